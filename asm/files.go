@@ -37,14 +37,14 @@ func fromLanes(least int) func(Spec) bool { return func(s Spec) bool { return s.
 func ofLanes(most int) func(Spec) bool    { return func(s Spec) bool { return s.Lanes() <= most } }
 
 // by is a size that follows from what a machine has.
-func by(field string, of func(Spec) int) size {
+func by[V int | bool](field string, of func(Spec) V) size {
 	return size{field, func(m Machine) any { return of(m.Spec()) }}
 }
 
 // common are the sizes of a machine, whatever kernels it has of its own.
 var common = []size{
 	by("lanes", Spec.Lanes),
-	{"halved", func(m Machine) any { return m.Spec().Halved }},
+	by("halved", func(s Spec) bool { return s.Halved }),
 	by("packRows", func(s Spec) int { return s.PackRows }),
 	by("squaresRows", func(s Spec) int { return s.SquaresRows }),
 	by("squaresBytes", func(s Spec) int { return s.SquaresBytes }),
@@ -70,11 +70,11 @@ var sources = []struct {
 		{"unpacked", unpacked, every, []size{by("unpackedCols", unpackedCols)}},
 		{"several", several, every, []size{{"severalRows", func(m Machine) any { return severalHeights(m.Spec()) }}}},
 		{"columns", columns, every, nil},
-		{"narrowBoth", narrowBoth, every, []size{by("narrowBothCols", narrowBothCols), {"narrowBothParts", narrowBothParts}}},
+		{"narrowBoth", narrowBoth, every, []size{by("narrowBothCols", narrowBothCols), by("narrowBothParts", narrowBothParts)}},
 	}},
 	{"grad", []kernel{
 		{"grad", grad, every, []size{by("gradRows", gradRows)}},
-		{"gradBoth", gradBoth, fromLanes(4), []size{by("gradBothRows", gradBothRows), by("gradBothCols", gradBothCols), by("gradBothHeld", gradBothHeld)}},
+		{"gradBoth", gradBoth, fromLanes(4), []size{by("gradBothRows", gradBothRows), by("gradBothUnit", gradBothUnit), by("gradBothHeld", gradBothHeld)}},
 		{"gate", gate, every, nil},
 		{"column", column, every, nil},
 	}},

@@ -3,8 +3,8 @@ package main
 import "slices"
 
 // The backward kernels that do more than a matrix product: grad, which makes
-// dz and db on its way to the first rows of dw, and column, the whole gradient
-// of a layer with a single output.
+// dz and db on its way to the first rows of dw; gradBoth, the whole gradient of a layer
+// with few inputs; and column, that of a layer with a single output.
 
 // A derivative makes dz of dy: times(z, y, zero) multiplies z by act'(y) and
 // destroys y; zero holds +0. Without it dz is dy.
@@ -137,9 +137,9 @@ func gradBothHeld(s Spec) int {
 	return vecs * s.Lanes()
 }
 
-// gradBothCols is what the columns of gradBoth must be a multiple of: half a vector, where
+// gradBothUnit is what the columns of gradBoth must be a multiple of: half a vector, where
 // that is all there is beside whole ones, as a part is slow to store.
-func gradBothCols(s Spec) int {
+func gradBothUnit(s Spec) int {
 	if s.Lanes() > 8 {
 		return s.Lanes() / 2
 	}
@@ -159,11 +159,10 @@ func gradBoth(m Machine) {
 		"Each sum is one chain in order of its index, of additions or fused multiply-adds,",
 		"that of dx from +0; those of db and dw, too, if fresh is 1 and not 0. A zero is +0. The",
 		"rows of each operand are as many bytes apart as follows it. rows is 1 to",
-		"gradBothRows, cols a multiple of gradBothCols, n at least the lanes of a vector.")
+		"gradBothRows, cols a multiple of gradBothUnit, n at least the lanes of a vector.")
 	most, _ := gradBothSize(m.Spec())
 	byValue(m, "rows", 1, most, func(r int) {
-		end := m.NewLabel("end")
-		byDerivative(m, end, func(d derivative) { gradBothInputs(m, r, d) })
+		byDerivative(m, m.NewLabel("end"), func(d derivative) { gradBothInputs(m, r, d) })
 		m.Return()
 	})
 }
@@ -179,7 +178,16 @@ type gradBothPass struct {
 	cols Int     // columns from there on
 }
 
-// gradBothInputs computes a block of rows after the other.
+// gradBothInputs takes as many rows as a vector has lanes, a block, and in these as many
+// columns as vecs vectors hold, a chunk:
+//
+//	for each block:  dx = +0
+//		for each chunk:  db, dw = +0 or what they hold
+//			dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = fma(dz[j], w[k,j], dx[k])
+//			db and dw are stored
+//		dx is stored
+//
+// If a chunk has all columns, db and dw stay in registers: it goes through the blocks.
 func gradBothInputs(m Machine, r int, d derivative) {
 	s := m.Spec()
 	lanes := s.Lanes()
@@ -211,8 +219,8 @@ func gradBothInputs(m Machine, r int, d derivative) {
 		m.Jump(turned)
 	}
 	switch {
-	case gradBothCols(s) > 1:
-		each(full(1, gradBothCols(s)*s.Float.Size))
+	case gradBothUnit(s) > 1:
+		each(full(1, gradBothUnit(s)*s.Float.Size))
 	case vecs == 1:
 		byWidth(m, p.cols, 1, s.VecBytes, each) // a part of one vector, not two
 	default:
@@ -230,7 +238,6 @@ func gradBothInputs(m Machine, r int, d derivative) {
 	m.SetArg("fresh", t)
 	m.FreeInts(t)
 	p.store(block)
-	m.Return()
 	m.FreeInts(p.j, p.cols)
 	m.FreeVecs(slices.Concat(append(p.sums, p.dx)...)...)
 }
@@ -260,14 +267,33 @@ func (p gradBothPass) eachSum(w width, do func(q int, v Vec, a Addr)) {
 	p.FreeInts(at, lddw)
 }
 
-// chunk takes a chunk of columns of a block of rows, or if these are all there are, of every
-// block: their sums stay in the registers then, and it returns from the function.
+// ifAll emits do for a chunk that has all columns.
+func (p gradBothPass) ifAll(do func()) {
+	cols, some := arg(p, "cols"), p.NewLabel("some")
+	p.JumpIf(cols, AtLeast, p.vecs*p.Spec().Lanes()+1, some)
+	p.FreeInts(cols)
+	do()
+	p.Label(some)
+}
+
+// chunk computes a chunk of a block, or if it has all columns, of every block, and returns
+// from the function then.
 func (p gradBothPass) chunk(w width) {
-	lanes, size := p.Spec().Lanes(), p.Spec().Float.Size
+	again := p.NewLabel("again")
+	p.begin(w)
+	p.Label(again)
+	p.turn(w, p.fold(w))
+	p.ifAll(func() { p.store(again) })
+	p.end(w)
+	p.ifAll(p.Return)
+}
+
+// begin sets db and dw to +0, or loads what they hold.
+func (p gradBothPass) begin(w width) {
 	p.Comment("db[j] and dw[k,j]")
-	left, kept, ready := p.Int(), p.NewLabel("kept"), p.NewLabel("ready")
-	p.Arg(left, "fresh")
-	p.JumpIf(left, Equal, 0, kept)
+	fresh, kept, ready := arg(p, "fresh"), p.NewLabel("kept"), p.NewLabel("ready")
+	p.JumpIf(fresh, Equal, 0, kept)
+	p.FreeInts(fresh)
 	for _, vs := range p.sums {
 		for _, v := range vs[:w.vecs] {
 			p.Zero(v)
@@ -277,7 +303,23 @@ func (p gradBothPass) chunk(w width) {
 	p.Label(kept)
 	p.eachSum(w, func(q int, v Vec, a Addr) { w.load(p, q, v, a) })
 	p.Label(ready)
+}
 
+// end stores db and dw.
+func (p gradBothPass) end(w width) {
+	zero := p.Vec()
+	p.Zero(zero)
+	p.eachSum(w, func(q int, v Vec, a Addr) {
+		p.AddVec(v, v, zero)
+		w.store(p, q, a, v)
+	})
+	p.FreeVecs(zero)
+}
+
+// fold makes dz of a chunk of a block and continues db and dw by it. If there are fewer
+// rows than that, what it returns begins with others, before them.
+func (p gradBothPass) fold(w width) [][]Vec {
+	lanes, size := p.Spec().Lanes(), p.Spec().Float.Size
 	p.Comment("dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])")
 	dz := make([][]Vec, lanes)
 	for i := range dz {
@@ -312,18 +354,17 @@ func (p gradBothPass) chunk(w width) {
 		p.Add(dy, lddy)
 		p.Add(x, ldx)
 	}
-	rest, fold, turn := p.NewLabel("rest"), p.NewLabel("fold"), p.NewLabel("turn")
-	p.Arg(left, "n")
+	left, rest, folded := arg(p, "n"), p.NewLabel("rest"), p.NewLabel("folded")
 	p.JumpIf(left, Less, lanes, rest)
 	for _, z := range dz {
 		row(z)
 	}
-	p.Jump(turn)
+	p.Jump(folded)
 	p.Label(rest)
-	p.Comment("fewer rows, and then dz of some before them as well")
-	p.Label(fold)
+	again := p.NewLabel("fold")
+	p.Label(again)
 	row(dz[0])
-	p.LoopDown(left, fold)
+	p.LoopDown(left, again)
 	p.MulConst(left, lddy, lanes)
 	p.Sub(dy, left)
 	for _, z := range dz {
@@ -332,36 +373,16 @@ func (p gradBothPass) chunk(w width) {
 		}
 		p.Add(dy, lddy)
 	}
-	p.Label(turn)
-	some := p.NewLabel("some")
-	p.Arg(left, "cols")
-	p.JumpIf(left, AtLeast, p.vecs*lanes+1, some)
-	p.SetArg("dy", dy)
-	p.SetArg("y", y)
-	p.SetArg("x", x)
-	p.Label(some)
+	p.Label(folded)
+	p.FreeInts(left)
+	p.ifAll(func() {
+		p.SetArg("dy", dy)
+		p.SetArg("y", y)
+		p.SetArg("x", x)
+	})
 	p.FreeInts(dy, lddy, y, ldy, x, ldx)
 	p.FreeVecs(yv, xv, zero)
-	p.turn(w, dz)
-
-	all := p.NewLabel("all")
-	p.Arg(left, "cols")
-	p.JumpIf(left, AtLeast, p.vecs*lanes+1, all)
-	p.store(ready)
-	p.Label(all)
-	zero = p.Vec()
-	p.Zero(zero)
-	p.eachSum(w, func(q int, v Vec, a Addr) {
-		p.AddVec(v, v, zero)
-		w.store(p, q, a, v)
-	})
-	p.FreeVecs(zero)
-	some = p.NewLabel("some")
-	p.Arg(left, "cols")
-	p.JumpIf(left, AtLeast, p.vecs*lanes+1, some)
-	p.Return()
-	p.Label(some)
-	p.FreeInts(left)
+	return dz
 }
 
 // turn continues dx by the columns of a chunk of dz, which it gives back.
@@ -376,22 +397,22 @@ func (p gradBothPass) turn(w width, dz [][]Vec) {
 			p.Step(wk, *w.back)
 			p.AddConst(*w.back, w.span()) // bytes of all columns
 		}
-		width := w.size(q) / size
+		count := w.size(q) / size
 		if w.part != nil {
-			width = lanes
+			count = lanes
 		}
 		var rows []Vec
 		for _, z := range dz {
 			rows = append(rows, z[q])
 		}
-		columns := p.Transpose(rows, width)
+		columns := p.Transpose(rows, count)
 		for c, column := range columns {
 			over := p.NewLabel("over")
 			switch {
-			case early && c < width-1: // a column that the vector before has, too
+			case early && c < count-1: // a column that the vector before has, too
 				p.JumpIf(*w.back, AtMost, w.span()-(c+1)*size, over)
 			case w.part != nil && c > 0:
-				p.JumpIf(p.cols, Equal, c, turned)
+				p.JumpIf(w.part.Count, Equal, c, turned)
 			}
 			for k, v := range p.dx {
 				p.Scalars(t, wk.At[k].Plus(q*w.bytes+c*size), 1, 1)

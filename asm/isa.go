@@ -179,8 +179,8 @@ type Machine interface {
 	// Vectors in memory. LoadFirst and StoreFirst move the first bytes of a
 	// vector, a power of two; an Addr with an index and the scale 1 will do.
 	// StoreHalves stores the halves of a vector at two places. The Part verbs
-	// touch no byte behind the part; StorePart may destroy v. StorePartUnread is faster on
-	// some machines where no byte within a vector of a is loaded soon.
+	// touch no byte behind the part; those that store it may destroy v. StorePartUnread is
+	// faster on some machines where no byte within a vector of a is loaded soon.
 	// LoadFirst and LoadPart set the other lanes to +0.
 	Load(v Vec, a Addr)
 	Store(a Addr, v Vec)

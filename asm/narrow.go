@@ -501,19 +501,21 @@ func treeRows(m Machine, n int, p piece) {
 	m.Comment("lane[k,j] = x[i,k]·w[k,j], the first from bias; halved")
 	row, done := m.NewLabel("row"), m.NewLabel("done")
 	m.Label(row)
-	for again := n <= 4; ; again = false {
+	turns := 1
+	if n <= 4 {
+		turns = 2 // or the loop is so short that it matters how it lies in memory
+	}
+	for turn := range turns {
+		if turn > 0 {
+			m.AddConst(left, -1)
+			m.JumpIf(left, Equal, 0, done)
+		}
 		v, t := sum(0, 1), m.Vec()
 		finish(m, []Vec{v}, act, t)
 		p.storeUnread(m, 0, At(y, 0), v)
 		m.FreeVecs(v, t)
 		m.Add(x, ldx)
 		m.Add(y, ldy)
-		if !again {
-			break
-		}
-		// Two rows, or the loop is so short that it matters how it lies in memory.
-		m.AddConst(left, -1)
-		m.JumpIf(left, Equal, 0, done)
 	}
 	m.LoopDown(left, row)
 	m.Label(done)
@@ -530,7 +532,7 @@ func narrowBothCols(s Spec) int { return min((s.Vecs-4)/2, 5*s.Lanes()/2) }
 
 // narrowBothParts is whether narrowBoth takes inputs that do not fill a vector, where a
 // part costs no register.
-func narrowBothParts(m Machine) any { s := m.Spec(); return s.PartVecs == 0 && s.Lanes() >= 8 }
+func narrowBothParts(s Spec) bool { return s.PartVecs == 0 && s.Lanes() >= 8 }
 
 // narrowBoth is the backward pass of a narrow layer, or one not much wider, but
 // for dz and db: for as many inputs as a vector has lanes, the columns of w and dw
@@ -557,7 +559,7 @@ func narrowBothColumns(m Machine, cols int) {
 	m.Comment("%d columns of w and of dw, %d inputs or those that are left", cols, lanes)
 	var few *Int
 	var part Part
-	if narrowBothParts(m).(bool) {
+	if narrowBothParts(s) {
 		left, parted := m.Int(), m.NewLabel("parted")
 		m.Arg(left, "rows")
 		part = m.MakePart(left)

@@ -463,6 +463,9 @@ func (m *neon) LoadTurned(rows []Addr, cols int, few *Int) []Vec {
 }
 
 func (m *neon) StoreTurned(rows []Addr, columns []Vec, few *Int) {
+	if few != nil {
+		panic("StoreTurned of fewer rows")
+	}
 	lanes := m.spec.Lanes()
 	for c := 0; c < len(columns); c += lanes {
 		count := min(lanes, len(columns)-c)

@@ -21,7 +21,8 @@ func testAllocations[T Float](t *testing.T) {
 	shapes := []shape{
 		{1, 1, 1}, {5, 17, 3}, {9, 16, 33},
 		{33, 40, 3},    // dw, and
-		{16, 64, 64},   // dx as transposes
+		{16, 64, 64},   // dx as transposes,
+		{40, 2, 10},    // db that is not wanted
 		{2, 4100, 2},   // sums in pieces
 		{50, 64, 512},  // columns of w that crowd the cache,
 		{50, 512, 110}, // or of x
@@ -47,6 +48,7 @@ func testAllocations[T Float](t *testing.T) {
 				"Packed.Forward":           func() { packed.Forward(y, x, ReLU) },
 				"DenseBackward":            func() { DenseBackward(dx, dw, db, dy, y, x, w, ReLU) },
 				"DenseBackward without dx": func() { DenseBackward(Mat[T]{}, dw, db, dy, y, x, w, ReLU) },
+				"DenseBackward without db": func() { DenseBackward(dx, dw, nil, dy, y, x, w, ReLU) },
 				"DenseBackwardAdd":         func() { DenseBackwardAdd(dx, dw, db, dy, y, x, w, Identity) },
 				"MSE":                      func() { MSE(grad, y, dy) },
 				"MSE without grad":         func() { MSE(Mat[T]{}, y, dy) },

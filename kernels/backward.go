@@ -20,7 +20,7 @@ const (
 	columnBytes   = 1536     // least bytes of dw of one output for which its inputs are taken together, half as many without dx
 	fewBytes      = 12 << 10 // most bytes of such a dw, if it has more than half as many rows
 
-	gradBothFew   = 32      // most columns of few rows that are for gradBoth, if its vectors are short
+	gradBothFew   = 32      // most columns of few rows that are for gradBoth, whatever its vectors
 	gradBothMost  = 1 << 11 // most columns at all, of which a call can take several blocks of rows
 	gradBothLines = 16      // lines of dz that it goes through at once
 
@@ -372,16 +372,23 @@ func (t *tiles[T]) gradBothFor(dx, dw, dz *Mat[T]) *tiles[T] {
 		return nil
 	}
 	rows, cols := dw.Rows, dw.Cols
-	for t != nil && (dz.Rows < t.lanes || rows > t.gradBothRows || cols%t.gradBothCols > 0) {
+	for t != nil && (dz.Rows < t.lanes || rows > t.gradBothRows || cols%t.gradBothUnit > 0) {
 		t = t.half
 	}
 	switch {
 	case t == nil, cols <= t.gradBothHeld, dz.Rows <= 2*t.lanes && cols <= gradBothFew:
 		return t
-	case !t.longVectors(), cols > gradBothMost, dz.Rows > manyRows && 2*cols <= 3*t.gradBothHeld, crowds(dz.pitch(), driftStrip, gradBothLines):
+	case !t.longVectors(), cols > gradBothMost,
+		dz.Rows > manyRows && 2*cols <= 3*t.gradBothHeld, // all but half a chunk of columns would be held
+		crowds(dz.pitch(), driftStrip, gradBothLines):
 		return nil
 	}
 	return t
+}
+
+// gradBothPiece is how many rows a call of gradBoth takes.
+func (t *tiles[T]) gradBothPiece(inputs, cols int) int {
+	return min(maxRows, maxBytes/2/int(size[T]())/cols, maxWork/2/(inputs+1)/cols)
 }
 
 // backwardInOne is backward by gradBoth.
@@ -395,11 +402,11 @@ func (t *tiles[T]) backwardInOne(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], ac
 	if add {
 		fresh = 0
 	}
-	each := min(maxRows, maxBytes/2/int(size[T]())/dw.Cols, maxWork/2/(dw.Rows+1)/dw.Cols)
+	each := t.gradBothPiece(dw.Rows, dw.Cols)
 	for i, n := 0, 0; i < dy.Rows; i += n {
 		n = min(each, dy.Rows-i)
 		if left := dy.Rows - i - n; 0 < left && left < t.lanes {
-			n -= t.lanes
+			n -= t.lanes // for the next call, which needs as many
 		}
 		t.gradBoth(dx.at(i, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), &db[0], dy.at(i, 0), dy.pitch(), y.at(i, 0), y.pitch(),
 			x.at(i, 0), x.pitch(), w.at(0, 0), w.pitch(), dw.Rows, dw.Cols, n, int(act), fresh)

@@ -48,6 +48,14 @@ func testBits[T Float](t *testing.T) {
 		}
 		try(shape{20 + out, 2, out}, true)
 	}
+	for out := 1; out <= 25; out++ {
+		for _, lanes := range []int{2, 4, 8, 16} { // about as many rows as flat needs at least
+			period := out / min(lanes, out&-out)
+			least := (3*(period+1)*lanes + out - 1) / out
+			try(shape{least, 1, out}, true)
+			try(shape{least - 1, 1, out}, true)
+		}
+	}
 	for _, out := range []int{24, 32, 40, 48, 75} {
 		for _, n := range []int{16, 23, 48, 77} {
 			try(shape{n, 1, out}, true)
@@ -158,7 +166,7 @@ func testBlocks[T Float](t *testing.T) {
 		shapes = append(shapes, shape{a, 19, 5}, shape{a, 16, 3}, shape{a, 33, 10})
 	}
 	shapes = append(shapes, shape{6, 32769, 1}, shape{2, 32769, 3}, shape{3, 1030, 7}, shape{9, 2401, 6}, shape{43, 3590, 2}, shape{293, 530, 7}, shape{70, 401, 1}, shape{1300, 200, 1})
-	shapes = append(shapes, shape{9, 12, 2048}, shape{10, 9, 1024}, shape{5, 12, 3500})
+	shapes = append(shapes, shape{9, 12, 2048}, shape{10, 9, 1024}, shape{5, 12, 3500}, shape{131, 2, 1000}, shape{131, 1, 1003}, shape{1345, 2, 200})
 	for _, a := range []int{16385, 40001} {
 		shapes = append(shapes, shape{a, 1, 1}, shape{a, 1, 2}, shape{1, a, 1}, shape{1, 1, a})
 	}

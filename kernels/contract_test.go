@@ -527,7 +527,7 @@ func rows[T Float](m Mat[T], i, j int) Mat[T] {
 // A batch in pieces, in order, leaves the bits of the whole batch at once.
 func testMicroBatch[T Float](t *testing.T) {
 	rng := newRand(11)
-	for _, s := range []shape{{1, 3, 2}, {40, 1, 1}, {37, 5, 3}, {64, 9, 8}, {50, 17, 17}, {23, 4, 33}} {
+	for _, s := range []shape{{1, 3, 2}, {40, 1, 1}, {37, 5, 3}, {64, 9, 8}, {50, 17, 17}, {23, 4, 33}, {50, 2, 10}, {70, 1, 40}} {
 		for f := range fills {
 			x, w, y, dy := random[T](rng, f, s.n, s.in), random[T](rng, f, s.in, s.out), random[T](rng, f, s.n, s.out), random[T](rng, f, s.n, s.out)
 			dx, dw, db, dz := NewMat[T](s.n, s.in), NewMat[T](s.in, s.out), make([]T, s.out), clone(dy)

@@ -112,8 +112,8 @@
 //
 // # Allocation and concurrency
 //
-// Calls that must rearrange an operand borrow memory from a pool for as long as
-// they run: at most about 10 MiB for float64, 5 MiB for float32. Once that is
+// Calls that must rearrange an operand, or make room for a result that is not
+// wanted, borrow memory from a pool for as long as they run: at most about 10 MiB for float64, 5 MiB for float32. Once that is
 // there a kernel allocates nothing, unless [SetWorkers] allows it goroutines, of
 // which each borrows as much.
 //

@@ -20,8 +20,8 @@ const (
 	tallShort  = 14      // the same for vectors shorter than a cache line
 	tallOne    = 18      // most columns of one vector, and two, for which it is best
 	tallMany   = 25      // most of more
-	flatRows   = 24      // least rows that are worth flat,
-	flatTurns  = 16      // and times those after which vectors repeat, if a row has no fewer elements than a vector
+	flatRows   = 24      // least rows that are worth flat
+	flatTurns  = 16      // least times that its vectors repeat if a row has no fewer elements than one, and after a cut
 )
 
 func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {

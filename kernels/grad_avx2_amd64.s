@@ -6152,172 +6152,172 @@ chunk5:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept8
+	JE     kept9
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready9
+	JMP    ready10
 
-kept8:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y1
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y2
+kept9:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y1
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y2
 
-ready9:
+ready10:
+again8:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VXORPS       Y13, Y13, Y13
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest10
-	VMOVUPS      (DX), Y3
-	VMOVUPS      (DI), Y11
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest11
+	VMOVUPS      (CX), Y3
+	VMOVUPS      (SI), Y11
 	VCMPPS       $0x06, Y13, Y11, Y11
 	VANDPS       Y11, Y3, Y3
 	VADDPS       Y3, Y1, Y1
-	VBROADCASTSS (R9), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y3, Y2
-	VMOVUPS      Y3, (DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y4
-	VMOVUPS      (DI), Y11
+	VMOVUPS      Y3, (CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y4
+	VMOVUPS      (SI), Y11
 	VCMPPS       $0x06, Y13, Y11, Y11
 	VANDPS       Y11, Y4, Y4
 	VADDPS       Y4, Y1, Y1
-	VBROADCASTSS (R9), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y4, Y2
-	VMOVUPS      Y4, (DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y5
-	VMOVUPS      (DI), Y11
+	VMOVUPS      Y4, (CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y5
+	VMOVUPS      (SI), Y11
 	VCMPPS       $0x06, Y13, Y11, Y11
 	VANDPS       Y11, Y5, Y5
 	VADDPS       Y5, Y1, Y1
-	VBROADCASTSS (R9), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y5, Y2
-	VMOVUPS      Y5, (DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y6
-	VMOVUPS      (DI), Y11
+	VMOVUPS      Y5, (CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y6
+	VMOVUPS      (SI), Y11
 	VCMPPS       $0x06, Y13, Y11, Y11
 	VANDPS       Y11, Y6, Y6
 	VADDPS       Y6, Y1, Y1
-	VBROADCASTSS (R9), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y6, Y2
-	VMOVUPS      Y6, (DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y7
-	VMOVUPS      (DI), Y11
+	VMOVUPS      Y6, (CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y7
+	VMOVUPS      (SI), Y11
 	VCMPPS       $0x06, Y13, Y11, Y11
 	VANDPS       Y11, Y7, Y7
 	VADDPS       Y7, Y1, Y1
-	VBROADCASTSS (R9), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y7, Y2
-	VMOVUPS      Y7, (DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y8
-	VMOVUPS      (DI), Y11
+	VMOVUPS      Y7, (CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y8
+	VMOVUPS      (SI), Y11
 	VCMPPS       $0x06, Y13, Y11, Y11
 	VANDPS       Y11, Y8, Y8
 	VADDPS       Y8, Y1, Y1
-	VBROADCASTSS (R9), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y8, Y2
-	VMOVUPS      Y8, (DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y9
-	VMOVUPS      (DI), Y11
+	VMOVUPS      Y8, (CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y9
+	VMOVUPS      (SI), Y11
 	VCMPPS       $0x06, Y13, Y11, Y11
 	VANDPS       Y11, Y9, Y9
 	VADDPS       Y9, Y1, Y1
-	VBROADCASTSS (R9), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y9, Y2
-	VMOVUPS      Y9, (DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y10
-	VMOVUPS      (DI), Y11
+	VMOVUPS      Y9, (CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y10
+	VMOVUPS      (SI), Y11
 	VCMPPS       $0x06, Y13, Y11, Y11
 	VANDPS       Y11, Y10, Y10
 	VADDPS       Y10, Y1, Y1
-	VBROADCASTSS (R9), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y10, Y2
-	VMOVUPS      Y10, (DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn12
+	VMOVUPS      Y10, (CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded12
 
-rest10:
-	// fewer rows, and then dz of some before them as well
-fold11:
-	VMOVUPS      (DX), Y3
-	VMOVUPS      (DI), Y11
+rest11:
+fold13:
+	VMOVUPS      (CX), Y3
+	VMOVUPS      (SI), Y11
 	VCMPPS       $0x06, Y13, Y11, Y11
 	VANDPS       Y11, Y3, Y3
 	VADDPS       Y3, Y1, Y1
-	VBROADCASTSS (R9), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y3, Y2
-	VMOVUPS      Y3, (DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold11
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPS      (DX), Y3
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y4
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y5
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y6
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y7
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y8
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y9
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y10
-	ADDQ         SI, DX
+	VMOVUPS      Y3, (CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold13
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPS      (CX), Y3
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y4
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y5
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y6
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y7
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y8
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y9
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y10
+	ADDQ         DX, CX
 
-turn12:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x09
-	JGE  some13
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded12:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x09
+	JGE  some14
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some13:
+some14:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ         w+88(FP), DX
-	ADDQ         AX, DX
-	MOVQ         ldw+96(FP), SI
+	MOVQ         w+88(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldw+96(FP), DX
 	VPERM2F128   $0x31, Y7, Y3, Y12
 	VPERM2F128   $0x20, Y7, Y3, Y3
 	VPERM2F128   $0x31, Y8, Y4, Y7
@@ -6342,85 +6342,85 @@ some13:
 	VUNPCKLPD    Y8, Y12, Y12
 	VUNPCKHPD    Y7, Y4, Y8
 	VUNPCKLPD    Y7, Y4, Y4
-	VBROADCASTSS (DX), Y11
+	VBROADCASTSS (CX), Y11
 	VFMADD231PS  Y11, Y3, Y0
-	VBROADCASTSS 4(DX), Y11
+	VBROADCASTSS 4(CX), Y11
 	VFMADD231PS  Y11, Y6, Y0
-	VBROADCASTSS 8(DX), Y11
+	VBROADCASTSS 8(CX), Y11
 	VFMADD231PS  Y11, Y10, Y0
-	VBROADCASTSS 12(DX), Y11
+	VBROADCASTSS 12(CX), Y11
 	VFMADD231PS  Y11, Y5, Y0
-	VBROADCASTSS 16(DX), Y11
+	VBROADCASTSS 16(CX), Y11
 	VFMADD231PS  Y11, Y12, Y0
-	VBROADCASTSS 20(DX), Y11
+	VBROADCASTSS 20(CX), Y11
 	VFMADD231PS  Y11, Y9, Y0
-	VBROADCASTSS 24(DX), Y11
+	VBROADCASTSS 24(CX), Y11
 	VFMADD231PS  Y11, Y4, Y0
-	VBROADCASTSS 28(DX), Y11
+	VBROADCASTSS 28(CX), Y11
 	VFMADD231PS  Y11, Y8, Y0
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x09
-	JGE          all23
-	MOVQ         n+120(FP), DX
-	MOVQ         dx+0(FP), SI
-	MOVQ         lddx+8(FP), DI
-	SUBQ         $0x08, DX
-	MOVQ         DX, n+120(FP)
-	TESTQ        DX, DX
-	JGE          whole24
-	IMULQ        DI, DX
-	ADDQ         DX, SI
+	JGE          some24
+	MOVQ         n+120(FP), CX
+	MOVQ         dx+0(FP), DX
+	MOVQ         lddx+8(FP), SI
+	SUBQ         $0x08, CX
+	MOVQ         CX, n+120(FP)
+	TESTQ        CX, CX
+	JGE          whole25
+	IMULQ        SI, CX
+	ADDQ         CX, DX
 
-whole24:
+whole25:
 	VXORPS  Y3, Y3, Y3
 	VADDPS  Y3, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart25
-	VMOVUPS Y0, (SI)
-	JMP     stored26
+	CMPQ    SI, $0x04
+	JNE     apart26
+	VMOVUPS Y0, (DX)
+	JMP     stored27
 
-apart25:
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	VMOVSS       X0, (SI)
-	VEXTRACTPS   $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS   $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS   $0x03, X0, (SI)(R8*1)
+apart26:
+	LEAQ         (SI)(SI*2), DI
+	LEAQ         (SI)(SI*4), R8
+	LEAQ         (DI)(SI*4), R9
+	VMOVSS       X0, (DX)
+	VEXTRACTPS   $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS   $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS   $0x03, X0, (DX)(DI*1)
 	VEXTRACTF128 $0x01, Y0, X3
-	VMOVSS       X3, (SI)(DI*4)
-	VEXTRACTPS   $0x01, X3, (SI)(R9*1)
-	VEXTRACTPS   $0x02, X3, (SI)(R8*2)
-	VEXTRACTPS   $0x03, X3, (SI)(R10*1)
+	VMOVSS       X3, (DX)(SI*4)
+	VEXTRACTPS   $0x01, X3, (DX)(R8*1)
+	VEXTRACTPS   $0x02, X3, (DX)(DI*2)
+	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
 
-stored26:
+stored27:
 	VXORPS Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready9
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again8
 
-all23:
+some24:
 	VXORPS  Y3, Y3, Y3
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPS  Y3, Y1, Y1
-	VMOVUPS Y1, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPS Y1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPS  Y3, Y2, Y2
-	VMOVUPS Y2, (DX)
+	VMOVUPS Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x09
-	JGE     some27
+	JGE     some28
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some27:
+some28:
 	ADDQ $0x20, AX
 	SUBQ $0x08, BX
 	CMPQ BX, $0x01
@@ -6429,10 +6429,10 @@ some27:
 
 last6:
 	CMPQ BX, $0x08
-	JNE  over28
+	JNE  over29
 	JMP  turned7
 
-over28:
+over29:
 	MOVQ    BX, CX
 	ANDQ    $0x07, CX
 	IMUL3Q  $0x04, CX, CX
@@ -6443,550 +6443,550 @@ over28:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept29
+	JE     kept31
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready30
+	JMP    ready32
 
-kept29:
-	MOVQ       db+32(FP), DX
-	ADDQ       AX, DX
-	VMASKMOVPS (DX), Y3, Y1
-	MOVQ       dw+16(FP), DX
-	ADDQ       AX, DX
-	MOVQ       lddw+24(FP), SI
-	VMASKMOVPS (DX), Y3, Y2
+kept31:
+	MOVQ       db+32(FP), CX
+	ADDQ       AX, CX
+	VMASKMOVPS (CX), Y3, Y1
+	MOVQ       dw+16(FP), CX
+	ADDQ       AX, CX
+	MOVQ       lddw+24(FP), DX
+	VMASKMOVPS (CX), Y3, Y2
 
-ready30:
+ready32:
+again30:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VXORPS       Y14, Y14, Y14
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest31
-	VMASKMOVPS   (DX), Y3, Y4
-	VMASKMOVPS   (DI), Y3, Y12
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest33
+	VMASKMOVPS   (CX), Y3, Y4
+	VMASKMOVPS   (SI), Y3, Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
 	VANDPS       Y12, Y4, Y4
 	VADDPS       Y4, Y1, Y1
-	VBROADCASTSS (R9), Y13
+	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y4, Y2
 	VMOVAPS      Y4, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low35
-	VMOVUPS      X12, (DX)
+	JZ           low36
+	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low36
-	VMOVSD       X12, 16(DX)
+	JZ           low37
+	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low37
-	VMOVSS       X12, 24(DX)
-
-low37:
-	JMP stored34
-
-low36:
-	TESTQ  $0x00000001, BX
-	JZ     low38
-	VMOVSS X12, 16(DX)
+	JZ           low38
+	VMOVSS       X12, 24(CX)
 
 low38:
-	JMP stored34
+	JMP stored35
 
-low35:
-	TESTQ     $0x00000002, BX
-	JZ        low39
-	VMOVSD    X12, (DX)
-	VUNPCKHPD X12, X12, X12
-	TESTQ     $0x00000001, BX
-	JZ        low40
-	VMOVSS    X12, 8(DX)
-
-low40:
-	JMP stored34
+low37:
+	TESTQ  $0x00000001, BX
+	JZ     low39
+	VMOVSS X12, 16(CX)
 
 low39:
-	TESTQ  $0x00000001, BX
-	JZ     low41
-	VMOVSS X12, (DX)
+	JMP stored35
+
+low36:
+	TESTQ     $0x00000002, BX
+	JZ        low40
+	VMOVSD    X12, (CX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, BX
+	JZ        low41
+	VMOVSS    X12, 8(CX)
 
 low41:
-stored34:
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPS   (DX), Y3, Y5
-	VMASKMOVPS   (DI), Y3, Y12
+	JMP stored35
+
+low40:
+	TESTQ  $0x00000001, BX
+	JZ     low42
+	VMOVSS X12, (CX)
+
+low42:
+stored35:
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPS   (CX), Y3, Y5
+	VMASKMOVPS   (SI), Y3, Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
 	VANDPS       Y12, Y5, Y5
 	VADDPS       Y5, Y1, Y1
-	VBROADCASTSS (R9), Y13
+	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y5, Y2
 	VMOVAPS      Y5, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low43
-	VMOVUPS      X12, (DX)
+	JZ           low44
+	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low44
-	VMOVSD       X12, 16(DX)
+	JZ           low45
+	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low45
-	VMOVSS       X12, 24(DX)
-
-low45:
-	JMP stored42
-
-low44:
-	TESTQ  $0x00000001, BX
-	JZ     low46
-	VMOVSS X12, 16(DX)
+	JZ           low46
+	VMOVSS       X12, 24(CX)
 
 low46:
-	JMP stored42
+	JMP stored43
 
-low43:
-	TESTQ     $0x00000002, BX
-	JZ        low47
-	VMOVSD    X12, (DX)
-	VUNPCKHPD X12, X12, X12
-	TESTQ     $0x00000001, BX
-	JZ        low48
-	VMOVSS    X12, 8(DX)
-
-low48:
-	JMP stored42
+low45:
+	TESTQ  $0x00000001, BX
+	JZ     low47
+	VMOVSS X12, 16(CX)
 
 low47:
-	TESTQ  $0x00000001, BX
-	JZ     low49
-	VMOVSS X12, (DX)
+	JMP stored43
+
+low44:
+	TESTQ     $0x00000002, BX
+	JZ        low48
+	VMOVSD    X12, (CX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, BX
+	JZ        low49
+	VMOVSS    X12, 8(CX)
 
 low49:
-stored42:
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPS   (DX), Y3, Y6
-	VMASKMOVPS   (DI), Y3, Y12
+	JMP stored43
+
+low48:
+	TESTQ  $0x00000001, BX
+	JZ     low50
+	VMOVSS X12, (CX)
+
+low50:
+stored43:
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPS   (CX), Y3, Y6
+	VMASKMOVPS   (SI), Y3, Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
 	VANDPS       Y12, Y6, Y6
 	VADDPS       Y6, Y1, Y1
-	VBROADCASTSS (R9), Y13
+	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y6, Y2
 	VMOVAPS      Y6, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low51
-	VMOVUPS      X12, (DX)
+	JZ           low52
+	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low52
-	VMOVSD       X12, 16(DX)
+	JZ           low53
+	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low53
-	VMOVSS       X12, 24(DX)
-
-low53:
-	JMP stored50
-
-low52:
-	TESTQ  $0x00000001, BX
-	JZ     low54
-	VMOVSS X12, 16(DX)
+	JZ           low54
+	VMOVSS       X12, 24(CX)
 
 low54:
-	JMP stored50
+	JMP stored51
 
-low51:
-	TESTQ     $0x00000002, BX
-	JZ        low55
-	VMOVSD    X12, (DX)
-	VUNPCKHPD X12, X12, X12
-	TESTQ     $0x00000001, BX
-	JZ        low56
-	VMOVSS    X12, 8(DX)
-
-low56:
-	JMP stored50
+low53:
+	TESTQ  $0x00000001, BX
+	JZ     low55
+	VMOVSS X12, 16(CX)
 
 low55:
-	TESTQ  $0x00000001, BX
-	JZ     low57
-	VMOVSS X12, (DX)
+	JMP stored51
+
+low52:
+	TESTQ     $0x00000002, BX
+	JZ        low56
+	VMOVSD    X12, (CX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, BX
+	JZ        low57
+	VMOVSS    X12, 8(CX)
 
 low57:
-stored50:
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPS   (DX), Y3, Y7
-	VMASKMOVPS   (DI), Y3, Y12
+	JMP stored51
+
+low56:
+	TESTQ  $0x00000001, BX
+	JZ     low58
+	VMOVSS X12, (CX)
+
+low58:
+stored51:
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPS   (CX), Y3, Y7
+	VMASKMOVPS   (SI), Y3, Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
 	VANDPS       Y12, Y7, Y7
 	VADDPS       Y7, Y1, Y1
-	VBROADCASTSS (R9), Y13
+	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y7, Y2
 	VMOVAPS      Y7, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low59
-	VMOVUPS      X12, (DX)
+	JZ           low60
+	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low60
-	VMOVSD       X12, 16(DX)
+	JZ           low61
+	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low61
-	VMOVSS       X12, 24(DX)
-
-low61:
-	JMP stored58
-
-low60:
-	TESTQ  $0x00000001, BX
-	JZ     low62
-	VMOVSS X12, 16(DX)
+	JZ           low62
+	VMOVSS       X12, 24(CX)
 
 low62:
-	JMP stored58
+	JMP stored59
 
-low59:
-	TESTQ     $0x00000002, BX
-	JZ        low63
-	VMOVSD    X12, (DX)
-	VUNPCKHPD X12, X12, X12
-	TESTQ     $0x00000001, BX
-	JZ        low64
-	VMOVSS    X12, 8(DX)
-
-low64:
-	JMP stored58
+low61:
+	TESTQ  $0x00000001, BX
+	JZ     low63
+	VMOVSS X12, 16(CX)
 
 low63:
-	TESTQ  $0x00000001, BX
-	JZ     low65
-	VMOVSS X12, (DX)
+	JMP stored59
+
+low60:
+	TESTQ     $0x00000002, BX
+	JZ        low64
+	VMOVSD    X12, (CX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, BX
+	JZ        low65
+	VMOVSS    X12, 8(CX)
 
 low65:
-stored58:
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPS   (DX), Y3, Y8
-	VMASKMOVPS   (DI), Y3, Y12
+	JMP stored59
+
+low64:
+	TESTQ  $0x00000001, BX
+	JZ     low66
+	VMOVSS X12, (CX)
+
+low66:
+stored59:
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPS   (CX), Y3, Y8
+	VMASKMOVPS   (SI), Y3, Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
 	VANDPS       Y12, Y8, Y8
 	VADDPS       Y8, Y1, Y1
-	VBROADCASTSS (R9), Y13
+	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y8, Y2
 	VMOVAPS      Y8, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low67
-	VMOVUPS      X12, (DX)
+	JZ           low68
+	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low68
-	VMOVSD       X12, 16(DX)
+	JZ           low69
+	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low69
-	VMOVSS       X12, 24(DX)
-
-low69:
-	JMP stored66
-
-low68:
-	TESTQ  $0x00000001, BX
-	JZ     low70
-	VMOVSS X12, 16(DX)
+	JZ           low70
+	VMOVSS       X12, 24(CX)
 
 low70:
-	JMP stored66
+	JMP stored67
 
-low67:
-	TESTQ     $0x00000002, BX
-	JZ        low71
-	VMOVSD    X12, (DX)
-	VUNPCKHPD X12, X12, X12
-	TESTQ     $0x00000001, BX
-	JZ        low72
-	VMOVSS    X12, 8(DX)
-
-low72:
-	JMP stored66
+low69:
+	TESTQ  $0x00000001, BX
+	JZ     low71
+	VMOVSS X12, 16(CX)
 
 low71:
-	TESTQ  $0x00000001, BX
-	JZ     low73
-	VMOVSS X12, (DX)
+	JMP stored67
+
+low68:
+	TESTQ     $0x00000002, BX
+	JZ        low72
+	VMOVSD    X12, (CX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, BX
+	JZ        low73
+	VMOVSS    X12, 8(CX)
 
 low73:
-stored66:
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPS   (DX), Y3, Y9
-	VMASKMOVPS   (DI), Y3, Y12
+	JMP stored67
+
+low72:
+	TESTQ  $0x00000001, BX
+	JZ     low74
+	VMOVSS X12, (CX)
+
+low74:
+stored67:
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPS   (CX), Y3, Y9
+	VMASKMOVPS   (SI), Y3, Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
 	VANDPS       Y12, Y9, Y9
 	VADDPS       Y9, Y1, Y1
-	VBROADCASTSS (R9), Y13
+	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y9, Y2
 	VMOVAPS      Y9, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low75
-	VMOVUPS      X12, (DX)
+	JZ           low76
+	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low76
-	VMOVSD       X12, 16(DX)
+	JZ           low77
+	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low77
-	VMOVSS       X12, 24(DX)
-
-low77:
-	JMP stored74
-
-low76:
-	TESTQ  $0x00000001, BX
-	JZ     low78
-	VMOVSS X12, 16(DX)
+	JZ           low78
+	VMOVSS       X12, 24(CX)
 
 low78:
-	JMP stored74
+	JMP stored75
 
-low75:
-	TESTQ     $0x00000002, BX
-	JZ        low79
-	VMOVSD    X12, (DX)
-	VUNPCKHPD X12, X12, X12
-	TESTQ     $0x00000001, BX
-	JZ        low80
-	VMOVSS    X12, 8(DX)
-
-low80:
-	JMP stored74
+low77:
+	TESTQ  $0x00000001, BX
+	JZ     low79
+	VMOVSS X12, 16(CX)
 
 low79:
-	TESTQ  $0x00000001, BX
-	JZ     low81
-	VMOVSS X12, (DX)
+	JMP stored75
+
+low76:
+	TESTQ     $0x00000002, BX
+	JZ        low80
+	VMOVSD    X12, (CX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, BX
+	JZ        low81
+	VMOVSS    X12, 8(CX)
 
 low81:
-stored74:
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPS   (DX), Y3, Y10
-	VMASKMOVPS   (DI), Y3, Y12
+	JMP stored75
+
+low80:
+	TESTQ  $0x00000001, BX
+	JZ     low82
+	VMOVSS X12, (CX)
+
+low82:
+stored75:
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPS   (CX), Y3, Y10
+	VMASKMOVPS   (SI), Y3, Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
 	VANDPS       Y12, Y10, Y10
 	VADDPS       Y10, Y1, Y1
-	VBROADCASTSS (R9), Y13
+	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y10, Y2
 	VMOVAPS      Y10, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low83
-	VMOVUPS      X12, (DX)
+	JZ           low84
+	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low84
-	VMOVSD       X12, 16(DX)
+	JZ           low85
+	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low85
-	VMOVSS       X12, 24(DX)
-
-low85:
-	JMP stored82
-
-low84:
-	TESTQ  $0x00000001, BX
-	JZ     low86
-	VMOVSS X12, 16(DX)
+	JZ           low86
+	VMOVSS       X12, 24(CX)
 
 low86:
-	JMP stored82
+	JMP stored83
 
-low83:
-	TESTQ     $0x00000002, BX
-	JZ        low87
-	VMOVSD    X12, (DX)
-	VUNPCKHPD X12, X12, X12
-	TESTQ     $0x00000001, BX
-	JZ        low88
-	VMOVSS    X12, 8(DX)
-
-low88:
-	JMP stored82
+low85:
+	TESTQ  $0x00000001, BX
+	JZ     low87
+	VMOVSS X12, 16(CX)
 
 low87:
-	TESTQ  $0x00000001, BX
-	JZ     low89
-	VMOVSS X12, (DX)
+	JMP stored83
+
+low84:
+	TESTQ     $0x00000002, BX
+	JZ        low88
+	VMOVSD    X12, (CX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, BX
+	JZ        low89
+	VMOVSS    X12, 8(CX)
 
 low89:
-stored82:
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPS   (DX), Y3, Y11
-	VMASKMOVPS   (DI), Y3, Y12
+	JMP stored83
+
+low88:
+	TESTQ  $0x00000001, BX
+	JZ     low90
+	VMOVSS X12, (CX)
+
+low90:
+stored83:
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPS   (CX), Y3, Y11
+	VMASKMOVPS   (SI), Y3, Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
 	VANDPS       Y12, Y11, Y11
 	VADDPS       Y11, Y1, Y1
-	VBROADCASTSS (R9), Y13
+	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y11, Y2
 	VMOVAPS      Y11, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low91
-	VMOVUPS      X12, (DX)
+	JZ           low92
+	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low92
-	VMOVSD       X12, 16(DX)
+	JZ           low93
+	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low93
-	VMOVSS       X12, 24(DX)
-
-low93:
-	JMP stored90
-
-low92:
-	TESTQ  $0x00000001, BX
-	JZ     low94
-	VMOVSS X12, 16(DX)
+	JZ           low94
+	VMOVSS       X12, 24(CX)
 
 low94:
-	JMP stored90
+	JMP stored91
 
-low91:
-	TESTQ     $0x00000002, BX
-	JZ        low95
-	VMOVSD    X12, (DX)
-	VUNPCKHPD X12, X12, X12
-	TESTQ     $0x00000001, BX
-	JZ        low96
-	VMOVSS    X12, 8(DX)
-
-low96:
-	JMP stored90
+low93:
+	TESTQ  $0x00000001, BX
+	JZ     low95
+	VMOVSS X12, 16(CX)
 
 low95:
-	TESTQ  $0x00000001, BX
-	JZ     low97
-	VMOVSS X12, (DX)
+	JMP stored91
+
+low92:
+	TESTQ     $0x00000002, BX
+	JZ        low96
+	VMOVSD    X12, (CX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, BX
+	JZ        low97
+	VMOVSS    X12, 8(CX)
 
 low97:
-stored90:
-	ADDQ R8, DI
-	ADDQ SI, DX
-	ADDQ R10, R9
-	JMP  turn33
+	JMP stored91
 
-rest31:
-	// fewer rows, and then dz of some before them as well
-fold32:
-	VMASKMOVPS   (DX), Y3, Y4
-	VMASKMOVPS   (DI), Y3, Y12
+low96:
+	TESTQ  $0x00000001, BX
+	JZ     low98
+	VMOVSS X12, (CX)
+
+low98:
+stored91:
+	ADDQ DI, SI
+	ADDQ DX, CX
+	ADDQ R9, R8
+	JMP  folded34
+
+rest33:
+fold99:
+	VMASKMOVPS   (CX), Y3, Y4
+	VMASKMOVPS   (SI), Y3, Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
 	VANDPS       Y12, Y4, Y4
 	VADDPS       Y4, Y1, Y1
-	VBROADCASTSS (R9), Y13
+	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y4, Y2
 	VMOVAPS      Y4, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low99
-	VMOVUPS      X12, (DX)
+	JZ           low101
+	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low100
-	VMOVSD       X12, 16(DX)
+	JZ           low102
+	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low101
-	VMOVSS       X12, 24(DX)
-
-low101:
-	JMP stored98
-
-low100:
-	TESTQ  $0x00000001, BX
-	JZ     low102
-	VMOVSS X12, 16(DX)
-
-low102:
-	JMP stored98
-
-low99:
-	TESTQ     $0x00000002, BX
-	JZ        low103
-	VMOVSD    X12, (DX)
-	VUNPCKHPD X12, X12, X12
-	TESTQ     $0x00000001, BX
-	JZ        low104
-	VMOVSS    X12, 8(DX)
-
-low104:
-	JMP stored98
+	JZ           low103
+	VMOVSS       X12, 24(CX)
 
 low103:
+	JMP stored100
+
+low102:
 	TESTQ  $0x00000001, BX
-	JZ     low105
-	VMOVSS X12, (DX)
+	JZ     low104
+	VMOVSS X12, 16(CX)
+
+low104:
+	JMP stored100
+
+low101:
+	TESTQ     $0x00000002, BX
+	JZ        low105
+	VMOVSD    X12, (CX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, BX
+	JZ        low106
+	VMOVSS    X12, 8(CX)
+
+low106:
+	JMP stored100
 
 low105:
-stored98:
-	ADDQ       R8, DI
-	ADDQ       SI, DX
-	ADDQ       R10, R9
-	DECQ       CX
-	JNZ        fold32
-	IMUL3Q     $0x08, SI, CX
-	SUBQ       CX, DX
-	VMASKMOVPS (DX), Y3, Y4
-	ADDQ       SI, DX
-	VMASKMOVPS (DX), Y3, Y5
-	ADDQ       SI, DX
-	VMASKMOVPS (DX), Y3, Y6
-	ADDQ       SI, DX
-	VMASKMOVPS (DX), Y3, Y7
-	ADDQ       SI, DX
-	VMASKMOVPS (DX), Y3, Y8
-	ADDQ       SI, DX
-	VMASKMOVPS (DX), Y3, Y9
-	ADDQ       SI, DX
-	VMASKMOVPS (DX), Y3, Y10
-	ADDQ       SI, DX
-	VMASKMOVPS (DX), Y3, Y11
-	ADDQ       SI, DX
+	TESTQ  $0x00000001, BX
+	JZ     low107
+	VMOVSS X12, (CX)
 
-turn33:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x09
-	JGE  some106
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+low107:
+stored100:
+	ADDQ       DI, SI
+	ADDQ       DX, CX
+	ADDQ       R9, R8
+	DECQ       R10
+	JNZ        fold99
+	IMUL3Q     $0x08, DX, R10
+	SUBQ       R10, CX
+	VMASKMOVPS (CX), Y3, Y4
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y3, Y5
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y3, Y6
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y3, Y7
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y3, Y8
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y3, Y9
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y3, Y10
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y3, Y11
+	ADDQ       DX, CX
 
-some106:
+folded34:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x09
+	JGE  some108
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some108:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ         w+88(FP), DX
-	ADDQ         AX, DX
-	MOVQ         ldw+96(FP), SI
+	MOVQ         w+88(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldw+96(FP), DX
 	VPERM2F128   $0x31, Y8, Y4, Y13
 	VPERM2F128   $0x20, Y8, Y4, Y4
 	VPERM2F128   $0x31, Y9, Y5, Y8
@@ -7011,183 +7011,183 @@ some106:
 	VUNPCKLPD    Y9, Y13, Y13
 	VUNPCKHPD    Y8, Y5, Y9
 	VUNPCKLPD    Y8, Y5, Y5
-	VBROADCASTSS (DX), Y12
+	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y12, Y4, Y0
 	CMPQ         BX, $0x01
-	JE           turned107
-	VBROADCASTSS 4(DX), Y12
+	JE           turned109
+	VBROADCASTSS 4(CX), Y12
 	VFMADD231PS  Y12, Y7, Y0
 	CMPQ         BX, $0x02
-	JE           turned107
-	VBROADCASTSS 8(DX), Y12
+	JE           turned109
+	VBROADCASTSS 8(CX), Y12
 	VFMADD231PS  Y12, Y11, Y0
 	CMPQ         BX, $0x03
-	JE           turned107
-	VBROADCASTSS 12(DX), Y12
+	JE           turned109
+	VBROADCASTSS 12(CX), Y12
 	VFMADD231PS  Y12, Y6, Y0
 	CMPQ         BX, $0x04
-	JE           turned107
-	VBROADCASTSS 16(DX), Y12
+	JE           turned109
+	VBROADCASTSS 16(CX), Y12
 	VFMADD231PS  Y12, Y13, Y0
 	CMPQ         BX, $0x05
-	JE           turned107
-	VBROADCASTSS 20(DX), Y12
+	JE           turned109
+	VBROADCASTSS 20(CX), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	CMPQ         BX, $0x06
-	JE           turned107
-	VBROADCASTSS 24(DX), Y12
+	JE           turned109
+	VBROADCASTSS 24(CX), Y12
 	VFMADD231PS  Y12, Y5, Y0
 	CMPQ         BX, $0x07
-	JE           turned107
-	VBROADCASTSS 28(DX), Y12
+	JE           turned109
+	VBROADCASTSS 28(CX), Y12
 	VFMADD231PS  Y12, Y9, Y0
 
-turned107:
+turned109:
 	MOVQ  cols+112(FP), CX
 	CMPQ  CX, $0x09
-	JGE   all116
-	MOVQ  n+120(FP), DX
-	MOVQ  dx+0(FP), SI
-	MOVQ  lddx+8(FP), DI
-	SUBQ  $0x08, DX
-	MOVQ  DX, n+120(FP)
-	TESTQ DX, DX
-	JGE   whole117
-	IMULQ DI, DX
-	ADDQ  DX, SI
+	JGE   some118
+	MOVQ  n+120(FP), CX
+	MOVQ  dx+0(FP), DX
+	MOVQ  lddx+8(FP), SI
+	SUBQ  $0x08, CX
+	MOVQ  CX, n+120(FP)
+	TESTQ CX, CX
+	JGE   whole119
+	IMULQ SI, CX
+	ADDQ  CX, DX
 
-whole117:
+whole119:
 	VXORPS  Y4, Y4, Y4
 	VADDPS  Y4, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart118
-	VMOVUPS Y0, (SI)
-	JMP     stored119
+	CMPQ    SI, $0x04
+	JNE     apart120
+	VMOVUPS Y0, (DX)
+	JMP     stored121
 
-apart118:
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	VMOVSS       X0, (SI)
-	VEXTRACTPS   $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS   $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS   $0x03, X0, (SI)(R8*1)
+apart120:
+	LEAQ         (SI)(SI*2), DI
+	LEAQ         (SI)(SI*4), R8
+	LEAQ         (DI)(SI*4), R9
+	VMOVSS       X0, (DX)
+	VEXTRACTPS   $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS   $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS   $0x03, X0, (DX)(DI*1)
 	VEXTRACTF128 $0x01, Y0, X4
-	VMOVSS       X4, (SI)(DI*4)
-	VEXTRACTPS   $0x01, X4, (SI)(R9*1)
-	VEXTRACTPS   $0x02, X4, (SI)(R8*2)
-	VEXTRACTPS   $0x03, X4, (SI)(R10*1)
+	VMOVSS       X4, (DX)(SI*4)
+	VEXTRACTPS   $0x01, X4, (DX)(R8*1)
+	VEXTRACTPS   $0x02, X4, (DX)(DI*2)
+	VEXTRACTPS   $0x03, X4, (DX)(R9*1)
 
-stored119:
+stored121:
 	VXORPS Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready30
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again30
 
-all116:
+some118:
 	VXORPS       Y4, Y4, Y4
-	MOVQ         db+32(FP), DX
-	ADDQ         AX, DX
+	MOVQ         db+32(FP), CX
+	ADDQ         AX, CX
 	VADDPS       Y4, Y1, Y1
 	TESTQ        $0x00000004, BX
-	JZ           low121
-	VMOVUPS      X1, (DX)
+	JZ           low123
+	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low122
-	VMOVSD       X1, 16(DX)
+	JZ           low124
+	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low123
-	VMOVSS       X1, 24(DX)
-
-low123:
-	JMP stored120
-
-low122:
-	TESTQ  $0x00000001, BX
-	JZ     low124
-	VMOVSS X1, 16(DX)
-
-low124:
-	JMP stored120
-
-low121:
-	TESTQ     $0x00000002, BX
-	JZ        low125
-	VMOVSD    X1, (DX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low126
-	VMOVSS    X1, 8(DX)
-
-low126:
-	JMP stored120
+	JZ           low125
+	VMOVSS       X1, 24(CX)
 
 low125:
+	JMP stored122
+
+low124:
 	TESTQ  $0x00000001, BX
-	JZ     low127
-	VMOVSS X1, (DX)
+	JZ     low126
+	VMOVSS X1, 16(CX)
+
+low126:
+	JMP stored122
+
+low123:
+	TESTQ     $0x00000002, BX
+	JZ        low127
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low128
+	VMOVSS    X1, 8(CX)
+
+low128:
+	JMP stored122
 
 low127:
-stored120:
-	MOVQ         dw+16(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddw+24(FP), SI
-	VADDPS       Y4, Y2, Y2
-	TESTQ        $0x00000004, BX
-	JZ           low129
-	VMOVUPS      X2, (DX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, BX
-	JZ           low130
-	VMOVSD       X2, 16(DX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low131
-	VMOVSS       X2, 24(DX)
-
-low131:
-	JMP stored128
-
-low130:
 	TESTQ  $0x00000001, BX
-	JZ     low132
-	VMOVSS X2, 16(DX)
-
-low132:
-	JMP stored128
+	JZ     low129
+	VMOVSS X1, (CX)
 
 low129:
-	TESTQ     $0x00000002, BX
-	JZ        low133
-	VMOVSD    X2, (DX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low134
-	VMOVSS    X2, 8(DX)
-
-low134:
-	JMP stored128
+stored122:
+	MOVQ         dw+16(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddw+24(FP), DX
+	VADDPS       Y4, Y2, Y2
+	TESTQ        $0x00000004, BX
+	JZ           low131
+	VMOVUPS      X2, (CX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, BX
+	JZ           low132
+	VMOVSD       X2, 16(CX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low133
+	VMOVSS       X2, 24(CX)
 
 low133:
+	JMP stored130
+
+low132:
 	TESTQ  $0x00000001, BX
-	JZ     low135
-	VMOVSS X2, (DX)
+	JZ     low134
+	VMOVSS X2, 16(CX)
+
+low134:
+	JMP stored130
+
+low131:
+	TESTQ     $0x00000002, BX
+	JZ        low135
+	VMOVSD    X2, (CX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low136
+	VMOVSS    X2, 8(CX)
+
+low136:
+	JMP stored130
 
 low135:
-stored128:
+	TESTQ  $0x00000001, BX
+	JZ     low137
+	VMOVSS X2, (CX)
+
+low137:
+stored130:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x09
-	JGE    some136
+	JGE    some138
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some136:
+some138:
 turned7:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
@@ -7209,19 +7209,19 @@ turned7:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole137
+	JGE    whole139
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole137:
+whole139:
 	VXORPS  Y3, Y3, Y3
 	VADDPS  Y3, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart138
+	JNE     apart140
 	VMOVUPS Y0, (DX)
-	JMP     stored139
+	JMP     stored141
 
-apart138:
+apart140:
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
 	LEAQ         (DI)(SI*4), R9
@@ -7235,7 +7235,7 @@ apart138:
 	VEXTRACTPS   $0x02, X3, (DX)(DI*2)
 	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
 
-stored139:
+stored141:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -7243,146 +7243,143 @@ stored139:
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
 	JGE    block4
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-	JMP end2
+	JMP    end2
 
 other3:
-block141:
+block143:
 	// 8 rows of dx, from +0; 8×8 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk142:
+chunk144:
 	CMPQ BX, $0x08
-	JLT  last143
+	JLT  last145
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept145
+	JE     kept148
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready146
+	JMP    ready149
 
-kept145:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y1
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y2
+kept148:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y1
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y2
 
-ready146:
+ready149:
+again147:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VXORPS       Y13, Y13, Y13
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest147
-	VMOVUPS      (DX), Y3
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest150
+	VMOVUPS      (CX), Y3
 	VADDPS       Y3, Y1, Y1
-	VBROADCASTSS (R9), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y3, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y4
 	VADDPS       Y4, Y1, Y1
-	VBROADCASTSS (R9), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y4, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y5
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
-	VBROADCASTSS (R9), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y5, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y6
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y6
 	VADDPS       Y6, Y1, Y1
-	VBROADCASTSS (R9), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y6, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y7
 	VADDPS       Y7, Y1, Y1
-	VBROADCASTSS (R9), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y7, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y8
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y8
 	VADDPS       Y8, Y1, Y1
-	VBROADCASTSS (R9), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y8, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y9
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y9
 	VADDPS       Y9, Y1, Y1
-	VBROADCASTSS (R9), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y9, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y10
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y10
 	VADDPS       Y10, Y1, Y1
-	VBROADCASTSS (R9), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y10, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn149
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded151
 
-rest147:
-	// fewer rows, and then dz of some before them as well
-fold148:
-	VMOVUPS      (DX), Y3
+rest150:
+fold152:
+	VMOVUPS      (CX), Y3
 	VADDPS       Y3, Y1, Y1
-	VBROADCASTSS (R9), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y3, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold148
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPS      (DX), Y3
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y4
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y5
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y6
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y7
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y8
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y9
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y10
-	ADDQ         SI, DX
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold152
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPS      (CX), Y3
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y4
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y5
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y6
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y7
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y8
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y9
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y10
+	ADDQ         DX, CX
 
-turn149:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x09
-	JGE  some150
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded151:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x09
+	JGE  some153
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some150:
+some153:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ         w+88(FP), DX
-	ADDQ         AX, DX
-	MOVQ         ldw+96(FP), SI
+	MOVQ         w+88(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldw+96(FP), DX
 	VPERM2F128   $0x31, Y7, Y3, Y12
 	VPERM2F128   $0x20, Y7, Y3, Y3
 	VPERM2F128   $0x31, Y8, Y4, Y7
@@ -7407,97 +7404,97 @@ some150:
 	VUNPCKLPD    Y8, Y12, Y12
 	VUNPCKHPD    Y7, Y4, Y8
 	VUNPCKLPD    Y7, Y4, Y4
-	VBROADCASTSS (DX), Y11
+	VBROADCASTSS (CX), Y11
 	VFMADD231PS  Y11, Y3, Y0
-	VBROADCASTSS 4(DX), Y11
+	VBROADCASTSS 4(CX), Y11
 	VFMADD231PS  Y11, Y6, Y0
-	VBROADCASTSS 8(DX), Y11
+	VBROADCASTSS 8(CX), Y11
 	VFMADD231PS  Y11, Y10, Y0
-	VBROADCASTSS 12(DX), Y11
+	VBROADCASTSS 12(CX), Y11
 	VFMADD231PS  Y11, Y5, Y0
-	VBROADCASTSS 16(DX), Y11
+	VBROADCASTSS 16(CX), Y11
 	VFMADD231PS  Y11, Y12, Y0
-	VBROADCASTSS 20(DX), Y11
+	VBROADCASTSS 20(CX), Y11
 	VFMADD231PS  Y11, Y9, Y0
-	VBROADCASTSS 24(DX), Y11
+	VBROADCASTSS 24(CX), Y11
 	VFMADD231PS  Y11, Y4, Y0
-	VBROADCASTSS 28(DX), Y11
+	VBROADCASTSS 28(CX), Y11
 	VFMADD231PS  Y11, Y8, Y0
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x09
-	JGE          all160
-	MOVQ         n+120(FP), DX
-	MOVQ         dx+0(FP), SI
-	MOVQ         lddx+8(FP), DI
-	SUBQ         $0x08, DX
-	MOVQ         DX, n+120(FP)
-	TESTQ        DX, DX
-	JGE          whole161
-	IMULQ        DI, DX
-	ADDQ         DX, SI
+	JGE          some163
+	MOVQ         n+120(FP), CX
+	MOVQ         dx+0(FP), DX
+	MOVQ         lddx+8(FP), SI
+	SUBQ         $0x08, CX
+	MOVQ         CX, n+120(FP)
+	TESTQ        CX, CX
+	JGE          whole164
+	IMULQ        SI, CX
+	ADDQ         CX, DX
 
-whole161:
+whole164:
 	VXORPS  Y3, Y3, Y3
 	VADDPS  Y3, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart162
-	VMOVUPS Y0, (SI)
-	JMP     stored163
+	CMPQ    SI, $0x04
+	JNE     apart165
+	VMOVUPS Y0, (DX)
+	JMP     stored166
 
-apart162:
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	VMOVSS       X0, (SI)
-	VEXTRACTPS   $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS   $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS   $0x03, X0, (SI)(R8*1)
+apart165:
+	LEAQ         (SI)(SI*2), DI
+	LEAQ         (SI)(SI*4), R8
+	LEAQ         (DI)(SI*4), R9
+	VMOVSS       X0, (DX)
+	VEXTRACTPS   $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS   $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS   $0x03, X0, (DX)(DI*1)
 	VEXTRACTF128 $0x01, Y0, X3
-	VMOVSS       X3, (SI)(DI*4)
-	VEXTRACTPS   $0x01, X3, (SI)(R9*1)
-	VEXTRACTPS   $0x02, X3, (SI)(R8*2)
-	VEXTRACTPS   $0x03, X3, (SI)(R10*1)
+	VMOVSS       X3, (DX)(SI*4)
+	VEXTRACTPS   $0x01, X3, (DX)(R8*1)
+	VEXTRACTPS   $0x02, X3, (DX)(DI*2)
+	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
 
-stored163:
+stored166:
 	VXORPS Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready146
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again147
 
-all160:
+some163:
 	VXORPS  Y3, Y3, Y3
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPS  Y3, Y1, Y1
-	VMOVUPS Y1, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPS Y1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPS  Y3, Y2, Y2
-	VMOVUPS Y2, (DX)
+	VMOVUPS Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x09
-	JGE     some164
+	JGE     some167
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some164:
+some167:
 	ADDQ $0x20, AX
 	SUBQ $0x08, BX
 	CMPQ BX, $0x01
-	JGE  chunk142
-	JMP  turned144
+	JGE  chunk144
+	JMP  turned146
 
-last143:
+last145:
 	CMPQ BX, $0x08
-	JNE  over165
-	JMP  turned144
+	JNE  over168
+	JMP  turned146
 
-over165:
+over168:
 	MOVQ    BX, CX
 	ANDQ    $0x07, CX
 	IMUL3Q  $0x04, CX, CX
@@ -7508,127 +7505,127 @@ over165:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept166
+	JE     kept170
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready167
+	JMP    ready171
 
-kept166:
-	MOVQ       db+32(FP), DX
-	ADDQ       AX, DX
-	VMASKMOVPS (DX), Y3, Y1
-	MOVQ       dw+16(FP), DX
-	ADDQ       AX, DX
-	MOVQ       lddw+24(FP), SI
-	VMASKMOVPS (DX), Y3, Y2
+kept170:
+	MOVQ       db+32(FP), CX
+	ADDQ       AX, CX
+	VMASKMOVPS (CX), Y3, Y1
+	MOVQ       dw+16(FP), CX
+	ADDQ       AX, CX
+	MOVQ       lddw+24(FP), DX
+	VMASKMOVPS (CX), Y3, Y2
 
-ready167:
+ready171:
+again169:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VXORPS       Y14, Y14, Y14
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest168
-	VMASKMOVPS   (DX), Y3, Y4
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest172
+	VMASKMOVPS   (CX), Y3, Y4
 	VADDPS       Y4, Y1, Y1
-	VBROADCASTSS (R9), Y13
+	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y4, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPS   (DX), Y3, Y5
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPS   (CX), Y3, Y5
 	VADDPS       Y5, Y1, Y1
-	VBROADCASTSS (R9), Y13
+	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y5, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPS   (DX), Y3, Y6
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPS   (CX), Y3, Y6
 	VADDPS       Y6, Y1, Y1
-	VBROADCASTSS (R9), Y13
+	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y6, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPS   (DX), Y3, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPS   (CX), Y3, Y7
 	VADDPS       Y7, Y1, Y1
-	VBROADCASTSS (R9), Y13
+	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y7, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPS   (DX), Y3, Y8
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPS   (CX), Y3, Y8
 	VADDPS       Y8, Y1, Y1
-	VBROADCASTSS (R9), Y13
+	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y8, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPS   (DX), Y3, Y9
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPS   (CX), Y3, Y9
 	VADDPS       Y9, Y1, Y1
-	VBROADCASTSS (R9), Y13
+	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y9, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPS   (DX), Y3, Y10
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPS   (CX), Y3, Y10
 	VADDPS       Y10, Y1, Y1
-	VBROADCASTSS (R9), Y13
+	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y10, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPS   (DX), Y3, Y11
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPS   (CX), Y3, Y11
 	VADDPS       Y11, Y1, Y1
-	VBROADCASTSS (R9), Y13
+	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y11, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn170
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded173
 
-rest168:
-	// fewer rows, and then dz of some before them as well
-fold169:
-	VMASKMOVPS   (DX), Y3, Y4
+rest172:
+fold174:
+	VMASKMOVPS   (CX), Y3, Y4
 	VADDPS       Y4, Y1, Y1
-	VBROADCASTSS (R9), Y13
+	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y4, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold169
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMASKMOVPS   (DX), Y3, Y4
-	ADDQ         SI, DX
-	VMASKMOVPS   (DX), Y3, Y5
-	ADDQ         SI, DX
-	VMASKMOVPS   (DX), Y3, Y6
-	ADDQ         SI, DX
-	VMASKMOVPS   (DX), Y3, Y7
-	ADDQ         SI, DX
-	VMASKMOVPS   (DX), Y3, Y8
-	ADDQ         SI, DX
-	VMASKMOVPS   (DX), Y3, Y9
-	ADDQ         SI, DX
-	VMASKMOVPS   (DX), Y3, Y10
-	ADDQ         SI, DX
-	VMASKMOVPS   (DX), Y3, Y11
-	ADDQ         SI, DX
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold174
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMASKMOVPS   (CX), Y3, Y4
+	ADDQ         DX, CX
+	VMASKMOVPS   (CX), Y3, Y5
+	ADDQ         DX, CX
+	VMASKMOVPS   (CX), Y3, Y6
+	ADDQ         DX, CX
+	VMASKMOVPS   (CX), Y3, Y7
+	ADDQ         DX, CX
+	VMASKMOVPS   (CX), Y3, Y8
+	ADDQ         DX, CX
+	VMASKMOVPS   (CX), Y3, Y9
+	ADDQ         DX, CX
+	VMASKMOVPS   (CX), Y3, Y10
+	ADDQ         DX, CX
+	VMASKMOVPS   (CX), Y3, Y11
+	ADDQ         DX, CX
 
-turn170:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x09
-	JGE  some171
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded173:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x09
+	JGE  some175
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some171:
+some175:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ         w+88(FP), DX
-	ADDQ         AX, DX
-	MOVQ         ldw+96(FP), SI
+	MOVQ         w+88(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldw+96(FP), DX
 	VPERM2F128   $0x31, Y8, Y4, Y13
 	VPERM2F128   $0x20, Y8, Y4, Y4
 	VPERM2F128   $0x31, Y9, Y5, Y8
@@ -7653,184 +7650,184 @@ some171:
 	VUNPCKLPD    Y9, Y13, Y13
 	VUNPCKHPD    Y8, Y5, Y9
 	VUNPCKLPD    Y8, Y5, Y5
-	VBROADCASTSS (DX), Y12
+	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y12, Y4, Y0
 	CMPQ         BX, $0x01
-	JE           turned172
-	VBROADCASTSS 4(DX), Y12
+	JE           turned176
+	VBROADCASTSS 4(CX), Y12
 	VFMADD231PS  Y12, Y7, Y0
 	CMPQ         BX, $0x02
-	JE           turned172
-	VBROADCASTSS 8(DX), Y12
+	JE           turned176
+	VBROADCASTSS 8(CX), Y12
 	VFMADD231PS  Y12, Y11, Y0
 	CMPQ         BX, $0x03
-	JE           turned172
-	VBROADCASTSS 12(DX), Y12
+	JE           turned176
+	VBROADCASTSS 12(CX), Y12
 	VFMADD231PS  Y12, Y6, Y0
 	CMPQ         BX, $0x04
-	JE           turned172
-	VBROADCASTSS 16(DX), Y12
+	JE           turned176
+	VBROADCASTSS 16(CX), Y12
 	VFMADD231PS  Y12, Y13, Y0
 	CMPQ         BX, $0x05
-	JE           turned172
-	VBROADCASTSS 20(DX), Y12
+	JE           turned176
+	VBROADCASTSS 20(CX), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	CMPQ         BX, $0x06
-	JE           turned172
-	VBROADCASTSS 24(DX), Y12
+	JE           turned176
+	VBROADCASTSS 24(CX), Y12
 	VFMADD231PS  Y12, Y5, Y0
 	CMPQ         BX, $0x07
-	JE           turned172
-	VBROADCASTSS 28(DX), Y12
+	JE           turned176
+	VBROADCASTSS 28(CX), Y12
 	VFMADD231PS  Y12, Y9, Y0
 
-turned172:
+turned176:
 	MOVQ  cols+112(FP), CX
 	CMPQ  CX, $0x09
-	JGE   all181
-	MOVQ  n+120(FP), DX
-	MOVQ  dx+0(FP), SI
-	MOVQ  lddx+8(FP), DI
-	SUBQ  $0x08, DX
-	MOVQ  DX, n+120(FP)
-	TESTQ DX, DX
-	JGE   whole182
-	IMULQ DI, DX
-	ADDQ  DX, SI
+	JGE   some185
+	MOVQ  n+120(FP), CX
+	MOVQ  dx+0(FP), DX
+	MOVQ  lddx+8(FP), SI
+	SUBQ  $0x08, CX
+	MOVQ  CX, n+120(FP)
+	TESTQ CX, CX
+	JGE   whole186
+	IMULQ SI, CX
+	ADDQ  CX, DX
 
-whole182:
+whole186:
 	VXORPS  Y4, Y4, Y4
 	VADDPS  Y4, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart183
-	VMOVUPS Y0, (SI)
-	JMP     stored184
+	CMPQ    SI, $0x04
+	JNE     apart187
+	VMOVUPS Y0, (DX)
+	JMP     stored188
 
-apart183:
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	VMOVSS       X0, (SI)
-	VEXTRACTPS   $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS   $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS   $0x03, X0, (SI)(R8*1)
+apart187:
+	LEAQ         (SI)(SI*2), DI
+	LEAQ         (SI)(SI*4), R8
+	LEAQ         (DI)(SI*4), R9
+	VMOVSS       X0, (DX)
+	VEXTRACTPS   $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS   $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS   $0x03, X0, (DX)(DI*1)
 	VEXTRACTF128 $0x01, Y0, X4
-	VMOVSS       X4, (SI)(DI*4)
-	VEXTRACTPS   $0x01, X4, (SI)(R9*1)
-	VEXTRACTPS   $0x02, X4, (SI)(R8*2)
-	VEXTRACTPS   $0x03, X4, (SI)(R10*1)
+	VMOVSS       X4, (DX)(SI*4)
+	VEXTRACTPS   $0x01, X4, (DX)(R8*1)
+	VEXTRACTPS   $0x02, X4, (DX)(DI*2)
+	VEXTRACTPS   $0x03, X4, (DX)(R9*1)
 
-stored184:
+stored188:
 	VXORPS Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready167
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again169
 
-all181:
+some185:
 	VXORPS       Y4, Y4, Y4
-	MOVQ         db+32(FP), DX
-	ADDQ         AX, DX
+	MOVQ         db+32(FP), CX
+	ADDQ         AX, CX
 	VADDPS       Y4, Y1, Y1
 	TESTQ        $0x00000004, BX
-	JZ           low186
-	VMOVUPS      X1, (DX)
+	JZ           low190
+	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low187
-	VMOVSD       X1, 16(DX)
+	JZ           low191
+	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low188
-	VMOVSS       X1, 24(DX)
-
-low188:
-	JMP stored185
-
-low187:
-	TESTQ  $0x00000001, BX
-	JZ     low189
-	VMOVSS X1, 16(DX)
-
-low189:
-	JMP stored185
-
-low186:
-	TESTQ     $0x00000002, BX
-	JZ        low190
-	VMOVSD    X1, (DX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, BX
-	JZ        low191
-	VMOVSS    X1, 8(DX)
-
-low191:
-	JMP stored185
-
-low190:
-	TESTQ  $0x00000001, BX
-	JZ     low192
-	VMOVSS X1, (DX)
+	JZ           low192
+	VMOVSS       X1, 24(CX)
 
 low192:
-stored185:
-	MOVQ         dw+16(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddw+24(FP), SI
-	VADDPS       Y4, Y2, Y2
-	TESTQ        $0x00000004, BX
-	JZ           low194
-	VMOVUPS      X2, (DX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, BX
-	JZ           low195
-	VMOVSD       X2, 16(DX)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low196
-	VMOVSS       X2, 24(DX)
+	JMP stored189
 
-low196:
-	JMP stored193
+low191:
+	TESTQ  $0x00000001, BX
+	JZ     low193
+	VMOVSS X1, 16(CX)
+
+low193:
+	JMP stored189
+
+low190:
+	TESTQ     $0x00000002, BX
+	JZ        low194
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low195
+	VMOVSS    X1, 8(CX)
 
 low195:
-	TESTQ  $0x00000001, BX
-	JZ     low197
-	VMOVSS X2, 16(DX)
-
-low197:
-	JMP stored193
+	JMP stored189
 
 low194:
-	TESTQ     $0x00000002, BX
-	JZ        low198
-	VMOVSD    X2, (DX)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, BX
-	JZ        low199
-	VMOVSS    X2, 8(DX)
-
-low199:
-	JMP stored193
-
-low198:
 	TESTQ  $0x00000001, BX
-	JZ     low200
-	VMOVSS X2, (DX)
+	JZ     low196
+	VMOVSS X1, (CX)
+
+low196:
+stored189:
+	MOVQ         dw+16(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddw+24(FP), DX
+	VADDPS       Y4, Y2, Y2
+	TESTQ        $0x00000004, BX
+	JZ           low198
+	VMOVUPS      X2, (CX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, BX
+	JZ           low199
+	VMOVSD       X2, 16(CX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low200
+	VMOVSS       X2, 24(CX)
 
 low200:
-stored193:
+	JMP stored197
+
+low199:
+	TESTQ  $0x00000001, BX
+	JZ     low201
+	VMOVSS X2, 16(CX)
+
+low201:
+	JMP stored197
+
+low198:
+	TESTQ     $0x00000002, BX
+	JZ        low202
+	VMOVSD    X2, (CX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low203
+	VMOVSS    X2, 8(CX)
+
+low203:
+	JMP stored197
+
+low202:
+	TESTQ  $0x00000001, BX
+	JZ     low204
+	VMOVSS X2, (CX)
+
+low204:
+stored197:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x09
-	JGE    some201
+	JGE    some205
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some201:
-turned144:
+some205:
+turned146:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -7851,19 +7848,19 @@ turned144:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole202
+	JGE    whole206
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole202:
+whole206:
 	VXORPS  Y3, Y3, Y3
 	VADDPS  Y3, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart203
+	JNE     apart207
 	VMOVUPS Y0, (DX)
-	JMP     stored204
+	JMP     stored208
 
-apart203:
+apart207:
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
 	LEAQ         (DI)(SI*4), R9
@@ -7877,18 +7874,15 @@ apart203:
 	VEXTRACTPS   $0x02, X3, (DX)(DI*2)
 	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
 
-stored204:
+stored208:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block141
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-	JMP end2
+	JGE    block143
+	JMP    end2
 
 end2:
 	VXORPS X15, X15, X15
@@ -7920,133 +7914,133 @@ chunk5:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept8
+	JE     kept9
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    ready9
+	JMP    ready10
 
-kept8:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Y2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Y3
-	ADDQ    SI, DX
-	VMOVUPD (DX), Y4
+kept9:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Y2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Y3
+	ADDQ    DX, CX
+	VMOVUPD (CX), Y4
 
-ready9:
+ready10:
+again8:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VXORPS       Y11, Y11, Y11
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x04
-	JLT          rest10
-	VMOVUPD      (DX), Y5
-	VMOVUPD      (DI), Y9
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x04
+	JLT          rest11
+	VMOVUPD      (CX), Y5
+	VMOVUPD      (SI), Y9
 	VCMPPD       $0x06, Y11, Y9, Y9
 	VANDPD       Y9, Y5, Y5
 	VADDPD       Y5, Y2, Y2
-	VBROADCASTSD (R9), Y10
+	VBROADCASTSD (R8), Y10
 	VFMADD231PD  Y10, Y5, Y3
-	VBROADCASTSD 8(R9), Y10
+	VBROADCASTSD 8(R8), Y10
 	VFMADD231PD  Y10, Y5, Y4
-	VMOVUPD      Y5, (DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y6
-	VMOVUPD      (DI), Y9
+	VMOVUPD      Y5, (CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y6
+	VMOVUPD      (SI), Y9
 	VCMPPD       $0x06, Y11, Y9, Y9
 	VANDPD       Y9, Y6, Y6
 	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R9), Y10
+	VBROADCASTSD (R8), Y10
 	VFMADD231PD  Y10, Y6, Y3
-	VBROADCASTSD 8(R9), Y10
+	VBROADCASTSD 8(R8), Y10
 	VFMADD231PD  Y10, Y6, Y4
-	VMOVUPD      Y6, (DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y7
-	VMOVUPD      (DI), Y9
+	VMOVUPD      Y6, (CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y7
+	VMOVUPD      (SI), Y9
 	VCMPPD       $0x06, Y11, Y9, Y9
 	VANDPD       Y9, Y7, Y7
 	VADDPD       Y7, Y2, Y2
-	VBROADCASTSD (R9), Y10
+	VBROADCASTSD (R8), Y10
 	VFMADD231PD  Y10, Y7, Y3
-	VBROADCASTSD 8(R9), Y10
+	VBROADCASTSD 8(R8), Y10
 	VFMADD231PD  Y10, Y7, Y4
-	VMOVUPD      Y7, (DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y8
-	VMOVUPD      (DI), Y9
+	VMOVUPD      Y7, (CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y8
+	VMOVUPD      (SI), Y9
 	VCMPPD       $0x06, Y11, Y9, Y9
 	VANDPD       Y9, Y8, Y8
 	VADDPD       Y8, Y2, Y2
-	VBROADCASTSD (R9), Y10
+	VBROADCASTSD (R8), Y10
 	VFMADD231PD  Y10, Y8, Y3
-	VBROADCASTSD 8(R9), Y10
+	VBROADCASTSD 8(R8), Y10
 	VFMADD231PD  Y10, Y8, Y4
-	VMOVUPD      Y8, (DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn12
+	VMOVUPD      Y8, (CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded12
 
-rest10:
-	// fewer rows, and then dz of some before them as well
-fold11:
-	VMOVUPD      (DX), Y5
-	VMOVUPD      (DI), Y9
+rest11:
+fold13:
+	VMOVUPD      (CX), Y5
+	VMOVUPD      (SI), Y9
 	VCMPPD       $0x06, Y11, Y9, Y9
 	VANDPD       Y9, Y5, Y5
 	VADDPD       Y5, Y2, Y2
-	VBROADCASTSD (R9), Y10
+	VBROADCASTSD (R8), Y10
 	VFMADD231PD  Y10, Y5, Y3
-	VBROADCASTSD 8(R9), Y10
+	VBROADCASTSD 8(R8), Y10
 	VFMADD231PD  Y10, Y5, Y4
-	VMOVUPD      Y5, (DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold11
-	IMUL3Q       $0x04, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Y5
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y6
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y7
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y8
-	ADDQ         SI, DX
+	VMOVUPD      Y5, (CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold13
+	IMUL3Q       $0x04, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Y5
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y6
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y7
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y8
+	ADDQ         DX, CX
 
-turn12:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x05
-	JGE  some13
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded12:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x05
+	JGE  some14
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some13:
+some14:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ         w+88(FP), DX
-	ADDQ         AX, DX
-	MOVQ         ldw+96(FP), SI
+	MOVQ         w+88(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldw+96(FP), DX
 	VPERM2F128   $0x31, Y7, Y5, Y10
 	VPERM2F128   $0x20, Y7, Y5, Y5
 	VPERM2F128   $0x31, Y8, Y6, Y7
@@ -8055,81 +8049,81 @@ some13:
 	VUNPCKLPD    Y6, Y5, Y5
 	VUNPCKHPD    Y7, Y10, Y6
 	VUNPCKLPD    Y7, Y10, Y10
-	VBROADCASTSD (DX), Y9
+	VBROADCASTSD (CX), Y9
 	VFMADD231PD  Y9, Y5, Y0
-	VBROADCASTSD (DX)(SI*1), Y9
+	VBROADCASTSD (CX)(DX*1), Y9
 	VFMADD231PD  Y9, Y5, Y1
-	VBROADCASTSD 8(DX), Y9
+	VBROADCASTSD 8(CX), Y9
 	VFMADD231PD  Y9, Y8, Y0
-	VBROADCASTSD 8(DX)(SI*1), Y9
+	VBROADCASTSD 8(CX)(DX*1), Y9
 	VFMADD231PD  Y9, Y8, Y1
-	VBROADCASTSD 16(DX), Y9
+	VBROADCASTSD 16(CX), Y9
 	VFMADD231PD  Y9, Y10, Y0
-	VBROADCASTSD 16(DX)(SI*1), Y9
+	VBROADCASTSD 16(CX)(DX*1), Y9
 	VFMADD231PD  Y9, Y10, Y1
-	VBROADCASTSD 24(DX), Y9
+	VBROADCASTSD 24(CX), Y9
 	VFMADD231PD  Y9, Y6, Y0
-	VBROADCASTSD 24(DX)(SI*1), Y9
+	VBROADCASTSD 24(CX)(DX*1), Y9
 	VFMADD231PD  Y9, Y6, Y1
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          all19
-	MOVQ         n+120(FP), DX
-	MOVQ         dx+0(FP), SI
-	MOVQ         lddx+8(FP), DI
-	SUBQ         $0x04, DX
-	MOVQ         DX, n+120(FP)
-	TESTQ        DX, DX
-	JGE          whole20
-	IMULQ        DI, DX
-	ADDQ         DX, SI
+	JGE          some20
+	MOVQ         n+120(FP), CX
+	MOVQ         dx+0(FP), DX
+	MOVQ         lddx+8(FP), SI
+	SUBQ         $0x04, CX
+	MOVQ         CX, n+120(FP)
+	TESTQ        CX, CX
+	JGE          whole21
+	IMULQ        SI, CX
+	ADDQ         CX, DX
 
-whole20:
+whole21:
 	VXORPS       Y5, Y5, Y5
 	VADDPD       Y5, Y0, Y0
 	VADDPD       Y5, Y1, Y1
 	VMOVAPD      Y0, Y6
 	VMOVAPD      Y1, Y7
-	LEAQ         (DI)(DI*2), R8
+	LEAQ         (SI)(SI*2), DI
 	VUNPCKHPD    Y7, Y6, Y8
 	VUNPCKLPD    Y7, Y6, Y6
-	VMOVUPD      X6, (SI)
-	VMOVUPD      X8, (SI)(DI*1)
+	VMOVUPD      X6, (DX)
+	VMOVUPD      X8, (DX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X7
-	VMOVUPD      X7, (SI)(DI*2)
+	VMOVUPD      X7, (DX)(SI*2)
 	VEXTRACTF128 $0x01, Y8, X7
-	VMOVUPD      X7, (SI)(R8*1)
+	VMOVUPD      X7, (DX)(DI*1)
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
-	IMUL3Q       $0x04, DI, DI
-	ADDQ         DI, SI
-	MOVQ         SI, dx+0(FP)
-	MOVQ         n+120(FP), DX
-	CMPQ         DX, $0x01
-	JGE          ready9
+	IMUL3Q       $0x04, SI, SI
+	ADDQ         SI, DX
+	MOVQ         DX, dx+0(FP)
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x01
+	JGE          again8
 
-all19:
+some20:
 	VXORPS  Y5, Y5, Y5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Y5, Y2, Y2
-	VMOVUPD Y2, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Y2, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Y5, Y3, Y3
-	VMOVUPD Y3, (DX)
-	ADDQ    SI, DX
+	VMOVUPD Y3, (CX)
+	ADDQ    DX, CX
 	VADDPD  Y5, Y4, Y4
-	VMOVUPD Y4, (DX)
+	VMOVUPD Y4, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some22
+	JGE     some23
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some22:
+some23:
 	ADDQ $0x20, AX
 	SUBQ $0x04, BX
 	CMPQ BX, $0x01
@@ -8138,10 +8132,10 @@ some22:
 
 last6:
 	CMPQ BX, $0x04
-	JNE  over23
+	JNE  over24
 	JMP  turned7
 
-over23:
+over24:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -8152,233 +8146,233 @@ over23:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept24
+	JE     kept26
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    ready25
+	JMP    ready27
 
-kept24:
-	MOVQ       db+32(FP), DX
-	ADDQ       AX, DX
-	VMASKMOVPD (DX), Y5, Y2
-	MOVQ       dw+16(FP), DX
-	ADDQ       AX, DX
-	MOVQ       lddw+24(FP), SI
-	VMASKMOVPD (DX), Y5, Y3
-	ADDQ       SI, DX
-	VMASKMOVPD (DX), Y5, Y4
+kept26:
+	MOVQ       db+32(FP), CX
+	ADDQ       AX, CX
+	VMASKMOVPD (CX), Y5, Y2
+	MOVQ       dw+16(FP), CX
+	ADDQ       AX, CX
+	MOVQ       lddw+24(FP), DX
+	VMASKMOVPD (CX), Y5, Y3
+	ADDQ       DX, CX
+	VMASKMOVPD (CX), Y5, Y4
 
-ready25:
+ready27:
+again25:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VXORPS       Y12, Y12, Y12
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x04
-	JLT          rest26
-	VMASKMOVPD   (DX), Y5, Y6
-	VMASKMOVPD   (DI), Y5, Y10
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x04
+	JLT          rest28
+	VMASKMOVPD   (CX), Y5, Y6
+	VMASKMOVPD   (SI), Y5, Y10
 	VCMPPD       $0x06, Y12, Y10, Y10
 	VANDPD       Y10, Y6, Y6
 	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R9), Y11
+	VBROADCASTSD (R8), Y11
 	VFMADD231PD  Y11, Y6, Y3
-	VBROADCASTSD 8(R9), Y11
+	VBROADCASTSD 8(R8), Y11
 	VFMADD231PD  Y11, Y6, Y4
 	VMOVAPD      Y6, Y10
 	TESTQ        $0x00000002, BX
-	JZ           low30
-	VMOVUPS      X10, (DX)
+	JZ           low31
+	VMOVUPS      X10, (CX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, BX
-	JZ           low31
-	VMOVSD       X10, 16(DX)
+	JZ           low32
+	VMOVSD       X10, 16(CX)
 	VUNPCKHPD    X10, X10, X10
 
-low31:
-	JMP stored29
+low32:
+	JMP stored30
 
-low30:
+low31:
 	TESTQ     $0x00000001, BX
-	JZ        low32
-	VMOVSD    X10, (DX)
+	JZ        low33
+	VMOVSD    X10, (CX)
 	VUNPCKHPD X10, X10, X10
 
-low32:
-stored29:
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPD   (DX), Y5, Y7
-	VMASKMOVPD   (DI), Y5, Y10
+low33:
+stored30:
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPD   (CX), Y5, Y7
+	VMASKMOVPD   (SI), Y5, Y10
 	VCMPPD       $0x06, Y12, Y10, Y10
 	VANDPD       Y10, Y7, Y7
 	VADDPD       Y7, Y2, Y2
-	VBROADCASTSD (R9), Y11
+	VBROADCASTSD (R8), Y11
 	VFMADD231PD  Y11, Y7, Y3
-	VBROADCASTSD 8(R9), Y11
+	VBROADCASTSD 8(R8), Y11
 	VFMADD231PD  Y11, Y7, Y4
 	VMOVAPD      Y7, Y10
 	TESTQ        $0x00000002, BX
-	JZ           low34
-	VMOVUPS      X10, (DX)
+	JZ           low35
+	VMOVUPS      X10, (CX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, BX
-	JZ           low35
-	VMOVSD       X10, 16(DX)
+	JZ           low36
+	VMOVSD       X10, 16(CX)
 	VUNPCKHPD    X10, X10, X10
 
-low35:
-	JMP stored33
+low36:
+	JMP stored34
 
-low34:
+low35:
 	TESTQ     $0x00000001, BX
-	JZ        low36
-	VMOVSD    X10, (DX)
+	JZ        low37
+	VMOVSD    X10, (CX)
 	VUNPCKHPD X10, X10, X10
 
-low36:
-stored33:
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPD   (DX), Y5, Y8
-	VMASKMOVPD   (DI), Y5, Y10
+low37:
+stored34:
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPD   (CX), Y5, Y8
+	VMASKMOVPD   (SI), Y5, Y10
 	VCMPPD       $0x06, Y12, Y10, Y10
 	VANDPD       Y10, Y8, Y8
 	VADDPD       Y8, Y2, Y2
-	VBROADCASTSD (R9), Y11
+	VBROADCASTSD (R8), Y11
 	VFMADD231PD  Y11, Y8, Y3
-	VBROADCASTSD 8(R9), Y11
+	VBROADCASTSD 8(R8), Y11
 	VFMADD231PD  Y11, Y8, Y4
 	VMOVAPD      Y8, Y10
 	TESTQ        $0x00000002, BX
-	JZ           low38
-	VMOVUPS      X10, (DX)
+	JZ           low39
+	VMOVUPS      X10, (CX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, BX
-	JZ           low39
-	VMOVSD       X10, 16(DX)
+	JZ           low40
+	VMOVSD       X10, 16(CX)
 	VUNPCKHPD    X10, X10, X10
 
-low39:
-	JMP stored37
+low40:
+	JMP stored38
 
-low38:
+low39:
 	TESTQ     $0x00000001, BX
-	JZ        low40
-	VMOVSD    X10, (DX)
+	JZ        low41
+	VMOVSD    X10, (CX)
 	VUNPCKHPD X10, X10, X10
 
-low40:
-stored37:
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPD   (DX), Y5, Y9
-	VMASKMOVPD   (DI), Y5, Y10
+low41:
+stored38:
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPD   (CX), Y5, Y9
+	VMASKMOVPD   (SI), Y5, Y10
 	VCMPPD       $0x06, Y12, Y10, Y10
 	VANDPD       Y10, Y9, Y9
 	VADDPD       Y9, Y2, Y2
-	VBROADCASTSD (R9), Y11
+	VBROADCASTSD (R8), Y11
 	VFMADD231PD  Y11, Y9, Y3
-	VBROADCASTSD 8(R9), Y11
+	VBROADCASTSD 8(R8), Y11
 	VFMADD231PD  Y11, Y9, Y4
 	VMOVAPD      Y9, Y10
 	TESTQ        $0x00000002, BX
-	JZ           low42
-	VMOVUPS      X10, (DX)
+	JZ           low43
+	VMOVUPS      X10, (CX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, BX
-	JZ           low43
-	VMOVSD       X10, 16(DX)
+	JZ           low44
+	VMOVSD       X10, 16(CX)
 	VUNPCKHPD    X10, X10, X10
 
-low43:
-	JMP stored41
+low44:
+	JMP stored42
 
-low42:
+low43:
 	TESTQ     $0x00000001, BX
-	JZ        low44
-	VMOVSD    X10, (DX)
+	JZ        low45
+	VMOVSD    X10, (CX)
 	VUNPCKHPD X10, X10, X10
 
-low44:
-stored41:
-	ADDQ R8, DI
-	ADDQ SI, DX
-	ADDQ R10, R9
-	JMP  turn28
+low45:
+stored42:
+	ADDQ DI, SI
+	ADDQ DX, CX
+	ADDQ R9, R8
+	JMP  folded29
 
-rest26:
-	// fewer rows, and then dz of some before them as well
-fold27:
-	VMASKMOVPD   (DX), Y5, Y6
-	VMASKMOVPD   (DI), Y5, Y10
+rest28:
+fold46:
+	VMASKMOVPD   (CX), Y5, Y6
+	VMASKMOVPD   (SI), Y5, Y10
 	VCMPPD       $0x06, Y12, Y10, Y10
 	VANDPD       Y10, Y6, Y6
 	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R9), Y11
+	VBROADCASTSD (R8), Y11
 	VFMADD231PD  Y11, Y6, Y3
-	VBROADCASTSD 8(R9), Y11
+	VBROADCASTSD 8(R8), Y11
 	VFMADD231PD  Y11, Y6, Y4
 	VMOVAPD      Y6, Y10
 	TESTQ        $0x00000002, BX
-	JZ           low46
-	VMOVUPS      X10, (DX)
+	JZ           low48
+	VMOVUPS      X10, (CX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, BX
-	JZ           low47
-	VMOVSD       X10, 16(DX)
+	JZ           low49
+	VMOVSD       X10, 16(CX)
 	VUNPCKHPD    X10, X10, X10
 
-low47:
-	JMP stored45
-
-low46:
-	TESTQ     $0x00000001, BX
-	JZ        low48
-	VMOVSD    X10, (DX)
-	VUNPCKHPD X10, X10, X10
+low49:
+	JMP stored47
 
 low48:
-stored45:
-	ADDQ       R8, DI
-	ADDQ       SI, DX
-	ADDQ       R10, R9
-	DECQ       CX
-	JNZ        fold27
-	IMUL3Q     $0x04, SI, CX
-	SUBQ       CX, DX
-	VMASKMOVPD (DX), Y5, Y6
-	ADDQ       SI, DX
-	VMASKMOVPD (DX), Y5, Y7
-	ADDQ       SI, DX
-	VMASKMOVPD (DX), Y5, Y8
-	ADDQ       SI, DX
-	VMASKMOVPD (DX), Y5, Y9
-	ADDQ       SI, DX
+	TESTQ     $0x00000001, BX
+	JZ        low50
+	VMOVSD    X10, (CX)
+	VUNPCKHPD X10, X10, X10
 
-turn28:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x05
-	JGE  some49
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+low50:
+stored47:
+	ADDQ       DI, SI
+	ADDQ       DX, CX
+	ADDQ       R9, R8
+	DECQ       R10
+	JNZ        fold46
+	IMUL3Q     $0x04, DX, R10
+	SUBQ       R10, CX
+	VMASKMOVPD (CX), Y5, Y6
+	ADDQ       DX, CX
+	VMASKMOVPD (CX), Y5, Y7
+	ADDQ       DX, CX
+	VMASKMOVPD (CX), Y5, Y8
+	ADDQ       DX, CX
+	VMASKMOVPD (CX), Y5, Y9
+	ADDQ       DX, CX
 
-some49:
+folded29:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x05
+	JGE  some51
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some51:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ         w+88(FP), DX
-	ADDQ         AX, DX
-	MOVQ         ldw+96(FP), SI
+	MOVQ         w+88(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldw+96(FP), DX
 	VPERM2F128   $0x31, Y8, Y6, Y11
 	VPERM2F128   $0x20, Y8, Y6, Y6
 	VPERM2F128   $0x31, Y9, Y7, Y8
@@ -8387,146 +8381,146 @@ some49:
 	VUNPCKLPD    Y7, Y6, Y6
 	VUNPCKHPD    Y8, Y11, Y7
 	VUNPCKLPD    Y8, Y11, Y11
-	VBROADCASTSD (DX), Y10
+	VBROADCASTSD (CX), Y10
 	VFMADD231PD  Y10, Y6, Y0
-	VBROADCASTSD (DX)(SI*1), Y10
+	VBROADCASTSD (CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y6, Y1
 	CMPQ         BX, $0x01
-	JE           turned50
-	VBROADCASTSD 8(DX), Y10
+	JE           turned52
+	VBROADCASTSD 8(CX), Y10
 	VFMADD231PD  Y10, Y9, Y0
-	VBROADCASTSD 8(DX)(SI*1), Y10
+	VBROADCASTSD 8(CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y9, Y1
 	CMPQ         BX, $0x02
-	JE           turned50
-	VBROADCASTSD 16(DX), Y10
+	JE           turned52
+	VBROADCASTSD 16(CX), Y10
 	VFMADD231PD  Y10, Y11, Y0
-	VBROADCASTSD 16(DX)(SI*1), Y10
+	VBROADCASTSD 16(CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y11, Y1
 	CMPQ         BX, $0x03
-	JE           turned50
-	VBROADCASTSD 24(DX), Y10
+	JE           turned52
+	VBROADCASTSD 24(CX), Y10
 	VFMADD231PD  Y10, Y7, Y0
-	VBROADCASTSD 24(DX)(SI*1), Y10
+	VBROADCASTSD 24(CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y7, Y1
 
-turned50:
+turned52:
 	MOVQ  cols+112(FP), CX
 	CMPQ  CX, $0x05
-	JGE   all55
-	MOVQ  n+120(FP), DX
-	MOVQ  dx+0(FP), SI
-	MOVQ  lddx+8(FP), DI
-	SUBQ  $0x04, DX
-	MOVQ  DX, n+120(FP)
-	TESTQ DX, DX
-	JGE   whole56
-	IMULQ DI, DX
-	ADDQ  DX, SI
+	JGE   some57
+	MOVQ  n+120(FP), CX
+	MOVQ  dx+0(FP), DX
+	MOVQ  lddx+8(FP), SI
+	SUBQ  $0x04, CX
+	MOVQ  CX, n+120(FP)
+	TESTQ CX, CX
+	JGE   whole58
+	IMULQ SI, CX
+	ADDQ  CX, DX
 
-whole56:
+whole58:
 	VXORPS       Y6, Y6, Y6
 	VADDPD       Y6, Y0, Y0
 	VADDPD       Y6, Y1, Y1
 	VMOVAPD      Y0, Y7
 	VMOVAPD      Y1, Y8
-	LEAQ         (DI)(DI*2), R8
+	LEAQ         (SI)(SI*2), DI
 	VUNPCKHPD    Y8, Y7, Y9
 	VUNPCKLPD    Y8, Y7, Y7
-	VMOVUPD      X7, (SI)
-	VMOVUPD      X9, (SI)(DI*1)
+	VMOVUPD      X7, (DX)
+	VMOVUPD      X9, (DX)(SI*1)
 	VEXTRACTF128 $0x01, Y7, X8
-	VMOVUPD      X8, (SI)(DI*2)
+	VMOVUPD      X8, (DX)(SI*2)
 	VEXTRACTF128 $0x01, Y9, X8
-	VMOVUPD      X8, (SI)(R8*1)
+	VMOVUPD      X8, (DX)(DI*1)
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
-	IMUL3Q       $0x04, DI, DI
-	ADDQ         DI, SI
-	MOVQ         SI, dx+0(FP)
-	MOVQ         n+120(FP), DX
-	CMPQ         DX, $0x01
-	JGE          ready25
+	IMUL3Q       $0x04, SI, SI
+	ADDQ         SI, DX
+	MOVQ         DX, dx+0(FP)
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x01
+	JGE          again25
 
-all55:
+some57:
 	VXORPS       Y6, Y6, Y6
-	MOVQ         db+32(FP), DX
-	ADDQ         AX, DX
+	MOVQ         db+32(FP), CX
+	ADDQ         AX, CX
 	VADDPD       Y6, Y2, Y2
 	TESTQ        $0x00000002, BX
-	JZ           low59
-	VMOVUPS      X2, (DX)
+	JZ           low61
+	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low60
-	VMOVSD       X2, 16(DX)
+	JZ           low62
+	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 
-low60:
-	JMP stored58
-
-low59:
-	TESTQ     $0x00000001, BX
-	JZ        low61
-	VMOVSD    X2, (DX)
-	VUNPCKHPD X2, X2, X2
+low62:
+	JMP stored60
 
 low61:
-stored58:
-	MOVQ         dw+16(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddw+24(FP), SI
-	VADDPD       Y6, Y3, Y3
-	TESTQ        $0x00000002, BX
-	JZ           low63
-	VMOVUPS      X3, (DX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low64
-	VMOVSD       X3, 16(DX)
-	VUNPCKHPD    X3, X3, X3
-
-low64:
-	JMP stored62
+	TESTQ     $0x00000001, BX
+	JZ        low63
+	VMOVSD    X2, (CX)
+	VUNPCKHPD X2, X2, X2
 
 low63:
-	TESTQ     $0x00000001, BX
-	JZ        low65
-	VMOVSD    X3, (DX)
-	VUNPCKHPD X3, X3, X3
+stored60:
+	MOVQ         dw+16(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddw+24(FP), DX
+	VADDPD       Y6, Y3, Y3
+	TESTQ        $0x00000002, BX
+	JZ           low65
+	VMOVUPS      X3, (CX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low66
+	VMOVSD       X3, 16(CX)
+	VUNPCKHPD    X3, X3, X3
+
+low66:
+	JMP stored64
 
 low65:
-stored62:
-	ADDQ         SI, DX
-	VADDPD       Y6, Y4, Y4
-	TESTQ        $0x00000002, BX
-	JZ           low67
-	VMOVUPS      X4, (DX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low68
-	VMOVSD       X4, 16(DX)
-	VUNPCKHPD    X4, X4, X4
-
-low68:
-	JMP stored66
+	TESTQ     $0x00000001, BX
+	JZ        low67
+	VMOVSD    X3, (CX)
+	VUNPCKHPD X3, X3, X3
 
 low67:
-	TESTQ     $0x00000001, BX
-	JZ        low69
-	VMOVSD    X4, (DX)
-	VUNPCKHPD X4, X4, X4
+stored64:
+	ADDQ         DX, CX
+	VADDPD       Y6, Y4, Y4
+	TESTQ        $0x00000002, BX
+	JZ           low69
+	VMOVUPS      X4, (CX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, BX
+	JZ           low70
+	VMOVSD       X4, 16(CX)
+	VUNPCKHPD    X4, X4, X4
+
+low70:
+	JMP stored68
 
 low69:
-stored66:
+	TESTQ     $0x00000001, BX
+	JZ        low71
+	VMOVSD    X4, (CX)
+	VUNPCKHPD X4, X4, X4
+
+low71:
+stored68:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x05
-	JGE    some70
+	JGE    some72
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some70:
+some72:
 turned7:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x04, CX, CX
@@ -8548,11 +8542,11 @@ turned7:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole71
+	JGE    whole73
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole71:
+whole73:
 	VXORPS       Y5, Y5, Y5
 	VADDPD       Y5, Y0, Y0
 	VADDPD       Y5, Y1, Y1
@@ -8575,128 +8569,125 @@ whole71:
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x01
 	JGE          block4
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-	JMP end2
+	JMP          end2
 
 other3:
-block74:
+block76:
 	// 4 rows of dx, from +0; 4×4 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk75:
+chunk77:
 	CMPQ BX, $0x04
-	JLT  last76
+	JLT  last78
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept78
+	JE     kept81
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    ready79
+	JMP    ready82
 
-kept78:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Y2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Y3
-	ADDQ    SI, DX
-	VMOVUPD (DX), Y4
+kept81:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Y2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Y3
+	ADDQ    DX, CX
+	VMOVUPD (CX), Y4
 
-ready79:
+ready82:
+again80:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VXORPS       Y11, Y11, Y11
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x04
-	JLT          rest80
-	VMOVUPD      (DX), Y5
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x04
+	JLT          rest83
+	VMOVUPD      (CX), Y5
 	VADDPD       Y5, Y2, Y2
-	VBROADCASTSD (R9), Y10
+	VBROADCASTSD (R8), Y10
 	VFMADD231PD  Y10, Y5, Y3
-	VBROADCASTSD 8(R9), Y10
+	VBROADCASTSD 8(R8), Y10
 	VFMADD231PD  Y10, Y5, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y6
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y6
 	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R9), Y10
+	VBROADCASTSD (R8), Y10
 	VFMADD231PD  Y10, Y6, Y3
-	VBROADCASTSD 8(R9), Y10
+	VBROADCASTSD 8(R8), Y10
 	VFMADD231PD  Y10, Y6, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y7
 	VADDPD       Y7, Y2, Y2
-	VBROADCASTSD (R9), Y10
+	VBROADCASTSD (R8), Y10
 	VFMADD231PD  Y10, Y7, Y3
-	VBROADCASTSD 8(R9), Y10
+	VBROADCASTSD 8(R8), Y10
 	VFMADD231PD  Y10, Y7, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y8
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y8
 	VADDPD       Y8, Y2, Y2
-	VBROADCASTSD (R9), Y10
+	VBROADCASTSD (R8), Y10
 	VFMADD231PD  Y10, Y8, Y3
-	VBROADCASTSD 8(R9), Y10
+	VBROADCASTSD 8(R8), Y10
 	VFMADD231PD  Y10, Y8, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn82
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded84
 
-rest80:
-	// fewer rows, and then dz of some before them as well
-fold81:
-	VMOVUPD      (DX), Y5
+rest83:
+fold85:
+	VMOVUPD      (CX), Y5
 	VADDPD       Y5, Y2, Y2
-	VBROADCASTSD (R9), Y10
+	VBROADCASTSD (R8), Y10
 	VFMADD231PD  Y10, Y5, Y3
-	VBROADCASTSD 8(R9), Y10
+	VBROADCASTSD 8(R8), Y10
 	VFMADD231PD  Y10, Y5, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold81
-	IMUL3Q       $0x04, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Y5
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y6
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y7
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y8
-	ADDQ         SI, DX
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold85
+	IMUL3Q       $0x04, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Y5
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y6
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y7
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y8
+	ADDQ         DX, CX
 
-turn82:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x05
-	JGE  some83
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded84:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x05
+	JGE  some86
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some83:
+some86:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ         w+88(FP), DX
-	ADDQ         AX, DX
-	MOVQ         ldw+96(FP), SI
+	MOVQ         w+88(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldw+96(FP), DX
 	VPERM2F128   $0x31, Y7, Y5, Y10
 	VPERM2F128   $0x20, Y7, Y5, Y5
 	VPERM2F128   $0x31, Y8, Y6, Y7
@@ -8705,379 +8696,36 @@ some83:
 	VUNPCKLPD    Y6, Y5, Y5
 	VUNPCKHPD    Y7, Y10, Y6
 	VUNPCKLPD    Y7, Y10, Y10
-	VBROADCASTSD (DX), Y9
+	VBROADCASTSD (CX), Y9
 	VFMADD231PD  Y9, Y5, Y0
-	VBROADCASTSD (DX)(SI*1), Y9
+	VBROADCASTSD (CX)(DX*1), Y9
 	VFMADD231PD  Y9, Y5, Y1
-	VBROADCASTSD 8(DX), Y9
+	VBROADCASTSD 8(CX), Y9
 	VFMADD231PD  Y9, Y8, Y0
-	VBROADCASTSD 8(DX)(SI*1), Y9
+	VBROADCASTSD 8(CX)(DX*1), Y9
 	VFMADD231PD  Y9, Y8, Y1
-	VBROADCASTSD 16(DX), Y9
+	VBROADCASTSD 16(CX), Y9
 	VFMADD231PD  Y9, Y10, Y0
-	VBROADCASTSD 16(DX)(SI*1), Y9
+	VBROADCASTSD 16(CX)(DX*1), Y9
 	VFMADD231PD  Y9, Y10, Y1
-	VBROADCASTSD 24(DX), Y9
+	VBROADCASTSD 24(CX), Y9
 	VFMADD231PD  Y9, Y6, Y0
-	VBROADCASTSD 24(DX)(SI*1), Y9
+	VBROADCASTSD 24(CX)(DX*1), Y9
 	VFMADD231PD  Y9, Y6, Y1
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          all89
-	MOVQ         n+120(FP), DX
-	MOVQ         dx+0(FP), SI
-	MOVQ         lddx+8(FP), DI
-	SUBQ         $0x04, DX
-	MOVQ         DX, n+120(FP)
-	TESTQ        DX, DX
-	JGE          whole90
-	IMULQ        DI, DX
-	ADDQ         DX, SI
-
-whole90:
-	VXORPS       Y5, Y5, Y5
-	VADDPD       Y5, Y0, Y0
-	VADDPD       Y5, Y1, Y1
-	VMOVAPD      Y0, Y6
-	VMOVAPD      Y1, Y7
-	LEAQ         (DI)(DI*2), R8
-	VUNPCKHPD    Y7, Y6, Y8
-	VUNPCKLPD    Y7, Y6, Y6
-	VMOVUPD      X6, (SI)
-	VMOVUPD      X8, (SI)(DI*1)
-	VEXTRACTF128 $0x01, Y6, X7
-	VMOVUPD      X7, (SI)(DI*2)
-	VEXTRACTF128 $0x01, Y8, X7
-	VMOVUPD      X7, (SI)(R8*1)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	IMUL3Q       $0x04, DI, DI
-	ADDQ         DI, SI
-	MOVQ         SI, dx+0(FP)
-	MOVQ         n+120(FP), DX
-	CMPQ         DX, $0x01
-	JGE          ready79
-
-all89:
-	VXORPS  Y5, Y5, Y5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPD  Y5, Y2, Y2
-	VMOVUPD Y2, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPD  Y5, Y3, Y3
-	VMOVUPD Y3, (DX)
-	ADDQ    SI, DX
-	VADDPD  Y5, Y4, Y4
-	VMOVUPD Y4, (DX)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x05
-	JGE     some92
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some92:
-	ADDQ $0x20, AX
-	SUBQ $0x04, BX
-	CMPQ BX, $0x01
-	JGE  chunk75
-	JMP  turned77
-
-last76:
-	CMPQ BX, $0x04
-	JNE  over93
-	JMP  turned77
-
-over93:
-	MOVQ    BX, CX
-	ANDQ    $0x03, CX
-	IMUL3Q  $0x08, CX, CX
-	LEAQ    mask<>+32(SB), DX
-	SUBQ    CX, DX
-	VMOVDQU (DX), Y5
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept94
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	JMP    ready95
-
-kept94:
-	MOVQ       db+32(FP), DX
-	ADDQ       AX, DX
-	VMASKMOVPD (DX), Y5, Y2
-	MOVQ       dw+16(FP), DX
-	ADDQ       AX, DX
-	MOVQ       lddw+24(FP), SI
-	VMASKMOVPD (DX), Y5, Y3
-	ADDQ       SI, DX
-	VMASKMOVPD (DX), Y5, Y4
-
-ready95:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
-	VXORPS       Y12, Y12, Y12
+	JGE          some92
 	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x04
-	JLT          rest96
-	VMASKMOVPD   (DX), Y5, Y6
-	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R9), Y11
-	VFMADD231PD  Y11, Y6, Y3
-	VBROADCASTSD 8(R9), Y11
-	VFMADD231PD  Y11, Y6, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPD   (DX), Y5, Y7
-	VADDPD       Y7, Y2, Y2
-	VBROADCASTSD (R9), Y11
-	VFMADD231PD  Y11, Y7, Y3
-	VBROADCASTSD 8(R9), Y11
-	VFMADD231PD  Y11, Y7, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPD   (DX), Y5, Y8
-	VADDPD       Y8, Y2, Y2
-	VBROADCASTSD (R9), Y11
-	VFMADD231PD  Y11, Y8, Y3
-	VBROADCASTSD 8(R9), Y11
-	VFMADD231PD  Y11, Y8, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPD   (DX), Y5, Y9
-	VADDPD       Y9, Y2, Y2
-	VBROADCASTSD (R9), Y11
-	VFMADD231PD  Y11, Y9, Y3
-	VBROADCASTSD 8(R9), Y11
-	VFMADD231PD  Y11, Y9, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn98
+	MOVQ         dx+0(FP), DX
+	MOVQ         lddx+8(FP), SI
+	SUBQ         $0x04, CX
+	MOVQ         CX, n+120(FP)
+	TESTQ        CX, CX
+	JGE          whole93
+	IMULQ        SI, CX
+	ADDQ         CX, DX
 
-rest96:
-	// fewer rows, and then dz of some before them as well
-fold97:
-	VMASKMOVPD   (DX), Y5, Y6
-	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R9), Y11
-	VFMADD231PD  Y11, Y6, Y3
-	VBROADCASTSD 8(R9), Y11
-	VFMADD231PD  Y11, Y6, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold97
-	IMUL3Q       $0x04, SI, CX
-	SUBQ         CX, DX
-	VMASKMOVPD   (DX), Y5, Y6
-	ADDQ         SI, DX
-	VMASKMOVPD   (DX), Y5, Y7
-	ADDQ         SI, DX
-	VMASKMOVPD   (DX), Y5, Y8
-	ADDQ         SI, DX
-	VMASKMOVPD   (DX), Y5, Y9
-	ADDQ         SI, DX
-
-turn98:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x05
-	JGE  some99
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some99:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ         w+88(FP), DX
-	ADDQ         AX, DX
-	MOVQ         ldw+96(FP), SI
-	VPERM2F128   $0x31, Y8, Y6, Y11
-	VPERM2F128   $0x20, Y8, Y6, Y6
-	VPERM2F128   $0x31, Y9, Y7, Y8
-	VPERM2F128   $0x20, Y9, Y7, Y7
-	VUNPCKHPD    Y7, Y6, Y9
-	VUNPCKLPD    Y7, Y6, Y6
-	VUNPCKHPD    Y8, Y11, Y7
-	VUNPCKLPD    Y8, Y11, Y11
-	VBROADCASTSD (DX), Y10
-	VFMADD231PD  Y10, Y6, Y0
-	VBROADCASTSD (DX)(SI*1), Y10
-	VFMADD231PD  Y10, Y6, Y1
-	CMPQ         BX, $0x01
-	JE           turned100
-	VBROADCASTSD 8(DX), Y10
-	VFMADD231PD  Y10, Y9, Y0
-	VBROADCASTSD 8(DX)(SI*1), Y10
-	VFMADD231PD  Y10, Y9, Y1
-	CMPQ         BX, $0x02
-	JE           turned100
-	VBROADCASTSD 16(DX), Y10
-	VFMADD231PD  Y10, Y11, Y0
-	VBROADCASTSD 16(DX)(SI*1), Y10
-	VFMADD231PD  Y10, Y11, Y1
-	CMPQ         BX, $0x03
-	JE           turned100
-	VBROADCASTSD 24(DX), Y10
-	VFMADD231PD  Y10, Y7, Y0
-	VBROADCASTSD 24(DX)(SI*1), Y10
-	VFMADD231PD  Y10, Y7, Y1
-
-turned100:
-	MOVQ  cols+112(FP), CX
-	CMPQ  CX, $0x05
-	JGE   all105
-	MOVQ  n+120(FP), DX
-	MOVQ  dx+0(FP), SI
-	MOVQ  lddx+8(FP), DI
-	SUBQ  $0x04, DX
-	MOVQ  DX, n+120(FP)
-	TESTQ DX, DX
-	JGE   whole106
-	IMULQ DI, DX
-	ADDQ  DX, SI
-
-whole106:
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y0, Y0
-	VADDPD       Y6, Y1, Y1
-	VMOVAPD      Y0, Y7
-	VMOVAPD      Y1, Y8
-	LEAQ         (DI)(DI*2), R8
-	VUNPCKHPD    Y8, Y7, Y9
-	VUNPCKLPD    Y8, Y7, Y7
-	VMOVUPD      X7, (SI)
-	VMOVUPD      X9, (SI)(DI*1)
-	VEXTRACTF128 $0x01, Y7, X8
-	VMOVUPD      X8, (SI)(DI*2)
-	VEXTRACTF128 $0x01, Y9, X8
-	VMOVUPD      X8, (SI)(R8*1)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	IMUL3Q       $0x04, DI, DI
-	ADDQ         DI, SI
-	MOVQ         SI, dx+0(FP)
-	MOVQ         n+120(FP), DX
-	CMPQ         DX, $0x01
-	JGE          ready95
-
-all105:
-	VXORPS       Y6, Y6, Y6
-	MOVQ         db+32(FP), DX
-	ADDQ         AX, DX
-	VADDPD       Y6, Y2, Y2
-	TESTQ        $0x00000002, BX
-	JZ           low109
-	VMOVUPS      X2, (DX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low110
-	VMOVSD       X2, 16(DX)
-	VUNPCKHPD    X2, X2, X2
-
-low110:
-	JMP stored108
-
-low109:
-	TESTQ     $0x00000001, BX
-	JZ        low111
-	VMOVSD    X2, (DX)
-	VUNPCKHPD X2, X2, X2
-
-low111:
-stored108:
-	MOVQ         dw+16(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddw+24(FP), SI
-	VADDPD       Y6, Y3, Y3
-	TESTQ        $0x00000002, BX
-	JZ           low113
-	VMOVUPS      X3, (DX)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, BX
-	JZ           low114
-	VMOVSD       X3, 16(DX)
-	VUNPCKHPD    X3, X3, X3
-
-low114:
-	JMP stored112
-
-low113:
-	TESTQ     $0x00000001, BX
-	JZ        low115
-	VMOVSD    X3, (DX)
-	VUNPCKHPD X3, X3, X3
-
-low115:
-stored112:
-	ADDQ         SI, DX
-	VADDPD       Y6, Y4, Y4
-	TESTQ        $0x00000002, BX
-	JZ           low117
-	VMOVUPS      X4, (DX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low118
-	VMOVSD       X4, 16(DX)
-	VUNPCKHPD    X4, X4, X4
-
-low118:
-	JMP stored116
-
-low117:
-	TESTQ     $0x00000001, BX
-	JZ        low119
-	VMOVSD    X4, (DX)
-	VUNPCKHPD X4, X4, X4
-
-low119:
-stored116:
-	MOVQ   cols+112(FP), CX
-	CMPQ   CX, $0x05
-	JGE    some120
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-some120:
-turned77:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x04, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x04, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x04, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x04, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole121
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole121:
+whole93:
 	VXORPS       Y5, Y5, Y5
 	VADDPD       Y5, Y0, Y0
 	VADDPD       Y5, Y1, Y1
@@ -9099,11 +8747,351 @@ whole121:
 	MOVQ         DX, dx+0(FP)
 	MOVQ         n+120(FP), CX
 	CMPQ         CX, $0x01
-	JGE          block74
-	VXORPS       X15, X15, X15
+	JGE          again80
+
+some92:
+	VXORPS  Y5, Y5, Y5
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPD  Y5, Y2, Y2
+	VMOVUPD Y2, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPD  Y5, Y3, Y3
+	VMOVUPD Y3, (CX)
+	ADDQ    DX, CX
+	VADDPD  Y5, Y4, Y4
+	VMOVUPD Y4, (CX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x05
+	JGE     some95
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
-	JMP end2
+
+some95:
+	ADDQ $0x20, AX
+	SUBQ $0x04, BX
+	CMPQ BX, $0x01
+	JGE  chunk77
+	JMP  turned79
+
+last78:
+	CMPQ BX, $0x04
+	JNE  over96
+	JMP  turned79
+
+over96:
+	MOVQ    BX, CX
+	ANDQ    $0x03, CX
+	IMUL3Q  $0x08, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y5
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept98
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	JMP    ready99
+
+kept98:
+	MOVQ       db+32(FP), CX
+	ADDQ       AX, CX
+	VMASKMOVPD (CX), Y5, Y2
+	MOVQ       dw+16(FP), CX
+	ADDQ       AX, CX
+	MOVQ       lddw+24(FP), DX
+	VMASKMOVPD (CX), Y5, Y3
+	ADDQ       DX, CX
+	VMASKMOVPD (CX), Y5, Y4
+
+ready99:
+again97:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	VXORPS       Y12, Y12, Y12
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x04
+	JLT          rest100
+	VMASKMOVPD   (CX), Y5, Y6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD (R8), Y11
+	VFMADD231PD  Y11, Y6, Y3
+	VBROADCASTSD 8(R8), Y11
+	VFMADD231PD  Y11, Y6, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPD   (CX), Y5, Y7
+	VADDPD       Y7, Y2, Y2
+	VBROADCASTSD (R8), Y11
+	VFMADD231PD  Y11, Y7, Y3
+	VBROADCASTSD 8(R8), Y11
+	VFMADD231PD  Y11, Y7, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPD   (CX), Y5, Y8
+	VADDPD       Y8, Y2, Y2
+	VBROADCASTSD (R8), Y11
+	VFMADD231PD  Y11, Y8, Y3
+	VBROADCASTSD 8(R8), Y11
+	VFMADD231PD  Y11, Y8, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPD   (CX), Y5, Y9
+	VADDPD       Y9, Y2, Y2
+	VBROADCASTSD (R8), Y11
+	VFMADD231PD  Y11, Y9, Y3
+	VBROADCASTSD 8(R8), Y11
+	VFMADD231PD  Y11, Y9, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded101
+
+rest100:
+fold102:
+	VMASKMOVPD   (CX), Y5, Y6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD (R8), Y11
+	VFMADD231PD  Y11, Y6, Y3
+	VBROADCASTSD 8(R8), Y11
+	VFMADD231PD  Y11, Y6, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold102
+	IMUL3Q       $0x04, DX, R10
+	SUBQ         R10, CX
+	VMASKMOVPD   (CX), Y5, Y6
+	ADDQ         DX, CX
+	VMASKMOVPD   (CX), Y5, Y7
+	ADDQ         DX, CX
+	VMASKMOVPD   (CX), Y5, Y8
+	ADDQ         DX, CX
+	VMASKMOVPD   (CX), Y5, Y9
+	ADDQ         DX, CX
+
+folded101:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x05
+	JGE  some103
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some103:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ         w+88(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldw+96(FP), DX
+	VPERM2F128   $0x31, Y8, Y6, Y11
+	VPERM2F128   $0x20, Y8, Y6, Y6
+	VPERM2F128   $0x31, Y9, Y7, Y8
+	VPERM2F128   $0x20, Y9, Y7, Y7
+	VUNPCKHPD    Y7, Y6, Y9
+	VUNPCKLPD    Y7, Y6, Y6
+	VUNPCKHPD    Y8, Y11, Y7
+	VUNPCKLPD    Y8, Y11, Y11
+	VBROADCASTSD (CX), Y10
+	VFMADD231PD  Y10, Y6, Y0
+	VBROADCASTSD (CX)(DX*1), Y10
+	VFMADD231PD  Y10, Y6, Y1
+	CMPQ         BX, $0x01
+	JE           turned104
+	VBROADCASTSD 8(CX), Y10
+	VFMADD231PD  Y10, Y9, Y0
+	VBROADCASTSD 8(CX)(DX*1), Y10
+	VFMADD231PD  Y10, Y9, Y1
+	CMPQ         BX, $0x02
+	JE           turned104
+	VBROADCASTSD 16(CX), Y10
+	VFMADD231PD  Y10, Y11, Y0
+	VBROADCASTSD 16(CX)(DX*1), Y10
+	VFMADD231PD  Y10, Y11, Y1
+	CMPQ         BX, $0x03
+	JE           turned104
+	VBROADCASTSD 24(CX), Y10
+	VFMADD231PD  Y10, Y7, Y0
+	VBROADCASTSD 24(CX)(DX*1), Y10
+	VFMADD231PD  Y10, Y7, Y1
+
+turned104:
+	MOVQ  cols+112(FP), CX
+	CMPQ  CX, $0x05
+	JGE   some109
+	MOVQ  n+120(FP), CX
+	MOVQ  dx+0(FP), DX
+	MOVQ  lddx+8(FP), SI
+	SUBQ  $0x04, CX
+	MOVQ  CX, n+120(FP)
+	TESTQ CX, CX
+	JGE   whole110
+	IMULQ SI, CX
+	ADDQ  CX, DX
+
+whole110:
+	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y0, Y0
+	VADDPD       Y6, Y1, Y1
+	VMOVAPD      Y0, Y7
+	VMOVAPD      Y1, Y8
+	LEAQ         (SI)(SI*2), DI
+	VUNPCKHPD    Y8, Y7, Y9
+	VUNPCKLPD    Y8, Y7, Y7
+	VMOVUPD      X7, (DX)
+	VMOVUPD      X9, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y7, X8
+	VMOVUPD      X8, (DX)(SI*2)
+	VEXTRACTF128 $0x01, Y9, X8
+	VMOVUPD      X8, (DX)(DI*1)
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	IMUL3Q       $0x04, SI, SI
+	ADDQ         SI, DX
+	MOVQ         DX, dx+0(FP)
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x01
+	JGE          again97
+
+some109:
+	VXORPS       Y6, Y6, Y6
+	MOVQ         db+32(FP), CX
+	ADDQ         AX, CX
+	VADDPD       Y6, Y2, Y2
+	TESTQ        $0x00000002, BX
+	JZ           low113
+	VMOVUPS      X2, (CX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low114
+	VMOVSD       X2, 16(CX)
+	VUNPCKHPD    X2, X2, X2
+
+low114:
+	JMP stored112
+
+low113:
+	TESTQ     $0x00000001, BX
+	JZ        low115
+	VMOVSD    X2, (CX)
+	VUNPCKHPD X2, X2, X2
+
+low115:
+stored112:
+	MOVQ         dw+16(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddw+24(FP), DX
+	VADDPD       Y6, Y3, Y3
+	TESTQ        $0x00000002, BX
+	JZ           low117
+	VMOVUPS      X3, (CX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low118
+	VMOVSD       X3, 16(CX)
+	VUNPCKHPD    X3, X3, X3
+
+low118:
+	JMP stored116
+
+low117:
+	TESTQ     $0x00000001, BX
+	JZ        low119
+	VMOVSD    X3, (CX)
+	VUNPCKHPD X3, X3, X3
+
+low119:
+stored116:
+	ADDQ         DX, CX
+	VADDPD       Y6, Y4, Y4
+	TESTQ        $0x00000002, BX
+	JZ           low121
+	VMOVUPS      X4, (CX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, BX
+	JZ           low122
+	VMOVSD       X4, 16(CX)
+	VUNPCKHPD    X4, X4, X4
+
+low122:
+	JMP stored120
+
+low121:
+	TESTQ     $0x00000001, BX
+	JZ        low123
+	VMOVSD    X4, (CX)
+	VUNPCKHPD X4, X4, X4
+
+low123:
+stored120:
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x05
+	JGE    some124
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+some124:
+turned79:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x04, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole125
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole125:
+	VXORPS       Y5, Y5, Y5
+	VADDPD       Y5, Y0, Y0
+	VADDPD       Y5, Y1, Y1
+	VMOVAPD      Y0, Y6
+	VMOVAPD      Y1, Y7
+	LEAQ         (SI)(SI*2), DI
+	VUNPCKHPD    Y7, Y6, Y8
+	VUNPCKLPD    Y7, Y6, Y6
+	VMOVUPD      X6, (DX)
+	VMOVUPD      X8, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X7
+	VMOVUPD      X7, (DX)(SI*2)
+	VEXTRACTF128 $0x01, Y8, X7
+	VMOVUPD      X7, (DX)(DI*1)
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	IMUL3Q       $0x04, SI, SI
+	ADDQ         SI, DX
+	MOVQ         DX, dx+0(FP)
+	MOVQ         n+120(FP), CX
+	CMPQ         CX, $0x01
+	JGE          block76
+	JMP          end2
 
 end2:
 	VXORPS X15, X15, X15
@@ -9113,135 +9101,135 @@ end2:
 other1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other125
+	JNE  other129
 
-block126:
+block130:
 	// 4 rows of dx, from +0; 4×4 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk127:
+chunk131:
 	CMPQ BX, $0x04
-	JLT  last128
+	JLT  last132
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept130
+	JE     kept135
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready131
+	JMP    ready136
 
-kept130:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Y1
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Y2
+kept135:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Y1
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Y2
 
-ready131:
+ready136:
+again134:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VXORPS       Y9, Y9, Y9
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x04
-	JLT          rest132
-	VMOVUPD      (DX), Y3
-	VMOVUPD      (DI), Y7
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x04
+	JLT          rest137
+	VMOVUPD      (CX), Y3
+	VMOVUPD      (SI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
 	VANDPD       Y7, Y3, Y3
 	VADDPD       Y3, Y1, Y1
-	VBROADCASTSD (R9), Y8
+	VBROADCASTSD (R8), Y8
 	VFMADD231PD  Y8, Y3, Y2
-	VMOVUPD      Y3, (DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y4
-	VMOVUPD      (DI), Y7
+	VMOVUPD      Y3, (CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y4
+	VMOVUPD      (SI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
 	VANDPD       Y7, Y4, Y4
 	VADDPD       Y4, Y1, Y1
-	VBROADCASTSD (R9), Y8
+	VBROADCASTSD (R8), Y8
 	VFMADD231PD  Y8, Y4, Y2
-	VMOVUPD      Y4, (DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y5
-	VMOVUPD      (DI), Y7
+	VMOVUPD      Y4, (CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y5
+	VMOVUPD      (SI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
 	VANDPD       Y7, Y5, Y5
 	VADDPD       Y5, Y1, Y1
-	VBROADCASTSD (R9), Y8
+	VBROADCASTSD (R8), Y8
 	VFMADD231PD  Y8, Y5, Y2
-	VMOVUPD      Y5, (DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y6
-	VMOVUPD      (DI), Y7
+	VMOVUPD      Y5, (CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y6
+	VMOVUPD      (SI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
 	VANDPD       Y7, Y6, Y6
 	VADDPD       Y6, Y1, Y1
-	VBROADCASTSD (R9), Y8
+	VBROADCASTSD (R8), Y8
 	VFMADD231PD  Y8, Y6, Y2
-	VMOVUPD      Y6, (DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn134
+	VMOVUPD      Y6, (CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded138
 
-rest132:
-	// fewer rows, and then dz of some before them as well
-fold133:
-	VMOVUPD      (DX), Y3
-	VMOVUPD      (DI), Y7
+rest137:
+fold139:
+	VMOVUPD      (CX), Y3
+	VMOVUPD      (SI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
 	VANDPD       Y7, Y3, Y3
 	VADDPD       Y3, Y1, Y1
-	VBROADCASTSD (R9), Y8
+	VBROADCASTSD (R8), Y8
 	VFMADD231PD  Y8, Y3, Y2
-	VMOVUPD      Y3, (DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold133
-	IMUL3Q       $0x04, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Y3
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y4
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y5
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y6
-	ADDQ         SI, DX
+	VMOVUPD      Y3, (CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold139
+	IMUL3Q       $0x04, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Y3
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y4
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y5
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y6
+	ADDQ         DX, CX
 
-turn134:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x05
-	JGE  some135
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded138:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x05
+	JGE  some140
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some135:
+some140:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ         w+88(FP), DX
-	ADDQ         AX, DX
-	MOVQ         ldw+96(FP), SI
+	MOVQ         w+88(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldw+96(FP), DX
 	VPERM2F128   $0x31, Y5, Y3, Y8
 	VPERM2F128   $0x20, Y5, Y3, Y3
 	VPERM2F128   $0x31, Y6, Y4, Y5
@@ -9250,83 +9238,83 @@ some135:
 	VUNPCKLPD    Y4, Y3, Y3
 	VUNPCKHPD    Y5, Y8, Y4
 	VUNPCKLPD    Y5, Y8, Y8
-	VBROADCASTSD (DX), Y7
+	VBROADCASTSD (CX), Y7
 	VFMADD231PD  Y7, Y3, Y0
-	VBROADCASTSD 8(DX), Y7
+	VBROADCASTSD 8(CX), Y7
 	VFMADD231PD  Y7, Y6, Y0
-	VBROADCASTSD 16(DX), Y7
+	VBROADCASTSD 16(CX), Y7
 	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD 24(DX), Y7
+	VBROADCASTSD 24(CX), Y7
 	VFMADD231PD  Y7, Y4, Y0
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          all141
-	MOVQ         n+120(FP), DX
-	MOVQ         dx+0(FP), SI
-	MOVQ         lddx+8(FP), DI
-	SUBQ         $0x04, DX
-	MOVQ         DX, n+120(FP)
-	TESTQ        DX, DX
-	JGE          whole142
-	IMULQ        DI, DX
-	ADDQ         DX, SI
+	JGE          some146
+	MOVQ         n+120(FP), CX
+	MOVQ         dx+0(FP), DX
+	MOVQ         lddx+8(FP), SI
+	SUBQ         $0x04, CX
+	MOVQ         CX, n+120(FP)
+	TESTQ        CX, CX
+	JGE          whole147
+	IMULQ        SI, CX
+	ADDQ         CX, DX
 
-whole142:
+whole147:
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
-	CMPQ    DI, $0x08
-	JNE     apart143
-	VMOVUPD Y0, (SI)
-	JMP     stored144
+	CMPQ    SI, $0x08
+	JNE     apart148
+	VMOVUPD Y0, (DX)
+	JMP     stored149
 
-apart143:
-	LEAQ         (DI)(DI*2), R8
-	VMOVSD       X0, (SI)
-	VMOVHPD      X0, (SI)(DI*1)
+apart148:
+	LEAQ         (SI)(SI*2), DI
+	VMOVSD       X0, (DX)
+	VMOVHPD      X0, (DX)(SI*1)
 	VEXTRACTF128 $0x01, Y0, X3
-	VMOVSD       X3, (SI)(DI*2)
-	VMOVHPD      X3, (SI)(R8*1)
+	VMOVSD       X3, (DX)(SI*2)
+	VMOVHPD      X3, (DX)(DI*1)
 
-stored144:
+stored149:
 	VXORPS Y0, Y0, Y0
-	IMUL3Q $0x04, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready131
+	IMUL3Q $0x04, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again134
 
-all141:
+some146:
 	VXORPS  Y3, Y3, Y3
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Y3, Y1, Y1
-	VMOVUPD Y1, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Y1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Y3, Y2, Y2
-	VMOVUPD Y2, (DX)
+	VMOVUPD Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some145
+	JGE     some150
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some145:
+some150:
 	ADDQ $0x20, AX
 	SUBQ $0x04, BX
 	CMPQ BX, $0x01
-	JGE  chunk127
-	JMP  turned129
+	JGE  chunk131
+	JMP  turned133
 
-last128:
+last132:
 	CMPQ BX, $0x04
-	JNE  over146
-	JMP  turned129
+	JNE  over151
+	JMP  turned133
 
-over146:
+over151:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -9337,220 +9325,220 @@ over146:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept147
+	JE     kept153
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready148
+	JMP    ready154
 
-kept147:
-	MOVQ       db+32(FP), DX
-	ADDQ       AX, DX
-	VMASKMOVPD (DX), Y3, Y1
-	MOVQ       dw+16(FP), DX
-	ADDQ       AX, DX
-	MOVQ       lddw+24(FP), SI
-	VMASKMOVPD (DX), Y3, Y2
+kept153:
+	MOVQ       db+32(FP), CX
+	ADDQ       AX, CX
+	VMASKMOVPD (CX), Y3, Y1
+	MOVQ       dw+16(FP), CX
+	ADDQ       AX, CX
+	MOVQ       lddw+24(FP), DX
+	VMASKMOVPD (CX), Y3, Y2
 
-ready148:
+ready154:
+again152:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VXORPS       Y10, Y10, Y10
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x04
-	JLT          rest149
-	VMASKMOVPD   (DX), Y3, Y4
-	VMASKMOVPD   (DI), Y3, Y8
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x04
+	JLT          rest155
+	VMASKMOVPD   (CX), Y3, Y4
+	VMASKMOVPD   (SI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
 	VANDPD       Y8, Y4, Y4
 	VADDPD       Y4, Y1, Y1
-	VBROADCASTSD (R9), Y9
+	VBROADCASTSD (R8), Y9
 	VFMADD231PD  Y9, Y4, Y2
 	VMOVAPD      Y4, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low153
-	VMOVUPS      X8, (DX)
+	JZ           low158
+	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low154
-	VMOVSD       X8, 16(DX)
+	JZ           low159
+	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low154:
-	JMP stored152
+low159:
+	JMP stored157
 
-low153:
+low158:
 	TESTQ     $0x00000001, BX
-	JZ        low155
-	VMOVSD    X8, (DX)
+	JZ        low160
+	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low155:
-stored152:
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPD   (DX), Y3, Y5
-	VMASKMOVPD   (DI), Y3, Y8
+low160:
+stored157:
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPD   (CX), Y3, Y5
+	VMASKMOVPD   (SI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
 	VANDPD       Y8, Y5, Y5
 	VADDPD       Y5, Y1, Y1
-	VBROADCASTSD (R9), Y9
+	VBROADCASTSD (R8), Y9
 	VFMADD231PD  Y9, Y5, Y2
 	VMOVAPD      Y5, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low157
-	VMOVUPS      X8, (DX)
+	JZ           low162
+	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low158
-	VMOVSD       X8, 16(DX)
+	JZ           low163
+	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low158:
-	JMP stored156
+low163:
+	JMP stored161
 
-low157:
+low162:
 	TESTQ     $0x00000001, BX
-	JZ        low159
-	VMOVSD    X8, (DX)
+	JZ        low164
+	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low159:
-stored156:
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPD   (DX), Y3, Y6
-	VMASKMOVPD   (DI), Y3, Y8
+low164:
+stored161:
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPD   (CX), Y3, Y6
+	VMASKMOVPD   (SI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
 	VANDPD       Y8, Y6, Y6
 	VADDPD       Y6, Y1, Y1
-	VBROADCASTSD (R9), Y9
+	VBROADCASTSD (R8), Y9
 	VFMADD231PD  Y9, Y6, Y2
 	VMOVAPD      Y6, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low161
-	VMOVUPS      X8, (DX)
+	JZ           low166
+	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low162
-	VMOVSD       X8, 16(DX)
+	JZ           low167
+	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low162:
-	JMP stored160
+low167:
+	JMP stored165
 
-low161:
+low166:
 	TESTQ     $0x00000001, BX
-	JZ        low163
-	VMOVSD    X8, (DX)
+	JZ        low168
+	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low163:
-stored160:
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPD   (DX), Y3, Y7
-	VMASKMOVPD   (DI), Y3, Y8
+low168:
+stored165:
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPD   (CX), Y3, Y7
+	VMASKMOVPD   (SI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
 	VANDPD       Y8, Y7, Y7
 	VADDPD       Y7, Y1, Y1
-	VBROADCASTSD (R9), Y9
+	VBROADCASTSD (R8), Y9
 	VFMADD231PD  Y9, Y7, Y2
 	VMOVAPD      Y7, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low165
-	VMOVUPS      X8, (DX)
+	JZ           low170
+	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low166
-	VMOVSD       X8, 16(DX)
+	JZ           low171
+	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low166:
-	JMP stored164
+low171:
+	JMP stored169
 
-low165:
+low170:
 	TESTQ     $0x00000001, BX
-	JZ        low167
-	VMOVSD    X8, (DX)
+	JZ        low172
+	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low167:
-stored164:
-	ADDQ R8, DI
-	ADDQ SI, DX
-	ADDQ R10, R9
-	JMP  turn151
+low172:
+stored169:
+	ADDQ DI, SI
+	ADDQ DX, CX
+	ADDQ R9, R8
+	JMP  folded156
 
-rest149:
-	// fewer rows, and then dz of some before them as well
-fold150:
-	VMASKMOVPD   (DX), Y3, Y4
-	VMASKMOVPD   (DI), Y3, Y8
+rest155:
+fold173:
+	VMASKMOVPD   (CX), Y3, Y4
+	VMASKMOVPD   (SI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
 	VANDPD       Y8, Y4, Y4
 	VADDPD       Y4, Y1, Y1
-	VBROADCASTSD (R9), Y9
+	VBROADCASTSD (R8), Y9
 	VFMADD231PD  Y9, Y4, Y2
 	VMOVAPD      Y4, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low169
-	VMOVUPS      X8, (DX)
+	JZ           low175
+	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low170
-	VMOVSD       X8, 16(DX)
+	JZ           low176
+	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low170:
-	JMP stored168
+low176:
+	JMP stored174
 
-low169:
+low175:
 	TESTQ     $0x00000001, BX
-	JZ        low171
-	VMOVSD    X8, (DX)
+	JZ        low177
+	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low171:
-stored168:
-	ADDQ       R8, DI
-	ADDQ       SI, DX
-	ADDQ       R10, R9
-	DECQ       CX
-	JNZ        fold150
-	IMUL3Q     $0x04, SI, CX
-	SUBQ       CX, DX
-	VMASKMOVPD (DX), Y3, Y4
-	ADDQ       SI, DX
-	VMASKMOVPD (DX), Y3, Y5
-	ADDQ       SI, DX
-	VMASKMOVPD (DX), Y3, Y6
-	ADDQ       SI, DX
-	VMASKMOVPD (DX), Y3, Y7
-	ADDQ       SI, DX
+low177:
+stored174:
+	ADDQ       DI, SI
+	ADDQ       DX, CX
+	ADDQ       R9, R8
+	DECQ       R10
+	JNZ        fold173
+	IMUL3Q     $0x04, DX, R10
+	SUBQ       R10, CX
+	VMASKMOVPD (CX), Y3, Y4
+	ADDQ       DX, CX
+	VMASKMOVPD (CX), Y3, Y5
+	ADDQ       DX, CX
+	VMASKMOVPD (CX), Y3, Y6
+	ADDQ       DX, CX
+	VMASKMOVPD (CX), Y3, Y7
+	ADDQ       DX, CX
 
-turn151:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x05
-	JGE  some172
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded156:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x05
+	JGE  some178
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some172:
+some178:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ         w+88(FP), DX
-	ADDQ         AX, DX
-	MOVQ         ldw+96(FP), SI
+	MOVQ         w+88(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldw+96(FP), DX
 	VPERM2F128   $0x31, Y6, Y4, Y9
 	VPERM2F128   $0x20, Y6, Y4, Y4
 	VPERM2F128   $0x31, Y7, Y5, Y6
@@ -9559,118 +9547,118 @@ some172:
 	VUNPCKLPD    Y5, Y4, Y4
 	VUNPCKHPD    Y6, Y9, Y5
 	VUNPCKLPD    Y6, Y9, Y9
-	VBROADCASTSD (DX), Y8
+	VBROADCASTSD (CX), Y8
 	VFMADD231PD  Y8, Y4, Y0
 	CMPQ         BX, $0x01
-	JE           turned173
-	VBROADCASTSD 8(DX), Y8
+	JE           turned179
+	VBROADCASTSD 8(CX), Y8
 	VFMADD231PD  Y8, Y7, Y0
 	CMPQ         BX, $0x02
-	JE           turned173
-	VBROADCASTSD 16(DX), Y8
+	JE           turned179
+	VBROADCASTSD 16(CX), Y8
 	VFMADD231PD  Y8, Y9, Y0
 	CMPQ         BX, $0x03
-	JE           turned173
-	VBROADCASTSD 24(DX), Y8
+	JE           turned179
+	VBROADCASTSD 24(CX), Y8
 	VFMADD231PD  Y8, Y5, Y0
 
-turned173:
+turned179:
 	MOVQ  cols+112(FP), CX
 	CMPQ  CX, $0x05
-	JGE   all178
-	MOVQ  n+120(FP), DX
-	MOVQ  dx+0(FP), SI
-	MOVQ  lddx+8(FP), DI
-	SUBQ  $0x04, DX
-	MOVQ  DX, n+120(FP)
-	TESTQ DX, DX
-	JGE   whole179
-	IMULQ DI, DX
-	ADDQ  DX, SI
+	JGE   some184
+	MOVQ  n+120(FP), CX
+	MOVQ  dx+0(FP), DX
+	MOVQ  lddx+8(FP), SI
+	SUBQ  $0x04, CX
+	MOVQ  CX, n+120(FP)
+	TESTQ CX, CX
+	JGE   whole185
+	IMULQ SI, CX
+	ADDQ  CX, DX
 
-whole179:
+whole185:
 	VXORPS  Y4, Y4, Y4
 	VADDPD  Y4, Y0, Y0
-	CMPQ    DI, $0x08
-	JNE     apart180
-	VMOVUPD Y0, (SI)
-	JMP     stored181
+	CMPQ    SI, $0x08
+	JNE     apart186
+	VMOVUPD Y0, (DX)
+	JMP     stored187
 
-apart180:
-	LEAQ         (DI)(DI*2), R8
-	VMOVSD       X0, (SI)
-	VMOVHPD      X0, (SI)(DI*1)
+apart186:
+	LEAQ         (SI)(SI*2), DI
+	VMOVSD       X0, (DX)
+	VMOVHPD      X0, (DX)(SI*1)
 	VEXTRACTF128 $0x01, Y0, X4
-	VMOVSD       X4, (SI)(DI*2)
-	VMOVHPD      X4, (SI)(R8*1)
+	VMOVSD       X4, (DX)(SI*2)
+	VMOVHPD      X4, (DX)(DI*1)
 
-stored181:
+stored187:
 	VXORPS Y0, Y0, Y0
-	IMUL3Q $0x04, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready148
+	IMUL3Q $0x04, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again152
 
-all178:
+some184:
 	VXORPS       Y4, Y4, Y4
-	MOVQ         db+32(FP), DX
-	ADDQ         AX, DX
+	MOVQ         db+32(FP), CX
+	ADDQ         AX, CX
 	VADDPD       Y4, Y1, Y1
 	TESTQ        $0x00000002, BX
-	JZ           low183
-	VMOVUPS      X1, (DX)
+	JZ           low189
+	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low184
-	VMOVSD       X1, 16(DX)
+	JZ           low190
+	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 
-low184:
-	JMP stored182
-
-low183:
-	TESTQ     $0x00000001, BX
-	JZ        low185
-	VMOVSD    X1, (DX)
-	VUNPCKHPD X1, X1, X1
-
-low185:
-stored182:
-	MOVQ         dw+16(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddw+24(FP), SI
-	VADDPD       Y4, Y2, Y2
-	TESTQ        $0x00000002, BX
-	JZ           low187
-	VMOVUPS      X2, (DX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low188
-	VMOVSD       X2, 16(DX)
-	VUNPCKHPD    X2, X2, X2
-
-low188:
-	JMP stored186
-
-low187:
-	TESTQ     $0x00000001, BX
-	JZ        low189
-	VMOVSD    X2, (DX)
-	VUNPCKHPD X2, X2, X2
+low190:
+	JMP stored188
 
 low189:
-stored186:
+	TESTQ     $0x00000001, BX
+	JZ        low191
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+
+low191:
+stored188:
+	MOVQ         dw+16(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddw+24(FP), DX
+	VADDPD       Y4, Y2, Y2
+	TESTQ        $0x00000002, BX
+	JZ           low193
+	VMOVUPS      X2, (CX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low194
+	VMOVSD       X2, 16(CX)
+	VUNPCKHPD    X2, X2, X2
+
+low194:
+	JMP stored192
+
+low193:
+	TESTQ     $0x00000001, BX
+	JZ        low195
+	VMOVSD    X2, (CX)
+	VUNPCKHPD X2, X2, X2
+
+low195:
+stored192:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x05
-	JGE    some190
+	JGE    some196
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some190:
-turned129:
+some196:
+turned133:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x04, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -9691,19 +9679,19 @@ turned129:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole191
+	JGE    whole197
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole191:
+whole197:
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
 	CMPQ    SI, $0x08
-	JNE     apart192
+	JNE     apart198
 	VMOVUPD Y0, (DX)
-	JMP     stored193
+	JMP     stored199
 
-apart192:
+apart198:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -9711,122 +9699,119 @@ apart192:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored193:
+stored199:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block126
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-	JMP end124
+	JGE    block130
+	JMP    end128
 
-other125:
-block195:
+other129:
+block201:
 	// 4 rows of dx, from +0; 4×4 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk196:
+chunk202:
 	CMPQ BX, $0x04
-	JLT  last197
+	JLT  last203
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept199
+	JE     kept206
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready200
+	JMP    ready207
 
-kept199:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Y1
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Y2
+kept206:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Y1
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Y2
 
-ready200:
+ready207:
+again205:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VXORPS       Y9, Y9, Y9
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x04
-	JLT          rest201
-	VMOVUPD      (DX), Y3
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x04
+	JLT          rest208
+	VMOVUPD      (CX), Y3
 	VADDPD       Y3, Y1, Y1
-	VBROADCASTSD (R9), Y8
+	VBROADCASTSD (R8), Y8
 	VFMADD231PD  Y8, Y3, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y4
 	VADDPD       Y4, Y1, Y1
-	VBROADCASTSD (R9), Y8
+	VBROADCASTSD (R8), Y8
 	VFMADD231PD  Y8, Y4, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y5
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y5
 	VADDPD       Y5, Y1, Y1
-	VBROADCASTSD (R9), Y8
+	VBROADCASTSD (R8), Y8
 	VFMADD231PD  Y8, Y5, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y6
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y6
 	VADDPD       Y6, Y1, Y1
-	VBROADCASTSD (R9), Y8
+	VBROADCASTSD (R8), Y8
 	VFMADD231PD  Y8, Y6, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn203
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded209
 
-rest201:
-	// fewer rows, and then dz of some before them as well
-fold202:
-	VMOVUPD      (DX), Y3
+rest208:
+fold210:
+	VMOVUPD      (CX), Y3
 	VADDPD       Y3, Y1, Y1
-	VBROADCASTSD (R9), Y8
+	VBROADCASTSD (R8), Y8
 	VFMADD231PD  Y8, Y3, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold202
-	IMUL3Q       $0x04, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Y3
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y4
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y5
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y6
-	ADDQ         SI, DX
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold210
+	IMUL3Q       $0x04, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Y3
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y4
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y5
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y6
+	ADDQ         DX, CX
 
-turn203:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x05
-	JGE  some204
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded209:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x05
+	JGE  some211
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some204:
+some211:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ         w+88(FP), DX
-	ADDQ         AX, DX
-	MOVQ         ldw+96(FP), SI
+	MOVQ         w+88(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldw+96(FP), DX
 	VPERM2F128   $0x31, Y5, Y3, Y8
 	VPERM2F128   $0x20, Y5, Y3, Y3
 	VPERM2F128   $0x31, Y6, Y4, Y5
@@ -9835,83 +9820,83 @@ some204:
 	VUNPCKLPD    Y4, Y3, Y3
 	VUNPCKHPD    Y5, Y8, Y4
 	VUNPCKLPD    Y5, Y8, Y8
-	VBROADCASTSD (DX), Y7
+	VBROADCASTSD (CX), Y7
 	VFMADD231PD  Y7, Y3, Y0
-	VBROADCASTSD 8(DX), Y7
+	VBROADCASTSD 8(CX), Y7
 	VFMADD231PD  Y7, Y6, Y0
-	VBROADCASTSD 16(DX), Y7
+	VBROADCASTSD 16(CX), Y7
 	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD 24(DX), Y7
+	VBROADCASTSD 24(CX), Y7
 	VFMADD231PD  Y7, Y4, Y0
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          all210
-	MOVQ         n+120(FP), DX
-	MOVQ         dx+0(FP), SI
-	MOVQ         lddx+8(FP), DI
-	SUBQ         $0x04, DX
-	MOVQ         DX, n+120(FP)
-	TESTQ        DX, DX
-	JGE          whole211
-	IMULQ        DI, DX
-	ADDQ         DX, SI
+	JGE          some217
+	MOVQ         n+120(FP), CX
+	MOVQ         dx+0(FP), DX
+	MOVQ         lddx+8(FP), SI
+	SUBQ         $0x04, CX
+	MOVQ         CX, n+120(FP)
+	TESTQ        CX, CX
+	JGE          whole218
+	IMULQ        SI, CX
+	ADDQ         CX, DX
 
-whole211:
+whole218:
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
-	CMPQ    DI, $0x08
-	JNE     apart212
-	VMOVUPD Y0, (SI)
-	JMP     stored213
+	CMPQ    SI, $0x08
+	JNE     apart219
+	VMOVUPD Y0, (DX)
+	JMP     stored220
 
-apart212:
-	LEAQ         (DI)(DI*2), R8
-	VMOVSD       X0, (SI)
-	VMOVHPD      X0, (SI)(DI*1)
+apart219:
+	LEAQ         (SI)(SI*2), DI
+	VMOVSD       X0, (DX)
+	VMOVHPD      X0, (DX)(SI*1)
 	VEXTRACTF128 $0x01, Y0, X3
-	VMOVSD       X3, (SI)(DI*2)
-	VMOVHPD      X3, (SI)(R8*1)
+	VMOVSD       X3, (DX)(SI*2)
+	VMOVHPD      X3, (DX)(DI*1)
 
-stored213:
+stored220:
 	VXORPS Y0, Y0, Y0
-	IMUL3Q $0x04, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready200
+	IMUL3Q $0x04, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again205
 
-all210:
+some217:
 	VXORPS  Y3, Y3, Y3
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Y3, Y1, Y1
-	VMOVUPD Y1, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Y1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Y3, Y2, Y2
-	VMOVUPD Y2, (DX)
+	VMOVUPD Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some214
+	JGE     some221
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some214:
+some221:
 	ADDQ $0x20, AX
 	SUBQ $0x04, BX
 	CMPQ BX, $0x01
-	JGE  chunk196
-	JMP  turned198
+	JGE  chunk202
+	JMP  turned204
 
-last197:
+last203:
 	CMPQ BX, $0x04
-	JNE  over215
-	JMP  turned198
+	JNE  over222
+	JMP  turned204
 
-over215:
+over222:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -9922,95 +9907,95 @@ over215:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept216
+	JE     kept224
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready217
+	JMP    ready225
 
-kept216:
-	MOVQ       db+32(FP), DX
-	ADDQ       AX, DX
-	VMASKMOVPD (DX), Y3, Y1
-	MOVQ       dw+16(FP), DX
-	ADDQ       AX, DX
-	MOVQ       lddw+24(FP), SI
-	VMASKMOVPD (DX), Y3, Y2
+kept224:
+	MOVQ       db+32(FP), CX
+	ADDQ       AX, CX
+	VMASKMOVPD (CX), Y3, Y1
+	MOVQ       dw+16(FP), CX
+	ADDQ       AX, CX
+	MOVQ       lddw+24(FP), DX
+	VMASKMOVPD (CX), Y3, Y2
 
-ready217:
+ready225:
+again223:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VXORPS       Y10, Y10, Y10
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x04
-	JLT          rest218
-	VMASKMOVPD   (DX), Y3, Y4
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x04
+	JLT          rest226
+	VMASKMOVPD   (CX), Y3, Y4
 	VADDPD       Y4, Y1, Y1
-	VBROADCASTSD (R9), Y9
+	VBROADCASTSD (R8), Y9
 	VFMADD231PD  Y9, Y4, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPD   (DX), Y3, Y5
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPD   (CX), Y3, Y5
 	VADDPD       Y5, Y1, Y1
-	VBROADCASTSD (R9), Y9
+	VBROADCASTSD (R8), Y9
 	VFMADD231PD  Y9, Y5, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPD   (DX), Y3, Y6
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPD   (CX), Y3, Y6
 	VADDPD       Y6, Y1, Y1
-	VBROADCASTSD (R9), Y9
+	VBROADCASTSD (R8), Y9
 	VFMADD231PD  Y9, Y6, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMASKMOVPD   (DX), Y3, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMASKMOVPD   (CX), Y3, Y7
 	VADDPD       Y7, Y1, Y1
-	VBROADCASTSD (R9), Y9
+	VBROADCASTSD (R8), Y9
 	VFMADD231PD  Y9, Y7, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn220
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded227
 
-rest218:
-	// fewer rows, and then dz of some before them as well
-fold219:
-	VMASKMOVPD   (DX), Y3, Y4
+rest226:
+fold228:
+	VMASKMOVPD   (CX), Y3, Y4
 	VADDPD       Y4, Y1, Y1
-	VBROADCASTSD (R9), Y9
+	VBROADCASTSD (R8), Y9
 	VFMADD231PD  Y9, Y4, Y2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold219
-	IMUL3Q       $0x04, SI, CX
-	SUBQ         CX, DX
-	VMASKMOVPD   (DX), Y3, Y4
-	ADDQ         SI, DX
-	VMASKMOVPD   (DX), Y3, Y5
-	ADDQ         SI, DX
-	VMASKMOVPD   (DX), Y3, Y6
-	ADDQ         SI, DX
-	VMASKMOVPD   (DX), Y3, Y7
-	ADDQ         SI, DX
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold228
+	IMUL3Q       $0x04, DX, R10
+	SUBQ         R10, CX
+	VMASKMOVPD   (CX), Y3, Y4
+	ADDQ         DX, CX
+	VMASKMOVPD   (CX), Y3, Y5
+	ADDQ         DX, CX
+	VMASKMOVPD   (CX), Y3, Y6
+	ADDQ         DX, CX
+	VMASKMOVPD   (CX), Y3, Y7
+	ADDQ         DX, CX
 
-turn220:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x05
-	JGE  some221
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded227:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x05
+	JGE  some229
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some221:
+some229:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ         w+88(FP), DX
-	ADDQ         AX, DX
-	MOVQ         ldw+96(FP), SI
+	MOVQ         w+88(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldw+96(FP), DX
 	VPERM2F128   $0x31, Y6, Y4, Y9
 	VPERM2F128   $0x20, Y6, Y4, Y4
 	VPERM2F128   $0x31, Y7, Y5, Y6
@@ -10019,118 +10004,118 @@ some221:
 	VUNPCKLPD    Y5, Y4, Y4
 	VUNPCKHPD    Y6, Y9, Y5
 	VUNPCKLPD    Y6, Y9, Y9
-	VBROADCASTSD (DX), Y8
+	VBROADCASTSD (CX), Y8
 	VFMADD231PD  Y8, Y4, Y0
 	CMPQ         BX, $0x01
-	JE           turned222
-	VBROADCASTSD 8(DX), Y8
+	JE           turned230
+	VBROADCASTSD 8(CX), Y8
 	VFMADD231PD  Y8, Y7, Y0
 	CMPQ         BX, $0x02
-	JE           turned222
-	VBROADCASTSD 16(DX), Y8
+	JE           turned230
+	VBROADCASTSD 16(CX), Y8
 	VFMADD231PD  Y8, Y9, Y0
 	CMPQ         BX, $0x03
-	JE           turned222
-	VBROADCASTSD 24(DX), Y8
+	JE           turned230
+	VBROADCASTSD 24(CX), Y8
 	VFMADD231PD  Y8, Y5, Y0
 
-turned222:
+turned230:
 	MOVQ  cols+112(FP), CX
 	CMPQ  CX, $0x05
-	JGE   all227
-	MOVQ  n+120(FP), DX
-	MOVQ  dx+0(FP), SI
-	MOVQ  lddx+8(FP), DI
-	SUBQ  $0x04, DX
-	MOVQ  DX, n+120(FP)
-	TESTQ DX, DX
-	JGE   whole228
-	IMULQ DI, DX
-	ADDQ  DX, SI
+	JGE   some235
+	MOVQ  n+120(FP), CX
+	MOVQ  dx+0(FP), DX
+	MOVQ  lddx+8(FP), SI
+	SUBQ  $0x04, CX
+	MOVQ  CX, n+120(FP)
+	TESTQ CX, CX
+	JGE   whole236
+	IMULQ SI, CX
+	ADDQ  CX, DX
 
-whole228:
+whole236:
 	VXORPS  Y4, Y4, Y4
 	VADDPD  Y4, Y0, Y0
-	CMPQ    DI, $0x08
-	JNE     apart229
-	VMOVUPD Y0, (SI)
-	JMP     stored230
+	CMPQ    SI, $0x08
+	JNE     apart237
+	VMOVUPD Y0, (DX)
+	JMP     stored238
 
-apart229:
-	LEAQ         (DI)(DI*2), R8
-	VMOVSD       X0, (SI)
-	VMOVHPD      X0, (SI)(DI*1)
+apart237:
+	LEAQ         (SI)(SI*2), DI
+	VMOVSD       X0, (DX)
+	VMOVHPD      X0, (DX)(SI*1)
 	VEXTRACTF128 $0x01, Y0, X4
-	VMOVSD       X4, (SI)(DI*2)
-	VMOVHPD      X4, (SI)(R8*1)
+	VMOVSD       X4, (DX)(SI*2)
+	VMOVHPD      X4, (DX)(DI*1)
 
-stored230:
+stored238:
 	VXORPS Y0, Y0, Y0
-	IMUL3Q $0x04, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready217
+	IMUL3Q $0x04, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again223
 
-all227:
+some235:
 	VXORPS       Y4, Y4, Y4
-	MOVQ         db+32(FP), DX
-	ADDQ         AX, DX
+	MOVQ         db+32(FP), CX
+	ADDQ         AX, CX
 	VADDPD       Y4, Y1, Y1
 	TESTQ        $0x00000002, BX
-	JZ           low232
-	VMOVUPS      X1, (DX)
+	JZ           low240
+	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low233
-	VMOVSD       X1, 16(DX)
+	JZ           low241
+	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 
-low233:
-	JMP stored231
+low241:
+	JMP stored239
 
-low232:
+low240:
 	TESTQ     $0x00000001, BX
-	JZ        low234
-	VMOVSD    X1, (DX)
+	JZ        low242
+	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 
-low234:
-stored231:
-	MOVQ         dw+16(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddw+24(FP), SI
+low242:
+stored239:
+	MOVQ         dw+16(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddw+24(FP), DX
 	VADDPD       Y4, Y2, Y2
 	TESTQ        $0x00000002, BX
-	JZ           low236
-	VMOVUPS      X2, (DX)
+	JZ           low244
+	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low237
-	VMOVSD       X2, 16(DX)
+	JZ           low245
+	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 
-low237:
-	JMP stored235
+low245:
+	JMP stored243
 
-low236:
+low244:
 	TESTQ     $0x00000001, BX
-	JZ        low238
-	VMOVSD    X2, (DX)
+	JZ        low246
+	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 
-low238:
-stored235:
+low246:
+stored243:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x05
-	JGE    some239
+	JGE    some247
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some239:
-turned198:
+some247:
+turned204:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x04, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -10151,19 +10136,19 @@ turned198:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole240
+	JGE    whole248
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole240:
+whole248:
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
 	CMPQ    SI, $0x08
-	JNE     apart241
+	JNE     apart249
 	VMOVUPD Y0, (DX)
-	JMP     stored242
+	JMP     stored250
 
-apart241:
+apart249:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -10171,20 +10156,17 @@ apart241:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored242:
+stored250:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block195
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-	JMP end124
+	JGE    block201
+	JMP    end128
 
-end124:
+end128:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

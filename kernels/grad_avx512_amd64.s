@@ -15826,279 +15826,279 @@ chunk5:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept8
+	JE     kept9
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready9
+	JMP    ready10
 
-kept8:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Z2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Z3
-	ADDQ    SI, DX
-	VMOVUPS (DX), Z4
+kept9:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Z2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Z3
+	ADDQ    DX, CX
+	VMOVUPS (CX), Z4
 
-ready9:
+ready10:
+again8:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Z23, Z23, Z23
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x10
-	JLT              rest10
-	VMOVUPS          (DX), Z5
-	VMOVUPS          (DI), Z21
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x10
+	JLT              rest11
+	VMOVUPS          (CX), Z5
+	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
 	VMOVAPS.Z        Z5, K2, Z5
 	VADDPS           Z5, Z2, Z2
-	VFMADD231PS.BCST (R9), Z5, Z3
-	VFMADD231PS.BCST 4(R9), Z5, Z4
-	VMOVUPS          Z5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z6
-	VMOVUPS          (DI), Z21
+	VFMADD231PS.BCST (R8), Z5, Z3
+	VFMADD231PS.BCST 4(R8), Z5, Z4
+	VMOVUPS          Z5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z6
+	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
 	VMOVAPS.Z        Z6, K2, Z6
 	VADDPS           Z6, Z2, Z2
-	VFMADD231PS.BCST (R9), Z6, Z3
-	VFMADD231PS.BCST 4(R9), Z6, Z4
-	VMOVUPS          Z6, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z7
-	VMOVUPS          (DI), Z21
+	VFMADD231PS.BCST (R8), Z6, Z3
+	VFMADD231PS.BCST 4(R8), Z6, Z4
+	VMOVUPS          Z6, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z7
+	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
 	VMOVAPS.Z        Z7, K2, Z7
 	VADDPS           Z7, Z2, Z2
-	VFMADD231PS.BCST (R9), Z7, Z3
-	VFMADD231PS.BCST 4(R9), Z7, Z4
-	VMOVUPS          Z7, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z8
-	VMOVUPS          (DI), Z21
+	VFMADD231PS.BCST (R8), Z7, Z3
+	VFMADD231PS.BCST 4(R8), Z7, Z4
+	VMOVUPS          Z7, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z8
+	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
 	VMOVAPS.Z        Z8, K2, Z8
 	VADDPS           Z8, Z2, Z2
-	VFMADD231PS.BCST (R9), Z8, Z3
-	VFMADD231PS.BCST 4(R9), Z8, Z4
-	VMOVUPS          Z8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z9
-	VMOVUPS          (DI), Z21
+	VFMADD231PS.BCST (R8), Z8, Z3
+	VFMADD231PS.BCST 4(R8), Z8, Z4
+	VMOVUPS          Z8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z9
+	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
 	VMOVAPS.Z        Z9, K2, Z9
 	VADDPS           Z9, Z2, Z2
-	VFMADD231PS.BCST (R9), Z9, Z3
-	VFMADD231PS.BCST 4(R9), Z9, Z4
-	VMOVUPS          Z9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z10
-	VMOVUPS          (DI), Z21
+	VFMADD231PS.BCST (R8), Z9, Z3
+	VFMADD231PS.BCST 4(R8), Z9, Z4
+	VMOVUPS          Z9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z10
+	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
 	VMOVAPS.Z        Z10, K2, Z10
 	VADDPS           Z10, Z2, Z2
-	VFMADD231PS.BCST (R9), Z10, Z3
-	VFMADD231PS.BCST 4(R9), Z10, Z4
-	VMOVUPS          Z10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z11
-	VMOVUPS          (DI), Z21
+	VFMADD231PS.BCST (R8), Z10, Z3
+	VFMADD231PS.BCST 4(R8), Z10, Z4
+	VMOVUPS          Z10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z11
+	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
 	VMOVAPS.Z        Z11, K2, Z11
 	VADDPS           Z11, Z2, Z2
-	VFMADD231PS.BCST (R9), Z11, Z3
-	VFMADD231PS.BCST 4(R9), Z11, Z4
-	VMOVUPS          Z11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z12
-	VMOVUPS          (DI), Z21
+	VFMADD231PS.BCST (R8), Z11, Z3
+	VFMADD231PS.BCST 4(R8), Z11, Z4
+	VMOVUPS          Z11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z12
+	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
 	VMOVAPS.Z        Z12, K2, Z12
 	VADDPS           Z12, Z2, Z2
-	VFMADD231PS.BCST (R9), Z12, Z3
-	VFMADD231PS.BCST 4(R9), Z12, Z4
-	VMOVUPS          Z12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z13
-	VMOVUPS          (DI), Z21
+	VFMADD231PS.BCST (R8), Z12, Z3
+	VFMADD231PS.BCST 4(R8), Z12, Z4
+	VMOVUPS          Z12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z13
+	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
 	VMOVAPS.Z        Z13, K2, Z13
 	VADDPS           Z13, Z2, Z2
-	VFMADD231PS.BCST (R9), Z13, Z3
-	VFMADD231PS.BCST 4(R9), Z13, Z4
-	VMOVUPS          Z13, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z14
-	VMOVUPS          (DI), Z21
+	VFMADD231PS.BCST (R8), Z13, Z3
+	VFMADD231PS.BCST 4(R8), Z13, Z4
+	VMOVUPS          Z13, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z14
+	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
 	VMOVAPS.Z        Z14, K2, Z14
 	VADDPS           Z14, Z2, Z2
-	VFMADD231PS.BCST (R9), Z14, Z3
-	VFMADD231PS.BCST 4(R9), Z14, Z4
-	VMOVUPS          Z14, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z15
-	VMOVUPS          (DI), Z21
+	VFMADD231PS.BCST (R8), Z14, Z3
+	VFMADD231PS.BCST 4(R8), Z14, Z4
+	VMOVUPS          Z14, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z15
+	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
 	VMOVAPS.Z        Z15, K2, Z15
 	VADDPS           Z15, Z2, Z2
-	VFMADD231PS.BCST (R9), Z15, Z3
-	VFMADD231PS.BCST 4(R9), Z15, Z4
-	VMOVUPS          Z15, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z16
-	VMOVUPS          (DI), Z21
+	VFMADD231PS.BCST (R8), Z15, Z3
+	VFMADD231PS.BCST 4(R8), Z15, Z4
+	VMOVUPS          Z15, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z16
+	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
 	VMOVAPS.Z        Z16, K2, Z16
 	VADDPS           Z16, Z2, Z2
-	VFMADD231PS.BCST (R9), Z16, Z3
-	VFMADD231PS.BCST 4(R9), Z16, Z4
-	VMOVUPS          Z16, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z17
-	VMOVUPS          (DI), Z21
+	VFMADD231PS.BCST (R8), Z16, Z3
+	VFMADD231PS.BCST 4(R8), Z16, Z4
+	VMOVUPS          Z16, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z17
+	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
 	VMOVAPS.Z        Z17, K2, Z17
 	VADDPS           Z17, Z2, Z2
-	VFMADD231PS.BCST (R9), Z17, Z3
-	VFMADD231PS.BCST 4(R9), Z17, Z4
-	VMOVUPS          Z17, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z18
-	VMOVUPS          (DI), Z21
+	VFMADD231PS.BCST (R8), Z17, Z3
+	VFMADD231PS.BCST 4(R8), Z17, Z4
+	VMOVUPS          Z17, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z18
+	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
 	VMOVAPS.Z        Z18, K2, Z18
 	VADDPS           Z18, Z2, Z2
-	VFMADD231PS.BCST (R9), Z18, Z3
-	VFMADD231PS.BCST 4(R9), Z18, Z4
-	VMOVUPS          Z18, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z19
-	VMOVUPS          (DI), Z21
+	VFMADD231PS.BCST (R8), Z18, Z3
+	VFMADD231PS.BCST 4(R8), Z18, Z4
+	VMOVUPS          Z18, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z19
+	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
 	VMOVAPS.Z        Z19, K2, Z19
 	VADDPS           Z19, Z2, Z2
-	VFMADD231PS.BCST (R9), Z19, Z3
-	VFMADD231PS.BCST 4(R9), Z19, Z4
-	VMOVUPS          Z19, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z20
-	VMOVUPS          (DI), Z21
+	VFMADD231PS.BCST (R8), Z19, Z3
+	VFMADD231PS.BCST 4(R8), Z19, Z4
+	VMOVUPS          Z19, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z20
+	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
 	VMOVAPS.Z        Z20, K2, Z20
 	VADDPS           Z20, Z2, Z2
-	VFMADD231PS.BCST (R9), Z20, Z3
-	VFMADD231PS.BCST 4(R9), Z20, Z4
-	VMOVUPS          Z20, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn12
+	VFMADD231PS.BCST (R8), Z20, Z3
+	VFMADD231PS.BCST 4(R8), Z20, Z4
+	VMOVUPS          Z20, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded12
 
-rest10:
-	// fewer rows, and then dz of some before them as well
-fold11:
-	VMOVUPS          (DX), Z5
-	VMOVUPS          (DI), Z21
+rest11:
+fold13:
+	VMOVUPS          (CX), Z5
+	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
 	VMOVAPS.Z        Z5, K2, Z5
 	VADDPS           Z5, Z2, Z2
-	VFMADD231PS.BCST (R9), Z5, Z3
-	VFMADD231PS.BCST 4(R9), Z5, Z4
-	VMOVUPS          Z5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold11
-	IMUL3Q           $0x10, SI, CX
-	SUBQ             CX, DX
-	VMOVUPS          (DX), Z5
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z6
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z7
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z8
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z9
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z10
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z11
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z12
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z13
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z14
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z15
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z16
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z17
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z18
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z19
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z20
-	ADDQ             SI, DX
+	VFMADD231PS.BCST (R8), Z5, Z3
+	VFMADD231PS.BCST 4(R8), Z5, Z4
+	VMOVUPS          Z5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold13
+	IMUL3Q           $0x10, DX, R10
+	SUBQ             R10, CX
+	VMOVUPS          (CX), Z5
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z6
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z7
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z8
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z9
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z10
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z11
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z12
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z13
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z14
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z15
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z16
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z17
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z18
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z19
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z20
+	ADDQ             DX, CX
 
-turn12:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some13
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded12:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some14
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some13:
+some14:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0xee, Z9, Z5, Z22
 	VSHUFF64X2       $0x44, Z9, Z5, Z5
 	VSHUFF64X2       $0xee, Z10, Z6, Z9
@@ -16163,61 +16163,61 @@ some13:
 	VSHUFF64X2       $0x88, Z9, Z14, Z14
 	VSHUFF64X2       $0xdd, Z18, Z10, Z9
 	VSHUFF64X2       $0x88, Z18, Z10, Z10
-	VFMADD231PS.BCST (DX), Z5, Z0
-	VFMADD231PS.BCST (DX)(SI*1), Z5, Z1
-	VFMADD231PS.BCST 4(DX), Z8, Z0
-	VFMADD231PS.BCST 4(DX)(SI*1), Z8, Z1
-	VFMADD231PS.BCST 8(DX), Z20, Z0
-	VFMADD231PS.BCST 8(DX)(SI*1), Z20, Z1
-	VFMADD231PS.BCST 12(DX), Z7, Z0
-	VFMADD231PS.BCST 12(DX)(SI*1), Z7, Z1
-	VFMADD231PS.BCST 16(DX), Z17, Z0
-	VFMADD231PS.BCST 16(DX)(SI*1), Z17, Z1
-	VFMADD231PS.BCST 20(DX), Z13, Z0
-	VFMADD231PS.BCST 20(DX)(SI*1), Z13, Z1
-	VFMADD231PS.BCST 24(DX), Z16, Z0
-	VFMADD231PS.BCST 24(DX)(SI*1), Z16, Z1
-	VFMADD231PS.BCST 28(DX), Z6, Z0
-	VFMADD231PS.BCST 28(DX)(SI*1), Z6, Z1
-	VFMADD231PS.BCST 32(DX), Z22, Z0
-	VFMADD231PS.BCST 32(DX)(SI*1), Z22, Z1
-	VFMADD231PS.BCST 36(DX), Z11, Z0
-	VFMADD231PS.BCST 36(DX)(SI*1), Z11, Z1
-	VFMADD231PS.BCST 40(DX), Z14, Z0
-	VFMADD231PS.BCST 40(DX)(SI*1), Z14, Z1
-	VFMADD231PS.BCST 44(DX), Z10, Z0
-	VFMADD231PS.BCST 44(DX)(SI*1), Z10, Z1
-	VFMADD231PS.BCST 48(DX), Z15, Z0
-	VFMADD231PS.BCST 48(DX)(SI*1), Z15, Z1
-	VFMADD231PS.BCST 52(DX), Z12, Z0
-	VFMADD231PS.BCST 52(DX)(SI*1), Z12, Z1
-	VFMADD231PS.BCST 56(DX), Z19, Z0
-	VFMADD231PS.BCST 56(DX)(SI*1), Z19, Z1
-	VFMADD231PS.BCST 60(DX), Z9, Z0
-	VFMADD231PS.BCST 60(DX)(SI*1), Z9, Z1
+	VFMADD231PS.BCST (CX), Z5, Z0
+	VFMADD231PS.BCST (CX)(DX*1), Z5, Z1
+	VFMADD231PS.BCST 4(CX), Z8, Z0
+	VFMADD231PS.BCST 4(CX)(DX*1), Z8, Z1
+	VFMADD231PS.BCST 8(CX), Z20, Z0
+	VFMADD231PS.BCST 8(CX)(DX*1), Z20, Z1
+	VFMADD231PS.BCST 12(CX), Z7, Z0
+	VFMADD231PS.BCST 12(CX)(DX*1), Z7, Z1
+	VFMADD231PS.BCST 16(CX), Z17, Z0
+	VFMADD231PS.BCST 16(CX)(DX*1), Z17, Z1
+	VFMADD231PS.BCST 20(CX), Z13, Z0
+	VFMADD231PS.BCST 20(CX)(DX*1), Z13, Z1
+	VFMADD231PS.BCST 24(CX), Z16, Z0
+	VFMADD231PS.BCST 24(CX)(DX*1), Z16, Z1
+	VFMADD231PS.BCST 28(CX), Z6, Z0
+	VFMADD231PS.BCST 28(CX)(DX*1), Z6, Z1
+	VFMADD231PS.BCST 32(CX), Z22, Z0
+	VFMADD231PS.BCST 32(CX)(DX*1), Z22, Z1
+	VFMADD231PS.BCST 36(CX), Z11, Z0
+	VFMADD231PS.BCST 36(CX)(DX*1), Z11, Z1
+	VFMADD231PS.BCST 40(CX), Z14, Z0
+	VFMADD231PS.BCST 40(CX)(DX*1), Z14, Z1
+	VFMADD231PS.BCST 44(CX), Z10, Z0
+	VFMADD231PS.BCST 44(CX)(DX*1), Z10, Z1
+	VFMADD231PS.BCST 48(CX), Z15, Z0
+	VFMADD231PS.BCST 48(CX)(DX*1), Z15, Z1
+	VFMADD231PS.BCST 52(CX), Z12, Z0
+	VFMADD231PS.BCST 52(CX)(DX*1), Z12, Z1
+	VFMADD231PS.BCST 56(CX), Z19, Z0
+	VFMADD231PS.BCST 56(CX)(DX*1), Z19, Z1
+	VFMADD231PS.BCST 60(CX), Z9, Z0
+	VFMADD231PS.BCST 60(CX)(DX*1), Z9, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all31
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x10, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole32
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some32
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x10, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole33
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole32:
+whole33:
 	VPXORD        Z5, Z5, Z5
 	VADDPS        Z5, Z0, Z0
 	VADDPS        Z5, Z1, Z1
 	VMOVAPS       Z0, Z6
 	VMOVAPS       Z1, Z7
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	LEAQ          (SI)(DI*8), R11
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
 	VUNPCKHPS     Z7, Z6, Z8
 	VUNPCKLPS     Z7, Z6, Z6
 	VUNPCKHPS     Z10, Z9, Z7
@@ -16226,65 +16226,65 @@ whole32:
 	VUNPCKLPD     Z9, Z6, Z6
 	VUNPCKHPD     Z7, Z8, Z9
 	VUNPCKLPD     Z7, Z8, Z8
-	VMOVSD        X6, (SI)
-	VMOVSD        X10, (SI)(DI*1)
-	VMOVSD        X8, (SI)(DI*2)
-	VMOVSD        X9, (SI)(R8*1)
+	VMOVSD        X6, (DX)
+	VMOVSD        X10, (DX)(SI*1)
+	VMOVSD        X8, (DX)(SI*2)
+	VMOVSD        X9, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Z6, X7
-	VMOVSD        X7, (SI)(DI*4)
+	VMOVSD        X7, (DX)(SI*4)
 	VEXTRACTF32X4 $0x01, Z10, X7
-	VMOVSD        X7, (SI)(R9*1)
+	VMOVSD        X7, (DX)(R8*1)
 	VEXTRACTF32X4 $0x01, Z8, X7
-	VMOVSD        X7, (SI)(R8*2)
+	VMOVSD        X7, (DX)(DI*2)
 	VEXTRACTF32X4 $0x01, Z9, X7
-	VMOVSD        X7, (SI)(R10*1)
+	VMOVSD        X7, (DX)(R9*1)
 	VEXTRACTF32X4 $0x02, Z6, X7
-	VMOVSD        X7, (R11)
+	VMOVSD        X7, (R10)
 	VEXTRACTF32X4 $0x02, Z10, X7
-	VMOVSD        X7, (R11)(DI*1)
+	VMOVSD        X7, (R10)(SI*1)
 	VEXTRACTF32X4 $0x02, Z8, X7
-	VMOVSD        X7, (R11)(DI*2)
+	VMOVSD        X7, (R10)(SI*2)
 	VEXTRACTF32X4 $0x02, Z9, X7
-	VMOVSD        X7, (R11)(R8*1)
+	VMOVSD        X7, (R10)(DI*1)
 	VEXTRACTF32X4 $0x03, Z6, X7
-	VMOVSD        X7, (R11)(DI*4)
+	VMOVSD        X7, (R10)(SI*4)
 	VEXTRACTF32X4 $0x03, Z10, X7
-	VMOVSD        X7, (R11)(R9*1)
+	VMOVSD        X7, (R10)(R8*1)
 	VEXTRACTF32X4 $0x03, Z8, X7
-	VMOVSD        X7, (R11)(R8*2)
+	VMOVSD        X7, (R10)(DI*2)
 	VEXTRACTF32X4 $0x03, Z9, X7
-	VMOVSD        X7, (R11)(R10*1)
+	VMOVSD        X7, (R10)(R9*1)
 	VPXORD        Z0, Z0, Z0
 	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x10, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready9
+	IMUL3Q        $0x10, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again8
 
-all31:
+some32:
 	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPS  Z5, Z2, Z2
-	VMOVUPS Z2, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPS Z2, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPS  Z5, Z3, Z3
-	VMOVUPS Z3, (DX)
-	ADDQ    SI, DX
+	VMOVUPS Z3, (CX)
+	ADDQ    DX, CX
 	VADDPS  Z5, Z4, Z4
-	VMOVUPS Z4, (DX)
+	VMOVUPS Z4, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some34
+	JGE     some35
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some34:
+some35:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
@@ -16295,279 +16295,279 @@ last6:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept35
+	JE     kept37
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready36
+	JMP    ready38
 
-kept35:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y3
-	ADDQ    SI, DX
-	VMOVUPS (DX), Y4
+kept37:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y3
+	ADDQ    DX, CX
+	VMOVUPS (CX), Y4
 
-ready36:
+ready38:
+again36:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Z23, Z23, Z23
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x10
-	JLT              rest37
-	VMOVUPS          (DX), Y5
-	VMOVUPS          (DI), Y21
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x10
+	JLT              rest39
+	VMOVUPS          (CX), Y5
+	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
 	VMOVAPS.Z        Y5, K2, Y5
 	VADDPS           Y5, Y2, Y2
-	VFMADD231PS.BCST (R9), Y5, Y3
-	VFMADD231PS.BCST 4(R9), Y5, Y4
-	VMOVUPS          Y5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y6
-	VMOVUPS          (DI), Y21
+	VFMADD231PS.BCST (R8), Y5, Y3
+	VFMADD231PS.BCST 4(R8), Y5, Y4
+	VMOVUPS          Y5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y6
+	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
 	VMOVAPS.Z        Y6, K2, Y6
 	VADDPS           Y6, Y2, Y2
-	VFMADD231PS.BCST (R9), Y6, Y3
-	VFMADD231PS.BCST 4(R9), Y6, Y4
-	VMOVUPS          Y6, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y7
-	VMOVUPS          (DI), Y21
+	VFMADD231PS.BCST (R8), Y6, Y3
+	VFMADD231PS.BCST 4(R8), Y6, Y4
+	VMOVUPS          Y6, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y7
+	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
 	VMOVAPS.Z        Y7, K2, Y7
 	VADDPS           Y7, Y2, Y2
-	VFMADD231PS.BCST (R9), Y7, Y3
-	VFMADD231PS.BCST 4(R9), Y7, Y4
-	VMOVUPS          Y7, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y8
-	VMOVUPS          (DI), Y21
+	VFMADD231PS.BCST (R8), Y7, Y3
+	VFMADD231PS.BCST 4(R8), Y7, Y4
+	VMOVUPS          Y7, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y8
+	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
 	VMOVAPS.Z        Y8, K2, Y8
 	VADDPS           Y8, Y2, Y2
-	VFMADD231PS.BCST (R9), Y8, Y3
-	VFMADD231PS.BCST 4(R9), Y8, Y4
-	VMOVUPS          Y8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y9
-	VMOVUPS          (DI), Y21
+	VFMADD231PS.BCST (R8), Y8, Y3
+	VFMADD231PS.BCST 4(R8), Y8, Y4
+	VMOVUPS          Y8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y9
+	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
 	VMOVAPS.Z        Y9, K2, Y9
 	VADDPS           Y9, Y2, Y2
-	VFMADD231PS.BCST (R9), Y9, Y3
-	VFMADD231PS.BCST 4(R9), Y9, Y4
-	VMOVUPS          Y9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y10
-	VMOVUPS          (DI), Y21
+	VFMADD231PS.BCST (R8), Y9, Y3
+	VFMADD231PS.BCST 4(R8), Y9, Y4
+	VMOVUPS          Y9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y10
+	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
 	VMOVAPS.Z        Y10, K2, Y10
 	VADDPS           Y10, Y2, Y2
-	VFMADD231PS.BCST (R9), Y10, Y3
-	VFMADD231PS.BCST 4(R9), Y10, Y4
-	VMOVUPS          Y10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y11
-	VMOVUPS          (DI), Y21
+	VFMADD231PS.BCST (R8), Y10, Y3
+	VFMADD231PS.BCST 4(R8), Y10, Y4
+	VMOVUPS          Y10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y11
+	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
 	VMOVAPS.Z        Y11, K2, Y11
 	VADDPS           Y11, Y2, Y2
-	VFMADD231PS.BCST (R9), Y11, Y3
-	VFMADD231PS.BCST 4(R9), Y11, Y4
-	VMOVUPS          Y11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y12
-	VMOVUPS          (DI), Y21
+	VFMADD231PS.BCST (R8), Y11, Y3
+	VFMADD231PS.BCST 4(R8), Y11, Y4
+	VMOVUPS          Y11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y12
+	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
 	VMOVAPS.Z        Y12, K2, Y12
 	VADDPS           Y12, Y2, Y2
-	VFMADD231PS.BCST (R9), Y12, Y3
-	VFMADD231PS.BCST 4(R9), Y12, Y4
-	VMOVUPS          Y12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y13
-	VMOVUPS          (DI), Y21
+	VFMADD231PS.BCST (R8), Y12, Y3
+	VFMADD231PS.BCST 4(R8), Y12, Y4
+	VMOVUPS          Y12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y13
+	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
 	VMOVAPS.Z        Y13, K2, Y13
 	VADDPS           Y13, Y2, Y2
-	VFMADD231PS.BCST (R9), Y13, Y3
-	VFMADD231PS.BCST 4(R9), Y13, Y4
-	VMOVUPS          Y13, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y14
-	VMOVUPS          (DI), Y21
+	VFMADD231PS.BCST (R8), Y13, Y3
+	VFMADD231PS.BCST 4(R8), Y13, Y4
+	VMOVUPS          Y13, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y14
+	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
 	VMOVAPS.Z        Y14, K2, Y14
 	VADDPS           Y14, Y2, Y2
-	VFMADD231PS.BCST (R9), Y14, Y3
-	VFMADD231PS.BCST 4(R9), Y14, Y4
-	VMOVUPS          Y14, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y15
-	VMOVUPS          (DI), Y21
+	VFMADD231PS.BCST (R8), Y14, Y3
+	VFMADD231PS.BCST 4(R8), Y14, Y4
+	VMOVUPS          Y14, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y15
+	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
 	VMOVAPS.Z        Y15, K2, Y15
 	VADDPS           Y15, Y2, Y2
-	VFMADD231PS.BCST (R9), Y15, Y3
-	VFMADD231PS.BCST 4(R9), Y15, Y4
-	VMOVUPS          Y15, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y16
-	VMOVUPS          (DI), Y21
+	VFMADD231PS.BCST (R8), Y15, Y3
+	VFMADD231PS.BCST 4(R8), Y15, Y4
+	VMOVUPS          Y15, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y16
+	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
 	VMOVAPS.Z        Y16, K2, Y16
 	VADDPS           Y16, Y2, Y2
-	VFMADD231PS.BCST (R9), Y16, Y3
-	VFMADD231PS.BCST 4(R9), Y16, Y4
-	VMOVUPS          Y16, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y17
-	VMOVUPS          (DI), Y21
+	VFMADD231PS.BCST (R8), Y16, Y3
+	VFMADD231PS.BCST 4(R8), Y16, Y4
+	VMOVUPS          Y16, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y17
+	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
 	VMOVAPS.Z        Y17, K2, Y17
 	VADDPS           Y17, Y2, Y2
-	VFMADD231PS.BCST (R9), Y17, Y3
-	VFMADD231PS.BCST 4(R9), Y17, Y4
-	VMOVUPS          Y17, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y18
-	VMOVUPS          (DI), Y21
+	VFMADD231PS.BCST (R8), Y17, Y3
+	VFMADD231PS.BCST 4(R8), Y17, Y4
+	VMOVUPS          Y17, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y18
+	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
 	VMOVAPS.Z        Y18, K2, Y18
 	VADDPS           Y18, Y2, Y2
-	VFMADD231PS.BCST (R9), Y18, Y3
-	VFMADD231PS.BCST 4(R9), Y18, Y4
-	VMOVUPS          Y18, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y19
-	VMOVUPS          (DI), Y21
+	VFMADD231PS.BCST (R8), Y18, Y3
+	VFMADD231PS.BCST 4(R8), Y18, Y4
+	VMOVUPS          Y18, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y19
+	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
 	VMOVAPS.Z        Y19, K2, Y19
 	VADDPS           Y19, Y2, Y2
-	VFMADD231PS.BCST (R9), Y19, Y3
-	VFMADD231PS.BCST 4(R9), Y19, Y4
-	VMOVUPS          Y19, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y20
-	VMOVUPS          (DI), Y21
+	VFMADD231PS.BCST (R8), Y19, Y3
+	VFMADD231PS.BCST 4(R8), Y19, Y4
+	VMOVUPS          Y19, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y20
+	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
 	VMOVAPS.Z        Y20, K2, Y20
 	VADDPS           Y20, Y2, Y2
-	VFMADD231PS.BCST (R9), Y20, Y3
-	VFMADD231PS.BCST 4(R9), Y20, Y4
-	VMOVUPS          Y20, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn39
+	VFMADD231PS.BCST (R8), Y20, Y3
+	VFMADD231PS.BCST 4(R8), Y20, Y4
+	VMOVUPS          Y20, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded40
 
-rest37:
-	// fewer rows, and then dz of some before them as well
-fold38:
-	VMOVUPS          (DX), Y5
-	VMOVUPS          (DI), Y21
+rest39:
+fold41:
+	VMOVUPS          (CX), Y5
+	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
 	VMOVAPS.Z        Y5, K2, Y5
 	VADDPS           Y5, Y2, Y2
-	VFMADD231PS.BCST (R9), Y5, Y3
-	VFMADD231PS.BCST 4(R9), Y5, Y4
-	VMOVUPS          Y5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold38
-	IMUL3Q           $0x10, SI, CX
-	SUBQ             CX, DX
-	VMOVUPS          (DX), Y5
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y6
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y7
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y8
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y9
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y10
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y11
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y12
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y13
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y14
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y15
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y16
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y17
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y18
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y19
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y20
-	ADDQ             SI, DX
+	VFMADD231PS.BCST (R8), Y5, Y3
+	VFMADD231PS.BCST 4(R8), Y5, Y4
+	VMOVUPS          Y5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold41
+	IMUL3Q           $0x10, DX, R10
+	SUBQ             R10, CX
+	VMOVUPS          (CX), Y5
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y6
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y7
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y8
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y9
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y10
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y11
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y12
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y13
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y14
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y15
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y16
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y17
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y18
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y19
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y20
+	ADDQ             DX, CX
 
-turn39:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some40
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded40:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some42
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some40:
+some42:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF64X4     $0x01, Y9, Z5, Z5
 	VINSERTF64X4     $0x01, Y10, Z6, Z6
 	VINSERTF64X4     $0x01, Y11, Z7, Z7
@@ -16600,45 +16600,45 @@ some40:
 	VSHUFF64X2       $0x88, Z6, Z22, Z22
 	VSHUFF64X2       $0xdd, Z15, Z7, Z6
 	VSHUFF64X2       $0x88, Z15, Z7, Z7
-	VFMADD231PS.BCST (DX), Z5, Z0
-	VFMADD231PS.BCST (DX)(SI*1), Z5, Z1
-	VFMADD231PS.BCST 4(DX), Z8, Z0
-	VFMADD231PS.BCST 4(DX)(SI*1), Z8, Z1
-	VFMADD231PS.BCST 8(DX), Z22, Z0
-	VFMADD231PS.BCST 8(DX)(SI*1), Z22, Z1
-	VFMADD231PS.BCST 12(DX), Z7, Z0
-	VFMADD231PS.BCST 12(DX)(SI*1), Z7, Z1
-	VFMADD231PS.BCST 16(DX), Z14, Z0
-	VFMADD231PS.BCST 16(DX)(SI*1), Z14, Z1
-	VFMADD231PS.BCST 20(DX), Z13, Z0
-	VFMADD231PS.BCST 20(DX)(SI*1), Z13, Z1
-	VFMADD231PS.BCST 24(DX), Z16, Z0
-	VFMADD231PS.BCST 24(DX)(SI*1), Z16, Z1
-	VFMADD231PS.BCST 28(DX), Z6, Z0
-	VFMADD231PS.BCST 28(DX)(SI*1), Z6, Z1
+	VFMADD231PS.BCST (CX), Z5, Z0
+	VFMADD231PS.BCST (CX)(DX*1), Z5, Z1
+	VFMADD231PS.BCST 4(CX), Z8, Z0
+	VFMADD231PS.BCST 4(CX)(DX*1), Z8, Z1
+	VFMADD231PS.BCST 8(CX), Z22, Z0
+	VFMADD231PS.BCST 8(CX)(DX*1), Z22, Z1
+	VFMADD231PS.BCST 12(CX), Z7, Z0
+	VFMADD231PS.BCST 12(CX)(DX*1), Z7, Z1
+	VFMADD231PS.BCST 16(CX), Z14, Z0
+	VFMADD231PS.BCST 16(CX)(DX*1), Z14, Z1
+	VFMADD231PS.BCST 20(CX), Z13, Z0
+	VFMADD231PS.BCST 20(CX)(DX*1), Z13, Z1
+	VFMADD231PS.BCST 24(CX), Z16, Z0
+	VFMADD231PS.BCST 24(CX)(DX*1), Z16, Z1
+	VFMADD231PS.BCST 28(CX), Z6, Z0
+	VFMADD231PS.BCST 28(CX)(DX*1), Z6, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all50
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x10, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole51
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some52
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x10, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole53
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole51:
+whole53:
 	VPXORD        Z5, Z5, Z5
 	VADDPS        Z5, Z0, Z0
 	VADDPS        Z5, Z1, Z1
 	VMOVAPS       Z0, Z6
 	VMOVAPS       Z1, Z7
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	LEAQ          (SI)(DI*8), R11
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
 	VUNPCKHPS     Z7, Z6, Z8
 	VUNPCKLPS     Z7, Z6, Z6
 	VUNPCKHPS     Z10, Z9, Z7
@@ -16647,65 +16647,65 @@ whole51:
 	VUNPCKLPD     Z9, Z6, Z6
 	VUNPCKHPD     Z7, Z8, Z9
 	VUNPCKLPD     Z7, Z8, Z8
-	VMOVSD        X6, (SI)
-	VMOVSD        X10, (SI)(DI*1)
-	VMOVSD        X8, (SI)(DI*2)
-	VMOVSD        X9, (SI)(R8*1)
+	VMOVSD        X6, (DX)
+	VMOVSD        X10, (DX)(SI*1)
+	VMOVSD        X8, (DX)(SI*2)
+	VMOVSD        X9, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Z6, X7
-	VMOVSD        X7, (SI)(DI*4)
+	VMOVSD        X7, (DX)(SI*4)
 	VEXTRACTF32X4 $0x01, Z10, X7
-	VMOVSD        X7, (SI)(R9*1)
+	VMOVSD        X7, (DX)(R8*1)
 	VEXTRACTF32X4 $0x01, Z8, X7
-	VMOVSD        X7, (SI)(R8*2)
+	VMOVSD        X7, (DX)(DI*2)
 	VEXTRACTF32X4 $0x01, Z9, X7
-	VMOVSD        X7, (SI)(R10*1)
+	VMOVSD        X7, (DX)(R9*1)
 	VEXTRACTF32X4 $0x02, Z6, X7
-	VMOVSD        X7, (R11)
+	VMOVSD        X7, (R10)
 	VEXTRACTF32X4 $0x02, Z10, X7
-	VMOVSD        X7, (R11)(DI*1)
+	VMOVSD        X7, (R10)(SI*1)
 	VEXTRACTF32X4 $0x02, Z8, X7
-	VMOVSD        X7, (R11)(DI*2)
+	VMOVSD        X7, (R10)(SI*2)
 	VEXTRACTF32X4 $0x02, Z9, X7
-	VMOVSD        X7, (R11)(R8*1)
+	VMOVSD        X7, (R10)(DI*1)
 	VEXTRACTF32X4 $0x03, Z6, X7
-	VMOVSD        X7, (R11)(DI*4)
+	VMOVSD        X7, (R10)(SI*4)
 	VEXTRACTF32X4 $0x03, Z10, X7
-	VMOVSD        X7, (R11)(R9*1)
+	VMOVSD        X7, (R10)(R8*1)
 	VEXTRACTF32X4 $0x03, Z8, X7
-	VMOVSD        X7, (R11)(R8*2)
+	VMOVSD        X7, (R10)(DI*2)
 	VEXTRACTF32X4 $0x03, Z9, X7
-	VMOVSD        X7, (R11)(R10*1)
+	VMOVSD        X7, (R10)(R9*1)
 	VPXORD        Z0, Z0, Z0
 	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x10, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready36
+	IMUL3Q        $0x10, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again36
 
-all50:
+some52:
 	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPS  Z5, Z2, Z2
-	VMOVUPS Y2, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPS Y2, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPS  Z5, Z3, Z3
-	VMOVUPS Y3, (DX)
-	ADDQ    SI, DX
+	VMOVUPS Y3, (CX)
+	ADDQ    DX, CX
 	VADDPS  Z5, Z4, Z4
-	VMOVUPS Y4, (DX)
+	VMOVUPS Y4, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some53
+	JGE     some55
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some53:
+some55:
 turned7:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x10, CX, CX
@@ -16727,11 +16727,11 @@ turned7:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole54
+	JGE    whole56
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole54:
+whole56:
 	VPXORD        Z5, Z5, Z5
 	VADDPS        Z5, Z0, Z0
 	VADDPS        Z5, Z1, Z1
@@ -16785,214 +16785,211 @@ whole54:
 	MOVQ          n+120(FP), CX
 	CMPQ          CX, $0x01
 	JGE           block4
-	VXORPS        X15, X15, X15
-	VZEROUPPER
-	RET
-	JMP end2
+	JMP           end2
 
 other3:
-block57:
+block59:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk58:
+chunk60:
 	CMPQ BX, $0x10
-	JLT  last59
+	JLT  last61
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept61
+	JE     kept64
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready62
+	JMP    ready65
 
-kept61:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Z2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Z3
-	ADDQ    SI, DX
-	VMOVUPS (DX), Z4
+kept64:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Z2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Z3
+	ADDQ    DX, CX
+	VMOVUPS (CX), Z4
 
-ready62:
+ready65:
+again63:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Z23, Z23, Z23
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x10
-	JLT              rest63
-	VMOVUPS          (DX), Z5
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x10
+	JLT              rest66
+	VMOVUPS          (CX), Z5
 	VADDPS           Z5, Z2, Z2
-	VFMADD231PS.BCST (R9), Z5, Z3
-	VFMADD231PS.BCST 4(R9), Z5, Z4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z6
+	VFMADD231PS.BCST (R8), Z5, Z3
+	VFMADD231PS.BCST 4(R8), Z5, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z6
 	VADDPS           Z6, Z2, Z2
-	VFMADD231PS.BCST (R9), Z6, Z3
-	VFMADD231PS.BCST 4(R9), Z6, Z4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z7
+	VFMADD231PS.BCST (R8), Z6, Z3
+	VFMADD231PS.BCST 4(R8), Z6, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z7
 	VADDPS           Z7, Z2, Z2
-	VFMADD231PS.BCST (R9), Z7, Z3
-	VFMADD231PS.BCST 4(R9), Z7, Z4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z8
+	VFMADD231PS.BCST (R8), Z7, Z3
+	VFMADD231PS.BCST 4(R8), Z7, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z8
 	VADDPS           Z8, Z2, Z2
-	VFMADD231PS.BCST (R9), Z8, Z3
-	VFMADD231PS.BCST 4(R9), Z8, Z4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z9
+	VFMADD231PS.BCST (R8), Z8, Z3
+	VFMADD231PS.BCST 4(R8), Z8, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z9
 	VADDPS           Z9, Z2, Z2
-	VFMADD231PS.BCST (R9), Z9, Z3
-	VFMADD231PS.BCST 4(R9), Z9, Z4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z10
+	VFMADD231PS.BCST (R8), Z9, Z3
+	VFMADD231PS.BCST 4(R8), Z9, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z10
 	VADDPS           Z10, Z2, Z2
-	VFMADD231PS.BCST (R9), Z10, Z3
-	VFMADD231PS.BCST 4(R9), Z10, Z4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z11
+	VFMADD231PS.BCST (R8), Z10, Z3
+	VFMADD231PS.BCST 4(R8), Z10, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z11
 	VADDPS           Z11, Z2, Z2
-	VFMADD231PS.BCST (R9), Z11, Z3
-	VFMADD231PS.BCST 4(R9), Z11, Z4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z12
+	VFMADD231PS.BCST (R8), Z11, Z3
+	VFMADD231PS.BCST 4(R8), Z11, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z12
 	VADDPS           Z12, Z2, Z2
-	VFMADD231PS.BCST (R9), Z12, Z3
-	VFMADD231PS.BCST 4(R9), Z12, Z4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z13
+	VFMADD231PS.BCST (R8), Z12, Z3
+	VFMADD231PS.BCST 4(R8), Z12, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z13
 	VADDPS           Z13, Z2, Z2
-	VFMADD231PS.BCST (R9), Z13, Z3
-	VFMADD231PS.BCST 4(R9), Z13, Z4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z14
+	VFMADD231PS.BCST (R8), Z13, Z3
+	VFMADD231PS.BCST 4(R8), Z13, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z14
 	VADDPS           Z14, Z2, Z2
-	VFMADD231PS.BCST (R9), Z14, Z3
-	VFMADD231PS.BCST 4(R9), Z14, Z4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z15
+	VFMADD231PS.BCST (R8), Z14, Z3
+	VFMADD231PS.BCST 4(R8), Z14, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z15
 	VADDPS           Z15, Z2, Z2
-	VFMADD231PS.BCST (R9), Z15, Z3
-	VFMADD231PS.BCST 4(R9), Z15, Z4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z16
+	VFMADD231PS.BCST (R8), Z15, Z3
+	VFMADD231PS.BCST 4(R8), Z15, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z16
 	VADDPS           Z16, Z2, Z2
-	VFMADD231PS.BCST (R9), Z16, Z3
-	VFMADD231PS.BCST 4(R9), Z16, Z4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z17
+	VFMADD231PS.BCST (R8), Z16, Z3
+	VFMADD231PS.BCST 4(R8), Z16, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z17
 	VADDPS           Z17, Z2, Z2
-	VFMADD231PS.BCST (R9), Z17, Z3
-	VFMADD231PS.BCST 4(R9), Z17, Z4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z18
+	VFMADD231PS.BCST (R8), Z17, Z3
+	VFMADD231PS.BCST 4(R8), Z17, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z18
 	VADDPS           Z18, Z2, Z2
-	VFMADD231PS.BCST (R9), Z18, Z3
-	VFMADD231PS.BCST 4(R9), Z18, Z4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z19
+	VFMADD231PS.BCST (R8), Z18, Z3
+	VFMADD231PS.BCST 4(R8), Z18, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z19
 	VADDPS           Z19, Z2, Z2
-	VFMADD231PS.BCST (R9), Z19, Z3
-	VFMADD231PS.BCST 4(R9), Z19, Z4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z20
+	VFMADD231PS.BCST (R8), Z19, Z3
+	VFMADD231PS.BCST 4(R8), Z19, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z20
 	VADDPS           Z20, Z2, Z2
-	VFMADD231PS.BCST (R9), Z20, Z3
-	VFMADD231PS.BCST 4(R9), Z20, Z4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn65
+	VFMADD231PS.BCST (R8), Z20, Z3
+	VFMADD231PS.BCST 4(R8), Z20, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded67
 
-rest63:
-	// fewer rows, and then dz of some before them as well
-fold64:
-	VMOVUPS          (DX), Z5
+rest66:
+fold68:
+	VMOVUPS          (CX), Z5
 	VADDPS           Z5, Z2, Z2
-	VFMADD231PS.BCST (R9), Z5, Z3
-	VFMADD231PS.BCST 4(R9), Z5, Z4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold64
-	IMUL3Q           $0x10, SI, CX
-	SUBQ             CX, DX
-	VMOVUPS          (DX), Z5
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z6
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z7
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z8
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z9
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z10
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z11
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z12
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z13
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z14
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z15
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z16
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z17
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z18
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z19
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z20
-	ADDQ             SI, DX
+	VFMADD231PS.BCST (R8), Z5, Z3
+	VFMADD231PS.BCST 4(R8), Z5, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold68
+	IMUL3Q           $0x10, DX, R10
+	SUBQ             R10, CX
+	VMOVUPS          (CX), Z5
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z6
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z7
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z8
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z9
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z10
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z11
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z12
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z13
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z14
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z15
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z16
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z17
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z18
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z19
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z20
+	ADDQ             DX, CX
 
-turn65:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some66
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded67:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some69
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some66:
+some69:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0xee, Z9, Z5, Z22
 	VSHUFF64X2       $0x44, Z9, Z5, Z5
 	VSHUFF64X2       $0xee, Z10, Z6, Z9
@@ -17057,490 +17054,52 @@ some66:
 	VSHUFF64X2       $0x88, Z9, Z14, Z14
 	VSHUFF64X2       $0xdd, Z18, Z10, Z9
 	VSHUFF64X2       $0x88, Z18, Z10, Z10
-	VFMADD231PS.BCST (DX), Z5, Z0
-	VFMADD231PS.BCST (DX)(SI*1), Z5, Z1
-	VFMADD231PS.BCST 4(DX), Z8, Z0
-	VFMADD231PS.BCST 4(DX)(SI*1), Z8, Z1
-	VFMADD231PS.BCST 8(DX), Z20, Z0
-	VFMADD231PS.BCST 8(DX)(SI*1), Z20, Z1
-	VFMADD231PS.BCST 12(DX), Z7, Z0
-	VFMADD231PS.BCST 12(DX)(SI*1), Z7, Z1
-	VFMADD231PS.BCST 16(DX), Z17, Z0
-	VFMADD231PS.BCST 16(DX)(SI*1), Z17, Z1
-	VFMADD231PS.BCST 20(DX), Z13, Z0
-	VFMADD231PS.BCST 20(DX)(SI*1), Z13, Z1
-	VFMADD231PS.BCST 24(DX), Z16, Z0
-	VFMADD231PS.BCST 24(DX)(SI*1), Z16, Z1
-	VFMADD231PS.BCST 28(DX), Z6, Z0
-	VFMADD231PS.BCST 28(DX)(SI*1), Z6, Z1
-	VFMADD231PS.BCST 32(DX), Z22, Z0
-	VFMADD231PS.BCST 32(DX)(SI*1), Z22, Z1
-	VFMADD231PS.BCST 36(DX), Z11, Z0
-	VFMADD231PS.BCST 36(DX)(SI*1), Z11, Z1
-	VFMADD231PS.BCST 40(DX), Z14, Z0
-	VFMADD231PS.BCST 40(DX)(SI*1), Z14, Z1
-	VFMADD231PS.BCST 44(DX), Z10, Z0
-	VFMADD231PS.BCST 44(DX)(SI*1), Z10, Z1
-	VFMADD231PS.BCST 48(DX), Z15, Z0
-	VFMADD231PS.BCST 48(DX)(SI*1), Z15, Z1
-	VFMADD231PS.BCST 52(DX), Z12, Z0
-	VFMADD231PS.BCST 52(DX)(SI*1), Z12, Z1
-	VFMADD231PS.BCST 56(DX), Z19, Z0
-	VFMADD231PS.BCST 56(DX)(SI*1), Z19, Z1
-	VFMADD231PS.BCST 60(DX), Z9, Z0
-	VFMADD231PS.BCST 60(DX)(SI*1), Z9, Z1
+	VFMADD231PS.BCST (CX), Z5, Z0
+	VFMADD231PS.BCST (CX)(DX*1), Z5, Z1
+	VFMADD231PS.BCST 4(CX), Z8, Z0
+	VFMADD231PS.BCST 4(CX)(DX*1), Z8, Z1
+	VFMADD231PS.BCST 8(CX), Z20, Z0
+	VFMADD231PS.BCST 8(CX)(DX*1), Z20, Z1
+	VFMADD231PS.BCST 12(CX), Z7, Z0
+	VFMADD231PS.BCST 12(CX)(DX*1), Z7, Z1
+	VFMADD231PS.BCST 16(CX), Z17, Z0
+	VFMADD231PS.BCST 16(CX)(DX*1), Z17, Z1
+	VFMADD231PS.BCST 20(CX), Z13, Z0
+	VFMADD231PS.BCST 20(CX)(DX*1), Z13, Z1
+	VFMADD231PS.BCST 24(CX), Z16, Z0
+	VFMADD231PS.BCST 24(CX)(DX*1), Z16, Z1
+	VFMADD231PS.BCST 28(CX), Z6, Z0
+	VFMADD231PS.BCST 28(CX)(DX*1), Z6, Z1
+	VFMADD231PS.BCST 32(CX), Z22, Z0
+	VFMADD231PS.BCST 32(CX)(DX*1), Z22, Z1
+	VFMADD231PS.BCST 36(CX), Z11, Z0
+	VFMADD231PS.BCST 36(CX)(DX*1), Z11, Z1
+	VFMADD231PS.BCST 40(CX), Z14, Z0
+	VFMADD231PS.BCST 40(CX)(DX*1), Z14, Z1
+	VFMADD231PS.BCST 44(CX), Z10, Z0
+	VFMADD231PS.BCST 44(CX)(DX*1), Z10, Z1
+	VFMADD231PS.BCST 48(CX), Z15, Z0
+	VFMADD231PS.BCST 48(CX)(DX*1), Z15, Z1
+	VFMADD231PS.BCST 52(CX), Z12, Z0
+	VFMADD231PS.BCST 52(CX)(DX*1), Z12, Z1
+	VFMADD231PS.BCST 56(CX), Z19, Z0
+	VFMADD231PS.BCST 56(CX)(DX*1), Z19, Z1
+	VFMADD231PS.BCST 60(CX), Z9, Z0
+	VFMADD231PS.BCST 60(CX)(DX*1), Z9, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all84
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x10, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole85
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole85:
-	VPXORD        Z5, Z5, Z5
-	VADDPS        Z5, Z0, Z0
-	VADDPS        Z5, Z1, Z1
-	VMOVAPS       Z0, Z6
-	VMOVAPS       Z1, Z7
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	LEAQ          (SI)(DI*8), R11
-	VUNPCKHPS     Z7, Z6, Z8
-	VUNPCKLPS     Z7, Z6, Z6
-	VUNPCKHPS     Z10, Z9, Z7
-	VUNPCKLPS     Z10, Z9, Z9
-	VUNPCKHPD     Z9, Z6, Z10
-	VUNPCKLPD     Z9, Z6, Z6
-	VUNPCKHPD     Z7, Z8, Z9
-	VUNPCKLPD     Z7, Z8, Z8
-	VMOVSD        X6, (SI)
-	VMOVSD        X10, (SI)(DI*1)
-	VMOVSD        X8, (SI)(DI*2)
-	VMOVSD        X9, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Z6, X7
-	VMOVSD        X7, (SI)(DI*4)
-	VEXTRACTF32X4 $0x01, Z10, X7
-	VMOVSD        X7, (SI)(R9*1)
-	VEXTRACTF32X4 $0x01, Z8, X7
-	VMOVSD        X7, (SI)(R8*2)
-	VEXTRACTF32X4 $0x01, Z9, X7
-	VMOVSD        X7, (SI)(R10*1)
-	VEXTRACTF32X4 $0x02, Z6, X7
-	VMOVSD        X7, (R11)
-	VEXTRACTF32X4 $0x02, Z10, X7
-	VMOVSD        X7, (R11)(DI*1)
-	VEXTRACTF32X4 $0x02, Z8, X7
-	VMOVSD        X7, (R11)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X7
-	VMOVSD        X7, (R11)(R8*1)
-	VEXTRACTF32X4 $0x03, Z6, X7
-	VMOVSD        X7, (R11)(DI*4)
-	VEXTRACTF32X4 $0x03, Z10, X7
-	VMOVSD        X7, (R11)(R9*1)
-	VEXTRACTF32X4 $0x03, Z8, X7
-	VMOVSD        X7, (R11)(R8*2)
-	VEXTRACTF32X4 $0x03, Z9, X7
-	VMOVSD        X7, (R11)(R10*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x10, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready62
-
-all84:
-	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPS  Z5, Z2, Z2
-	VMOVUPS Z2, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPS  Z5, Z3, Z3
-	VMOVUPS Z3, (DX)
-	ADDQ    SI, DX
-	VADDPS  Z5, Z4, Z4
-	VMOVUPS Z4, (DX)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some87
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some87:
-	ADDQ $0x40, AX
-	SUBQ $0x10, BX
-	CMPQ BX, $0x01
-	JGE  chunk58
-	JMP  turned60
-
-last59:
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept88
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	JMP    ready89
-
-kept88:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y3
-	ADDQ    SI, DX
-	VMOVUPS (DX), Y4
-
-ready89:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
-	VPXORD           Z23, Z23, Z23
+	JGE              some87
 	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x10
-	JLT              rest90
-	VMOVUPS          (DX), Y5
-	VADDPS           Y5, Y2, Y2
-	VFMADD231PS.BCST (R9), Y5, Y3
-	VFMADD231PS.BCST 4(R9), Y5, Y4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y6
-	VADDPS           Y6, Y2, Y2
-	VFMADD231PS.BCST (R9), Y6, Y3
-	VFMADD231PS.BCST 4(R9), Y6, Y4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y7
-	VADDPS           Y7, Y2, Y2
-	VFMADD231PS.BCST (R9), Y7, Y3
-	VFMADD231PS.BCST 4(R9), Y7, Y4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y8
-	VADDPS           Y8, Y2, Y2
-	VFMADD231PS.BCST (R9), Y8, Y3
-	VFMADD231PS.BCST 4(R9), Y8, Y4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y9
-	VADDPS           Y9, Y2, Y2
-	VFMADD231PS.BCST (R9), Y9, Y3
-	VFMADD231PS.BCST 4(R9), Y9, Y4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y10
-	VADDPS           Y10, Y2, Y2
-	VFMADD231PS.BCST (R9), Y10, Y3
-	VFMADD231PS.BCST 4(R9), Y10, Y4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y11
-	VADDPS           Y11, Y2, Y2
-	VFMADD231PS.BCST (R9), Y11, Y3
-	VFMADD231PS.BCST 4(R9), Y11, Y4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y12
-	VADDPS           Y12, Y2, Y2
-	VFMADD231PS.BCST (R9), Y12, Y3
-	VFMADD231PS.BCST 4(R9), Y12, Y4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y13
-	VADDPS           Y13, Y2, Y2
-	VFMADD231PS.BCST (R9), Y13, Y3
-	VFMADD231PS.BCST 4(R9), Y13, Y4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y14
-	VADDPS           Y14, Y2, Y2
-	VFMADD231PS.BCST (R9), Y14, Y3
-	VFMADD231PS.BCST 4(R9), Y14, Y4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y15
-	VADDPS           Y15, Y2, Y2
-	VFMADD231PS.BCST (R9), Y15, Y3
-	VFMADD231PS.BCST 4(R9), Y15, Y4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y16
-	VADDPS           Y16, Y2, Y2
-	VFMADD231PS.BCST (R9), Y16, Y3
-	VFMADD231PS.BCST 4(R9), Y16, Y4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y17
-	VADDPS           Y17, Y2, Y2
-	VFMADD231PS.BCST (R9), Y17, Y3
-	VFMADD231PS.BCST 4(R9), Y17, Y4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y18
-	VADDPS           Y18, Y2, Y2
-	VFMADD231PS.BCST (R9), Y18, Y3
-	VFMADD231PS.BCST 4(R9), Y18, Y4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y19
-	VADDPS           Y19, Y2, Y2
-	VFMADD231PS.BCST (R9), Y19, Y3
-	VFMADD231PS.BCST 4(R9), Y19, Y4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y20
-	VADDPS           Y20, Y2, Y2
-	VFMADD231PS.BCST (R9), Y20, Y3
-	VFMADD231PS.BCST 4(R9), Y20, Y4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn92
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x10, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole88
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-rest90:
-	// fewer rows, and then dz of some before them as well
-fold91:
-	VMOVUPS          (DX), Y5
-	VADDPS           Y5, Y2, Y2
-	VFMADD231PS.BCST (R9), Y5, Y3
-	VFMADD231PS.BCST 4(R9), Y5, Y4
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold91
-	IMUL3Q           $0x10, SI, CX
-	SUBQ             CX, DX
-	VMOVUPS          (DX), Y5
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y6
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y7
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y8
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y9
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y10
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y11
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y12
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y13
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y14
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y15
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y16
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y17
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y18
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y19
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y20
-	ADDQ             SI, DX
-
-turn92:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some93
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some93:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VINSERTF64X4     $0x01, Y9, Z5, Z5
-	VINSERTF64X4     $0x01, Y10, Z6, Z6
-	VINSERTF64X4     $0x01, Y11, Z7, Z7
-	VINSERTF64X4     $0x01, Y12, Z8, Z8
-	VINSERTF64X4     $0x01, Y17, Z13, Z13
-	VINSERTF64X4     $0x01, Y18, Z14, Z14
-	VINSERTF64X4     $0x01, Y19, Z15, Z15
-	VINSERTF64X4     $0x01, Y20, Z16, Z16
-	VUNPCKHPS        Z6, Z5, Z22
-	VUNPCKLPS        Z6, Z5, Z5
-	VUNPCKHPS        Z8, Z7, Z6
-	VUNPCKLPS        Z8, Z7, Z7
-	VUNPCKHPD        Z7, Z5, Z8
-	VUNPCKLPD        Z7, Z5, Z5
-	VUNPCKHPD        Z6, Z22, Z7
-	VUNPCKLPD        Z6, Z22, Z22
-	VUNPCKHPS        Z14, Z13, Z6
-	VUNPCKLPS        Z14, Z13, Z13
-	VUNPCKHPS        Z16, Z15, Z14
-	VUNPCKLPS        Z16, Z15, Z15
-	VUNPCKHPD        Z15, Z13, Z16
-	VUNPCKLPD        Z15, Z13, Z13
-	VUNPCKHPD        Z14, Z6, Z15
-	VUNPCKLPD        Z14, Z6, Z6
-	VSHUFF64X2       $0xdd, Z13, Z5, Z14
-	VSHUFF64X2       $0x88, Z13, Z5, Z5
-	VSHUFF64X2       $0xdd, Z16, Z8, Z13
-	VSHUFF64X2       $0x88, Z16, Z8, Z8
-	VSHUFF64X2       $0xdd, Z6, Z22, Z16
-	VSHUFF64X2       $0x88, Z6, Z22, Z22
-	VSHUFF64X2       $0xdd, Z15, Z7, Z6
-	VSHUFF64X2       $0x88, Z15, Z7, Z7
-	VFMADD231PS.BCST (DX), Z5, Z0
-	VFMADD231PS.BCST (DX)(SI*1), Z5, Z1
-	VFMADD231PS.BCST 4(DX), Z8, Z0
-	VFMADD231PS.BCST 4(DX)(SI*1), Z8, Z1
-	VFMADD231PS.BCST 8(DX), Z22, Z0
-	VFMADD231PS.BCST 8(DX)(SI*1), Z22, Z1
-	VFMADD231PS.BCST 12(DX), Z7, Z0
-	VFMADD231PS.BCST 12(DX)(SI*1), Z7, Z1
-	VFMADD231PS.BCST 16(DX), Z14, Z0
-	VFMADD231PS.BCST 16(DX)(SI*1), Z14, Z1
-	VFMADD231PS.BCST 20(DX), Z13, Z0
-	VFMADD231PS.BCST 20(DX)(SI*1), Z13, Z1
-	VFMADD231PS.BCST 24(DX), Z16, Z0
-	VFMADD231PS.BCST 24(DX)(SI*1), Z16, Z1
-	VFMADD231PS.BCST 28(DX), Z6, Z0
-	VFMADD231PS.BCST 28(DX)(SI*1), Z6, Z1
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all103
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x10, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole104
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole104:
-	VPXORD        Z5, Z5, Z5
-	VADDPS        Z5, Z0, Z0
-	VADDPS        Z5, Z1, Z1
-	VMOVAPS       Z0, Z6
-	VMOVAPS       Z1, Z7
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	LEAQ          (SI)(DI*8), R11
-	VUNPCKHPS     Z7, Z6, Z8
-	VUNPCKLPS     Z7, Z6, Z6
-	VUNPCKHPS     Z10, Z9, Z7
-	VUNPCKLPS     Z10, Z9, Z9
-	VUNPCKHPD     Z9, Z6, Z10
-	VUNPCKLPD     Z9, Z6, Z6
-	VUNPCKHPD     Z7, Z8, Z9
-	VUNPCKLPD     Z7, Z8, Z8
-	VMOVSD        X6, (SI)
-	VMOVSD        X10, (SI)(DI*1)
-	VMOVSD        X8, (SI)(DI*2)
-	VMOVSD        X9, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Z6, X7
-	VMOVSD        X7, (SI)(DI*4)
-	VEXTRACTF32X4 $0x01, Z10, X7
-	VMOVSD        X7, (SI)(R9*1)
-	VEXTRACTF32X4 $0x01, Z8, X7
-	VMOVSD        X7, (SI)(R8*2)
-	VEXTRACTF32X4 $0x01, Z9, X7
-	VMOVSD        X7, (SI)(R10*1)
-	VEXTRACTF32X4 $0x02, Z6, X7
-	VMOVSD        X7, (R11)
-	VEXTRACTF32X4 $0x02, Z10, X7
-	VMOVSD        X7, (R11)(DI*1)
-	VEXTRACTF32X4 $0x02, Z8, X7
-	VMOVSD        X7, (R11)(DI*2)
-	VEXTRACTF32X4 $0x02, Z9, X7
-	VMOVSD        X7, (R11)(R8*1)
-	VEXTRACTF32X4 $0x03, Z6, X7
-	VMOVSD        X7, (R11)(DI*4)
-	VEXTRACTF32X4 $0x03, Z10, X7
-	VMOVSD        X7, (R11)(R9*1)
-	VEXTRACTF32X4 $0x03, Z8, X7
-	VMOVSD        X7, (R11)(R8*2)
-	VEXTRACTF32X4 $0x03, Z9, X7
-	VMOVSD        X7, (R11)(R10*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x10, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready89
-
-all103:
-	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPS  Z5, Z2, Z2
-	VMOVUPS Y2, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPS  Z5, Z3, Z3
-	VMOVUPS Y3, (DX)
-	ADDQ    SI, DX
-	VADDPS  Z5, Z4, Z4
-	VMOVUPS Y4, (DX)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some106
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some106:
-turned60:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x10, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole107
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole107:
+whole88:
 	VPXORD        Z5, Z5, Z5
 	VADDPS        Z5, Z0, Z0
 	VADDPS        Z5, Z1, Z1
@@ -17593,11 +17152,446 @@ whole107:
 	MOVQ          DX, dx+0(FP)
 	MOVQ          n+120(FP), CX
 	CMPQ          CX, $0x01
-	JGE           block57
-	VXORPS        X15, X15, X15
+	JGE           again63
+
+some87:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPS  Z5, Z2, Z2
+	VMOVUPS Z2, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPS  Z5, Z3, Z3
+	VMOVUPS Z3, (CX)
+	ADDQ    DX, CX
+	VADDPS  Z5, Z4, Z4
+	VMOVUPS Z4, (CX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some90
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
-	JMP end2
+
+some90:
+	ADDQ $0x40, AX
+	SUBQ $0x10, BX
+	CMPQ BX, $0x01
+	JGE  chunk60
+	JMP  turned62
+
+last61:
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept92
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready93
+
+kept92:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y3
+	ADDQ    DX, CX
+	VMOVUPS (CX), Y4
+
+ready93:
+again91:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
+	VPXORD           Z23, Z23, Z23
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x10
+	JLT              rest94
+	VMOVUPS          (CX), Y5
+	VADDPS           Y5, Y2, Y2
+	VFMADD231PS.BCST (R8), Y5, Y3
+	VFMADD231PS.BCST 4(R8), Y5, Y4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y6
+	VADDPS           Y6, Y2, Y2
+	VFMADD231PS.BCST (R8), Y6, Y3
+	VFMADD231PS.BCST 4(R8), Y6, Y4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y7
+	VADDPS           Y7, Y2, Y2
+	VFMADD231PS.BCST (R8), Y7, Y3
+	VFMADD231PS.BCST 4(R8), Y7, Y4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y8
+	VADDPS           Y8, Y2, Y2
+	VFMADD231PS.BCST (R8), Y8, Y3
+	VFMADD231PS.BCST 4(R8), Y8, Y4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y9
+	VADDPS           Y9, Y2, Y2
+	VFMADD231PS.BCST (R8), Y9, Y3
+	VFMADD231PS.BCST 4(R8), Y9, Y4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y10
+	VADDPS           Y10, Y2, Y2
+	VFMADD231PS.BCST (R8), Y10, Y3
+	VFMADD231PS.BCST 4(R8), Y10, Y4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y11
+	VADDPS           Y11, Y2, Y2
+	VFMADD231PS.BCST (R8), Y11, Y3
+	VFMADD231PS.BCST 4(R8), Y11, Y4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y12
+	VADDPS           Y12, Y2, Y2
+	VFMADD231PS.BCST (R8), Y12, Y3
+	VFMADD231PS.BCST 4(R8), Y12, Y4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y13
+	VADDPS           Y13, Y2, Y2
+	VFMADD231PS.BCST (R8), Y13, Y3
+	VFMADD231PS.BCST 4(R8), Y13, Y4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y14
+	VADDPS           Y14, Y2, Y2
+	VFMADD231PS.BCST (R8), Y14, Y3
+	VFMADD231PS.BCST 4(R8), Y14, Y4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y15
+	VADDPS           Y15, Y2, Y2
+	VFMADD231PS.BCST (R8), Y15, Y3
+	VFMADD231PS.BCST 4(R8), Y15, Y4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y16
+	VADDPS           Y16, Y2, Y2
+	VFMADD231PS.BCST (R8), Y16, Y3
+	VFMADD231PS.BCST 4(R8), Y16, Y4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y17
+	VADDPS           Y17, Y2, Y2
+	VFMADD231PS.BCST (R8), Y17, Y3
+	VFMADD231PS.BCST 4(R8), Y17, Y4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y18
+	VADDPS           Y18, Y2, Y2
+	VFMADD231PS.BCST (R8), Y18, Y3
+	VFMADD231PS.BCST 4(R8), Y18, Y4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y19
+	VADDPS           Y19, Y2, Y2
+	VFMADD231PS.BCST (R8), Y19, Y3
+	VFMADD231PS.BCST 4(R8), Y19, Y4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y20
+	VADDPS           Y20, Y2, Y2
+	VFMADD231PS.BCST (R8), Y20, Y3
+	VFMADD231PS.BCST 4(R8), Y20, Y4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded95
+
+rest94:
+fold96:
+	VMOVUPS          (CX), Y5
+	VADDPS           Y5, Y2, Y2
+	VFMADD231PS.BCST (R8), Y5, Y3
+	VFMADD231PS.BCST 4(R8), Y5, Y4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold96
+	IMUL3Q           $0x10, DX, R10
+	SUBQ             R10, CX
+	VMOVUPS          (CX), Y5
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y6
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y7
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y8
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y9
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y10
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y11
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y12
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y13
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y14
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y15
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y16
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y17
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y18
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y19
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y20
+	ADDQ             DX, CX
+
+folded95:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some97
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some97:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VINSERTF64X4     $0x01, Y9, Z5, Z5
+	VINSERTF64X4     $0x01, Y10, Z6, Z6
+	VINSERTF64X4     $0x01, Y11, Z7, Z7
+	VINSERTF64X4     $0x01, Y12, Z8, Z8
+	VINSERTF64X4     $0x01, Y17, Z13, Z13
+	VINSERTF64X4     $0x01, Y18, Z14, Z14
+	VINSERTF64X4     $0x01, Y19, Z15, Z15
+	VINSERTF64X4     $0x01, Y20, Z16, Z16
+	VUNPCKHPS        Z6, Z5, Z22
+	VUNPCKLPS        Z6, Z5, Z5
+	VUNPCKHPS        Z8, Z7, Z6
+	VUNPCKLPS        Z8, Z7, Z7
+	VUNPCKHPD        Z7, Z5, Z8
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z6, Z22, Z7
+	VUNPCKLPD        Z6, Z22, Z22
+	VUNPCKHPS        Z14, Z13, Z6
+	VUNPCKLPS        Z14, Z13, Z13
+	VUNPCKHPS        Z16, Z15, Z14
+	VUNPCKLPS        Z16, Z15, Z15
+	VUNPCKHPD        Z15, Z13, Z16
+	VUNPCKLPD        Z15, Z13, Z13
+	VUNPCKHPD        Z14, Z6, Z15
+	VUNPCKLPD        Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z13, Z5, Z14
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z16, Z8, Z13
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z6, Z22, Z16
+	VSHUFF64X2       $0x88, Z6, Z22, Z22
+	VSHUFF64X2       $0xdd, Z15, Z7, Z6
+	VSHUFF64X2       $0x88, Z15, Z7, Z7
+	VFMADD231PS.BCST (CX), Z5, Z0
+	VFMADD231PS.BCST (CX)(DX*1), Z5, Z1
+	VFMADD231PS.BCST 4(CX), Z8, Z0
+	VFMADD231PS.BCST 4(CX)(DX*1), Z8, Z1
+	VFMADD231PS.BCST 8(CX), Z22, Z0
+	VFMADD231PS.BCST 8(CX)(DX*1), Z22, Z1
+	VFMADD231PS.BCST 12(CX), Z7, Z0
+	VFMADD231PS.BCST 12(CX)(DX*1), Z7, Z1
+	VFMADD231PS.BCST 16(CX), Z14, Z0
+	VFMADD231PS.BCST 16(CX)(DX*1), Z14, Z1
+	VFMADD231PS.BCST 20(CX), Z13, Z0
+	VFMADD231PS.BCST 20(CX)(DX*1), Z13, Z1
+	VFMADD231PS.BCST 24(CX), Z16, Z0
+	VFMADD231PS.BCST 24(CX)(DX*1), Z16, Z1
+	VFMADD231PS.BCST 28(CX), Z6, Z0
+	VFMADD231PS.BCST 28(CX)(DX*1), Z6, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some107
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x10, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole108
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole108:
+	VPXORD        Z5, Z5, Z5
+	VADDPS        Z5, Z0, Z0
+	VADDPS        Z5, Z1, Z1
+	VMOVAPS       Z0, Z6
+	VMOVAPS       Z1, Z7
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VUNPCKHPS     Z7, Z6, Z8
+	VUNPCKLPS     Z7, Z6, Z6
+	VUNPCKHPS     Z10, Z9, Z7
+	VUNPCKLPS     Z10, Z9, Z9
+	VUNPCKHPD     Z9, Z6, Z10
+	VUNPCKLPD     Z9, Z6, Z6
+	VUNPCKHPD     Z7, Z8, Z9
+	VUNPCKLPD     Z7, Z8, Z8
+	VMOVSD        X6, (DX)
+	VMOVSD        X10, (DX)(SI*1)
+	VMOVSD        X8, (DX)(SI*2)
+	VMOVSD        X9, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Z6, X7
+	VMOVSD        X7, (DX)(SI*4)
+	VEXTRACTF32X4 $0x01, Z10, X7
+	VMOVSD        X7, (DX)(R8*1)
+	VEXTRACTF32X4 $0x01, Z8, X7
+	VMOVSD        X7, (DX)(DI*2)
+	VEXTRACTF32X4 $0x01, Z9, X7
+	VMOVSD        X7, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVSD        X7, (R10)
+	VEXTRACTF32X4 $0x02, Z10, X7
+	VMOVSD        X7, (R10)(SI*1)
+	VEXTRACTF32X4 $0x02, Z8, X7
+	VMOVSD        X7, (R10)(SI*2)
+	VEXTRACTF32X4 $0x02, Z9, X7
+	VMOVSD        X7, (R10)(DI*1)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVSD        X7, (R10)(SI*4)
+	VEXTRACTF32X4 $0x03, Z10, X7
+	VMOVSD        X7, (R10)(R8*1)
+	VEXTRACTF32X4 $0x03, Z8, X7
+	VMOVSD        X7, (R10)(DI*2)
+	VEXTRACTF32X4 $0x03, Z9, X7
+	VMOVSD        X7, (R10)(R9*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x10, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again91
+
+some107:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPS  Z5, Z2, Z2
+	VMOVUPS Y2, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPS  Z5, Z3, Z3
+	VMOVUPS Y3, (CX)
+	ADDQ    DX, CX
+	VADDPS  Z5, Z4, Z4
+	VMOVUPS Y4, (CX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some110
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some110:
+turned62:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole111
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole111:
+	VPXORD        Z5, Z5, Z5
+	VADDPS        Z5, Z0, Z0
+	VADDPS        Z5, Z1, Z1
+	VMOVAPS       Z0, Z6
+	VMOVAPS       Z1, Z7
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VUNPCKHPS     Z7, Z6, Z8
+	VUNPCKLPS     Z7, Z6, Z6
+	VUNPCKHPS     Z10, Z9, Z7
+	VUNPCKLPS     Z10, Z9, Z9
+	VUNPCKHPD     Z9, Z6, Z10
+	VUNPCKLPD     Z9, Z6, Z6
+	VUNPCKHPD     Z7, Z8, Z9
+	VUNPCKLPD     Z7, Z8, Z8
+	VMOVSD        X6, (DX)
+	VMOVSD        X10, (DX)(SI*1)
+	VMOVSD        X8, (DX)(SI*2)
+	VMOVSD        X9, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Z6, X7
+	VMOVSD        X7, (DX)(SI*4)
+	VEXTRACTF32X4 $0x01, Z10, X7
+	VMOVSD        X7, (DX)(R8*1)
+	VEXTRACTF32X4 $0x01, Z8, X7
+	VMOVSD        X7, (DX)(DI*2)
+	VEXTRACTF32X4 $0x01, Z9, X7
+	VMOVSD        X7, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVSD        X7, (R10)
+	VEXTRACTF32X4 $0x02, Z10, X7
+	VMOVSD        X7, (R10)(SI*1)
+	VEXTRACTF32X4 $0x02, Z8, X7
+	VMOVSD        X7, (R10)(SI*2)
+	VEXTRACTF32X4 $0x02, Z9, X7
+	VMOVSD        X7, (R10)(DI*1)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVSD        X7, (R10)(SI*4)
+	VEXTRACTF32X4 $0x03, Z10, X7
+	VMOVSD        X7, (R10)(R8*1)
+	VEXTRACTF32X4 $0x03, Z8, X7
+	VMOVSD        X7, (R10)(DI*2)
+	VEXTRACTF32X4 $0x03, Z9, X7
+	VMOVSD        X7, (R10)(R9*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x10, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           block59
+	JMP           end2
 
 end2:
 	VXORPS X15, X15, X15
@@ -17607,274 +17601,274 @@ end2:
 other1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other111
+	JNE  other115
 
-block112:
+block116:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk113:
+chunk117:
 	CMPQ BX, $0x10
-	JLT  last114
+	JLT  last118
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept116
+	JE     kept121
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready117
+	JMP    ready122
 
-kept116:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Z1
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Z2
+kept121:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Z1
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Z2
 
-ready117:
+ready122:
+again120:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Z21, Z21, Z21
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x10
-	JLT              rest118
-	VMOVUPS          (DX), Z3
-	VMOVUPS          (DI), Z19
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x10
+	JLT              rest123
+	VMOVUPS          (CX), Z3
+	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
 	VMOVAPS.Z        Z3, K2, Z3
 	VADDPS           Z3, Z1, Z1
-	VFMADD231PS.BCST (R9), Z3, Z2
-	VMOVUPS          Z3, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z4
-	VMOVUPS          (DI), Z19
+	VFMADD231PS.BCST (R8), Z3, Z2
+	VMOVUPS          Z3, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z4
+	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
 	VMOVAPS.Z        Z4, K2, Z4
 	VADDPS           Z4, Z1, Z1
-	VFMADD231PS.BCST (R9), Z4, Z2
-	VMOVUPS          Z4, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z5
-	VMOVUPS          (DI), Z19
+	VFMADD231PS.BCST (R8), Z4, Z2
+	VMOVUPS          Z4, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z5
+	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
 	VMOVAPS.Z        Z5, K2, Z5
 	VADDPS           Z5, Z1, Z1
-	VFMADD231PS.BCST (R9), Z5, Z2
-	VMOVUPS          Z5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z6
-	VMOVUPS          (DI), Z19
+	VFMADD231PS.BCST (R8), Z5, Z2
+	VMOVUPS          Z5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z6
+	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
 	VMOVAPS.Z        Z6, K2, Z6
 	VADDPS           Z6, Z1, Z1
-	VFMADD231PS.BCST (R9), Z6, Z2
-	VMOVUPS          Z6, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z7
-	VMOVUPS          (DI), Z19
+	VFMADD231PS.BCST (R8), Z6, Z2
+	VMOVUPS          Z6, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z7
+	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
 	VMOVAPS.Z        Z7, K2, Z7
 	VADDPS           Z7, Z1, Z1
-	VFMADD231PS.BCST (R9), Z7, Z2
-	VMOVUPS          Z7, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z8
-	VMOVUPS          (DI), Z19
+	VFMADD231PS.BCST (R8), Z7, Z2
+	VMOVUPS          Z7, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z8
+	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
 	VMOVAPS.Z        Z8, K2, Z8
 	VADDPS           Z8, Z1, Z1
-	VFMADD231PS.BCST (R9), Z8, Z2
-	VMOVUPS          Z8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z9
-	VMOVUPS          (DI), Z19
+	VFMADD231PS.BCST (R8), Z8, Z2
+	VMOVUPS          Z8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z9
+	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
 	VMOVAPS.Z        Z9, K2, Z9
 	VADDPS           Z9, Z1, Z1
-	VFMADD231PS.BCST (R9), Z9, Z2
-	VMOVUPS          Z9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z10
-	VMOVUPS          (DI), Z19
+	VFMADD231PS.BCST (R8), Z9, Z2
+	VMOVUPS          Z9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z10
+	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
 	VMOVAPS.Z        Z10, K2, Z10
 	VADDPS           Z10, Z1, Z1
-	VFMADD231PS.BCST (R9), Z10, Z2
-	VMOVUPS          Z10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z11
-	VMOVUPS          (DI), Z19
+	VFMADD231PS.BCST (R8), Z10, Z2
+	VMOVUPS          Z10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z11
+	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
 	VMOVAPS.Z        Z11, K2, Z11
 	VADDPS           Z11, Z1, Z1
-	VFMADD231PS.BCST (R9), Z11, Z2
-	VMOVUPS          Z11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z12
-	VMOVUPS          (DI), Z19
+	VFMADD231PS.BCST (R8), Z11, Z2
+	VMOVUPS          Z11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z12
+	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
 	VMOVAPS.Z        Z12, K2, Z12
 	VADDPS           Z12, Z1, Z1
-	VFMADD231PS.BCST (R9), Z12, Z2
-	VMOVUPS          Z12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z13
-	VMOVUPS          (DI), Z19
+	VFMADD231PS.BCST (R8), Z12, Z2
+	VMOVUPS          Z12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z13
+	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
 	VMOVAPS.Z        Z13, K2, Z13
 	VADDPS           Z13, Z1, Z1
-	VFMADD231PS.BCST (R9), Z13, Z2
-	VMOVUPS          Z13, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z14
-	VMOVUPS          (DI), Z19
+	VFMADD231PS.BCST (R8), Z13, Z2
+	VMOVUPS          Z13, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z14
+	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
 	VMOVAPS.Z        Z14, K2, Z14
 	VADDPS           Z14, Z1, Z1
-	VFMADD231PS.BCST (R9), Z14, Z2
-	VMOVUPS          Z14, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z15
-	VMOVUPS          (DI), Z19
+	VFMADD231PS.BCST (R8), Z14, Z2
+	VMOVUPS          Z14, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z15
+	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
 	VMOVAPS.Z        Z15, K2, Z15
 	VADDPS           Z15, Z1, Z1
-	VFMADD231PS.BCST (R9), Z15, Z2
-	VMOVUPS          Z15, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z16
-	VMOVUPS          (DI), Z19
+	VFMADD231PS.BCST (R8), Z15, Z2
+	VMOVUPS          Z15, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z16
+	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
 	VMOVAPS.Z        Z16, K2, Z16
 	VADDPS           Z16, Z1, Z1
-	VFMADD231PS.BCST (R9), Z16, Z2
-	VMOVUPS          Z16, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z17
-	VMOVUPS          (DI), Z19
+	VFMADD231PS.BCST (R8), Z16, Z2
+	VMOVUPS          Z16, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z17
+	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
 	VMOVAPS.Z        Z17, K2, Z17
 	VADDPS           Z17, Z1, Z1
-	VFMADD231PS.BCST (R9), Z17, Z2
-	VMOVUPS          Z17, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z18
-	VMOVUPS          (DI), Z19
+	VFMADD231PS.BCST (R8), Z17, Z2
+	VMOVUPS          Z17, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z18
+	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
 	VMOVAPS.Z        Z18, K2, Z18
 	VADDPS           Z18, Z1, Z1
-	VFMADD231PS.BCST (R9), Z18, Z2
-	VMOVUPS          Z18, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn120
+	VFMADD231PS.BCST (R8), Z18, Z2
+	VMOVUPS          Z18, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded124
 
-rest118:
-	// fewer rows, and then dz of some before them as well
-fold119:
-	VMOVUPS          (DX), Z3
-	VMOVUPS          (DI), Z19
+rest123:
+fold125:
+	VMOVUPS          (CX), Z3
+	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
 	VMOVAPS.Z        Z3, K2, Z3
 	VADDPS           Z3, Z1, Z1
-	VFMADD231PS.BCST (R9), Z3, Z2
-	VMOVUPS          Z3, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold119
-	IMUL3Q           $0x10, SI, CX
-	SUBQ             CX, DX
-	VMOVUPS          (DX), Z3
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z4
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z5
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z6
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z7
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z8
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z9
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z10
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z11
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z12
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z13
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z14
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z15
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z16
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z17
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z18
-	ADDQ             SI, DX
+	VFMADD231PS.BCST (R8), Z3, Z2
+	VMOVUPS          Z3, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold125
+	IMUL3Q           $0x10, DX, R10
+	SUBQ             R10, CX
+	VMOVUPS          (CX), Z3
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z4
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z5
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z6
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z7
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z8
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z9
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z10
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z11
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z12
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z13
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z14
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z15
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z16
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z17
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z18
+	ADDQ             DX, CX
 
-turn120:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some121
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded124:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some126
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some121:
+some126:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0xee, Z7, Z3, Z20
 	VSHUFF64X2       $0x44, Z7, Z3, Z3
 	VSHUFF64X2       $0xee, Z8, Z4, Z7
@@ -17939,359 +17933,359 @@ some121:
 	VSHUFF64X2       $0x88, Z7, Z12, Z12
 	VSHUFF64X2       $0xdd, Z16, Z8, Z7
 	VSHUFF64X2       $0x88, Z16, Z8, Z8
-	VFMADD231PS.BCST (DX), Z3, Z0
-	VFMADD231PS.BCST 4(DX), Z6, Z0
-	VFMADD231PS.BCST 8(DX), Z18, Z0
-	VFMADD231PS.BCST 12(DX), Z5, Z0
-	VFMADD231PS.BCST 16(DX), Z15, Z0
-	VFMADD231PS.BCST 20(DX), Z11, Z0
-	VFMADD231PS.BCST 24(DX), Z14, Z0
-	VFMADD231PS.BCST 28(DX), Z4, Z0
-	VFMADD231PS.BCST 32(DX), Z20, Z0
-	VFMADD231PS.BCST 36(DX), Z9, Z0
-	VFMADD231PS.BCST 40(DX), Z12, Z0
-	VFMADD231PS.BCST 44(DX), Z8, Z0
-	VFMADD231PS.BCST 48(DX), Z13, Z0
-	VFMADD231PS.BCST 52(DX), Z10, Z0
-	VFMADD231PS.BCST 56(DX), Z17, Z0
-	VFMADD231PS.BCST 60(DX), Z7, Z0
+	VFMADD231PS.BCST (CX), Z3, Z0
+	VFMADD231PS.BCST 4(CX), Z6, Z0
+	VFMADD231PS.BCST 8(CX), Z18, Z0
+	VFMADD231PS.BCST 12(CX), Z5, Z0
+	VFMADD231PS.BCST 16(CX), Z15, Z0
+	VFMADD231PS.BCST 20(CX), Z11, Z0
+	VFMADD231PS.BCST 24(CX), Z14, Z0
+	VFMADD231PS.BCST 28(CX), Z4, Z0
+	VFMADD231PS.BCST 32(CX), Z20, Z0
+	VFMADD231PS.BCST 36(CX), Z9, Z0
+	VFMADD231PS.BCST 40(CX), Z12, Z0
+	VFMADD231PS.BCST 44(CX), Z8, Z0
+	VFMADD231PS.BCST 48(CX), Z13, Z0
+	VFMADD231PS.BCST 52(CX), Z10, Z0
+	VFMADD231PS.BCST 56(CX), Z17, Z0
+	VFMADD231PS.BCST 60(CX), Z7, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all139
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x10, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole140
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some144
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x10, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole145
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole140:
+whole145:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
-	CMPQ    DI, $0x04
-	JNE     apart141
-	VMOVUPS Z0, (SI)
-	JMP     stored142
+	CMPQ    SI, $0x04
+	JNE     apart146
+	VMOVUPS Z0, (DX)
+	JMP     stored147
 
-apart141:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	LEAQ          (SI)(DI*8), R11
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
+apart146:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Z0, X3
-	VMOVSS        X3, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X3, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X3, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X3, (SI)(R10*1)
+	VMOVSS        X3, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X3, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X3, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X3, (DX)(R9*1)
 	VEXTRACTF32X4 $0x02, Z0, X3
-	VMOVSS        X3, (R11)
-	VEXTRACTPS    $0x01, X3, (R11)(DI*1)
-	VEXTRACTPS    $0x02, X3, (R11)(DI*2)
-	VEXTRACTPS    $0x03, X3, (R11)(R8*1)
+	VMOVSS        X3, (R10)
+	VEXTRACTPS    $0x01, X3, (R10)(SI*1)
+	VEXTRACTPS    $0x02, X3, (R10)(SI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(DI*1)
 	VEXTRACTF32X4 $0x03, Z0, X3
-	VMOVSS        X3, (R11)(DI*4)
-	VEXTRACTPS    $0x01, X3, (R11)(R9*1)
-	VEXTRACTPS    $0x02, X3, (R11)(R8*2)
-	VEXTRACTPS    $0x03, X3, (R11)(R10*1)
+	VMOVSS        X3, (R10)(SI*4)
+	VEXTRACTPS    $0x01, X3, (R10)(R8*1)
+	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored142:
+stored147:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x10, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready117
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again120
 
-all139:
+some144:
 	VPXORD  Z3, Z3, Z3
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPS  Z3, Z1, Z1
-	VMOVUPS Z1, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPS Z1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPS  Z3, Z2, Z2
-	VMOVUPS Z2, (DX)
+	VMOVUPS Z2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some143
+	JGE     some148
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some143:
+some148:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk113
-	JMP  turned115
+	JGE  chunk117
+	JMP  turned119
 
-last114:
+last118:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept144
+	JE     kept150
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready145
+	JMP    ready151
 
-kept144:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y1
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y2
+kept150:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y1
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y2
 
-ready145:
+ready151:
+again149:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Z21, Z21, Z21
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x10
-	JLT              rest146
-	VMOVUPS          (DX), Y3
-	VMOVUPS          (DI), Y19
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x10
+	JLT              rest152
+	VMOVUPS          (CX), Y3
+	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
 	VMOVAPS.Z        Y3, K2, Y3
 	VADDPS           Y3, Y1, Y1
-	VFMADD231PS.BCST (R9), Y3, Y2
-	VMOVUPS          Y3, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y4
-	VMOVUPS          (DI), Y19
+	VFMADD231PS.BCST (R8), Y3, Y2
+	VMOVUPS          Y3, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y4
+	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
 	VMOVAPS.Z        Y4, K2, Y4
 	VADDPS           Y4, Y1, Y1
-	VFMADD231PS.BCST (R9), Y4, Y2
-	VMOVUPS          Y4, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y5
-	VMOVUPS          (DI), Y19
+	VFMADD231PS.BCST (R8), Y4, Y2
+	VMOVUPS          Y4, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y5
+	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
 	VMOVAPS.Z        Y5, K2, Y5
 	VADDPS           Y5, Y1, Y1
-	VFMADD231PS.BCST (R9), Y5, Y2
-	VMOVUPS          Y5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y6
-	VMOVUPS          (DI), Y19
+	VFMADD231PS.BCST (R8), Y5, Y2
+	VMOVUPS          Y5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y6
+	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
 	VMOVAPS.Z        Y6, K2, Y6
 	VADDPS           Y6, Y1, Y1
-	VFMADD231PS.BCST (R9), Y6, Y2
-	VMOVUPS          Y6, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y7
-	VMOVUPS          (DI), Y19
+	VFMADD231PS.BCST (R8), Y6, Y2
+	VMOVUPS          Y6, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y7
+	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
 	VMOVAPS.Z        Y7, K2, Y7
 	VADDPS           Y7, Y1, Y1
-	VFMADD231PS.BCST (R9), Y7, Y2
-	VMOVUPS          Y7, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y8
-	VMOVUPS          (DI), Y19
+	VFMADD231PS.BCST (R8), Y7, Y2
+	VMOVUPS          Y7, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y8
+	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
 	VMOVAPS.Z        Y8, K2, Y8
 	VADDPS           Y8, Y1, Y1
-	VFMADD231PS.BCST (R9), Y8, Y2
-	VMOVUPS          Y8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y9
-	VMOVUPS          (DI), Y19
+	VFMADD231PS.BCST (R8), Y8, Y2
+	VMOVUPS          Y8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y9
+	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
 	VMOVAPS.Z        Y9, K2, Y9
 	VADDPS           Y9, Y1, Y1
-	VFMADD231PS.BCST (R9), Y9, Y2
-	VMOVUPS          Y9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y10
-	VMOVUPS          (DI), Y19
+	VFMADD231PS.BCST (R8), Y9, Y2
+	VMOVUPS          Y9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y10
+	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
 	VMOVAPS.Z        Y10, K2, Y10
 	VADDPS           Y10, Y1, Y1
-	VFMADD231PS.BCST (R9), Y10, Y2
-	VMOVUPS          Y10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y11
-	VMOVUPS          (DI), Y19
+	VFMADD231PS.BCST (R8), Y10, Y2
+	VMOVUPS          Y10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y11
+	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
 	VMOVAPS.Z        Y11, K2, Y11
 	VADDPS           Y11, Y1, Y1
-	VFMADD231PS.BCST (R9), Y11, Y2
-	VMOVUPS          Y11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y12
-	VMOVUPS          (DI), Y19
+	VFMADD231PS.BCST (R8), Y11, Y2
+	VMOVUPS          Y11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y12
+	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
 	VMOVAPS.Z        Y12, K2, Y12
 	VADDPS           Y12, Y1, Y1
-	VFMADD231PS.BCST (R9), Y12, Y2
-	VMOVUPS          Y12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y13
-	VMOVUPS          (DI), Y19
+	VFMADD231PS.BCST (R8), Y12, Y2
+	VMOVUPS          Y12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y13
+	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
 	VMOVAPS.Z        Y13, K2, Y13
 	VADDPS           Y13, Y1, Y1
-	VFMADD231PS.BCST (R9), Y13, Y2
-	VMOVUPS          Y13, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y14
-	VMOVUPS          (DI), Y19
+	VFMADD231PS.BCST (R8), Y13, Y2
+	VMOVUPS          Y13, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y14
+	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
 	VMOVAPS.Z        Y14, K2, Y14
 	VADDPS           Y14, Y1, Y1
-	VFMADD231PS.BCST (R9), Y14, Y2
-	VMOVUPS          Y14, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y15
-	VMOVUPS          (DI), Y19
+	VFMADD231PS.BCST (R8), Y14, Y2
+	VMOVUPS          Y14, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y15
+	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
 	VMOVAPS.Z        Y15, K2, Y15
 	VADDPS           Y15, Y1, Y1
-	VFMADD231PS.BCST (R9), Y15, Y2
-	VMOVUPS          Y15, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y16
-	VMOVUPS          (DI), Y19
+	VFMADD231PS.BCST (R8), Y15, Y2
+	VMOVUPS          Y15, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y16
+	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
 	VMOVAPS.Z        Y16, K2, Y16
 	VADDPS           Y16, Y1, Y1
-	VFMADD231PS.BCST (R9), Y16, Y2
-	VMOVUPS          Y16, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y17
-	VMOVUPS          (DI), Y19
+	VFMADD231PS.BCST (R8), Y16, Y2
+	VMOVUPS          Y16, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y17
+	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
 	VMOVAPS.Z        Y17, K2, Y17
 	VADDPS           Y17, Y1, Y1
-	VFMADD231PS.BCST (R9), Y17, Y2
-	VMOVUPS          Y17, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y18
-	VMOVUPS          (DI), Y19
+	VFMADD231PS.BCST (R8), Y17, Y2
+	VMOVUPS          Y17, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y18
+	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
 	VMOVAPS.Z        Y18, K2, Y18
 	VADDPS           Y18, Y1, Y1
-	VFMADD231PS.BCST (R9), Y18, Y2
-	VMOVUPS          Y18, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn148
+	VFMADD231PS.BCST (R8), Y18, Y2
+	VMOVUPS          Y18, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded153
 
-rest146:
-	// fewer rows, and then dz of some before them as well
-fold147:
-	VMOVUPS          (DX), Y3
-	VMOVUPS          (DI), Y19
+rest152:
+fold154:
+	VMOVUPS          (CX), Y3
+	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
 	VMOVAPS.Z        Y3, K2, Y3
 	VADDPS           Y3, Y1, Y1
-	VFMADD231PS.BCST (R9), Y3, Y2
-	VMOVUPS          Y3, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold147
-	IMUL3Q           $0x10, SI, CX
-	SUBQ             CX, DX
-	VMOVUPS          (DX), Y3
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y4
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y5
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y6
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y7
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y8
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y9
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y10
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y11
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y12
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y13
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y14
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y15
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y16
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y17
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y18
-	ADDQ             SI, DX
+	VFMADD231PS.BCST (R8), Y3, Y2
+	VMOVUPS          Y3, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold154
+	IMUL3Q           $0x10, DX, R10
+	SUBQ             R10, CX
+	VMOVUPS          (CX), Y3
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y4
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y5
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y6
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y7
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y8
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y9
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y10
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y11
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y12
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y13
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y14
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y15
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y16
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y17
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y18
+	ADDQ             DX, CX
 
-turn148:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some149
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded153:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some155
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some149:
+some155:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF64X4     $0x01, Y7, Z3, Z3
 	VINSERTF64X4     $0x01, Y8, Z4, Z4
 	VINSERTF64X4     $0x01, Y9, Z5, Z5
@@ -18324,122 +18318,36 @@ some149:
 	VSHUFF64X2       $0x88, Z4, Z20, Z20
 	VSHUFF64X2       $0xdd, Z13, Z5, Z4
 	VSHUFF64X2       $0x88, Z13, Z5, Z5
-	VFMADD231PS.BCST (DX), Z3, Z0
-	VFMADD231PS.BCST 4(DX), Z6, Z0
-	VFMADD231PS.BCST 8(DX), Z20, Z0
-	VFMADD231PS.BCST 12(DX), Z5, Z0
-	VFMADD231PS.BCST 16(DX), Z12, Z0
-	VFMADD231PS.BCST 20(DX), Z11, Z0
-	VFMADD231PS.BCST 24(DX), Z14, Z0
-	VFMADD231PS.BCST 28(DX), Z4, Z0
+	VFMADD231PS.BCST (CX), Z3, Z0
+	VFMADD231PS.BCST 4(CX), Z6, Z0
+	VFMADD231PS.BCST 8(CX), Z20, Z0
+	VFMADD231PS.BCST 12(CX), Z5, Z0
+	VFMADD231PS.BCST 16(CX), Z12, Z0
+	VFMADD231PS.BCST 20(CX), Z11, Z0
+	VFMADD231PS.BCST 24(CX), Z14, Z0
+	VFMADD231PS.BCST 28(CX), Z4, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all159
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x10, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole160
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some165
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x10, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole166
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole160:
-	VPXORD  Z3, Z3, Z3
-	VADDPS  Z3, Z0, Z0
-	CMPQ    DI, $0x04
-	JNE     apart161
-	VMOVUPS Z0, (SI)
-	JMP     stored162
-
-apart161:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	LEAQ          (SI)(DI*8), R11
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Z0, X3
-	VMOVSS        X3, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X3, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X3, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X3, (SI)(R10*1)
-	VEXTRACTF32X4 $0x02, Z0, X3
-	VMOVSS        X3, (R11)
-	VEXTRACTPS    $0x01, X3, (R11)(DI*1)
-	VEXTRACTPS    $0x02, X3, (R11)(DI*2)
-	VEXTRACTPS    $0x03, X3, (R11)(R8*1)
-	VEXTRACTF32X4 $0x03, Z0, X3
-	VMOVSS        X3, (R11)(DI*4)
-	VEXTRACTPS    $0x01, X3, (R11)(R9*1)
-	VEXTRACTPS    $0x02, X3, (R11)(R8*2)
-	VEXTRACTPS    $0x03, X3, (R11)(R10*1)
-
-stored162:
-	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x10, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready145
-
-all159:
-	VPXORD  Z3, Z3, Z3
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPS  Z3, Z1, Z1
-	VMOVUPS Y1, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPS  Z3, Z2, Z2
-	VMOVUPS Y2, (DX)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some163
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some163:
-turned115:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x10, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole164
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole164:
+whole166:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    SI, $0x04
-	JNE     apart165
+	JNE     apart167
 	VMOVUPS Z0, (DX)
-	JMP     stored166
+	JMP     stored168
 
-apart165:
+apart167:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -18464,201 +18372,284 @@ apart165:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored166:
+stored168:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block112
-	VXORPS X15, X15, X15
+	JGE    again149
+
+some165:
+	VPXORD  Z3, Z3, Z3
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPS  Z3, Z1, Z1
+	VMOVUPS Y1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS Y2, (CX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some169
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
-	JMP end110
 
-other111:
-block168:
+some169:
+turned119:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole170
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole170:
+	VPXORD  Z3, Z3, Z3
+	VADDPS  Z3, Z0, Z0
+	CMPQ    SI, $0x04
+	JNE     apart171
+	VMOVUPS Z0, (DX)
+	JMP     stored172
+
+apart171:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X3
+	VMOVSS        X3, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X3, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X3, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X3, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z0, X3
+	VMOVSS        X3, (R10)
+	VEXTRACTPS    $0x01, X3, (R10)(SI*1)
+	VEXTRACTPS    $0x02, X3, (R10)(SI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(DI*1)
+	VEXTRACTF32X4 $0x03, Z0, X3
+	VMOVSS        X3, (R10)(SI*4)
+	VEXTRACTPS    $0x01, X3, (R10)(R8*1)
+	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
+
+stored172:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    block116
+	JMP    end114
+
+other115:
+block174:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk169:
+chunk175:
 	CMPQ BX, $0x10
-	JLT  last170
+	JLT  last176
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept172
+	JE     kept179
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready173
+	JMP    ready180
 
-kept172:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Z1
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Z2
+kept179:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Z1
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Z2
 
-ready173:
+ready180:
+again178:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Z21, Z21, Z21
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x10
-	JLT              rest174
-	VMOVUPS          (DX), Z3
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x10
+	JLT              rest181
+	VMOVUPS          (CX), Z3
 	VADDPS           Z3, Z1, Z1
-	VFMADD231PS.BCST (R9), Z3, Z2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z4
+	VFMADD231PS.BCST (R8), Z3, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z4
 	VADDPS           Z4, Z1, Z1
-	VFMADD231PS.BCST (R9), Z4, Z2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z5
+	VFMADD231PS.BCST (R8), Z4, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z5
 	VADDPS           Z5, Z1, Z1
-	VFMADD231PS.BCST (R9), Z5, Z2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z6
+	VFMADD231PS.BCST (R8), Z5, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z6
 	VADDPS           Z6, Z1, Z1
-	VFMADD231PS.BCST (R9), Z6, Z2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z7
+	VFMADD231PS.BCST (R8), Z6, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z7
 	VADDPS           Z7, Z1, Z1
-	VFMADD231PS.BCST (R9), Z7, Z2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z8
+	VFMADD231PS.BCST (R8), Z7, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z8
 	VADDPS           Z8, Z1, Z1
-	VFMADD231PS.BCST (R9), Z8, Z2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z9
+	VFMADD231PS.BCST (R8), Z8, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z9
 	VADDPS           Z9, Z1, Z1
-	VFMADD231PS.BCST (R9), Z9, Z2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z10
+	VFMADD231PS.BCST (R8), Z9, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z10
 	VADDPS           Z10, Z1, Z1
-	VFMADD231PS.BCST (R9), Z10, Z2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z11
+	VFMADD231PS.BCST (R8), Z10, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z11
 	VADDPS           Z11, Z1, Z1
-	VFMADD231PS.BCST (R9), Z11, Z2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z12
+	VFMADD231PS.BCST (R8), Z11, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z12
 	VADDPS           Z12, Z1, Z1
-	VFMADD231PS.BCST (R9), Z12, Z2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z13
+	VFMADD231PS.BCST (R8), Z12, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z13
 	VADDPS           Z13, Z1, Z1
-	VFMADD231PS.BCST (R9), Z13, Z2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z14
+	VFMADD231PS.BCST (R8), Z13, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z14
 	VADDPS           Z14, Z1, Z1
-	VFMADD231PS.BCST (R9), Z14, Z2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z15
+	VFMADD231PS.BCST (R8), Z14, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z15
 	VADDPS           Z15, Z1, Z1
-	VFMADD231PS.BCST (R9), Z15, Z2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z16
+	VFMADD231PS.BCST (R8), Z15, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z16
 	VADDPS           Z16, Z1, Z1
-	VFMADD231PS.BCST (R9), Z16, Z2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z17
+	VFMADD231PS.BCST (R8), Z16, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z17
 	VADDPS           Z17, Z1, Z1
-	VFMADD231PS.BCST (R9), Z17, Z2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Z18
+	VFMADD231PS.BCST (R8), Z17, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Z18
 	VADDPS           Z18, Z1, Z1
-	VFMADD231PS.BCST (R9), Z18, Z2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn176
+	VFMADD231PS.BCST (R8), Z18, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded182
 
-rest174:
-	// fewer rows, and then dz of some before them as well
-fold175:
-	VMOVUPS          (DX), Z3
+rest181:
+fold183:
+	VMOVUPS          (CX), Z3
 	VADDPS           Z3, Z1, Z1
-	VFMADD231PS.BCST (R9), Z3, Z2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold175
-	IMUL3Q           $0x10, SI, CX
-	SUBQ             CX, DX
-	VMOVUPS          (DX), Z3
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z4
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z5
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z6
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z7
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z8
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z9
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z10
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z11
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z12
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z13
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z14
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z15
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z16
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z17
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Z18
-	ADDQ             SI, DX
+	VFMADD231PS.BCST (R8), Z3, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold183
+	IMUL3Q           $0x10, DX, R10
+	SUBQ             R10, CX
+	VMOVUPS          (CX), Z3
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z4
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z5
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z6
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z7
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z8
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z9
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z10
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z11
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z12
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z13
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z14
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z15
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z16
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z17
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Z18
+	ADDQ             DX, CX
 
-turn176:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some177
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded182:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some184
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some177:
+some184:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0xee, Z7, Z3, Z20
 	VSHUFF64X2       $0x44, Z7, Z3, Z3
 	VSHUFF64X2       $0xee, Z8, Z4, Z7
@@ -18723,274 +18714,274 @@ some177:
 	VSHUFF64X2       $0x88, Z7, Z12, Z12
 	VSHUFF64X2       $0xdd, Z16, Z8, Z7
 	VSHUFF64X2       $0x88, Z16, Z8, Z8
-	VFMADD231PS.BCST (DX), Z3, Z0
-	VFMADD231PS.BCST 4(DX), Z6, Z0
-	VFMADD231PS.BCST 8(DX), Z18, Z0
-	VFMADD231PS.BCST 12(DX), Z5, Z0
-	VFMADD231PS.BCST 16(DX), Z15, Z0
-	VFMADD231PS.BCST 20(DX), Z11, Z0
-	VFMADD231PS.BCST 24(DX), Z14, Z0
-	VFMADD231PS.BCST 28(DX), Z4, Z0
-	VFMADD231PS.BCST 32(DX), Z20, Z0
-	VFMADD231PS.BCST 36(DX), Z9, Z0
-	VFMADD231PS.BCST 40(DX), Z12, Z0
-	VFMADD231PS.BCST 44(DX), Z8, Z0
-	VFMADD231PS.BCST 48(DX), Z13, Z0
-	VFMADD231PS.BCST 52(DX), Z10, Z0
-	VFMADD231PS.BCST 56(DX), Z17, Z0
-	VFMADD231PS.BCST 60(DX), Z7, Z0
+	VFMADD231PS.BCST (CX), Z3, Z0
+	VFMADD231PS.BCST 4(CX), Z6, Z0
+	VFMADD231PS.BCST 8(CX), Z18, Z0
+	VFMADD231PS.BCST 12(CX), Z5, Z0
+	VFMADD231PS.BCST 16(CX), Z15, Z0
+	VFMADD231PS.BCST 20(CX), Z11, Z0
+	VFMADD231PS.BCST 24(CX), Z14, Z0
+	VFMADD231PS.BCST 28(CX), Z4, Z0
+	VFMADD231PS.BCST 32(CX), Z20, Z0
+	VFMADD231PS.BCST 36(CX), Z9, Z0
+	VFMADD231PS.BCST 40(CX), Z12, Z0
+	VFMADD231PS.BCST 44(CX), Z8, Z0
+	VFMADD231PS.BCST 48(CX), Z13, Z0
+	VFMADD231PS.BCST 52(CX), Z10, Z0
+	VFMADD231PS.BCST 56(CX), Z17, Z0
+	VFMADD231PS.BCST 60(CX), Z7, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all195
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x10, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole196
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some202
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x10, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole203
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole196:
+whole203:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
-	CMPQ    DI, $0x04
-	JNE     apart197
-	VMOVUPS Z0, (SI)
-	JMP     stored198
+	CMPQ    SI, $0x04
+	JNE     apart204
+	VMOVUPS Z0, (DX)
+	JMP     stored205
 
-apart197:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	LEAQ          (SI)(DI*8), R11
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
+apart204:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Z0, X3
-	VMOVSS        X3, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X3, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X3, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X3, (SI)(R10*1)
+	VMOVSS        X3, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X3, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X3, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X3, (DX)(R9*1)
 	VEXTRACTF32X4 $0x02, Z0, X3
-	VMOVSS        X3, (R11)
-	VEXTRACTPS    $0x01, X3, (R11)(DI*1)
-	VEXTRACTPS    $0x02, X3, (R11)(DI*2)
-	VEXTRACTPS    $0x03, X3, (R11)(R8*1)
+	VMOVSS        X3, (R10)
+	VEXTRACTPS    $0x01, X3, (R10)(SI*1)
+	VEXTRACTPS    $0x02, X3, (R10)(SI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(DI*1)
 	VEXTRACTF32X4 $0x03, Z0, X3
-	VMOVSS        X3, (R11)(DI*4)
-	VEXTRACTPS    $0x01, X3, (R11)(R9*1)
-	VEXTRACTPS    $0x02, X3, (R11)(R8*2)
-	VEXTRACTPS    $0x03, X3, (R11)(R10*1)
+	VMOVSS        X3, (R10)(SI*4)
+	VEXTRACTPS    $0x01, X3, (R10)(R8*1)
+	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored198:
+stored205:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x10, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready173
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again178
 
-all195:
+some202:
 	VPXORD  Z3, Z3, Z3
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPS  Z3, Z1, Z1
-	VMOVUPS Z1, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPS Z1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPS  Z3, Z2, Z2
-	VMOVUPS Z2, (DX)
+	VMOVUPS Z2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some199
+	JGE     some206
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some199:
+some206:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk169
-	JMP  turned171
+	JGE  chunk175
+	JMP  turned177
 
-last170:
+last176:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept200
+	JE     kept208
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready201
+	JMP    ready209
 
-kept200:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y1
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y2
+kept208:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y1
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y2
 
-ready201:
+ready209:
+again207:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Z21, Z21, Z21
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x10
-	JLT              rest202
-	VMOVUPS          (DX), Y3
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x10
+	JLT              rest210
+	VMOVUPS          (CX), Y3
 	VADDPS           Y3, Y1, Y1
-	VFMADD231PS.BCST (R9), Y3, Y2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y4
+	VFMADD231PS.BCST (R8), Y3, Y2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y4
 	VADDPS           Y4, Y1, Y1
-	VFMADD231PS.BCST (R9), Y4, Y2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y5
+	VFMADD231PS.BCST (R8), Y4, Y2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y5
 	VADDPS           Y5, Y1, Y1
-	VFMADD231PS.BCST (R9), Y5, Y2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y6
+	VFMADD231PS.BCST (R8), Y5, Y2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y6
 	VADDPS           Y6, Y1, Y1
-	VFMADD231PS.BCST (R9), Y6, Y2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y7
+	VFMADD231PS.BCST (R8), Y6, Y2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y7
 	VADDPS           Y7, Y1, Y1
-	VFMADD231PS.BCST (R9), Y7, Y2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y8
+	VFMADD231PS.BCST (R8), Y7, Y2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y8
 	VADDPS           Y8, Y1, Y1
-	VFMADD231PS.BCST (R9), Y8, Y2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y9
+	VFMADD231PS.BCST (R8), Y8, Y2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y9
 	VADDPS           Y9, Y1, Y1
-	VFMADD231PS.BCST (R9), Y9, Y2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y10
+	VFMADD231PS.BCST (R8), Y9, Y2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y10
 	VADDPS           Y10, Y1, Y1
-	VFMADD231PS.BCST (R9), Y10, Y2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y11
+	VFMADD231PS.BCST (R8), Y10, Y2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y11
 	VADDPS           Y11, Y1, Y1
-	VFMADD231PS.BCST (R9), Y11, Y2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y12
+	VFMADD231PS.BCST (R8), Y11, Y2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y12
 	VADDPS           Y12, Y1, Y1
-	VFMADD231PS.BCST (R9), Y12, Y2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y13
+	VFMADD231PS.BCST (R8), Y12, Y2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y13
 	VADDPS           Y13, Y1, Y1
-	VFMADD231PS.BCST (R9), Y13, Y2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y14
+	VFMADD231PS.BCST (R8), Y13, Y2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y14
 	VADDPS           Y14, Y1, Y1
-	VFMADD231PS.BCST (R9), Y14, Y2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y15
+	VFMADD231PS.BCST (R8), Y14, Y2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y15
 	VADDPS           Y15, Y1, Y1
-	VFMADD231PS.BCST (R9), Y15, Y2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y16
+	VFMADD231PS.BCST (R8), Y15, Y2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y16
 	VADDPS           Y16, Y1, Y1
-	VFMADD231PS.BCST (R9), Y16, Y2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y17
+	VFMADD231PS.BCST (R8), Y16, Y2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y17
 	VADDPS           Y17, Y1, Y1
-	VFMADD231PS.BCST (R9), Y17, Y2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y18
+	VFMADD231PS.BCST (R8), Y17, Y2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y18
 	VADDPS           Y18, Y1, Y1
-	VFMADD231PS.BCST (R9), Y18, Y2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn204
+	VFMADD231PS.BCST (R8), Y18, Y2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded211
 
-rest202:
-	// fewer rows, and then dz of some before them as well
-fold203:
-	VMOVUPS          (DX), Y3
+rest210:
+fold212:
+	VMOVUPS          (CX), Y3
 	VADDPS           Y3, Y1, Y1
-	VFMADD231PS.BCST (R9), Y3, Y2
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold203
-	IMUL3Q           $0x10, SI, CX
-	SUBQ             CX, DX
-	VMOVUPS          (DX), Y3
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y4
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y5
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y6
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y7
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y8
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y9
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y10
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y11
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y12
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y13
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y14
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y15
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y16
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y17
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y18
-	ADDQ             SI, DX
+	VFMADD231PS.BCST (R8), Y3, Y2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold212
+	IMUL3Q           $0x10, DX, R10
+	SUBQ             R10, CX
+	VMOVUPS          (CX), Y3
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y4
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y5
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y6
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y7
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y8
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y9
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y10
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y11
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y12
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y13
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y14
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y15
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y16
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y17
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y18
+	ADDQ             DX, CX
 
-turn204:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some205
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded211:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some213
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some205:
+some213:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF64X4     $0x01, Y7, Z3, Z3
 	VINSERTF64X4     $0x01, Y8, Z4, Z4
 	VINSERTF64X4     $0x01, Y9, Z5, Z5
@@ -19023,122 +19014,36 @@ some205:
 	VSHUFF64X2       $0x88, Z4, Z20, Z20
 	VSHUFF64X2       $0xdd, Z13, Z5, Z4
 	VSHUFF64X2       $0x88, Z13, Z5, Z5
-	VFMADD231PS.BCST (DX), Z3, Z0
-	VFMADD231PS.BCST 4(DX), Z6, Z0
-	VFMADD231PS.BCST 8(DX), Z20, Z0
-	VFMADD231PS.BCST 12(DX), Z5, Z0
-	VFMADD231PS.BCST 16(DX), Z12, Z0
-	VFMADD231PS.BCST 20(DX), Z11, Z0
-	VFMADD231PS.BCST 24(DX), Z14, Z0
-	VFMADD231PS.BCST 28(DX), Z4, Z0
+	VFMADD231PS.BCST (CX), Z3, Z0
+	VFMADD231PS.BCST 4(CX), Z6, Z0
+	VFMADD231PS.BCST 8(CX), Z20, Z0
+	VFMADD231PS.BCST 12(CX), Z5, Z0
+	VFMADD231PS.BCST 16(CX), Z12, Z0
+	VFMADD231PS.BCST 20(CX), Z11, Z0
+	VFMADD231PS.BCST 24(CX), Z14, Z0
+	VFMADD231PS.BCST 28(CX), Z4, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all215
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x10, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole216
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some223
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x10, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole224
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole216:
-	VPXORD  Z3, Z3, Z3
-	VADDPS  Z3, Z0, Z0
-	CMPQ    DI, $0x04
-	JNE     apart217
-	VMOVUPS Z0, (SI)
-	JMP     stored218
-
-apart217:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	LEAQ          (SI)(DI*8), R11
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Z0, X3
-	VMOVSS        X3, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X3, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X3, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X3, (SI)(R10*1)
-	VEXTRACTF32X4 $0x02, Z0, X3
-	VMOVSS        X3, (R11)
-	VEXTRACTPS    $0x01, X3, (R11)(DI*1)
-	VEXTRACTPS    $0x02, X3, (R11)(DI*2)
-	VEXTRACTPS    $0x03, X3, (R11)(R8*1)
-	VEXTRACTF32X4 $0x03, Z0, X3
-	VMOVSS        X3, (R11)(DI*4)
-	VEXTRACTPS    $0x01, X3, (R11)(R9*1)
-	VEXTRACTPS    $0x02, X3, (R11)(R8*2)
-	VEXTRACTPS    $0x03, X3, (R11)(R10*1)
-
-stored218:
-	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x10, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready201
-
-all215:
-	VPXORD  Z3, Z3, Z3
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPS  Z3, Z1, Z1
-	VMOVUPS Y1, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPS  Z3, Z2, Z2
-	VMOVUPS Y2, (DX)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some219
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some219:
-turned171:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x10, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole220
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole220:
+whole224:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    SI, $0x04
-	JNE     apart221
+	JNE     apart225
 	VMOVUPS Z0, (DX)
-	JMP     stored222
+	JMP     stored226
 
-apart221:
+apart225:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -19163,20 +19068,103 @@ apart221:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored222:
+stored226:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block168
-	VXORPS X15, X15, X15
+	JGE    again207
+
+some223:
+	VPXORD  Z3, Z3, Z3
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPS  Z3, Z1, Z1
+	VMOVUPS Y1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS Y2, (CX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some227
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
-	JMP end110
 
-end110:
+some227:
+turned177:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x10, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole228
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole228:
+	VPXORD  Z3, Z3, Z3
+	VADDPS  Z3, Z0, Z0
+	CMPQ    SI, $0x04
+	JNE     apart229
+	VMOVUPS Z0, (DX)
+	JMP     stored230
+
+apart229:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X3
+	VMOVSS        X3, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X3, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X3, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X3, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z0, X3
+	VMOVSS        X3, (R10)
+	VEXTRACTPS    $0x01, X3, (R10)(SI*1)
+	VEXTRACTPS    $0x02, X3, (R10)(SI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(DI*1)
+	VEXTRACTF32X4 $0x03, Z0, X3
+	VMOVSS        X3, (R10)(SI*4)
+	VEXTRACTPS    $0x01, X3, (R10)(R8*1)
+	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
+
+stored230:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    block174
+	JMP    end114
+
+end114:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -19206,279 +19194,279 @@ chunk5:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept8
+	JE     kept9
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready9
+	JMP    ready10
 
-kept8:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z2
-	VMOVUPD 64(DX), Z3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z4
-	VMOVUPD 64(DX), Z5
-	ADDQ    SI, DX
-	VMOVUPD (DX), Z6
-	VMOVUPD 64(DX), Z7
+kept9:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z2
+	VMOVUPD 64(CX), Z3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z4
+	VMOVUPD 64(CX), Z5
+	ADDQ    DX, CX
+	VMOVUPD (CX), Z6
+	VMOVUPD 64(CX), Z7
 
-ready9:
+ready10:
+again8:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest10
-	VMOVUPD      (DX), Z8
-	VMOVUPD      (DI), Z24
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest11
+	VMOVUPD      (CX), Z8
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z8, K2, Z8
 	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(DX), Z9
-	VMOVUPD      64(DI), Z24
+	VMOVUPD      64(CX), Z9
+	VMOVUPD      64(SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z9, K2, Z9
 	VADDPD       Z9, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z8, Z4
 	VFMADD231PD  Z25, Z9, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z8, Z6
 	VFMADD231PD  Z25, Z9, Z7
-	VMOVUPD      Z8, (DX)
-	VMOVUPD      Z9, 64(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z10
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z8, (CX)
+	VMOVUPD      Z9, 64(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z10
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z10, K2, Z10
 	VADDPD       Z10, Z2, Z2
-	VMOVUPD      64(DX), Z11
-	VMOVUPD      64(DI), Z24
+	VMOVUPD      64(CX), Z11
+	VMOVUPD      64(SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z11, K2, Z11
 	VADDPD       Z11, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z10, Z4
 	VFMADD231PD  Z25, Z11, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z10, Z6
 	VFMADD231PD  Z25, Z11, Z7
-	VMOVUPD      Z10, (DX)
-	VMOVUPD      Z11, 64(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z12
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z10, (CX)
+	VMOVUPD      Z11, 64(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z12
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z12, K2, Z12
 	VADDPD       Z12, Z2, Z2
-	VMOVUPD      64(DX), Z13
-	VMOVUPD      64(DI), Z24
+	VMOVUPD      64(CX), Z13
+	VMOVUPD      64(SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z13, K2, Z13
 	VADDPD       Z13, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z12, Z4
 	VFMADD231PD  Z25, Z13, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z12, Z6
 	VFMADD231PD  Z25, Z13, Z7
-	VMOVUPD      Z12, (DX)
-	VMOVUPD      Z13, 64(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z14
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z12, (CX)
+	VMOVUPD      Z13, 64(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z14
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z14, K2, Z14
 	VADDPD       Z14, Z2, Z2
-	VMOVUPD      64(DX), Z15
-	VMOVUPD      64(DI), Z24
+	VMOVUPD      64(CX), Z15
+	VMOVUPD      64(SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z15, K2, Z15
 	VADDPD       Z15, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z14, Z4
 	VFMADD231PD  Z25, Z15, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z14, Z6
 	VFMADD231PD  Z25, Z15, Z7
-	VMOVUPD      Z14, (DX)
-	VMOVUPD      Z15, 64(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z16
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z14, (CX)
+	VMOVUPD      Z15, 64(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z16
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z16, K2, Z16
 	VADDPD       Z16, Z2, Z2
-	VMOVUPD      64(DX), Z17
-	VMOVUPD      64(DI), Z24
+	VMOVUPD      64(CX), Z17
+	VMOVUPD      64(SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z17, K2, Z17
 	VADDPD       Z17, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z16, Z4
 	VFMADD231PD  Z25, Z17, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z16, Z6
 	VFMADD231PD  Z25, Z17, Z7
-	VMOVUPD      Z16, (DX)
-	VMOVUPD      Z17, 64(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z18
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z16, (CX)
+	VMOVUPD      Z17, 64(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z18
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z18, K2, Z18
 	VADDPD       Z18, Z2, Z2
-	VMOVUPD      64(DX), Z19
-	VMOVUPD      64(DI), Z24
+	VMOVUPD      64(CX), Z19
+	VMOVUPD      64(SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z19, K2, Z19
 	VADDPD       Z19, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z18, Z4
 	VFMADD231PD  Z25, Z19, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z18, Z6
 	VFMADD231PD  Z25, Z19, Z7
-	VMOVUPD      Z18, (DX)
-	VMOVUPD      Z19, 64(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z20
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z18, (CX)
+	VMOVUPD      Z19, 64(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z20
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z20, K2, Z20
 	VADDPD       Z20, Z2, Z2
-	VMOVUPD      64(DX), Z21
-	VMOVUPD      64(DI), Z24
+	VMOVUPD      64(CX), Z21
+	VMOVUPD      64(SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z21, K2, Z21
 	VADDPD       Z21, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z20, Z4
 	VFMADD231PD  Z25, Z21, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z20, Z6
 	VFMADD231PD  Z25, Z21, Z7
-	VMOVUPD      Z20, (DX)
-	VMOVUPD      Z21, 64(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z22
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z20, (CX)
+	VMOVUPD      Z21, 64(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z22
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z22, K2, Z22
 	VADDPD       Z22, Z2, Z2
-	VMOVUPD      64(DX), Z23
-	VMOVUPD      64(DI), Z24
+	VMOVUPD      64(CX), Z23
+	VMOVUPD      64(SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z23, K2, Z23
 	VADDPD       Z23, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z22, Z4
 	VFMADD231PD  Z25, Z23, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z22, Z6
 	VFMADD231PD  Z25, Z23, Z7
-	VMOVUPD      Z22, (DX)
-	VMOVUPD      Z23, 64(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn12
+	VMOVUPD      Z22, (CX)
+	VMOVUPD      Z23, 64(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded12
 
-rest10:
-	// fewer rows, and then dz of some before them as well
-fold11:
-	VMOVUPD      (DX), Z8
-	VMOVUPD      (DI), Z24
+rest11:
+fold13:
+	VMOVUPD      (CX), Z8
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z8, K2, Z8
 	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(DX), Z9
-	VMOVUPD      64(DI), Z24
+	VMOVUPD      64(CX), Z9
+	VMOVUPD      64(SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z9, K2, Z9
 	VADDPD       Z9, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z8, Z4
 	VFMADD231PD  Z25, Z9, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z8, Z6
 	VFMADD231PD  Z25, Z9, Z7
-	VMOVUPD      Z8, (DX)
-	VMOVUPD      Z9, 64(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold11
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Z8
-	VMOVUPD      64(DX), Z9
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z10
-	VMOVUPD      64(DX), Z11
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z12
-	VMOVUPD      64(DX), Z13
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z14
-	VMOVUPD      64(DX), Z15
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z16
-	VMOVUPD      64(DX), Z17
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z18
-	VMOVUPD      64(DX), Z19
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z20
-	VMOVUPD      64(DX), Z21
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z22
-	VMOVUPD      64(DX), Z23
-	ADDQ         SI, DX
+	VMOVUPD      Z8, (CX)
+	VMOVUPD      Z9, 64(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold13
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Z8
+	VMOVUPD      64(CX), Z9
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z10
+	VMOVUPD      64(CX), Z11
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z12
+	VMOVUPD      64(CX), Z13
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z14
+	VMOVUPD      64(CX), Z15
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z16
+	VMOVUPD      64(CX), Z17
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z18
+	VMOVUPD      64(CX), Z19
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z20
+	VMOVUPD      64(CX), Z21
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z22
+	VMOVUPD      64(CX), Z23
+	ADDQ         DX, CX
 
-turn12:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some13
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded12:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some14
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some13:
+some14:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0xee, Z12, Z8, Z25
 	VSHUFF64X2       $0x44, Z12, Z8, Z8
 	VSHUFF64X2       $0xee, Z14, Z10, Z12
@@ -19503,22 +19491,22 @@ some13:
 	VSHUFF64X2       $0x88, Z14, Z25, Z25
 	VSHUFF64X2       $0xdd, Z12, Z18, Z14
 	VSHUFF64X2       $0x88, Z12, Z18, Z18
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 8(DX), Z22, Z0
-	VFMADD231PD.BCST 8(DX)(SI*1), Z22, Z1
-	VFMADD231PD.BCST 16(DX), Z20, Z0
-	VFMADD231PD.BCST 16(DX)(SI*1), Z20, Z1
-	VFMADD231PD.BCST 24(DX), Z16, Z0
-	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
-	VFMADD231PD.BCST 32(DX), Z25, Z0
-	VFMADD231PD.BCST 32(DX)(SI*1), Z25, Z1
-	VFMADD231PD.BCST 40(DX), Z18, Z0
-	VFMADD231PD.BCST 40(DX)(SI*1), Z18, Z1
-	VFMADD231PD.BCST 48(DX), Z10, Z0
-	VFMADD231PD.BCST 48(DX)(SI*1), Z10, Z1
-	VFMADD231PD.BCST 56(DX), Z14, Z0
-	VFMADD231PD.BCST 56(DX)(SI*1), Z14, Z1
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 8(CX), Z22, Z0
+	VFMADD231PD.BCST 8(CX)(DX*1), Z22, Z1
+	VFMADD231PD.BCST 16(CX), Z20, Z0
+	VFMADD231PD.BCST 16(CX)(DX*1), Z20, Z1
+	VFMADD231PD.BCST 24(CX), Z16, Z0
+	VFMADD231PD.BCST 24(CX)(DX*1), Z16, Z1
+	VFMADD231PD.BCST 32(CX), Z25, Z0
+	VFMADD231PD.BCST 32(CX)(DX*1), Z25, Z1
+	VFMADD231PD.BCST 40(CX), Z18, Z0
+	VFMADD231PD.BCST 40(CX)(DX*1), Z18, Z1
+	VFMADD231PD.BCST 48(CX), Z10, Z0
+	VFMADD231PD.BCST 48(CX)(DX*1), Z10, Z1
+	VFMADD231PD.BCST 56(CX), Z14, Z0
+	VFMADD231PD.BCST 56(CX)(DX*1), Z14, Z1
 	VSHUFF64X2       $0xee, Z13, Z9, Z8
 	VSHUFF64X2       $0x44, Z13, Z9, Z9
 	VSHUFF64X2       $0xee, Z15, Z11, Z13
@@ -19543,97 +19531,97 @@ some13:
 	VSHUFF64X2       $0x88, Z15, Z8, Z8
 	VSHUFF64X2       $0xdd, Z13, Z19, Z15
 	VSHUFF64X2       $0x88, Z13, Z19, Z19
-	VFMADD231PD.BCST 64(DX), Z9, Z0
-	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
-	VFMADD231PD.BCST 72(DX), Z23, Z0
-	VFMADD231PD.BCST 72(DX)(SI*1), Z23, Z1
-	VFMADD231PD.BCST 80(DX), Z21, Z0
-	VFMADD231PD.BCST 80(DX)(SI*1), Z21, Z1
-	VFMADD231PD.BCST 88(DX), Z17, Z0
-	VFMADD231PD.BCST 88(DX)(SI*1), Z17, Z1
-	VFMADD231PD.BCST 96(DX), Z8, Z0
-	VFMADD231PD.BCST 96(DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 104(DX), Z19, Z0
-	VFMADD231PD.BCST 104(DX)(SI*1), Z19, Z1
-	VFMADD231PD.BCST 112(DX), Z11, Z0
-	VFMADD231PD.BCST 112(DX)(SI*1), Z11, Z1
-	VFMADD231PD.BCST 120(DX), Z15, Z0
-	VFMADD231PD.BCST 120(DX)(SI*1), Z15, Z1
+	VFMADD231PD.BCST 64(CX), Z9, Z0
+	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
+	VFMADD231PD.BCST 72(CX), Z23, Z0
+	VFMADD231PD.BCST 72(CX)(DX*1), Z23, Z1
+	VFMADD231PD.BCST 80(CX), Z21, Z0
+	VFMADD231PD.BCST 80(CX)(DX*1), Z21, Z1
+	VFMADD231PD.BCST 88(CX), Z17, Z0
+	VFMADD231PD.BCST 88(CX)(DX*1), Z17, Z1
+	VFMADD231PD.BCST 96(CX), Z8, Z0
+	VFMADD231PD.BCST 96(CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 104(CX), Z19, Z0
+	VFMADD231PD.BCST 104(CX)(DX*1), Z19, Z1
+	VFMADD231PD.BCST 112(CX), Z11, Z0
+	VFMADD231PD.BCST 112(CX)(DX*1), Z11, Z1
+	VFMADD231PD.BCST 120(CX), Z15, Z0
+	VFMADD231PD.BCST 120(CX)(DX*1), Z15, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all31
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole32
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some32
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole33
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole32:
+whole33:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
 	VMOVAPD       Z0, Z9
 	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
+	VMOVUPD       X10, (DX)(SI*2)
 	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
+	VMOVUPD       X10, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
+	VMOVUPD       X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
+	VMOVUPD       X10, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
+	VMOVUPD       X10, (DX)(R9*1)
 	VPXORD        Z0, Z0, Z0
 	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready9
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again8
 
-all31:
+some32:
 	VPXORD  Z8, Z8, Z8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z8, Z2, Z2
-	VMOVUPD Z2, (DX)
+	VMOVUPD Z2, (CX)
 	VADDPD  Z8, Z3, Z3
-	VMOVUPD Z3, 64(DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Z3, 64(CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z8, Z4, Z4
-	VMOVUPD Z4, (DX)
+	VMOVUPD Z4, (CX)
 	VADDPD  Z8, Z5, Z5
-	VMOVUPD Z5, 64(DX)
-	ADDQ    SI, DX
+	VMOVUPD Z5, 64(CX)
+	ADDQ    DX, CX
 	VADDPD  Z8, Z6, Z6
-	VMOVUPD Z6, (DX)
+	VMOVUPD Z6, (CX)
 	VADDPD  Z8, Z7, Z7
-	VMOVUPD Z7, 64(DX)
+	VMOVUPD Z7, 64(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some34
+	JGE     some35
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some34:
+some35:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
@@ -19642,293 +19630,293 @@ some34:
 
 last6:
 	CMPQ BX, $0x08
-	JLE  narrower35
+	JLE  narrower36
 	CMPQ BX, $0x10
-	JNE  over36
+	JNE  over37
 	JMP  turned7
 
-over36:
+over37:
 	CMPQ   BX, $0x0b
-	JGE    over37
+	JGE    over38
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept38
+	JE     kept40
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready39
+	JMP    ready41
 
-kept38:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z2
-	VMOVUPD 64(DX)(BX*1), X3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z4
-	VMOVUPD 64(DX)(BX*1), X5
-	ADDQ    SI, DX
-	VMOVUPD (DX), Z6
-	VMOVUPD 64(DX)(BX*1), X7
+kept40:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z2
+	VMOVUPD 64(CX)(BX*1), X3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z4
+	VMOVUPD 64(CX)(BX*1), X5
+	ADDQ    DX, CX
+	VMOVUPD (CX), Z6
+	VMOVUPD 64(CX)(BX*1), X7
 
-ready39:
+ready41:
+again39:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest40
-	VMOVUPD      (DX), Z8
-	VMOVUPD      (DI), Z24
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest42
+	VMOVUPD      (CX), Z8
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z8, K2, Z8
 	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), X9
-	VMOVUPD      64(DI)(BX*1), X24
+	VMOVUPD      64(CX)(BX*1), X9
+	VMOVUPD      64(SI)(BX*1), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X9, K2, X9
 	VADDPD       X9, X3, X3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z8, Z4
 	VFMADD231PD  X25, X9, X5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z8, Z6
 	VFMADD231PD  X25, X9, X7
-	VMOVUPD      Z8, (DX)
-	VMOVUPD      X9, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z10
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z8, (CX)
+	VMOVUPD      X9, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z10
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z10, K2, Z10
 	VADDPD       Z10, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), X11
-	VMOVUPD      64(DI)(BX*1), X24
+	VMOVUPD      64(CX)(BX*1), X11
+	VMOVUPD      64(SI)(BX*1), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X11, K2, X11
 	VADDPD       X11, X3, X3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z10, Z4
 	VFMADD231PD  X25, X11, X5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z10, Z6
 	VFMADD231PD  X25, X11, X7
-	VMOVUPD      Z10, (DX)
-	VMOVUPD      X11, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z12
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z10, (CX)
+	VMOVUPD      X11, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z12
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z12, K2, Z12
 	VADDPD       Z12, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), X13
-	VMOVUPD      64(DI)(BX*1), X24
+	VMOVUPD      64(CX)(BX*1), X13
+	VMOVUPD      64(SI)(BX*1), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X13, K2, X13
 	VADDPD       X13, X3, X3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z12, Z4
 	VFMADD231PD  X25, X13, X5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z12, Z6
 	VFMADD231PD  X25, X13, X7
-	VMOVUPD      Z12, (DX)
-	VMOVUPD      X13, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z14
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z12, (CX)
+	VMOVUPD      X13, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z14
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z14, K2, Z14
 	VADDPD       Z14, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), X15
-	VMOVUPD      64(DI)(BX*1), X24
+	VMOVUPD      64(CX)(BX*1), X15
+	VMOVUPD      64(SI)(BX*1), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X15, K2, X15
 	VADDPD       X15, X3, X3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z14, Z4
 	VFMADD231PD  X25, X15, X5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z14, Z6
 	VFMADD231PD  X25, X15, X7
-	VMOVUPD      Z14, (DX)
-	VMOVUPD      X15, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z16
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z14, (CX)
+	VMOVUPD      X15, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z16
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z16, K2, Z16
 	VADDPD       Z16, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), X17
-	VMOVUPD      64(DI)(BX*1), X24
+	VMOVUPD      64(CX)(BX*1), X17
+	VMOVUPD      64(SI)(BX*1), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X17, K2, X17
 	VADDPD       X17, X3, X3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z16, Z4
 	VFMADD231PD  X25, X17, X5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z16, Z6
 	VFMADD231PD  X25, X17, X7
-	VMOVUPD      Z16, (DX)
-	VMOVUPD      X17, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z18
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z16, (CX)
+	VMOVUPD      X17, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z18
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z18, K2, Z18
 	VADDPD       Z18, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), X19
-	VMOVUPD      64(DI)(BX*1), X24
+	VMOVUPD      64(CX)(BX*1), X19
+	VMOVUPD      64(SI)(BX*1), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X19, K2, X19
 	VADDPD       X19, X3, X3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z18, Z4
 	VFMADD231PD  X25, X19, X5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z18, Z6
 	VFMADD231PD  X25, X19, X7
-	VMOVUPD      Z18, (DX)
-	VMOVUPD      X19, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z20
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z18, (CX)
+	VMOVUPD      X19, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z20
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z20, K2, Z20
 	VADDPD       Z20, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), X21
-	VMOVUPD      64(DI)(BX*1), X24
+	VMOVUPD      64(CX)(BX*1), X21
+	VMOVUPD      64(SI)(BX*1), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X21, K2, X21
 	VADDPD       X21, X3, X3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z20, Z4
 	VFMADD231PD  X25, X21, X5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z20, Z6
 	VFMADD231PD  X25, X21, X7
-	VMOVUPD      Z20, (DX)
-	VMOVUPD      X21, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z22
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z20, (CX)
+	VMOVUPD      X21, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z22
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z22, K2, Z22
 	VADDPD       Z22, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), X23
-	VMOVUPD      64(DI)(BX*1), X24
+	VMOVUPD      64(CX)(BX*1), X23
+	VMOVUPD      64(SI)(BX*1), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X23, K2, X23
 	VADDPD       X23, X3, X3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z22, Z4
 	VFMADD231PD  X25, X23, X5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z22, Z6
 	VFMADD231PD  X25, X23, X7
-	VMOVUPD      Z22, (DX)
-	VMOVUPD      X23, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn42
+	VMOVUPD      Z22, (CX)
+	VMOVUPD      X23, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded43
 
-rest40:
-	// fewer rows, and then dz of some before them as well
-fold41:
-	VMOVUPD      (DX), Z8
-	VMOVUPD      (DI), Z24
+rest42:
+fold44:
+	VMOVUPD      (CX), Z8
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z8, K2, Z8
 	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), X9
-	VMOVUPD      64(DI)(BX*1), X24
+	VMOVUPD      64(CX)(BX*1), X9
+	VMOVUPD      64(SI)(BX*1), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X9, K2, X9
 	VADDPD       X9, X3, X3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z8, Z4
 	VFMADD231PD  X25, X9, X5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z8, Z6
 	VFMADD231PD  X25, X9, X7
-	VMOVUPD      Z8, (DX)
-	VMOVUPD      X9, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold41
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Z8
-	VMOVUPD      64(DX)(BX*1), X9
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z10
-	VMOVUPD      64(DX)(BX*1), X11
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z12
-	VMOVUPD      64(DX)(BX*1), X13
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z14
-	VMOVUPD      64(DX)(BX*1), X15
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z16
-	VMOVUPD      64(DX)(BX*1), X17
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z18
-	VMOVUPD      64(DX)(BX*1), X19
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z20
-	VMOVUPD      64(DX)(BX*1), X21
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z22
-	VMOVUPD      64(DX)(BX*1), X23
-	ADDQ         SI, DX
+	VMOVUPD      Z8, (CX)
+	VMOVUPD      X9, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold44
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Z8
+	VMOVUPD      64(CX)(BX*1), X9
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z10
+	VMOVUPD      64(CX)(BX*1), X11
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z12
+	VMOVUPD      64(CX)(BX*1), X13
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z14
+	VMOVUPD      64(CX)(BX*1), X15
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z16
+	VMOVUPD      64(CX)(BX*1), X17
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z18
+	VMOVUPD      64(CX)(BX*1), X19
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z20
+	VMOVUPD      64(CX)(BX*1), X21
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z22
+	VMOVUPD      64(CX)(BX*1), X23
+	ADDQ         DX, CX
 
-turn42:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some43
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded43:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some45
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some43:
+some45:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0xee, Z12, Z8, Z25
 	VSHUFF64X2       $0x44, Z12, Z8, Z8
 	VSHUFF64X2       $0xee, Z14, Z10, Z12
@@ -19953,23 +19941,23 @@ some43:
 	VSHUFF64X2       $0x88, Z14, Z25, Z25
 	VSHUFF64X2       $0xdd, Z12, Z18, Z14
 	VSHUFF64X2       $0x88, Z12, Z18, Z18
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 8(DX), Z22, Z0
-	VFMADD231PD.BCST 8(DX)(SI*1), Z22, Z1
-	VFMADD231PD.BCST 16(DX), Z20, Z0
-	VFMADD231PD.BCST 16(DX)(SI*1), Z20, Z1
-	VFMADD231PD.BCST 24(DX), Z16, Z0
-	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
-	VFMADD231PD.BCST 32(DX), Z25, Z0
-	VFMADD231PD.BCST 32(DX)(SI*1), Z25, Z1
-	VFMADD231PD.BCST 40(DX), Z18, Z0
-	VFMADD231PD.BCST 40(DX)(SI*1), Z18, Z1
-	VFMADD231PD.BCST 48(DX), Z10, Z0
-	VFMADD231PD.BCST 48(DX)(SI*1), Z10, Z1
-	VFMADD231PD.BCST 56(DX), Z14, Z0
-	VFMADD231PD.BCST 56(DX)(SI*1), Z14, Z1
-	ADDQ             BX, DX
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 8(CX), Z22, Z0
+	VFMADD231PD.BCST 8(CX)(DX*1), Z22, Z1
+	VFMADD231PD.BCST 16(CX), Z20, Z0
+	VFMADD231PD.BCST 16(CX)(DX*1), Z20, Z1
+	VFMADD231PD.BCST 24(CX), Z16, Z0
+	VFMADD231PD.BCST 24(CX)(DX*1), Z16, Z1
+	VFMADD231PD.BCST 32(CX), Z25, Z0
+	VFMADD231PD.BCST 32(CX)(DX*1), Z25, Z1
+	VFMADD231PD.BCST 40(CX), Z18, Z0
+	VFMADD231PD.BCST 40(CX)(DX*1), Z18, Z1
+	VFMADD231PD.BCST 48(CX), Z10, Z0
+	VFMADD231PD.BCST 48(CX)(DX*1), Z10, Z1
+	VFMADD231PD.BCST 56(CX), Z14, Z0
+	VFMADD231PD.BCST 56(CX)(DX*1), Z14, Z1
+	ADDQ             BX, CX
 	ADDQ             $0x50, BX
 	VINSERTF64X4     $0x01, Y13, Z9, Z9
 	VINSERTF64X4     $0x01, Y15, Z11, Z11
@@ -19984,373 +19972,373 @@ some43:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x48
-	JLE              over53
-	VFMADD231PD.BCST 64(DX), Z9, Z0
-	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
+	JLE              over55
+	VFMADD231PD.BCST 64(CX), Z9, Z0
+	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over53:
-	VFMADD231PD.BCST 72(DX), Z8, Z0
-	VFMADD231PD.BCST 72(DX)(SI*1), Z8, Z1
+over55:
+	VFMADD231PD.BCST 72(CX), Z8, Z0
+	VFMADD231PD.BCST 72(CX)(DX*1), Z8, Z1
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all55
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole56
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some57
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole58
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole56:
+whole58:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
 	VMOVAPD       Z0, Z9
 	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
+	VMOVUPD       X10, (DX)(SI*2)
 	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
+	VMOVUPD       X10, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
+	VMOVUPD       X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
+	VMOVUPD       X10, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
+	VMOVUPD       X10, (DX)(R9*1)
 	VPXORD        Z0, Z0, Z0
 	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready39
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again39
 
-all55:
+some57:
 	VPXORD  Z8, Z8, Z8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z8, Z2, Z2
-	VMOVUPD Z2, (DX)
+	VMOVUPD Z2, (CX)
 	VADDPD  Z8, Z3, Z3
-	VMOVUPD X3, 64(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD X3, 64(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z8, Z4, Z4
-	VMOVUPD Z4, (DX)
+	VMOVUPD Z4, (CX)
 	VADDPD  Z8, Z5, Z5
-	VMOVUPD X5, 64(DX)(BX*1)
-	ADDQ    SI, DX
+	VMOVUPD X5, 64(CX)(BX*1)
+	ADDQ    DX, CX
 	VADDPD  Z8, Z6, Z6
-	VMOVUPD Z6, (DX)
+	VMOVUPD Z6, (CX)
 	VADDPD  Z8, Z7, Z7
-	VMOVUPD X7, 64(DX)(BX*1)
+	VMOVUPD X7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some58
+	JGE     some60
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some58:
+some60:
 	JMP turned7
 
-over37:
+over38:
 	CMPQ   BX, $0x0d
-	JGE    over59
+	JGE    over61
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept60
+	JE     kept63
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready61
+	JMP    ready64
 
-kept60:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z2
-	VMOVUPD 64(DX)(BX*1), Y3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z4
-	VMOVUPD 64(DX)(BX*1), Y5
-	ADDQ    SI, DX
-	VMOVUPD (DX), Z6
-	VMOVUPD 64(DX)(BX*1), Y7
+kept63:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z2
+	VMOVUPD 64(CX)(BX*1), Y3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z4
+	VMOVUPD 64(CX)(BX*1), Y5
+	ADDQ    DX, CX
+	VMOVUPD (CX), Z6
+	VMOVUPD 64(CX)(BX*1), Y7
 
-ready61:
+ready64:
+again62:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest62
-	VMOVUPD      (DX), Z8
-	VMOVUPD      (DI), Z24
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest65
+	VMOVUPD      (CX), Z8
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z8, K2, Z8
 	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Y9
-	VMOVUPD      64(DI)(BX*1), Y24
+	VMOVUPD      64(CX)(BX*1), Y9
+	VMOVUPD      64(SI)(BX*1), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y9, K2, Y9
 	VADDPD       Y9, Y3, Y3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z8, Z4
 	VFMADD231PD  Y25, Y9, Y5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z8, Z6
 	VFMADD231PD  Y25, Y9, Y7
-	VMOVUPD      Z8, (DX)
-	VMOVUPD      Y9, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z10
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z8, (CX)
+	VMOVUPD      Y9, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z10
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z10, K2, Z10
 	VADDPD       Z10, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Y11
-	VMOVUPD      64(DI)(BX*1), Y24
+	VMOVUPD      64(CX)(BX*1), Y11
+	VMOVUPD      64(SI)(BX*1), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y11, K2, Y11
 	VADDPD       Y11, Y3, Y3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z10, Z4
 	VFMADD231PD  Y25, Y11, Y5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z10, Z6
 	VFMADD231PD  Y25, Y11, Y7
-	VMOVUPD      Z10, (DX)
-	VMOVUPD      Y11, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z12
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z10, (CX)
+	VMOVUPD      Y11, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z12
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z12, K2, Z12
 	VADDPD       Z12, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Y13
-	VMOVUPD      64(DI)(BX*1), Y24
+	VMOVUPD      64(CX)(BX*1), Y13
+	VMOVUPD      64(SI)(BX*1), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y13, K2, Y13
 	VADDPD       Y13, Y3, Y3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z12, Z4
 	VFMADD231PD  Y25, Y13, Y5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z12, Z6
 	VFMADD231PD  Y25, Y13, Y7
-	VMOVUPD      Z12, (DX)
-	VMOVUPD      Y13, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z14
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z12, (CX)
+	VMOVUPD      Y13, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z14
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z14, K2, Z14
 	VADDPD       Z14, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Y15
-	VMOVUPD      64(DI)(BX*1), Y24
+	VMOVUPD      64(CX)(BX*1), Y15
+	VMOVUPD      64(SI)(BX*1), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y15, K2, Y15
 	VADDPD       Y15, Y3, Y3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z14, Z4
 	VFMADD231PD  Y25, Y15, Y5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z14, Z6
 	VFMADD231PD  Y25, Y15, Y7
-	VMOVUPD      Z14, (DX)
-	VMOVUPD      Y15, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z16
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z14, (CX)
+	VMOVUPD      Y15, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z16
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z16, K2, Z16
 	VADDPD       Z16, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Y17
-	VMOVUPD      64(DI)(BX*1), Y24
+	VMOVUPD      64(CX)(BX*1), Y17
+	VMOVUPD      64(SI)(BX*1), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y17, K2, Y17
 	VADDPD       Y17, Y3, Y3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z16, Z4
 	VFMADD231PD  Y25, Y17, Y5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z16, Z6
 	VFMADD231PD  Y25, Y17, Y7
-	VMOVUPD      Z16, (DX)
-	VMOVUPD      Y17, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z18
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z16, (CX)
+	VMOVUPD      Y17, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z18
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z18, K2, Z18
 	VADDPD       Z18, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Y19
-	VMOVUPD      64(DI)(BX*1), Y24
+	VMOVUPD      64(CX)(BX*1), Y19
+	VMOVUPD      64(SI)(BX*1), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y19, K2, Y19
 	VADDPD       Y19, Y3, Y3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z18, Z4
 	VFMADD231PD  Y25, Y19, Y5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z18, Z6
 	VFMADD231PD  Y25, Y19, Y7
-	VMOVUPD      Z18, (DX)
-	VMOVUPD      Y19, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z20
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z18, (CX)
+	VMOVUPD      Y19, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z20
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z20, K2, Z20
 	VADDPD       Z20, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Y21
-	VMOVUPD      64(DI)(BX*1), Y24
+	VMOVUPD      64(CX)(BX*1), Y21
+	VMOVUPD      64(SI)(BX*1), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y21, K2, Y21
 	VADDPD       Y21, Y3, Y3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z20, Z4
 	VFMADD231PD  Y25, Y21, Y5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z20, Z6
 	VFMADD231PD  Y25, Y21, Y7
-	VMOVUPD      Z20, (DX)
-	VMOVUPD      Y21, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z22
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z20, (CX)
+	VMOVUPD      Y21, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z22
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z22, K2, Z22
 	VADDPD       Z22, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Y23
-	VMOVUPD      64(DI)(BX*1), Y24
+	VMOVUPD      64(CX)(BX*1), Y23
+	VMOVUPD      64(SI)(BX*1), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y23, K2, Y23
 	VADDPD       Y23, Y3, Y3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z22, Z4
 	VFMADD231PD  Y25, Y23, Y5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z22, Z6
 	VFMADD231PD  Y25, Y23, Y7
-	VMOVUPD      Z22, (DX)
-	VMOVUPD      Y23, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn64
+	VMOVUPD      Z22, (CX)
+	VMOVUPD      Y23, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded66
 
-rest62:
-	// fewer rows, and then dz of some before them as well
-fold63:
-	VMOVUPD      (DX), Z8
-	VMOVUPD      (DI), Z24
+rest65:
+fold67:
+	VMOVUPD      (CX), Z8
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z8, K2, Z8
 	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Y9
-	VMOVUPD      64(DI)(BX*1), Y24
+	VMOVUPD      64(CX)(BX*1), Y9
+	VMOVUPD      64(SI)(BX*1), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y9, K2, Y9
 	VADDPD       Y9, Y3, Y3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z8, Z4
 	VFMADD231PD  Y25, Y9, Y5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z8, Z6
 	VFMADD231PD  Y25, Y9, Y7
-	VMOVUPD      Z8, (DX)
-	VMOVUPD      Y9, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold63
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Z8
-	VMOVUPD      64(DX)(BX*1), Y9
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z10
-	VMOVUPD      64(DX)(BX*1), Y11
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z12
-	VMOVUPD      64(DX)(BX*1), Y13
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z14
-	VMOVUPD      64(DX)(BX*1), Y15
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z16
-	VMOVUPD      64(DX)(BX*1), Y17
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z18
-	VMOVUPD      64(DX)(BX*1), Y19
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z20
-	VMOVUPD      64(DX)(BX*1), Y21
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z22
-	VMOVUPD      64(DX)(BX*1), Y23
-	ADDQ         SI, DX
+	VMOVUPD      Z8, (CX)
+	VMOVUPD      Y9, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold67
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Z8
+	VMOVUPD      64(CX)(BX*1), Y9
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z10
+	VMOVUPD      64(CX)(BX*1), Y11
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z12
+	VMOVUPD      64(CX)(BX*1), Y13
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z14
+	VMOVUPD      64(CX)(BX*1), Y15
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z16
+	VMOVUPD      64(CX)(BX*1), Y17
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z18
+	VMOVUPD      64(CX)(BX*1), Y19
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z20
+	VMOVUPD      64(CX)(BX*1), Y21
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z22
+	VMOVUPD      64(CX)(BX*1), Y23
+	ADDQ         DX, CX
 
-turn64:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some65
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded66:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some68
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some65:
+some68:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0xee, Z12, Z8, Z25
 	VSHUFF64X2       $0x44, Z12, Z8, Z8
 	VSHUFF64X2       $0xee, Z14, Z10, Z12
@@ -20375,23 +20363,23 @@ some65:
 	VSHUFF64X2       $0x88, Z14, Z25, Z25
 	VSHUFF64X2       $0xdd, Z12, Z18, Z14
 	VSHUFF64X2       $0x88, Z12, Z18, Z18
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 8(DX), Z22, Z0
-	VFMADD231PD.BCST 8(DX)(SI*1), Z22, Z1
-	VFMADD231PD.BCST 16(DX), Z20, Z0
-	VFMADD231PD.BCST 16(DX)(SI*1), Z20, Z1
-	VFMADD231PD.BCST 24(DX), Z16, Z0
-	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
-	VFMADD231PD.BCST 32(DX), Z25, Z0
-	VFMADD231PD.BCST 32(DX)(SI*1), Z25, Z1
-	VFMADD231PD.BCST 40(DX), Z18, Z0
-	VFMADD231PD.BCST 40(DX)(SI*1), Z18, Z1
-	VFMADD231PD.BCST 48(DX), Z10, Z0
-	VFMADD231PD.BCST 48(DX)(SI*1), Z10, Z1
-	VFMADD231PD.BCST 56(DX), Z14, Z0
-	VFMADD231PD.BCST 56(DX)(SI*1), Z14, Z1
-	ADDQ             BX, DX
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 8(CX), Z22, Z0
+	VFMADD231PD.BCST 8(CX)(DX*1), Z22, Z1
+	VFMADD231PD.BCST 16(CX), Z20, Z0
+	VFMADD231PD.BCST 16(CX)(DX*1), Z20, Z1
+	VFMADD231PD.BCST 24(CX), Z16, Z0
+	VFMADD231PD.BCST 24(CX)(DX*1), Z16, Z1
+	VFMADD231PD.BCST 32(CX), Z25, Z0
+	VFMADD231PD.BCST 32(CX)(DX*1), Z25, Z1
+	VFMADD231PD.BCST 40(CX), Z18, Z0
+	VFMADD231PD.BCST 40(CX)(DX*1), Z18, Z1
+	VFMADD231PD.BCST 48(CX), Z10, Z0
+	VFMADD231PD.BCST 48(CX)(DX*1), Z10, Z1
+	VFMADD231PD.BCST 56(CX), Z14, Z0
+	VFMADD231PD.BCST 56(CX)(DX*1), Z14, Z1
+	ADDQ             BX, CX
 	ADDQ             $0x60, BX
 	VINSERTF64X4     $0x01, Y13, Z9, Z9
 	VINSERTF64X4     $0x01, Y15, Z11, Z11
@@ -20406,383 +20394,383 @@ some65:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x58
-	JLE              over75
-	VFMADD231PD.BCST 64(DX), Z9, Z0
-	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
+	JLE              over78
+	VFMADD231PD.BCST 64(CX), Z9, Z0
+	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over75:
+over78:
 	CMPQ             BX, $0x50
-	JLE              over76
-	VFMADD231PD.BCST 72(DX), Z8, Z0
-	VFMADD231PD.BCST 72(DX)(SI*1), Z8, Z1
+	JLE              over79
+	VFMADD231PD.BCST 72(CX), Z8, Z0
+	VFMADD231PD.BCST 72(CX)(DX*1), Z8, Z1
 
-over76:
+over79:
 	CMPQ             BX, $0x48
-	JLE              over77
-	VFMADD231PD.BCST 80(DX), Z19, Z0
-	VFMADD231PD.BCST 80(DX)(SI*1), Z19, Z1
+	JLE              over80
+	VFMADD231PD.BCST 80(CX), Z19, Z0
+	VFMADD231PD.BCST 80(CX)(DX*1), Z19, Z1
 
-over77:
-	VFMADD231PD.BCST 88(DX), Z17, Z0
-	VFMADD231PD.BCST 88(DX)(SI*1), Z17, Z1
+over80:
+	VFMADD231PD.BCST 88(CX), Z17, Z0
+	VFMADD231PD.BCST 88(CX)(DX*1), Z17, Z1
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all79
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole80
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some82
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole83
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole80:
+whole83:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
 	VMOVAPD       Z0, Z9
 	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
+	VMOVUPD       X10, (DX)(SI*2)
 	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
+	VMOVUPD       X10, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
+	VMOVUPD       X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
+	VMOVUPD       X10, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
+	VMOVUPD       X10, (DX)(R9*1)
 	VPXORD        Z0, Z0, Z0
 	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready61
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again62
 
-all79:
+some82:
 	VPXORD  Z8, Z8, Z8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z8, Z2, Z2
-	VMOVUPD Z2, (DX)
+	VMOVUPD Z2, (CX)
 	VADDPD  Z8, Z3, Z3
-	VMOVUPD Y3, 64(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Y3, 64(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z8, Z4, Z4
-	VMOVUPD Z4, (DX)
+	VMOVUPD Z4, (CX)
 	VADDPD  Z8, Z5, Z5
-	VMOVUPD Y5, 64(DX)(BX*1)
-	ADDQ    SI, DX
+	VMOVUPD Y5, 64(CX)(BX*1)
+	ADDQ    DX, CX
 	VADDPD  Z8, Z6, Z6
-	VMOVUPD Z6, (DX)
+	VMOVUPD Z6, (CX)
 	VADDPD  Z8, Z7, Z7
-	VMOVUPD Y7, 64(DX)(BX*1)
+	VMOVUPD Y7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some82
+	JGE     some85
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some82:
+some85:
 	JMP turned7
 
-over59:
+over61:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept83
+	JE     kept87
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready84
+	JMP    ready88
 
-kept83:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z2
-	VMOVUPD 64(DX)(BX*1), Z3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z4
-	VMOVUPD 64(DX)(BX*1), Z5
-	ADDQ    SI, DX
-	VMOVUPD (DX), Z6
-	VMOVUPD 64(DX)(BX*1), Z7
+kept87:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z2
+	VMOVUPD 64(CX)(BX*1), Z3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z4
+	VMOVUPD 64(CX)(BX*1), Z5
+	ADDQ    DX, CX
+	VMOVUPD (CX), Z6
+	VMOVUPD 64(CX)(BX*1), Z7
 
-ready84:
+ready88:
+again86:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest85
-	VMOVUPD      (DX), Z8
-	VMOVUPD      (DI), Z24
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest89
+	VMOVUPD      (CX), Z8
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z8, K2, Z8
 	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Z9
-	VMOVUPD      64(DI)(BX*1), Z24
+	VMOVUPD      64(CX)(BX*1), Z9
+	VMOVUPD      64(SI)(BX*1), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z9, K2, Z9
 	VADDPD       Z9, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z8, Z4
 	VFMADD231PD  Z25, Z9, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z8, Z6
 	VFMADD231PD  Z25, Z9, Z7
-	VMOVUPD      Z8, (DX)
-	VMOVUPD      Z9, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z10
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z8, (CX)
+	VMOVUPD      Z9, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z10
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z10, K2, Z10
 	VADDPD       Z10, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Z11
-	VMOVUPD      64(DI)(BX*1), Z24
+	VMOVUPD      64(CX)(BX*1), Z11
+	VMOVUPD      64(SI)(BX*1), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z11, K2, Z11
 	VADDPD       Z11, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z10, Z4
 	VFMADD231PD  Z25, Z11, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z10, Z6
 	VFMADD231PD  Z25, Z11, Z7
-	VMOVUPD      Z10, (DX)
-	VMOVUPD      Z11, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z12
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z10, (CX)
+	VMOVUPD      Z11, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z12
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z12, K2, Z12
 	VADDPD       Z12, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Z13
-	VMOVUPD      64(DI)(BX*1), Z24
+	VMOVUPD      64(CX)(BX*1), Z13
+	VMOVUPD      64(SI)(BX*1), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z13, K2, Z13
 	VADDPD       Z13, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z12, Z4
 	VFMADD231PD  Z25, Z13, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z12, Z6
 	VFMADD231PD  Z25, Z13, Z7
-	VMOVUPD      Z12, (DX)
-	VMOVUPD      Z13, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z14
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z12, (CX)
+	VMOVUPD      Z13, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z14
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z14, K2, Z14
 	VADDPD       Z14, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Z15
-	VMOVUPD      64(DI)(BX*1), Z24
+	VMOVUPD      64(CX)(BX*1), Z15
+	VMOVUPD      64(SI)(BX*1), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z15, K2, Z15
 	VADDPD       Z15, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z14, Z4
 	VFMADD231PD  Z25, Z15, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z14, Z6
 	VFMADD231PD  Z25, Z15, Z7
-	VMOVUPD      Z14, (DX)
-	VMOVUPD      Z15, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z16
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z14, (CX)
+	VMOVUPD      Z15, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z16
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z16, K2, Z16
 	VADDPD       Z16, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Z17
-	VMOVUPD      64(DI)(BX*1), Z24
+	VMOVUPD      64(CX)(BX*1), Z17
+	VMOVUPD      64(SI)(BX*1), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z17, K2, Z17
 	VADDPD       Z17, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z16, Z4
 	VFMADD231PD  Z25, Z17, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z16, Z6
 	VFMADD231PD  Z25, Z17, Z7
-	VMOVUPD      Z16, (DX)
-	VMOVUPD      Z17, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z18
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z16, (CX)
+	VMOVUPD      Z17, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z18
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z18, K2, Z18
 	VADDPD       Z18, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Z19
-	VMOVUPD      64(DI)(BX*1), Z24
+	VMOVUPD      64(CX)(BX*1), Z19
+	VMOVUPD      64(SI)(BX*1), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z19, K2, Z19
 	VADDPD       Z19, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z18, Z4
 	VFMADD231PD  Z25, Z19, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z18, Z6
 	VFMADD231PD  Z25, Z19, Z7
-	VMOVUPD      Z18, (DX)
-	VMOVUPD      Z19, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z20
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z18, (CX)
+	VMOVUPD      Z19, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z20
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z20, K2, Z20
 	VADDPD       Z20, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Z21
-	VMOVUPD      64(DI)(BX*1), Z24
+	VMOVUPD      64(CX)(BX*1), Z21
+	VMOVUPD      64(SI)(BX*1), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z21, K2, Z21
 	VADDPD       Z21, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z20, Z4
 	VFMADD231PD  Z25, Z21, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z20, Z6
 	VFMADD231PD  Z25, Z21, Z7
-	VMOVUPD      Z20, (DX)
-	VMOVUPD      Z21, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z22
-	VMOVUPD      (DI), Z24
+	VMOVUPD      Z20, (CX)
+	VMOVUPD      Z21, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z22
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z22, K2, Z22
 	VADDPD       Z22, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Z23
-	VMOVUPD      64(DI)(BX*1), Z24
+	VMOVUPD      64(CX)(BX*1), Z23
+	VMOVUPD      64(SI)(BX*1), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z23, K2, Z23
 	VADDPD       Z23, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z22, Z4
 	VFMADD231PD  Z25, Z23, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z22, Z6
 	VFMADD231PD  Z25, Z23, Z7
-	VMOVUPD      Z22, (DX)
-	VMOVUPD      Z23, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn87
+	VMOVUPD      Z22, (CX)
+	VMOVUPD      Z23, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded90
 
-rest85:
-	// fewer rows, and then dz of some before them as well
-fold86:
-	VMOVUPD      (DX), Z8
-	VMOVUPD      (DI), Z24
+rest89:
+fold91:
+	VMOVUPD      (CX), Z8
+	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z8, K2, Z8
 	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Z9
-	VMOVUPD      64(DI)(BX*1), Z24
+	VMOVUPD      64(CX)(BX*1), Z9
+	VMOVUPD      64(SI)(BX*1), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
 	VMOVAPD.Z    Z9, K2, Z9
 	VADDPD       Z9, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z8, Z4
 	VFMADD231PD  Z25, Z9, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z8, Z6
 	VFMADD231PD  Z25, Z9, Z7
-	VMOVUPD      Z8, (DX)
-	VMOVUPD      Z9, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold86
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Z8
-	VMOVUPD      64(DX)(BX*1), Z9
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z10
-	VMOVUPD      64(DX)(BX*1), Z11
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z12
-	VMOVUPD      64(DX)(BX*1), Z13
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z14
-	VMOVUPD      64(DX)(BX*1), Z15
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z16
-	VMOVUPD      64(DX)(BX*1), Z17
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z18
-	VMOVUPD      64(DX)(BX*1), Z19
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z20
-	VMOVUPD      64(DX)(BX*1), Z21
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z22
-	VMOVUPD      64(DX)(BX*1), Z23
-	ADDQ         SI, DX
+	VMOVUPD      Z8, (CX)
+	VMOVUPD      Z9, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold91
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Z8
+	VMOVUPD      64(CX)(BX*1), Z9
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z10
+	VMOVUPD      64(CX)(BX*1), Z11
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z12
+	VMOVUPD      64(CX)(BX*1), Z13
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z14
+	VMOVUPD      64(CX)(BX*1), Z15
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z16
+	VMOVUPD      64(CX)(BX*1), Z17
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z18
+	VMOVUPD      64(CX)(BX*1), Z19
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z20
+	VMOVUPD      64(CX)(BX*1), Z21
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z22
+	VMOVUPD      64(CX)(BX*1), Z23
+	ADDQ         DX, CX
 
-turn87:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some88
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded90:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some92
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some88:
+some92:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0xee, Z12, Z8, Z25
 	VSHUFF64X2       $0x44, Z12, Z8, Z8
 	VSHUFF64X2       $0xee, Z14, Z10, Z12
@@ -20807,23 +20795,23 @@ some88:
 	VSHUFF64X2       $0x88, Z14, Z25, Z25
 	VSHUFF64X2       $0xdd, Z12, Z18, Z14
 	VSHUFF64X2       $0x88, Z12, Z18, Z18
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 8(DX), Z22, Z0
-	VFMADD231PD.BCST 8(DX)(SI*1), Z22, Z1
-	VFMADD231PD.BCST 16(DX), Z20, Z0
-	VFMADD231PD.BCST 16(DX)(SI*1), Z20, Z1
-	VFMADD231PD.BCST 24(DX), Z16, Z0
-	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
-	VFMADD231PD.BCST 32(DX), Z25, Z0
-	VFMADD231PD.BCST 32(DX)(SI*1), Z25, Z1
-	VFMADD231PD.BCST 40(DX), Z18, Z0
-	VFMADD231PD.BCST 40(DX)(SI*1), Z18, Z1
-	VFMADD231PD.BCST 48(DX), Z10, Z0
-	VFMADD231PD.BCST 48(DX)(SI*1), Z10, Z1
-	VFMADD231PD.BCST 56(DX), Z14, Z0
-	VFMADD231PD.BCST 56(DX)(SI*1), Z14, Z1
-	ADDQ             BX, DX
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 8(CX), Z22, Z0
+	VFMADD231PD.BCST 8(CX)(DX*1), Z22, Z1
+	VFMADD231PD.BCST 16(CX), Z20, Z0
+	VFMADD231PD.BCST 16(CX)(DX*1), Z20, Z1
+	VFMADD231PD.BCST 24(CX), Z16, Z0
+	VFMADD231PD.BCST 24(CX)(DX*1), Z16, Z1
+	VFMADD231PD.BCST 32(CX), Z25, Z0
+	VFMADD231PD.BCST 32(CX)(DX*1), Z25, Z1
+	VFMADD231PD.BCST 40(CX), Z18, Z0
+	VFMADD231PD.BCST 40(CX)(DX*1), Z18, Z1
+	VFMADD231PD.BCST 48(CX), Z10, Z0
+	VFMADD231PD.BCST 48(CX)(DX*1), Z10, Z1
+	VFMADD231PD.BCST 56(CX), Z14, Z0
+	VFMADD231PD.BCST 56(CX)(DX*1), Z14, Z1
+	ADDQ             BX, CX
 	ADDQ             $0x00000080, BX
 	VSHUFF64X2       $0xee, Z13, Z9, Z8
 	VSHUFF64X2       $0x44, Z13, Z9, Z9
@@ -20850,303 +20838,303 @@ some88:
 	VSHUFF64X2       $0xdd, Z13, Z19, Z15
 	VSHUFF64X2       $0x88, Z13, Z19, Z19
 	CMPQ             BX, $0x78
-	JLE              over98
-	VFMADD231PD.BCST 64(DX), Z9, Z0
-	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
-
-over98:
-	CMPQ             BX, $0x70
-	JLE              over99
-	VFMADD231PD.BCST 72(DX), Z23, Z0
-	VFMADD231PD.BCST 72(DX)(SI*1), Z23, Z1
-
-over99:
-	CMPQ             BX, $0x68
-	JLE              over100
-	VFMADD231PD.BCST 80(DX), Z21, Z0
-	VFMADD231PD.BCST 80(DX)(SI*1), Z21, Z1
-
-over100:
-	CMPQ             BX, $0x60
-	JLE              over101
-	VFMADD231PD.BCST 88(DX), Z17, Z0
-	VFMADD231PD.BCST 88(DX)(SI*1), Z17, Z1
-
-over101:
-	CMPQ             BX, $0x58
 	JLE              over102
-	VFMADD231PD.BCST 96(DX), Z8, Z0
-	VFMADD231PD.BCST 96(DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST 64(CX), Z9, Z0
+	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
 over102:
-	CMPQ             BX, $0x50
+	CMPQ             BX, $0x70
 	JLE              over103
-	VFMADD231PD.BCST 104(DX), Z19, Z0
-	VFMADD231PD.BCST 104(DX)(SI*1), Z19, Z1
+	VFMADD231PD.BCST 72(CX), Z23, Z0
+	VFMADD231PD.BCST 72(CX)(DX*1), Z23, Z1
 
 over103:
-	CMPQ             BX, $0x48
+	CMPQ             BX, $0x68
 	JLE              over104
-	VFMADD231PD.BCST 112(DX), Z11, Z0
-	VFMADD231PD.BCST 112(DX)(SI*1), Z11, Z1
+	VFMADD231PD.BCST 80(CX), Z21, Z0
+	VFMADD231PD.BCST 80(CX)(DX*1), Z21, Z1
 
 over104:
-	VFMADD231PD.BCST 120(DX), Z15, Z0
-	VFMADD231PD.BCST 120(DX)(SI*1), Z15, Z1
+	CMPQ             BX, $0x60
+	JLE              over105
+	VFMADD231PD.BCST 88(CX), Z17, Z0
+	VFMADD231PD.BCST 88(CX)(DX*1), Z17, Z1
+
+over105:
+	CMPQ             BX, $0x58
+	JLE              over106
+	VFMADD231PD.BCST 96(CX), Z8, Z0
+	VFMADD231PD.BCST 96(CX)(DX*1), Z8, Z1
+
+over106:
+	CMPQ             BX, $0x50
+	JLE              over107
+	VFMADD231PD.BCST 104(CX), Z19, Z0
+	VFMADD231PD.BCST 104(CX)(DX*1), Z19, Z1
+
+over107:
+	CMPQ             BX, $0x48
+	JLE              over108
+	VFMADD231PD.BCST 112(CX), Z11, Z0
+	VFMADD231PD.BCST 112(CX)(DX*1), Z11, Z1
+
+over108:
+	VFMADD231PD.BCST 120(CX), Z15, Z0
+	VFMADD231PD.BCST 120(CX)(DX*1), Z15, Z1
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all106
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole107
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some110
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole111
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole107:
+whole111:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
 	VMOVAPD       Z0, Z9
 	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
+	VMOVUPD       X10, (DX)(SI*2)
 	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
+	VMOVUPD       X10, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
+	VMOVUPD       X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
+	VMOVUPD       X10, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
+	VMOVUPD       X10, (DX)(R9*1)
 	VPXORD        Z0, Z0, Z0
 	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready84
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again86
 
-all106:
+some110:
 	VPXORD  Z8, Z8, Z8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z8, Z2, Z2
-	VMOVUPD Z2, (DX)
+	VMOVUPD Z2, (CX)
 	VADDPD  Z8, Z3, Z3
-	VMOVUPD Z3, 64(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Z3, 64(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z8, Z4, Z4
-	VMOVUPD Z4, (DX)
+	VMOVUPD Z4, (CX)
 	VADDPD  Z8, Z5, Z5
-	VMOVUPD Z5, 64(DX)(BX*1)
-	ADDQ    SI, DX
+	VMOVUPD Z5, 64(CX)(BX*1)
+	ADDQ    DX, CX
 	VADDPD  Z8, Z6, Z6
-	VMOVUPD Z6, (DX)
+	VMOVUPD Z6, (CX)
 	VADDPD  Z8, Z7, Z7
-	VMOVUPD Z7, 64(DX)(BX*1)
+	VMOVUPD Z7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some109
+	JGE     some113
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some109:
+some113:
 	JMP turned7
 
-narrower35:
+narrower36:
 	CMPQ BX, $0x08
-	JNE  over110
+	JNE  over114
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept111
+	JE     kept116
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready112
+	JMP    ready117
 
-kept111:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z4
-	ADDQ    SI, DX
-	VMOVUPD (DX), Z6
+kept116:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z4
+	ADDQ    DX, CX
+	VMOVUPD (CX), Z6
 
-ready112:
+ready117:
+again115:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Z18, Z18, Z18
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest113
-	VMOVUPD          (DX), Z8
-	VMOVUPD          (DI), Z16
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest118
+	VMOVUPD          (CX), Z8
+	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
 	VMOVAPD.Z        Z8, K2, Z8
 	VADDPD           Z8, Z2, Z2
-	VFMADD231PD.BCST (R9), Z8, Z4
-	VFMADD231PD.BCST 8(R9), Z8, Z6
-	VMOVUPD          Z8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z9
-	VMOVUPD          (DI), Z16
+	VFMADD231PD.BCST (R8), Z8, Z4
+	VFMADD231PD.BCST 8(R8), Z8, Z6
+	VMOVUPD          Z8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z9
+	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
 	VMOVAPD.Z        Z9, K2, Z9
 	VADDPD           Z9, Z2, Z2
-	VFMADD231PD.BCST (R9), Z9, Z4
-	VFMADD231PD.BCST 8(R9), Z9, Z6
-	VMOVUPD          Z9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z10
-	VMOVUPD          (DI), Z16
+	VFMADD231PD.BCST (R8), Z9, Z4
+	VFMADD231PD.BCST 8(R8), Z9, Z6
+	VMOVUPD          Z9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z10
+	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
 	VMOVAPD.Z        Z10, K2, Z10
 	VADDPD           Z10, Z2, Z2
-	VFMADD231PD.BCST (R9), Z10, Z4
-	VFMADD231PD.BCST 8(R9), Z10, Z6
-	VMOVUPD          Z10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z11
-	VMOVUPD          (DI), Z16
+	VFMADD231PD.BCST (R8), Z10, Z4
+	VFMADD231PD.BCST 8(R8), Z10, Z6
+	VMOVUPD          Z10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z11
+	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
 	VMOVAPD.Z        Z11, K2, Z11
 	VADDPD           Z11, Z2, Z2
-	VFMADD231PD.BCST (R9), Z11, Z4
-	VFMADD231PD.BCST 8(R9), Z11, Z6
-	VMOVUPD          Z11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z12
-	VMOVUPD          (DI), Z16
+	VFMADD231PD.BCST (R8), Z11, Z4
+	VFMADD231PD.BCST 8(R8), Z11, Z6
+	VMOVUPD          Z11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z12
+	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
 	VMOVAPD.Z        Z12, K2, Z12
 	VADDPD           Z12, Z2, Z2
-	VFMADD231PD.BCST (R9), Z12, Z4
-	VFMADD231PD.BCST 8(R9), Z12, Z6
-	VMOVUPD          Z12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z13
-	VMOVUPD          (DI), Z16
+	VFMADD231PD.BCST (R8), Z12, Z4
+	VFMADD231PD.BCST 8(R8), Z12, Z6
+	VMOVUPD          Z12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z13
+	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
 	VMOVAPD.Z        Z13, K2, Z13
 	VADDPD           Z13, Z2, Z2
-	VFMADD231PD.BCST (R9), Z13, Z4
-	VFMADD231PD.BCST 8(R9), Z13, Z6
-	VMOVUPD          Z13, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z14
-	VMOVUPD          (DI), Z16
+	VFMADD231PD.BCST (R8), Z13, Z4
+	VFMADD231PD.BCST 8(R8), Z13, Z6
+	VMOVUPD          Z13, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z14
+	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
 	VMOVAPD.Z        Z14, K2, Z14
 	VADDPD           Z14, Z2, Z2
-	VFMADD231PD.BCST (R9), Z14, Z4
-	VFMADD231PD.BCST 8(R9), Z14, Z6
-	VMOVUPD          Z14, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z15
-	VMOVUPD          (DI), Z16
+	VFMADD231PD.BCST (R8), Z14, Z4
+	VFMADD231PD.BCST 8(R8), Z14, Z6
+	VMOVUPD          Z14, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z15
+	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
 	VMOVAPD.Z        Z15, K2, Z15
 	VADDPD           Z15, Z2, Z2
-	VFMADD231PD.BCST (R9), Z15, Z4
-	VFMADD231PD.BCST 8(R9), Z15, Z6
-	VMOVUPD          Z15, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn115
+	VFMADD231PD.BCST (R8), Z15, Z4
+	VFMADD231PD.BCST 8(R8), Z15, Z6
+	VMOVUPD          Z15, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded119
 
-rest113:
-	// fewer rows, and then dz of some before them as well
-fold114:
-	VMOVUPD          (DX), Z8
-	VMOVUPD          (DI), Z16
+rest118:
+fold120:
+	VMOVUPD          (CX), Z8
+	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
 	VMOVAPD.Z        Z8, K2, Z8
 	VADDPD           Z8, Z2, Z2
-	VFMADD231PD.BCST (R9), Z8, Z4
-	VFMADD231PD.BCST 8(R9), Z8, Z6
-	VMOVUPD          Z8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold114
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPD          (DX), Z8
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z9
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z10
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z11
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z12
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z13
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z14
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z15
-	ADDQ             SI, DX
+	VFMADD231PD.BCST (R8), Z8, Z4
+	VFMADD231PD.BCST 8(R8), Z8, Z6
+	VMOVUPD          Z8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold120
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPD          (CX), Z8
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z9
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z10
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z11
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z12
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z13
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z14
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z15
+	ADDQ             DX, CX
 
-turn115:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some116
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded119:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some121
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some116:
+some121:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0xee, Z10, Z8, Z17
 	VSHUFF64X2       $0x44, Z10, Z8, Z8
 	VSHUFF64X2       $0xee, Z11, Z9, Z10
@@ -21171,269 +21159,269 @@ some116:
 	VSHUFF64X2       $0x88, Z11, Z17, Z17
 	VSHUFF64X2       $0xdd, Z10, Z13, Z11
 	VSHUFF64X2       $0x88, Z10, Z13, Z13
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 8(DX), Z15, Z0
-	VFMADD231PD.BCST 8(DX)(SI*1), Z15, Z1
-	VFMADD231PD.BCST 16(DX), Z14, Z0
-	VFMADD231PD.BCST 16(DX)(SI*1), Z14, Z1
-	VFMADD231PD.BCST 24(DX), Z12, Z0
-	VFMADD231PD.BCST 24(DX)(SI*1), Z12, Z1
-	VFMADD231PD.BCST 32(DX), Z17, Z0
-	VFMADD231PD.BCST 32(DX)(SI*1), Z17, Z1
-	VFMADD231PD.BCST 40(DX), Z13, Z0
-	VFMADD231PD.BCST 40(DX)(SI*1), Z13, Z1
-	VFMADD231PD.BCST 48(DX), Z9, Z0
-	VFMADD231PD.BCST 48(DX)(SI*1), Z9, Z1
-	VFMADD231PD.BCST 56(DX), Z11, Z0
-	VFMADD231PD.BCST 56(DX)(SI*1), Z11, Z1
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 8(CX), Z15, Z0
+	VFMADD231PD.BCST 8(CX)(DX*1), Z15, Z1
+	VFMADD231PD.BCST 16(CX), Z14, Z0
+	VFMADD231PD.BCST 16(CX)(DX*1), Z14, Z1
+	VFMADD231PD.BCST 24(CX), Z12, Z0
+	VFMADD231PD.BCST 24(CX)(DX*1), Z12, Z1
+	VFMADD231PD.BCST 32(CX), Z17, Z0
+	VFMADD231PD.BCST 32(CX)(DX*1), Z17, Z1
+	VFMADD231PD.BCST 40(CX), Z13, Z0
+	VFMADD231PD.BCST 40(CX)(DX*1), Z13, Z1
+	VFMADD231PD.BCST 48(CX), Z9, Z0
+	VFMADD231PD.BCST 48(CX)(DX*1), Z9, Z1
+	VFMADD231PD.BCST 56(CX), Z11, Z0
+	VFMADD231PD.BCST 56(CX)(DX*1), Z11, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all126
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole127
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some131
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole132
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole127:
+whole132:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
 	VMOVAPD       Z0, Z9
 	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
+	VMOVUPD       X10, (DX)(SI*2)
 	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
+	VMOVUPD       X10, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
+	VMOVUPD       X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
+	VMOVUPD       X10, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
+	VMOVUPD       X10, (DX)(R9*1)
 	VPXORD        Z0, Z0, Z0
 	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready112
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again115
 
-all126:
+some131:
 	VPXORD  Z8, Z8, Z8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z8, Z2, Z2
-	VMOVUPD Z2, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Z2, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z8, Z4, Z4
-	VMOVUPD Z4, (DX)
-	ADDQ    SI, DX
+	VMOVUPD Z4, (CX)
+	ADDQ    DX, CX
 	VADDPD  Z8, Z6, Z6
-	VMOVUPD Z6, (DX)
+	VMOVUPD Z6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some129
+	JGE     some134
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some129:
+some134:
 	JMP turned7
 
-over110:
+over114:
 	CMPQ BX, $0x04
-	JNE  over130
+	JNE  over135
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept131
+	JE     kept137
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready132
+	JMP    ready138
 
-kept131:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Y2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Y4
-	ADDQ    SI, DX
-	VMOVUPD (DX), Y6
+kept137:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Y2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Y4
+	ADDQ    DX, CX
+	VMOVUPD (CX), Y6
 
-ready132:
+ready138:
+again136:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Z18, Z18, Z18
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest133
-	VMOVUPD          (DX), Y8
-	VMOVUPD          (DI), Y16
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest139
+	VMOVUPD          (CX), Y8
+	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
 	VMOVAPD.Z        Y8, K2, Y8
 	VADDPD           Y8, Y2, Y2
-	VFMADD231PD.BCST (R9), Y8, Y4
-	VFMADD231PD.BCST 8(R9), Y8, Y6
-	VMOVUPD          Y8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y9
-	VMOVUPD          (DI), Y16
+	VFMADD231PD.BCST (R8), Y8, Y4
+	VFMADD231PD.BCST 8(R8), Y8, Y6
+	VMOVUPD          Y8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y9
+	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
 	VMOVAPD.Z        Y9, K2, Y9
 	VADDPD           Y9, Y2, Y2
-	VFMADD231PD.BCST (R9), Y9, Y4
-	VFMADD231PD.BCST 8(R9), Y9, Y6
-	VMOVUPD          Y9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y10
-	VMOVUPD          (DI), Y16
+	VFMADD231PD.BCST (R8), Y9, Y4
+	VFMADD231PD.BCST 8(R8), Y9, Y6
+	VMOVUPD          Y9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y10
+	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
 	VMOVAPD.Z        Y10, K2, Y10
 	VADDPD           Y10, Y2, Y2
-	VFMADD231PD.BCST (R9), Y10, Y4
-	VFMADD231PD.BCST 8(R9), Y10, Y6
-	VMOVUPD          Y10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y11
-	VMOVUPD          (DI), Y16
+	VFMADD231PD.BCST (R8), Y10, Y4
+	VFMADD231PD.BCST 8(R8), Y10, Y6
+	VMOVUPD          Y10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y11
+	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
 	VMOVAPD.Z        Y11, K2, Y11
 	VADDPD           Y11, Y2, Y2
-	VFMADD231PD.BCST (R9), Y11, Y4
-	VFMADD231PD.BCST 8(R9), Y11, Y6
-	VMOVUPD          Y11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y12
-	VMOVUPD          (DI), Y16
+	VFMADD231PD.BCST (R8), Y11, Y4
+	VFMADD231PD.BCST 8(R8), Y11, Y6
+	VMOVUPD          Y11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y12
+	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
 	VMOVAPD.Z        Y12, K2, Y12
 	VADDPD           Y12, Y2, Y2
-	VFMADD231PD.BCST (R9), Y12, Y4
-	VFMADD231PD.BCST 8(R9), Y12, Y6
-	VMOVUPD          Y12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y13
-	VMOVUPD          (DI), Y16
+	VFMADD231PD.BCST (R8), Y12, Y4
+	VFMADD231PD.BCST 8(R8), Y12, Y6
+	VMOVUPD          Y12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y13
+	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
 	VMOVAPD.Z        Y13, K2, Y13
 	VADDPD           Y13, Y2, Y2
-	VFMADD231PD.BCST (R9), Y13, Y4
-	VFMADD231PD.BCST 8(R9), Y13, Y6
-	VMOVUPD          Y13, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y14
-	VMOVUPD          (DI), Y16
+	VFMADD231PD.BCST (R8), Y13, Y4
+	VFMADD231PD.BCST 8(R8), Y13, Y6
+	VMOVUPD          Y13, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y14
+	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
 	VMOVAPD.Z        Y14, K2, Y14
 	VADDPD           Y14, Y2, Y2
-	VFMADD231PD.BCST (R9), Y14, Y4
-	VFMADD231PD.BCST 8(R9), Y14, Y6
-	VMOVUPD          Y14, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y15
-	VMOVUPD          (DI), Y16
+	VFMADD231PD.BCST (R8), Y14, Y4
+	VFMADD231PD.BCST 8(R8), Y14, Y6
+	VMOVUPD          Y14, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y15
+	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
 	VMOVAPD.Z        Y15, K2, Y15
 	VADDPD           Y15, Y2, Y2
-	VFMADD231PD.BCST (R9), Y15, Y4
-	VFMADD231PD.BCST 8(R9), Y15, Y6
-	VMOVUPD          Y15, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn135
+	VFMADD231PD.BCST (R8), Y15, Y4
+	VFMADD231PD.BCST 8(R8), Y15, Y6
+	VMOVUPD          Y15, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded140
 
-rest133:
-	// fewer rows, and then dz of some before them as well
-fold134:
-	VMOVUPD          (DX), Y8
-	VMOVUPD          (DI), Y16
+rest139:
+fold141:
+	VMOVUPD          (CX), Y8
+	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
 	VMOVAPD.Z        Y8, K2, Y8
 	VADDPD           Y8, Y2, Y2
-	VFMADD231PD.BCST (R9), Y8, Y4
-	VFMADD231PD.BCST 8(R9), Y8, Y6
-	VMOVUPD          Y8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold134
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPD          (DX), Y8
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y9
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y10
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y11
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y12
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y13
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y14
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y15
-	ADDQ             SI, DX
+	VFMADD231PD.BCST (R8), Y8, Y4
+	VFMADD231PD.BCST 8(R8), Y8, Y6
+	VMOVUPD          Y8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold141
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPD          (CX), Y8
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y9
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y10
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y11
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y12
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y13
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y14
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y15
+	ADDQ             DX, CX
 
-turn135:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some136
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded140:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some142
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some136:
+some142:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF64X4     $0x01, Y10, Z8, Z8
 	VINSERTF64X4     $0x01, Y11, Z9, Z9
 	VINSERTF64X4     $0x01, Y14, Z12, Z12
@@ -21446,367 +21434,367 @@ some136:
 	VSHUFF64X2       $0x88, Z12, Z8, Z8
 	VSHUFF64X2       $0xdd, Z9, Z17, Z12
 	VSHUFF64X2       $0x88, Z9, Z17, Z17
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 8(DX), Z17, Z0
-	VFMADD231PD.BCST 8(DX)(SI*1), Z17, Z1
-	VFMADD231PD.BCST 16(DX), Z13, Z0
-	VFMADD231PD.BCST 16(DX)(SI*1), Z13, Z1
-	VFMADD231PD.BCST 24(DX), Z12, Z0
-	VFMADD231PD.BCST 24(DX)(SI*1), Z12, Z1
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 8(CX), Z17, Z0
+	VFMADD231PD.BCST 8(CX)(DX*1), Z17, Z1
+	VFMADD231PD.BCST 16(CX), Z13, Z0
+	VFMADD231PD.BCST 16(CX)(DX*1), Z13, Z1
+	VFMADD231PD.BCST 24(CX), Z12, Z0
+	VFMADD231PD.BCST 24(CX)(DX*1), Z12, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all142
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole143
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some148
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole149
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole143:
+whole149:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
 	VMOVAPD       Z0, Z9
 	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
+	VMOVUPD       X10, (DX)(SI*2)
 	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
+	VMOVUPD       X10, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
+	VMOVUPD       X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
+	VMOVUPD       X10, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
+	VMOVUPD       X10, (DX)(R9*1)
 	VPXORD        Z0, Z0, Z0
 	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready132
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again136
 
-all142:
+some148:
 	VPXORD  Z8, Z8, Z8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z8, Z2, Z2
-	VMOVUPD Y2, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Y2, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z8, Z4, Z4
-	VMOVUPD Y4, (DX)
-	ADDQ    SI, DX
+	VMOVUPD Y4, (CX)
+	ADDQ    DX, CX
 	VADDPD  Z8, Z6, Z6
-	VMOVUPD Y6, (DX)
+	VMOVUPD Y6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some145
+	JGE     some151
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some145:
+some151:
 	JMP turned7
 
-over130:
+over135:
 	CMPQ   BX, $0x04
-	JLT    over146
+	JLT    over152
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept147
+	JE     kept154
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready148
+	JMP    ready155
 
-kept147:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Y2
-	VMOVUPD 32(DX)(BX*1), Y3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Y4
-	VMOVUPD 32(DX)(BX*1), Y5
-	ADDQ    SI, DX
-	VMOVUPD (DX), Y6
-	VMOVUPD 32(DX)(BX*1), Y7
+kept154:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Y2
+	VMOVUPD 32(CX)(BX*1), Y3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Y4
+	VMOVUPD 32(CX)(BX*1), Y5
+	ADDQ    DX, CX
+	VMOVUPD (CX), Y6
+	VMOVUPD 32(CX)(BX*1), Y7
 
-ready148:
+ready155:
+again153:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest149
-	VMOVUPD      (DX), Y8
-	VMOVUPD      (DI), Y24
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest156
+	VMOVUPD      (CX), Y8
+	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y8, K2, Y8
 	VADDPD       Y8, Y2, Y2
-	VMOVUPD      32(DX)(BX*1), Y9
-	VMOVUPD      32(DI)(BX*1), Y24
+	VMOVUPD      32(CX)(BX*1), Y9
+	VMOVUPD      32(SI)(BX*1), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y9, K2, Y9
 	VADDPD       Y9, Y3, Y3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Y25, Y8, Y4
 	VFMADD231PD  Y25, Y9, Y5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Y25, Y8, Y6
 	VFMADD231PD  Y25, Y9, Y7
-	VMOVUPD      Y8, (DX)
-	VMOVUPD      Y9, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y10
-	VMOVUPD      (DI), Y24
+	VMOVUPD      Y8, (CX)
+	VMOVUPD      Y9, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y10
+	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y10, K2, Y10
 	VADDPD       Y10, Y2, Y2
-	VMOVUPD      32(DX)(BX*1), Y11
-	VMOVUPD      32(DI)(BX*1), Y24
+	VMOVUPD      32(CX)(BX*1), Y11
+	VMOVUPD      32(SI)(BX*1), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y11, K2, Y11
 	VADDPD       Y11, Y3, Y3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Y25, Y10, Y4
 	VFMADD231PD  Y25, Y11, Y5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Y25, Y10, Y6
 	VFMADD231PD  Y25, Y11, Y7
-	VMOVUPD      Y10, (DX)
-	VMOVUPD      Y11, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y12
-	VMOVUPD      (DI), Y24
+	VMOVUPD      Y10, (CX)
+	VMOVUPD      Y11, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y12
+	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y12, K2, Y12
 	VADDPD       Y12, Y2, Y2
-	VMOVUPD      32(DX)(BX*1), Y13
-	VMOVUPD      32(DI)(BX*1), Y24
+	VMOVUPD      32(CX)(BX*1), Y13
+	VMOVUPD      32(SI)(BX*1), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y13, K2, Y13
 	VADDPD       Y13, Y3, Y3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Y25, Y12, Y4
 	VFMADD231PD  Y25, Y13, Y5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Y25, Y12, Y6
 	VFMADD231PD  Y25, Y13, Y7
-	VMOVUPD      Y12, (DX)
-	VMOVUPD      Y13, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y14
-	VMOVUPD      (DI), Y24
+	VMOVUPD      Y12, (CX)
+	VMOVUPD      Y13, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y14
+	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y14, K2, Y14
 	VADDPD       Y14, Y2, Y2
-	VMOVUPD      32(DX)(BX*1), Y15
-	VMOVUPD      32(DI)(BX*1), Y24
+	VMOVUPD      32(CX)(BX*1), Y15
+	VMOVUPD      32(SI)(BX*1), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y15, K2, Y15
 	VADDPD       Y15, Y3, Y3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Y25, Y14, Y4
 	VFMADD231PD  Y25, Y15, Y5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Y25, Y14, Y6
 	VFMADD231PD  Y25, Y15, Y7
-	VMOVUPD      Y14, (DX)
-	VMOVUPD      Y15, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y16
-	VMOVUPD      (DI), Y24
+	VMOVUPD      Y14, (CX)
+	VMOVUPD      Y15, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y16
+	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y16, K2, Y16
 	VADDPD       Y16, Y2, Y2
-	VMOVUPD      32(DX)(BX*1), Y17
-	VMOVUPD      32(DI)(BX*1), Y24
+	VMOVUPD      32(CX)(BX*1), Y17
+	VMOVUPD      32(SI)(BX*1), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y17, K2, Y17
 	VADDPD       Y17, Y3, Y3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Y25, Y16, Y4
 	VFMADD231PD  Y25, Y17, Y5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Y25, Y16, Y6
 	VFMADD231PD  Y25, Y17, Y7
-	VMOVUPD      Y16, (DX)
-	VMOVUPD      Y17, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y18
-	VMOVUPD      (DI), Y24
+	VMOVUPD      Y16, (CX)
+	VMOVUPD      Y17, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y18
+	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y18, K2, Y18
 	VADDPD       Y18, Y2, Y2
-	VMOVUPD      32(DX)(BX*1), Y19
-	VMOVUPD      32(DI)(BX*1), Y24
+	VMOVUPD      32(CX)(BX*1), Y19
+	VMOVUPD      32(SI)(BX*1), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y19, K2, Y19
 	VADDPD       Y19, Y3, Y3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Y25, Y18, Y4
 	VFMADD231PD  Y25, Y19, Y5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Y25, Y18, Y6
 	VFMADD231PD  Y25, Y19, Y7
-	VMOVUPD      Y18, (DX)
-	VMOVUPD      Y19, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y20
-	VMOVUPD      (DI), Y24
+	VMOVUPD      Y18, (CX)
+	VMOVUPD      Y19, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y20
+	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y20, K2, Y20
 	VADDPD       Y20, Y2, Y2
-	VMOVUPD      32(DX)(BX*1), Y21
-	VMOVUPD      32(DI)(BX*1), Y24
+	VMOVUPD      32(CX)(BX*1), Y21
+	VMOVUPD      32(SI)(BX*1), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y21, K2, Y21
 	VADDPD       Y21, Y3, Y3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Y25, Y20, Y4
 	VFMADD231PD  Y25, Y21, Y5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Y25, Y20, Y6
 	VFMADD231PD  Y25, Y21, Y7
-	VMOVUPD      Y20, (DX)
-	VMOVUPD      Y21, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y22
-	VMOVUPD      (DI), Y24
+	VMOVUPD      Y20, (CX)
+	VMOVUPD      Y21, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y22
+	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y22, K2, Y22
 	VADDPD       Y22, Y2, Y2
-	VMOVUPD      32(DX)(BX*1), Y23
-	VMOVUPD      32(DI)(BX*1), Y24
+	VMOVUPD      32(CX)(BX*1), Y23
+	VMOVUPD      32(SI)(BX*1), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y23, K2, Y23
 	VADDPD       Y23, Y3, Y3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Y25, Y22, Y4
 	VFMADD231PD  Y25, Y23, Y5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Y25, Y22, Y6
 	VFMADD231PD  Y25, Y23, Y7
-	VMOVUPD      Y22, (DX)
-	VMOVUPD      Y23, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn151
+	VMOVUPD      Y22, (CX)
+	VMOVUPD      Y23, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded157
 
-rest149:
-	// fewer rows, and then dz of some before them as well
-fold150:
-	VMOVUPD      (DX), Y8
-	VMOVUPD      (DI), Y24
+rest156:
+fold158:
+	VMOVUPD      (CX), Y8
+	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y8, K2, Y8
 	VADDPD       Y8, Y2, Y2
-	VMOVUPD      32(DX)(BX*1), Y9
-	VMOVUPD      32(DI)(BX*1), Y24
+	VMOVUPD      32(CX)(BX*1), Y9
+	VMOVUPD      32(SI)(BX*1), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
 	VMOVAPD.Z    Y9, K2, Y9
 	VADDPD       Y9, Y3, Y3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Y25, Y8, Y4
 	VFMADD231PD  Y25, Y9, Y5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Y25, Y8, Y6
 	VFMADD231PD  Y25, Y9, Y7
-	VMOVUPD      Y8, (DX)
-	VMOVUPD      Y9, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold150
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Y8
-	VMOVUPD      32(DX)(BX*1), Y9
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y10
-	VMOVUPD      32(DX)(BX*1), Y11
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y12
-	VMOVUPD      32(DX)(BX*1), Y13
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y14
-	VMOVUPD      32(DX)(BX*1), Y15
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y16
-	VMOVUPD      32(DX)(BX*1), Y17
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y18
-	VMOVUPD      32(DX)(BX*1), Y19
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y20
-	VMOVUPD      32(DX)(BX*1), Y21
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y22
-	VMOVUPD      32(DX)(BX*1), Y23
-	ADDQ         SI, DX
+	VMOVUPD      Y8, (CX)
+	VMOVUPD      Y9, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold158
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Y8
+	VMOVUPD      32(CX)(BX*1), Y9
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y10
+	VMOVUPD      32(CX)(BX*1), Y11
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y12
+	VMOVUPD      32(CX)(BX*1), Y13
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y14
+	VMOVUPD      32(CX)(BX*1), Y15
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y16
+	VMOVUPD      32(CX)(BX*1), Y17
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y18
+	VMOVUPD      32(CX)(BX*1), Y19
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y20
+	VMOVUPD      32(CX)(BX*1), Y21
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y22
+	VMOVUPD      32(CX)(BX*1), Y23
+	ADDQ         DX, CX
 
-turn151:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some152
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded157:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some159
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some152:
+some159:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF64X4     $0x01, Y12, Z8, Z8
 	VINSERTF64X4     $0x01, Y14, Z10, Z10
 	VINSERTF64X4     $0x01, Y20, Z16, Z16
@@ -21819,15 +21807,15 @@ some152:
 	VSHUFF64X2       $0x88, Z16, Z8, Z8
 	VSHUFF64X2       $0xdd, Z10, Z25, Z16
 	VSHUFF64X2       $0x88, Z10, Z25, Z25
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 8(DX), Z25, Z0
-	VFMADD231PD.BCST 8(DX)(SI*1), Z25, Z1
-	VFMADD231PD.BCST 16(DX), Z18, Z0
-	VFMADD231PD.BCST 16(DX)(SI*1), Z18, Z1
-	VFMADD231PD.BCST 24(DX), Z16, Z0
-	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
-	ADDQ             BX, DX
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 8(CX), Z25, Z0
+	VFMADD231PD.BCST 8(CX)(DX*1), Z25, Z1
+	VFMADD231PD.BCST 16(CX), Z18, Z0
+	VFMADD231PD.BCST 16(CX)(DX*1), Z18, Z1
+	VFMADD231PD.BCST 24(CX), Z16, Z0
+	VFMADD231PD.BCST 24(CX)(DX*1), Z16, Z1
+	ADDQ             BX, CX
 	ADDQ             $0x40, BX
 	VINSERTF64X4     $0x01, Y13, Z9, Z9
 	VINSERTF64X4     $0x01, Y15, Z11, Z11
@@ -21842,279 +21830,279 @@ some152:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x38
-	JLE              over158
-	VFMADD231PD.BCST 32(DX), Z9, Z0
-	VFMADD231PD.BCST 32(DX)(SI*1), Z9, Z1
+	JLE              over165
+	VFMADD231PD.BCST 32(CX), Z9, Z0
+	VFMADD231PD.BCST 32(CX)(DX*1), Z9, Z1
 
-over158:
+over165:
 	CMPQ             BX, $0x30
-	JLE              over159
-	VFMADD231PD.BCST 40(DX), Z8, Z0
-	VFMADD231PD.BCST 40(DX)(SI*1), Z8, Z1
+	JLE              over166
+	VFMADD231PD.BCST 40(CX), Z8, Z0
+	VFMADD231PD.BCST 40(CX)(DX*1), Z8, Z1
 
-over159:
+over166:
 	CMPQ             BX, $0x28
-	JLE              over160
-	VFMADD231PD.BCST 48(DX), Z19, Z0
-	VFMADD231PD.BCST 48(DX)(SI*1), Z19, Z1
+	JLE              over167
+	VFMADD231PD.BCST 48(CX), Z19, Z0
+	VFMADD231PD.BCST 48(CX)(DX*1), Z19, Z1
 
-over160:
-	VFMADD231PD.BCST 56(DX), Z17, Z0
-	VFMADD231PD.BCST 56(DX)(SI*1), Z17, Z1
+over167:
+	VFMADD231PD.BCST 56(CX), Z17, Z0
+	VFMADD231PD.BCST 56(CX)(DX*1), Z17, Z1
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all162
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole163
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some169
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole170
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole163:
+whole170:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
 	VMOVAPD       Z0, Z9
 	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
+	VMOVUPD       X10, (DX)(SI*2)
 	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
+	VMOVUPD       X10, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
+	VMOVUPD       X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
+	VMOVUPD       X10, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
+	VMOVUPD       X10, (DX)(R9*1)
 	VPXORD        Z0, Z0, Z0
 	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready148
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again153
 
-all162:
+some169:
 	VPXORD  Z8, Z8, Z8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z8, Z2, Z2
-	VMOVUPD Y2, (DX)
+	VMOVUPD Y2, (CX)
 	VADDPD  Z8, Z3, Z3
-	VMOVUPD Y3, 32(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Y3, 32(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z8, Z4, Z4
-	VMOVUPD Y4, (DX)
+	VMOVUPD Y4, (CX)
 	VADDPD  Z8, Z5, Z5
-	VMOVUPD Y5, 32(DX)(BX*1)
-	ADDQ    SI, DX
+	VMOVUPD Y5, 32(CX)(BX*1)
+	ADDQ    DX, CX
 	VADDPD  Z8, Z6, Z6
-	VMOVUPD Y6, (DX)
+	VMOVUPD Y6, (CX)
 	VADDPD  Z8, Z7, Z7
-	VMOVUPD Y7, 32(DX)(BX*1)
+	VMOVUPD Y7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some165
+	JGE     some172
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some165:
+some172:
 	JMP turned7
 
-over146:
+over152:
 	CMPQ BX, $0x02
-	JNE  over166
+	JNE  over173
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept167
+	JE     kept175
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready168
+	JMP    ready176
 
-kept167:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), X2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), X4
-	ADDQ    SI, DX
-	VMOVUPD (DX), X6
+kept175:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), X2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), X4
+	ADDQ    DX, CX
+	VMOVUPD (CX), X6
 
-ready168:
+ready176:
+again174:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Z18, Z18, Z18
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest169
-	VMOVUPD          (DX), X8
-	VMOVUPD          (DI), X16
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest177
+	VMOVUPD          (CX), X8
+	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
 	VMOVAPD.Z        X8, K2, X8
 	VADDPD           X8, X2, X2
-	VFMADD231PD.BCST (R9), X8, X4
-	VFMADD231PD.BCST 8(R9), X8, X6
-	VMOVUPD          X8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X9
-	VMOVUPD          (DI), X16
+	VFMADD231PD.BCST (R8), X8, X4
+	VFMADD231PD.BCST 8(R8), X8, X6
+	VMOVUPD          X8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X9
+	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
 	VMOVAPD.Z        X9, K2, X9
 	VADDPD           X9, X2, X2
-	VFMADD231PD.BCST (R9), X9, X4
-	VFMADD231PD.BCST 8(R9), X9, X6
-	VMOVUPD          X9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X10
-	VMOVUPD          (DI), X16
+	VFMADD231PD.BCST (R8), X9, X4
+	VFMADD231PD.BCST 8(R8), X9, X6
+	VMOVUPD          X9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X10
+	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
 	VMOVAPD.Z        X10, K2, X10
 	VADDPD           X10, X2, X2
-	VFMADD231PD.BCST (R9), X10, X4
-	VFMADD231PD.BCST 8(R9), X10, X6
-	VMOVUPD          X10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X11
-	VMOVUPD          (DI), X16
+	VFMADD231PD.BCST (R8), X10, X4
+	VFMADD231PD.BCST 8(R8), X10, X6
+	VMOVUPD          X10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X11
+	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
 	VMOVAPD.Z        X11, K2, X11
 	VADDPD           X11, X2, X2
-	VFMADD231PD.BCST (R9), X11, X4
-	VFMADD231PD.BCST 8(R9), X11, X6
-	VMOVUPD          X11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X12
-	VMOVUPD          (DI), X16
+	VFMADD231PD.BCST (R8), X11, X4
+	VFMADD231PD.BCST 8(R8), X11, X6
+	VMOVUPD          X11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X12
+	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
 	VMOVAPD.Z        X12, K2, X12
 	VADDPD           X12, X2, X2
-	VFMADD231PD.BCST (R9), X12, X4
-	VFMADD231PD.BCST 8(R9), X12, X6
-	VMOVUPD          X12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X13
-	VMOVUPD          (DI), X16
+	VFMADD231PD.BCST (R8), X12, X4
+	VFMADD231PD.BCST 8(R8), X12, X6
+	VMOVUPD          X12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X13
+	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
 	VMOVAPD.Z        X13, K2, X13
 	VADDPD           X13, X2, X2
-	VFMADD231PD.BCST (R9), X13, X4
-	VFMADD231PD.BCST 8(R9), X13, X6
-	VMOVUPD          X13, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X14
-	VMOVUPD          (DI), X16
+	VFMADD231PD.BCST (R8), X13, X4
+	VFMADD231PD.BCST 8(R8), X13, X6
+	VMOVUPD          X13, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X14
+	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
 	VMOVAPD.Z        X14, K2, X14
 	VADDPD           X14, X2, X2
-	VFMADD231PD.BCST (R9), X14, X4
-	VFMADD231PD.BCST 8(R9), X14, X6
-	VMOVUPD          X14, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X15
-	VMOVUPD          (DI), X16
+	VFMADD231PD.BCST (R8), X14, X4
+	VFMADD231PD.BCST 8(R8), X14, X6
+	VMOVUPD          X14, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X15
+	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
 	VMOVAPD.Z        X15, K2, X15
 	VADDPD           X15, X2, X2
-	VFMADD231PD.BCST (R9), X15, X4
-	VFMADD231PD.BCST 8(R9), X15, X6
-	VMOVUPD          X15, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn171
+	VFMADD231PD.BCST (R8), X15, X4
+	VFMADD231PD.BCST 8(R8), X15, X6
+	VMOVUPD          X15, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded178
 
-rest169:
-	// fewer rows, and then dz of some before them as well
-fold170:
-	VMOVUPD          (DX), X8
-	VMOVUPD          (DI), X16
+rest177:
+fold179:
+	VMOVUPD          (CX), X8
+	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
 	VMOVAPD.Z        X8, K2, X8
 	VADDPD           X8, X2, X2
-	VFMADD231PD.BCST (R9), X8, X4
-	VFMADD231PD.BCST 8(R9), X8, X6
-	VMOVUPD          X8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold170
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPD          (DX), X8
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X9
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X10
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X11
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X12
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X13
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X14
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X15
-	ADDQ             SI, DX
+	VFMADD231PD.BCST (R8), X8, X4
+	VFMADD231PD.BCST 8(R8), X8, X6
+	VMOVUPD          X8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold179
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPD          (CX), X8
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X9
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X10
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X11
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X12
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X13
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X14
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X15
+	ADDQ             DX, CX
 
-turn171:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some172
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded178:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some180
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some172:
+some180:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF64X4     $0x01, Y10, Z8, Z8
 	VINSERTF64X4     $0x01, Y11, Z9, Z9
 	VINSERTF64X4     $0x01, Y14, Z12, Z12
@@ -22127,363 +22115,363 @@ some172:
 	VSHUFF64X2       $0x88, Z12, Z8, Z8
 	VSHUFF64X2       $0xdd, Z9, Z17, Z12
 	VSHUFF64X2       $0x88, Z9, Z17, Z17
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 8(DX), Z17, Z0
-	VFMADD231PD.BCST 8(DX)(SI*1), Z17, Z1
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 8(CX), Z17, Z0
+	VFMADD231PD.BCST 8(CX)(DX*1), Z17, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all176
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole177
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some184
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole185
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole177:
+whole185:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
 	VMOVAPD       Z0, Z9
 	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
+	VMOVUPD       X10, (DX)(SI*2)
 	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
+	VMOVUPD       X10, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
+	VMOVUPD       X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
+	VMOVUPD       X10, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
+	VMOVUPD       X10, (DX)(R9*1)
 	VPXORD        Z0, Z0, Z0
 	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready168
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again174
 
-all176:
+some184:
 	VPXORD  Z8, Z8, Z8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z8, Z2, Z2
-	VMOVUPD X2, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD X2, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z8, Z4, Z4
-	VMOVUPD X4, (DX)
-	ADDQ    SI, DX
+	VMOVUPD X4, (CX)
+	ADDQ    DX, CX
 	VADDPD  Z8, Z6, Z6
-	VMOVUPD X6, (DX)
+	VMOVUPD X6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some179
+	JGE     some187
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some179:
+some187:
 	JMP turned7
 
-over166:
+over173:
 	CMPQ   BX, $0x02
-	JLT    over180
+	JLT    over188
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept181
+	JE     kept190
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready182
+	JMP    ready191
 
-kept181:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), X2
-	VMOVUPD 16(DX)(BX*1), X3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), X4
-	VMOVUPD 16(DX)(BX*1), X5
-	ADDQ    SI, DX
-	VMOVUPD (DX), X6
-	VMOVUPD 16(DX)(BX*1), X7
+kept190:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), X2
+	VMOVUPD 16(CX)(BX*1), X3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), X4
+	VMOVUPD 16(CX)(BX*1), X5
+	ADDQ    DX, CX
+	VMOVUPD (CX), X6
+	VMOVUPD 16(CX)(BX*1), X7
 
-ready182:
+ready191:
+again189:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest183
-	VMOVUPD      (DX), X8
-	VMOVUPD      (DI), X24
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest192
+	VMOVUPD      (CX), X8
+	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X8, K2, X8
 	VADDPD       X8, X2, X2
-	VMOVUPD      16(DX)(BX*1), X9
-	VMOVUPD      16(DI)(BX*1), X24
+	VMOVUPD      16(CX)(BX*1), X9
+	VMOVUPD      16(SI)(BX*1), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X9, K2, X9
 	VADDPD       X9, X3, X3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  X25, X8, X4
 	VFMADD231PD  X25, X9, X5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  X25, X8, X6
 	VFMADD231PD  X25, X9, X7
-	VMOVUPD      X8, (DX)
-	VMOVUPD      X9, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X10
-	VMOVUPD      (DI), X24
+	VMOVUPD      X8, (CX)
+	VMOVUPD      X9, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X10
+	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X10, K2, X10
 	VADDPD       X10, X2, X2
-	VMOVUPD      16(DX)(BX*1), X11
-	VMOVUPD      16(DI)(BX*1), X24
+	VMOVUPD      16(CX)(BX*1), X11
+	VMOVUPD      16(SI)(BX*1), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X11, K2, X11
 	VADDPD       X11, X3, X3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  X25, X10, X4
 	VFMADD231PD  X25, X11, X5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  X25, X10, X6
 	VFMADD231PD  X25, X11, X7
-	VMOVUPD      X10, (DX)
-	VMOVUPD      X11, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X12
-	VMOVUPD      (DI), X24
+	VMOVUPD      X10, (CX)
+	VMOVUPD      X11, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X12
+	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X12, K2, X12
 	VADDPD       X12, X2, X2
-	VMOVUPD      16(DX)(BX*1), X13
-	VMOVUPD      16(DI)(BX*1), X24
+	VMOVUPD      16(CX)(BX*1), X13
+	VMOVUPD      16(SI)(BX*1), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X13, K2, X13
 	VADDPD       X13, X3, X3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  X25, X12, X4
 	VFMADD231PD  X25, X13, X5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  X25, X12, X6
 	VFMADD231PD  X25, X13, X7
-	VMOVUPD      X12, (DX)
-	VMOVUPD      X13, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X14
-	VMOVUPD      (DI), X24
+	VMOVUPD      X12, (CX)
+	VMOVUPD      X13, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X14
+	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X14, K2, X14
 	VADDPD       X14, X2, X2
-	VMOVUPD      16(DX)(BX*1), X15
-	VMOVUPD      16(DI)(BX*1), X24
+	VMOVUPD      16(CX)(BX*1), X15
+	VMOVUPD      16(SI)(BX*1), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X15, K2, X15
 	VADDPD       X15, X3, X3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  X25, X14, X4
 	VFMADD231PD  X25, X15, X5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  X25, X14, X6
 	VFMADD231PD  X25, X15, X7
-	VMOVUPD      X14, (DX)
-	VMOVUPD      X15, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X16
-	VMOVUPD      (DI), X24
+	VMOVUPD      X14, (CX)
+	VMOVUPD      X15, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X16
+	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X16, K2, X16
 	VADDPD       X16, X2, X2
-	VMOVUPD      16(DX)(BX*1), X17
-	VMOVUPD      16(DI)(BX*1), X24
+	VMOVUPD      16(CX)(BX*1), X17
+	VMOVUPD      16(SI)(BX*1), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X17, K2, X17
 	VADDPD       X17, X3, X3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  X25, X16, X4
 	VFMADD231PD  X25, X17, X5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  X25, X16, X6
 	VFMADD231PD  X25, X17, X7
-	VMOVUPD      X16, (DX)
-	VMOVUPD      X17, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X18
-	VMOVUPD      (DI), X24
+	VMOVUPD      X16, (CX)
+	VMOVUPD      X17, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X18
+	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X18, K2, X18
 	VADDPD       X18, X2, X2
-	VMOVUPD      16(DX)(BX*1), X19
-	VMOVUPD      16(DI)(BX*1), X24
+	VMOVUPD      16(CX)(BX*1), X19
+	VMOVUPD      16(SI)(BX*1), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X19, K2, X19
 	VADDPD       X19, X3, X3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  X25, X18, X4
 	VFMADD231PD  X25, X19, X5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  X25, X18, X6
 	VFMADD231PD  X25, X19, X7
-	VMOVUPD      X18, (DX)
-	VMOVUPD      X19, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X20
-	VMOVUPD      (DI), X24
+	VMOVUPD      X18, (CX)
+	VMOVUPD      X19, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X20
+	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X20, K2, X20
 	VADDPD       X20, X2, X2
-	VMOVUPD      16(DX)(BX*1), X21
-	VMOVUPD      16(DI)(BX*1), X24
+	VMOVUPD      16(CX)(BX*1), X21
+	VMOVUPD      16(SI)(BX*1), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X21, K2, X21
 	VADDPD       X21, X3, X3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  X25, X20, X4
 	VFMADD231PD  X25, X21, X5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  X25, X20, X6
 	VFMADD231PD  X25, X21, X7
-	VMOVUPD      X20, (DX)
-	VMOVUPD      X21, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X22
-	VMOVUPD      (DI), X24
+	VMOVUPD      X20, (CX)
+	VMOVUPD      X21, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X22
+	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X22, K2, X22
 	VADDPD       X22, X2, X2
-	VMOVUPD      16(DX)(BX*1), X23
-	VMOVUPD      16(DI)(BX*1), X24
+	VMOVUPD      16(CX)(BX*1), X23
+	VMOVUPD      16(SI)(BX*1), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X23, K2, X23
 	VADDPD       X23, X3, X3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  X25, X22, X4
 	VFMADD231PD  X25, X23, X5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  X25, X22, X6
 	VFMADD231PD  X25, X23, X7
-	VMOVUPD      X22, (DX)
-	VMOVUPD      X23, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn185
+	VMOVUPD      X22, (CX)
+	VMOVUPD      X23, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded193
 
-rest183:
-	// fewer rows, and then dz of some before them as well
-fold184:
-	VMOVUPD      (DX), X8
-	VMOVUPD      (DI), X24
+rest192:
+fold194:
+	VMOVUPD      (CX), X8
+	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X8, K2, X8
 	VADDPD       X8, X2, X2
-	VMOVUPD      16(DX)(BX*1), X9
-	VMOVUPD      16(DI)(BX*1), X24
+	VMOVUPD      16(CX)(BX*1), X9
+	VMOVUPD      16(SI)(BX*1), X24
 	VCMPPD       $0x06, X26, X24, K2
 	VMOVAPD.Z    X9, K2, X9
 	VADDPD       X9, X3, X3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  X25, X8, X4
 	VFMADD231PD  X25, X9, X5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  X25, X8, X6
 	VFMADD231PD  X25, X9, X7
-	VMOVUPD      X8, (DX)
-	VMOVUPD      X9, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold184
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), X8
-	VMOVUPD      16(DX)(BX*1), X9
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X10
-	VMOVUPD      16(DX)(BX*1), X11
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X12
-	VMOVUPD      16(DX)(BX*1), X13
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X14
-	VMOVUPD      16(DX)(BX*1), X15
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X16
-	VMOVUPD      16(DX)(BX*1), X17
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X18
-	VMOVUPD      16(DX)(BX*1), X19
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X20
-	VMOVUPD      16(DX)(BX*1), X21
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X22
-	VMOVUPD      16(DX)(BX*1), X23
-	ADDQ         SI, DX
+	VMOVUPD      X8, (CX)
+	VMOVUPD      X9, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold194
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), X8
+	VMOVUPD      16(CX)(BX*1), X9
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X10
+	VMOVUPD      16(CX)(BX*1), X11
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X12
+	VMOVUPD      16(CX)(BX*1), X13
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X14
+	VMOVUPD      16(CX)(BX*1), X15
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X16
+	VMOVUPD      16(CX)(BX*1), X17
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X18
+	VMOVUPD      16(CX)(BX*1), X19
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X20
+	VMOVUPD      16(CX)(BX*1), X21
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X22
+	VMOVUPD      16(CX)(BX*1), X23
+	ADDQ         DX, CX
 
-turn185:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some186
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded193:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some195
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some186:
+some195:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF64X4     $0x01, Y12, Z8, Z8
 	VINSERTF64X4     $0x01, Y14, Z10, Z10
 	VINSERTF64X4     $0x01, Y20, Z16, Z16
@@ -22496,11 +22484,11 @@ some186:
 	VSHUFF64X2       $0x88, Z16, Z8, Z8
 	VSHUFF64X2       $0xdd, Z10, Z25, Z16
 	VSHUFF64X2       $0x88, Z10, Z25, Z25
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 8(DX), Z25, Z0
-	VFMADD231PD.BCST 8(DX)(SI*1), Z25, Z1
-	ADDQ             BX, DX
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 8(CX), Z25, Z0
+	VFMADD231PD.BCST 8(CX)(DX*1), Z25, Z1
+	ADDQ             BX, CX
 	ADDQ             $0x20, BX
 	VINSERTF64X4     $0x01, Y13, Z9, Z9
 	VINSERTF64X4     $0x01, Y15, Z11, Z11
@@ -22515,264 +22503,264 @@ some186:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x18
-	JLE              over190
-	VFMADD231PD.BCST 16(DX), Z9, Z0
-	VFMADD231PD.BCST 16(DX)(SI*1), Z9, Z1
+	JLE              over199
+	VFMADD231PD.BCST 16(CX), Z9, Z0
+	VFMADD231PD.BCST 16(CX)(DX*1), Z9, Z1
 
-over190:
-	VFMADD231PD.BCST 24(DX), Z8, Z0
-	VFMADD231PD.BCST 24(DX)(SI*1), Z8, Z1
+over199:
+	VFMADD231PD.BCST 24(CX), Z8, Z0
+	VFMADD231PD.BCST 24(CX)(DX*1), Z8, Z1
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all192
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole193
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some201
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole202
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole193:
+whole202:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
 	VMOVAPD       Z0, Z9
 	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
+	VMOVUPD       X10, (DX)(SI*2)
 	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
+	VMOVUPD       X10, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
+	VMOVUPD       X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
+	VMOVUPD       X10, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
+	VMOVUPD       X10, (DX)(R9*1)
 	VPXORD        Z0, Z0, Z0
 	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready182
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again189
 
-all192:
+some201:
 	VPXORD  Z8, Z8, Z8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z8, Z2, Z2
-	VMOVUPD X2, (DX)
+	VMOVUPD X2, (CX)
 	VADDPD  Z8, Z3, Z3
-	VMOVUPD X3, 16(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD X3, 16(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z8, Z4, Z4
-	VMOVUPD X4, (DX)
+	VMOVUPD X4, (CX)
 	VADDPD  Z8, Z5, Z5
-	VMOVUPD X5, 16(DX)(BX*1)
-	ADDQ    SI, DX
+	VMOVUPD X5, 16(CX)(BX*1)
+	ADDQ    DX, CX
 	VADDPD  Z8, Z6, Z6
-	VMOVUPD X6, (DX)
+	VMOVUPD X6, (CX)
 	VADDPD  Z8, Z7, Z7
-	VMOVUPD X7, 16(DX)(BX*1)
+	VMOVUPD X7, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some195
+	JGE     some204
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some195:
+some204:
 	JMP turned7
 
-over180:
+over188:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept196
+	JE     kept206
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready197
+	JMP    ready207
 
-kept196:
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VMOVSD (DX), X2
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VMOVSD (DX), X4
-	ADDQ   SI, DX
-	VMOVSD (DX), X6
+kept206:
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VMOVSD (CX), X2
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VMOVSD (CX), X4
+	ADDQ   DX, CX
+	VMOVSD (CX), X6
 
-ready197:
+ready207:
+again205:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Z18, Z18, Z18
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest198
-	VMOVSD           (DX), X8
-	VMOVSD           (DI), X16
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest208
+	VMOVSD           (CX), X8
+	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
 	VMOVAPD.Z        X8, K2, X8
 	VADDPD           X8, X2, X2
-	VFMADD231PD.BCST (R9), X8, X4
-	VFMADD231PD.BCST 8(R9), X8, X6
-	VMOVSD           X8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X9
-	VMOVSD           (DI), X16
+	VFMADD231PD.BCST (R8), X8, X4
+	VFMADD231PD.BCST 8(R8), X8, X6
+	VMOVSD           X8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X9
+	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
 	VMOVAPD.Z        X9, K2, X9
 	VADDPD           X9, X2, X2
-	VFMADD231PD.BCST (R9), X9, X4
-	VFMADD231PD.BCST 8(R9), X9, X6
-	VMOVSD           X9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X10
-	VMOVSD           (DI), X16
+	VFMADD231PD.BCST (R8), X9, X4
+	VFMADD231PD.BCST 8(R8), X9, X6
+	VMOVSD           X9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X10
+	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
 	VMOVAPD.Z        X10, K2, X10
 	VADDPD           X10, X2, X2
-	VFMADD231PD.BCST (R9), X10, X4
-	VFMADD231PD.BCST 8(R9), X10, X6
-	VMOVSD           X10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X11
-	VMOVSD           (DI), X16
+	VFMADD231PD.BCST (R8), X10, X4
+	VFMADD231PD.BCST 8(R8), X10, X6
+	VMOVSD           X10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X11
+	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
 	VMOVAPD.Z        X11, K2, X11
 	VADDPD           X11, X2, X2
-	VFMADD231PD.BCST (R9), X11, X4
-	VFMADD231PD.BCST 8(R9), X11, X6
-	VMOVSD           X11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X12
-	VMOVSD           (DI), X16
+	VFMADD231PD.BCST (R8), X11, X4
+	VFMADD231PD.BCST 8(R8), X11, X6
+	VMOVSD           X11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X12
+	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
 	VMOVAPD.Z        X12, K2, X12
 	VADDPD           X12, X2, X2
-	VFMADD231PD.BCST (R9), X12, X4
-	VFMADD231PD.BCST 8(R9), X12, X6
-	VMOVSD           X12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X13
-	VMOVSD           (DI), X16
+	VFMADD231PD.BCST (R8), X12, X4
+	VFMADD231PD.BCST 8(R8), X12, X6
+	VMOVSD           X12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X13
+	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
 	VMOVAPD.Z        X13, K2, X13
 	VADDPD           X13, X2, X2
-	VFMADD231PD.BCST (R9), X13, X4
-	VFMADD231PD.BCST 8(R9), X13, X6
-	VMOVSD           X13, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X14
-	VMOVSD           (DI), X16
+	VFMADD231PD.BCST (R8), X13, X4
+	VFMADD231PD.BCST 8(R8), X13, X6
+	VMOVSD           X13, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X14
+	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
 	VMOVAPD.Z        X14, K2, X14
 	VADDPD           X14, X2, X2
-	VFMADD231PD.BCST (R9), X14, X4
-	VFMADD231PD.BCST 8(R9), X14, X6
-	VMOVSD           X14, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X15
-	VMOVSD           (DI), X16
+	VFMADD231PD.BCST (R8), X14, X4
+	VFMADD231PD.BCST 8(R8), X14, X6
+	VMOVSD           X14, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X15
+	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
 	VMOVAPD.Z        X15, K2, X15
 	VADDPD           X15, X2, X2
-	VFMADD231PD.BCST (R9), X15, X4
-	VFMADD231PD.BCST 8(R9), X15, X6
-	VMOVSD           X15, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn200
+	VFMADD231PD.BCST (R8), X15, X4
+	VFMADD231PD.BCST 8(R8), X15, X6
+	VMOVSD           X15, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded209
 
-rest198:
-	// fewer rows, and then dz of some before them as well
-fold199:
-	VMOVSD           (DX), X8
-	VMOVSD           (DI), X16
+rest208:
+fold210:
+	VMOVSD           (CX), X8
+	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
 	VMOVAPD.Z        X8, K2, X8
 	VADDPD           X8, X2, X2
-	VFMADD231PD.BCST (R9), X8, X4
-	VFMADD231PD.BCST 8(R9), X8, X6
-	VMOVSD           X8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold199
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVSD           (DX), X8
-	ADDQ             SI, DX
-	VMOVSD           (DX), X9
-	ADDQ             SI, DX
-	VMOVSD           (DX), X10
-	ADDQ             SI, DX
-	VMOVSD           (DX), X11
-	ADDQ             SI, DX
-	VMOVSD           (DX), X12
-	ADDQ             SI, DX
-	VMOVSD           (DX), X13
-	ADDQ             SI, DX
-	VMOVSD           (DX), X14
-	ADDQ             SI, DX
-	VMOVSD           (DX), X15
-	ADDQ             SI, DX
+	VFMADD231PD.BCST (R8), X8, X4
+	VFMADD231PD.BCST 8(R8), X8, X6
+	VMOVSD           X8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold210
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVSD           (CX), X8
+	ADDQ             DX, CX
+	VMOVSD           (CX), X9
+	ADDQ             DX, CX
+	VMOVSD           (CX), X10
+	ADDQ             DX, CX
+	VMOVSD           (CX), X11
+	ADDQ             DX, CX
+	VMOVSD           (CX), X12
+	ADDQ             DX, CX
+	VMOVSD           (CX), X13
+	ADDQ             DX, CX
+	VMOVSD           (CX), X14
+	ADDQ             DX, CX
+	VMOVSD           (CX), X15
+	ADDQ             DX, CX
 
-turn200:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some201
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded209:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some211
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some201:
+some211:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF64X4     $0x01, Y10, Z8, Z8
 	VINSERTF64X4     $0x01, Y11, Z9, Z9
 	VINSERTF64X4     $0x01, Y14, Z12, Z12
@@ -22785,77 +22773,77 @@ some201:
 	VSHUFF64X2       $0x88, Z12, Z8, Z8
 	VSHUFF64X2       $0xdd, Z9, Z17, Z12
 	VSHUFF64X2       $0x88, Z9, Z17, Z17
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all204
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole205
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some214
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole215
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole205:
+whole215:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
 	VMOVAPD       Z0, Z9
 	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
+	VMOVUPD       X10, (DX)(SI*2)
 	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
+	VMOVUPD       X10, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
+	VMOVUPD       X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
+	VMOVUPD       X10, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
+	VMOVUPD       X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
+	VMOVUPD       X10, (DX)(R9*1)
 	VPXORD        Z0, Z0, Z0
 	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready197
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again205
 
-all204:
+some214:
 	VPXORD Z8, Z8, Z8
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
 	VADDPD Z8, Z2, Z2
-	VMOVSD X2, (DX)
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
+	VMOVSD X2, (CX)
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
 	VADDPD Z8, Z4, Z4
-	VMOVSD X4, (DX)
-	ADDQ   SI, DX
+	VMOVSD X4, (CX)
+	ADDQ   DX, CX
 	VADDPD Z8, Z6, Z6
-	VMOVSD X6, (DX)
+	VMOVSD X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some207
+	JGE    some217
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some207:
+some217:
 turned7:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
@@ -22877,11 +22865,11 @@ turned7:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole208
+	JGE    whole218
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole208:
+whole218:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -22914,218 +22902,215 @@ whole208:
 	MOVQ          n+120(FP), CX
 	CMPQ          CX, $0x01
 	JGE           block4
-	VXORPS        X15, X15, X15
-	VZEROUPPER
-	RET
-	JMP end2
+	JMP           end2
 
 other3:
-block211:
+block221:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk212:
+chunk222:
 	CMPQ BX, $0x10
-	JLT  last213
+	JLT  last223
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept215
+	JE     kept226
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready216
+	JMP    ready227
 
-kept215:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z2
-	VMOVUPD 64(DX), Z3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z4
-	VMOVUPD 64(DX), Z5
-	ADDQ    SI, DX
-	VMOVUPD (DX), Z6
-	VMOVUPD 64(DX), Z7
+kept226:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z2
+	VMOVUPD 64(CX), Z3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z4
+	VMOVUPD 64(CX), Z5
+	ADDQ    DX, CX
+	VMOVUPD (CX), Z6
+	VMOVUPD 64(CX), Z7
 
-ready216:
+ready227:
+again225:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest217
-	VMOVUPD      (DX), Z8
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest228
+	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(DX), Z9
+	VMOVUPD      64(CX), Z9
 	VADDPD       Z9, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z8, Z4
 	VFMADD231PD  Z25, Z9, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z8, Z6
 	VFMADD231PD  Z25, Z9, Z7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z10
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z10
 	VADDPD       Z10, Z2, Z2
-	VMOVUPD      64(DX), Z11
+	VMOVUPD      64(CX), Z11
 	VADDPD       Z11, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z10, Z4
 	VFMADD231PD  Z25, Z11, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z10, Z6
 	VFMADD231PD  Z25, Z11, Z7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z12
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z12
 	VADDPD       Z12, Z2, Z2
-	VMOVUPD      64(DX), Z13
+	VMOVUPD      64(CX), Z13
 	VADDPD       Z13, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z12, Z4
 	VFMADD231PD  Z25, Z13, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z12, Z6
 	VFMADD231PD  Z25, Z13, Z7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z14
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z14
 	VADDPD       Z14, Z2, Z2
-	VMOVUPD      64(DX), Z15
+	VMOVUPD      64(CX), Z15
 	VADDPD       Z15, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z14, Z4
 	VFMADD231PD  Z25, Z15, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z14, Z6
 	VFMADD231PD  Z25, Z15, Z7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z16
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z16
 	VADDPD       Z16, Z2, Z2
-	VMOVUPD      64(DX), Z17
+	VMOVUPD      64(CX), Z17
 	VADDPD       Z17, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z16, Z4
 	VFMADD231PD  Z25, Z17, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z16, Z6
 	VFMADD231PD  Z25, Z17, Z7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z18
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z18
 	VADDPD       Z18, Z2, Z2
-	VMOVUPD      64(DX), Z19
+	VMOVUPD      64(CX), Z19
 	VADDPD       Z19, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z18, Z4
 	VFMADD231PD  Z25, Z19, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z18, Z6
 	VFMADD231PD  Z25, Z19, Z7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z20
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z20
 	VADDPD       Z20, Z2, Z2
-	VMOVUPD      64(DX), Z21
+	VMOVUPD      64(CX), Z21
 	VADDPD       Z21, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z20, Z4
 	VFMADD231PD  Z25, Z21, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z20, Z6
 	VFMADD231PD  Z25, Z21, Z7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z22
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z22
 	VADDPD       Z22, Z2, Z2
-	VMOVUPD      64(DX), Z23
+	VMOVUPD      64(CX), Z23
 	VADDPD       Z23, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z22, Z4
 	VFMADD231PD  Z25, Z23, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z22, Z6
 	VFMADD231PD  Z25, Z23, Z7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn219
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded229
 
-rest217:
-	// fewer rows, and then dz of some before them as well
-fold218:
-	VMOVUPD      (DX), Z8
+rest228:
+fold230:
+	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(DX), Z9
+	VMOVUPD      64(CX), Z9
 	VADDPD       Z9, Z3, Z3
-	VBROADCASTSD (R9), Z25
+	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z8, Z4
 	VFMADD231PD  Z25, Z9, Z5
-	VBROADCASTSD 8(R9), Z25
+	VBROADCASTSD 8(R8), Z25
 	VFMADD231PD  Z25, Z8, Z6
 	VFMADD231PD  Z25, Z9, Z7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold218
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Z8
-	VMOVUPD      64(DX), Z9
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z10
-	VMOVUPD      64(DX), Z11
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z12
-	VMOVUPD      64(DX), Z13
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z14
-	VMOVUPD      64(DX), Z15
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z16
-	VMOVUPD      64(DX), Z17
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z18
-	VMOVUPD      64(DX), Z19
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z20
-	VMOVUPD      64(DX), Z21
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z22
-	VMOVUPD      64(DX), Z23
-	ADDQ         SI, DX
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold230
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Z8
+	VMOVUPD      64(CX), Z9
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z10
+	VMOVUPD      64(CX), Z11
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z12
+	VMOVUPD      64(CX), Z13
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z14
+	VMOVUPD      64(CX), Z15
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z16
+	VMOVUPD      64(CX), Z17
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z18
+	VMOVUPD      64(CX), Z19
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z20
+	VMOVUPD      64(CX), Z21
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z22
+	VMOVUPD      64(CX), Z23
+	ADDQ         DX, CX
 
-turn219:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some220
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded229:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some231
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some220:
+some231:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0xee, Z12, Z8, Z25
 	VSHUFF64X2       $0x44, Z12, Z8, Z8
 	VSHUFF64X2       $0xee, Z14, Z10, Z12
@@ -23150,22 +23135,22 @@ some220:
 	VSHUFF64X2       $0x88, Z14, Z25, Z25
 	VSHUFF64X2       $0xdd, Z12, Z18, Z14
 	VSHUFF64X2       $0x88, Z12, Z18, Z18
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 8(DX), Z22, Z0
-	VFMADD231PD.BCST 8(DX)(SI*1), Z22, Z1
-	VFMADD231PD.BCST 16(DX), Z20, Z0
-	VFMADD231PD.BCST 16(DX)(SI*1), Z20, Z1
-	VFMADD231PD.BCST 24(DX), Z16, Z0
-	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
-	VFMADD231PD.BCST 32(DX), Z25, Z0
-	VFMADD231PD.BCST 32(DX)(SI*1), Z25, Z1
-	VFMADD231PD.BCST 40(DX), Z18, Z0
-	VFMADD231PD.BCST 40(DX)(SI*1), Z18, Z1
-	VFMADD231PD.BCST 48(DX), Z10, Z0
-	VFMADD231PD.BCST 48(DX)(SI*1), Z10, Z1
-	VFMADD231PD.BCST 56(DX), Z14, Z0
-	VFMADD231PD.BCST 56(DX)(SI*1), Z14, Z1
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 8(CX), Z22, Z0
+	VFMADD231PD.BCST 8(CX)(DX*1), Z22, Z1
+	VFMADD231PD.BCST 16(CX), Z20, Z0
+	VFMADD231PD.BCST 16(CX)(DX*1), Z20, Z1
+	VFMADD231PD.BCST 24(CX), Z16, Z0
+	VFMADD231PD.BCST 24(CX)(DX*1), Z16, Z1
+	VFMADD231PD.BCST 32(CX), Z25, Z0
+	VFMADD231PD.BCST 32(CX)(DX*1), Z25, Z1
+	VFMADD231PD.BCST 40(CX), Z18, Z0
+	VFMADD231PD.BCST 40(CX)(DX*1), Z18, Z1
+	VFMADD231PD.BCST 48(CX), Z10, Z0
+	VFMADD231PD.BCST 48(CX)(DX*1), Z10, Z1
+	VFMADD231PD.BCST 56(CX), Z14, Z0
+	VFMADD231PD.BCST 56(CX)(DX*1), Z14, Z1
 	VSHUFF64X2       $0xee, Z13, Z9, Z8
 	VSHUFF64X2       $0x44, Z13, Z9, Z9
 	VSHUFF64X2       $0xee, Z15, Z11, Z13
@@ -23190,2760 +23175,36 @@ some220:
 	VSHUFF64X2       $0x88, Z15, Z8, Z8
 	VSHUFF64X2       $0xdd, Z13, Z19, Z15
 	VSHUFF64X2       $0x88, Z13, Z19, Z19
-	VFMADD231PD.BCST 64(DX), Z9, Z0
-	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
-	VFMADD231PD.BCST 72(DX), Z23, Z0
-	VFMADD231PD.BCST 72(DX)(SI*1), Z23, Z1
-	VFMADD231PD.BCST 80(DX), Z21, Z0
-	VFMADD231PD.BCST 80(DX)(SI*1), Z21, Z1
-	VFMADD231PD.BCST 88(DX), Z17, Z0
-	VFMADD231PD.BCST 88(DX)(SI*1), Z17, Z1
-	VFMADD231PD.BCST 96(DX), Z8, Z0
-	VFMADD231PD.BCST 96(DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 104(DX), Z19, Z0
-	VFMADD231PD.BCST 104(DX)(SI*1), Z19, Z1
-	VFMADD231PD.BCST 112(DX), Z11, Z0
-	VFMADD231PD.BCST 112(DX)(SI*1), Z11, Z1
-	VFMADD231PD.BCST 120(DX), Z15, Z0
-	VFMADD231PD.BCST 120(DX)(SI*1), Z15, Z1
+	VFMADD231PD.BCST 64(CX), Z9, Z0
+	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
+	VFMADD231PD.BCST 72(CX), Z23, Z0
+	VFMADD231PD.BCST 72(CX)(DX*1), Z23, Z1
+	VFMADD231PD.BCST 80(CX), Z21, Z0
+	VFMADD231PD.BCST 80(CX)(DX*1), Z21, Z1
+	VFMADD231PD.BCST 88(CX), Z17, Z0
+	VFMADD231PD.BCST 88(CX)(DX*1), Z17, Z1
+	VFMADD231PD.BCST 96(CX), Z8, Z0
+	VFMADD231PD.BCST 96(CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 104(CX), Z19, Z0
+	VFMADD231PD.BCST 104(CX)(DX*1), Z19, Z1
+	VFMADD231PD.BCST 112(CX), Z11, Z0
+	VFMADD231PD.BCST 112(CX)(DX*1), Z11, Z1
+	VFMADD231PD.BCST 120(CX), Z15, Z0
+	VFMADD231PD.BCST 120(CX)(DX*1), Z15, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all238
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole239
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole239:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready216
-
-all238:
-	VPXORD  Z8, Z8, Z8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPD  Z8, Z2, Z2
-	VMOVUPD Z2, (DX)
-	VADDPD  Z8, Z3, Z3
-	VMOVUPD Z3, 64(DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPD  Z8, Z4, Z4
-	VMOVUPD Z4, (DX)
-	VADDPD  Z8, Z5, Z5
-	VMOVUPD Z5, 64(DX)
-	ADDQ    SI, DX
-	VADDPD  Z8, Z6, Z6
-	VMOVUPD Z6, (DX)
-	VADDPD  Z8, Z7, Z7
-	VMOVUPD Z7, 64(DX)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some241
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some241:
-	ADDQ $0x00000080, AX
-	SUBQ $0x10, BX
-	CMPQ BX, $0x01
-	JGE  chunk212
-	JMP  turned214
-
-last213:
-	CMPQ BX, $0x08
-	JLE  narrower242
-	CMPQ BX, $0x10
-	JNE  over243
-	JMP  turned214
-
-over243:
-	CMPQ   BX, $0x0b
-	JGE    over244
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x50, BX
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept245
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	JMP    ready246
-
-kept245:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z2
-	VMOVUPD 64(DX)(BX*1), X3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z4
-	VMOVUPD 64(DX)(BX*1), X5
-	ADDQ    SI, DX
-	VMOVUPD (DX), Z6
-	VMOVUPD 64(DX)(BX*1), X7
-
-ready246:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
-	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest247
-	VMOVUPD      (DX), Z8
-	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), X9
-	VADDPD       X9, X3, X3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z8, Z4
-	VFMADD231PD  X25, X9, X5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z8, Z6
-	VFMADD231PD  X25, X9, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z10
-	VADDPD       Z10, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), X11
-	VADDPD       X11, X3, X3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z10, Z4
-	VFMADD231PD  X25, X11, X5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z10, Z6
-	VFMADD231PD  X25, X11, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z12
-	VADDPD       Z12, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), X13
-	VADDPD       X13, X3, X3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z12, Z4
-	VFMADD231PD  X25, X13, X5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z12, Z6
-	VFMADD231PD  X25, X13, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z14
-	VADDPD       Z14, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), X15
-	VADDPD       X15, X3, X3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z14, Z4
-	VFMADD231PD  X25, X15, X5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z14, Z6
-	VFMADD231PD  X25, X15, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z16
-	VADDPD       Z16, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), X17
-	VADDPD       X17, X3, X3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z16, Z4
-	VFMADD231PD  X25, X17, X5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z16, Z6
-	VFMADD231PD  X25, X17, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z18
-	VADDPD       Z18, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), X19
-	VADDPD       X19, X3, X3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z18, Z4
-	VFMADD231PD  X25, X19, X5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z18, Z6
-	VFMADD231PD  X25, X19, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z20
-	VADDPD       Z20, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), X21
-	VADDPD       X21, X3, X3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z20, Z4
-	VFMADD231PD  X25, X21, X5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z20, Z6
-	VFMADD231PD  X25, X21, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z22
-	VADDPD       Z22, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), X23
-	VADDPD       X23, X3, X3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z22, Z4
-	VFMADD231PD  X25, X23, X5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z22, Z6
-	VFMADD231PD  X25, X23, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn249
-
-rest247:
-	// fewer rows, and then dz of some before them as well
-fold248:
-	VMOVUPD      (DX), Z8
-	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), X9
-	VADDPD       X9, X3, X3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z8, Z4
-	VFMADD231PD  X25, X9, X5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z8, Z6
-	VFMADD231PD  X25, X9, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold248
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Z8
-	VMOVUPD      64(DX)(BX*1), X9
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z10
-	VMOVUPD      64(DX)(BX*1), X11
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z12
-	VMOVUPD      64(DX)(BX*1), X13
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z14
-	VMOVUPD      64(DX)(BX*1), X15
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z16
-	VMOVUPD      64(DX)(BX*1), X17
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z18
-	VMOVUPD      64(DX)(BX*1), X19
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z20
-	VMOVUPD      64(DX)(BX*1), X21
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z22
-	VMOVUPD      64(DX)(BX*1), X23
-	ADDQ         SI, DX
-
-turn249:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some250
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some250:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VSHUFF64X2       $0xee, Z12, Z8, Z25
-	VSHUFF64X2       $0x44, Z12, Z8, Z8
-	VSHUFF64X2       $0xee, Z14, Z10, Z12
-	VSHUFF64X2       $0x44, Z14, Z10, Z10
-	VSHUFF64X2       $0xee, Z20, Z16, Z14
-	VSHUFF64X2       $0x44, Z20, Z16, Z16
-	VSHUFF64X2       $0xee, Z22, Z18, Z20
-	VSHUFF64X2       $0x44, Z22, Z18, Z18
-	VUNPCKHPD        Z10, Z8, Z22
-	VUNPCKLPD        Z10, Z8, Z8
-	VUNPCKHPD        Z18, Z16, Z10
-	VUNPCKLPD        Z18, Z16, Z16
-	VUNPCKHPD        Z12, Z25, Z18
-	VUNPCKLPD        Z12, Z25, Z25
-	VUNPCKHPD        Z20, Z14, Z12
-	VUNPCKLPD        Z20, Z14, Z14
-	VSHUFF64X2       $0xdd, Z16, Z8, Z20
-	VSHUFF64X2       $0x88, Z16, Z8, Z8
-	VSHUFF64X2       $0xdd, Z10, Z22, Z16
-	VSHUFF64X2       $0x88, Z10, Z22, Z22
-	VSHUFF64X2       $0xdd, Z14, Z25, Z10
-	VSHUFF64X2       $0x88, Z14, Z25, Z25
-	VSHUFF64X2       $0xdd, Z12, Z18, Z14
-	VSHUFF64X2       $0x88, Z12, Z18, Z18
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 8(DX), Z22, Z0
-	VFMADD231PD.BCST 8(DX)(SI*1), Z22, Z1
-	VFMADD231PD.BCST 16(DX), Z20, Z0
-	VFMADD231PD.BCST 16(DX)(SI*1), Z20, Z1
-	VFMADD231PD.BCST 24(DX), Z16, Z0
-	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
-	VFMADD231PD.BCST 32(DX), Z25, Z0
-	VFMADD231PD.BCST 32(DX)(SI*1), Z25, Z1
-	VFMADD231PD.BCST 40(DX), Z18, Z0
-	VFMADD231PD.BCST 40(DX)(SI*1), Z18, Z1
-	VFMADD231PD.BCST 48(DX), Z10, Z0
-	VFMADD231PD.BCST 48(DX)(SI*1), Z10, Z1
-	VFMADD231PD.BCST 56(DX), Z14, Z0
-	VFMADD231PD.BCST 56(DX)(SI*1), Z14, Z1
-	ADDQ             BX, DX
-	ADDQ             $0x50, BX
-	VINSERTF64X4     $0x01, Y13, Z9, Z9
-	VINSERTF64X4     $0x01, Y15, Z11, Z11
-	VINSERTF64X4     $0x01, Y21, Z17, Z17
-	VINSERTF64X4     $0x01, Y23, Z19, Z19
-	VUNPCKHPD        Z11, Z9, Z8
-	VUNPCKLPD        Z11, Z9, Z9
-	VUNPCKHPD        Z19, Z17, Z11
-	VUNPCKLPD        Z19, Z17, Z17
-	VSHUFF64X2       $0xdd, Z17, Z9, Z19
-	VSHUFF64X2       $0x88, Z17, Z9, Z9
-	VSHUFF64X2       $0xdd, Z11, Z8, Z17
-	VSHUFF64X2       $0x88, Z11, Z8, Z8
-	CMPQ             BX, $0x48
-	JLE              over260
-	VFMADD231PD.BCST 64(DX), Z9, Z0
-	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
-
-over260:
-	VFMADD231PD.BCST 72(DX), Z8, Z0
-	VFMADD231PD.BCST 72(DX)(SI*1), Z8, Z1
-	SUBQ             $0x50, BX
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all262
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole263
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole263:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready246
-
-all262:
-	VPXORD  Z8, Z8, Z8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPD  Z8, Z2, Z2
-	VMOVUPD Z2, (DX)
-	VADDPD  Z8, Z3, Z3
-	VMOVUPD X3, 64(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPD  Z8, Z4, Z4
-	VMOVUPD Z4, (DX)
-	VADDPD  Z8, Z5, Z5
-	VMOVUPD X5, 64(DX)(BX*1)
-	ADDQ    SI, DX
-	VADDPD  Z8, Z6, Z6
-	VMOVUPD Z6, (DX)
-	VADDPD  Z8, Z7, Z7
-	VMOVUPD X7, 64(DX)(BX*1)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some265
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some265:
-	JMP turned214
-
-over244:
-	CMPQ   BX, $0x0d
-	JGE    over266
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x60, BX
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept267
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	JMP    ready268
-
-kept267:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z2
-	VMOVUPD 64(DX)(BX*1), Y3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z4
-	VMOVUPD 64(DX)(BX*1), Y5
-	ADDQ    SI, DX
-	VMOVUPD (DX), Z6
-	VMOVUPD 64(DX)(BX*1), Y7
-
-ready268:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
-	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest269
-	VMOVUPD      (DX), Z8
-	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Y9
-	VADDPD       Y9, Y3, Y3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z8, Z4
-	VFMADD231PD  Y25, Y9, Y5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z8, Z6
-	VFMADD231PD  Y25, Y9, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z10
-	VADDPD       Z10, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Y11
-	VADDPD       Y11, Y3, Y3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z10, Z4
-	VFMADD231PD  Y25, Y11, Y5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z10, Z6
-	VFMADD231PD  Y25, Y11, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z12
-	VADDPD       Z12, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Y13
-	VADDPD       Y13, Y3, Y3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z12, Z4
-	VFMADD231PD  Y25, Y13, Y5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z12, Z6
-	VFMADD231PD  Y25, Y13, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z14
-	VADDPD       Z14, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Y15
-	VADDPD       Y15, Y3, Y3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z14, Z4
-	VFMADD231PD  Y25, Y15, Y5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z14, Z6
-	VFMADD231PD  Y25, Y15, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z16
-	VADDPD       Z16, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Y17
-	VADDPD       Y17, Y3, Y3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z16, Z4
-	VFMADD231PD  Y25, Y17, Y5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z16, Z6
-	VFMADD231PD  Y25, Y17, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z18
-	VADDPD       Z18, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Y19
-	VADDPD       Y19, Y3, Y3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z18, Z4
-	VFMADD231PD  Y25, Y19, Y5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z18, Z6
-	VFMADD231PD  Y25, Y19, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z20
-	VADDPD       Z20, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Y21
-	VADDPD       Y21, Y3, Y3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z20, Z4
-	VFMADD231PD  Y25, Y21, Y5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z20, Z6
-	VFMADD231PD  Y25, Y21, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z22
-	VADDPD       Z22, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Y23
-	VADDPD       Y23, Y3, Y3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z22, Z4
-	VFMADD231PD  Y25, Y23, Y5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z22, Z6
-	VFMADD231PD  Y25, Y23, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn271
-
-rest269:
-	// fewer rows, and then dz of some before them as well
-fold270:
-	VMOVUPD      (DX), Z8
-	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Y9
-	VADDPD       Y9, Y3, Y3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z8, Z4
-	VFMADD231PD  Y25, Y9, Y5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z8, Z6
-	VFMADD231PD  Y25, Y9, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold270
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Z8
-	VMOVUPD      64(DX)(BX*1), Y9
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z10
-	VMOVUPD      64(DX)(BX*1), Y11
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z12
-	VMOVUPD      64(DX)(BX*1), Y13
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z14
-	VMOVUPD      64(DX)(BX*1), Y15
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z16
-	VMOVUPD      64(DX)(BX*1), Y17
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z18
-	VMOVUPD      64(DX)(BX*1), Y19
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z20
-	VMOVUPD      64(DX)(BX*1), Y21
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z22
-	VMOVUPD      64(DX)(BX*1), Y23
-	ADDQ         SI, DX
-
-turn271:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some272
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some272:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VSHUFF64X2       $0xee, Z12, Z8, Z25
-	VSHUFF64X2       $0x44, Z12, Z8, Z8
-	VSHUFF64X2       $0xee, Z14, Z10, Z12
-	VSHUFF64X2       $0x44, Z14, Z10, Z10
-	VSHUFF64X2       $0xee, Z20, Z16, Z14
-	VSHUFF64X2       $0x44, Z20, Z16, Z16
-	VSHUFF64X2       $0xee, Z22, Z18, Z20
-	VSHUFF64X2       $0x44, Z22, Z18, Z18
-	VUNPCKHPD        Z10, Z8, Z22
-	VUNPCKLPD        Z10, Z8, Z8
-	VUNPCKHPD        Z18, Z16, Z10
-	VUNPCKLPD        Z18, Z16, Z16
-	VUNPCKHPD        Z12, Z25, Z18
-	VUNPCKLPD        Z12, Z25, Z25
-	VUNPCKHPD        Z20, Z14, Z12
-	VUNPCKLPD        Z20, Z14, Z14
-	VSHUFF64X2       $0xdd, Z16, Z8, Z20
-	VSHUFF64X2       $0x88, Z16, Z8, Z8
-	VSHUFF64X2       $0xdd, Z10, Z22, Z16
-	VSHUFF64X2       $0x88, Z10, Z22, Z22
-	VSHUFF64X2       $0xdd, Z14, Z25, Z10
-	VSHUFF64X2       $0x88, Z14, Z25, Z25
-	VSHUFF64X2       $0xdd, Z12, Z18, Z14
-	VSHUFF64X2       $0x88, Z12, Z18, Z18
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 8(DX), Z22, Z0
-	VFMADD231PD.BCST 8(DX)(SI*1), Z22, Z1
-	VFMADD231PD.BCST 16(DX), Z20, Z0
-	VFMADD231PD.BCST 16(DX)(SI*1), Z20, Z1
-	VFMADD231PD.BCST 24(DX), Z16, Z0
-	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
-	VFMADD231PD.BCST 32(DX), Z25, Z0
-	VFMADD231PD.BCST 32(DX)(SI*1), Z25, Z1
-	VFMADD231PD.BCST 40(DX), Z18, Z0
-	VFMADD231PD.BCST 40(DX)(SI*1), Z18, Z1
-	VFMADD231PD.BCST 48(DX), Z10, Z0
-	VFMADD231PD.BCST 48(DX)(SI*1), Z10, Z1
-	VFMADD231PD.BCST 56(DX), Z14, Z0
-	VFMADD231PD.BCST 56(DX)(SI*1), Z14, Z1
-	ADDQ             BX, DX
-	ADDQ             $0x60, BX
-	VINSERTF64X4     $0x01, Y13, Z9, Z9
-	VINSERTF64X4     $0x01, Y15, Z11, Z11
-	VINSERTF64X4     $0x01, Y21, Z17, Z17
-	VINSERTF64X4     $0x01, Y23, Z19, Z19
-	VUNPCKHPD        Z11, Z9, Z8
-	VUNPCKLPD        Z11, Z9, Z9
-	VUNPCKHPD        Z19, Z17, Z11
-	VUNPCKLPD        Z19, Z17, Z17
-	VSHUFF64X2       $0xdd, Z17, Z9, Z19
-	VSHUFF64X2       $0x88, Z17, Z9, Z9
-	VSHUFF64X2       $0xdd, Z11, Z8, Z17
-	VSHUFF64X2       $0x88, Z11, Z8, Z8
-	CMPQ             BX, $0x58
-	JLE              over282
-	VFMADD231PD.BCST 64(DX), Z9, Z0
-	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
-
-over282:
-	CMPQ             BX, $0x50
-	JLE              over283
-	VFMADD231PD.BCST 72(DX), Z8, Z0
-	VFMADD231PD.BCST 72(DX)(SI*1), Z8, Z1
-
-over283:
-	CMPQ             BX, $0x48
-	JLE              over284
-	VFMADD231PD.BCST 80(DX), Z19, Z0
-	VFMADD231PD.BCST 80(DX)(SI*1), Z19, Z1
-
-over284:
-	VFMADD231PD.BCST 88(DX), Z17, Z0
-	VFMADD231PD.BCST 88(DX)(SI*1), Z17, Z1
-	SUBQ             $0x60, BX
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all286
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole287
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole287:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready268
-
-all286:
-	VPXORD  Z8, Z8, Z8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPD  Z8, Z2, Z2
-	VMOVUPD Z2, (DX)
-	VADDPD  Z8, Z3, Z3
-	VMOVUPD Y3, 64(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPD  Z8, Z4, Z4
-	VMOVUPD Z4, (DX)
-	VADDPD  Z8, Z5, Z5
-	VMOVUPD Y5, 64(DX)(BX*1)
-	ADDQ    SI, DX
-	VADDPD  Z8, Z6, Z6
-	VMOVUPD Z6, (DX)
-	VADDPD  Z8, Z7, Z7
-	VMOVUPD Y7, 64(DX)(BX*1)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some289
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some289:
-	JMP turned214
-
-over266:
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000080, BX
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept290
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	JMP    ready291
-
-kept290:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z2
-	VMOVUPD 64(DX)(BX*1), Z3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z4
-	VMOVUPD 64(DX)(BX*1), Z5
-	ADDQ    SI, DX
-	VMOVUPD (DX), Z6
-	VMOVUPD 64(DX)(BX*1), Z7
-
-ready291:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
-	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest292
-	VMOVUPD      (DX), Z8
-	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Z9
-	VADDPD       Z9, Z3, Z3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z8, Z4
-	VFMADD231PD  Z25, Z9, Z5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z8, Z6
-	VFMADD231PD  Z25, Z9, Z7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z10
-	VADDPD       Z10, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Z11
-	VADDPD       Z11, Z3, Z3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z10, Z4
-	VFMADD231PD  Z25, Z11, Z5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z10, Z6
-	VFMADD231PD  Z25, Z11, Z7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z12
-	VADDPD       Z12, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Z13
-	VADDPD       Z13, Z3, Z3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z12, Z4
-	VFMADD231PD  Z25, Z13, Z5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z12, Z6
-	VFMADD231PD  Z25, Z13, Z7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z14
-	VADDPD       Z14, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Z15
-	VADDPD       Z15, Z3, Z3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z14, Z4
-	VFMADD231PD  Z25, Z15, Z5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z14, Z6
-	VFMADD231PD  Z25, Z15, Z7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z16
-	VADDPD       Z16, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Z17
-	VADDPD       Z17, Z3, Z3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z16, Z4
-	VFMADD231PD  Z25, Z17, Z5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z16, Z6
-	VFMADD231PD  Z25, Z17, Z7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z18
-	VADDPD       Z18, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Z19
-	VADDPD       Z19, Z3, Z3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z18, Z4
-	VFMADD231PD  Z25, Z19, Z5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z18, Z6
-	VFMADD231PD  Z25, Z19, Z7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z20
-	VADDPD       Z20, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Z21
-	VADDPD       Z21, Z3, Z3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z20, Z4
-	VFMADD231PD  Z25, Z21, Z5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z20, Z6
-	VFMADD231PD  Z25, Z21, Z7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z22
-	VADDPD       Z22, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Z23
-	VADDPD       Z23, Z3, Z3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z22, Z4
-	VFMADD231PD  Z25, Z23, Z5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z22, Z6
-	VFMADD231PD  Z25, Z23, Z7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn294
-
-rest292:
-	// fewer rows, and then dz of some before them as well
-fold293:
-	VMOVUPD      (DX), Z8
-	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(DX)(BX*1), Z9
-	VADDPD       Z9, Z3, Z3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Z25, Z8, Z4
-	VFMADD231PD  Z25, Z9, Z5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Z25, Z8, Z6
-	VFMADD231PD  Z25, Z9, Z7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold293
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Z8
-	VMOVUPD      64(DX)(BX*1), Z9
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z10
-	VMOVUPD      64(DX)(BX*1), Z11
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z12
-	VMOVUPD      64(DX)(BX*1), Z13
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z14
-	VMOVUPD      64(DX)(BX*1), Z15
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z16
-	VMOVUPD      64(DX)(BX*1), Z17
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z18
-	VMOVUPD      64(DX)(BX*1), Z19
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z20
-	VMOVUPD      64(DX)(BX*1), Z21
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z22
-	VMOVUPD      64(DX)(BX*1), Z23
-	ADDQ         SI, DX
-
-turn294:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some295
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some295:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VSHUFF64X2       $0xee, Z12, Z8, Z25
-	VSHUFF64X2       $0x44, Z12, Z8, Z8
-	VSHUFF64X2       $0xee, Z14, Z10, Z12
-	VSHUFF64X2       $0x44, Z14, Z10, Z10
-	VSHUFF64X2       $0xee, Z20, Z16, Z14
-	VSHUFF64X2       $0x44, Z20, Z16, Z16
-	VSHUFF64X2       $0xee, Z22, Z18, Z20
-	VSHUFF64X2       $0x44, Z22, Z18, Z18
-	VUNPCKHPD        Z10, Z8, Z22
-	VUNPCKLPD        Z10, Z8, Z8
-	VUNPCKHPD        Z18, Z16, Z10
-	VUNPCKLPD        Z18, Z16, Z16
-	VUNPCKHPD        Z12, Z25, Z18
-	VUNPCKLPD        Z12, Z25, Z25
-	VUNPCKHPD        Z20, Z14, Z12
-	VUNPCKLPD        Z20, Z14, Z14
-	VSHUFF64X2       $0xdd, Z16, Z8, Z20
-	VSHUFF64X2       $0x88, Z16, Z8, Z8
-	VSHUFF64X2       $0xdd, Z10, Z22, Z16
-	VSHUFF64X2       $0x88, Z10, Z22, Z22
-	VSHUFF64X2       $0xdd, Z14, Z25, Z10
-	VSHUFF64X2       $0x88, Z14, Z25, Z25
-	VSHUFF64X2       $0xdd, Z12, Z18, Z14
-	VSHUFF64X2       $0x88, Z12, Z18, Z18
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 8(DX), Z22, Z0
-	VFMADD231PD.BCST 8(DX)(SI*1), Z22, Z1
-	VFMADD231PD.BCST 16(DX), Z20, Z0
-	VFMADD231PD.BCST 16(DX)(SI*1), Z20, Z1
-	VFMADD231PD.BCST 24(DX), Z16, Z0
-	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
-	VFMADD231PD.BCST 32(DX), Z25, Z0
-	VFMADD231PD.BCST 32(DX)(SI*1), Z25, Z1
-	VFMADD231PD.BCST 40(DX), Z18, Z0
-	VFMADD231PD.BCST 40(DX)(SI*1), Z18, Z1
-	VFMADD231PD.BCST 48(DX), Z10, Z0
-	VFMADD231PD.BCST 48(DX)(SI*1), Z10, Z1
-	VFMADD231PD.BCST 56(DX), Z14, Z0
-	VFMADD231PD.BCST 56(DX)(SI*1), Z14, Z1
-	ADDQ             BX, DX
-	ADDQ             $0x00000080, BX
-	VSHUFF64X2       $0xee, Z13, Z9, Z8
-	VSHUFF64X2       $0x44, Z13, Z9, Z9
-	VSHUFF64X2       $0xee, Z15, Z11, Z13
-	VSHUFF64X2       $0x44, Z15, Z11, Z11
-	VSHUFF64X2       $0xee, Z21, Z17, Z15
-	VSHUFF64X2       $0x44, Z21, Z17, Z17
-	VSHUFF64X2       $0xee, Z23, Z19, Z21
-	VSHUFF64X2       $0x44, Z23, Z19, Z19
-	VUNPCKHPD        Z11, Z9, Z23
-	VUNPCKLPD        Z11, Z9, Z9
-	VUNPCKHPD        Z19, Z17, Z11
-	VUNPCKLPD        Z19, Z17, Z17
-	VUNPCKHPD        Z13, Z8, Z19
-	VUNPCKLPD        Z13, Z8, Z8
-	VUNPCKHPD        Z21, Z15, Z13
-	VUNPCKLPD        Z21, Z15, Z15
-	VSHUFF64X2       $0xdd, Z17, Z9, Z21
-	VSHUFF64X2       $0x88, Z17, Z9, Z9
-	VSHUFF64X2       $0xdd, Z11, Z23, Z17
-	VSHUFF64X2       $0x88, Z11, Z23, Z23
-	VSHUFF64X2       $0xdd, Z15, Z8, Z11
-	VSHUFF64X2       $0x88, Z15, Z8, Z8
-	VSHUFF64X2       $0xdd, Z13, Z19, Z15
-	VSHUFF64X2       $0x88, Z13, Z19, Z19
-	CMPQ             BX, $0x78
-	JLE              over305
-	VFMADD231PD.BCST 64(DX), Z9, Z0
-	VFMADD231PD.BCST 64(DX)(SI*1), Z9, Z1
-
-over305:
-	CMPQ             BX, $0x70
-	JLE              over306
-	VFMADD231PD.BCST 72(DX), Z23, Z0
-	VFMADD231PD.BCST 72(DX)(SI*1), Z23, Z1
-
-over306:
-	CMPQ             BX, $0x68
-	JLE              over307
-	VFMADD231PD.BCST 80(DX), Z21, Z0
-	VFMADD231PD.BCST 80(DX)(SI*1), Z21, Z1
-
-over307:
-	CMPQ             BX, $0x60
-	JLE              over308
-	VFMADD231PD.BCST 88(DX), Z17, Z0
-	VFMADD231PD.BCST 88(DX)(SI*1), Z17, Z1
-
-over308:
-	CMPQ             BX, $0x58
-	JLE              over309
-	VFMADD231PD.BCST 96(DX), Z8, Z0
-	VFMADD231PD.BCST 96(DX)(SI*1), Z8, Z1
-
-over309:
-	CMPQ             BX, $0x50
-	JLE              over310
-	VFMADD231PD.BCST 104(DX), Z19, Z0
-	VFMADD231PD.BCST 104(DX)(SI*1), Z19, Z1
-
-over310:
-	CMPQ             BX, $0x48
-	JLE              over311
-	VFMADD231PD.BCST 112(DX), Z11, Z0
-	VFMADD231PD.BCST 112(DX)(SI*1), Z11, Z1
-
-over311:
-	VFMADD231PD.BCST 120(DX), Z15, Z0
-	VFMADD231PD.BCST 120(DX)(SI*1), Z15, Z1
-	SUBQ             $0x00000080, BX
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all313
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole314
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole314:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready291
-
-all313:
-	VPXORD  Z8, Z8, Z8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPD  Z8, Z2, Z2
-	VMOVUPD Z2, (DX)
-	VADDPD  Z8, Z3, Z3
-	VMOVUPD Z3, 64(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPD  Z8, Z4, Z4
-	VMOVUPD Z4, (DX)
-	VADDPD  Z8, Z5, Z5
-	VMOVUPD Z5, 64(DX)(BX*1)
-	ADDQ    SI, DX
-	VADDPD  Z8, Z6, Z6
-	VMOVUPD Z6, (DX)
-	VADDPD  Z8, Z7, Z7
-	VMOVUPD Z7, 64(DX)(BX*1)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some316
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some316:
-	JMP turned214
-
-narrower242:
-	CMPQ BX, $0x08
-	JNE  over317
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept318
-	VPXORD Z2, Z2, Z2
-	VPXORD Z4, Z4, Z4
-	VPXORD Z6, Z6, Z6
-	JMP    ready319
-
-kept318:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z4
-	ADDQ    SI, DX
-	VMOVUPD (DX), Z6
-
-ready319:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
-	VPXORD           Z18, Z18, Z18
+	JGE              some249
 	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest320
-	VMOVUPD          (DX), Z8
-	VADDPD           Z8, Z2, Z2
-	VFMADD231PD.BCST (R9), Z8, Z4
-	VFMADD231PD.BCST 8(R9), Z8, Z6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z9
-	VADDPD           Z9, Z2, Z2
-	VFMADD231PD.BCST (R9), Z9, Z4
-	VFMADD231PD.BCST 8(R9), Z9, Z6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z10
-	VADDPD           Z10, Z2, Z2
-	VFMADD231PD.BCST (R9), Z10, Z4
-	VFMADD231PD.BCST 8(R9), Z10, Z6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z11
-	VADDPD           Z11, Z2, Z2
-	VFMADD231PD.BCST (R9), Z11, Z4
-	VFMADD231PD.BCST 8(R9), Z11, Z6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z12
-	VADDPD           Z12, Z2, Z2
-	VFMADD231PD.BCST (R9), Z12, Z4
-	VFMADD231PD.BCST 8(R9), Z12, Z6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z13
-	VADDPD           Z13, Z2, Z2
-	VFMADD231PD.BCST (R9), Z13, Z4
-	VFMADD231PD.BCST 8(R9), Z13, Z6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z14
-	VADDPD           Z14, Z2, Z2
-	VFMADD231PD.BCST (R9), Z14, Z4
-	VFMADD231PD.BCST 8(R9), Z14, Z6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z15
-	VADDPD           Z15, Z2, Z2
-	VFMADD231PD.BCST (R9), Z15, Z4
-	VFMADD231PD.BCST 8(R9), Z15, Z6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn322
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole250
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-rest320:
-	// fewer rows, and then dz of some before them as well
-fold321:
-	VMOVUPD          (DX), Z8
-	VADDPD           Z8, Z2, Z2
-	VFMADD231PD.BCST (R9), Z8, Z4
-	VFMADD231PD.BCST 8(R9), Z8, Z6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold321
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPD          (DX), Z8
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z9
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z10
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z11
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z12
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z13
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z14
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z15
-	ADDQ             SI, DX
-
-turn322:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some323
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some323:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VSHUFF64X2       $0xee, Z10, Z8, Z17
-	VSHUFF64X2       $0x44, Z10, Z8, Z8
-	VSHUFF64X2       $0xee, Z11, Z9, Z10
-	VSHUFF64X2       $0x44, Z11, Z9, Z9
-	VSHUFF64X2       $0xee, Z14, Z12, Z11
-	VSHUFF64X2       $0x44, Z14, Z12, Z12
-	VSHUFF64X2       $0xee, Z15, Z13, Z14
-	VSHUFF64X2       $0x44, Z15, Z13, Z13
-	VUNPCKHPD        Z9, Z8, Z15
-	VUNPCKLPD        Z9, Z8, Z8
-	VUNPCKHPD        Z13, Z12, Z9
-	VUNPCKLPD        Z13, Z12, Z12
-	VUNPCKHPD        Z10, Z17, Z13
-	VUNPCKLPD        Z10, Z17, Z17
-	VUNPCKHPD        Z14, Z11, Z10
-	VUNPCKLPD        Z14, Z11, Z11
-	VSHUFF64X2       $0xdd, Z12, Z8, Z14
-	VSHUFF64X2       $0x88, Z12, Z8, Z8
-	VSHUFF64X2       $0xdd, Z9, Z15, Z12
-	VSHUFF64X2       $0x88, Z9, Z15, Z15
-	VSHUFF64X2       $0xdd, Z11, Z17, Z9
-	VSHUFF64X2       $0x88, Z11, Z17, Z17
-	VSHUFF64X2       $0xdd, Z10, Z13, Z11
-	VSHUFF64X2       $0x88, Z10, Z13, Z13
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 8(DX), Z15, Z0
-	VFMADD231PD.BCST 8(DX)(SI*1), Z15, Z1
-	VFMADD231PD.BCST 16(DX), Z14, Z0
-	VFMADD231PD.BCST 16(DX)(SI*1), Z14, Z1
-	VFMADD231PD.BCST 24(DX), Z12, Z0
-	VFMADD231PD.BCST 24(DX)(SI*1), Z12, Z1
-	VFMADD231PD.BCST 32(DX), Z17, Z0
-	VFMADD231PD.BCST 32(DX)(SI*1), Z17, Z1
-	VFMADD231PD.BCST 40(DX), Z13, Z0
-	VFMADD231PD.BCST 40(DX)(SI*1), Z13, Z1
-	VFMADD231PD.BCST 48(DX), Z9, Z0
-	VFMADD231PD.BCST 48(DX)(SI*1), Z9, Z1
-	VFMADD231PD.BCST 56(DX), Z11, Z0
-	VFMADD231PD.BCST 56(DX)(SI*1), Z11, Z1
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all333
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole334
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole334:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready319
-
-all333:
-	VPXORD  Z8, Z8, Z8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPD  Z8, Z2, Z2
-	VMOVUPD Z2, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPD  Z8, Z4, Z4
-	VMOVUPD Z4, (DX)
-	ADDQ    SI, DX
-	VADDPD  Z8, Z6, Z6
-	VMOVUPD Z6, (DX)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some336
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some336:
-	JMP turned214
-
-over317:
-	CMPQ BX, $0x04
-	JNE  over337
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept338
-	VPXORD Z2, Z2, Z2
-	VPXORD Z4, Z4, Z4
-	VPXORD Z6, Z6, Z6
-	JMP    ready339
-
-kept338:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Y2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Y4
-	ADDQ    SI, DX
-	VMOVUPD (DX), Y6
-
-ready339:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
-	VPXORD           Z18, Z18, Z18
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest340
-	VMOVUPD          (DX), Y8
-	VADDPD           Y8, Y2, Y2
-	VFMADD231PD.BCST (R9), Y8, Y4
-	VFMADD231PD.BCST 8(R9), Y8, Y6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y9
-	VADDPD           Y9, Y2, Y2
-	VFMADD231PD.BCST (R9), Y9, Y4
-	VFMADD231PD.BCST 8(R9), Y9, Y6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y10
-	VADDPD           Y10, Y2, Y2
-	VFMADD231PD.BCST (R9), Y10, Y4
-	VFMADD231PD.BCST 8(R9), Y10, Y6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y11
-	VADDPD           Y11, Y2, Y2
-	VFMADD231PD.BCST (R9), Y11, Y4
-	VFMADD231PD.BCST 8(R9), Y11, Y6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y12
-	VADDPD           Y12, Y2, Y2
-	VFMADD231PD.BCST (R9), Y12, Y4
-	VFMADD231PD.BCST 8(R9), Y12, Y6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y13
-	VADDPD           Y13, Y2, Y2
-	VFMADD231PD.BCST (R9), Y13, Y4
-	VFMADD231PD.BCST 8(R9), Y13, Y6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y14
-	VADDPD           Y14, Y2, Y2
-	VFMADD231PD.BCST (R9), Y14, Y4
-	VFMADD231PD.BCST 8(R9), Y14, Y6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y15
-	VADDPD           Y15, Y2, Y2
-	VFMADD231PD.BCST (R9), Y15, Y4
-	VFMADD231PD.BCST 8(R9), Y15, Y6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn342
-
-rest340:
-	// fewer rows, and then dz of some before them as well
-fold341:
-	VMOVUPD          (DX), Y8
-	VADDPD           Y8, Y2, Y2
-	VFMADD231PD.BCST (R9), Y8, Y4
-	VFMADD231PD.BCST 8(R9), Y8, Y6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold341
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPD          (DX), Y8
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y9
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y10
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y11
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y12
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y13
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y14
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y15
-	ADDQ             SI, DX
-
-turn342:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some343
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some343:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VINSERTF64X4     $0x01, Y10, Z8, Z8
-	VINSERTF64X4     $0x01, Y11, Z9, Z9
-	VINSERTF64X4     $0x01, Y14, Z12, Z12
-	VINSERTF64X4     $0x01, Y15, Z13, Z13
-	VUNPCKHPD        Z9, Z8, Z17
-	VUNPCKLPD        Z9, Z8, Z8
-	VUNPCKHPD        Z13, Z12, Z9
-	VUNPCKLPD        Z13, Z12, Z12
-	VSHUFF64X2       $0xdd, Z12, Z8, Z13
-	VSHUFF64X2       $0x88, Z12, Z8, Z8
-	VSHUFF64X2       $0xdd, Z9, Z17, Z12
-	VSHUFF64X2       $0x88, Z9, Z17, Z17
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 8(DX), Z17, Z0
-	VFMADD231PD.BCST 8(DX)(SI*1), Z17, Z1
-	VFMADD231PD.BCST 16(DX), Z13, Z0
-	VFMADD231PD.BCST 16(DX)(SI*1), Z13, Z1
-	VFMADD231PD.BCST 24(DX), Z12, Z0
-	VFMADD231PD.BCST 24(DX)(SI*1), Z12, Z1
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all349
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole350
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole350:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready339
-
-all349:
-	VPXORD  Z8, Z8, Z8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPD  Z8, Z2, Z2
-	VMOVUPD Y2, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPD  Z8, Z4, Z4
-	VMOVUPD Y4, (DX)
-	ADDQ    SI, DX
-	VADDPD  Z8, Z6, Z6
-	VMOVUPD Y6, (DX)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some352
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some352:
-	JMP turned214
-
-over337:
-	CMPQ   BX, $0x04
-	JLT    over353
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x40, BX
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept354
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	JMP    ready355
-
-kept354:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Y2
-	VMOVUPD 32(DX)(BX*1), Y3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Y4
-	VMOVUPD 32(DX)(BX*1), Y5
-	ADDQ    SI, DX
-	VMOVUPD (DX), Y6
-	VMOVUPD 32(DX)(BX*1), Y7
-
-ready355:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
-	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest356
-	VMOVUPD      (DX), Y8
-	VADDPD       Y8, Y2, Y2
-	VMOVUPD      32(DX)(BX*1), Y9
-	VADDPD       Y9, Y3, Y3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Y25, Y8, Y4
-	VFMADD231PD  Y25, Y9, Y5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Y25, Y8, Y6
-	VFMADD231PD  Y25, Y9, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y10
-	VADDPD       Y10, Y2, Y2
-	VMOVUPD      32(DX)(BX*1), Y11
-	VADDPD       Y11, Y3, Y3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Y25, Y10, Y4
-	VFMADD231PD  Y25, Y11, Y5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Y25, Y10, Y6
-	VFMADD231PD  Y25, Y11, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y12
-	VADDPD       Y12, Y2, Y2
-	VMOVUPD      32(DX)(BX*1), Y13
-	VADDPD       Y13, Y3, Y3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Y25, Y12, Y4
-	VFMADD231PD  Y25, Y13, Y5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Y25, Y12, Y6
-	VFMADD231PD  Y25, Y13, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y14
-	VADDPD       Y14, Y2, Y2
-	VMOVUPD      32(DX)(BX*1), Y15
-	VADDPD       Y15, Y3, Y3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Y25, Y14, Y4
-	VFMADD231PD  Y25, Y15, Y5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Y25, Y14, Y6
-	VFMADD231PD  Y25, Y15, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y16
-	VADDPD       Y16, Y2, Y2
-	VMOVUPD      32(DX)(BX*1), Y17
-	VADDPD       Y17, Y3, Y3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Y25, Y16, Y4
-	VFMADD231PD  Y25, Y17, Y5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Y25, Y16, Y6
-	VFMADD231PD  Y25, Y17, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y18
-	VADDPD       Y18, Y2, Y2
-	VMOVUPD      32(DX)(BX*1), Y19
-	VADDPD       Y19, Y3, Y3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Y25, Y18, Y4
-	VFMADD231PD  Y25, Y19, Y5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Y25, Y18, Y6
-	VFMADD231PD  Y25, Y19, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y20
-	VADDPD       Y20, Y2, Y2
-	VMOVUPD      32(DX)(BX*1), Y21
-	VADDPD       Y21, Y3, Y3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Y25, Y20, Y4
-	VFMADD231PD  Y25, Y21, Y5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Y25, Y20, Y6
-	VFMADD231PD  Y25, Y21, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y22
-	VADDPD       Y22, Y2, Y2
-	VMOVUPD      32(DX)(BX*1), Y23
-	VADDPD       Y23, Y3, Y3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Y25, Y22, Y4
-	VFMADD231PD  Y25, Y23, Y5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Y25, Y22, Y6
-	VFMADD231PD  Y25, Y23, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn358
-
-rest356:
-	// fewer rows, and then dz of some before them as well
-fold357:
-	VMOVUPD      (DX), Y8
-	VADDPD       Y8, Y2, Y2
-	VMOVUPD      32(DX)(BX*1), Y9
-	VADDPD       Y9, Y3, Y3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  Y25, Y8, Y4
-	VFMADD231PD  Y25, Y9, Y5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  Y25, Y8, Y6
-	VFMADD231PD  Y25, Y9, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold357
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Y8
-	VMOVUPD      32(DX)(BX*1), Y9
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y10
-	VMOVUPD      32(DX)(BX*1), Y11
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y12
-	VMOVUPD      32(DX)(BX*1), Y13
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y14
-	VMOVUPD      32(DX)(BX*1), Y15
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y16
-	VMOVUPD      32(DX)(BX*1), Y17
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y18
-	VMOVUPD      32(DX)(BX*1), Y19
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y20
-	VMOVUPD      32(DX)(BX*1), Y21
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y22
-	VMOVUPD      32(DX)(BX*1), Y23
-	ADDQ         SI, DX
-
-turn358:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some359
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some359:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VINSERTF64X4     $0x01, Y12, Z8, Z8
-	VINSERTF64X4     $0x01, Y14, Z10, Z10
-	VINSERTF64X4     $0x01, Y20, Z16, Z16
-	VINSERTF64X4     $0x01, Y22, Z18, Z18
-	VUNPCKHPD        Z10, Z8, Z25
-	VUNPCKLPD        Z10, Z8, Z8
-	VUNPCKHPD        Z18, Z16, Z10
-	VUNPCKLPD        Z18, Z16, Z16
-	VSHUFF64X2       $0xdd, Z16, Z8, Z18
-	VSHUFF64X2       $0x88, Z16, Z8, Z8
-	VSHUFF64X2       $0xdd, Z10, Z25, Z16
-	VSHUFF64X2       $0x88, Z10, Z25, Z25
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 8(DX), Z25, Z0
-	VFMADD231PD.BCST 8(DX)(SI*1), Z25, Z1
-	VFMADD231PD.BCST 16(DX), Z18, Z0
-	VFMADD231PD.BCST 16(DX)(SI*1), Z18, Z1
-	VFMADD231PD.BCST 24(DX), Z16, Z0
-	VFMADD231PD.BCST 24(DX)(SI*1), Z16, Z1
-	ADDQ             BX, DX
-	ADDQ             $0x40, BX
-	VINSERTF64X4     $0x01, Y13, Z9, Z9
-	VINSERTF64X4     $0x01, Y15, Z11, Z11
-	VINSERTF64X4     $0x01, Y21, Z17, Z17
-	VINSERTF64X4     $0x01, Y23, Z19, Z19
-	VUNPCKHPD        Z11, Z9, Z8
-	VUNPCKLPD        Z11, Z9, Z9
-	VUNPCKHPD        Z19, Z17, Z11
-	VUNPCKLPD        Z19, Z17, Z17
-	VSHUFF64X2       $0xdd, Z17, Z9, Z19
-	VSHUFF64X2       $0x88, Z17, Z9, Z9
-	VSHUFF64X2       $0xdd, Z11, Z8, Z17
-	VSHUFF64X2       $0x88, Z11, Z8, Z8
-	CMPQ             BX, $0x38
-	JLE              over365
-	VFMADD231PD.BCST 32(DX), Z9, Z0
-	VFMADD231PD.BCST 32(DX)(SI*1), Z9, Z1
-
-over365:
-	CMPQ             BX, $0x30
-	JLE              over366
-	VFMADD231PD.BCST 40(DX), Z8, Z0
-	VFMADD231PD.BCST 40(DX)(SI*1), Z8, Z1
-
-over366:
-	CMPQ             BX, $0x28
-	JLE              over367
-	VFMADD231PD.BCST 48(DX), Z19, Z0
-	VFMADD231PD.BCST 48(DX)(SI*1), Z19, Z1
-
-over367:
-	VFMADD231PD.BCST 56(DX), Z17, Z0
-	VFMADD231PD.BCST 56(DX)(SI*1), Z17, Z1
-	SUBQ             $0x40, BX
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all369
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole370
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole370:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready355
-
-all369:
-	VPXORD  Z8, Z8, Z8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPD  Z8, Z2, Z2
-	VMOVUPD Y2, (DX)
-	VADDPD  Z8, Z3, Z3
-	VMOVUPD Y3, 32(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPD  Z8, Z4, Z4
-	VMOVUPD Y4, (DX)
-	VADDPD  Z8, Z5, Z5
-	VMOVUPD Y5, 32(DX)(BX*1)
-	ADDQ    SI, DX
-	VADDPD  Z8, Z6, Z6
-	VMOVUPD Y6, (DX)
-	VADDPD  Z8, Z7, Z7
-	VMOVUPD Y7, 32(DX)(BX*1)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some372
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some372:
-	JMP turned214
-
-over353:
-	CMPQ BX, $0x02
-	JNE  over373
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept374
-	VPXORD Z2, Z2, Z2
-	VPXORD Z4, Z4, Z4
-	VPXORD Z6, Z6, Z6
-	JMP    ready375
-
-kept374:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), X2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), X4
-	ADDQ    SI, DX
-	VMOVUPD (DX), X6
-
-ready375:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
-	VPXORD           Z18, Z18, Z18
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest376
-	VMOVUPD          (DX), X8
-	VADDPD           X8, X2, X2
-	VFMADD231PD.BCST (R9), X8, X4
-	VFMADD231PD.BCST 8(R9), X8, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X9
-	VADDPD           X9, X2, X2
-	VFMADD231PD.BCST (R9), X9, X4
-	VFMADD231PD.BCST 8(R9), X9, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X10
-	VADDPD           X10, X2, X2
-	VFMADD231PD.BCST (R9), X10, X4
-	VFMADD231PD.BCST 8(R9), X10, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X11
-	VADDPD           X11, X2, X2
-	VFMADD231PD.BCST (R9), X11, X4
-	VFMADD231PD.BCST 8(R9), X11, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X12
-	VADDPD           X12, X2, X2
-	VFMADD231PD.BCST (R9), X12, X4
-	VFMADD231PD.BCST 8(R9), X12, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X13
-	VADDPD           X13, X2, X2
-	VFMADD231PD.BCST (R9), X13, X4
-	VFMADD231PD.BCST 8(R9), X13, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X14
-	VADDPD           X14, X2, X2
-	VFMADD231PD.BCST (R9), X14, X4
-	VFMADD231PD.BCST 8(R9), X14, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X15
-	VADDPD           X15, X2, X2
-	VFMADD231PD.BCST (R9), X15, X4
-	VFMADD231PD.BCST 8(R9), X15, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn378
-
-rest376:
-	// fewer rows, and then dz of some before them as well
-fold377:
-	VMOVUPD          (DX), X8
-	VADDPD           X8, X2, X2
-	VFMADD231PD.BCST (R9), X8, X4
-	VFMADD231PD.BCST 8(R9), X8, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold377
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPD          (DX), X8
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X9
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X10
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X11
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X12
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X13
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X14
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X15
-	ADDQ             SI, DX
-
-turn378:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some379
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some379:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VINSERTF64X4     $0x01, Y10, Z8, Z8
-	VINSERTF64X4     $0x01, Y11, Z9, Z9
-	VINSERTF64X4     $0x01, Y14, Z12, Z12
-	VINSERTF64X4     $0x01, Y15, Z13, Z13
-	VUNPCKHPD        Z9, Z8, Z17
-	VUNPCKLPD        Z9, Z8, Z8
-	VUNPCKHPD        Z13, Z12, Z9
-	VUNPCKLPD        Z13, Z12, Z12
-	VSHUFF64X2       $0xdd, Z12, Z8, Z13
-	VSHUFF64X2       $0x88, Z12, Z8, Z8
-	VSHUFF64X2       $0xdd, Z9, Z17, Z12
-	VSHUFF64X2       $0x88, Z9, Z17, Z17
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 8(DX), Z17, Z0
-	VFMADD231PD.BCST 8(DX)(SI*1), Z17, Z1
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all383
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole384
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole384:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready375
-
-all383:
-	VPXORD  Z8, Z8, Z8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPD  Z8, Z2, Z2
-	VMOVUPD X2, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPD  Z8, Z4, Z4
-	VMOVUPD X4, (DX)
-	ADDQ    SI, DX
-	VADDPD  Z8, Z6, Z6
-	VMOVUPD X6, (DX)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some386
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some386:
-	JMP turned214
-
-over373:
-	CMPQ   BX, $0x02
-	JLT    over387
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x20, BX
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept388
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	JMP    ready389
-
-kept388:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), X2
-	VMOVUPD 16(DX)(BX*1), X3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), X4
-	VMOVUPD 16(DX)(BX*1), X5
-	ADDQ    SI, DX
-	VMOVUPD (DX), X6
-	VMOVUPD 16(DX)(BX*1), X7
-
-ready389:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
-	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest390
-	VMOVUPD      (DX), X8
-	VADDPD       X8, X2, X2
-	VMOVUPD      16(DX)(BX*1), X9
-	VADDPD       X9, X3, X3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  X25, X8, X4
-	VFMADD231PD  X25, X9, X5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  X25, X8, X6
-	VFMADD231PD  X25, X9, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X10
-	VADDPD       X10, X2, X2
-	VMOVUPD      16(DX)(BX*1), X11
-	VADDPD       X11, X3, X3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  X25, X10, X4
-	VFMADD231PD  X25, X11, X5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  X25, X10, X6
-	VFMADD231PD  X25, X11, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X12
-	VADDPD       X12, X2, X2
-	VMOVUPD      16(DX)(BX*1), X13
-	VADDPD       X13, X3, X3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  X25, X12, X4
-	VFMADD231PD  X25, X13, X5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  X25, X12, X6
-	VFMADD231PD  X25, X13, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X14
-	VADDPD       X14, X2, X2
-	VMOVUPD      16(DX)(BX*1), X15
-	VADDPD       X15, X3, X3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  X25, X14, X4
-	VFMADD231PD  X25, X15, X5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  X25, X14, X6
-	VFMADD231PD  X25, X15, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X16
-	VADDPD       X16, X2, X2
-	VMOVUPD      16(DX)(BX*1), X17
-	VADDPD       X17, X3, X3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  X25, X16, X4
-	VFMADD231PD  X25, X17, X5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  X25, X16, X6
-	VFMADD231PD  X25, X17, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X18
-	VADDPD       X18, X2, X2
-	VMOVUPD      16(DX)(BX*1), X19
-	VADDPD       X19, X3, X3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  X25, X18, X4
-	VFMADD231PD  X25, X19, X5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  X25, X18, X6
-	VFMADD231PD  X25, X19, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X20
-	VADDPD       X20, X2, X2
-	VMOVUPD      16(DX)(BX*1), X21
-	VADDPD       X21, X3, X3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  X25, X20, X4
-	VFMADD231PD  X25, X21, X5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  X25, X20, X6
-	VFMADD231PD  X25, X21, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X22
-	VADDPD       X22, X2, X2
-	VMOVUPD      16(DX)(BX*1), X23
-	VADDPD       X23, X3, X3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  X25, X22, X4
-	VFMADD231PD  X25, X23, X5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  X25, X22, X6
-	VFMADD231PD  X25, X23, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn392
-
-rest390:
-	// fewer rows, and then dz of some before them as well
-fold391:
-	VMOVUPD      (DX), X8
-	VADDPD       X8, X2, X2
-	VMOVUPD      16(DX)(BX*1), X9
-	VADDPD       X9, X3, X3
-	VBROADCASTSD (R9), Z25
-	VFMADD231PD  X25, X8, X4
-	VFMADD231PD  X25, X9, X5
-	VBROADCASTSD 8(R9), Z25
-	VFMADD231PD  X25, X8, X6
-	VFMADD231PD  X25, X9, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold391
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), X8
-	VMOVUPD      16(DX)(BX*1), X9
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X10
-	VMOVUPD      16(DX)(BX*1), X11
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X12
-	VMOVUPD      16(DX)(BX*1), X13
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X14
-	VMOVUPD      16(DX)(BX*1), X15
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X16
-	VMOVUPD      16(DX)(BX*1), X17
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X18
-	VMOVUPD      16(DX)(BX*1), X19
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X20
-	VMOVUPD      16(DX)(BX*1), X21
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X22
-	VMOVUPD      16(DX)(BX*1), X23
-	ADDQ         SI, DX
-
-turn392:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some393
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some393:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VINSERTF64X4     $0x01, Y12, Z8, Z8
-	VINSERTF64X4     $0x01, Y14, Z10, Z10
-	VINSERTF64X4     $0x01, Y20, Z16, Z16
-	VINSERTF64X4     $0x01, Y22, Z18, Z18
-	VUNPCKHPD        Z10, Z8, Z25
-	VUNPCKLPD        Z10, Z8, Z8
-	VUNPCKHPD        Z18, Z16, Z10
-	VUNPCKLPD        Z18, Z16, Z16
-	VSHUFF64X2       $0xdd, Z16, Z8, Z18
-	VSHUFF64X2       $0x88, Z16, Z8, Z8
-	VSHUFF64X2       $0xdd, Z10, Z25, Z16
-	VSHUFF64X2       $0x88, Z10, Z25, Z25
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
-	VFMADD231PD.BCST 8(DX), Z25, Z0
-	VFMADD231PD.BCST 8(DX)(SI*1), Z25, Z1
-	ADDQ             BX, DX
-	ADDQ             $0x20, BX
-	VINSERTF64X4     $0x01, Y13, Z9, Z9
-	VINSERTF64X4     $0x01, Y15, Z11, Z11
-	VINSERTF64X4     $0x01, Y21, Z17, Z17
-	VINSERTF64X4     $0x01, Y23, Z19, Z19
-	VUNPCKHPD        Z11, Z9, Z8
-	VUNPCKLPD        Z11, Z9, Z9
-	VUNPCKHPD        Z19, Z17, Z11
-	VUNPCKLPD        Z19, Z17, Z17
-	VSHUFF64X2       $0xdd, Z17, Z9, Z19
-	VSHUFF64X2       $0x88, Z17, Z9, Z9
-	VSHUFF64X2       $0xdd, Z11, Z8, Z17
-	VSHUFF64X2       $0x88, Z11, Z8, Z8
-	CMPQ             BX, $0x18
-	JLE              over397
-	VFMADD231PD.BCST 16(DX), Z9, Z0
-	VFMADD231PD.BCST 16(DX)(SI*1), Z9, Z1
-
-over397:
-	VFMADD231PD.BCST 24(DX), Z8, Z0
-	VFMADD231PD.BCST 24(DX)(SI*1), Z8, Z1
-	SUBQ             $0x20, BX
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all399
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole400
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole400:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready389
-
-all399:
-	VPXORD  Z8, Z8, Z8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPD  Z8, Z2, Z2
-	VMOVUPD X2, (DX)
-	VADDPD  Z8, Z3, Z3
-	VMOVUPD X3, 16(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPD  Z8, Z4, Z4
-	VMOVUPD X4, (DX)
-	VADDPD  Z8, Z5, Z5
-	VMOVUPD X5, 16(DX)(BX*1)
-	ADDQ    SI, DX
-	VADDPD  Z8, Z6, Z6
-	VMOVUPD X6, (DX)
-	VADDPD  Z8, Z7, Z7
-	VMOVUPD X7, 16(DX)(BX*1)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some402
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some402:
-	JMP turned214
-
-over387:
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept403
-	VPXORD Z2, Z2, Z2
-	VPXORD Z4, Z4, Z4
-	VPXORD Z6, Z6, Z6
-	JMP    ready404
-
-kept403:
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VMOVSD (DX), X2
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VMOVSD (DX), X4
-	ADDQ   SI, DX
-	VMOVSD (DX), X6
-
-ready404:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
-	VPXORD           Z18, Z18, Z18
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest405
-	VMOVSD           (DX), X8
-	VADDPD           X8, X2, X2
-	VFMADD231PD.BCST (R9), X8, X4
-	VFMADD231PD.BCST 8(R9), X8, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X9
-	VADDPD           X9, X2, X2
-	VFMADD231PD.BCST (R9), X9, X4
-	VFMADD231PD.BCST 8(R9), X9, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X10
-	VADDPD           X10, X2, X2
-	VFMADD231PD.BCST (R9), X10, X4
-	VFMADD231PD.BCST 8(R9), X10, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X11
-	VADDPD           X11, X2, X2
-	VFMADD231PD.BCST (R9), X11, X4
-	VFMADD231PD.BCST 8(R9), X11, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X12
-	VADDPD           X12, X2, X2
-	VFMADD231PD.BCST (R9), X12, X4
-	VFMADD231PD.BCST 8(R9), X12, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X13
-	VADDPD           X13, X2, X2
-	VFMADD231PD.BCST (R9), X13, X4
-	VFMADD231PD.BCST 8(R9), X13, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X14
-	VADDPD           X14, X2, X2
-	VFMADD231PD.BCST (R9), X14, X4
-	VFMADD231PD.BCST 8(R9), X14, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X15
-	VADDPD           X15, X2, X2
-	VFMADD231PD.BCST (R9), X15, X4
-	VFMADD231PD.BCST 8(R9), X15, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn407
-
-rest405:
-	// fewer rows, and then dz of some before them as well
-fold406:
-	VMOVSD           (DX), X8
-	VADDPD           X8, X2, X2
-	VFMADD231PD.BCST (R9), X8, X4
-	VFMADD231PD.BCST 8(R9), X8, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold406
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVSD           (DX), X8
-	ADDQ             SI, DX
-	VMOVSD           (DX), X9
-	ADDQ             SI, DX
-	VMOVSD           (DX), X10
-	ADDQ             SI, DX
-	VMOVSD           (DX), X11
-	ADDQ             SI, DX
-	VMOVSD           (DX), X12
-	ADDQ             SI, DX
-	VMOVSD           (DX), X13
-	ADDQ             SI, DX
-	VMOVSD           (DX), X14
-	ADDQ             SI, DX
-	VMOVSD           (DX), X15
-	ADDQ             SI, DX
-
-turn407:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some408
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some408:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VINSERTF64X4     $0x01, Y10, Z8, Z8
-	VINSERTF64X4     $0x01, Y11, Z9, Z9
-	VINSERTF64X4     $0x01, Y14, Z12, Z12
-	VINSERTF64X4     $0x01, Y15, Z13, Z13
-	VUNPCKHPD        Z9, Z8, Z17
-	VUNPCKLPD        Z9, Z8, Z8
-	VUNPCKHPD        Z13, Z12, Z9
-	VUNPCKLPD        Z13, Z12, Z12
-	VSHUFF64X2       $0xdd, Z12, Z8, Z13
-	VSHUFF64X2       $0x88, Z12, Z8, Z8
-	VSHUFF64X2       $0xdd, Z9, Z17, Z12
-	VSHUFF64X2       $0x88, Z9, Z17, Z17
-	VFMADD231PD.BCST (DX), Z8, Z0
-	VFMADD231PD.BCST (DX)(SI*1), Z8, Z1
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all411
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole412
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole412:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (SI)
-	VMOVUPD       X11, (SI)(DI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (SI)(DI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (SI)(R8*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (SI)(R9*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (SI)(R8*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (SI)(R10*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready404
-
-all411:
-	VPXORD Z8, Z8, Z8
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VADDPD Z8, Z2, Z2
-	VMOVSD X2, (DX)
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VADDPD Z8, Z4, Z4
-	VMOVSD X4, (DX)
-	ADDQ   SI, DX
-	VADDPD Z8, Z6, Z6
-	VMOVSD X6, (DX)
-	MOVQ   cols+112(FP), CX
-	CMPQ   CX, $0x11
-	JGE    some414
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-some414:
-turned214:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x08, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole415
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole415:
+whole250:
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -25975,11 +23236,2732 @@ whole415:
 	MOVQ          DX, dx+0(FP)
 	MOVQ          n+120(FP), CX
 	CMPQ          CX, $0x01
-	JGE           block211
-	VXORPS        X15, X15, X15
+	JGE           again225
+
+some249:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Z2, (CX)
+	VADDPD  Z8, Z3, Z3
+	VMOVUPD Z3, 64(CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Z4, (CX)
+	VADDPD  Z8, Z5, Z5
+	VMOVUPD Z5, 64(CX)
+	ADDQ    DX, CX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Z6, (CX)
+	VADDPD  Z8, Z7, Z7
+	VMOVUPD Z7, 64(CX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some252
+	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
-	JMP end2
+
+some252:
+	ADDQ $0x00000080, AX
+	SUBQ $0x10, BX
+	CMPQ BX, $0x01
+	JGE  chunk222
+	JMP  turned224
+
+last223:
+	CMPQ BX, $0x08
+	JLE  narrower253
+	CMPQ BX, $0x10
+	JNE  over254
+	JMP  turned224
+
+over254:
+	CMPQ   BX, $0x0b
+	JGE    over255
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x50, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept257
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	JMP    ready258
+
+kept257:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z2
+	VMOVUPD 64(CX)(BX*1), X3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z4
+	VMOVUPD 64(CX)(BX*1), X5
+	ADDQ    DX, CX
+	VMOVUPD (CX), Z6
+	VMOVUPD 64(CX)(BX*1), X7
+
+ready258:
+again256:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	VPXORD       Z26, Z26, Z26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest259
+	VMOVUPD      (CX), Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), X9
+	VADDPD       X9, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  X25, X9, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  X25, X9, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z10
+	VADDPD       Z10, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), X11
+	VADDPD       X11, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z10, Z4
+	VFMADD231PD  X25, X11, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z10, Z6
+	VFMADD231PD  X25, X11, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z12
+	VADDPD       Z12, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), X13
+	VADDPD       X13, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z12, Z4
+	VFMADD231PD  X25, X13, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z12, Z6
+	VFMADD231PD  X25, X13, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z14
+	VADDPD       Z14, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), X15
+	VADDPD       X15, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z14, Z4
+	VFMADD231PD  X25, X15, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z14, Z6
+	VFMADD231PD  X25, X15, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z16
+	VADDPD       Z16, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), X17
+	VADDPD       X17, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z16, Z4
+	VFMADD231PD  X25, X17, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z16, Z6
+	VFMADD231PD  X25, X17, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z18
+	VADDPD       Z18, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), X19
+	VADDPD       X19, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z18, Z4
+	VFMADD231PD  X25, X19, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z18, Z6
+	VFMADD231PD  X25, X19, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z20
+	VADDPD       Z20, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), X21
+	VADDPD       X21, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z20, Z4
+	VFMADD231PD  X25, X21, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z20, Z6
+	VFMADD231PD  X25, X21, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z22
+	VADDPD       Z22, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), X23
+	VADDPD       X23, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z22, Z4
+	VFMADD231PD  X25, X23, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z22, Z6
+	VFMADD231PD  X25, X23, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded260
+
+rest259:
+fold261:
+	VMOVUPD      (CX), Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), X9
+	VADDPD       X9, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  X25, X9, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  X25, X9, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold261
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Z8
+	VMOVUPD      64(CX)(BX*1), X9
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z10
+	VMOVUPD      64(CX)(BX*1), X11
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z12
+	VMOVUPD      64(CX)(BX*1), X13
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z14
+	VMOVUPD      64(CX)(BX*1), X15
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z16
+	VMOVUPD      64(CX)(BX*1), X17
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z18
+	VMOVUPD      64(CX)(BX*1), X19
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z20
+	VMOVUPD      64(CX)(BX*1), X21
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z22
+	VMOVUPD      64(CX)(BX*1), X23
+	ADDQ         DX, CX
+
+folded260:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some262
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some262:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VSHUFF64X2       $0xee, Z12, Z8, Z25
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z14, Z10, Z12
+	VSHUFF64X2       $0x44, Z14, Z10, Z10
+	VSHUFF64X2       $0xee, Z20, Z16, Z14
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VSHUFF64X2       $0xee, Z22, Z18, Z20
+	VSHUFF64X2       $0x44, Z22, Z18, Z18
+	VUNPCKHPD        Z10, Z8, Z22
+	VUNPCKLPD        Z10, Z8, Z8
+	VUNPCKHPD        Z18, Z16, Z10
+	VUNPCKLPD        Z18, Z16, Z16
+	VUNPCKHPD        Z12, Z25, Z18
+	VUNPCKLPD        Z12, Z25, Z25
+	VUNPCKHPD        Z20, Z14, Z12
+	VUNPCKLPD        Z20, Z14, Z14
+	VSHUFF64X2       $0xdd, Z16, Z8, Z20
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z10, Z22, Z16
+	VSHUFF64X2       $0x88, Z10, Z22, Z22
+	VSHUFF64X2       $0xdd, Z14, Z25, Z10
+	VSHUFF64X2       $0x88, Z14, Z25, Z25
+	VSHUFF64X2       $0xdd, Z12, Z18, Z14
+	VSHUFF64X2       $0x88, Z12, Z18, Z18
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 8(CX), Z22, Z0
+	VFMADD231PD.BCST 8(CX)(DX*1), Z22, Z1
+	VFMADD231PD.BCST 16(CX), Z20, Z0
+	VFMADD231PD.BCST 16(CX)(DX*1), Z20, Z1
+	VFMADD231PD.BCST 24(CX), Z16, Z0
+	VFMADD231PD.BCST 24(CX)(DX*1), Z16, Z1
+	VFMADD231PD.BCST 32(CX), Z25, Z0
+	VFMADD231PD.BCST 32(CX)(DX*1), Z25, Z1
+	VFMADD231PD.BCST 40(CX), Z18, Z0
+	VFMADD231PD.BCST 40(CX)(DX*1), Z18, Z1
+	VFMADD231PD.BCST 48(CX), Z10, Z0
+	VFMADD231PD.BCST 48(CX)(DX*1), Z10, Z1
+	VFMADD231PD.BCST 56(CX), Z14, Z0
+	VFMADD231PD.BCST 56(CX)(DX*1), Z14, Z1
+	ADDQ             BX, CX
+	ADDQ             $0x50, BX
+	VINSERTF64X4     $0x01, Y13, Z9, Z9
+	VINSERTF64X4     $0x01, Y15, Z11, Z11
+	VINSERTF64X4     $0x01, Y21, Z17, Z17
+	VINSERTF64X4     $0x01, Y23, Z19, Z19
+	VUNPCKHPD        Z11, Z9, Z8
+	VUNPCKLPD        Z11, Z9, Z9
+	VUNPCKHPD        Z19, Z17, Z11
+	VUNPCKLPD        Z19, Z17, Z17
+	VSHUFF64X2       $0xdd, Z17, Z9, Z19
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z11, Z8, Z17
+	VSHUFF64X2       $0x88, Z11, Z8, Z8
+	CMPQ             BX, $0x48
+	JLE              over272
+	VFMADD231PD.BCST 64(CX), Z9, Z0
+	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
+
+over272:
+	VFMADD231PD.BCST 72(CX), Z8, Z0
+	VFMADD231PD.BCST 72(CX)(DX*1), Z8, Z1
+	SUBQ             $0x50, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some274
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole275
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole275:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (DX)(SI*2)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (DX)(DI*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (DX)(DI*2)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (DX)(R9*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again256
+
+some274:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Z2, (CX)
+	VADDPD  Z8, Z3, Z3
+	VMOVUPD X3, 64(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Z4, (CX)
+	VADDPD  Z8, Z5, Z5
+	VMOVUPD X5, 64(CX)(BX*1)
+	ADDQ    DX, CX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Z6, (CX)
+	VADDPD  Z8, Z7, Z7
+	VMOVUPD X7, 64(CX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some277
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some277:
+	JMP turned224
+
+over255:
+	CMPQ   BX, $0x0d
+	JGE    over278
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x60, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept280
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	JMP    ready281
+
+kept280:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z2
+	VMOVUPD 64(CX)(BX*1), Y3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z4
+	VMOVUPD 64(CX)(BX*1), Y5
+	ADDQ    DX, CX
+	VMOVUPD (CX), Z6
+	VMOVUPD 64(CX)(BX*1), Y7
+
+ready281:
+again279:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	VPXORD       Z26, Z26, Z26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest282
+	VMOVUPD      (CX), Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), Y9
+	VADDPD       Y9, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  Y25, Y9, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  Y25, Y9, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z10
+	VADDPD       Z10, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), Y11
+	VADDPD       Y11, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z10, Z4
+	VFMADD231PD  Y25, Y11, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z10, Z6
+	VFMADD231PD  Y25, Y11, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z12
+	VADDPD       Z12, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), Y13
+	VADDPD       Y13, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z12, Z4
+	VFMADD231PD  Y25, Y13, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z12, Z6
+	VFMADD231PD  Y25, Y13, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z14
+	VADDPD       Z14, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), Y15
+	VADDPD       Y15, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z14, Z4
+	VFMADD231PD  Y25, Y15, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z14, Z6
+	VFMADD231PD  Y25, Y15, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z16
+	VADDPD       Z16, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), Y17
+	VADDPD       Y17, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z16, Z4
+	VFMADD231PD  Y25, Y17, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z16, Z6
+	VFMADD231PD  Y25, Y17, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z18
+	VADDPD       Z18, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), Y19
+	VADDPD       Y19, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z18, Z4
+	VFMADD231PD  Y25, Y19, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z18, Z6
+	VFMADD231PD  Y25, Y19, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z20
+	VADDPD       Z20, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), Y21
+	VADDPD       Y21, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z20, Z4
+	VFMADD231PD  Y25, Y21, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z20, Z6
+	VFMADD231PD  Y25, Y21, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z22
+	VADDPD       Z22, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), Y23
+	VADDPD       Y23, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z22, Z4
+	VFMADD231PD  Y25, Y23, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z22, Z6
+	VFMADD231PD  Y25, Y23, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded283
+
+rest282:
+fold284:
+	VMOVUPD      (CX), Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), Y9
+	VADDPD       Y9, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  Y25, Y9, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  Y25, Y9, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold284
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Z8
+	VMOVUPD      64(CX)(BX*1), Y9
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z10
+	VMOVUPD      64(CX)(BX*1), Y11
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z12
+	VMOVUPD      64(CX)(BX*1), Y13
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z14
+	VMOVUPD      64(CX)(BX*1), Y15
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z16
+	VMOVUPD      64(CX)(BX*1), Y17
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z18
+	VMOVUPD      64(CX)(BX*1), Y19
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z20
+	VMOVUPD      64(CX)(BX*1), Y21
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z22
+	VMOVUPD      64(CX)(BX*1), Y23
+	ADDQ         DX, CX
+
+folded283:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some285
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some285:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VSHUFF64X2       $0xee, Z12, Z8, Z25
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z14, Z10, Z12
+	VSHUFF64X2       $0x44, Z14, Z10, Z10
+	VSHUFF64X2       $0xee, Z20, Z16, Z14
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VSHUFF64X2       $0xee, Z22, Z18, Z20
+	VSHUFF64X2       $0x44, Z22, Z18, Z18
+	VUNPCKHPD        Z10, Z8, Z22
+	VUNPCKLPD        Z10, Z8, Z8
+	VUNPCKHPD        Z18, Z16, Z10
+	VUNPCKLPD        Z18, Z16, Z16
+	VUNPCKHPD        Z12, Z25, Z18
+	VUNPCKLPD        Z12, Z25, Z25
+	VUNPCKHPD        Z20, Z14, Z12
+	VUNPCKLPD        Z20, Z14, Z14
+	VSHUFF64X2       $0xdd, Z16, Z8, Z20
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z10, Z22, Z16
+	VSHUFF64X2       $0x88, Z10, Z22, Z22
+	VSHUFF64X2       $0xdd, Z14, Z25, Z10
+	VSHUFF64X2       $0x88, Z14, Z25, Z25
+	VSHUFF64X2       $0xdd, Z12, Z18, Z14
+	VSHUFF64X2       $0x88, Z12, Z18, Z18
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 8(CX), Z22, Z0
+	VFMADD231PD.BCST 8(CX)(DX*1), Z22, Z1
+	VFMADD231PD.BCST 16(CX), Z20, Z0
+	VFMADD231PD.BCST 16(CX)(DX*1), Z20, Z1
+	VFMADD231PD.BCST 24(CX), Z16, Z0
+	VFMADD231PD.BCST 24(CX)(DX*1), Z16, Z1
+	VFMADD231PD.BCST 32(CX), Z25, Z0
+	VFMADD231PD.BCST 32(CX)(DX*1), Z25, Z1
+	VFMADD231PD.BCST 40(CX), Z18, Z0
+	VFMADD231PD.BCST 40(CX)(DX*1), Z18, Z1
+	VFMADD231PD.BCST 48(CX), Z10, Z0
+	VFMADD231PD.BCST 48(CX)(DX*1), Z10, Z1
+	VFMADD231PD.BCST 56(CX), Z14, Z0
+	VFMADD231PD.BCST 56(CX)(DX*1), Z14, Z1
+	ADDQ             BX, CX
+	ADDQ             $0x60, BX
+	VINSERTF64X4     $0x01, Y13, Z9, Z9
+	VINSERTF64X4     $0x01, Y15, Z11, Z11
+	VINSERTF64X4     $0x01, Y21, Z17, Z17
+	VINSERTF64X4     $0x01, Y23, Z19, Z19
+	VUNPCKHPD        Z11, Z9, Z8
+	VUNPCKLPD        Z11, Z9, Z9
+	VUNPCKHPD        Z19, Z17, Z11
+	VUNPCKLPD        Z19, Z17, Z17
+	VSHUFF64X2       $0xdd, Z17, Z9, Z19
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z11, Z8, Z17
+	VSHUFF64X2       $0x88, Z11, Z8, Z8
+	CMPQ             BX, $0x58
+	JLE              over295
+	VFMADD231PD.BCST 64(CX), Z9, Z0
+	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
+
+over295:
+	CMPQ             BX, $0x50
+	JLE              over296
+	VFMADD231PD.BCST 72(CX), Z8, Z0
+	VFMADD231PD.BCST 72(CX)(DX*1), Z8, Z1
+
+over296:
+	CMPQ             BX, $0x48
+	JLE              over297
+	VFMADD231PD.BCST 80(CX), Z19, Z0
+	VFMADD231PD.BCST 80(CX)(DX*1), Z19, Z1
+
+over297:
+	VFMADD231PD.BCST 88(CX), Z17, Z0
+	VFMADD231PD.BCST 88(CX)(DX*1), Z17, Z1
+	SUBQ             $0x60, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some299
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole300
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole300:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (DX)(SI*2)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (DX)(DI*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (DX)(DI*2)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (DX)(R9*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again279
+
+some299:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Z2, (CX)
+	VADDPD  Z8, Z3, Z3
+	VMOVUPD Y3, 64(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Z4, (CX)
+	VADDPD  Z8, Z5, Z5
+	VMOVUPD Y5, 64(CX)(BX*1)
+	ADDQ    DX, CX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Z6, (CX)
+	VADDPD  Z8, Z7, Z7
+	VMOVUPD Y7, 64(CX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some302
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some302:
+	JMP turned224
+
+over278:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept304
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	JMP    ready305
+
+kept304:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z2
+	VMOVUPD 64(CX)(BX*1), Z3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z4
+	VMOVUPD 64(CX)(BX*1), Z5
+	ADDQ    DX, CX
+	VMOVUPD (CX), Z6
+	VMOVUPD 64(CX)(BX*1), Z7
+
+ready305:
+again303:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	VPXORD       Z26, Z26, Z26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest306
+	VMOVUPD      (CX), Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), Z9
+	VADDPD       Z9, Z3, Z3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  Z25, Z9, Z5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  Z25, Z9, Z7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z10
+	VADDPD       Z10, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), Z11
+	VADDPD       Z11, Z3, Z3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z10, Z4
+	VFMADD231PD  Z25, Z11, Z5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z10, Z6
+	VFMADD231PD  Z25, Z11, Z7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z12
+	VADDPD       Z12, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), Z13
+	VADDPD       Z13, Z3, Z3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z12, Z4
+	VFMADD231PD  Z25, Z13, Z5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z12, Z6
+	VFMADD231PD  Z25, Z13, Z7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z14
+	VADDPD       Z14, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), Z15
+	VADDPD       Z15, Z3, Z3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z14, Z4
+	VFMADD231PD  Z25, Z15, Z5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z14, Z6
+	VFMADD231PD  Z25, Z15, Z7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z16
+	VADDPD       Z16, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), Z17
+	VADDPD       Z17, Z3, Z3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z16, Z4
+	VFMADD231PD  Z25, Z17, Z5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z16, Z6
+	VFMADD231PD  Z25, Z17, Z7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z18
+	VADDPD       Z18, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), Z19
+	VADDPD       Z19, Z3, Z3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z18, Z4
+	VFMADD231PD  Z25, Z19, Z5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z18, Z6
+	VFMADD231PD  Z25, Z19, Z7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z20
+	VADDPD       Z20, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), Z21
+	VADDPD       Z21, Z3, Z3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z20, Z4
+	VFMADD231PD  Z25, Z21, Z5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z20, Z6
+	VFMADD231PD  Z25, Z21, Z7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z22
+	VADDPD       Z22, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), Z23
+	VADDPD       Z23, Z3, Z3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z22, Z4
+	VFMADD231PD  Z25, Z23, Z5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z22, Z6
+	VFMADD231PD  Z25, Z23, Z7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded307
+
+rest306:
+fold308:
+	VMOVUPD      (CX), Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(CX)(BX*1), Z9
+	VADDPD       Z9, Z3, Z3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  Z25, Z9, Z5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  Z25, Z9, Z7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold308
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Z8
+	VMOVUPD      64(CX)(BX*1), Z9
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z10
+	VMOVUPD      64(CX)(BX*1), Z11
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z12
+	VMOVUPD      64(CX)(BX*1), Z13
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z14
+	VMOVUPD      64(CX)(BX*1), Z15
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z16
+	VMOVUPD      64(CX)(BX*1), Z17
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z18
+	VMOVUPD      64(CX)(BX*1), Z19
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z20
+	VMOVUPD      64(CX)(BX*1), Z21
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z22
+	VMOVUPD      64(CX)(BX*1), Z23
+	ADDQ         DX, CX
+
+folded307:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some309
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some309:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VSHUFF64X2       $0xee, Z12, Z8, Z25
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z14, Z10, Z12
+	VSHUFF64X2       $0x44, Z14, Z10, Z10
+	VSHUFF64X2       $0xee, Z20, Z16, Z14
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VSHUFF64X2       $0xee, Z22, Z18, Z20
+	VSHUFF64X2       $0x44, Z22, Z18, Z18
+	VUNPCKHPD        Z10, Z8, Z22
+	VUNPCKLPD        Z10, Z8, Z8
+	VUNPCKHPD        Z18, Z16, Z10
+	VUNPCKLPD        Z18, Z16, Z16
+	VUNPCKHPD        Z12, Z25, Z18
+	VUNPCKLPD        Z12, Z25, Z25
+	VUNPCKHPD        Z20, Z14, Z12
+	VUNPCKLPD        Z20, Z14, Z14
+	VSHUFF64X2       $0xdd, Z16, Z8, Z20
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z10, Z22, Z16
+	VSHUFF64X2       $0x88, Z10, Z22, Z22
+	VSHUFF64X2       $0xdd, Z14, Z25, Z10
+	VSHUFF64X2       $0x88, Z14, Z25, Z25
+	VSHUFF64X2       $0xdd, Z12, Z18, Z14
+	VSHUFF64X2       $0x88, Z12, Z18, Z18
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 8(CX), Z22, Z0
+	VFMADD231PD.BCST 8(CX)(DX*1), Z22, Z1
+	VFMADD231PD.BCST 16(CX), Z20, Z0
+	VFMADD231PD.BCST 16(CX)(DX*1), Z20, Z1
+	VFMADD231PD.BCST 24(CX), Z16, Z0
+	VFMADD231PD.BCST 24(CX)(DX*1), Z16, Z1
+	VFMADD231PD.BCST 32(CX), Z25, Z0
+	VFMADD231PD.BCST 32(CX)(DX*1), Z25, Z1
+	VFMADD231PD.BCST 40(CX), Z18, Z0
+	VFMADD231PD.BCST 40(CX)(DX*1), Z18, Z1
+	VFMADD231PD.BCST 48(CX), Z10, Z0
+	VFMADD231PD.BCST 48(CX)(DX*1), Z10, Z1
+	VFMADD231PD.BCST 56(CX), Z14, Z0
+	VFMADD231PD.BCST 56(CX)(DX*1), Z14, Z1
+	ADDQ             BX, CX
+	ADDQ             $0x00000080, BX
+	VSHUFF64X2       $0xee, Z13, Z9, Z8
+	VSHUFF64X2       $0x44, Z13, Z9, Z9
+	VSHUFF64X2       $0xee, Z15, Z11, Z13
+	VSHUFF64X2       $0x44, Z15, Z11, Z11
+	VSHUFF64X2       $0xee, Z21, Z17, Z15
+	VSHUFF64X2       $0x44, Z21, Z17, Z17
+	VSHUFF64X2       $0xee, Z23, Z19, Z21
+	VSHUFF64X2       $0x44, Z23, Z19, Z19
+	VUNPCKHPD        Z11, Z9, Z23
+	VUNPCKLPD        Z11, Z9, Z9
+	VUNPCKHPD        Z19, Z17, Z11
+	VUNPCKLPD        Z19, Z17, Z17
+	VUNPCKHPD        Z13, Z8, Z19
+	VUNPCKLPD        Z13, Z8, Z8
+	VUNPCKHPD        Z21, Z15, Z13
+	VUNPCKLPD        Z21, Z15, Z15
+	VSHUFF64X2       $0xdd, Z17, Z9, Z21
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z11, Z23, Z17
+	VSHUFF64X2       $0x88, Z11, Z23, Z23
+	VSHUFF64X2       $0xdd, Z15, Z8, Z11
+	VSHUFF64X2       $0x88, Z15, Z8, Z8
+	VSHUFF64X2       $0xdd, Z13, Z19, Z15
+	VSHUFF64X2       $0x88, Z13, Z19, Z19
+	CMPQ             BX, $0x78
+	JLE              over319
+	VFMADD231PD.BCST 64(CX), Z9, Z0
+	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
+
+over319:
+	CMPQ             BX, $0x70
+	JLE              over320
+	VFMADD231PD.BCST 72(CX), Z23, Z0
+	VFMADD231PD.BCST 72(CX)(DX*1), Z23, Z1
+
+over320:
+	CMPQ             BX, $0x68
+	JLE              over321
+	VFMADD231PD.BCST 80(CX), Z21, Z0
+	VFMADD231PD.BCST 80(CX)(DX*1), Z21, Z1
+
+over321:
+	CMPQ             BX, $0x60
+	JLE              over322
+	VFMADD231PD.BCST 88(CX), Z17, Z0
+	VFMADD231PD.BCST 88(CX)(DX*1), Z17, Z1
+
+over322:
+	CMPQ             BX, $0x58
+	JLE              over323
+	VFMADD231PD.BCST 96(CX), Z8, Z0
+	VFMADD231PD.BCST 96(CX)(DX*1), Z8, Z1
+
+over323:
+	CMPQ             BX, $0x50
+	JLE              over324
+	VFMADD231PD.BCST 104(CX), Z19, Z0
+	VFMADD231PD.BCST 104(CX)(DX*1), Z19, Z1
+
+over324:
+	CMPQ             BX, $0x48
+	JLE              over325
+	VFMADD231PD.BCST 112(CX), Z11, Z0
+	VFMADD231PD.BCST 112(CX)(DX*1), Z11, Z1
+
+over325:
+	VFMADD231PD.BCST 120(CX), Z15, Z0
+	VFMADD231PD.BCST 120(CX)(DX*1), Z15, Z1
+	SUBQ             $0x00000080, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some327
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole328
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole328:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (DX)(SI*2)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (DX)(DI*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (DX)(DI*2)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (DX)(R9*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again303
+
+some327:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Z2, (CX)
+	VADDPD  Z8, Z3, Z3
+	VMOVUPD Z3, 64(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Z4, (CX)
+	VADDPD  Z8, Z5, Z5
+	VMOVUPD Z5, 64(CX)(BX*1)
+	ADDQ    DX, CX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Z6, (CX)
+	VADDPD  Z8, Z7, Z7
+	VMOVUPD Z7, 64(CX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some330
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some330:
+	JMP turned224
+
+narrower253:
+	CMPQ BX, $0x08
+	JNE  over331
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept333
+	VPXORD Z2, Z2, Z2
+	VPXORD Z4, Z4, Z4
+	VPXORD Z6, Z6, Z6
+	JMP    ready334
+
+kept333:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z4
+	ADDQ    DX, CX
+	VMOVUPD (CX), Z6
+
+ready334:
+again332:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
+	VPXORD           Z18, Z18, Z18
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest335
+	VMOVUPD          (CX), Z8
+	VADDPD           Z8, Z2, Z2
+	VFMADD231PD.BCST (R8), Z8, Z4
+	VFMADD231PD.BCST 8(R8), Z8, Z6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z9
+	VADDPD           Z9, Z2, Z2
+	VFMADD231PD.BCST (R8), Z9, Z4
+	VFMADD231PD.BCST 8(R8), Z9, Z6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z10
+	VADDPD           Z10, Z2, Z2
+	VFMADD231PD.BCST (R8), Z10, Z4
+	VFMADD231PD.BCST 8(R8), Z10, Z6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z11
+	VADDPD           Z11, Z2, Z2
+	VFMADD231PD.BCST (R8), Z11, Z4
+	VFMADD231PD.BCST 8(R8), Z11, Z6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z12
+	VADDPD           Z12, Z2, Z2
+	VFMADD231PD.BCST (R8), Z12, Z4
+	VFMADD231PD.BCST 8(R8), Z12, Z6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z13
+	VADDPD           Z13, Z2, Z2
+	VFMADD231PD.BCST (R8), Z13, Z4
+	VFMADD231PD.BCST 8(R8), Z13, Z6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z14
+	VADDPD           Z14, Z2, Z2
+	VFMADD231PD.BCST (R8), Z14, Z4
+	VFMADD231PD.BCST 8(R8), Z14, Z6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z15
+	VADDPD           Z15, Z2, Z2
+	VFMADD231PD.BCST (R8), Z15, Z4
+	VFMADD231PD.BCST 8(R8), Z15, Z6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded336
+
+rest335:
+fold337:
+	VMOVUPD          (CX), Z8
+	VADDPD           Z8, Z2, Z2
+	VFMADD231PD.BCST (R8), Z8, Z4
+	VFMADD231PD.BCST 8(R8), Z8, Z6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold337
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPD          (CX), Z8
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z9
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z10
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z11
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z12
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z13
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z14
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z15
+	ADDQ             DX, CX
+
+folded336:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some338
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some338:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VSHUFF64X2       $0xee, Z10, Z8, Z17
+	VSHUFF64X2       $0x44, Z10, Z8, Z8
+	VSHUFF64X2       $0xee, Z11, Z9, Z10
+	VSHUFF64X2       $0x44, Z11, Z9, Z9
+	VSHUFF64X2       $0xee, Z14, Z12, Z11
+	VSHUFF64X2       $0x44, Z14, Z12, Z12
+	VSHUFF64X2       $0xee, Z15, Z13, Z14
+	VSHUFF64X2       $0x44, Z15, Z13, Z13
+	VUNPCKHPD        Z9, Z8, Z15
+	VUNPCKLPD        Z9, Z8, Z8
+	VUNPCKHPD        Z13, Z12, Z9
+	VUNPCKLPD        Z13, Z12, Z12
+	VUNPCKHPD        Z10, Z17, Z13
+	VUNPCKLPD        Z10, Z17, Z17
+	VUNPCKHPD        Z14, Z11, Z10
+	VUNPCKLPD        Z14, Z11, Z11
+	VSHUFF64X2       $0xdd, Z12, Z8, Z14
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VSHUFF64X2       $0xdd, Z9, Z15, Z12
+	VSHUFF64X2       $0x88, Z9, Z15, Z15
+	VSHUFF64X2       $0xdd, Z11, Z17, Z9
+	VSHUFF64X2       $0x88, Z11, Z17, Z17
+	VSHUFF64X2       $0xdd, Z10, Z13, Z11
+	VSHUFF64X2       $0x88, Z10, Z13, Z13
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 8(CX), Z15, Z0
+	VFMADD231PD.BCST 8(CX)(DX*1), Z15, Z1
+	VFMADD231PD.BCST 16(CX), Z14, Z0
+	VFMADD231PD.BCST 16(CX)(DX*1), Z14, Z1
+	VFMADD231PD.BCST 24(CX), Z12, Z0
+	VFMADD231PD.BCST 24(CX)(DX*1), Z12, Z1
+	VFMADD231PD.BCST 32(CX), Z17, Z0
+	VFMADD231PD.BCST 32(CX)(DX*1), Z17, Z1
+	VFMADD231PD.BCST 40(CX), Z13, Z0
+	VFMADD231PD.BCST 40(CX)(DX*1), Z13, Z1
+	VFMADD231PD.BCST 48(CX), Z9, Z0
+	VFMADD231PD.BCST 48(CX)(DX*1), Z9, Z1
+	VFMADD231PD.BCST 56(CX), Z11, Z0
+	VFMADD231PD.BCST 56(CX)(DX*1), Z11, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some348
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole349
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole349:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (DX)(SI*2)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (DX)(DI*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (DX)(DI*2)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (DX)(R9*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again332
+
+some348:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Z2, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Z4, (CX)
+	ADDQ    DX, CX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Z6, (CX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some351
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some351:
+	JMP turned224
+
+over331:
+	CMPQ BX, $0x04
+	JNE  over352
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept354
+	VPXORD Z2, Z2, Z2
+	VPXORD Z4, Z4, Z4
+	VPXORD Z6, Z6, Z6
+	JMP    ready355
+
+kept354:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Y2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Y4
+	ADDQ    DX, CX
+	VMOVUPD (CX), Y6
+
+ready355:
+again353:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
+	VPXORD           Z18, Z18, Z18
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest356
+	VMOVUPD          (CX), Y8
+	VADDPD           Y8, Y2, Y2
+	VFMADD231PD.BCST (R8), Y8, Y4
+	VFMADD231PD.BCST 8(R8), Y8, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y9
+	VADDPD           Y9, Y2, Y2
+	VFMADD231PD.BCST (R8), Y9, Y4
+	VFMADD231PD.BCST 8(R8), Y9, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y10
+	VADDPD           Y10, Y2, Y2
+	VFMADD231PD.BCST (R8), Y10, Y4
+	VFMADD231PD.BCST 8(R8), Y10, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y11
+	VADDPD           Y11, Y2, Y2
+	VFMADD231PD.BCST (R8), Y11, Y4
+	VFMADD231PD.BCST 8(R8), Y11, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y12
+	VADDPD           Y12, Y2, Y2
+	VFMADD231PD.BCST (R8), Y12, Y4
+	VFMADD231PD.BCST 8(R8), Y12, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y13
+	VADDPD           Y13, Y2, Y2
+	VFMADD231PD.BCST (R8), Y13, Y4
+	VFMADD231PD.BCST 8(R8), Y13, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y14
+	VADDPD           Y14, Y2, Y2
+	VFMADD231PD.BCST (R8), Y14, Y4
+	VFMADD231PD.BCST 8(R8), Y14, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y15
+	VADDPD           Y15, Y2, Y2
+	VFMADD231PD.BCST (R8), Y15, Y4
+	VFMADD231PD.BCST 8(R8), Y15, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded357
+
+rest356:
+fold358:
+	VMOVUPD          (CX), Y8
+	VADDPD           Y8, Y2, Y2
+	VFMADD231PD.BCST (R8), Y8, Y4
+	VFMADD231PD.BCST 8(R8), Y8, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold358
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPD          (CX), Y8
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y9
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y10
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y11
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y12
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y13
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y14
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y15
+	ADDQ             DX, CX
+
+folded357:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some359
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some359:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VINSERTF64X4     $0x01, Y10, Z8, Z8
+	VINSERTF64X4     $0x01, Y11, Z9, Z9
+	VINSERTF64X4     $0x01, Y14, Z12, Z12
+	VINSERTF64X4     $0x01, Y15, Z13, Z13
+	VUNPCKHPD        Z9, Z8, Z17
+	VUNPCKLPD        Z9, Z8, Z8
+	VUNPCKHPD        Z13, Z12, Z9
+	VUNPCKLPD        Z13, Z12, Z12
+	VSHUFF64X2       $0xdd, Z12, Z8, Z13
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VSHUFF64X2       $0xdd, Z9, Z17, Z12
+	VSHUFF64X2       $0x88, Z9, Z17, Z17
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 8(CX), Z17, Z0
+	VFMADD231PD.BCST 8(CX)(DX*1), Z17, Z1
+	VFMADD231PD.BCST 16(CX), Z13, Z0
+	VFMADD231PD.BCST 16(CX)(DX*1), Z13, Z1
+	VFMADD231PD.BCST 24(CX), Z12, Z0
+	VFMADD231PD.BCST 24(CX)(DX*1), Z12, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some365
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole366
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole366:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (DX)(SI*2)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (DX)(DI*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (DX)(DI*2)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (DX)(R9*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again353
+
+some365:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Y2, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Y4, (CX)
+	ADDQ    DX, CX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Y6, (CX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some368
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some368:
+	JMP turned224
+
+over352:
+	CMPQ   BX, $0x04
+	JLT    over369
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x40, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept371
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	JMP    ready372
+
+kept371:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Y2
+	VMOVUPD 32(CX)(BX*1), Y3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Y4
+	VMOVUPD 32(CX)(BX*1), Y5
+	ADDQ    DX, CX
+	VMOVUPD (CX), Y6
+	VMOVUPD 32(CX)(BX*1), Y7
+
+ready372:
+again370:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	VPXORD       Z26, Z26, Z26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest373
+	VMOVUPD      (CX), Y8
+	VADDPD       Y8, Y2, Y2
+	VMOVUPD      32(CX)(BX*1), Y9
+	VADDPD       Y9, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Y25, Y8, Y4
+	VFMADD231PD  Y25, Y9, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Y25, Y8, Y6
+	VFMADD231PD  Y25, Y9, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y10
+	VADDPD       Y10, Y2, Y2
+	VMOVUPD      32(CX)(BX*1), Y11
+	VADDPD       Y11, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Y25, Y10, Y4
+	VFMADD231PD  Y25, Y11, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Y25, Y10, Y6
+	VFMADD231PD  Y25, Y11, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y12
+	VADDPD       Y12, Y2, Y2
+	VMOVUPD      32(CX)(BX*1), Y13
+	VADDPD       Y13, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Y25, Y12, Y4
+	VFMADD231PD  Y25, Y13, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Y25, Y12, Y6
+	VFMADD231PD  Y25, Y13, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y14
+	VADDPD       Y14, Y2, Y2
+	VMOVUPD      32(CX)(BX*1), Y15
+	VADDPD       Y15, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Y25, Y14, Y4
+	VFMADD231PD  Y25, Y15, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Y25, Y14, Y6
+	VFMADD231PD  Y25, Y15, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y16
+	VADDPD       Y16, Y2, Y2
+	VMOVUPD      32(CX)(BX*1), Y17
+	VADDPD       Y17, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Y25, Y16, Y4
+	VFMADD231PD  Y25, Y17, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Y25, Y16, Y6
+	VFMADD231PD  Y25, Y17, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y18
+	VADDPD       Y18, Y2, Y2
+	VMOVUPD      32(CX)(BX*1), Y19
+	VADDPD       Y19, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Y25, Y18, Y4
+	VFMADD231PD  Y25, Y19, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Y25, Y18, Y6
+	VFMADD231PD  Y25, Y19, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y20
+	VADDPD       Y20, Y2, Y2
+	VMOVUPD      32(CX)(BX*1), Y21
+	VADDPD       Y21, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Y25, Y20, Y4
+	VFMADD231PD  Y25, Y21, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Y25, Y20, Y6
+	VFMADD231PD  Y25, Y21, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y22
+	VADDPD       Y22, Y2, Y2
+	VMOVUPD      32(CX)(BX*1), Y23
+	VADDPD       Y23, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Y25, Y22, Y4
+	VFMADD231PD  Y25, Y23, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Y25, Y22, Y6
+	VFMADD231PD  Y25, Y23, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded374
+
+rest373:
+fold375:
+	VMOVUPD      (CX), Y8
+	VADDPD       Y8, Y2, Y2
+	VMOVUPD      32(CX)(BX*1), Y9
+	VADDPD       Y9, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Y25, Y8, Y4
+	VFMADD231PD  Y25, Y9, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Y25, Y8, Y6
+	VFMADD231PD  Y25, Y9, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold375
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Y8
+	VMOVUPD      32(CX)(BX*1), Y9
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y10
+	VMOVUPD      32(CX)(BX*1), Y11
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y12
+	VMOVUPD      32(CX)(BX*1), Y13
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y14
+	VMOVUPD      32(CX)(BX*1), Y15
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y16
+	VMOVUPD      32(CX)(BX*1), Y17
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y18
+	VMOVUPD      32(CX)(BX*1), Y19
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y20
+	VMOVUPD      32(CX)(BX*1), Y21
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y22
+	VMOVUPD      32(CX)(BX*1), Y23
+	ADDQ         DX, CX
+
+folded374:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some376
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some376:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VINSERTF64X4     $0x01, Y12, Z8, Z8
+	VINSERTF64X4     $0x01, Y14, Z10, Z10
+	VINSERTF64X4     $0x01, Y20, Z16, Z16
+	VINSERTF64X4     $0x01, Y22, Z18, Z18
+	VUNPCKHPD        Z10, Z8, Z25
+	VUNPCKLPD        Z10, Z8, Z8
+	VUNPCKHPD        Z18, Z16, Z10
+	VUNPCKLPD        Z18, Z16, Z16
+	VSHUFF64X2       $0xdd, Z16, Z8, Z18
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z10, Z25, Z16
+	VSHUFF64X2       $0x88, Z10, Z25, Z25
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 8(CX), Z25, Z0
+	VFMADD231PD.BCST 8(CX)(DX*1), Z25, Z1
+	VFMADD231PD.BCST 16(CX), Z18, Z0
+	VFMADD231PD.BCST 16(CX)(DX*1), Z18, Z1
+	VFMADD231PD.BCST 24(CX), Z16, Z0
+	VFMADD231PD.BCST 24(CX)(DX*1), Z16, Z1
+	ADDQ             BX, CX
+	ADDQ             $0x40, BX
+	VINSERTF64X4     $0x01, Y13, Z9, Z9
+	VINSERTF64X4     $0x01, Y15, Z11, Z11
+	VINSERTF64X4     $0x01, Y21, Z17, Z17
+	VINSERTF64X4     $0x01, Y23, Z19, Z19
+	VUNPCKHPD        Z11, Z9, Z8
+	VUNPCKLPD        Z11, Z9, Z9
+	VUNPCKHPD        Z19, Z17, Z11
+	VUNPCKLPD        Z19, Z17, Z17
+	VSHUFF64X2       $0xdd, Z17, Z9, Z19
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z11, Z8, Z17
+	VSHUFF64X2       $0x88, Z11, Z8, Z8
+	CMPQ             BX, $0x38
+	JLE              over382
+	VFMADD231PD.BCST 32(CX), Z9, Z0
+	VFMADD231PD.BCST 32(CX)(DX*1), Z9, Z1
+
+over382:
+	CMPQ             BX, $0x30
+	JLE              over383
+	VFMADD231PD.BCST 40(CX), Z8, Z0
+	VFMADD231PD.BCST 40(CX)(DX*1), Z8, Z1
+
+over383:
+	CMPQ             BX, $0x28
+	JLE              over384
+	VFMADD231PD.BCST 48(CX), Z19, Z0
+	VFMADD231PD.BCST 48(CX)(DX*1), Z19, Z1
+
+over384:
+	VFMADD231PD.BCST 56(CX), Z17, Z0
+	VFMADD231PD.BCST 56(CX)(DX*1), Z17, Z1
+	SUBQ             $0x40, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some386
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole387
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole387:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (DX)(SI*2)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (DX)(DI*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (DX)(DI*2)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (DX)(R9*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again370
+
+some386:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Y2, (CX)
+	VADDPD  Z8, Z3, Z3
+	VMOVUPD Y3, 32(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Y4, (CX)
+	VADDPD  Z8, Z5, Z5
+	VMOVUPD Y5, 32(CX)(BX*1)
+	ADDQ    DX, CX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Y6, (CX)
+	VADDPD  Z8, Z7, Z7
+	VMOVUPD Y7, 32(CX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some389
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some389:
+	JMP turned224
+
+over369:
+	CMPQ BX, $0x02
+	JNE  over390
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept392
+	VPXORD Z2, Z2, Z2
+	VPXORD Z4, Z4, Z4
+	VPXORD Z6, Z6, Z6
+	JMP    ready393
+
+kept392:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), X2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), X4
+	ADDQ    DX, CX
+	VMOVUPD (CX), X6
+
+ready393:
+again391:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
+	VPXORD           Z18, Z18, Z18
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest394
+	VMOVUPD          (CX), X8
+	VADDPD           X8, X2, X2
+	VFMADD231PD.BCST (R8), X8, X4
+	VFMADD231PD.BCST 8(R8), X8, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X9
+	VADDPD           X9, X2, X2
+	VFMADD231PD.BCST (R8), X9, X4
+	VFMADD231PD.BCST 8(R8), X9, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X10
+	VADDPD           X10, X2, X2
+	VFMADD231PD.BCST (R8), X10, X4
+	VFMADD231PD.BCST 8(R8), X10, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X11
+	VADDPD           X11, X2, X2
+	VFMADD231PD.BCST (R8), X11, X4
+	VFMADD231PD.BCST 8(R8), X11, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X12
+	VADDPD           X12, X2, X2
+	VFMADD231PD.BCST (R8), X12, X4
+	VFMADD231PD.BCST 8(R8), X12, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X13
+	VADDPD           X13, X2, X2
+	VFMADD231PD.BCST (R8), X13, X4
+	VFMADD231PD.BCST 8(R8), X13, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X14
+	VADDPD           X14, X2, X2
+	VFMADD231PD.BCST (R8), X14, X4
+	VFMADD231PD.BCST 8(R8), X14, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X15
+	VADDPD           X15, X2, X2
+	VFMADD231PD.BCST (R8), X15, X4
+	VFMADD231PD.BCST 8(R8), X15, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded395
+
+rest394:
+fold396:
+	VMOVUPD          (CX), X8
+	VADDPD           X8, X2, X2
+	VFMADD231PD.BCST (R8), X8, X4
+	VFMADD231PD.BCST 8(R8), X8, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold396
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPD          (CX), X8
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X9
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X10
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X11
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X12
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X13
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X14
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X15
+	ADDQ             DX, CX
+
+folded395:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some397
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some397:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VINSERTF64X4     $0x01, Y10, Z8, Z8
+	VINSERTF64X4     $0x01, Y11, Z9, Z9
+	VINSERTF64X4     $0x01, Y14, Z12, Z12
+	VINSERTF64X4     $0x01, Y15, Z13, Z13
+	VUNPCKHPD        Z9, Z8, Z17
+	VUNPCKLPD        Z9, Z8, Z8
+	VUNPCKHPD        Z13, Z12, Z9
+	VUNPCKLPD        Z13, Z12, Z12
+	VSHUFF64X2       $0xdd, Z12, Z8, Z13
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VSHUFF64X2       $0xdd, Z9, Z17, Z12
+	VSHUFF64X2       $0x88, Z9, Z17, Z17
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 8(CX), Z17, Z0
+	VFMADD231PD.BCST 8(CX)(DX*1), Z17, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some401
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole402
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole402:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (DX)(SI*2)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (DX)(DI*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (DX)(DI*2)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (DX)(R9*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again391
+
+some401:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD X2, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD X4, (CX)
+	ADDQ    DX, CX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD X6, (CX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some404
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some404:
+	JMP turned224
+
+over390:
+	CMPQ   BX, $0x02
+	JLT    over405
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x20, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept407
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	JMP    ready408
+
+kept407:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), X2
+	VMOVUPD 16(CX)(BX*1), X3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), X4
+	VMOVUPD 16(CX)(BX*1), X5
+	ADDQ    DX, CX
+	VMOVUPD (CX), X6
+	VMOVUPD 16(CX)(BX*1), X7
+
+ready408:
+again406:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	VPXORD       Z26, Z26, Z26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest409
+	VMOVUPD      (CX), X8
+	VADDPD       X8, X2, X2
+	VMOVUPD      16(CX)(BX*1), X9
+	VADDPD       X9, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  X25, X8, X4
+	VFMADD231PD  X25, X9, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  X25, X8, X6
+	VFMADD231PD  X25, X9, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X10
+	VADDPD       X10, X2, X2
+	VMOVUPD      16(CX)(BX*1), X11
+	VADDPD       X11, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  X25, X10, X4
+	VFMADD231PD  X25, X11, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  X25, X10, X6
+	VFMADD231PD  X25, X11, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X12
+	VADDPD       X12, X2, X2
+	VMOVUPD      16(CX)(BX*1), X13
+	VADDPD       X13, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  X25, X12, X4
+	VFMADD231PD  X25, X13, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  X25, X12, X6
+	VFMADD231PD  X25, X13, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X14
+	VADDPD       X14, X2, X2
+	VMOVUPD      16(CX)(BX*1), X15
+	VADDPD       X15, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  X25, X14, X4
+	VFMADD231PD  X25, X15, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  X25, X14, X6
+	VFMADD231PD  X25, X15, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X16
+	VADDPD       X16, X2, X2
+	VMOVUPD      16(CX)(BX*1), X17
+	VADDPD       X17, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  X25, X16, X4
+	VFMADD231PD  X25, X17, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  X25, X16, X6
+	VFMADD231PD  X25, X17, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X18
+	VADDPD       X18, X2, X2
+	VMOVUPD      16(CX)(BX*1), X19
+	VADDPD       X19, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  X25, X18, X4
+	VFMADD231PD  X25, X19, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  X25, X18, X6
+	VFMADD231PD  X25, X19, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X20
+	VADDPD       X20, X2, X2
+	VMOVUPD      16(CX)(BX*1), X21
+	VADDPD       X21, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  X25, X20, X4
+	VFMADD231PD  X25, X21, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  X25, X20, X6
+	VFMADD231PD  X25, X21, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X22
+	VADDPD       X22, X2, X2
+	VMOVUPD      16(CX)(BX*1), X23
+	VADDPD       X23, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  X25, X22, X4
+	VFMADD231PD  X25, X23, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  X25, X22, X6
+	VFMADD231PD  X25, X23, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded410
+
+rest409:
+fold411:
+	VMOVUPD      (CX), X8
+	VADDPD       X8, X2, X2
+	VMOVUPD      16(CX)(BX*1), X9
+	VADDPD       X9, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  X25, X8, X4
+	VFMADD231PD  X25, X9, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  X25, X8, X6
+	VFMADD231PD  X25, X9, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold411
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), X8
+	VMOVUPD      16(CX)(BX*1), X9
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X10
+	VMOVUPD      16(CX)(BX*1), X11
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X12
+	VMOVUPD      16(CX)(BX*1), X13
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X14
+	VMOVUPD      16(CX)(BX*1), X15
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X16
+	VMOVUPD      16(CX)(BX*1), X17
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X18
+	VMOVUPD      16(CX)(BX*1), X19
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X20
+	VMOVUPD      16(CX)(BX*1), X21
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X22
+	VMOVUPD      16(CX)(BX*1), X23
+	ADDQ         DX, CX
+
+folded410:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some412
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some412:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VINSERTF64X4     $0x01, Y12, Z8, Z8
+	VINSERTF64X4     $0x01, Y14, Z10, Z10
+	VINSERTF64X4     $0x01, Y20, Z16, Z16
+	VINSERTF64X4     $0x01, Y22, Z18, Z18
+	VUNPCKHPD        Z10, Z8, Z25
+	VUNPCKLPD        Z10, Z8, Z8
+	VUNPCKHPD        Z18, Z16, Z10
+	VUNPCKLPD        Z18, Z16, Z16
+	VSHUFF64X2       $0xdd, Z16, Z8, Z18
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z10, Z25, Z16
+	VSHUFF64X2       $0x88, Z10, Z25, Z25
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 8(CX), Z25, Z0
+	VFMADD231PD.BCST 8(CX)(DX*1), Z25, Z1
+	ADDQ             BX, CX
+	ADDQ             $0x20, BX
+	VINSERTF64X4     $0x01, Y13, Z9, Z9
+	VINSERTF64X4     $0x01, Y15, Z11, Z11
+	VINSERTF64X4     $0x01, Y21, Z17, Z17
+	VINSERTF64X4     $0x01, Y23, Z19, Z19
+	VUNPCKHPD        Z11, Z9, Z8
+	VUNPCKLPD        Z11, Z9, Z9
+	VUNPCKHPD        Z19, Z17, Z11
+	VUNPCKLPD        Z19, Z17, Z17
+	VSHUFF64X2       $0xdd, Z17, Z9, Z19
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z11, Z8, Z17
+	VSHUFF64X2       $0x88, Z11, Z8, Z8
+	CMPQ             BX, $0x18
+	JLE              over416
+	VFMADD231PD.BCST 16(CX), Z9, Z0
+	VFMADD231PD.BCST 16(CX)(DX*1), Z9, Z1
+
+over416:
+	VFMADD231PD.BCST 24(CX), Z8, Z0
+	VFMADD231PD.BCST 24(CX)(DX*1), Z8, Z1
+	SUBQ             $0x20, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some418
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole419
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole419:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (DX)(SI*2)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (DX)(DI*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (DX)(DI*2)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (DX)(R9*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again406
+
+some418:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD X2, (CX)
+	VADDPD  Z8, Z3, Z3
+	VMOVUPD X3, 16(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD X4, (CX)
+	VADDPD  Z8, Z5, Z5
+	VMOVUPD X5, 16(CX)(BX*1)
+	ADDQ    DX, CX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD X6, (CX)
+	VADDPD  Z8, Z7, Z7
+	VMOVUPD X7, 16(CX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some421
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some421:
+	JMP turned224
+
+over405:
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept423
+	VPXORD Z2, Z2, Z2
+	VPXORD Z4, Z4, Z4
+	VPXORD Z6, Z6, Z6
+	JMP    ready424
+
+kept423:
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VMOVSD (CX), X2
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VMOVSD (CX), X4
+	ADDQ   DX, CX
+	VMOVSD (CX), X6
+
+ready424:
+again422:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
+	VPXORD           Z18, Z18, Z18
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest425
+	VMOVSD           (CX), X8
+	VADDPD           X8, X2, X2
+	VFMADD231PD.BCST (R8), X8, X4
+	VFMADD231PD.BCST 8(R8), X8, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X9
+	VADDPD           X9, X2, X2
+	VFMADD231PD.BCST (R8), X9, X4
+	VFMADD231PD.BCST 8(R8), X9, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X10
+	VADDPD           X10, X2, X2
+	VFMADD231PD.BCST (R8), X10, X4
+	VFMADD231PD.BCST 8(R8), X10, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X11
+	VADDPD           X11, X2, X2
+	VFMADD231PD.BCST (R8), X11, X4
+	VFMADD231PD.BCST 8(R8), X11, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X12
+	VADDPD           X12, X2, X2
+	VFMADD231PD.BCST (R8), X12, X4
+	VFMADD231PD.BCST 8(R8), X12, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X13
+	VADDPD           X13, X2, X2
+	VFMADD231PD.BCST (R8), X13, X4
+	VFMADD231PD.BCST 8(R8), X13, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X14
+	VADDPD           X14, X2, X2
+	VFMADD231PD.BCST (R8), X14, X4
+	VFMADD231PD.BCST 8(R8), X14, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X15
+	VADDPD           X15, X2, X2
+	VFMADD231PD.BCST (R8), X15, X4
+	VFMADD231PD.BCST 8(R8), X15, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded426
+
+rest425:
+fold427:
+	VMOVSD           (CX), X8
+	VADDPD           X8, X2, X2
+	VFMADD231PD.BCST (R8), X8, X4
+	VFMADD231PD.BCST 8(R8), X8, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold427
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVSD           (CX), X8
+	ADDQ             DX, CX
+	VMOVSD           (CX), X9
+	ADDQ             DX, CX
+	VMOVSD           (CX), X10
+	ADDQ             DX, CX
+	VMOVSD           (CX), X11
+	ADDQ             DX, CX
+	VMOVSD           (CX), X12
+	ADDQ             DX, CX
+	VMOVSD           (CX), X13
+	ADDQ             DX, CX
+	VMOVSD           (CX), X14
+	ADDQ             DX, CX
+	VMOVSD           (CX), X15
+	ADDQ             DX, CX
+
+folded426:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some428
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some428:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VINSERTF64X4     $0x01, Y10, Z8, Z8
+	VINSERTF64X4     $0x01, Y11, Z9, Z9
+	VINSERTF64X4     $0x01, Y14, Z12, Z12
+	VINSERTF64X4     $0x01, Y15, Z13, Z13
+	VUNPCKHPD        Z9, Z8, Z17
+	VUNPCKLPD        Z9, Z8, Z8
+	VUNPCKHPD        Z13, Z12, Z9
+	VUNPCKLPD        Z13, Z12, Z12
+	VSHUFF64X2       $0xdd, Z12, Z8, Z13
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VSHUFF64X2       $0xdd, Z9, Z17, Z12
+	VSHUFF64X2       $0x88, Z9, Z17, Z17
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some431
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole432
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole432:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (DX)(SI*2)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (DX)(DI*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (DX)(DI*2)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (DX)(R9*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again422
+
+some431:
+	VPXORD Z8, Z8, Z8
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VADDPD Z8, Z2, Z2
+	VMOVSD X2, (CX)
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VADDPD Z8, Z4, Z4
+	VMOVSD X4, (CX)
+	ADDQ   DX, CX
+	VADDPD Z8, Z6, Z6
+	VMOVSD X6, (CX)
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x11
+	JGE    some434
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+some434:
+turned224:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole435
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole435:
+	VPXORD        Z8, Z8, Z8
+	VADDPD        Z8, Z0, Z0
+	VADDPD        Z8, Z1, Z1
+	VMOVAPD       Z0, Z9
+	VMOVAPD       Z1, Z10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z10, Z9, Z11
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, (DX)
+	VMOVUPD       X11, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, (DX)(SI*2)
+	VEXTRACTF32X4 $0x01, Z11, X10
+	VMOVUPD       X10, (DX)(DI*1)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x02, Z11, X10
+	VMOVUPD       X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, (DX)(DI*2)
+	VEXTRACTF32X4 $0x03, Z11, X10
+	VMOVUPD       X10, (DX)(R9*1)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           block221
+	JMP           end2
 
 end2:
 	VXORPS X15, X15, X15
@@ -25989,262 +25971,262 @@ end2:
 other1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other419
+	JNE  other439
 
-block420:
+block440:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk421:
+chunk441:
 	CMPQ BX, $0x10
-	JLT  last422
+	JLT  last442
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept424
+	JE     kept445
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready425
+	JMP    ready446
 
-kept424:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z1
-	VMOVUPD 64(DX), Z2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z3
-	VMOVUPD 64(DX), Z4
+kept445:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z1
+	VMOVUPD 64(CX), Z2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z3
+	VMOVUPD 64(CX), Z4
 
-ready425:
+ready446:
+again444:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest426
-	VMOVUPD      (DX), Z5
-	VMOVUPD      (DI), Z21
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest447
+	VMOVUPD      (CX), Z5
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z5, K2, Z5
 	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(DX), Z6
-	VMOVUPD      64(DI), Z21
+	VMOVUPD      64(CX), Z6
+	VMOVUPD      64(SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z6, K2, Z6
 	VADDPD       Z6, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z5, Z3
 	VFMADD231PD  Z22, Z6, Z4
-	VMOVUPD      Z5, (DX)
-	VMOVUPD      Z6, 64(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z7
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z5, (CX)
+	VMOVUPD      Z6, 64(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z7
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z7, K2, Z7
 	VADDPD       Z7, Z1, Z1
-	VMOVUPD      64(DX), Z8
-	VMOVUPD      64(DI), Z21
+	VMOVUPD      64(CX), Z8
+	VMOVUPD      64(SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z8, K2, Z8
 	VADDPD       Z8, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z7, Z3
 	VFMADD231PD  Z22, Z8, Z4
-	VMOVUPD      Z7, (DX)
-	VMOVUPD      Z8, 64(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z9
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z7, (CX)
+	VMOVUPD      Z8, 64(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z9
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z9, K2, Z9
 	VADDPD       Z9, Z1, Z1
-	VMOVUPD      64(DX), Z10
-	VMOVUPD      64(DI), Z21
+	VMOVUPD      64(CX), Z10
+	VMOVUPD      64(SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z10, K2, Z10
 	VADDPD       Z10, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z9, Z3
 	VFMADD231PD  Z22, Z10, Z4
-	VMOVUPD      Z9, (DX)
-	VMOVUPD      Z10, 64(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z11
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z9, (CX)
+	VMOVUPD      Z10, 64(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z11
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z11, K2, Z11
 	VADDPD       Z11, Z1, Z1
-	VMOVUPD      64(DX), Z12
-	VMOVUPD      64(DI), Z21
+	VMOVUPD      64(CX), Z12
+	VMOVUPD      64(SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z12, K2, Z12
 	VADDPD       Z12, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z11, Z3
 	VFMADD231PD  Z22, Z12, Z4
-	VMOVUPD      Z11, (DX)
-	VMOVUPD      Z12, 64(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z13
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z11, (CX)
+	VMOVUPD      Z12, 64(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z13
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z13, K2, Z13
 	VADDPD       Z13, Z1, Z1
-	VMOVUPD      64(DX), Z14
-	VMOVUPD      64(DI), Z21
+	VMOVUPD      64(CX), Z14
+	VMOVUPD      64(SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z14, K2, Z14
 	VADDPD       Z14, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z13, Z3
 	VFMADD231PD  Z22, Z14, Z4
-	VMOVUPD      Z13, (DX)
-	VMOVUPD      Z14, 64(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z15
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z13, (CX)
+	VMOVUPD      Z14, 64(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z15
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z15, K2, Z15
 	VADDPD       Z15, Z1, Z1
-	VMOVUPD      64(DX), Z16
-	VMOVUPD      64(DI), Z21
+	VMOVUPD      64(CX), Z16
+	VMOVUPD      64(SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z16, K2, Z16
 	VADDPD       Z16, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z15, Z3
 	VFMADD231PD  Z22, Z16, Z4
-	VMOVUPD      Z15, (DX)
-	VMOVUPD      Z16, 64(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z17
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z15, (CX)
+	VMOVUPD      Z16, 64(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z17
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z17, K2, Z17
 	VADDPD       Z17, Z1, Z1
-	VMOVUPD      64(DX), Z18
-	VMOVUPD      64(DI), Z21
+	VMOVUPD      64(CX), Z18
+	VMOVUPD      64(SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z18, K2, Z18
 	VADDPD       Z18, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z17, Z3
 	VFMADD231PD  Z22, Z18, Z4
-	VMOVUPD      Z17, (DX)
-	VMOVUPD      Z18, 64(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z19
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z17, (CX)
+	VMOVUPD      Z18, 64(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z19
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z19, K2, Z19
 	VADDPD       Z19, Z1, Z1
-	VMOVUPD      64(DX), Z20
-	VMOVUPD      64(DI), Z21
+	VMOVUPD      64(CX), Z20
+	VMOVUPD      64(SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z20, K2, Z20
 	VADDPD       Z20, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z19, Z3
 	VFMADD231PD  Z22, Z20, Z4
-	VMOVUPD      Z19, (DX)
-	VMOVUPD      Z20, 64(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn428
+	VMOVUPD      Z19, (CX)
+	VMOVUPD      Z20, 64(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded448
 
-rest426:
-	// fewer rows, and then dz of some before them as well
-fold427:
-	VMOVUPD      (DX), Z5
-	VMOVUPD      (DI), Z21
+rest447:
+fold449:
+	VMOVUPD      (CX), Z5
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z5, K2, Z5
 	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(DX), Z6
-	VMOVUPD      64(DI), Z21
+	VMOVUPD      64(CX), Z6
+	VMOVUPD      64(SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z6, K2, Z6
 	VADDPD       Z6, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z5, Z3
 	VFMADD231PD  Z22, Z6, Z4
-	VMOVUPD      Z5, (DX)
-	VMOVUPD      Z6, 64(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold427
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Z5
-	VMOVUPD      64(DX), Z6
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z7
-	VMOVUPD      64(DX), Z8
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z9
-	VMOVUPD      64(DX), Z10
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z11
-	VMOVUPD      64(DX), Z12
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z13
-	VMOVUPD      64(DX), Z14
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z15
-	VMOVUPD      64(DX), Z16
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z17
-	VMOVUPD      64(DX), Z18
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z19
-	VMOVUPD      64(DX), Z20
-	ADDQ         SI, DX
+	VMOVUPD      Z5, (CX)
+	VMOVUPD      Z6, 64(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold449
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Z5
+	VMOVUPD      64(CX), Z6
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z7
+	VMOVUPD      64(CX), Z8
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z9
+	VMOVUPD      64(CX), Z10
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z11
+	VMOVUPD      64(CX), Z12
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z13
+	VMOVUPD      64(CX), Z14
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z15
+	VMOVUPD      64(CX), Z16
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z17
+	VMOVUPD      64(CX), Z18
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z19
+	VMOVUPD      64(CX), Z20
+	ADDQ         DX, CX
 
-turn428:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some429
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded448:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some450
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some429:
+some450:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0xee, Z9, Z5, Z22
 	VSHUFF64X2       $0x44, Z9, Z5, Z5
 	VSHUFF64X2       $0xee, Z11, Z7, Z9
@@ -26269,14 +26251,14 @@ some429:
 	VSHUFF64X2       $0x88, Z11, Z22, Z22
 	VSHUFF64X2       $0xdd, Z9, Z15, Z11
 	VSHUFF64X2       $0x88, Z9, Z15, Z15
-	VFMADD231PD.BCST (DX), Z5, Z0
-	VFMADD231PD.BCST 8(DX), Z19, Z0
-	VFMADD231PD.BCST 16(DX), Z17, Z0
-	VFMADD231PD.BCST 24(DX), Z13, Z0
-	VFMADD231PD.BCST 32(DX), Z22, Z0
-	VFMADD231PD.BCST 40(DX), Z15, Z0
-	VFMADD231PD.BCST 48(DX), Z7, Z0
-	VFMADD231PD.BCST 56(DX), Z11, Z0
+	VFMADD231PD.BCST (CX), Z5, Z0
+	VFMADD231PD.BCST 8(CX), Z19, Z0
+	VFMADD231PD.BCST 16(CX), Z17, Z0
+	VFMADD231PD.BCST 24(CX), Z13, Z0
+	VFMADD231PD.BCST 32(CX), Z22, Z0
+	VFMADD231PD.BCST 40(CX), Z15, Z0
+	VFMADD231PD.BCST 48(CX), Z7, Z0
+	VFMADD231PD.BCST 56(CX), Z11, Z0
 	VSHUFF64X2       $0xee, Z10, Z6, Z5
 	VSHUFF64X2       $0x44, Z10, Z6, Z6
 	VSHUFF64X2       $0xee, Z12, Z8, Z10
@@ -26301,346 +26283,346 @@ some429:
 	VSHUFF64X2       $0x88, Z12, Z5, Z5
 	VSHUFF64X2       $0xdd, Z10, Z16, Z12
 	VSHUFF64X2       $0x88, Z10, Z16, Z16
-	VFMADD231PD.BCST 64(DX), Z6, Z0
-	VFMADD231PD.BCST 72(DX), Z20, Z0
-	VFMADD231PD.BCST 80(DX), Z18, Z0
-	VFMADD231PD.BCST 88(DX), Z14, Z0
-	VFMADD231PD.BCST 96(DX), Z5, Z0
-	VFMADD231PD.BCST 104(DX), Z16, Z0
-	VFMADD231PD.BCST 112(DX), Z8, Z0
-	VFMADD231PD.BCST 120(DX), Z12, Z0
+	VFMADD231PD.BCST 64(CX), Z6, Z0
+	VFMADD231PD.BCST 72(CX), Z20, Z0
+	VFMADD231PD.BCST 80(CX), Z18, Z0
+	VFMADD231PD.BCST 88(CX), Z14, Z0
+	VFMADD231PD.BCST 96(CX), Z5, Z0
+	VFMADD231PD.BCST 104(CX), Z16, Z0
+	VFMADD231PD.BCST 112(CX), Z8, Z0
+	VFMADD231PD.BCST 120(CX), Z12, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all447
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole448
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some468
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole469
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole448:
+whole469:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart449
-	VMOVUPD Z0, (SI)
-	JMP     stored450
+	CMPQ    SI, $0x08
+	JNE     apart470
+	VMOVUPD Z0, (DX)
+	JMP     stored471
 
-apart449:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
+apart470:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
 
-stored450:
+stored471:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready425
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again444
 
-all447:
+some468:
 	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z5, Z1, Z1
-	VMOVUPD Z1, (DX)
+	VMOVUPD Z1, (CX)
 	VADDPD  Z5, Z2, Z2
-	VMOVUPD Z2, 64(DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Z2, 64(CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z5, Z3, Z3
-	VMOVUPD Z3, (DX)
+	VMOVUPD Z3, (CX)
 	VADDPD  Z5, Z4, Z4
-	VMOVUPD Z4, 64(DX)
+	VMOVUPD Z4, 64(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some451
+	JGE     some472
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some451:
+some472:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk421
-	JMP  turned423
+	JGE  chunk441
+	JMP  turned443
 
-last422:
+last442:
 	CMPQ BX, $0x08
-	JLE  narrower452
+	JLE  narrower473
 	CMPQ BX, $0x10
-	JNE  over453
-	JMP  turned423
+	JNE  over474
+	JMP  turned443
 
-over453:
+over474:
 	CMPQ   BX, $0x0b
-	JGE    over454
+	JGE    over475
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept455
+	JE     kept477
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready456
+	JMP    ready478
 
-kept455:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z1
-	VMOVUPD 64(DX)(BX*1), X2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z3
-	VMOVUPD 64(DX)(BX*1), X4
+kept477:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z1
+	VMOVUPD 64(CX)(BX*1), X2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z3
+	VMOVUPD 64(CX)(BX*1), X4
 
-ready456:
+ready478:
+again476:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest457
-	VMOVUPD      (DX), Z5
-	VMOVUPD      (DI), Z21
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest479
+	VMOVUPD      (CX), Z5
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z5, K2, Z5
 	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), X6
-	VMOVUPD      64(DI)(BX*1), X21
+	VMOVUPD      64(CX)(BX*1), X6
+	VMOVUPD      64(SI)(BX*1), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X6, K2, X6
 	VADDPD       X6, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z5, Z3
 	VFMADD231PD  X22, X6, X4
-	VMOVUPD      Z5, (DX)
-	VMOVUPD      X6, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z7
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z5, (CX)
+	VMOVUPD      X6, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z7
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z7, K2, Z7
 	VADDPD       Z7, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), X8
-	VMOVUPD      64(DI)(BX*1), X21
+	VMOVUPD      64(CX)(BX*1), X8
+	VMOVUPD      64(SI)(BX*1), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X8, K2, X8
 	VADDPD       X8, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z7, Z3
 	VFMADD231PD  X22, X8, X4
-	VMOVUPD      Z7, (DX)
-	VMOVUPD      X8, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z9
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z7, (CX)
+	VMOVUPD      X8, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z9
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z9, K2, Z9
 	VADDPD       Z9, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), X10
-	VMOVUPD      64(DI)(BX*1), X21
+	VMOVUPD      64(CX)(BX*1), X10
+	VMOVUPD      64(SI)(BX*1), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X10, K2, X10
 	VADDPD       X10, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z9, Z3
 	VFMADD231PD  X22, X10, X4
-	VMOVUPD      Z9, (DX)
-	VMOVUPD      X10, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z11
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z9, (CX)
+	VMOVUPD      X10, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z11
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z11, K2, Z11
 	VADDPD       Z11, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), X12
-	VMOVUPD      64(DI)(BX*1), X21
+	VMOVUPD      64(CX)(BX*1), X12
+	VMOVUPD      64(SI)(BX*1), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X12, K2, X12
 	VADDPD       X12, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z11, Z3
 	VFMADD231PD  X22, X12, X4
-	VMOVUPD      Z11, (DX)
-	VMOVUPD      X12, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z13
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z11, (CX)
+	VMOVUPD      X12, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z13
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z13, K2, Z13
 	VADDPD       Z13, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), X14
-	VMOVUPD      64(DI)(BX*1), X21
+	VMOVUPD      64(CX)(BX*1), X14
+	VMOVUPD      64(SI)(BX*1), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X14, K2, X14
 	VADDPD       X14, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z13, Z3
 	VFMADD231PD  X22, X14, X4
-	VMOVUPD      Z13, (DX)
-	VMOVUPD      X14, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z15
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z13, (CX)
+	VMOVUPD      X14, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z15
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z15, K2, Z15
 	VADDPD       Z15, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), X16
-	VMOVUPD      64(DI)(BX*1), X21
+	VMOVUPD      64(CX)(BX*1), X16
+	VMOVUPD      64(SI)(BX*1), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X16, K2, X16
 	VADDPD       X16, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z15, Z3
 	VFMADD231PD  X22, X16, X4
-	VMOVUPD      Z15, (DX)
-	VMOVUPD      X16, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z17
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z15, (CX)
+	VMOVUPD      X16, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z17
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z17, K2, Z17
 	VADDPD       Z17, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), X18
-	VMOVUPD      64(DI)(BX*1), X21
+	VMOVUPD      64(CX)(BX*1), X18
+	VMOVUPD      64(SI)(BX*1), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X18, K2, X18
 	VADDPD       X18, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z17, Z3
 	VFMADD231PD  X22, X18, X4
-	VMOVUPD      Z17, (DX)
-	VMOVUPD      X18, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z19
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z17, (CX)
+	VMOVUPD      X18, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z19
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z19, K2, Z19
 	VADDPD       Z19, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), X20
-	VMOVUPD      64(DI)(BX*1), X21
+	VMOVUPD      64(CX)(BX*1), X20
+	VMOVUPD      64(SI)(BX*1), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X20, K2, X20
 	VADDPD       X20, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z19, Z3
 	VFMADD231PD  X22, X20, X4
-	VMOVUPD      Z19, (DX)
-	VMOVUPD      X20, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn459
+	VMOVUPD      Z19, (CX)
+	VMOVUPD      X20, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded480
 
-rest457:
-	// fewer rows, and then dz of some before them as well
-fold458:
-	VMOVUPD      (DX), Z5
-	VMOVUPD      (DI), Z21
+rest479:
+fold481:
+	VMOVUPD      (CX), Z5
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z5, K2, Z5
 	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), X6
-	VMOVUPD      64(DI)(BX*1), X21
+	VMOVUPD      64(CX)(BX*1), X6
+	VMOVUPD      64(SI)(BX*1), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X6, K2, X6
 	VADDPD       X6, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z5, Z3
 	VFMADD231PD  X22, X6, X4
-	VMOVUPD      Z5, (DX)
-	VMOVUPD      X6, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold458
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Z5
-	VMOVUPD      64(DX)(BX*1), X6
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z7
-	VMOVUPD      64(DX)(BX*1), X8
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z9
-	VMOVUPD      64(DX)(BX*1), X10
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z11
-	VMOVUPD      64(DX)(BX*1), X12
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z13
-	VMOVUPD      64(DX)(BX*1), X14
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z15
-	VMOVUPD      64(DX)(BX*1), X16
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z17
-	VMOVUPD      64(DX)(BX*1), X18
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z19
-	VMOVUPD      64(DX)(BX*1), X20
-	ADDQ         SI, DX
+	VMOVUPD      Z5, (CX)
+	VMOVUPD      X6, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold481
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Z5
+	VMOVUPD      64(CX)(BX*1), X6
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z7
+	VMOVUPD      64(CX)(BX*1), X8
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z9
+	VMOVUPD      64(CX)(BX*1), X10
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z11
+	VMOVUPD      64(CX)(BX*1), X12
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z13
+	VMOVUPD      64(CX)(BX*1), X14
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z15
+	VMOVUPD      64(CX)(BX*1), X16
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z17
+	VMOVUPD      64(CX)(BX*1), X18
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z19
+	VMOVUPD      64(CX)(BX*1), X20
+	ADDQ         DX, CX
 
-turn459:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some460
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded480:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some482
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some460:
+some482:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0xee, Z9, Z5, Z22
 	VSHUFF64X2       $0x44, Z9, Z5, Z5
 	VSHUFF64X2       $0xee, Z11, Z7, Z9
@@ -26665,15 +26647,15 @@ some460:
 	VSHUFF64X2       $0x88, Z11, Z22, Z22
 	VSHUFF64X2       $0xdd, Z9, Z15, Z11
 	VSHUFF64X2       $0x88, Z9, Z15, Z15
-	VFMADD231PD.BCST (DX), Z5, Z0
-	VFMADD231PD.BCST 8(DX), Z19, Z0
-	VFMADD231PD.BCST 16(DX), Z17, Z0
-	VFMADD231PD.BCST 24(DX), Z13, Z0
-	VFMADD231PD.BCST 32(DX), Z22, Z0
-	VFMADD231PD.BCST 40(DX), Z15, Z0
-	VFMADD231PD.BCST 48(DX), Z7, Z0
-	VFMADD231PD.BCST 56(DX), Z11, Z0
-	ADDQ             BX, DX
+	VFMADD231PD.BCST (CX), Z5, Z0
+	VFMADD231PD.BCST 8(CX), Z19, Z0
+	VFMADD231PD.BCST 16(CX), Z17, Z0
+	VFMADD231PD.BCST 24(CX), Z13, Z0
+	VFMADD231PD.BCST 32(CX), Z22, Z0
+	VFMADD231PD.BCST 40(CX), Z15, Z0
+	VFMADD231PD.BCST 48(CX), Z7, Z0
+	VFMADD231PD.BCST 56(CX), Z11, Z0
+	ADDQ             BX, CX
 	ADDQ             $0x50, BX
 	VINSERTF64X4     $0x01, Y10, Z6, Z6
 	VINSERTF64X4     $0x01, Y12, Z8, Z8
@@ -26688,333 +26670,333 @@ some460:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x48
-	JLE              over470
-	VFMADD231PD.BCST 64(DX), Z6, Z0
+	JLE              over492
+	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over470:
-	VFMADD231PD.BCST 72(DX), Z5, Z0
+over492:
+	VFMADD231PD.BCST 72(CX), Z5, Z0
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all472
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole473
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some494
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole495
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole473:
+whole495:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart474
-	VMOVUPD Z0, (SI)
-	JMP     stored475
+	CMPQ    SI, $0x08
+	JNE     apart496
+	VMOVUPD Z0, (DX)
+	JMP     stored497
 
-apart474:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
+apart496:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
 
-stored475:
+stored497:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready456
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again476
 
-all472:
+some494:
 	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z5, Z1, Z1
-	VMOVUPD Z1, (DX)
+	VMOVUPD Z1, (CX)
 	VADDPD  Z5, Z2, Z2
-	VMOVUPD X2, 64(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD X2, 64(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z5, Z3, Z3
-	VMOVUPD Z3, (DX)
+	VMOVUPD Z3, (CX)
 	VADDPD  Z5, Z4, Z4
-	VMOVUPD X4, 64(DX)(BX*1)
+	VMOVUPD X4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some476
+	JGE     some498
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some476:
-	JMP turned423
+some498:
+	JMP turned443
 
-over454:
+over475:
 	CMPQ   BX, $0x0d
-	JGE    over477
+	JGE    over499
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept478
+	JE     kept501
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready479
+	JMP    ready502
 
-kept478:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z1
-	VMOVUPD 64(DX)(BX*1), Y2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z3
-	VMOVUPD 64(DX)(BX*1), Y4
+kept501:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z1
+	VMOVUPD 64(CX)(BX*1), Y2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z3
+	VMOVUPD 64(CX)(BX*1), Y4
 
-ready479:
+ready502:
+again500:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest480
-	VMOVUPD      (DX), Z5
-	VMOVUPD      (DI), Z21
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest503
+	VMOVUPD      (CX), Z5
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z5, K2, Z5
 	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Y6
-	VMOVUPD      64(DI)(BX*1), Y21
+	VMOVUPD      64(CX)(BX*1), Y6
+	VMOVUPD      64(SI)(BX*1), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y6, K2, Y6
 	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z5, Z3
 	VFMADD231PD  Y22, Y6, Y4
-	VMOVUPD      Z5, (DX)
-	VMOVUPD      Y6, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z7
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z5, (CX)
+	VMOVUPD      Y6, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z7
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z7, K2, Z7
 	VADDPD       Z7, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Y8
-	VMOVUPD      64(DI)(BX*1), Y21
+	VMOVUPD      64(CX)(BX*1), Y8
+	VMOVUPD      64(SI)(BX*1), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y8, K2, Y8
 	VADDPD       Y8, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z7, Z3
 	VFMADD231PD  Y22, Y8, Y4
-	VMOVUPD      Z7, (DX)
-	VMOVUPD      Y8, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z9
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z7, (CX)
+	VMOVUPD      Y8, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z9
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z9, K2, Z9
 	VADDPD       Z9, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Y10
-	VMOVUPD      64(DI)(BX*1), Y21
+	VMOVUPD      64(CX)(BX*1), Y10
+	VMOVUPD      64(SI)(BX*1), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y10, K2, Y10
 	VADDPD       Y10, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z9, Z3
 	VFMADD231PD  Y22, Y10, Y4
-	VMOVUPD      Z9, (DX)
-	VMOVUPD      Y10, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z11
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z9, (CX)
+	VMOVUPD      Y10, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z11
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z11, K2, Z11
 	VADDPD       Z11, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Y12
-	VMOVUPD      64(DI)(BX*1), Y21
+	VMOVUPD      64(CX)(BX*1), Y12
+	VMOVUPD      64(SI)(BX*1), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y12, K2, Y12
 	VADDPD       Y12, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z11, Z3
 	VFMADD231PD  Y22, Y12, Y4
-	VMOVUPD      Z11, (DX)
-	VMOVUPD      Y12, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z13
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z11, (CX)
+	VMOVUPD      Y12, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z13
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z13, K2, Z13
 	VADDPD       Z13, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Y14
-	VMOVUPD      64(DI)(BX*1), Y21
+	VMOVUPD      64(CX)(BX*1), Y14
+	VMOVUPD      64(SI)(BX*1), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y14, K2, Y14
 	VADDPD       Y14, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z13, Z3
 	VFMADD231PD  Y22, Y14, Y4
-	VMOVUPD      Z13, (DX)
-	VMOVUPD      Y14, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z15
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z13, (CX)
+	VMOVUPD      Y14, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z15
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z15, K2, Z15
 	VADDPD       Z15, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Y16
-	VMOVUPD      64(DI)(BX*1), Y21
+	VMOVUPD      64(CX)(BX*1), Y16
+	VMOVUPD      64(SI)(BX*1), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y16, K2, Y16
 	VADDPD       Y16, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z15, Z3
 	VFMADD231PD  Y22, Y16, Y4
-	VMOVUPD      Z15, (DX)
-	VMOVUPD      Y16, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z17
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z15, (CX)
+	VMOVUPD      Y16, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z17
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z17, K2, Z17
 	VADDPD       Z17, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Y18
-	VMOVUPD      64(DI)(BX*1), Y21
+	VMOVUPD      64(CX)(BX*1), Y18
+	VMOVUPD      64(SI)(BX*1), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y18, K2, Y18
 	VADDPD       Y18, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z17, Z3
 	VFMADD231PD  Y22, Y18, Y4
-	VMOVUPD      Z17, (DX)
-	VMOVUPD      Y18, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z19
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z17, (CX)
+	VMOVUPD      Y18, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z19
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z19, K2, Z19
 	VADDPD       Z19, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Y20
-	VMOVUPD      64(DI)(BX*1), Y21
+	VMOVUPD      64(CX)(BX*1), Y20
+	VMOVUPD      64(SI)(BX*1), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y20, K2, Y20
 	VADDPD       Y20, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z19, Z3
 	VFMADD231PD  Y22, Y20, Y4
-	VMOVUPD      Z19, (DX)
-	VMOVUPD      Y20, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn482
+	VMOVUPD      Z19, (CX)
+	VMOVUPD      Y20, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded504
 
-rest480:
-	// fewer rows, and then dz of some before them as well
-fold481:
-	VMOVUPD      (DX), Z5
-	VMOVUPD      (DI), Z21
+rest503:
+fold505:
+	VMOVUPD      (CX), Z5
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z5, K2, Z5
 	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Y6
-	VMOVUPD      64(DI)(BX*1), Y21
+	VMOVUPD      64(CX)(BX*1), Y6
+	VMOVUPD      64(SI)(BX*1), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y6, K2, Y6
 	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z5, Z3
 	VFMADD231PD  Y22, Y6, Y4
-	VMOVUPD      Z5, (DX)
-	VMOVUPD      Y6, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold481
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Z5
-	VMOVUPD      64(DX)(BX*1), Y6
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z7
-	VMOVUPD      64(DX)(BX*1), Y8
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z9
-	VMOVUPD      64(DX)(BX*1), Y10
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z11
-	VMOVUPD      64(DX)(BX*1), Y12
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z13
-	VMOVUPD      64(DX)(BX*1), Y14
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z15
-	VMOVUPD      64(DX)(BX*1), Y16
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z17
-	VMOVUPD      64(DX)(BX*1), Y18
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z19
-	VMOVUPD      64(DX)(BX*1), Y20
-	ADDQ         SI, DX
+	VMOVUPD      Z5, (CX)
+	VMOVUPD      Y6, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold505
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Z5
+	VMOVUPD      64(CX)(BX*1), Y6
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z7
+	VMOVUPD      64(CX)(BX*1), Y8
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z9
+	VMOVUPD      64(CX)(BX*1), Y10
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z11
+	VMOVUPD      64(CX)(BX*1), Y12
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z13
+	VMOVUPD      64(CX)(BX*1), Y14
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z15
+	VMOVUPD      64(CX)(BX*1), Y16
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z17
+	VMOVUPD      64(CX)(BX*1), Y18
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z19
+	VMOVUPD      64(CX)(BX*1), Y20
+	ADDQ         DX, CX
 
-turn482:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some483
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded504:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some506
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some483:
+some506:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0xee, Z9, Z5, Z22
 	VSHUFF64X2       $0x44, Z9, Z5, Z5
 	VSHUFF64X2       $0xee, Z11, Z7, Z9
@@ -27039,15 +27021,15 @@ some483:
 	VSHUFF64X2       $0x88, Z11, Z22, Z22
 	VSHUFF64X2       $0xdd, Z9, Z15, Z11
 	VSHUFF64X2       $0x88, Z9, Z15, Z15
-	VFMADD231PD.BCST (DX), Z5, Z0
-	VFMADD231PD.BCST 8(DX), Z19, Z0
-	VFMADD231PD.BCST 16(DX), Z17, Z0
-	VFMADD231PD.BCST 24(DX), Z13, Z0
-	VFMADD231PD.BCST 32(DX), Z22, Z0
-	VFMADD231PD.BCST 40(DX), Z15, Z0
-	VFMADD231PD.BCST 48(DX), Z7, Z0
-	VFMADD231PD.BCST 56(DX), Z11, Z0
-	ADDQ             BX, DX
+	VFMADD231PD.BCST (CX), Z5, Z0
+	VFMADD231PD.BCST 8(CX), Z19, Z0
+	VFMADD231PD.BCST 16(CX), Z17, Z0
+	VFMADD231PD.BCST 24(CX), Z13, Z0
+	VFMADD231PD.BCST 32(CX), Z22, Z0
+	VFMADD231PD.BCST 40(CX), Z15, Z0
+	VFMADD231PD.BCST 48(CX), Z7, Z0
+	VFMADD231PD.BCST 56(CX), Z11, Z0
+	ADDQ             BX, CX
 	ADDQ             $0x60, BX
 	VINSERTF64X4     $0x01, Y10, Z6, Z6
 	VINSERTF64X4     $0x01, Y12, Z8, Z8
@@ -27062,341 +27044,341 @@ some483:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x58
-	JLE              over493
-	VFMADD231PD.BCST 64(DX), Z6, Z0
+	JLE              over516
+	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over493:
+over516:
 	CMPQ             BX, $0x50
-	JLE              over494
-	VFMADD231PD.BCST 72(DX), Z5, Z0
+	JLE              over517
+	VFMADD231PD.BCST 72(CX), Z5, Z0
 
-over494:
+over517:
 	CMPQ             BX, $0x48
-	JLE              over495
-	VFMADD231PD.BCST 80(DX), Z16, Z0
+	JLE              over518
+	VFMADD231PD.BCST 80(CX), Z16, Z0
 
-over495:
-	VFMADD231PD.BCST 88(DX), Z14, Z0
+over518:
+	VFMADD231PD.BCST 88(CX), Z14, Z0
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all497
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole498
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some520
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole521
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole498:
+whole521:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart499
-	VMOVUPD Z0, (SI)
-	JMP     stored500
+	CMPQ    SI, $0x08
+	JNE     apart522
+	VMOVUPD Z0, (DX)
+	JMP     stored523
 
-apart499:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
+apart522:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
 
-stored500:
+stored523:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready479
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again500
 
-all497:
+some520:
 	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z5, Z1, Z1
-	VMOVUPD Z1, (DX)
+	VMOVUPD Z1, (CX)
 	VADDPD  Z5, Z2, Z2
-	VMOVUPD Y2, 64(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Y2, 64(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z5, Z3, Z3
-	VMOVUPD Z3, (DX)
+	VMOVUPD Z3, (CX)
 	VADDPD  Z5, Z4, Z4
-	VMOVUPD Y4, 64(DX)(BX*1)
+	VMOVUPD Y4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some501
+	JGE     some524
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some501:
-	JMP turned423
+some524:
+	JMP turned443
 
-over477:
+over499:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept502
+	JE     kept526
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready503
+	JMP    ready527
 
-kept502:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z1
-	VMOVUPD 64(DX)(BX*1), Z2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z3
-	VMOVUPD 64(DX)(BX*1), Z4
+kept526:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z1
+	VMOVUPD 64(CX)(BX*1), Z2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z3
+	VMOVUPD 64(CX)(BX*1), Z4
 
-ready503:
+ready527:
+again525:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest504
-	VMOVUPD      (DX), Z5
-	VMOVUPD      (DI), Z21
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest528
+	VMOVUPD      (CX), Z5
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z5, K2, Z5
 	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Z6
-	VMOVUPD      64(DI)(BX*1), Z21
+	VMOVUPD      64(CX)(BX*1), Z6
+	VMOVUPD      64(SI)(BX*1), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z6, K2, Z6
 	VADDPD       Z6, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z5, Z3
 	VFMADD231PD  Z22, Z6, Z4
-	VMOVUPD      Z5, (DX)
-	VMOVUPD      Z6, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z7
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z5, (CX)
+	VMOVUPD      Z6, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z7
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z7, K2, Z7
 	VADDPD       Z7, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Z8
-	VMOVUPD      64(DI)(BX*1), Z21
+	VMOVUPD      64(CX)(BX*1), Z8
+	VMOVUPD      64(SI)(BX*1), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z8, K2, Z8
 	VADDPD       Z8, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z7, Z3
 	VFMADD231PD  Z22, Z8, Z4
-	VMOVUPD      Z7, (DX)
-	VMOVUPD      Z8, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z9
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z7, (CX)
+	VMOVUPD      Z8, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z9
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z9, K2, Z9
 	VADDPD       Z9, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Z10
-	VMOVUPD      64(DI)(BX*1), Z21
+	VMOVUPD      64(CX)(BX*1), Z10
+	VMOVUPD      64(SI)(BX*1), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z10, K2, Z10
 	VADDPD       Z10, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z9, Z3
 	VFMADD231PD  Z22, Z10, Z4
-	VMOVUPD      Z9, (DX)
-	VMOVUPD      Z10, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z11
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z9, (CX)
+	VMOVUPD      Z10, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z11
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z11, K2, Z11
 	VADDPD       Z11, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Z12
-	VMOVUPD      64(DI)(BX*1), Z21
+	VMOVUPD      64(CX)(BX*1), Z12
+	VMOVUPD      64(SI)(BX*1), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z12, K2, Z12
 	VADDPD       Z12, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z11, Z3
 	VFMADD231PD  Z22, Z12, Z4
-	VMOVUPD      Z11, (DX)
-	VMOVUPD      Z12, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z13
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z11, (CX)
+	VMOVUPD      Z12, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z13
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z13, K2, Z13
 	VADDPD       Z13, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Z14
-	VMOVUPD      64(DI)(BX*1), Z21
+	VMOVUPD      64(CX)(BX*1), Z14
+	VMOVUPD      64(SI)(BX*1), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z14, K2, Z14
 	VADDPD       Z14, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z13, Z3
 	VFMADD231PD  Z22, Z14, Z4
-	VMOVUPD      Z13, (DX)
-	VMOVUPD      Z14, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z15
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z13, (CX)
+	VMOVUPD      Z14, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z15
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z15, K2, Z15
 	VADDPD       Z15, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Z16
-	VMOVUPD      64(DI)(BX*1), Z21
+	VMOVUPD      64(CX)(BX*1), Z16
+	VMOVUPD      64(SI)(BX*1), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z16, K2, Z16
 	VADDPD       Z16, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z15, Z3
 	VFMADD231PD  Z22, Z16, Z4
-	VMOVUPD      Z15, (DX)
-	VMOVUPD      Z16, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z17
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z15, (CX)
+	VMOVUPD      Z16, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z17
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z17, K2, Z17
 	VADDPD       Z17, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Z18
-	VMOVUPD      64(DI)(BX*1), Z21
+	VMOVUPD      64(CX)(BX*1), Z18
+	VMOVUPD      64(SI)(BX*1), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z18, K2, Z18
 	VADDPD       Z18, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z17, Z3
 	VFMADD231PD  Z22, Z18, Z4
-	VMOVUPD      Z17, (DX)
-	VMOVUPD      Z18, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z19
-	VMOVUPD      (DI), Z21
+	VMOVUPD      Z17, (CX)
+	VMOVUPD      Z18, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z19
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z19, K2, Z19
 	VADDPD       Z19, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Z20
-	VMOVUPD      64(DI)(BX*1), Z21
+	VMOVUPD      64(CX)(BX*1), Z20
+	VMOVUPD      64(SI)(BX*1), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z20, K2, Z20
 	VADDPD       Z20, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z19, Z3
 	VFMADD231PD  Z22, Z20, Z4
-	VMOVUPD      Z19, (DX)
-	VMOVUPD      Z20, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn506
+	VMOVUPD      Z19, (CX)
+	VMOVUPD      Z20, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded529
 
-rest504:
-	// fewer rows, and then dz of some before them as well
-fold505:
-	VMOVUPD      (DX), Z5
-	VMOVUPD      (DI), Z21
+rest528:
+fold530:
+	VMOVUPD      (CX), Z5
+	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z5, K2, Z5
 	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Z6
-	VMOVUPD      64(DI)(BX*1), Z21
+	VMOVUPD      64(CX)(BX*1), Z6
+	VMOVUPD      64(SI)(BX*1), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
 	VMOVAPD.Z    Z6, K2, Z6
 	VADDPD       Z6, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z5, Z3
 	VFMADD231PD  Z22, Z6, Z4
-	VMOVUPD      Z5, (DX)
-	VMOVUPD      Z6, 64(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold505
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Z5
-	VMOVUPD      64(DX)(BX*1), Z6
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z7
-	VMOVUPD      64(DX)(BX*1), Z8
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z9
-	VMOVUPD      64(DX)(BX*1), Z10
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z11
-	VMOVUPD      64(DX)(BX*1), Z12
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z13
-	VMOVUPD      64(DX)(BX*1), Z14
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z15
-	VMOVUPD      64(DX)(BX*1), Z16
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z17
-	VMOVUPD      64(DX)(BX*1), Z18
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z19
-	VMOVUPD      64(DX)(BX*1), Z20
-	ADDQ         SI, DX
+	VMOVUPD      Z5, (CX)
+	VMOVUPD      Z6, 64(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold530
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Z5
+	VMOVUPD      64(CX)(BX*1), Z6
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z7
+	VMOVUPD      64(CX)(BX*1), Z8
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z9
+	VMOVUPD      64(CX)(BX*1), Z10
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z11
+	VMOVUPD      64(CX)(BX*1), Z12
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z13
+	VMOVUPD      64(CX)(BX*1), Z14
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z15
+	VMOVUPD      64(CX)(BX*1), Z16
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z17
+	VMOVUPD      64(CX)(BX*1), Z18
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z19
+	VMOVUPD      64(CX)(BX*1), Z20
+	ADDQ         DX, CX
 
-turn506:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some507
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded529:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some531
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some507:
+some531:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0xee, Z9, Z5, Z22
 	VSHUFF64X2       $0x44, Z9, Z5, Z5
 	VSHUFF64X2       $0xee, Z11, Z7, Z9
@@ -27421,15 +27403,15 @@ some507:
 	VSHUFF64X2       $0x88, Z11, Z22, Z22
 	VSHUFF64X2       $0xdd, Z9, Z15, Z11
 	VSHUFF64X2       $0x88, Z9, Z15, Z15
-	VFMADD231PD.BCST (DX), Z5, Z0
-	VFMADD231PD.BCST 8(DX), Z19, Z0
-	VFMADD231PD.BCST 16(DX), Z17, Z0
-	VFMADD231PD.BCST 24(DX), Z13, Z0
-	VFMADD231PD.BCST 32(DX), Z22, Z0
-	VFMADD231PD.BCST 40(DX), Z15, Z0
-	VFMADD231PD.BCST 48(DX), Z7, Z0
-	VFMADD231PD.BCST 56(DX), Z11, Z0
-	ADDQ             BX, DX
+	VFMADD231PD.BCST (CX), Z5, Z0
+	VFMADD231PD.BCST 8(CX), Z19, Z0
+	VFMADD231PD.BCST 16(CX), Z17, Z0
+	VFMADD231PD.BCST 24(CX), Z13, Z0
+	VFMADD231PD.BCST 32(CX), Z22, Z0
+	VFMADD231PD.BCST 40(CX), Z15, Z0
+	VFMADD231PD.BCST 48(CX), Z7, Z0
+	VFMADD231PD.BCST 56(CX), Z11, Z0
+	ADDQ             BX, CX
 	ADDQ             $0x00000080, BX
 	VSHUFF64X2       $0xee, Z10, Z6, Z5
 	VSHUFF64X2       $0x44, Z10, Z6, Z6
@@ -27456,277 +27438,277 @@ some507:
 	VSHUFF64X2       $0xdd, Z10, Z16, Z12
 	VSHUFF64X2       $0x88, Z10, Z16, Z16
 	CMPQ             BX, $0x78
-	JLE              over517
-	VFMADD231PD.BCST 64(DX), Z6, Z0
+	JLE              over541
+	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over517:
+over541:
 	CMPQ             BX, $0x70
-	JLE              over518
-	VFMADD231PD.BCST 72(DX), Z20, Z0
+	JLE              over542
+	VFMADD231PD.BCST 72(CX), Z20, Z0
 
-over518:
+over542:
 	CMPQ             BX, $0x68
-	JLE              over519
-	VFMADD231PD.BCST 80(DX), Z18, Z0
+	JLE              over543
+	VFMADD231PD.BCST 80(CX), Z18, Z0
 
-over519:
+over543:
 	CMPQ             BX, $0x60
-	JLE              over520
-	VFMADD231PD.BCST 88(DX), Z14, Z0
+	JLE              over544
+	VFMADD231PD.BCST 88(CX), Z14, Z0
 
-over520:
+over544:
 	CMPQ             BX, $0x58
-	JLE              over521
-	VFMADD231PD.BCST 96(DX), Z5, Z0
+	JLE              over545
+	VFMADD231PD.BCST 96(CX), Z5, Z0
 
-over521:
+over545:
 	CMPQ             BX, $0x50
-	JLE              over522
-	VFMADD231PD.BCST 104(DX), Z16, Z0
+	JLE              over546
+	VFMADD231PD.BCST 104(CX), Z16, Z0
 
-over522:
+over546:
 	CMPQ             BX, $0x48
-	JLE              over523
-	VFMADD231PD.BCST 112(DX), Z8, Z0
+	JLE              over547
+	VFMADD231PD.BCST 112(CX), Z8, Z0
 
-over523:
-	VFMADD231PD.BCST 120(DX), Z12, Z0
+over547:
+	VFMADD231PD.BCST 120(CX), Z12, Z0
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all525
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole526
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some549
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole550
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole526:
+whole550:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart527
-	VMOVUPD Z0, (SI)
-	JMP     stored528
+	CMPQ    SI, $0x08
+	JNE     apart551
+	VMOVUPD Z0, (DX)
+	JMP     stored552
 
-apart527:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
+apart551:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
 
-stored528:
+stored552:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready503
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again525
 
-all525:
+some549:
 	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z5, Z1, Z1
-	VMOVUPD Z1, (DX)
+	VMOVUPD Z1, (CX)
 	VADDPD  Z5, Z2, Z2
-	VMOVUPD Z2, 64(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Z2, 64(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z5, Z3, Z3
-	VMOVUPD Z3, (DX)
+	VMOVUPD Z3, (CX)
 	VADDPD  Z5, Z4, Z4
-	VMOVUPD Z4, 64(DX)(BX*1)
+	VMOVUPD Z4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some529
+	JGE     some553
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some529:
-	JMP turned423
+some553:
+	JMP turned443
 
-narrower452:
+narrower473:
 	CMPQ BX, $0x08
-	JNE  over530
+	JNE  over554
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept531
+	JE     kept556
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready532
+	JMP    ready557
 
-kept531:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z1
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z3
+kept556:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z1
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z3
 
-ready532:
+ready557:
+again555:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Z15, Z15, Z15
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest533
-	VMOVUPD          (DX), Z5
-	VMOVUPD          (DI), Z13
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest558
+	VMOVUPD          (CX), Z5
+	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
 	VMOVAPD.Z        Z5, K2, Z5
 	VADDPD           Z5, Z1, Z1
-	VFMADD231PD.BCST (R9), Z5, Z3
-	VMOVUPD          Z5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z6
-	VMOVUPD          (DI), Z13
+	VFMADD231PD.BCST (R8), Z5, Z3
+	VMOVUPD          Z5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z6
+	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
 	VMOVAPD.Z        Z6, K2, Z6
 	VADDPD           Z6, Z1, Z1
-	VFMADD231PD.BCST (R9), Z6, Z3
-	VMOVUPD          Z6, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z7
-	VMOVUPD          (DI), Z13
+	VFMADD231PD.BCST (R8), Z6, Z3
+	VMOVUPD          Z6, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z7
+	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
 	VMOVAPD.Z        Z7, K2, Z7
 	VADDPD           Z7, Z1, Z1
-	VFMADD231PD.BCST (R9), Z7, Z3
-	VMOVUPD          Z7, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z8
-	VMOVUPD          (DI), Z13
+	VFMADD231PD.BCST (R8), Z7, Z3
+	VMOVUPD          Z7, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z8
+	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
 	VMOVAPD.Z        Z8, K2, Z8
 	VADDPD           Z8, Z1, Z1
-	VFMADD231PD.BCST (R9), Z8, Z3
-	VMOVUPD          Z8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z9
-	VMOVUPD          (DI), Z13
+	VFMADD231PD.BCST (R8), Z8, Z3
+	VMOVUPD          Z8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z9
+	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
 	VMOVAPD.Z        Z9, K2, Z9
 	VADDPD           Z9, Z1, Z1
-	VFMADD231PD.BCST (R9), Z9, Z3
-	VMOVUPD          Z9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z10
-	VMOVUPD          (DI), Z13
+	VFMADD231PD.BCST (R8), Z9, Z3
+	VMOVUPD          Z9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z10
+	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
 	VMOVAPD.Z        Z10, K2, Z10
 	VADDPD           Z10, Z1, Z1
-	VFMADD231PD.BCST (R9), Z10, Z3
-	VMOVUPD          Z10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z11
-	VMOVUPD          (DI), Z13
+	VFMADD231PD.BCST (R8), Z10, Z3
+	VMOVUPD          Z10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z11
+	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
 	VMOVAPD.Z        Z11, K2, Z11
 	VADDPD           Z11, Z1, Z1
-	VFMADD231PD.BCST (R9), Z11, Z3
-	VMOVUPD          Z11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z12
-	VMOVUPD          (DI), Z13
+	VFMADD231PD.BCST (R8), Z11, Z3
+	VMOVUPD          Z11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z12
+	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
 	VMOVAPD.Z        Z12, K2, Z12
 	VADDPD           Z12, Z1, Z1
-	VFMADD231PD.BCST (R9), Z12, Z3
-	VMOVUPD          Z12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn535
+	VFMADD231PD.BCST (R8), Z12, Z3
+	VMOVUPD          Z12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded559
 
-rest533:
-	// fewer rows, and then dz of some before them as well
-fold534:
-	VMOVUPD          (DX), Z5
-	VMOVUPD          (DI), Z13
+rest558:
+fold560:
+	VMOVUPD          (CX), Z5
+	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
 	VMOVAPD.Z        Z5, K2, Z5
 	VADDPD           Z5, Z1, Z1
-	VFMADD231PD.BCST (R9), Z5, Z3
-	VMOVUPD          Z5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold534
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPD          (DX), Z5
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z6
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z7
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z8
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z9
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z10
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z11
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z12
-	ADDQ             SI, DX
+	VFMADD231PD.BCST (R8), Z5, Z3
+	VMOVUPD          Z5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold560
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPD          (CX), Z5
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z6
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z7
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z8
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z9
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z10
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z11
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z12
+	ADDQ             DX, CX
 
-turn535:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some536
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded559:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some561
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some536:
+some561:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0xee, Z7, Z5, Z14
 	VSHUFF64X2       $0x44, Z7, Z5, Z5
 	VSHUFF64X2       $0xee, Z8, Z6, Z7
@@ -27751,245 +27733,245 @@ some536:
 	VSHUFF64X2       $0x88, Z8, Z14, Z14
 	VSHUFF64X2       $0xdd, Z7, Z10, Z8
 	VSHUFF64X2       $0x88, Z7, Z10, Z10
-	VFMADD231PD.BCST (DX), Z5, Z0
-	VFMADD231PD.BCST 8(DX), Z12, Z0
-	VFMADD231PD.BCST 16(DX), Z11, Z0
-	VFMADD231PD.BCST 24(DX), Z9, Z0
-	VFMADD231PD.BCST 32(DX), Z14, Z0
-	VFMADD231PD.BCST 40(DX), Z10, Z0
-	VFMADD231PD.BCST 48(DX), Z6, Z0
-	VFMADD231PD.BCST 56(DX), Z8, Z0
+	VFMADD231PD.BCST (CX), Z5, Z0
+	VFMADD231PD.BCST 8(CX), Z12, Z0
+	VFMADD231PD.BCST 16(CX), Z11, Z0
+	VFMADD231PD.BCST 24(CX), Z9, Z0
+	VFMADD231PD.BCST 32(CX), Z14, Z0
+	VFMADD231PD.BCST 40(CX), Z10, Z0
+	VFMADD231PD.BCST 48(CX), Z6, Z0
+	VFMADD231PD.BCST 56(CX), Z8, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all546
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole547
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some571
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole572
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole547:
+whole572:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart548
-	VMOVUPD Z0, (SI)
-	JMP     stored549
+	CMPQ    SI, $0x08
+	JNE     apart573
+	VMOVUPD Z0, (DX)
+	JMP     stored574
 
-apart548:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
+apart573:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
 
-stored549:
+stored574:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready532
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again555
 
-all546:
+some571:
 	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z5, Z1, Z1
-	VMOVUPD Z1, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Z1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z5, Z3, Z3
-	VMOVUPD Z3, (DX)
+	VMOVUPD Z3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some550
+	JGE     some575
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some550:
-	JMP turned423
+some575:
+	JMP turned443
 
-over530:
+over554:
 	CMPQ BX, $0x04
-	JNE  over551
+	JNE  over576
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept552
+	JE     kept578
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready553
+	JMP    ready579
 
-kept552:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Y1
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Y3
+kept578:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Y1
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Y3
 
-ready553:
+ready579:
+again577:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Z15, Z15, Z15
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest554
-	VMOVUPD          (DX), Y5
-	VMOVUPD          (DI), Y13
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest580
+	VMOVUPD          (CX), Y5
+	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
 	VMOVAPD.Z        Y5, K2, Y5
 	VADDPD           Y5, Y1, Y1
-	VFMADD231PD.BCST (R9), Y5, Y3
-	VMOVUPD          Y5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y6
-	VMOVUPD          (DI), Y13
+	VFMADD231PD.BCST (R8), Y5, Y3
+	VMOVUPD          Y5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y6
+	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
 	VMOVAPD.Z        Y6, K2, Y6
 	VADDPD           Y6, Y1, Y1
-	VFMADD231PD.BCST (R9), Y6, Y3
-	VMOVUPD          Y6, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y7
-	VMOVUPD          (DI), Y13
+	VFMADD231PD.BCST (R8), Y6, Y3
+	VMOVUPD          Y6, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y7
+	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
 	VMOVAPD.Z        Y7, K2, Y7
 	VADDPD           Y7, Y1, Y1
-	VFMADD231PD.BCST (R9), Y7, Y3
-	VMOVUPD          Y7, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y8
-	VMOVUPD          (DI), Y13
+	VFMADD231PD.BCST (R8), Y7, Y3
+	VMOVUPD          Y7, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y8
+	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
 	VMOVAPD.Z        Y8, K2, Y8
 	VADDPD           Y8, Y1, Y1
-	VFMADD231PD.BCST (R9), Y8, Y3
-	VMOVUPD          Y8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y9
-	VMOVUPD          (DI), Y13
+	VFMADD231PD.BCST (R8), Y8, Y3
+	VMOVUPD          Y8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y9
+	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
 	VMOVAPD.Z        Y9, K2, Y9
 	VADDPD           Y9, Y1, Y1
-	VFMADD231PD.BCST (R9), Y9, Y3
-	VMOVUPD          Y9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y10
-	VMOVUPD          (DI), Y13
+	VFMADD231PD.BCST (R8), Y9, Y3
+	VMOVUPD          Y9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y10
+	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
 	VMOVAPD.Z        Y10, K2, Y10
 	VADDPD           Y10, Y1, Y1
-	VFMADD231PD.BCST (R9), Y10, Y3
-	VMOVUPD          Y10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y11
-	VMOVUPD          (DI), Y13
+	VFMADD231PD.BCST (R8), Y10, Y3
+	VMOVUPD          Y10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y11
+	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
 	VMOVAPD.Z        Y11, K2, Y11
 	VADDPD           Y11, Y1, Y1
-	VFMADD231PD.BCST (R9), Y11, Y3
-	VMOVUPD          Y11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y12
-	VMOVUPD          (DI), Y13
+	VFMADD231PD.BCST (R8), Y11, Y3
+	VMOVUPD          Y11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y12
+	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
 	VMOVAPD.Z        Y12, K2, Y12
 	VADDPD           Y12, Y1, Y1
-	VFMADD231PD.BCST (R9), Y12, Y3
-	VMOVUPD          Y12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn556
+	VFMADD231PD.BCST (R8), Y12, Y3
+	VMOVUPD          Y12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded581
 
-rest554:
-	// fewer rows, and then dz of some before them as well
-fold555:
-	VMOVUPD          (DX), Y5
-	VMOVUPD          (DI), Y13
+rest580:
+fold582:
+	VMOVUPD          (CX), Y5
+	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
 	VMOVAPD.Z        Y5, K2, Y5
 	VADDPD           Y5, Y1, Y1
-	VFMADD231PD.BCST (R9), Y5, Y3
-	VMOVUPD          Y5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold555
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPD          (DX), Y5
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y6
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y7
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y8
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y9
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y10
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y11
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y12
-	ADDQ             SI, DX
+	VFMADD231PD.BCST (R8), Y5, Y3
+	VMOVUPD          Y5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold582
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPD          (CX), Y5
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y6
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y7
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y8
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y9
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y10
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y11
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y12
+	ADDQ             DX, CX
 
-turn556:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some557
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded581:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some583
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some557:
+some583:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF64X4     $0x01, Y7, Z5, Z5
 	VINSERTF64X4     $0x01, Y8, Z6, Z6
 	VINSERTF64X4     $0x01, Y11, Z9, Z9
@@ -28002,327 +27984,327 @@ some557:
 	VSHUFF64X2       $0x88, Z9, Z5, Z5
 	VSHUFF64X2       $0xdd, Z6, Z14, Z9
 	VSHUFF64X2       $0x88, Z6, Z14, Z14
-	VFMADD231PD.BCST (DX), Z5, Z0
-	VFMADD231PD.BCST 8(DX), Z14, Z0
-	VFMADD231PD.BCST 16(DX), Z10, Z0
-	VFMADD231PD.BCST 24(DX), Z9, Z0
+	VFMADD231PD.BCST (CX), Z5, Z0
+	VFMADD231PD.BCST 8(CX), Z14, Z0
+	VFMADD231PD.BCST 16(CX), Z10, Z0
+	VFMADD231PD.BCST 24(CX), Z9, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all563
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole564
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some589
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole590
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole564:
+whole590:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart565
-	VMOVUPD Z0, (SI)
-	JMP     stored566
+	CMPQ    SI, $0x08
+	JNE     apart591
+	VMOVUPD Z0, (DX)
+	JMP     stored592
 
-apart565:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
+apart591:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
 
-stored566:
+stored592:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready553
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again577
 
-all563:
+some589:
 	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z5, Z1, Z1
-	VMOVUPD Y1, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Y1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z5, Z3, Z3
-	VMOVUPD Y3, (DX)
+	VMOVUPD Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some567
+	JGE     some593
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some567:
-	JMP turned423
+some593:
+	JMP turned443
 
-over551:
+over576:
 	CMPQ   BX, $0x04
-	JLT    over568
+	JLT    over594
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept569
+	JE     kept596
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready570
+	JMP    ready597
 
-kept569:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Y1
-	VMOVUPD 32(DX)(BX*1), Y2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Y3
-	VMOVUPD 32(DX)(BX*1), Y4
+kept596:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Y1
+	VMOVUPD 32(CX)(BX*1), Y2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Y3
+	VMOVUPD 32(CX)(BX*1), Y4
 
-ready570:
+ready597:
+again595:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest571
-	VMOVUPD      (DX), Y5
-	VMOVUPD      (DI), Y21
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest598
+	VMOVUPD      (CX), Y5
+	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y5, K2, Y5
 	VADDPD       Y5, Y1, Y1
-	VMOVUPD      32(DX)(BX*1), Y6
-	VMOVUPD      32(DI)(BX*1), Y21
+	VMOVUPD      32(CX)(BX*1), Y6
+	VMOVUPD      32(SI)(BX*1), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y6, K2, Y6
 	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y5, Y3
 	VFMADD231PD  Y22, Y6, Y4
-	VMOVUPD      Y5, (DX)
-	VMOVUPD      Y6, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y7
-	VMOVUPD      (DI), Y21
+	VMOVUPD      Y5, (CX)
+	VMOVUPD      Y6, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y7
+	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y7, K2, Y7
 	VADDPD       Y7, Y1, Y1
-	VMOVUPD      32(DX)(BX*1), Y8
-	VMOVUPD      32(DI)(BX*1), Y21
+	VMOVUPD      32(CX)(BX*1), Y8
+	VMOVUPD      32(SI)(BX*1), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y8, K2, Y8
 	VADDPD       Y8, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y7, Y3
 	VFMADD231PD  Y22, Y8, Y4
-	VMOVUPD      Y7, (DX)
-	VMOVUPD      Y8, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y9
-	VMOVUPD      (DI), Y21
+	VMOVUPD      Y7, (CX)
+	VMOVUPD      Y8, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y9
+	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y9, K2, Y9
 	VADDPD       Y9, Y1, Y1
-	VMOVUPD      32(DX)(BX*1), Y10
-	VMOVUPD      32(DI)(BX*1), Y21
+	VMOVUPD      32(CX)(BX*1), Y10
+	VMOVUPD      32(SI)(BX*1), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y10, K2, Y10
 	VADDPD       Y10, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y9, Y3
 	VFMADD231PD  Y22, Y10, Y4
-	VMOVUPD      Y9, (DX)
-	VMOVUPD      Y10, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y11
-	VMOVUPD      (DI), Y21
+	VMOVUPD      Y9, (CX)
+	VMOVUPD      Y10, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y11
+	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y11, K2, Y11
 	VADDPD       Y11, Y1, Y1
-	VMOVUPD      32(DX)(BX*1), Y12
-	VMOVUPD      32(DI)(BX*1), Y21
+	VMOVUPD      32(CX)(BX*1), Y12
+	VMOVUPD      32(SI)(BX*1), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y12, K2, Y12
 	VADDPD       Y12, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y11, Y3
 	VFMADD231PD  Y22, Y12, Y4
-	VMOVUPD      Y11, (DX)
-	VMOVUPD      Y12, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y13
-	VMOVUPD      (DI), Y21
+	VMOVUPD      Y11, (CX)
+	VMOVUPD      Y12, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y13
+	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y13, K2, Y13
 	VADDPD       Y13, Y1, Y1
-	VMOVUPD      32(DX)(BX*1), Y14
-	VMOVUPD      32(DI)(BX*1), Y21
+	VMOVUPD      32(CX)(BX*1), Y14
+	VMOVUPD      32(SI)(BX*1), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y14, K2, Y14
 	VADDPD       Y14, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y13, Y3
 	VFMADD231PD  Y22, Y14, Y4
-	VMOVUPD      Y13, (DX)
-	VMOVUPD      Y14, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y15
-	VMOVUPD      (DI), Y21
+	VMOVUPD      Y13, (CX)
+	VMOVUPD      Y14, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y15
+	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y15, K2, Y15
 	VADDPD       Y15, Y1, Y1
-	VMOVUPD      32(DX)(BX*1), Y16
-	VMOVUPD      32(DI)(BX*1), Y21
+	VMOVUPD      32(CX)(BX*1), Y16
+	VMOVUPD      32(SI)(BX*1), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y16, K2, Y16
 	VADDPD       Y16, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y15, Y3
 	VFMADD231PD  Y22, Y16, Y4
-	VMOVUPD      Y15, (DX)
-	VMOVUPD      Y16, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y17
-	VMOVUPD      (DI), Y21
+	VMOVUPD      Y15, (CX)
+	VMOVUPD      Y16, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y17
+	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y17, K2, Y17
 	VADDPD       Y17, Y1, Y1
-	VMOVUPD      32(DX)(BX*1), Y18
-	VMOVUPD      32(DI)(BX*1), Y21
+	VMOVUPD      32(CX)(BX*1), Y18
+	VMOVUPD      32(SI)(BX*1), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y18, K2, Y18
 	VADDPD       Y18, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y17, Y3
 	VFMADD231PD  Y22, Y18, Y4
-	VMOVUPD      Y17, (DX)
-	VMOVUPD      Y18, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y19
-	VMOVUPD      (DI), Y21
+	VMOVUPD      Y17, (CX)
+	VMOVUPD      Y18, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y19
+	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y19, K2, Y19
 	VADDPD       Y19, Y1, Y1
-	VMOVUPD      32(DX)(BX*1), Y20
-	VMOVUPD      32(DI)(BX*1), Y21
+	VMOVUPD      32(CX)(BX*1), Y20
+	VMOVUPD      32(SI)(BX*1), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y20, K2, Y20
 	VADDPD       Y20, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y19, Y3
 	VFMADD231PD  Y22, Y20, Y4
-	VMOVUPD      Y19, (DX)
-	VMOVUPD      Y20, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn573
+	VMOVUPD      Y19, (CX)
+	VMOVUPD      Y20, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded599
 
-rest571:
-	// fewer rows, and then dz of some before them as well
-fold572:
-	VMOVUPD      (DX), Y5
-	VMOVUPD      (DI), Y21
+rest598:
+fold600:
+	VMOVUPD      (CX), Y5
+	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y5, K2, Y5
 	VADDPD       Y5, Y1, Y1
-	VMOVUPD      32(DX)(BX*1), Y6
-	VMOVUPD      32(DI)(BX*1), Y21
+	VMOVUPD      32(CX)(BX*1), Y6
+	VMOVUPD      32(SI)(BX*1), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
 	VMOVAPD.Z    Y6, K2, Y6
 	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y5, Y3
 	VFMADD231PD  Y22, Y6, Y4
-	VMOVUPD      Y5, (DX)
-	VMOVUPD      Y6, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold572
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Y5
-	VMOVUPD      32(DX)(BX*1), Y6
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y7
-	VMOVUPD      32(DX)(BX*1), Y8
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y9
-	VMOVUPD      32(DX)(BX*1), Y10
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y11
-	VMOVUPD      32(DX)(BX*1), Y12
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y13
-	VMOVUPD      32(DX)(BX*1), Y14
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y15
-	VMOVUPD      32(DX)(BX*1), Y16
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y17
-	VMOVUPD      32(DX)(BX*1), Y18
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y19
-	VMOVUPD      32(DX)(BX*1), Y20
-	ADDQ         SI, DX
+	VMOVUPD      Y5, (CX)
+	VMOVUPD      Y6, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold600
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Y5
+	VMOVUPD      32(CX)(BX*1), Y6
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y7
+	VMOVUPD      32(CX)(BX*1), Y8
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y9
+	VMOVUPD      32(CX)(BX*1), Y10
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y11
+	VMOVUPD      32(CX)(BX*1), Y12
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y13
+	VMOVUPD      32(CX)(BX*1), Y14
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y15
+	VMOVUPD      32(CX)(BX*1), Y16
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y17
+	VMOVUPD      32(CX)(BX*1), Y18
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y19
+	VMOVUPD      32(CX)(BX*1), Y20
+	ADDQ         DX, CX
 
-turn573:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some574
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded599:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some601
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some574:
+some601:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF64X4     $0x01, Y9, Z5, Z5
 	VINSERTF64X4     $0x01, Y11, Z7, Z7
 	VINSERTF64X4     $0x01, Y17, Z13, Z13
@@ -28335,11 +28317,11 @@ some574:
 	VSHUFF64X2       $0x88, Z13, Z5, Z5
 	VSHUFF64X2       $0xdd, Z7, Z22, Z13
 	VSHUFF64X2       $0x88, Z7, Z22, Z22
-	VFMADD231PD.BCST (DX), Z5, Z0
-	VFMADD231PD.BCST 8(DX), Z22, Z0
-	VFMADD231PD.BCST 16(DX), Z15, Z0
-	VFMADD231PD.BCST 24(DX), Z13, Z0
-	ADDQ             BX, DX
+	VFMADD231PD.BCST (CX), Z5, Z0
+	VFMADD231PD.BCST 8(CX), Z22, Z0
+	VFMADD231PD.BCST 16(CX), Z15, Z0
+	VFMADD231PD.BCST 24(CX), Z13, Z0
+	ADDQ             BX, CX
 	ADDQ             $0x40, BX
 	VINSERTF64X4     $0x01, Y10, Z6, Z6
 	VINSERTF64X4     $0x01, Y12, Z8, Z8
@@ -28354,257 +28336,257 @@ some574:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x38
-	JLE              over580
-	VFMADD231PD.BCST 32(DX), Z6, Z0
+	JLE              over607
+	VFMADD231PD.BCST 32(CX), Z6, Z0
 
-over580:
+over607:
 	CMPQ             BX, $0x30
-	JLE              over581
-	VFMADD231PD.BCST 40(DX), Z5, Z0
+	JLE              over608
+	VFMADD231PD.BCST 40(CX), Z5, Z0
 
-over581:
+over608:
 	CMPQ             BX, $0x28
-	JLE              over582
-	VFMADD231PD.BCST 48(DX), Z16, Z0
+	JLE              over609
+	VFMADD231PD.BCST 48(CX), Z16, Z0
 
-over582:
-	VFMADD231PD.BCST 56(DX), Z14, Z0
+over609:
+	VFMADD231PD.BCST 56(CX), Z14, Z0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all584
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole585
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some611
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole612
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole585:
+whole612:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart586
-	VMOVUPD Z0, (SI)
-	JMP     stored587
+	CMPQ    SI, $0x08
+	JNE     apart613
+	VMOVUPD Z0, (DX)
+	JMP     stored614
 
-apart586:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
+apart613:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
 
-stored587:
+stored614:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready570
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again595
 
-all584:
+some611:
 	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z5, Z1, Z1
-	VMOVUPD Y1, (DX)
+	VMOVUPD Y1, (CX)
 	VADDPD  Z5, Z2, Z2
-	VMOVUPD Y2, 32(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Y2, 32(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z5, Z3, Z3
-	VMOVUPD Y3, (DX)
+	VMOVUPD Y3, (CX)
 	VADDPD  Z5, Z4, Z4
-	VMOVUPD Y4, 32(DX)(BX*1)
+	VMOVUPD Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some588
+	JGE     some615
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some588:
-	JMP turned423
+some615:
+	JMP turned443
 
-over568:
+over594:
 	CMPQ BX, $0x02
-	JNE  over589
+	JNE  over616
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept590
+	JE     kept618
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready591
+	JMP    ready619
 
-kept590:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), X1
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), X3
+kept618:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), X1
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), X3
 
-ready591:
+ready619:
+again617:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Z15, Z15, Z15
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest592
-	VMOVUPD          (DX), X5
-	VMOVUPD          (DI), X13
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest620
+	VMOVUPD          (CX), X5
+	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
 	VMOVAPD.Z        X5, K2, X5
 	VADDPD           X5, X1, X1
-	VFMADD231PD.BCST (R9), X5, X3
-	VMOVUPD          X5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X6
-	VMOVUPD          (DI), X13
+	VFMADD231PD.BCST (R8), X5, X3
+	VMOVUPD          X5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X6
+	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
 	VMOVAPD.Z        X6, K2, X6
 	VADDPD           X6, X1, X1
-	VFMADD231PD.BCST (R9), X6, X3
-	VMOVUPD          X6, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X7
-	VMOVUPD          (DI), X13
+	VFMADD231PD.BCST (R8), X6, X3
+	VMOVUPD          X6, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X7
+	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
 	VMOVAPD.Z        X7, K2, X7
 	VADDPD           X7, X1, X1
-	VFMADD231PD.BCST (R9), X7, X3
-	VMOVUPD          X7, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X8
-	VMOVUPD          (DI), X13
+	VFMADD231PD.BCST (R8), X7, X3
+	VMOVUPD          X7, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X8
+	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
 	VMOVAPD.Z        X8, K2, X8
 	VADDPD           X8, X1, X1
-	VFMADD231PD.BCST (R9), X8, X3
-	VMOVUPD          X8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X9
-	VMOVUPD          (DI), X13
+	VFMADD231PD.BCST (R8), X8, X3
+	VMOVUPD          X8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X9
+	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
 	VMOVAPD.Z        X9, K2, X9
 	VADDPD           X9, X1, X1
-	VFMADD231PD.BCST (R9), X9, X3
-	VMOVUPD          X9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X10
-	VMOVUPD          (DI), X13
+	VFMADD231PD.BCST (R8), X9, X3
+	VMOVUPD          X9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X10
+	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
 	VMOVAPD.Z        X10, K2, X10
 	VADDPD           X10, X1, X1
-	VFMADD231PD.BCST (R9), X10, X3
-	VMOVUPD          X10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X11
-	VMOVUPD          (DI), X13
+	VFMADD231PD.BCST (R8), X10, X3
+	VMOVUPD          X10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X11
+	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
 	VMOVAPD.Z        X11, K2, X11
 	VADDPD           X11, X1, X1
-	VFMADD231PD.BCST (R9), X11, X3
-	VMOVUPD          X11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X12
-	VMOVUPD          (DI), X13
+	VFMADD231PD.BCST (R8), X11, X3
+	VMOVUPD          X11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X12
+	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
 	VMOVAPD.Z        X12, K2, X12
 	VADDPD           X12, X1, X1
-	VFMADD231PD.BCST (R9), X12, X3
-	VMOVUPD          X12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn594
+	VFMADD231PD.BCST (R8), X12, X3
+	VMOVUPD          X12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded621
 
-rest592:
-	// fewer rows, and then dz of some before them as well
-fold593:
-	VMOVUPD          (DX), X5
-	VMOVUPD          (DI), X13
+rest620:
+fold622:
+	VMOVUPD          (CX), X5
+	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
 	VMOVAPD.Z        X5, K2, X5
 	VADDPD           X5, X1, X1
-	VFMADD231PD.BCST (R9), X5, X3
-	VMOVUPD          X5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold593
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPD          (DX), X5
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X6
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X7
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X8
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X9
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X10
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X11
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X12
-	ADDQ             SI, DX
+	VFMADD231PD.BCST (R8), X5, X3
+	VMOVUPD          X5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold622
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPD          (CX), X5
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X6
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X7
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X8
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X9
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X10
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X11
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X12
+	ADDQ             DX, CX
 
-turn594:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some595
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded621:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some623
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some595:
+some623:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF64X4     $0x01, Y7, Z5, Z5
 	VINSERTF64X4     $0x01, Y8, Z6, Z6
 	VINSERTF64X4     $0x01, Y11, Z9, Z9
@@ -28617,325 +28599,325 @@ some595:
 	VSHUFF64X2       $0x88, Z9, Z5, Z5
 	VSHUFF64X2       $0xdd, Z6, Z14, Z9
 	VSHUFF64X2       $0x88, Z6, Z14, Z14
-	VFMADD231PD.BCST (DX), Z5, Z0
-	VFMADD231PD.BCST 8(DX), Z14, Z0
+	VFMADD231PD.BCST (CX), Z5, Z0
+	VFMADD231PD.BCST 8(CX), Z14, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all599
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole600
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some627
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole628
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole600:
+whole628:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart601
-	VMOVUPD Z0, (SI)
-	JMP     stored602
+	CMPQ    SI, $0x08
+	JNE     apart629
+	VMOVUPD Z0, (DX)
+	JMP     stored630
 
-apart601:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
+apart629:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
 
-stored602:
+stored630:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready591
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again617
 
-all599:
+some627:
 	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z5, Z1, Z1
-	VMOVUPD X1, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD X1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z5, Z3, Z3
-	VMOVUPD X3, (DX)
+	VMOVUPD X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some603
+	JGE     some631
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some603:
-	JMP turned423
+some631:
+	JMP turned443
 
-over589:
+over616:
 	CMPQ   BX, $0x02
-	JLT    over604
+	JLT    over632
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept605
+	JE     kept634
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready606
+	JMP    ready635
 
-kept605:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), X1
-	VMOVUPD 16(DX)(BX*1), X2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), X3
-	VMOVUPD 16(DX)(BX*1), X4
+kept634:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), X1
+	VMOVUPD 16(CX)(BX*1), X2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), X3
+	VMOVUPD 16(CX)(BX*1), X4
 
-ready606:
+ready635:
+again633:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest607
-	VMOVUPD      (DX), X5
-	VMOVUPD      (DI), X21
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest636
+	VMOVUPD      (CX), X5
+	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X5, K2, X5
 	VADDPD       X5, X1, X1
-	VMOVUPD      16(DX)(BX*1), X6
-	VMOVUPD      16(DI)(BX*1), X21
+	VMOVUPD      16(CX)(BX*1), X6
+	VMOVUPD      16(SI)(BX*1), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X6, K2, X6
 	VADDPD       X6, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X5, X3
 	VFMADD231PD  X22, X6, X4
-	VMOVUPD      X5, (DX)
-	VMOVUPD      X6, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X7
-	VMOVUPD      (DI), X21
+	VMOVUPD      X5, (CX)
+	VMOVUPD      X6, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X7
+	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X7, K2, X7
 	VADDPD       X7, X1, X1
-	VMOVUPD      16(DX)(BX*1), X8
-	VMOVUPD      16(DI)(BX*1), X21
+	VMOVUPD      16(CX)(BX*1), X8
+	VMOVUPD      16(SI)(BX*1), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X8, K2, X8
 	VADDPD       X8, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X7, X3
 	VFMADD231PD  X22, X8, X4
-	VMOVUPD      X7, (DX)
-	VMOVUPD      X8, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X9
-	VMOVUPD      (DI), X21
+	VMOVUPD      X7, (CX)
+	VMOVUPD      X8, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X9
+	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X9, K2, X9
 	VADDPD       X9, X1, X1
-	VMOVUPD      16(DX)(BX*1), X10
-	VMOVUPD      16(DI)(BX*1), X21
+	VMOVUPD      16(CX)(BX*1), X10
+	VMOVUPD      16(SI)(BX*1), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X10, K2, X10
 	VADDPD       X10, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X9, X3
 	VFMADD231PD  X22, X10, X4
-	VMOVUPD      X9, (DX)
-	VMOVUPD      X10, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X11
-	VMOVUPD      (DI), X21
+	VMOVUPD      X9, (CX)
+	VMOVUPD      X10, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X11
+	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X11, K2, X11
 	VADDPD       X11, X1, X1
-	VMOVUPD      16(DX)(BX*1), X12
-	VMOVUPD      16(DI)(BX*1), X21
+	VMOVUPD      16(CX)(BX*1), X12
+	VMOVUPD      16(SI)(BX*1), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X12, K2, X12
 	VADDPD       X12, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X11, X3
 	VFMADD231PD  X22, X12, X4
-	VMOVUPD      X11, (DX)
-	VMOVUPD      X12, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X13
-	VMOVUPD      (DI), X21
+	VMOVUPD      X11, (CX)
+	VMOVUPD      X12, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X13
+	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X13, K2, X13
 	VADDPD       X13, X1, X1
-	VMOVUPD      16(DX)(BX*1), X14
-	VMOVUPD      16(DI)(BX*1), X21
+	VMOVUPD      16(CX)(BX*1), X14
+	VMOVUPD      16(SI)(BX*1), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X14, K2, X14
 	VADDPD       X14, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X13, X3
 	VFMADD231PD  X22, X14, X4
-	VMOVUPD      X13, (DX)
-	VMOVUPD      X14, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X15
-	VMOVUPD      (DI), X21
+	VMOVUPD      X13, (CX)
+	VMOVUPD      X14, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X15
+	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X15, K2, X15
 	VADDPD       X15, X1, X1
-	VMOVUPD      16(DX)(BX*1), X16
-	VMOVUPD      16(DI)(BX*1), X21
+	VMOVUPD      16(CX)(BX*1), X16
+	VMOVUPD      16(SI)(BX*1), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X16, K2, X16
 	VADDPD       X16, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X15, X3
 	VFMADD231PD  X22, X16, X4
-	VMOVUPD      X15, (DX)
-	VMOVUPD      X16, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X17
-	VMOVUPD      (DI), X21
+	VMOVUPD      X15, (CX)
+	VMOVUPD      X16, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X17
+	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X17, K2, X17
 	VADDPD       X17, X1, X1
-	VMOVUPD      16(DX)(BX*1), X18
-	VMOVUPD      16(DI)(BX*1), X21
+	VMOVUPD      16(CX)(BX*1), X18
+	VMOVUPD      16(SI)(BX*1), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X18, K2, X18
 	VADDPD       X18, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X17, X3
 	VFMADD231PD  X22, X18, X4
-	VMOVUPD      X17, (DX)
-	VMOVUPD      X18, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X19
-	VMOVUPD      (DI), X21
+	VMOVUPD      X17, (CX)
+	VMOVUPD      X18, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X19
+	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X19, K2, X19
 	VADDPD       X19, X1, X1
-	VMOVUPD      16(DX)(BX*1), X20
-	VMOVUPD      16(DI)(BX*1), X21
+	VMOVUPD      16(CX)(BX*1), X20
+	VMOVUPD      16(SI)(BX*1), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X20, K2, X20
 	VADDPD       X20, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X19, X3
 	VFMADD231PD  X22, X20, X4
-	VMOVUPD      X19, (DX)
-	VMOVUPD      X20, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn609
+	VMOVUPD      X19, (CX)
+	VMOVUPD      X20, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded637
 
-rest607:
-	// fewer rows, and then dz of some before them as well
-fold608:
-	VMOVUPD      (DX), X5
-	VMOVUPD      (DI), X21
+rest636:
+fold638:
+	VMOVUPD      (CX), X5
+	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X5, K2, X5
 	VADDPD       X5, X1, X1
-	VMOVUPD      16(DX)(BX*1), X6
-	VMOVUPD      16(DI)(BX*1), X21
+	VMOVUPD      16(CX)(BX*1), X6
+	VMOVUPD      16(SI)(BX*1), X21
 	VCMPPD       $0x06, X23, X21, K2
 	VMOVAPD.Z    X6, K2, X6
 	VADDPD       X6, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X5, X3
 	VFMADD231PD  X22, X6, X4
-	VMOVUPD      X5, (DX)
-	VMOVUPD      X6, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold608
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), X5
-	VMOVUPD      16(DX)(BX*1), X6
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X7
-	VMOVUPD      16(DX)(BX*1), X8
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X9
-	VMOVUPD      16(DX)(BX*1), X10
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X11
-	VMOVUPD      16(DX)(BX*1), X12
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X13
-	VMOVUPD      16(DX)(BX*1), X14
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X15
-	VMOVUPD      16(DX)(BX*1), X16
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X17
-	VMOVUPD      16(DX)(BX*1), X18
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X19
-	VMOVUPD      16(DX)(BX*1), X20
-	ADDQ         SI, DX
+	VMOVUPD      X5, (CX)
+	VMOVUPD      X6, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold638
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), X5
+	VMOVUPD      16(CX)(BX*1), X6
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X7
+	VMOVUPD      16(CX)(BX*1), X8
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X9
+	VMOVUPD      16(CX)(BX*1), X10
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X11
+	VMOVUPD      16(CX)(BX*1), X12
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X13
+	VMOVUPD      16(CX)(BX*1), X14
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X15
+	VMOVUPD      16(CX)(BX*1), X16
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X17
+	VMOVUPD      16(CX)(BX*1), X18
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X19
+	VMOVUPD      16(CX)(BX*1), X20
+	ADDQ         DX, CX
 
-turn609:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some610
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded637:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some639
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some610:
+some639:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF64X4     $0x01, Y9, Z5, Z5
 	VINSERTF64X4     $0x01, Y11, Z7, Z7
 	VINSERTF64X4     $0x01, Y17, Z13, Z13
@@ -28948,9 +28930,9 @@ some610:
 	VSHUFF64X2       $0x88, Z13, Z5, Z5
 	VSHUFF64X2       $0xdd, Z7, Z22, Z13
 	VSHUFF64X2       $0x88, Z7, Z22, Z22
-	VFMADD231PD.BCST (DX), Z5, Z0
-	VFMADD231PD.BCST 8(DX), Z22, Z0
-	ADDQ             BX, DX
+	VFMADD231PD.BCST (CX), Z5, Z0
+	VFMADD231PD.BCST 8(CX), Z22, Z0
+	ADDQ             BX, CX
 	ADDQ             $0x20, BX
 	VINSERTF64X4     $0x01, Y10, Z6, Z6
 	VINSERTF64X4     $0x01, Y12, Z8, Z8
@@ -28965,244 +28947,244 @@ some610:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x18
-	JLE              over614
-	VFMADD231PD.BCST 16(DX), Z6, Z0
+	JLE              over643
+	VFMADD231PD.BCST 16(CX), Z6, Z0
 
-over614:
-	VFMADD231PD.BCST 24(DX), Z5, Z0
+over643:
+	VFMADD231PD.BCST 24(CX), Z5, Z0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all616
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole617
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some645
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole646
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole617:
+whole646:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart618
-	VMOVUPD Z0, (SI)
-	JMP     stored619
+	CMPQ    SI, $0x08
+	JNE     apart647
+	VMOVUPD Z0, (DX)
+	JMP     stored648
 
-apart618:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
+apart647:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
 
-stored619:
+stored648:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready606
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again633
 
-all616:
+some645:
 	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z5, Z1, Z1
-	VMOVUPD X1, (DX)
+	VMOVUPD X1, (CX)
 	VADDPD  Z5, Z2, Z2
-	VMOVUPD X2, 16(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD X2, 16(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z5, Z3, Z3
-	VMOVUPD X3, (DX)
+	VMOVUPD X3, (CX)
 	VADDPD  Z5, Z4, Z4
-	VMOVUPD X4, 16(DX)(BX*1)
+	VMOVUPD X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some620
+	JGE     some649
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some620:
-	JMP turned423
+some649:
+	JMP turned443
 
-over604:
+over632:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept621
+	JE     kept651
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready622
+	JMP    ready652
 
-kept621:
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VMOVSD (DX), X1
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VMOVSD (DX), X3
+kept651:
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VMOVSD (CX), X1
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VMOVSD (CX), X3
 
-ready622:
+ready652:
+again650:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Z15, Z15, Z15
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest623
-	VMOVSD           (DX), X5
-	VMOVSD           (DI), X13
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest653
+	VMOVSD           (CX), X5
+	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
 	VMOVAPD.Z        X5, K2, X5
 	VADDPD           X5, X1, X1
-	VFMADD231PD.BCST (R9), X5, X3
-	VMOVSD           X5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X6
-	VMOVSD           (DI), X13
+	VFMADD231PD.BCST (R8), X5, X3
+	VMOVSD           X5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X6
+	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
 	VMOVAPD.Z        X6, K2, X6
 	VADDPD           X6, X1, X1
-	VFMADD231PD.BCST (R9), X6, X3
-	VMOVSD           X6, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X7
-	VMOVSD           (DI), X13
+	VFMADD231PD.BCST (R8), X6, X3
+	VMOVSD           X6, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X7
+	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
 	VMOVAPD.Z        X7, K2, X7
 	VADDPD           X7, X1, X1
-	VFMADD231PD.BCST (R9), X7, X3
-	VMOVSD           X7, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X8
-	VMOVSD           (DI), X13
+	VFMADD231PD.BCST (R8), X7, X3
+	VMOVSD           X7, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X8
+	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
 	VMOVAPD.Z        X8, K2, X8
 	VADDPD           X8, X1, X1
-	VFMADD231PD.BCST (R9), X8, X3
-	VMOVSD           X8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X9
-	VMOVSD           (DI), X13
+	VFMADD231PD.BCST (R8), X8, X3
+	VMOVSD           X8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X9
+	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
 	VMOVAPD.Z        X9, K2, X9
 	VADDPD           X9, X1, X1
-	VFMADD231PD.BCST (R9), X9, X3
-	VMOVSD           X9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X10
-	VMOVSD           (DI), X13
+	VFMADD231PD.BCST (R8), X9, X3
+	VMOVSD           X9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X10
+	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
 	VMOVAPD.Z        X10, K2, X10
 	VADDPD           X10, X1, X1
-	VFMADD231PD.BCST (R9), X10, X3
-	VMOVSD           X10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X11
-	VMOVSD           (DI), X13
+	VFMADD231PD.BCST (R8), X10, X3
+	VMOVSD           X10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X11
+	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
 	VMOVAPD.Z        X11, K2, X11
 	VADDPD           X11, X1, X1
-	VFMADD231PD.BCST (R9), X11, X3
-	VMOVSD           X11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X12
-	VMOVSD           (DI), X13
+	VFMADD231PD.BCST (R8), X11, X3
+	VMOVSD           X11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X12
+	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
 	VMOVAPD.Z        X12, K2, X12
 	VADDPD           X12, X1, X1
-	VFMADD231PD.BCST (R9), X12, X3
-	VMOVSD           X12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn625
+	VFMADD231PD.BCST (R8), X12, X3
+	VMOVSD           X12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded654
 
-rest623:
-	// fewer rows, and then dz of some before them as well
-fold624:
-	VMOVSD           (DX), X5
-	VMOVSD           (DI), X13
+rest653:
+fold655:
+	VMOVSD           (CX), X5
+	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
 	VMOVAPD.Z        X5, K2, X5
 	VADDPD           X5, X1, X1
-	VFMADD231PD.BCST (R9), X5, X3
-	VMOVSD           X5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold624
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVSD           (DX), X5
-	ADDQ             SI, DX
-	VMOVSD           (DX), X6
-	ADDQ             SI, DX
-	VMOVSD           (DX), X7
-	ADDQ             SI, DX
-	VMOVSD           (DX), X8
-	ADDQ             SI, DX
-	VMOVSD           (DX), X9
-	ADDQ             SI, DX
-	VMOVSD           (DX), X10
-	ADDQ             SI, DX
-	VMOVSD           (DX), X11
-	ADDQ             SI, DX
-	VMOVSD           (DX), X12
-	ADDQ             SI, DX
+	VFMADD231PD.BCST (R8), X5, X3
+	VMOVSD           X5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold655
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVSD           (CX), X5
+	ADDQ             DX, CX
+	VMOVSD           (CX), X6
+	ADDQ             DX, CX
+	VMOVSD           (CX), X7
+	ADDQ             DX, CX
+	VMOVSD           (CX), X8
+	ADDQ             DX, CX
+	VMOVSD           (CX), X9
+	ADDQ             DX, CX
+	VMOVSD           (CX), X10
+	ADDQ             DX, CX
+	VMOVSD           (CX), X11
+	ADDQ             DX, CX
+	VMOVSD           (CX), X12
+	ADDQ             DX, CX
 
-turn625:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some626
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded654:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some656
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some626:
+some656:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF64X4     $0x01, Y7, Z5, Z5
 	VINSERTF64X4     $0x01, Y8, Z6, Z6
 	VINSERTF64X4     $0x01, Y11, Z9, Z9
@@ -29215,73 +29197,73 @@ some626:
 	VSHUFF64X2       $0x88, Z9, Z5, Z5
 	VSHUFF64X2       $0xdd, Z6, Z14, Z9
 	VSHUFF64X2       $0x88, Z6, Z14, Z14
-	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST (CX), Z5, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all629
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole630
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some659
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole660
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole630:
+whole660:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart631
-	VMOVUPD Z0, (SI)
-	JMP     stored632
+	CMPQ    SI, $0x08
+	JNE     apart661
+	VMOVUPD Z0, (DX)
+	JMP     stored662
 
-apart631:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
+apart661:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
 
-stored632:
+stored662:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready622
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again650
 
-all629:
+some659:
 	VPXORD Z5, Z5, Z5
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
 	VADDPD Z5, Z1, Z1
-	VMOVSD X1, (DX)
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
+	VMOVSD X1, (CX)
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
 	VADDPD Z5, Z3, Z3
-	VMOVSD X3, (DX)
+	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some633
+	JGE    some663
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some633:
-turned423:
+some663:
+turned443:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -29302,19 +29284,19 @@ turned423:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole634
+	JGE    whole664
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole634:
+whole664:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart635
+	JNE     apart665
 	VMOVUPD Z0, (DX)
-	JMP     stored636
+	JMP     stored666
 
-apart635:
+apart665:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -29330,344 +29312,26 @@ apart635:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored636:
+stored666:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block420
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-	JMP end418
+	JGE    block440
+	JMP    end438
 
-other419:
-block638:
+other439:
+block668:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk639:
+chunk669:
 	CMPQ BX, $0x10
-	JLT  last640
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept642
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	JMP    ready643
-
-kept642:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z1
-	VMOVUPD 64(DX), Z2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z3
-	VMOVUPD 64(DX), Z4
-
-ready643:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
-	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest644
-	VMOVUPD      (DX), Z5
-	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(DX), Z6
-	VADDPD       Z6, Z2, Z2
-	VBROADCASTSD (R9), Z22
-	VFMADD231PD  Z22, Z5, Z3
-	VFMADD231PD  Z22, Z6, Z4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z7
-	VADDPD       Z7, Z1, Z1
-	VMOVUPD      64(DX), Z8
-	VADDPD       Z8, Z2, Z2
-	VBROADCASTSD (R9), Z22
-	VFMADD231PD  Z22, Z7, Z3
-	VFMADD231PD  Z22, Z8, Z4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z9
-	VADDPD       Z9, Z1, Z1
-	VMOVUPD      64(DX), Z10
-	VADDPD       Z10, Z2, Z2
-	VBROADCASTSD (R9), Z22
-	VFMADD231PD  Z22, Z9, Z3
-	VFMADD231PD  Z22, Z10, Z4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z11
-	VADDPD       Z11, Z1, Z1
-	VMOVUPD      64(DX), Z12
-	VADDPD       Z12, Z2, Z2
-	VBROADCASTSD (R9), Z22
-	VFMADD231PD  Z22, Z11, Z3
-	VFMADD231PD  Z22, Z12, Z4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z13
-	VADDPD       Z13, Z1, Z1
-	VMOVUPD      64(DX), Z14
-	VADDPD       Z14, Z2, Z2
-	VBROADCASTSD (R9), Z22
-	VFMADD231PD  Z22, Z13, Z3
-	VFMADD231PD  Z22, Z14, Z4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z15
-	VADDPD       Z15, Z1, Z1
-	VMOVUPD      64(DX), Z16
-	VADDPD       Z16, Z2, Z2
-	VBROADCASTSD (R9), Z22
-	VFMADD231PD  Z22, Z15, Z3
-	VFMADD231PD  Z22, Z16, Z4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z17
-	VADDPD       Z17, Z1, Z1
-	VMOVUPD      64(DX), Z18
-	VADDPD       Z18, Z2, Z2
-	VBROADCASTSD (R9), Z22
-	VFMADD231PD  Z22, Z17, Z3
-	VFMADD231PD  Z22, Z18, Z4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z19
-	VADDPD       Z19, Z1, Z1
-	VMOVUPD      64(DX), Z20
-	VADDPD       Z20, Z2, Z2
-	VBROADCASTSD (R9), Z22
-	VFMADD231PD  Z22, Z19, Z3
-	VFMADD231PD  Z22, Z20, Z4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn646
-
-rest644:
-	// fewer rows, and then dz of some before them as well
-fold645:
-	VMOVUPD      (DX), Z5
-	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(DX), Z6
-	VADDPD       Z6, Z2, Z2
-	VBROADCASTSD (R9), Z22
-	VFMADD231PD  Z22, Z5, Z3
-	VFMADD231PD  Z22, Z6, Z4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold645
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Z5
-	VMOVUPD      64(DX), Z6
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z7
-	VMOVUPD      64(DX), Z8
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z9
-	VMOVUPD      64(DX), Z10
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z11
-	VMOVUPD      64(DX), Z12
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z13
-	VMOVUPD      64(DX), Z14
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z15
-	VMOVUPD      64(DX), Z16
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z17
-	VMOVUPD      64(DX), Z18
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z19
-	VMOVUPD      64(DX), Z20
-	ADDQ         SI, DX
-
-turn646:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some647
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some647:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VSHUFF64X2       $0xee, Z9, Z5, Z22
-	VSHUFF64X2       $0x44, Z9, Z5, Z5
-	VSHUFF64X2       $0xee, Z11, Z7, Z9
-	VSHUFF64X2       $0x44, Z11, Z7, Z7
-	VSHUFF64X2       $0xee, Z17, Z13, Z11
-	VSHUFF64X2       $0x44, Z17, Z13, Z13
-	VSHUFF64X2       $0xee, Z19, Z15, Z17
-	VSHUFF64X2       $0x44, Z19, Z15, Z15
-	VUNPCKHPD        Z7, Z5, Z19
-	VUNPCKLPD        Z7, Z5, Z5
-	VUNPCKHPD        Z15, Z13, Z7
-	VUNPCKLPD        Z15, Z13, Z13
-	VUNPCKHPD        Z9, Z22, Z15
-	VUNPCKLPD        Z9, Z22, Z22
-	VUNPCKHPD        Z17, Z11, Z9
-	VUNPCKLPD        Z17, Z11, Z11
-	VSHUFF64X2       $0xdd, Z13, Z5, Z17
-	VSHUFF64X2       $0x88, Z13, Z5, Z5
-	VSHUFF64X2       $0xdd, Z7, Z19, Z13
-	VSHUFF64X2       $0x88, Z7, Z19, Z19
-	VSHUFF64X2       $0xdd, Z11, Z22, Z7
-	VSHUFF64X2       $0x88, Z11, Z22, Z22
-	VSHUFF64X2       $0xdd, Z9, Z15, Z11
-	VSHUFF64X2       $0x88, Z9, Z15, Z15
-	VFMADD231PD.BCST (DX), Z5, Z0
-	VFMADD231PD.BCST 8(DX), Z19, Z0
-	VFMADD231PD.BCST 16(DX), Z17, Z0
-	VFMADD231PD.BCST 24(DX), Z13, Z0
-	VFMADD231PD.BCST 32(DX), Z22, Z0
-	VFMADD231PD.BCST 40(DX), Z15, Z0
-	VFMADD231PD.BCST 48(DX), Z7, Z0
-	VFMADD231PD.BCST 56(DX), Z11, Z0
-	VSHUFF64X2       $0xee, Z10, Z6, Z5
-	VSHUFF64X2       $0x44, Z10, Z6, Z6
-	VSHUFF64X2       $0xee, Z12, Z8, Z10
-	VSHUFF64X2       $0x44, Z12, Z8, Z8
-	VSHUFF64X2       $0xee, Z18, Z14, Z12
-	VSHUFF64X2       $0x44, Z18, Z14, Z14
-	VSHUFF64X2       $0xee, Z20, Z16, Z18
-	VSHUFF64X2       $0x44, Z20, Z16, Z16
-	VUNPCKHPD        Z8, Z6, Z20
-	VUNPCKLPD        Z8, Z6, Z6
-	VUNPCKHPD        Z16, Z14, Z8
-	VUNPCKLPD        Z16, Z14, Z14
-	VUNPCKHPD        Z10, Z5, Z16
-	VUNPCKLPD        Z10, Z5, Z5
-	VUNPCKHPD        Z18, Z12, Z10
-	VUNPCKLPD        Z18, Z12, Z12
-	VSHUFF64X2       $0xdd, Z14, Z6, Z18
-	VSHUFF64X2       $0x88, Z14, Z6, Z6
-	VSHUFF64X2       $0xdd, Z8, Z20, Z14
-	VSHUFF64X2       $0x88, Z8, Z20, Z20
-	VSHUFF64X2       $0xdd, Z12, Z5, Z8
-	VSHUFF64X2       $0x88, Z12, Z5, Z5
-	VSHUFF64X2       $0xdd, Z10, Z16, Z12
-	VSHUFF64X2       $0x88, Z10, Z16, Z16
-	VFMADD231PD.BCST 64(DX), Z6, Z0
-	VFMADD231PD.BCST 72(DX), Z20, Z0
-	VFMADD231PD.BCST 80(DX), Z18, Z0
-	VFMADD231PD.BCST 88(DX), Z14, Z0
-	VFMADD231PD.BCST 96(DX), Z5, Z0
-	VFMADD231PD.BCST 104(DX), Z16, Z0
-	VFMADD231PD.BCST 112(DX), Z8, Z0
-	VFMADD231PD.BCST 120(DX), Z12, Z0
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all665
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole666
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole666:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart667
-	VMOVUPD Z0, (SI)
-	JMP     stored668
-
-apart667:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
-	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
-	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
-	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
-
-stored668:
-	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready643
-
-all665:
-	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPD  Z5, Z1, Z1
-	VMOVUPD Z1, (DX)
-	VADDPD  Z5, Z2, Z2
-	VMOVUPD Z2, 64(DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPD  Z5, Z3, Z3
-	VMOVUPD Z3, (DX)
-	VADDPD  Z5, Z4, Z4
-	VMOVUPD Z4, 64(DX)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some669
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some669:
-	ADDQ $0x00000080, AX
-	SUBQ $0x10, BX
-	CMPQ BX, $0x01
-	JGE  chunk639
-	JMP  turned641
-
-last640:
-	CMPQ BX, $0x08
-	JLE  narrower670
-	CMPQ BX, $0x10
-	JNE  over671
-	JMP  turned641
-
-over671:
-	CMPQ   BX, $0x0b
-	JGE    over672
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x50, BX
+	JLT  last670
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
@@ -29680,158 +29344,158 @@ over671:
 	JMP    ready674
 
 kept673:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z1
-	VMOVUPD 64(DX)(BX*1), X2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z3
-	VMOVUPD 64(DX)(BX*1), X4
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z1
+	VMOVUPD 64(CX), Z2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z3
+	VMOVUPD 64(CX), Z4
 
 ready674:
+again672:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
 	JLT          rest675
-	VMOVUPD      (DX), Z5
+	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), X6
-	VADDPD       X6, X2, X2
-	VBROADCASTSD (R9), Z22
+	VMOVUPD      64(CX), Z6
+	VADDPD       Z6, Z2, Z2
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z5, Z3
-	VFMADD231PD  X22, X6, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z7
+	VFMADD231PD  Z22, Z6, Z4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z7
 	VADDPD       Z7, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), X8
-	VADDPD       X8, X2, X2
-	VBROADCASTSD (R9), Z22
+	VMOVUPD      64(CX), Z8
+	VADDPD       Z8, Z2, Z2
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z7, Z3
-	VFMADD231PD  X22, X8, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z9
+	VFMADD231PD  Z22, Z8, Z4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z9
 	VADDPD       Z9, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), X10
-	VADDPD       X10, X2, X2
-	VBROADCASTSD (R9), Z22
+	VMOVUPD      64(CX), Z10
+	VADDPD       Z10, Z2, Z2
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z9, Z3
-	VFMADD231PD  X22, X10, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z11
+	VFMADD231PD  Z22, Z10, Z4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z11
 	VADDPD       Z11, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), X12
-	VADDPD       X12, X2, X2
-	VBROADCASTSD (R9), Z22
+	VMOVUPD      64(CX), Z12
+	VADDPD       Z12, Z2, Z2
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z11, Z3
-	VFMADD231PD  X22, X12, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z13
+	VFMADD231PD  Z22, Z12, Z4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z13
 	VADDPD       Z13, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), X14
-	VADDPD       X14, X2, X2
-	VBROADCASTSD (R9), Z22
+	VMOVUPD      64(CX), Z14
+	VADDPD       Z14, Z2, Z2
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z13, Z3
-	VFMADD231PD  X22, X14, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z15
+	VFMADD231PD  Z22, Z14, Z4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z15
 	VADDPD       Z15, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), X16
-	VADDPD       X16, X2, X2
-	VBROADCASTSD (R9), Z22
+	VMOVUPD      64(CX), Z16
+	VADDPD       Z16, Z2, Z2
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z15, Z3
-	VFMADD231PD  X22, X16, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z17
+	VFMADD231PD  Z22, Z16, Z4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z17
 	VADDPD       Z17, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), X18
-	VADDPD       X18, X2, X2
-	VBROADCASTSD (R9), Z22
+	VMOVUPD      64(CX), Z18
+	VADDPD       Z18, Z2, Z2
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z17, Z3
-	VFMADD231PD  X22, X18, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z19
+	VFMADD231PD  Z22, Z18, Z4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z19
 	VADDPD       Z19, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), X20
-	VADDPD       X20, X2, X2
-	VBROADCASTSD (R9), Z22
+	VMOVUPD      64(CX), Z20
+	VADDPD       Z20, Z2, Z2
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z19, Z3
-	VFMADD231PD  X22, X20, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn677
+	VFMADD231PD  Z22, Z20, Z4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded676
 
 rest675:
-	// fewer rows, and then dz of some before them as well
-fold676:
-	VMOVUPD      (DX), Z5
+fold677:
+	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), X6
-	VADDPD       X6, X2, X2
-	VBROADCASTSD (R9), Z22
+	VMOVUPD      64(CX), Z6
+	VADDPD       Z6, Z2, Z2
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z5, Z3
-	VFMADD231PD  X22, X6, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold676
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Z5
-	VMOVUPD      64(DX)(BX*1), X6
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z7
-	VMOVUPD      64(DX)(BX*1), X8
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z9
-	VMOVUPD      64(DX)(BX*1), X10
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z11
-	VMOVUPD      64(DX)(BX*1), X12
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z13
-	VMOVUPD      64(DX)(BX*1), X14
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z15
-	VMOVUPD      64(DX)(BX*1), X16
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z17
-	VMOVUPD      64(DX)(BX*1), X18
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z19
-	VMOVUPD      64(DX)(BX*1), X20
-	ADDQ         SI, DX
+	VFMADD231PD  Z22, Z6, Z4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold677
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Z5
+	VMOVUPD      64(CX), Z6
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z7
+	VMOVUPD      64(CX), Z8
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z9
+	VMOVUPD      64(CX), Z10
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z11
+	VMOVUPD      64(CX), Z12
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z13
+	VMOVUPD      64(CX), Z14
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z15
+	VMOVUPD      64(CX), Z16
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z17
+	VMOVUPD      64(CX), Z18
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z19
+	VMOVUPD      64(CX), Z20
+	ADDQ         DX, CX
 
-turn677:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
+folded676:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
 	JGE  some678
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
 some678:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0xee, Z9, Z5, Z22
 	VSHUFF64X2       $0x44, Z9, Z5, Z5
 	VSHUFF64X2       $0xee, Z11, Z7, Z9
@@ -29856,15 +29520,330 @@ some678:
 	VSHUFF64X2       $0x88, Z11, Z22, Z22
 	VSHUFF64X2       $0xdd, Z9, Z15, Z11
 	VSHUFF64X2       $0x88, Z9, Z15, Z15
-	VFMADD231PD.BCST (DX), Z5, Z0
-	VFMADD231PD.BCST 8(DX), Z19, Z0
-	VFMADD231PD.BCST 16(DX), Z17, Z0
-	VFMADD231PD.BCST 24(DX), Z13, Z0
-	VFMADD231PD.BCST 32(DX), Z22, Z0
-	VFMADD231PD.BCST 40(DX), Z15, Z0
-	VFMADD231PD.BCST 48(DX), Z7, Z0
-	VFMADD231PD.BCST 56(DX), Z11, Z0
-	ADDQ             BX, DX
+	VFMADD231PD.BCST (CX), Z5, Z0
+	VFMADD231PD.BCST 8(CX), Z19, Z0
+	VFMADD231PD.BCST 16(CX), Z17, Z0
+	VFMADD231PD.BCST 24(CX), Z13, Z0
+	VFMADD231PD.BCST 32(CX), Z22, Z0
+	VFMADD231PD.BCST 40(CX), Z15, Z0
+	VFMADD231PD.BCST 48(CX), Z7, Z0
+	VFMADD231PD.BCST 56(CX), Z11, Z0
+	VSHUFF64X2       $0xee, Z10, Z6, Z5
+	VSHUFF64X2       $0x44, Z10, Z6, Z6
+	VSHUFF64X2       $0xee, Z12, Z8, Z10
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z18, Z14, Z12
+	VSHUFF64X2       $0x44, Z18, Z14, Z14
+	VSHUFF64X2       $0xee, Z20, Z16, Z18
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VUNPCKHPD        Z8, Z6, Z20
+	VUNPCKLPD        Z8, Z6, Z6
+	VUNPCKHPD        Z16, Z14, Z8
+	VUNPCKLPD        Z16, Z14, Z14
+	VUNPCKHPD        Z10, Z5, Z16
+	VUNPCKLPD        Z10, Z5, Z5
+	VUNPCKHPD        Z18, Z12, Z10
+	VUNPCKLPD        Z18, Z12, Z12
+	VSHUFF64X2       $0xdd, Z14, Z6, Z18
+	VSHUFF64X2       $0x88, Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z8, Z20, Z14
+	VSHUFF64X2       $0x88, Z8, Z20, Z20
+	VSHUFF64X2       $0xdd, Z12, Z5, Z8
+	VSHUFF64X2       $0x88, Z12, Z5, Z5
+	VSHUFF64X2       $0xdd, Z10, Z16, Z12
+	VSHUFF64X2       $0x88, Z10, Z16, Z16
+	VFMADD231PD.BCST 64(CX), Z6, Z0
+	VFMADD231PD.BCST 72(CX), Z20, Z0
+	VFMADD231PD.BCST 80(CX), Z18, Z0
+	VFMADD231PD.BCST 88(CX), Z14, Z0
+	VFMADD231PD.BCST 96(CX), Z5, Z0
+	VFMADD231PD.BCST 104(CX), Z16, Z0
+	VFMADD231PD.BCST 112(CX), Z8, Z0
+	VFMADD231PD.BCST 120(CX), Z12, Z0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some696
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole697
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole697:
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    SI, $0x08
+	JNE     apart698
+	VMOVUPD Z0, (DX)
+	JMP     stored699
+
+apart698:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
+
+stored699:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again672
+
+some696:
+	VPXORD  Z5, Z5, Z5
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPD  Z5, Z1, Z1
+	VMOVUPD Z1, (CX)
+	VADDPD  Z5, Z2, Z2
+	VMOVUPD Z2, 64(CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPD  Z5, Z3, Z3
+	VMOVUPD Z3, (CX)
+	VADDPD  Z5, Z4, Z4
+	VMOVUPD Z4, 64(CX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some700
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some700:
+	ADDQ $0x00000080, AX
+	SUBQ $0x10, BX
+	CMPQ BX, $0x01
+	JGE  chunk669
+	JMP  turned671
+
+last670:
+	CMPQ BX, $0x08
+	JLE  narrower701
+	CMPQ BX, $0x10
+	JNE  over702
+	JMP  turned671
+
+over702:
+	CMPQ   BX, $0x0b
+	JGE    over703
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x50, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept705
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready706
+
+kept705:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z1
+	VMOVUPD 64(CX)(BX*1), X2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z3
+	VMOVUPD 64(CX)(BX*1), X4
+
+ready706:
+again704:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	VPXORD       Z23, Z23, Z23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest707
+	VMOVUPD      (CX), Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(CX)(BX*1), X6
+	VADDPD       X6, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  X22, X6, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z7
+	VADDPD       Z7, Z1, Z1
+	VMOVUPD      64(CX)(BX*1), X8
+	VADDPD       X8, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z7, Z3
+	VFMADD231PD  X22, X8, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z9
+	VADDPD       Z9, Z1, Z1
+	VMOVUPD      64(CX)(BX*1), X10
+	VADDPD       X10, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z9, Z3
+	VFMADD231PD  X22, X10, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z11
+	VADDPD       Z11, Z1, Z1
+	VMOVUPD      64(CX)(BX*1), X12
+	VADDPD       X12, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z11, Z3
+	VFMADD231PD  X22, X12, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z13
+	VADDPD       Z13, Z1, Z1
+	VMOVUPD      64(CX)(BX*1), X14
+	VADDPD       X14, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z13, Z3
+	VFMADD231PD  X22, X14, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z15
+	VADDPD       Z15, Z1, Z1
+	VMOVUPD      64(CX)(BX*1), X16
+	VADDPD       X16, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z15, Z3
+	VFMADD231PD  X22, X16, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z17
+	VADDPD       Z17, Z1, Z1
+	VMOVUPD      64(CX)(BX*1), X18
+	VADDPD       X18, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z17, Z3
+	VFMADD231PD  X22, X18, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z19
+	VADDPD       Z19, Z1, Z1
+	VMOVUPD      64(CX)(BX*1), X20
+	VADDPD       X20, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z19, Z3
+	VFMADD231PD  X22, X20, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded708
+
+rest707:
+fold709:
+	VMOVUPD      (CX), Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(CX)(BX*1), X6
+	VADDPD       X6, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  X22, X6, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold709
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Z5
+	VMOVUPD      64(CX)(BX*1), X6
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z7
+	VMOVUPD      64(CX)(BX*1), X8
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z9
+	VMOVUPD      64(CX)(BX*1), X10
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z11
+	VMOVUPD      64(CX)(BX*1), X12
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z13
+	VMOVUPD      64(CX)(BX*1), X14
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z15
+	VMOVUPD      64(CX)(BX*1), X16
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z17
+	VMOVUPD      64(CX)(BX*1), X18
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z19
+	VMOVUPD      64(CX)(BX*1), X20
+	ADDQ         DX, CX
+
+folded708:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some710
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some710:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VSHUFF64X2       $0xee, Z9, Z5, Z22
+	VSHUFF64X2       $0x44, Z9, Z5, Z5
+	VSHUFF64X2       $0xee, Z11, Z7, Z9
+	VSHUFF64X2       $0x44, Z11, Z7, Z7
+	VSHUFF64X2       $0xee, Z17, Z13, Z11
+	VSHUFF64X2       $0x44, Z17, Z13, Z13
+	VSHUFF64X2       $0xee, Z19, Z15, Z17
+	VSHUFF64X2       $0x44, Z19, Z15, Z15
+	VUNPCKHPD        Z7, Z5, Z19
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z15, Z13, Z7
+	VUNPCKLPD        Z15, Z13, Z13
+	VUNPCKHPD        Z9, Z22, Z15
+	VUNPCKLPD        Z9, Z22, Z22
+	VUNPCKHPD        Z17, Z11, Z9
+	VUNPCKLPD        Z17, Z11, Z11
+	VSHUFF64X2       $0xdd, Z13, Z5, Z17
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z7, Z19, Z13
+	VSHUFF64X2       $0x88, Z7, Z19, Z19
+	VSHUFF64X2       $0xdd, Z11, Z22, Z7
+	VSHUFF64X2       $0x88, Z11, Z22, Z22
+	VSHUFF64X2       $0xdd, Z9, Z15, Z11
+	VSHUFF64X2       $0x88, Z9, Z15, Z15
+	VFMADD231PD.BCST (CX), Z5, Z0
+	VFMADD231PD.BCST 8(CX), Z19, Z0
+	VFMADD231PD.BCST 16(CX), Z17, Z0
+	VFMADD231PD.BCST 24(CX), Z13, Z0
+	VFMADD231PD.BCST 32(CX), Z22, Z0
+	VFMADD231PD.BCST 40(CX), Z15, Z0
+	VFMADD231PD.BCST 48(CX), Z7, Z0
+	VFMADD231PD.BCST 56(CX), Z11, Z0
+	ADDQ             BX, CX
 	ADDQ             $0x50, BX
 	VINSERTF64X4     $0x01, Y10, Z6, Z6
 	VINSERTF64X4     $0x01, Y12, Z8, Z8
@@ -29879,252 +29858,252 @@ some678:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x48
-	JLE              over688
-	VFMADD231PD.BCST 64(DX), Z6, Z0
+	JLE              over720
+	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over688:
-	VFMADD231PD.BCST 72(DX), Z5, Z0
+over720:
+	VFMADD231PD.BCST 72(CX), Z5, Z0
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all690
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole691
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some722
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole723
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole691:
+whole723:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart692
-	VMOVUPD Z0, (SI)
-	JMP     stored693
+	CMPQ    SI, $0x08
+	JNE     apart724
+	VMOVUPD Z0, (DX)
+	JMP     stored725
 
-apart692:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
+apart724:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
 
-stored693:
+stored725:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready674
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again704
 
-all690:
+some722:
 	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z5, Z1, Z1
-	VMOVUPD Z1, (DX)
+	VMOVUPD Z1, (CX)
 	VADDPD  Z5, Z2, Z2
-	VMOVUPD X2, 64(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD X2, 64(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z5, Z3, Z3
-	VMOVUPD Z3, (DX)
+	VMOVUPD Z3, (CX)
 	VADDPD  Z5, Z4, Z4
-	VMOVUPD X4, 64(DX)(BX*1)
+	VMOVUPD X4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some694
+	JGE     some726
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some694:
-	JMP turned641
+some726:
+	JMP turned671
 
-over672:
+over703:
 	CMPQ   BX, $0x0d
-	JGE    over695
+	JGE    over727
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept696
+	JE     kept729
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready697
+	JMP    ready730
 
-kept696:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z1
-	VMOVUPD 64(DX)(BX*1), Y2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z3
-	VMOVUPD 64(DX)(BX*1), Y4
+kept729:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z1
+	VMOVUPD 64(CX)(BX*1), Y2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z3
+	VMOVUPD 64(CX)(BX*1), Y4
 
-ready697:
+ready730:
+again728:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest698
-	VMOVUPD      (DX), Z5
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest731
+	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Y6
+	VMOVUPD      64(CX)(BX*1), Y6
 	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z5, Z3
 	VFMADD231PD  Y22, Y6, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z7
 	VADDPD       Z7, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Y8
+	VMOVUPD      64(CX)(BX*1), Y8
 	VADDPD       Y8, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z7, Z3
 	VFMADD231PD  Y22, Y8, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z9
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z9
 	VADDPD       Z9, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Y10
+	VMOVUPD      64(CX)(BX*1), Y10
 	VADDPD       Y10, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z9, Z3
 	VFMADD231PD  Y22, Y10, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z11
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z11
 	VADDPD       Z11, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Y12
+	VMOVUPD      64(CX)(BX*1), Y12
 	VADDPD       Y12, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z11, Z3
 	VFMADD231PD  Y22, Y12, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z13
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z13
 	VADDPD       Z13, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Y14
+	VMOVUPD      64(CX)(BX*1), Y14
 	VADDPD       Y14, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z13, Z3
 	VFMADD231PD  Y22, Y14, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z15
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z15
 	VADDPD       Z15, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Y16
+	VMOVUPD      64(CX)(BX*1), Y16
 	VADDPD       Y16, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z15, Z3
 	VFMADD231PD  Y22, Y16, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z17
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z17
 	VADDPD       Z17, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Y18
+	VMOVUPD      64(CX)(BX*1), Y18
 	VADDPD       Y18, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z17, Z3
 	VFMADD231PD  Y22, Y18, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z19
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z19
 	VADDPD       Z19, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Y20
+	VMOVUPD      64(CX)(BX*1), Y20
 	VADDPD       Y20, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z19, Z3
 	VFMADD231PD  Y22, Y20, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn700
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded732
 
-rest698:
-	// fewer rows, and then dz of some before them as well
-fold699:
-	VMOVUPD      (DX), Z5
+rest731:
+fold733:
+	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Y6
+	VMOVUPD      64(CX)(BX*1), Y6
 	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z5, Z3
 	VFMADD231PD  Y22, Y6, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold699
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Z5
-	VMOVUPD      64(DX)(BX*1), Y6
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z7
-	VMOVUPD      64(DX)(BX*1), Y8
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z9
-	VMOVUPD      64(DX)(BX*1), Y10
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z11
-	VMOVUPD      64(DX)(BX*1), Y12
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z13
-	VMOVUPD      64(DX)(BX*1), Y14
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z15
-	VMOVUPD      64(DX)(BX*1), Y16
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z17
-	VMOVUPD      64(DX)(BX*1), Y18
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z19
-	VMOVUPD      64(DX)(BX*1), Y20
-	ADDQ         SI, DX
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold733
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Z5
+	VMOVUPD      64(CX)(BX*1), Y6
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z7
+	VMOVUPD      64(CX)(BX*1), Y8
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z9
+	VMOVUPD      64(CX)(BX*1), Y10
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z11
+	VMOVUPD      64(CX)(BX*1), Y12
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z13
+	VMOVUPD      64(CX)(BX*1), Y14
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z15
+	VMOVUPD      64(CX)(BX*1), Y16
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z17
+	VMOVUPD      64(CX)(BX*1), Y18
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z19
+	VMOVUPD      64(CX)(BX*1), Y20
+	ADDQ         DX, CX
 
-turn700:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some701
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded732:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some734
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some701:
+some734:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0xee, Z9, Z5, Z22
 	VSHUFF64X2       $0x44, Z9, Z5, Z5
 	VSHUFF64X2       $0xee, Z11, Z7, Z9
@@ -30149,15 +30128,15 @@ some701:
 	VSHUFF64X2       $0x88, Z11, Z22, Z22
 	VSHUFF64X2       $0xdd, Z9, Z15, Z11
 	VSHUFF64X2       $0x88, Z9, Z15, Z15
-	VFMADD231PD.BCST (DX), Z5, Z0
-	VFMADD231PD.BCST 8(DX), Z19, Z0
-	VFMADD231PD.BCST 16(DX), Z17, Z0
-	VFMADD231PD.BCST 24(DX), Z13, Z0
-	VFMADD231PD.BCST 32(DX), Z22, Z0
-	VFMADD231PD.BCST 40(DX), Z15, Z0
-	VFMADD231PD.BCST 48(DX), Z7, Z0
-	VFMADD231PD.BCST 56(DX), Z11, Z0
-	ADDQ             BX, DX
+	VFMADD231PD.BCST (CX), Z5, Z0
+	VFMADD231PD.BCST 8(CX), Z19, Z0
+	VFMADD231PD.BCST 16(CX), Z17, Z0
+	VFMADD231PD.BCST 24(CX), Z13, Z0
+	VFMADD231PD.BCST 32(CX), Z22, Z0
+	VFMADD231PD.BCST 40(CX), Z15, Z0
+	VFMADD231PD.BCST 48(CX), Z7, Z0
+	VFMADD231PD.BCST 56(CX), Z11, Z0
+	ADDQ             BX, CX
 	ADDQ             $0x60, BX
 	VINSERTF64X4     $0x01, Y10, Z6, Z6
 	VINSERTF64X4     $0x01, Y12, Z8, Z8
@@ -30172,260 +30151,260 @@ some701:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x58
-	JLE              over711
-	VFMADD231PD.BCST 64(DX), Z6, Z0
+	JLE              over744
+	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over711:
+over744:
 	CMPQ             BX, $0x50
-	JLE              over712
-	VFMADD231PD.BCST 72(DX), Z5, Z0
+	JLE              over745
+	VFMADD231PD.BCST 72(CX), Z5, Z0
 
-over712:
+over745:
 	CMPQ             BX, $0x48
-	JLE              over713
-	VFMADD231PD.BCST 80(DX), Z16, Z0
+	JLE              over746
+	VFMADD231PD.BCST 80(CX), Z16, Z0
 
-over713:
-	VFMADD231PD.BCST 88(DX), Z14, Z0
+over746:
+	VFMADD231PD.BCST 88(CX), Z14, Z0
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all715
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole716
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some748
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole749
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole716:
+whole749:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart717
-	VMOVUPD Z0, (SI)
-	JMP     stored718
+	CMPQ    SI, $0x08
+	JNE     apart750
+	VMOVUPD Z0, (DX)
+	JMP     stored751
 
-apart717:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
+apart750:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
 
-stored718:
+stored751:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready697
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again728
 
-all715:
+some748:
 	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z5, Z1, Z1
-	VMOVUPD Z1, (DX)
+	VMOVUPD Z1, (CX)
 	VADDPD  Z5, Z2, Z2
-	VMOVUPD Y2, 64(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Y2, 64(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z5, Z3, Z3
-	VMOVUPD Z3, (DX)
+	VMOVUPD Z3, (CX)
 	VADDPD  Z5, Z4, Z4
-	VMOVUPD Y4, 64(DX)(BX*1)
+	VMOVUPD Y4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some719
+	JGE     some752
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some719:
-	JMP turned641
+some752:
+	JMP turned671
 
-over695:
+over727:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept720
+	JE     kept754
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready721
+	JMP    ready755
 
-kept720:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z1
-	VMOVUPD 64(DX)(BX*1), Z2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z3
-	VMOVUPD 64(DX)(BX*1), Z4
+kept754:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z1
+	VMOVUPD 64(CX)(BX*1), Z2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z3
+	VMOVUPD 64(CX)(BX*1), Z4
 
-ready721:
+ready755:
+again753:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest722
-	VMOVUPD      (DX), Z5
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest756
+	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Z6
+	VMOVUPD      64(CX)(BX*1), Z6
 	VADDPD       Z6, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z5, Z3
 	VFMADD231PD  Z22, Z6, Z4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z7
 	VADDPD       Z7, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Z8
+	VMOVUPD      64(CX)(BX*1), Z8
 	VADDPD       Z8, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z7, Z3
 	VFMADD231PD  Z22, Z8, Z4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z9
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z9
 	VADDPD       Z9, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Z10
+	VMOVUPD      64(CX)(BX*1), Z10
 	VADDPD       Z10, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z9, Z3
 	VFMADD231PD  Z22, Z10, Z4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z11
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z11
 	VADDPD       Z11, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Z12
+	VMOVUPD      64(CX)(BX*1), Z12
 	VADDPD       Z12, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z11, Z3
 	VFMADD231PD  Z22, Z12, Z4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z13
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z13
 	VADDPD       Z13, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Z14
+	VMOVUPD      64(CX)(BX*1), Z14
 	VADDPD       Z14, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z13, Z3
 	VFMADD231PD  Z22, Z14, Z4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z15
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z15
 	VADDPD       Z15, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Z16
+	VMOVUPD      64(CX)(BX*1), Z16
 	VADDPD       Z16, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z15, Z3
 	VFMADD231PD  Z22, Z16, Z4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z17
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z17
 	VADDPD       Z17, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Z18
+	VMOVUPD      64(CX)(BX*1), Z18
 	VADDPD       Z18, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z17, Z3
 	VFMADD231PD  Z22, Z18, Z4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Z19
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Z19
 	VADDPD       Z19, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Z20
+	VMOVUPD      64(CX)(BX*1), Z20
 	VADDPD       Z20, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z19, Z3
 	VFMADD231PD  Z22, Z20, Z4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn724
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded757
 
-rest722:
-	// fewer rows, and then dz of some before them as well
-fold723:
-	VMOVUPD      (DX), Z5
+rest756:
+fold758:
+	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(DX)(BX*1), Z6
+	VMOVUPD      64(CX)(BX*1), Z6
 	VADDPD       Z6, Z2, Z2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z5, Z3
 	VFMADD231PD  Z22, Z6, Z4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold723
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Z5
-	VMOVUPD      64(DX)(BX*1), Z6
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z7
-	VMOVUPD      64(DX)(BX*1), Z8
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z9
-	VMOVUPD      64(DX)(BX*1), Z10
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z11
-	VMOVUPD      64(DX)(BX*1), Z12
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z13
-	VMOVUPD      64(DX)(BX*1), Z14
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z15
-	VMOVUPD      64(DX)(BX*1), Z16
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z17
-	VMOVUPD      64(DX)(BX*1), Z18
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Z19
-	VMOVUPD      64(DX)(BX*1), Z20
-	ADDQ         SI, DX
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold758
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Z5
+	VMOVUPD      64(CX)(BX*1), Z6
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z7
+	VMOVUPD      64(CX)(BX*1), Z8
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z9
+	VMOVUPD      64(CX)(BX*1), Z10
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z11
+	VMOVUPD      64(CX)(BX*1), Z12
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z13
+	VMOVUPD      64(CX)(BX*1), Z14
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z15
+	VMOVUPD      64(CX)(BX*1), Z16
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z17
+	VMOVUPD      64(CX)(BX*1), Z18
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Z19
+	VMOVUPD      64(CX)(BX*1), Z20
+	ADDQ         DX, CX
 
-turn724:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some725
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded757:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some759
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some725:
+some759:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0xee, Z9, Z5, Z22
 	VSHUFF64X2       $0x44, Z9, Z5, Z5
 	VSHUFF64X2       $0xee, Z11, Z7, Z9
@@ -30450,15 +30429,15 @@ some725:
 	VSHUFF64X2       $0x88, Z11, Z22, Z22
 	VSHUFF64X2       $0xdd, Z9, Z15, Z11
 	VSHUFF64X2       $0x88, Z9, Z15, Z15
-	VFMADD231PD.BCST (DX), Z5, Z0
-	VFMADD231PD.BCST 8(DX), Z19, Z0
-	VFMADD231PD.BCST 16(DX), Z17, Z0
-	VFMADD231PD.BCST 24(DX), Z13, Z0
-	VFMADD231PD.BCST 32(DX), Z22, Z0
-	VFMADD231PD.BCST 40(DX), Z15, Z0
-	VFMADD231PD.BCST 48(DX), Z7, Z0
-	VFMADD231PD.BCST 56(DX), Z11, Z0
-	ADDQ             BX, DX
+	VFMADD231PD.BCST (CX), Z5, Z0
+	VFMADD231PD.BCST 8(CX), Z19, Z0
+	VFMADD231PD.BCST 16(CX), Z17, Z0
+	VFMADD231PD.BCST 24(CX), Z13, Z0
+	VFMADD231PD.BCST 32(CX), Z22, Z0
+	VFMADD231PD.BCST 40(CX), Z15, Z0
+	VFMADD231PD.BCST 48(CX), Z7, Z0
+	VFMADD231PD.BCST 56(CX), Z11, Z0
+	ADDQ             BX, CX
 	ADDQ             $0x00000080, BX
 	VSHUFF64X2       $0xee, Z10, Z6, Z5
 	VSHUFF64X2       $0x44, Z10, Z6, Z6
@@ -30485,232 +30464,232 @@ some725:
 	VSHUFF64X2       $0xdd, Z10, Z16, Z12
 	VSHUFF64X2       $0x88, Z10, Z16, Z16
 	CMPQ             BX, $0x78
-	JLE              over735
-	VFMADD231PD.BCST 64(DX), Z6, Z0
+	JLE              over769
+	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over735:
+over769:
 	CMPQ             BX, $0x70
-	JLE              over736
-	VFMADD231PD.BCST 72(DX), Z20, Z0
+	JLE              over770
+	VFMADD231PD.BCST 72(CX), Z20, Z0
 
-over736:
+over770:
 	CMPQ             BX, $0x68
-	JLE              over737
-	VFMADD231PD.BCST 80(DX), Z18, Z0
+	JLE              over771
+	VFMADD231PD.BCST 80(CX), Z18, Z0
 
-over737:
+over771:
 	CMPQ             BX, $0x60
-	JLE              over738
-	VFMADD231PD.BCST 88(DX), Z14, Z0
+	JLE              over772
+	VFMADD231PD.BCST 88(CX), Z14, Z0
 
-over738:
+over772:
 	CMPQ             BX, $0x58
-	JLE              over739
-	VFMADD231PD.BCST 96(DX), Z5, Z0
+	JLE              over773
+	VFMADD231PD.BCST 96(CX), Z5, Z0
 
-over739:
+over773:
 	CMPQ             BX, $0x50
-	JLE              over740
-	VFMADD231PD.BCST 104(DX), Z16, Z0
+	JLE              over774
+	VFMADD231PD.BCST 104(CX), Z16, Z0
 
-over740:
+over774:
 	CMPQ             BX, $0x48
-	JLE              over741
-	VFMADD231PD.BCST 112(DX), Z8, Z0
+	JLE              over775
+	VFMADD231PD.BCST 112(CX), Z8, Z0
 
-over741:
-	VFMADD231PD.BCST 120(DX), Z12, Z0
+over775:
+	VFMADD231PD.BCST 120(CX), Z12, Z0
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all743
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole744
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some777
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole778
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole744:
+whole778:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart745
-	VMOVUPD Z0, (SI)
-	JMP     stored746
+	CMPQ    SI, $0x08
+	JNE     apart779
+	VMOVUPD Z0, (DX)
+	JMP     stored780
 
-apart745:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
+apart779:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
 
-stored746:
+stored780:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready721
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again753
 
-all743:
+some777:
 	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z5, Z1, Z1
-	VMOVUPD Z1, (DX)
+	VMOVUPD Z1, (CX)
 	VADDPD  Z5, Z2, Z2
-	VMOVUPD Z2, 64(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Z2, 64(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z5, Z3, Z3
-	VMOVUPD Z3, (DX)
+	VMOVUPD Z3, (CX)
 	VADDPD  Z5, Z4, Z4
-	VMOVUPD Z4, 64(DX)(BX*1)
+	VMOVUPD Z4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some747
+	JGE     some781
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some747:
-	JMP turned641
+some781:
+	JMP turned671
 
-narrower670:
+narrower701:
 	CMPQ BX, $0x08
-	JNE  over748
+	JNE  over782
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept749
+	JE     kept784
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready750
+	JMP    ready785
 
-kept749:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Z1
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Z3
+kept784:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Z1
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Z3
 
-ready750:
+ready785:
+again783:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Z15, Z15, Z15
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest751
-	VMOVUPD          (DX), Z5
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest786
+	VMOVUPD          (CX), Z5
 	VADDPD           Z5, Z1, Z1
-	VFMADD231PD.BCST (R9), Z5, Z3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z6
+	VFMADD231PD.BCST (R8), Z5, Z3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z6
 	VADDPD           Z6, Z1, Z1
-	VFMADD231PD.BCST (R9), Z6, Z3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z7
+	VFMADD231PD.BCST (R8), Z6, Z3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z7
 	VADDPD           Z7, Z1, Z1
-	VFMADD231PD.BCST (R9), Z7, Z3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z8
+	VFMADD231PD.BCST (R8), Z7, Z3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z8
 	VADDPD           Z8, Z1, Z1
-	VFMADD231PD.BCST (R9), Z8, Z3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z9
+	VFMADD231PD.BCST (R8), Z8, Z3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z9
 	VADDPD           Z9, Z1, Z1
-	VFMADD231PD.BCST (R9), Z9, Z3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z10
+	VFMADD231PD.BCST (R8), Z9, Z3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z10
 	VADDPD           Z10, Z1, Z1
-	VFMADD231PD.BCST (R9), Z10, Z3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z11
+	VFMADD231PD.BCST (R8), Z10, Z3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z11
 	VADDPD           Z11, Z1, Z1
-	VFMADD231PD.BCST (R9), Z11, Z3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Z12
+	VFMADD231PD.BCST (R8), Z11, Z3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Z12
 	VADDPD           Z12, Z1, Z1
-	VFMADD231PD.BCST (R9), Z12, Z3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn753
+	VFMADD231PD.BCST (R8), Z12, Z3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded787
 
-rest751:
-	// fewer rows, and then dz of some before them as well
-fold752:
-	VMOVUPD          (DX), Z5
+rest786:
+fold788:
+	VMOVUPD          (CX), Z5
 	VADDPD           Z5, Z1, Z1
-	VFMADD231PD.BCST (R9), Z5, Z3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold752
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPD          (DX), Z5
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z6
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z7
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z8
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z9
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z10
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z11
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Z12
-	ADDQ             SI, DX
+	VFMADD231PD.BCST (R8), Z5, Z3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold788
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPD          (CX), Z5
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z6
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z7
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z8
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z9
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z10
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z11
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Z12
+	ADDQ             DX, CX
 
-turn753:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some754
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded787:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some789
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some754:
+some789:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0xee, Z7, Z5, Z14
 	VSHUFF64X2       $0x44, Z7, Z5, Z5
 	VSHUFF64X2       $0xee, Z8, Z6, Z7
@@ -30735,200 +30714,200 @@ some754:
 	VSHUFF64X2       $0x88, Z8, Z14, Z14
 	VSHUFF64X2       $0xdd, Z7, Z10, Z8
 	VSHUFF64X2       $0x88, Z7, Z10, Z10
-	VFMADD231PD.BCST (DX), Z5, Z0
-	VFMADD231PD.BCST 8(DX), Z12, Z0
-	VFMADD231PD.BCST 16(DX), Z11, Z0
-	VFMADD231PD.BCST 24(DX), Z9, Z0
-	VFMADD231PD.BCST 32(DX), Z14, Z0
-	VFMADD231PD.BCST 40(DX), Z10, Z0
-	VFMADD231PD.BCST 48(DX), Z6, Z0
-	VFMADD231PD.BCST 56(DX), Z8, Z0
+	VFMADD231PD.BCST (CX), Z5, Z0
+	VFMADD231PD.BCST 8(CX), Z12, Z0
+	VFMADD231PD.BCST 16(CX), Z11, Z0
+	VFMADD231PD.BCST 24(CX), Z9, Z0
+	VFMADD231PD.BCST 32(CX), Z14, Z0
+	VFMADD231PD.BCST 40(CX), Z10, Z0
+	VFMADD231PD.BCST 48(CX), Z6, Z0
+	VFMADD231PD.BCST 56(CX), Z8, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all764
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole765
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some799
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole800
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole765:
+whole800:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart766
-	VMOVUPD Z0, (SI)
-	JMP     stored767
+	CMPQ    SI, $0x08
+	JNE     apart801
+	VMOVUPD Z0, (DX)
+	JMP     stored802
 
-apart766:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
+apart801:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
 
-stored767:
+stored802:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready750
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again783
 
-all764:
+some799:
 	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z5, Z1, Z1
-	VMOVUPD Z1, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Z1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z5, Z3, Z3
-	VMOVUPD Z3, (DX)
+	VMOVUPD Z3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some768
+	JGE     some803
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some768:
-	JMP turned641
+some803:
+	JMP turned671
 
-over748:
+over782:
 	CMPQ BX, $0x04
-	JNE  over769
+	JNE  over804
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept770
+	JE     kept806
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready771
+	JMP    ready807
 
-kept770:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Y1
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Y3
+kept806:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Y1
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Y3
 
-ready771:
+ready807:
+again805:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Z15, Z15, Z15
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest772
-	VMOVUPD          (DX), Y5
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest808
+	VMOVUPD          (CX), Y5
 	VADDPD           Y5, Y1, Y1
-	VFMADD231PD.BCST (R9), Y5, Y3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y6
+	VFMADD231PD.BCST (R8), Y5, Y3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y6
 	VADDPD           Y6, Y1, Y1
-	VFMADD231PD.BCST (R9), Y6, Y3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y7
+	VFMADD231PD.BCST (R8), Y6, Y3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y7
 	VADDPD           Y7, Y1, Y1
-	VFMADD231PD.BCST (R9), Y7, Y3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y8
+	VFMADD231PD.BCST (R8), Y7, Y3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y8
 	VADDPD           Y8, Y1, Y1
-	VFMADD231PD.BCST (R9), Y8, Y3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y9
+	VFMADD231PD.BCST (R8), Y8, Y3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y9
 	VADDPD           Y9, Y1, Y1
-	VFMADD231PD.BCST (R9), Y9, Y3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y10
+	VFMADD231PD.BCST (R8), Y9, Y3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y10
 	VADDPD           Y10, Y1, Y1
-	VFMADD231PD.BCST (R9), Y10, Y3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y11
+	VFMADD231PD.BCST (R8), Y10, Y3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y11
 	VADDPD           Y11, Y1, Y1
-	VFMADD231PD.BCST (R9), Y11, Y3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), Y12
+	VFMADD231PD.BCST (R8), Y11, Y3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), Y12
 	VADDPD           Y12, Y1, Y1
-	VFMADD231PD.BCST (R9), Y12, Y3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn774
+	VFMADD231PD.BCST (R8), Y12, Y3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded809
 
-rest772:
-	// fewer rows, and then dz of some before them as well
-fold773:
-	VMOVUPD          (DX), Y5
+rest808:
+fold810:
+	VMOVUPD          (CX), Y5
 	VADDPD           Y5, Y1, Y1
-	VFMADD231PD.BCST (R9), Y5, Y3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold773
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPD          (DX), Y5
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y6
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y7
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y8
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y9
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y10
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y11
-	ADDQ             SI, DX
-	VMOVUPD          (DX), Y12
-	ADDQ             SI, DX
+	VFMADD231PD.BCST (R8), Y5, Y3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold810
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPD          (CX), Y5
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y6
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y7
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y8
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y9
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y10
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y11
+	ADDQ             DX, CX
+	VMOVUPD          (CX), Y12
+	ADDQ             DX, CX
 
-turn774:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some775
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded809:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some811
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some775:
+some811:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF64X4     $0x01, Y7, Z5, Z5
 	VINSERTF64X4     $0x01, Y8, Z6, Z6
 	VINSERTF64X4     $0x01, Y11, Z9, Z9
@@ -30941,246 +30920,246 @@ some775:
 	VSHUFF64X2       $0x88, Z9, Z5, Z5
 	VSHUFF64X2       $0xdd, Z6, Z14, Z9
 	VSHUFF64X2       $0x88, Z6, Z14, Z14
-	VFMADD231PD.BCST (DX), Z5, Z0
-	VFMADD231PD.BCST 8(DX), Z14, Z0
-	VFMADD231PD.BCST 16(DX), Z10, Z0
-	VFMADD231PD.BCST 24(DX), Z9, Z0
+	VFMADD231PD.BCST (CX), Z5, Z0
+	VFMADD231PD.BCST 8(CX), Z14, Z0
+	VFMADD231PD.BCST 16(CX), Z10, Z0
+	VFMADD231PD.BCST 24(CX), Z9, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all781
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole782
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some817
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole818
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole782:
+whole818:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart783
-	VMOVUPD Z0, (SI)
-	JMP     stored784
+	CMPQ    SI, $0x08
+	JNE     apart819
+	VMOVUPD Z0, (DX)
+	JMP     stored820
 
-apart783:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
+apart819:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
 
-stored784:
+stored820:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready771
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again805
 
-all781:
+some817:
 	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z5, Z1, Z1
-	VMOVUPD Y1, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Y1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z5, Z3, Z3
-	VMOVUPD Y3, (DX)
+	VMOVUPD Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some785
+	JGE     some821
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some785:
-	JMP turned641
+some821:
+	JMP turned671
 
-over769:
+over804:
 	CMPQ   BX, $0x04
-	JLT    over786
+	JLT    over822
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept787
+	JE     kept824
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready788
+	JMP    ready825
 
-kept787:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), Y1
-	VMOVUPD 32(DX)(BX*1), Y2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), Y3
-	VMOVUPD 32(DX)(BX*1), Y4
+kept824:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Y1
+	VMOVUPD 32(CX)(BX*1), Y2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Y3
+	VMOVUPD 32(CX)(BX*1), Y4
 
-ready788:
+ready825:
+again823:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest789
-	VMOVUPD      (DX), Y5
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest826
+	VMOVUPD      (CX), Y5
 	VADDPD       Y5, Y1, Y1
-	VMOVUPD      32(DX)(BX*1), Y6
+	VMOVUPD      32(CX)(BX*1), Y6
 	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y5, Y3
 	VFMADD231PD  Y22, Y6, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y7
 	VADDPD       Y7, Y1, Y1
-	VMOVUPD      32(DX)(BX*1), Y8
+	VMOVUPD      32(CX)(BX*1), Y8
 	VADDPD       Y8, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y7, Y3
 	VFMADD231PD  Y22, Y8, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y9
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y9
 	VADDPD       Y9, Y1, Y1
-	VMOVUPD      32(DX)(BX*1), Y10
+	VMOVUPD      32(CX)(BX*1), Y10
 	VADDPD       Y10, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y9, Y3
 	VFMADD231PD  Y22, Y10, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y11
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y11
 	VADDPD       Y11, Y1, Y1
-	VMOVUPD      32(DX)(BX*1), Y12
+	VMOVUPD      32(CX)(BX*1), Y12
 	VADDPD       Y12, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y11, Y3
 	VFMADD231PD  Y22, Y12, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y13
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y13
 	VADDPD       Y13, Y1, Y1
-	VMOVUPD      32(DX)(BX*1), Y14
+	VMOVUPD      32(CX)(BX*1), Y14
 	VADDPD       Y14, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y13, Y3
 	VFMADD231PD  Y22, Y14, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y15
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y15
 	VADDPD       Y15, Y1, Y1
-	VMOVUPD      32(DX)(BX*1), Y16
+	VMOVUPD      32(CX)(BX*1), Y16
 	VADDPD       Y16, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y15, Y3
 	VFMADD231PD  Y22, Y16, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y17
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y17
 	VADDPD       Y17, Y1, Y1
-	VMOVUPD      32(DX)(BX*1), Y18
+	VMOVUPD      32(CX)(BX*1), Y18
 	VADDPD       Y18, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y17, Y3
 	VFMADD231PD  Y22, Y18, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), Y19
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), Y19
 	VADDPD       Y19, Y1, Y1
-	VMOVUPD      32(DX)(BX*1), Y20
+	VMOVUPD      32(CX)(BX*1), Y20
 	VADDPD       Y20, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y19, Y3
 	VFMADD231PD  Y22, Y20, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn791
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded827
 
-rest789:
-	// fewer rows, and then dz of some before them as well
-fold790:
-	VMOVUPD      (DX), Y5
+rest826:
+fold828:
+	VMOVUPD      (CX), Y5
 	VADDPD       Y5, Y1, Y1
-	VMOVUPD      32(DX)(BX*1), Y6
+	VMOVUPD      32(CX)(BX*1), Y6
 	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y5, Y3
 	VFMADD231PD  Y22, Y6, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold790
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), Y5
-	VMOVUPD      32(DX)(BX*1), Y6
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y7
-	VMOVUPD      32(DX)(BX*1), Y8
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y9
-	VMOVUPD      32(DX)(BX*1), Y10
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y11
-	VMOVUPD      32(DX)(BX*1), Y12
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y13
-	VMOVUPD      32(DX)(BX*1), Y14
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y15
-	VMOVUPD      32(DX)(BX*1), Y16
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y17
-	VMOVUPD      32(DX)(BX*1), Y18
-	ADDQ         SI, DX
-	VMOVUPD      (DX), Y19
-	VMOVUPD      32(DX)(BX*1), Y20
-	ADDQ         SI, DX
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold828
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), Y5
+	VMOVUPD      32(CX)(BX*1), Y6
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y7
+	VMOVUPD      32(CX)(BX*1), Y8
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y9
+	VMOVUPD      32(CX)(BX*1), Y10
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y11
+	VMOVUPD      32(CX)(BX*1), Y12
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y13
+	VMOVUPD      32(CX)(BX*1), Y14
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y15
+	VMOVUPD      32(CX)(BX*1), Y16
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y17
+	VMOVUPD      32(CX)(BX*1), Y18
+	ADDQ         DX, CX
+	VMOVUPD      (CX), Y19
+	VMOVUPD      32(CX)(BX*1), Y20
+	ADDQ         DX, CX
 
-turn791:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some792
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded827:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some829
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some792:
+some829:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF64X4     $0x01, Y9, Z5, Z5
 	VINSERTF64X4     $0x01, Y11, Z7, Z7
 	VINSERTF64X4     $0x01, Y17, Z13, Z13
@@ -31193,11 +31172,11 @@ some792:
 	VSHUFF64X2       $0x88, Z13, Z5, Z5
 	VSHUFF64X2       $0xdd, Z7, Z22, Z13
 	VSHUFF64X2       $0x88, Z7, Z22, Z22
-	VFMADD231PD.BCST (DX), Z5, Z0
-	VFMADD231PD.BCST 8(DX), Z22, Z0
-	VFMADD231PD.BCST 16(DX), Z15, Z0
-	VFMADD231PD.BCST 24(DX), Z13, Z0
-	ADDQ             BX, DX
+	VFMADD231PD.BCST (CX), Z5, Z0
+	VFMADD231PD.BCST 8(CX), Z22, Z0
+	VFMADD231PD.BCST 16(CX), Z15, Z0
+	VFMADD231PD.BCST 24(CX), Z13, Z0
+	ADDQ             BX, CX
 	ADDQ             $0x40, BX
 	VINSERTF64X4     $0x01, Y10, Z6, Z6
 	VINSERTF64X4     $0x01, Y12, Z8, Z8
@@ -31212,212 +31191,212 @@ some792:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x38
-	JLE              over798
-	VFMADD231PD.BCST 32(DX), Z6, Z0
+	JLE              over835
+	VFMADD231PD.BCST 32(CX), Z6, Z0
 
-over798:
+over835:
 	CMPQ             BX, $0x30
-	JLE              over799
-	VFMADD231PD.BCST 40(DX), Z5, Z0
+	JLE              over836
+	VFMADD231PD.BCST 40(CX), Z5, Z0
 
-over799:
+over836:
 	CMPQ             BX, $0x28
-	JLE              over800
-	VFMADD231PD.BCST 48(DX), Z16, Z0
+	JLE              over837
+	VFMADD231PD.BCST 48(CX), Z16, Z0
 
-over800:
-	VFMADD231PD.BCST 56(DX), Z14, Z0
+over837:
+	VFMADD231PD.BCST 56(CX), Z14, Z0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all802
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole803
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some839
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole840
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole803:
+whole840:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart804
-	VMOVUPD Z0, (SI)
-	JMP     stored805
+	CMPQ    SI, $0x08
+	JNE     apart841
+	VMOVUPD Z0, (DX)
+	JMP     stored842
 
-apart804:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
+apart841:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
 
-stored805:
+stored842:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready788
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again823
 
-all802:
+some839:
 	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z5, Z1, Z1
-	VMOVUPD Y1, (DX)
+	VMOVUPD Y1, (CX)
 	VADDPD  Z5, Z2, Z2
-	VMOVUPD Y2, 32(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD Y2, 32(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z5, Z3, Z3
-	VMOVUPD Y3, (DX)
+	VMOVUPD Y3, (CX)
 	VADDPD  Z5, Z4, Z4
-	VMOVUPD Y4, 32(DX)(BX*1)
+	VMOVUPD Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some806
+	JGE     some843
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some806:
-	JMP turned641
+some843:
+	JMP turned671
 
-over786:
+over822:
 	CMPQ BX, $0x02
-	JNE  over807
+	JNE  over844
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept808
+	JE     kept846
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready809
+	JMP    ready847
 
-kept808:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), X1
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), X3
+kept846:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), X1
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), X3
 
-ready809:
+ready847:
+again845:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Z15, Z15, Z15
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest810
-	VMOVUPD          (DX), X5
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest848
+	VMOVUPD          (CX), X5
 	VADDPD           X5, X1, X1
-	VFMADD231PD.BCST (R9), X5, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X6
+	VFMADD231PD.BCST (R8), X5, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X6
 	VADDPD           X6, X1, X1
-	VFMADD231PD.BCST (R9), X6, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X7
+	VFMADD231PD.BCST (R8), X6, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X7
 	VADDPD           X7, X1, X1
-	VFMADD231PD.BCST (R9), X7, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X8
+	VFMADD231PD.BCST (R8), X7, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X8
 	VADDPD           X8, X1, X1
-	VFMADD231PD.BCST (R9), X8, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X9
+	VFMADD231PD.BCST (R8), X8, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X9
 	VADDPD           X9, X1, X1
-	VFMADD231PD.BCST (R9), X9, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X10
+	VFMADD231PD.BCST (R8), X9, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X10
 	VADDPD           X10, X1, X1
-	VFMADD231PD.BCST (R9), X10, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X11
+	VFMADD231PD.BCST (R8), X10, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X11
 	VADDPD           X11, X1, X1
-	VFMADD231PD.BCST (R9), X11, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPD          (DX), X12
+	VFMADD231PD.BCST (R8), X11, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPD          (CX), X12
 	VADDPD           X12, X1, X1
-	VFMADD231PD.BCST (R9), X12, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn812
+	VFMADD231PD.BCST (R8), X12, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded849
 
-rest810:
-	// fewer rows, and then dz of some before them as well
-fold811:
-	VMOVUPD          (DX), X5
+rest848:
+fold850:
+	VMOVUPD          (CX), X5
 	VADDPD           X5, X1, X1
-	VFMADD231PD.BCST (R9), X5, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold811
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPD          (DX), X5
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X6
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X7
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X8
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X9
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X10
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X11
-	ADDQ             SI, DX
-	VMOVUPD          (DX), X12
-	ADDQ             SI, DX
+	VFMADD231PD.BCST (R8), X5, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold850
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPD          (CX), X5
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X6
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X7
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X8
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X9
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X10
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X11
+	ADDQ             DX, CX
+	VMOVUPD          (CX), X12
+	ADDQ             DX, CX
 
-turn812:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some813
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded849:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some851
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some813:
+some851:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF64X4     $0x01, Y7, Z5, Z5
 	VINSERTF64X4     $0x01, Y8, Z6, Z6
 	VINSERTF64X4     $0x01, Y11, Z9, Z9
@@ -31430,244 +31409,244 @@ some813:
 	VSHUFF64X2       $0x88, Z9, Z5, Z5
 	VSHUFF64X2       $0xdd, Z6, Z14, Z9
 	VSHUFF64X2       $0x88, Z6, Z14, Z14
-	VFMADD231PD.BCST (DX), Z5, Z0
-	VFMADD231PD.BCST 8(DX), Z14, Z0
+	VFMADD231PD.BCST (CX), Z5, Z0
+	VFMADD231PD.BCST 8(CX), Z14, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all817
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole818
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some855
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole856
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole818:
+whole856:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart819
-	VMOVUPD Z0, (SI)
-	JMP     stored820
+	CMPQ    SI, $0x08
+	JNE     apart857
+	VMOVUPD Z0, (DX)
+	JMP     stored858
 
-apart819:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
+apart857:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
 
-stored820:
+stored858:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready809
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again845
 
-all817:
+some855:
 	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z5, Z1, Z1
-	VMOVUPD X1, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD X1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z5, Z3, Z3
-	VMOVUPD X3, (DX)
+	VMOVUPD X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some821
+	JGE     some859
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some821:
-	JMP turned641
+some859:
+	JMP turned671
 
-over807:
+over844:
 	CMPQ   BX, $0x02
-	JLT    over822
+	JLT    over860
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept823
+	JE     kept862
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready824
+	JMP    ready863
 
-kept823:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPD (DX), X1
-	VMOVUPD 16(DX)(BX*1), X2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPD (DX), X3
-	VMOVUPD 16(DX)(BX*1), X4
+kept862:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), X1
+	VMOVUPD 16(CX)(BX*1), X2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), X3
+	VMOVUPD 16(CX)(BX*1), X4
 
-ready824:
+ready863:
+again861:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest825
-	VMOVUPD      (DX), X5
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest864
+	VMOVUPD      (CX), X5
 	VADDPD       X5, X1, X1
-	VMOVUPD      16(DX)(BX*1), X6
+	VMOVUPD      16(CX)(BX*1), X6
 	VADDPD       X6, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X5, X3
 	VFMADD231PD  X22, X6, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X7
 	VADDPD       X7, X1, X1
-	VMOVUPD      16(DX)(BX*1), X8
+	VMOVUPD      16(CX)(BX*1), X8
 	VADDPD       X8, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X7, X3
 	VFMADD231PD  X22, X8, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X9
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X9
 	VADDPD       X9, X1, X1
-	VMOVUPD      16(DX)(BX*1), X10
+	VMOVUPD      16(CX)(BX*1), X10
 	VADDPD       X10, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X9, X3
 	VFMADD231PD  X22, X10, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X11
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X11
 	VADDPD       X11, X1, X1
-	VMOVUPD      16(DX)(BX*1), X12
+	VMOVUPD      16(CX)(BX*1), X12
 	VADDPD       X12, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X11, X3
 	VFMADD231PD  X22, X12, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X13
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X13
 	VADDPD       X13, X1, X1
-	VMOVUPD      16(DX)(BX*1), X14
+	VMOVUPD      16(CX)(BX*1), X14
 	VADDPD       X14, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X13, X3
 	VFMADD231PD  X22, X14, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X15
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X15
 	VADDPD       X15, X1, X1
-	VMOVUPD      16(DX)(BX*1), X16
+	VMOVUPD      16(CX)(BX*1), X16
 	VADDPD       X16, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X15, X3
 	VFMADD231PD  X22, X16, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X17
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X17
 	VADDPD       X17, X1, X1
-	VMOVUPD      16(DX)(BX*1), X18
+	VMOVUPD      16(CX)(BX*1), X18
 	VADDPD       X18, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X17, X3
 	VFMADD231PD  X22, X18, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPD      (DX), X19
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPD      (CX), X19
 	VADDPD       X19, X1, X1
-	VMOVUPD      16(DX)(BX*1), X20
+	VMOVUPD      16(CX)(BX*1), X20
 	VADDPD       X20, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X19, X3
 	VFMADD231PD  X22, X20, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn827
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded865
 
-rest825:
-	// fewer rows, and then dz of some before them as well
-fold826:
-	VMOVUPD      (DX), X5
+rest864:
+fold866:
+	VMOVUPD      (CX), X5
 	VADDPD       X5, X1, X1
-	VMOVUPD      16(DX)(BX*1), X6
+	VMOVUPD      16(CX)(BX*1), X6
 	VADDPD       X6, X2, X2
-	VBROADCASTSD (R9), Z22
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X5, X3
 	VFMADD231PD  X22, X6, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold826
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPD      (DX), X5
-	VMOVUPD      16(DX)(BX*1), X6
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X7
-	VMOVUPD      16(DX)(BX*1), X8
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X9
-	VMOVUPD      16(DX)(BX*1), X10
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X11
-	VMOVUPD      16(DX)(BX*1), X12
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X13
-	VMOVUPD      16(DX)(BX*1), X14
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X15
-	VMOVUPD      16(DX)(BX*1), X16
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X17
-	VMOVUPD      16(DX)(BX*1), X18
-	ADDQ         SI, DX
-	VMOVUPD      (DX), X19
-	VMOVUPD      16(DX)(BX*1), X20
-	ADDQ         SI, DX
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold866
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPD      (CX), X5
+	VMOVUPD      16(CX)(BX*1), X6
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X7
+	VMOVUPD      16(CX)(BX*1), X8
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X9
+	VMOVUPD      16(CX)(BX*1), X10
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X11
+	VMOVUPD      16(CX)(BX*1), X12
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X13
+	VMOVUPD      16(CX)(BX*1), X14
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X15
+	VMOVUPD      16(CX)(BX*1), X16
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X17
+	VMOVUPD      16(CX)(BX*1), X18
+	ADDQ         DX, CX
+	VMOVUPD      (CX), X19
+	VMOVUPD      16(CX)(BX*1), X20
+	ADDQ         DX, CX
 
-turn827:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some828
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded865:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some867
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some828:
+some867:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF64X4     $0x01, Y9, Z5, Z5
 	VINSERTF64X4     $0x01, Y11, Z7, Z7
 	VINSERTF64X4     $0x01, Y17, Z13, Z13
@@ -31680,9 +31659,9 @@ some828:
 	VSHUFF64X2       $0x88, Z13, Z5, Z5
 	VSHUFF64X2       $0xdd, Z7, Z22, Z13
 	VSHUFF64X2       $0x88, Z7, Z22, Z22
-	VFMADD231PD.BCST (DX), Z5, Z0
-	VFMADD231PD.BCST 8(DX), Z22, Z0
-	ADDQ             BX, DX
+	VFMADD231PD.BCST (CX), Z5, Z0
+	VFMADD231PD.BCST 8(CX), Z22, Z0
+	ADDQ             BX, CX
 	ADDQ             $0x20, BX
 	VINSERTF64X4     $0x01, Y10, Z6, Z6
 	VINSERTF64X4     $0x01, Y12, Z8, Z8
@@ -31697,199 +31676,199 @@ some828:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x18
-	JLE              over832
-	VFMADD231PD.BCST 16(DX), Z6, Z0
+	JLE              over871
+	VFMADD231PD.BCST 16(CX), Z6, Z0
 
-over832:
-	VFMADD231PD.BCST 24(DX), Z5, Z0
+over871:
+	VFMADD231PD.BCST 24(CX), Z5, Z0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all834
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole835
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some873
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole874
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole835:
+whole874:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart836
-	VMOVUPD Z0, (SI)
-	JMP     stored837
+	CMPQ    SI, $0x08
+	JNE     apart875
+	VMOVUPD Z0, (DX)
+	JMP     stored876
 
-apart836:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
+apart875:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
 
-stored837:
+stored876:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready824
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again861
 
-all834:
+some873:
 	VPXORD  Z5, Z5, Z5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPD  Z5, Z1, Z1
-	VMOVUPD X1, (DX)
+	VMOVUPD X1, (CX)
 	VADDPD  Z5, Z2, Z2
-	VMOVUPD X2, 16(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPD X2, 16(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPD  Z5, Z3, Z3
-	VMOVUPD X3, (DX)
+	VMOVUPD X3, (CX)
 	VADDPD  Z5, Z4, Z4
-	VMOVUPD X4, 16(DX)(BX*1)
+	VMOVUPD X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some838
+	JGE     some877
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some838:
-	JMP turned641
+some877:
+	JMP turned671
 
-over822:
+over860:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept839
+	JE     kept879
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready840
+	JMP    ready880
 
-kept839:
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VMOVSD (DX), X1
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VMOVSD (DX), X3
+kept879:
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VMOVSD (CX), X1
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VMOVSD (CX), X3
 
-ready840:
+ready880:
+again878:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Z15, Z15, Z15
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest841
-	VMOVSD           (DX), X5
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest881
+	VMOVSD           (CX), X5
 	VADDPD           X5, X1, X1
-	VFMADD231PD.BCST (R9), X5, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X6
+	VFMADD231PD.BCST (R8), X5, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X6
 	VADDPD           X6, X1, X1
-	VFMADD231PD.BCST (R9), X6, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X7
+	VFMADD231PD.BCST (R8), X6, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X7
 	VADDPD           X7, X1, X1
-	VFMADD231PD.BCST (R9), X7, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X8
+	VFMADD231PD.BCST (R8), X7, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X8
 	VADDPD           X8, X1, X1
-	VFMADD231PD.BCST (R9), X8, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X9
+	VFMADD231PD.BCST (R8), X8, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X9
 	VADDPD           X9, X1, X1
-	VFMADD231PD.BCST (R9), X9, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X10
+	VFMADD231PD.BCST (R8), X9, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X10
 	VADDPD           X10, X1, X1
-	VFMADD231PD.BCST (R9), X10, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X11
+	VFMADD231PD.BCST (R8), X10, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X11
 	VADDPD           X11, X1, X1
-	VFMADD231PD.BCST (R9), X11, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X12
+	VFMADD231PD.BCST (R8), X11, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X12
 	VADDPD           X12, X1, X1
-	VFMADD231PD.BCST (R9), X12, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn843
+	VFMADD231PD.BCST (R8), X12, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded882
 
-rest841:
-	// fewer rows, and then dz of some before them as well
-fold842:
-	VMOVSD           (DX), X5
+rest881:
+fold883:
+	VMOVSD           (CX), X5
 	VADDPD           X5, X1, X1
-	VFMADD231PD.BCST (R9), X5, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold842
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVSD           (DX), X5
-	ADDQ             SI, DX
-	VMOVSD           (DX), X6
-	ADDQ             SI, DX
-	VMOVSD           (DX), X7
-	ADDQ             SI, DX
-	VMOVSD           (DX), X8
-	ADDQ             SI, DX
-	VMOVSD           (DX), X9
-	ADDQ             SI, DX
-	VMOVSD           (DX), X10
-	ADDQ             SI, DX
-	VMOVSD           (DX), X11
-	ADDQ             SI, DX
-	VMOVSD           (DX), X12
-	ADDQ             SI, DX
+	VFMADD231PD.BCST (R8), X5, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold883
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVSD           (CX), X5
+	ADDQ             DX, CX
+	VMOVSD           (CX), X6
+	ADDQ             DX, CX
+	VMOVSD           (CX), X7
+	ADDQ             DX, CX
+	VMOVSD           (CX), X8
+	ADDQ             DX, CX
+	VMOVSD           (CX), X9
+	ADDQ             DX, CX
+	VMOVSD           (CX), X10
+	ADDQ             DX, CX
+	VMOVSD           (CX), X11
+	ADDQ             DX, CX
+	VMOVSD           (CX), X12
+	ADDQ             DX, CX
 
-turn843:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some844
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded882:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some884
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some844:
+some884:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF64X4     $0x01, Y7, Z5, Z5
 	VINSERTF64X4     $0x01, Y8, Z6, Z6
 	VINSERTF64X4     $0x01, Y11, Z9, Z9
@@ -31902,73 +31881,73 @@ some844:
 	VSHUFF64X2       $0x88, Z9, Z5, Z5
 	VSHUFF64X2       $0xdd, Z6, Z14, Z9
 	VSHUFF64X2       $0x88, Z6, Z14, Z14
-	VFMADD231PD.BCST (DX), Z5, Z0
+	VFMADD231PD.BCST (CX), Z5, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all847
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole848
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some887
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole888
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole848:
+whole888:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
-	CMPQ    DI, $0x08
-	JNE     apart849
-	VMOVUPD Z0, (SI)
-	JMP     stored850
+	CMPQ    SI, $0x08
+	JNE     apart889
+	VMOVUPD Z0, (DX)
+	JMP     stored890
 
-apart849:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSD        X0, (SI)
-	VMOVHPD       X0, (SI)(DI*1)
+apart889:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
 	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (SI)(DI*2)
-	VMOVHPD       X5, (SI)(R8*1)
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
 	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (SI)(DI*4)
-	VMOVHPD       X5, (SI)(R9*1)
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
 	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (SI)(R8*2)
-	VMOVHPD       X5, (SI)(R10*1)
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
 
-stored850:
+stored890:
 	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready840
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again878
 
-all847:
+some887:
 	VPXORD Z5, Z5, Z5
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
 	VADDPD Z5, Z1, Z1
-	VMOVSD X1, (DX)
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
+	VMOVSD X1, (CX)
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
 	VADDPD Z5, Z3, Z3
-	VMOVSD X3, (DX)
+	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some851
+	JGE    some891
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some851:
-turned641:
+some891:
+turned671:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -31989,19 +31968,19 @@ turned641:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole852
+	JGE    whole892
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole852:
+whole892:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart853
+	JNE     apart893
 	VMOVUPD Z0, (DX)
-	JMP     stored854
+	JMP     stored894
 
-apart853:
+apart893:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -32017,20 +31996,17 @@ apart853:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored854:
+stored894:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block638
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-	JMP end418
+	JGE    block668
+	JMP    end438
 
-end418:
+end438:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

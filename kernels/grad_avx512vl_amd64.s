@@ -29,279 +29,279 @@ chunk5:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept8
+	JE     kept9
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready9
+	JMP    ready10
 
-kept8:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y2
-	VMOVUPS 32(DX), Y3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y4
-	VMOVUPS 32(DX), Y5
-	ADDQ    SI, DX
-	VMOVUPS (DX), Y6
-	VMOVUPS 32(DX), Y7
+kept9:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y2
+	VMOVUPS 32(CX), Y3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y4
+	VMOVUPS 32(CX), Y5
+	ADDQ    DX, CX
+	VMOVUPS (CX), Y6
+	VMOVUPS 32(CX), Y7
 
-ready9:
+ready10:
+again8:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest10
-	VMOVUPS      (DX), Y8
-	VMOVUPS      (DI), Y24
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest11
+	VMOVUPS      (CX), Y8
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y8, K2, Y8
 	VADDPS       Y8, Y2, Y2
-	VMOVUPS      32(DX), Y9
-	VMOVUPS      32(DI), Y24
+	VMOVUPS      32(CX), Y9
+	VMOVUPS      32(SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y9, K2, Y9
 	VADDPS       Y9, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y8, Y4
 	VFMADD231PS  Y25, Y9, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y8, Y6
 	VFMADD231PS  Y25, Y9, Y7
-	VMOVUPS      Y8, (DX)
-	VMOVUPS      Y9, 32(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y10
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y8, (CX)
+	VMOVUPS      Y9, 32(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y10
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y10, K2, Y10
 	VADDPS       Y10, Y2, Y2
-	VMOVUPS      32(DX), Y11
-	VMOVUPS      32(DI), Y24
+	VMOVUPS      32(CX), Y11
+	VMOVUPS      32(SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y11, K2, Y11
 	VADDPS       Y11, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y10, Y4
 	VFMADD231PS  Y25, Y11, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y10, Y6
 	VFMADD231PS  Y25, Y11, Y7
-	VMOVUPS      Y10, (DX)
-	VMOVUPS      Y11, 32(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y12
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y10, (CX)
+	VMOVUPS      Y11, 32(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y12
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y12, K2, Y12
 	VADDPS       Y12, Y2, Y2
-	VMOVUPS      32(DX), Y13
-	VMOVUPS      32(DI), Y24
+	VMOVUPS      32(CX), Y13
+	VMOVUPS      32(SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y13, K2, Y13
 	VADDPS       Y13, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y12, Y4
 	VFMADD231PS  Y25, Y13, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y12, Y6
 	VFMADD231PS  Y25, Y13, Y7
-	VMOVUPS      Y12, (DX)
-	VMOVUPS      Y13, 32(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y14
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y12, (CX)
+	VMOVUPS      Y13, 32(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y14
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y14, K2, Y14
 	VADDPS       Y14, Y2, Y2
-	VMOVUPS      32(DX), Y15
-	VMOVUPS      32(DI), Y24
+	VMOVUPS      32(CX), Y15
+	VMOVUPS      32(SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y15, K2, Y15
 	VADDPS       Y15, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y14, Y4
 	VFMADD231PS  Y25, Y15, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y14, Y6
 	VFMADD231PS  Y25, Y15, Y7
-	VMOVUPS      Y14, (DX)
-	VMOVUPS      Y15, 32(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y16
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y14, (CX)
+	VMOVUPS      Y15, 32(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y16
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y16, K2, Y16
 	VADDPS       Y16, Y2, Y2
-	VMOVUPS      32(DX), Y17
-	VMOVUPS      32(DI), Y24
+	VMOVUPS      32(CX), Y17
+	VMOVUPS      32(SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y17, K2, Y17
 	VADDPS       Y17, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y16, Y4
 	VFMADD231PS  Y25, Y17, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y16, Y6
 	VFMADD231PS  Y25, Y17, Y7
-	VMOVUPS      Y16, (DX)
-	VMOVUPS      Y17, 32(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y18
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y16, (CX)
+	VMOVUPS      Y17, 32(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y18
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y18, K2, Y18
 	VADDPS       Y18, Y2, Y2
-	VMOVUPS      32(DX), Y19
-	VMOVUPS      32(DI), Y24
+	VMOVUPS      32(CX), Y19
+	VMOVUPS      32(SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y19, K2, Y19
 	VADDPS       Y19, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y18, Y4
 	VFMADD231PS  Y25, Y19, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y18, Y6
 	VFMADD231PS  Y25, Y19, Y7
-	VMOVUPS      Y18, (DX)
-	VMOVUPS      Y19, 32(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y20
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y18, (CX)
+	VMOVUPS      Y19, 32(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y20
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y20, K2, Y20
 	VADDPS       Y20, Y2, Y2
-	VMOVUPS      32(DX), Y21
-	VMOVUPS      32(DI), Y24
+	VMOVUPS      32(CX), Y21
+	VMOVUPS      32(SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y21, K2, Y21
 	VADDPS       Y21, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y20, Y4
 	VFMADD231PS  Y25, Y21, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y20, Y6
 	VFMADD231PS  Y25, Y21, Y7
-	VMOVUPS      Y20, (DX)
-	VMOVUPS      Y21, 32(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y22
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y20, (CX)
+	VMOVUPS      Y21, 32(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y22
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y22, K2, Y22
 	VADDPS       Y22, Y2, Y2
-	VMOVUPS      32(DX), Y23
-	VMOVUPS      32(DI), Y24
+	VMOVUPS      32(CX), Y23
+	VMOVUPS      32(SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y23, K2, Y23
 	VADDPS       Y23, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y22, Y4
 	VFMADD231PS  Y25, Y23, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y22, Y6
 	VFMADD231PS  Y25, Y23, Y7
-	VMOVUPS      Y22, (DX)
-	VMOVUPS      Y23, 32(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn12
+	VMOVUPS      Y22, (CX)
+	VMOVUPS      Y23, 32(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded12
 
-rest10:
-	// fewer rows, and then dz of some before them as well
-fold11:
-	VMOVUPS      (DX), Y8
-	VMOVUPS      (DI), Y24
+rest11:
+fold13:
+	VMOVUPS      (CX), Y8
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y8, K2, Y8
 	VADDPS       Y8, Y2, Y2
-	VMOVUPS      32(DX), Y9
-	VMOVUPS      32(DI), Y24
+	VMOVUPS      32(CX), Y9
+	VMOVUPS      32(SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y9, K2, Y9
 	VADDPS       Y9, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y8, Y4
 	VFMADD231PS  Y25, Y9, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y8, Y6
 	VFMADD231PS  Y25, Y9, Y7
-	VMOVUPS      Y8, (DX)
-	VMOVUPS      Y9, 32(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold11
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPS      (DX), Y8
-	VMOVUPS      32(DX), Y9
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y10
-	VMOVUPS      32(DX), Y11
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y12
-	VMOVUPS      32(DX), Y13
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y14
-	VMOVUPS      32(DX), Y15
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y16
-	VMOVUPS      32(DX), Y17
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y18
-	VMOVUPS      32(DX), Y19
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y20
-	VMOVUPS      32(DX), Y21
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y22
-	VMOVUPS      32(DX), Y23
-	ADDQ         SI, DX
+	VMOVUPS      Y8, (CX)
+	VMOVUPS      Y9, 32(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold13
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPS      (CX), Y8
+	VMOVUPS      32(CX), Y9
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y10
+	VMOVUPS      32(CX), Y11
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y12
+	VMOVUPS      32(CX), Y13
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y14
+	VMOVUPS      32(CX), Y15
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y16
+	VMOVUPS      32(CX), Y17
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y18
+	VMOVUPS      32(CX), Y19
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y20
+	VMOVUPS      32(CX), Y21
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y22
+	VMOVUPS      32(CX), Y23
+	ADDQ         DX, CX
 
-turn12:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some13
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded12:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some14
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some13:
+some14:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0x03, Y16, Y8, Y25
 	VSHUFF64X2       $0x00, Y16, Y8, Y8
 	VSHUFF64X2       $0x03, Y18, Y10, Y16
@@ -326,22 +326,22 @@ some13:
 	VUNPCKLPD        Y18, Y25, Y25
 	VUNPCKHPD        Y16, Y10, Y18
 	VUNPCKLPD        Y16, Y10, Y10
-	VFMADD231PS.BCST (DX), Y8, Y0
-	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
-	VFMADD231PS.BCST 4(DX), Y14, Y0
-	VFMADD231PS.BCST 4(DX)(SI*1), Y14, Y1
-	VFMADD231PS.BCST 8(DX), Y22, Y0
-	VFMADD231PS.BCST 8(DX)(SI*1), Y22, Y1
-	VFMADD231PS.BCST 12(DX), Y12, Y0
-	VFMADD231PS.BCST 12(DX)(SI*1), Y12, Y1
-	VFMADD231PS.BCST 16(DX), Y25, Y0
-	VFMADD231PS.BCST 16(DX)(SI*1), Y25, Y1
-	VFMADD231PS.BCST 20(DX), Y20, Y0
-	VFMADD231PS.BCST 20(DX)(SI*1), Y20, Y1
-	VFMADD231PS.BCST 24(DX), Y10, Y0
-	VFMADD231PS.BCST 24(DX)(SI*1), Y10, Y1
-	VFMADD231PS.BCST 28(DX), Y18, Y0
-	VFMADD231PS.BCST 28(DX)(SI*1), Y18, Y1
+	VFMADD231PS.BCST (CX), Y8, Y0
+	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
+	VFMADD231PS.BCST 4(CX), Y14, Y0
+	VFMADD231PS.BCST 4(CX)(DX*1), Y14, Y1
+	VFMADD231PS.BCST 8(CX), Y22, Y0
+	VFMADD231PS.BCST 8(CX)(DX*1), Y22, Y1
+	VFMADD231PS.BCST 12(CX), Y12, Y0
+	VFMADD231PS.BCST 12(CX)(DX*1), Y12, Y1
+	VFMADD231PS.BCST 16(CX), Y25, Y0
+	VFMADD231PS.BCST 16(CX)(DX*1), Y25, Y1
+	VFMADD231PS.BCST 20(CX), Y20, Y0
+	VFMADD231PS.BCST 20(CX)(DX*1), Y20, Y1
+	VFMADD231PS.BCST 24(CX), Y10, Y0
+	VFMADD231PS.BCST 24(CX)(DX*1), Y10, Y1
+	VFMADD231PS.BCST 28(CX), Y18, Y0
+	VFMADD231PS.BCST 28(CX)(DX*1), Y18, Y1
 	VSHUFF64X2       $0x03, Y17, Y9, Y8
 	VSHUFF64X2       $0x00, Y17, Y9, Y9
 	VSHUFF64X2       $0x03, Y19, Y11, Y17
@@ -366,44 +366,44 @@ some13:
 	VUNPCKLPD        Y19, Y8, Y8
 	VUNPCKHPD        Y17, Y11, Y19
 	VUNPCKLPD        Y17, Y11, Y11
-	VFMADD231PS.BCST 32(DX), Y9, Y0
-	VFMADD231PS.BCST 32(DX)(SI*1), Y9, Y1
-	VFMADD231PS.BCST 36(DX), Y15, Y0
-	VFMADD231PS.BCST 36(DX)(SI*1), Y15, Y1
-	VFMADD231PS.BCST 40(DX), Y23, Y0
-	VFMADD231PS.BCST 40(DX)(SI*1), Y23, Y1
-	VFMADD231PS.BCST 44(DX), Y13, Y0
-	VFMADD231PS.BCST 44(DX)(SI*1), Y13, Y1
-	VFMADD231PS.BCST 48(DX), Y8, Y0
-	VFMADD231PS.BCST 48(DX)(SI*1), Y8, Y1
-	VFMADD231PS.BCST 52(DX), Y21, Y0
-	VFMADD231PS.BCST 52(DX)(SI*1), Y21, Y1
-	VFMADD231PS.BCST 56(DX), Y11, Y0
-	VFMADD231PS.BCST 56(DX)(SI*1), Y11, Y1
-	VFMADD231PS.BCST 60(DX), Y19, Y0
-	VFMADD231PS.BCST 60(DX)(SI*1), Y19, Y1
+	VFMADD231PS.BCST 32(CX), Y9, Y0
+	VFMADD231PS.BCST 32(CX)(DX*1), Y9, Y1
+	VFMADD231PS.BCST 36(CX), Y15, Y0
+	VFMADD231PS.BCST 36(CX)(DX*1), Y15, Y1
+	VFMADD231PS.BCST 40(CX), Y23, Y0
+	VFMADD231PS.BCST 40(CX)(DX*1), Y23, Y1
+	VFMADD231PS.BCST 44(CX), Y13, Y0
+	VFMADD231PS.BCST 44(CX)(DX*1), Y13, Y1
+	VFMADD231PS.BCST 48(CX), Y8, Y0
+	VFMADD231PS.BCST 48(CX)(DX*1), Y8, Y1
+	VFMADD231PS.BCST 52(CX), Y21, Y0
+	VFMADD231PS.BCST 52(CX)(DX*1), Y21, Y1
+	VFMADD231PS.BCST 56(CX), Y11, Y0
+	VFMADD231PS.BCST 56(CX)(DX*1), Y11, Y1
+	VFMADD231PS.BCST 60(CX), Y19, Y0
+	VFMADD231PS.BCST 60(CX)(DX*1), Y19, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all31
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole32
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some32
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole33
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole32:
+whole33:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
 	VMOVAPS       Y0, Y9
 	VMOVAPS       Y1, Y10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
 	VUNPCKHPS     Y10, Y9, Y11
 	VUNPCKLPS     Y10, Y9, Y9
 	VUNPCKHPS     Y13, Y12, Y10
@@ -412,55 +412,55 @@ whole32:
 	VUNPCKLPD     Y12, Y9, Y9
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (SI)
-	VMOVSD        X13, (SI)(DI*1)
-	VMOVSD        X11, (SI)(DI*2)
-	VMOVSD        X12, (SI)(R8*1)
+	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (SI)(DI*4)
+	VMOVSD        X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (SI)(R9*1)
+	VMOVSD        X10, (DX)(R8*1)
 	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (SI)(R8*2)
+	VMOVSD        X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (SI)(R10*1)
+	VMOVSD        X10, (DX)(R9*1)
 	VPXORD        Y0, Y0, Y0
 	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready9
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again8
 
-all31:
+some32:
 	VPXORD  Y8, Y8, Y8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPS  Y8, Y2, Y2
-	VMOVUPS Y2, (DX)
+	VMOVUPS Y2, (CX)
 	VADDPS  Y8, Y3, Y3
-	VMOVUPS Y3, 32(DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPS Y3, 32(CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPS  Y8, Y4, Y4
-	VMOVUPS Y4, (DX)
+	VMOVUPS Y4, (CX)
 	VADDPS  Y8, Y5, Y5
-	VMOVUPS Y5, 32(DX)
-	ADDQ    SI, DX
+	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
 	VADDPS  Y8, Y6, Y6
-	VMOVUPS Y6, (DX)
+	VMOVUPS Y6, (CX)
 	VADDPS  Y8, Y7, Y7
-	VMOVUPS Y7, 32(DX)
+	VMOVUPS Y7, 32(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some34
+	JGE     some35
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some34:
+some35:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
@@ -469,293 +469,293 @@ some34:
 
 last6:
 	CMPQ BX, $0x08
-	JLE  narrower35
+	JLE  narrower36
 	CMPQ BX, $0x10
-	JNE  over36
+	JNE  over37
 	JMP  turned7
 
-over36:
+over37:
 	CMPQ   BX, $0x0d
-	JGE    over37
+	JGE    over38
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept38
+	JE     kept40
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready39
+	JMP    ready41
 
-kept38:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y2
-	VMOVUPS 32(DX)(BX*1), X3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y4
-	VMOVUPS 32(DX)(BX*1), X5
-	ADDQ    SI, DX
-	VMOVUPS (DX), Y6
-	VMOVUPS 32(DX)(BX*1), X7
+kept40:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y2
+	VMOVUPS 32(CX)(BX*1), X3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y4
+	VMOVUPS 32(CX)(BX*1), X5
+	ADDQ    DX, CX
+	VMOVUPS (CX), Y6
+	VMOVUPS 32(CX)(BX*1), X7
 
-ready39:
+ready41:
+again39:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest40
-	VMOVUPS      (DX), Y8
-	VMOVUPS      (DI), Y24
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest42
+	VMOVUPS      (CX), Y8
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y8, K2, Y8
 	VADDPS       Y8, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), X9
-	VMOVUPS      32(DI)(BX*1), X24
+	VMOVUPS      32(CX)(BX*1), X9
+	VMOVUPS      32(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X9, K2, X9
 	VADDPS       X9, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y8, Y4
 	VFMADD231PS  X25, X9, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y8, Y6
 	VFMADD231PS  X25, X9, X7
-	VMOVUPS      Y8, (DX)
-	VMOVUPS      X9, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y10
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y8, (CX)
+	VMOVUPS      X9, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y10
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y10, K2, Y10
 	VADDPS       Y10, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), X11
-	VMOVUPS      32(DI)(BX*1), X24
+	VMOVUPS      32(CX)(BX*1), X11
+	VMOVUPS      32(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X11, K2, X11
 	VADDPS       X11, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y10, Y4
 	VFMADD231PS  X25, X11, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y10, Y6
 	VFMADD231PS  X25, X11, X7
-	VMOVUPS      Y10, (DX)
-	VMOVUPS      X11, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y12
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y10, (CX)
+	VMOVUPS      X11, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y12
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y12, K2, Y12
 	VADDPS       Y12, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), X13
-	VMOVUPS      32(DI)(BX*1), X24
+	VMOVUPS      32(CX)(BX*1), X13
+	VMOVUPS      32(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X13, K2, X13
 	VADDPS       X13, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y12, Y4
 	VFMADD231PS  X25, X13, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y12, Y6
 	VFMADD231PS  X25, X13, X7
-	VMOVUPS      Y12, (DX)
-	VMOVUPS      X13, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y14
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y12, (CX)
+	VMOVUPS      X13, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y14
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y14, K2, Y14
 	VADDPS       Y14, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), X15
-	VMOVUPS      32(DI)(BX*1), X24
+	VMOVUPS      32(CX)(BX*1), X15
+	VMOVUPS      32(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X15, K2, X15
 	VADDPS       X15, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y14, Y4
 	VFMADD231PS  X25, X15, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y14, Y6
 	VFMADD231PS  X25, X15, X7
-	VMOVUPS      Y14, (DX)
-	VMOVUPS      X15, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y16
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y14, (CX)
+	VMOVUPS      X15, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y16
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y16, K2, Y16
 	VADDPS       Y16, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), X17
-	VMOVUPS      32(DI)(BX*1), X24
+	VMOVUPS      32(CX)(BX*1), X17
+	VMOVUPS      32(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X17, K2, X17
 	VADDPS       X17, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y16, Y4
 	VFMADD231PS  X25, X17, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y16, Y6
 	VFMADD231PS  X25, X17, X7
-	VMOVUPS      Y16, (DX)
-	VMOVUPS      X17, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y18
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y16, (CX)
+	VMOVUPS      X17, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y18
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y18, K2, Y18
 	VADDPS       Y18, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), X19
-	VMOVUPS      32(DI)(BX*1), X24
+	VMOVUPS      32(CX)(BX*1), X19
+	VMOVUPS      32(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X19, K2, X19
 	VADDPS       X19, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y18, Y4
 	VFMADD231PS  X25, X19, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y18, Y6
 	VFMADD231PS  X25, X19, X7
-	VMOVUPS      Y18, (DX)
-	VMOVUPS      X19, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y20
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y18, (CX)
+	VMOVUPS      X19, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y20
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y20, K2, Y20
 	VADDPS       Y20, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), X21
-	VMOVUPS      32(DI)(BX*1), X24
+	VMOVUPS      32(CX)(BX*1), X21
+	VMOVUPS      32(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X21, K2, X21
 	VADDPS       X21, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y20, Y4
 	VFMADD231PS  X25, X21, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y20, Y6
 	VFMADD231PS  X25, X21, X7
-	VMOVUPS      Y20, (DX)
-	VMOVUPS      X21, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y22
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y20, (CX)
+	VMOVUPS      X21, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y22
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y22, K2, Y22
 	VADDPS       Y22, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), X23
-	VMOVUPS      32(DI)(BX*1), X24
+	VMOVUPS      32(CX)(BX*1), X23
+	VMOVUPS      32(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X23, K2, X23
 	VADDPS       X23, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y22, Y4
 	VFMADD231PS  X25, X23, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y22, Y6
 	VFMADD231PS  X25, X23, X7
-	VMOVUPS      Y22, (DX)
-	VMOVUPS      X23, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn42
+	VMOVUPS      Y22, (CX)
+	VMOVUPS      X23, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded43
 
-rest40:
-	// fewer rows, and then dz of some before them as well
-fold41:
-	VMOVUPS      (DX), Y8
-	VMOVUPS      (DI), Y24
+rest42:
+fold44:
+	VMOVUPS      (CX), Y8
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y8, K2, Y8
 	VADDPS       Y8, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), X9
-	VMOVUPS      32(DI)(BX*1), X24
+	VMOVUPS      32(CX)(BX*1), X9
+	VMOVUPS      32(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X9, K2, X9
 	VADDPS       X9, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y8, Y4
 	VFMADD231PS  X25, X9, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y8, Y6
 	VFMADD231PS  X25, X9, X7
-	VMOVUPS      Y8, (DX)
-	VMOVUPS      X9, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold41
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPS      (DX), Y8
-	VMOVUPS      32(DX)(BX*1), X9
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y10
-	VMOVUPS      32(DX)(BX*1), X11
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y12
-	VMOVUPS      32(DX)(BX*1), X13
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y14
-	VMOVUPS      32(DX)(BX*1), X15
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y16
-	VMOVUPS      32(DX)(BX*1), X17
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y18
-	VMOVUPS      32(DX)(BX*1), X19
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y20
-	VMOVUPS      32(DX)(BX*1), X21
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y22
-	VMOVUPS      32(DX)(BX*1), X23
-	ADDQ         SI, DX
+	VMOVUPS      Y8, (CX)
+	VMOVUPS      X9, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold44
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPS      (CX), Y8
+	VMOVUPS      32(CX)(BX*1), X9
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y10
+	VMOVUPS      32(CX)(BX*1), X11
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y12
+	VMOVUPS      32(CX)(BX*1), X13
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y14
+	VMOVUPS      32(CX)(BX*1), X15
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y16
+	VMOVUPS      32(CX)(BX*1), X17
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y18
+	VMOVUPS      32(CX)(BX*1), X19
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y20
+	VMOVUPS      32(CX)(BX*1), X21
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y22
+	VMOVUPS      32(CX)(BX*1), X23
+	ADDQ         DX, CX
 
-turn42:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some43
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded43:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some45
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some43:
+some45:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0x03, Y16, Y8, Y25
 	VSHUFF64X2       $0x00, Y16, Y8, Y8
 	VSHUFF64X2       $0x03, Y18, Y10, Y16
@@ -780,23 +780,23 @@ some43:
 	VUNPCKLPD        Y18, Y25, Y25
 	VUNPCKHPD        Y16, Y10, Y18
 	VUNPCKLPD        Y16, Y10, Y10
-	VFMADD231PS.BCST (DX), Y8, Y0
-	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
-	VFMADD231PS.BCST 4(DX), Y14, Y0
-	VFMADD231PS.BCST 4(DX)(SI*1), Y14, Y1
-	VFMADD231PS.BCST 8(DX), Y22, Y0
-	VFMADD231PS.BCST 8(DX)(SI*1), Y22, Y1
-	VFMADD231PS.BCST 12(DX), Y12, Y0
-	VFMADD231PS.BCST 12(DX)(SI*1), Y12, Y1
-	VFMADD231PS.BCST 16(DX), Y25, Y0
-	VFMADD231PS.BCST 16(DX)(SI*1), Y25, Y1
-	VFMADD231PS.BCST 20(DX), Y20, Y0
-	VFMADD231PS.BCST 20(DX)(SI*1), Y20, Y1
-	VFMADD231PS.BCST 24(DX), Y10, Y0
-	VFMADD231PS.BCST 24(DX)(SI*1), Y10, Y1
-	VFMADD231PS.BCST 28(DX), Y18, Y0
-	VFMADD231PS.BCST 28(DX)(SI*1), Y18, Y1
-	ADDQ             BX, DX
+	VFMADD231PS.BCST (CX), Y8, Y0
+	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
+	VFMADD231PS.BCST 4(CX), Y14, Y0
+	VFMADD231PS.BCST 4(CX)(DX*1), Y14, Y1
+	VFMADD231PS.BCST 8(CX), Y22, Y0
+	VFMADD231PS.BCST 8(CX)(DX*1), Y22, Y1
+	VFMADD231PS.BCST 12(CX), Y12, Y0
+	VFMADD231PS.BCST 12(CX)(DX*1), Y12, Y1
+	VFMADD231PS.BCST 16(CX), Y25, Y0
+	VFMADD231PS.BCST 16(CX)(DX*1), Y25, Y1
+	VFMADD231PS.BCST 20(CX), Y20, Y0
+	VFMADD231PS.BCST 20(CX)(DX*1), Y20, Y1
+	VFMADD231PS.BCST 24(CX), Y10, Y0
+	VFMADD231PS.BCST 24(CX)(DX*1), Y10, Y1
+	VFMADD231PS.BCST 28(CX), Y18, Y0
+	VFMADD231PS.BCST 28(CX)(DX*1), Y18, Y1
+	ADDQ             BX, CX
 	ADDQ             $0x30, BX
 	VINSERTF32X4     $0x01, X17, Y9, Y9
 	VINSERTF32X4     $0x01, X19, Y11, Y11
@@ -811,48 +811,48 @@ some43:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x2c
-	JLE              over53
-	VFMADD231PS.BCST 32(DX), Y9, Y0
-	VFMADD231PS.BCST 32(DX)(SI*1), Y9, Y1
-
-over53:
-	CMPQ             BX, $0x28
-	JLE              over54
-	VFMADD231PS.BCST 36(DX), Y15, Y0
-	VFMADD231PS.BCST 36(DX)(SI*1), Y15, Y1
-
-over54:
-	CMPQ             BX, $0x24
 	JLE              over55
-	VFMADD231PS.BCST 40(DX), Y8, Y0
-	VFMADD231PS.BCST 40(DX)(SI*1), Y8, Y1
+	VFMADD231PS.BCST 32(CX), Y9, Y0
+	VFMADD231PS.BCST 32(CX)(DX*1), Y9, Y1
 
 over55:
-	VFMADD231PS.BCST 44(DX), Y13, Y0
-	VFMADD231PS.BCST 44(DX)(SI*1), Y13, Y1
+	CMPQ             BX, $0x28
+	JLE              over56
+	VFMADD231PS.BCST 36(CX), Y15, Y0
+	VFMADD231PS.BCST 36(CX)(DX*1), Y15, Y1
+
+over56:
+	CMPQ             BX, $0x24
+	JLE              over57
+	VFMADD231PS.BCST 40(CX), Y8, Y0
+	VFMADD231PS.BCST 40(CX)(DX*1), Y8, Y1
+
+over57:
+	VFMADD231PS.BCST 44(CX), Y13, Y0
+	VFMADD231PS.BCST 44(CX)(DX*1), Y13, Y1
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all57
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole58
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some59
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole60
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole58:
+whole60:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
 	VMOVAPS       Y0, Y9
 	VMOVAPS       Y1, Y10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
 	VUNPCKHPS     Y10, Y9, Y11
 	VUNPCKLPS     Y10, Y9, Y9
 	VUNPCKHPS     Y13, Y12, Y10
@@ -861,337 +861,337 @@ whole58:
 	VUNPCKLPD     Y12, Y9, Y9
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (SI)
-	VMOVSD        X13, (SI)(DI*1)
-	VMOVSD        X11, (SI)(DI*2)
-	VMOVSD        X12, (SI)(R8*1)
+	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (SI)(DI*4)
+	VMOVSD        X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (SI)(R9*1)
+	VMOVSD        X10, (DX)(R8*1)
 	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (SI)(R8*2)
+	VMOVSD        X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (SI)(R10*1)
+	VMOVSD        X10, (DX)(R9*1)
 	VPXORD        Y0, Y0, Y0
 	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready39
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again39
 
-all57:
+some59:
 	VPXORD  Y8, Y8, Y8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPS  Y8, Y2, Y2
-	VMOVUPS Y2, (DX)
+	VMOVUPS Y2, (CX)
 	VADDPS  Y8, Y3, Y3
-	VMOVUPS X3, 32(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPS X3, 32(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPS  Y8, Y4, Y4
-	VMOVUPS Y4, (DX)
+	VMOVUPS Y4, (CX)
 	VADDPS  Y8, Y5, Y5
-	VMOVUPS X5, 32(DX)(BX*1)
-	ADDQ    SI, DX
+	VMOVUPS X5, 32(CX)(BX*1)
+	ADDQ    DX, CX
 	VADDPS  Y8, Y6, Y6
-	VMOVUPS Y6, (DX)
+	VMOVUPS Y6, (CX)
 	VADDPS  Y8, Y7, Y7
-	VMOVUPS X7, 32(DX)(BX*1)
+	VMOVUPS X7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some60
+	JGE     some62
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some60:
+some62:
 	JMP turned7
 
-over37:
+over38:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept61
+	JE     kept64
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready62
+	JMP    ready65
 
-kept61:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y2
-	VMOVUPS 32(DX)(BX*1), Y3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y4
-	VMOVUPS 32(DX)(BX*1), Y5
-	ADDQ    SI, DX
-	VMOVUPS (DX), Y6
-	VMOVUPS 32(DX)(BX*1), Y7
+kept64:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y2
+	VMOVUPS 32(CX)(BX*1), Y3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y4
+	VMOVUPS 32(CX)(BX*1), Y5
+	ADDQ    DX, CX
+	VMOVUPS (CX), Y6
+	VMOVUPS 32(CX)(BX*1), Y7
 
-ready62:
+ready65:
+again63:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest63
-	VMOVUPS      (DX), Y8
-	VMOVUPS      (DI), Y24
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest66
+	VMOVUPS      (CX), Y8
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y8, K2, Y8
 	VADDPS       Y8, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), Y9
-	VMOVUPS      32(DI)(BX*1), Y24
+	VMOVUPS      32(CX)(BX*1), Y9
+	VMOVUPS      32(SI)(BX*1), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y9, K2, Y9
 	VADDPS       Y9, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y8, Y4
 	VFMADD231PS  Y25, Y9, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y8, Y6
 	VFMADD231PS  Y25, Y9, Y7
-	VMOVUPS      Y8, (DX)
-	VMOVUPS      Y9, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y10
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y8, (CX)
+	VMOVUPS      Y9, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y10
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y10, K2, Y10
 	VADDPS       Y10, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), Y11
-	VMOVUPS      32(DI)(BX*1), Y24
+	VMOVUPS      32(CX)(BX*1), Y11
+	VMOVUPS      32(SI)(BX*1), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y11, K2, Y11
 	VADDPS       Y11, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y10, Y4
 	VFMADD231PS  Y25, Y11, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y10, Y6
 	VFMADD231PS  Y25, Y11, Y7
-	VMOVUPS      Y10, (DX)
-	VMOVUPS      Y11, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y12
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y10, (CX)
+	VMOVUPS      Y11, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y12
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y12, K2, Y12
 	VADDPS       Y12, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), Y13
-	VMOVUPS      32(DI)(BX*1), Y24
+	VMOVUPS      32(CX)(BX*1), Y13
+	VMOVUPS      32(SI)(BX*1), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y13, K2, Y13
 	VADDPS       Y13, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y12, Y4
 	VFMADD231PS  Y25, Y13, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y12, Y6
 	VFMADD231PS  Y25, Y13, Y7
-	VMOVUPS      Y12, (DX)
-	VMOVUPS      Y13, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y14
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y12, (CX)
+	VMOVUPS      Y13, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y14
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y14, K2, Y14
 	VADDPS       Y14, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), Y15
-	VMOVUPS      32(DI)(BX*1), Y24
+	VMOVUPS      32(CX)(BX*1), Y15
+	VMOVUPS      32(SI)(BX*1), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y15, K2, Y15
 	VADDPS       Y15, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y14, Y4
 	VFMADD231PS  Y25, Y15, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y14, Y6
 	VFMADD231PS  Y25, Y15, Y7
-	VMOVUPS      Y14, (DX)
-	VMOVUPS      Y15, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y16
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y14, (CX)
+	VMOVUPS      Y15, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y16
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y16, K2, Y16
 	VADDPS       Y16, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), Y17
-	VMOVUPS      32(DI)(BX*1), Y24
+	VMOVUPS      32(CX)(BX*1), Y17
+	VMOVUPS      32(SI)(BX*1), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y17, K2, Y17
 	VADDPS       Y17, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y16, Y4
 	VFMADD231PS  Y25, Y17, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y16, Y6
 	VFMADD231PS  Y25, Y17, Y7
-	VMOVUPS      Y16, (DX)
-	VMOVUPS      Y17, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y18
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y16, (CX)
+	VMOVUPS      Y17, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y18
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y18, K2, Y18
 	VADDPS       Y18, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), Y19
-	VMOVUPS      32(DI)(BX*1), Y24
+	VMOVUPS      32(CX)(BX*1), Y19
+	VMOVUPS      32(SI)(BX*1), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y19, K2, Y19
 	VADDPS       Y19, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y18, Y4
 	VFMADD231PS  Y25, Y19, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y18, Y6
 	VFMADD231PS  Y25, Y19, Y7
-	VMOVUPS      Y18, (DX)
-	VMOVUPS      Y19, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y20
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y18, (CX)
+	VMOVUPS      Y19, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y20
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y20, K2, Y20
 	VADDPS       Y20, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), Y21
-	VMOVUPS      32(DI)(BX*1), Y24
+	VMOVUPS      32(CX)(BX*1), Y21
+	VMOVUPS      32(SI)(BX*1), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y21, K2, Y21
 	VADDPS       Y21, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y20, Y4
 	VFMADD231PS  Y25, Y21, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y20, Y6
 	VFMADD231PS  Y25, Y21, Y7
-	VMOVUPS      Y20, (DX)
-	VMOVUPS      Y21, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y22
-	VMOVUPS      (DI), Y24
+	VMOVUPS      Y20, (CX)
+	VMOVUPS      Y21, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y22
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y22, K2, Y22
 	VADDPS       Y22, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), Y23
-	VMOVUPS      32(DI)(BX*1), Y24
+	VMOVUPS      32(CX)(BX*1), Y23
+	VMOVUPS      32(SI)(BX*1), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y23, K2, Y23
 	VADDPS       Y23, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y22, Y4
 	VFMADD231PS  Y25, Y23, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y22, Y6
 	VFMADD231PS  Y25, Y23, Y7
-	VMOVUPS      Y22, (DX)
-	VMOVUPS      Y23, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn65
+	VMOVUPS      Y22, (CX)
+	VMOVUPS      Y23, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded67
 
-rest63:
-	// fewer rows, and then dz of some before them as well
-fold64:
-	VMOVUPS      (DX), Y8
-	VMOVUPS      (DI), Y24
+rest66:
+fold68:
+	VMOVUPS      (CX), Y8
+	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y8, K2, Y8
 	VADDPS       Y8, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), Y9
-	VMOVUPS      32(DI)(BX*1), Y24
+	VMOVUPS      32(CX)(BX*1), Y9
+	VMOVUPS      32(SI)(BX*1), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
 	VMOVAPS.Z    Y9, K2, Y9
 	VADDPS       Y9, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y8, Y4
 	VFMADD231PS  Y25, Y9, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y8, Y6
 	VFMADD231PS  Y25, Y9, Y7
-	VMOVUPS      Y8, (DX)
-	VMOVUPS      Y9, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold64
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPS      (DX), Y8
-	VMOVUPS      32(DX)(BX*1), Y9
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y10
-	VMOVUPS      32(DX)(BX*1), Y11
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y12
-	VMOVUPS      32(DX)(BX*1), Y13
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y14
-	VMOVUPS      32(DX)(BX*1), Y15
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y16
-	VMOVUPS      32(DX)(BX*1), Y17
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y18
-	VMOVUPS      32(DX)(BX*1), Y19
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y20
-	VMOVUPS      32(DX)(BX*1), Y21
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y22
-	VMOVUPS      32(DX)(BX*1), Y23
-	ADDQ         SI, DX
+	VMOVUPS      Y8, (CX)
+	VMOVUPS      Y9, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold68
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPS      (CX), Y8
+	VMOVUPS      32(CX)(BX*1), Y9
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y10
+	VMOVUPS      32(CX)(BX*1), Y11
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y12
+	VMOVUPS      32(CX)(BX*1), Y13
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y14
+	VMOVUPS      32(CX)(BX*1), Y15
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y16
+	VMOVUPS      32(CX)(BX*1), Y17
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y18
+	VMOVUPS      32(CX)(BX*1), Y19
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y20
+	VMOVUPS      32(CX)(BX*1), Y21
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y22
+	VMOVUPS      32(CX)(BX*1), Y23
+	ADDQ         DX, CX
 
-turn65:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some66
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded67:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some69
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some66:
+some69:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0x03, Y16, Y8, Y25
 	VSHUFF64X2       $0x00, Y16, Y8, Y8
 	VSHUFF64X2       $0x03, Y18, Y10, Y16
@@ -1216,23 +1216,23 @@ some66:
 	VUNPCKLPD        Y18, Y25, Y25
 	VUNPCKHPD        Y16, Y10, Y18
 	VUNPCKLPD        Y16, Y10, Y10
-	VFMADD231PS.BCST (DX), Y8, Y0
-	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
-	VFMADD231PS.BCST 4(DX), Y14, Y0
-	VFMADD231PS.BCST 4(DX)(SI*1), Y14, Y1
-	VFMADD231PS.BCST 8(DX), Y22, Y0
-	VFMADD231PS.BCST 8(DX)(SI*1), Y22, Y1
-	VFMADD231PS.BCST 12(DX), Y12, Y0
-	VFMADD231PS.BCST 12(DX)(SI*1), Y12, Y1
-	VFMADD231PS.BCST 16(DX), Y25, Y0
-	VFMADD231PS.BCST 16(DX)(SI*1), Y25, Y1
-	VFMADD231PS.BCST 20(DX), Y20, Y0
-	VFMADD231PS.BCST 20(DX)(SI*1), Y20, Y1
-	VFMADD231PS.BCST 24(DX), Y10, Y0
-	VFMADD231PS.BCST 24(DX)(SI*1), Y10, Y1
-	VFMADD231PS.BCST 28(DX), Y18, Y0
-	VFMADD231PS.BCST 28(DX)(SI*1), Y18, Y1
-	ADDQ             BX, DX
+	VFMADD231PS.BCST (CX), Y8, Y0
+	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
+	VFMADD231PS.BCST 4(CX), Y14, Y0
+	VFMADD231PS.BCST 4(CX)(DX*1), Y14, Y1
+	VFMADD231PS.BCST 8(CX), Y22, Y0
+	VFMADD231PS.BCST 8(CX)(DX*1), Y22, Y1
+	VFMADD231PS.BCST 12(CX), Y12, Y0
+	VFMADD231PS.BCST 12(CX)(DX*1), Y12, Y1
+	VFMADD231PS.BCST 16(CX), Y25, Y0
+	VFMADD231PS.BCST 16(CX)(DX*1), Y25, Y1
+	VFMADD231PS.BCST 20(CX), Y20, Y0
+	VFMADD231PS.BCST 20(CX)(DX*1), Y20, Y1
+	VFMADD231PS.BCST 24(CX), Y10, Y0
+	VFMADD231PS.BCST 24(CX)(DX*1), Y10, Y1
+	VFMADD231PS.BCST 28(CX), Y18, Y0
+	VFMADD231PS.BCST 28(CX)(DX*1), Y18, Y1
+	ADDQ             BX, CX
 	ADDQ             $0x40, BX
 	VSHUFF64X2       $0x03, Y17, Y9, Y8
 	VSHUFF64X2       $0x00, Y17, Y9, Y9
@@ -1259,72 +1259,72 @@ some66:
 	VUNPCKHPD        Y17, Y11, Y19
 	VUNPCKLPD        Y17, Y11, Y11
 	CMPQ             BX, $0x3c
-	JLE              over76
-	VFMADD231PS.BCST 32(DX), Y9, Y0
-	VFMADD231PS.BCST 32(DX)(SI*1), Y9, Y1
-
-over76:
-	CMPQ             BX, $0x38
-	JLE              over77
-	VFMADD231PS.BCST 36(DX), Y15, Y0
-	VFMADD231PS.BCST 36(DX)(SI*1), Y15, Y1
-
-over77:
-	CMPQ             BX, $0x34
-	JLE              over78
-	VFMADD231PS.BCST 40(DX), Y23, Y0
-	VFMADD231PS.BCST 40(DX)(SI*1), Y23, Y1
-
-over78:
-	CMPQ             BX, $0x30
 	JLE              over79
-	VFMADD231PS.BCST 44(DX), Y13, Y0
-	VFMADD231PS.BCST 44(DX)(SI*1), Y13, Y1
+	VFMADD231PS.BCST 32(CX), Y9, Y0
+	VFMADD231PS.BCST 32(CX)(DX*1), Y9, Y1
 
 over79:
-	CMPQ             BX, $0x2c
+	CMPQ             BX, $0x38
 	JLE              over80
-	VFMADD231PS.BCST 48(DX), Y8, Y0
-	VFMADD231PS.BCST 48(DX)(SI*1), Y8, Y1
+	VFMADD231PS.BCST 36(CX), Y15, Y0
+	VFMADD231PS.BCST 36(CX)(DX*1), Y15, Y1
 
 over80:
-	CMPQ             BX, $0x28
+	CMPQ             BX, $0x34
 	JLE              over81
-	VFMADD231PS.BCST 52(DX), Y21, Y0
-	VFMADD231PS.BCST 52(DX)(SI*1), Y21, Y1
+	VFMADD231PS.BCST 40(CX), Y23, Y0
+	VFMADD231PS.BCST 40(CX)(DX*1), Y23, Y1
 
 over81:
-	CMPQ             BX, $0x24
+	CMPQ             BX, $0x30
 	JLE              over82
-	VFMADD231PS.BCST 56(DX), Y11, Y0
-	VFMADD231PS.BCST 56(DX)(SI*1), Y11, Y1
+	VFMADD231PS.BCST 44(CX), Y13, Y0
+	VFMADD231PS.BCST 44(CX)(DX*1), Y13, Y1
 
 over82:
-	VFMADD231PS.BCST 60(DX), Y19, Y0
-	VFMADD231PS.BCST 60(DX)(SI*1), Y19, Y1
+	CMPQ             BX, $0x2c
+	JLE              over83
+	VFMADD231PS.BCST 48(CX), Y8, Y0
+	VFMADD231PS.BCST 48(CX)(DX*1), Y8, Y1
+
+over83:
+	CMPQ             BX, $0x28
+	JLE              over84
+	VFMADD231PS.BCST 52(CX), Y21, Y0
+	VFMADD231PS.BCST 52(CX)(DX*1), Y21, Y1
+
+over84:
+	CMPQ             BX, $0x24
+	JLE              over85
+	VFMADD231PS.BCST 56(CX), Y11, Y0
+	VFMADD231PS.BCST 56(CX)(DX*1), Y11, Y1
+
+over85:
+	VFMADD231PS.BCST 60(CX), Y19, Y0
+	VFMADD231PS.BCST 60(CX)(DX*1), Y19, Y1
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all84
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole85
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some87
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole88
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole85:
+whole88:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
 	VMOVAPS       Y0, Y9
 	VMOVAPS       Y1, Y10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
 	VUNPCKHPS     Y10, Y9, Y11
 	VUNPCKLPS     Y10, Y9, Y9
 	VUNPCKHPS     Y13, Y12, Y10
@@ -1333,233 +1333,233 @@ whole85:
 	VUNPCKLPD     Y12, Y9, Y9
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (SI)
-	VMOVSD        X13, (SI)(DI*1)
-	VMOVSD        X11, (SI)(DI*2)
-	VMOVSD        X12, (SI)(R8*1)
+	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (SI)(DI*4)
+	VMOVSD        X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (SI)(R9*1)
+	VMOVSD        X10, (DX)(R8*1)
 	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (SI)(R8*2)
+	VMOVSD        X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (SI)(R10*1)
+	VMOVSD        X10, (DX)(R9*1)
 	VPXORD        Y0, Y0, Y0
 	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready62
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again63
 
-all84:
+some87:
 	VPXORD  Y8, Y8, Y8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPS  Y8, Y2, Y2
-	VMOVUPS Y2, (DX)
+	VMOVUPS Y2, (CX)
 	VADDPS  Y8, Y3, Y3
-	VMOVUPS Y3, 32(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPS Y3, 32(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPS  Y8, Y4, Y4
-	VMOVUPS Y4, (DX)
+	VMOVUPS Y4, (CX)
 	VADDPS  Y8, Y5, Y5
-	VMOVUPS Y5, 32(DX)(BX*1)
-	ADDQ    SI, DX
+	VMOVUPS Y5, 32(CX)(BX*1)
+	ADDQ    DX, CX
 	VADDPS  Y8, Y6, Y6
-	VMOVUPS Y6, (DX)
+	VMOVUPS Y6, (CX)
 	VADDPS  Y8, Y7, Y7
-	VMOVUPS Y7, 32(DX)(BX*1)
+	VMOVUPS Y7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some87
+	JGE     some90
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some87:
+some90:
 	JMP turned7
 
-narrower35:
+narrower36:
 	CMPQ BX, $0x08
-	JNE  over88
+	JNE  over91
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept89
+	JE     kept93
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready90
+	JMP    ready94
 
-kept89:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y4
-	ADDQ    SI, DX
-	VMOVUPS (DX), Y6
+kept93:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y4
+	ADDQ    DX, CX
+	VMOVUPS (CX), Y6
 
-ready90:
+ready94:
+again92:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Y18, Y18, Y18
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest91
-	VMOVUPS          (DX), Y8
-	VMOVUPS          (DI), Y16
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest95
+	VMOVUPS          (CX), Y8
+	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
 	VMOVAPS.Z        Y8, K2, Y8
 	VADDPS           Y8, Y2, Y2
-	VFMADD231PS.BCST (R9), Y8, Y4
-	VFMADD231PS.BCST 4(R9), Y8, Y6
-	VMOVUPS          Y8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y9
-	VMOVUPS          (DI), Y16
+	VFMADD231PS.BCST (R8), Y8, Y4
+	VFMADD231PS.BCST 4(R8), Y8, Y6
+	VMOVUPS          Y8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y9
+	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
 	VMOVAPS.Z        Y9, K2, Y9
 	VADDPS           Y9, Y2, Y2
-	VFMADD231PS.BCST (R9), Y9, Y4
-	VFMADD231PS.BCST 4(R9), Y9, Y6
-	VMOVUPS          Y9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y10
-	VMOVUPS          (DI), Y16
+	VFMADD231PS.BCST (R8), Y9, Y4
+	VFMADD231PS.BCST 4(R8), Y9, Y6
+	VMOVUPS          Y9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y10
+	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
 	VMOVAPS.Z        Y10, K2, Y10
 	VADDPS           Y10, Y2, Y2
-	VFMADD231PS.BCST (R9), Y10, Y4
-	VFMADD231PS.BCST 4(R9), Y10, Y6
-	VMOVUPS          Y10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y11
-	VMOVUPS          (DI), Y16
+	VFMADD231PS.BCST (R8), Y10, Y4
+	VFMADD231PS.BCST 4(R8), Y10, Y6
+	VMOVUPS          Y10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y11
+	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
 	VMOVAPS.Z        Y11, K2, Y11
 	VADDPS           Y11, Y2, Y2
-	VFMADD231PS.BCST (R9), Y11, Y4
-	VFMADD231PS.BCST 4(R9), Y11, Y6
-	VMOVUPS          Y11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y12
-	VMOVUPS          (DI), Y16
+	VFMADD231PS.BCST (R8), Y11, Y4
+	VFMADD231PS.BCST 4(R8), Y11, Y6
+	VMOVUPS          Y11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y12
+	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
 	VMOVAPS.Z        Y12, K2, Y12
 	VADDPS           Y12, Y2, Y2
-	VFMADD231PS.BCST (R9), Y12, Y4
-	VFMADD231PS.BCST 4(R9), Y12, Y6
-	VMOVUPS          Y12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y13
-	VMOVUPS          (DI), Y16
+	VFMADD231PS.BCST (R8), Y12, Y4
+	VFMADD231PS.BCST 4(R8), Y12, Y6
+	VMOVUPS          Y12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y13
+	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
 	VMOVAPS.Z        Y13, K2, Y13
 	VADDPS           Y13, Y2, Y2
-	VFMADD231PS.BCST (R9), Y13, Y4
-	VFMADD231PS.BCST 4(R9), Y13, Y6
-	VMOVUPS          Y13, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y14
-	VMOVUPS          (DI), Y16
+	VFMADD231PS.BCST (R8), Y13, Y4
+	VFMADD231PS.BCST 4(R8), Y13, Y6
+	VMOVUPS          Y13, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y14
+	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
 	VMOVAPS.Z        Y14, K2, Y14
 	VADDPS           Y14, Y2, Y2
-	VFMADD231PS.BCST (R9), Y14, Y4
-	VFMADD231PS.BCST 4(R9), Y14, Y6
-	VMOVUPS          Y14, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y15
-	VMOVUPS          (DI), Y16
+	VFMADD231PS.BCST (R8), Y14, Y4
+	VFMADD231PS.BCST 4(R8), Y14, Y6
+	VMOVUPS          Y14, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y15
+	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
 	VMOVAPS.Z        Y15, K2, Y15
 	VADDPS           Y15, Y2, Y2
-	VFMADD231PS.BCST (R9), Y15, Y4
-	VFMADD231PS.BCST 4(R9), Y15, Y6
-	VMOVUPS          Y15, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn93
+	VFMADD231PS.BCST (R8), Y15, Y4
+	VFMADD231PS.BCST 4(R8), Y15, Y6
+	VMOVUPS          Y15, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded96
 
-rest91:
-	// fewer rows, and then dz of some before them as well
-fold92:
-	VMOVUPS          (DX), Y8
-	VMOVUPS          (DI), Y16
+rest95:
+fold97:
+	VMOVUPS          (CX), Y8
+	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
 	VMOVAPS.Z        Y8, K2, Y8
 	VADDPS           Y8, Y2, Y2
-	VFMADD231PS.BCST (R9), Y8, Y4
-	VFMADD231PS.BCST 4(R9), Y8, Y6
-	VMOVUPS          Y8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold92
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPS          (DX), Y8
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y9
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y10
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y11
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y12
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y13
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y14
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y15
-	ADDQ             SI, DX
+	VFMADD231PS.BCST (R8), Y8, Y4
+	VFMADD231PS.BCST 4(R8), Y8, Y6
+	VMOVUPS          Y8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold97
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPS          (CX), Y8
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y9
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y10
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y11
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y12
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y13
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y14
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y15
+	ADDQ             DX, CX
 
-turn93:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some94
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded96:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some98
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some94:
+some98:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0x03, Y12, Y8, Y17
 	VSHUFF64X2       $0x00, Y12, Y8, Y8
 	VSHUFF64X2       $0x03, Y13, Y9, Y12
@@ -1584,44 +1584,44 @@ some94:
 	VUNPCKLPD        Y13, Y17, Y17
 	VUNPCKHPD        Y12, Y9, Y13
 	VUNPCKLPD        Y12, Y9, Y9
-	VFMADD231PS.BCST (DX), Y8, Y0
-	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
-	VFMADD231PS.BCST 4(DX), Y11, Y0
-	VFMADD231PS.BCST 4(DX)(SI*1), Y11, Y1
-	VFMADD231PS.BCST 8(DX), Y15, Y0
-	VFMADD231PS.BCST 8(DX)(SI*1), Y15, Y1
-	VFMADD231PS.BCST 12(DX), Y10, Y0
-	VFMADD231PS.BCST 12(DX)(SI*1), Y10, Y1
-	VFMADD231PS.BCST 16(DX), Y17, Y0
-	VFMADD231PS.BCST 16(DX)(SI*1), Y17, Y1
-	VFMADD231PS.BCST 20(DX), Y14, Y0
-	VFMADD231PS.BCST 20(DX)(SI*1), Y14, Y1
-	VFMADD231PS.BCST 24(DX), Y9, Y0
-	VFMADD231PS.BCST 24(DX)(SI*1), Y9, Y1
-	VFMADD231PS.BCST 28(DX), Y13, Y0
-	VFMADD231PS.BCST 28(DX)(SI*1), Y13, Y1
+	VFMADD231PS.BCST (CX), Y8, Y0
+	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
+	VFMADD231PS.BCST 4(CX), Y11, Y0
+	VFMADD231PS.BCST 4(CX)(DX*1), Y11, Y1
+	VFMADD231PS.BCST 8(CX), Y15, Y0
+	VFMADD231PS.BCST 8(CX)(DX*1), Y15, Y1
+	VFMADD231PS.BCST 12(CX), Y10, Y0
+	VFMADD231PS.BCST 12(CX)(DX*1), Y10, Y1
+	VFMADD231PS.BCST 16(CX), Y17, Y0
+	VFMADD231PS.BCST 16(CX)(DX*1), Y17, Y1
+	VFMADD231PS.BCST 20(CX), Y14, Y0
+	VFMADD231PS.BCST 20(CX)(DX*1), Y14, Y1
+	VFMADD231PS.BCST 24(CX), Y9, Y0
+	VFMADD231PS.BCST 24(CX)(DX*1), Y9, Y1
+	VFMADD231PS.BCST 28(CX), Y13, Y0
+	VFMADD231PS.BCST 28(CX)(DX*1), Y13, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all104
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole105
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some108
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole109
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole105:
+whole109:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
 	VMOVAPS       Y0, Y9
 	VMOVAPS       Y1, Y10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
 	VUNPCKHPS     Y10, Y9, Y11
 	VUNPCKLPS     Y10, Y9, Y9
 	VUNPCKHPS     Y13, Y12, Y10
@@ -1630,227 +1630,227 @@ whole105:
 	VUNPCKLPD     Y12, Y9, Y9
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (SI)
-	VMOVSD        X13, (SI)(DI*1)
-	VMOVSD        X11, (SI)(DI*2)
-	VMOVSD        X12, (SI)(R8*1)
+	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (SI)(DI*4)
+	VMOVSD        X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (SI)(R9*1)
+	VMOVSD        X10, (DX)(R8*1)
 	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (SI)(R8*2)
+	VMOVSD        X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (SI)(R10*1)
+	VMOVSD        X10, (DX)(R9*1)
 	VPXORD        Y0, Y0, Y0
 	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready90
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again92
 
-all104:
+some108:
 	VPXORD  Y8, Y8, Y8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPS  Y8, Y2, Y2
-	VMOVUPS Y2, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPS Y2, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPS  Y8, Y4, Y4
-	VMOVUPS Y4, (DX)
-	ADDQ    SI, DX
+	VMOVUPS Y4, (CX)
+	ADDQ    DX, CX
 	VADDPS  Y8, Y6, Y6
-	VMOVUPS Y6, (DX)
+	VMOVUPS Y6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some107
+	JGE     some111
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some107:
+some111:
 	JMP turned7
 
-over88:
+over91:
 	CMPQ BX, $0x04
-	JNE  over108
+	JNE  over112
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept109
+	JE     kept114
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready110
+	JMP    ready115
 
-kept109:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), X2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), X4
-	ADDQ    SI, DX
-	VMOVUPS (DX), X6
+kept114:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), X2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), X4
+	ADDQ    DX, CX
+	VMOVUPS (CX), X6
 
-ready110:
+ready115:
+again113:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Y18, Y18, Y18
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest111
-	VMOVUPS          (DX), X8
-	VMOVUPS          (DI), X16
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest116
+	VMOVUPS          (CX), X8
+	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X8, K2, X8
 	VADDPS           X8, X2, X2
-	VFMADD231PS.BCST (R9), X8, X4
-	VFMADD231PS.BCST 4(R9), X8, X6
-	VMOVUPS          X8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X9
-	VMOVUPS          (DI), X16
+	VFMADD231PS.BCST (R8), X8, X4
+	VFMADD231PS.BCST 4(R8), X8, X6
+	VMOVUPS          X8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X9
+	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X9, K2, X9
 	VADDPS           X9, X2, X2
-	VFMADD231PS.BCST (R9), X9, X4
-	VFMADD231PS.BCST 4(R9), X9, X6
-	VMOVUPS          X9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X10
-	VMOVUPS          (DI), X16
+	VFMADD231PS.BCST (R8), X9, X4
+	VFMADD231PS.BCST 4(R8), X9, X6
+	VMOVUPS          X9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X10
+	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X10, K2, X10
 	VADDPS           X10, X2, X2
-	VFMADD231PS.BCST (R9), X10, X4
-	VFMADD231PS.BCST 4(R9), X10, X6
-	VMOVUPS          X10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X11
-	VMOVUPS          (DI), X16
+	VFMADD231PS.BCST (R8), X10, X4
+	VFMADD231PS.BCST 4(R8), X10, X6
+	VMOVUPS          X10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X11
+	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X11, K2, X11
 	VADDPS           X11, X2, X2
-	VFMADD231PS.BCST (R9), X11, X4
-	VFMADD231PS.BCST 4(R9), X11, X6
-	VMOVUPS          X11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X12
-	VMOVUPS          (DI), X16
+	VFMADD231PS.BCST (R8), X11, X4
+	VFMADD231PS.BCST 4(R8), X11, X6
+	VMOVUPS          X11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X12
+	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X12, K2, X12
 	VADDPS           X12, X2, X2
-	VFMADD231PS.BCST (R9), X12, X4
-	VFMADD231PS.BCST 4(R9), X12, X6
-	VMOVUPS          X12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X13
-	VMOVUPS          (DI), X16
+	VFMADD231PS.BCST (R8), X12, X4
+	VFMADD231PS.BCST 4(R8), X12, X6
+	VMOVUPS          X12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X13
+	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X13, K2, X13
 	VADDPS           X13, X2, X2
-	VFMADD231PS.BCST (R9), X13, X4
-	VFMADD231PS.BCST 4(R9), X13, X6
-	VMOVUPS          X13, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X14
-	VMOVUPS          (DI), X16
+	VFMADD231PS.BCST (R8), X13, X4
+	VFMADD231PS.BCST 4(R8), X13, X6
+	VMOVUPS          X13, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X14
+	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X14, K2, X14
 	VADDPS           X14, X2, X2
-	VFMADD231PS.BCST (R9), X14, X4
-	VFMADD231PS.BCST 4(R9), X14, X6
-	VMOVUPS          X14, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X15
-	VMOVUPS          (DI), X16
+	VFMADD231PS.BCST (R8), X14, X4
+	VFMADD231PS.BCST 4(R8), X14, X6
+	VMOVUPS          X14, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X15
+	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X15, K2, X15
 	VADDPS           X15, X2, X2
-	VFMADD231PS.BCST (R9), X15, X4
-	VFMADD231PS.BCST 4(R9), X15, X6
-	VMOVUPS          X15, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn113
+	VFMADD231PS.BCST (R8), X15, X4
+	VFMADD231PS.BCST 4(R8), X15, X6
+	VMOVUPS          X15, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded117
 
-rest111:
-	// fewer rows, and then dz of some before them as well
-fold112:
-	VMOVUPS          (DX), X8
-	VMOVUPS          (DI), X16
+rest116:
+fold118:
+	VMOVUPS          (CX), X8
+	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X8, K2, X8
 	VADDPS           X8, X2, X2
-	VFMADD231PS.BCST (R9), X8, X4
-	VFMADD231PS.BCST 4(R9), X8, X6
-	VMOVUPS          X8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold112
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPS          (DX), X8
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X9
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X10
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X11
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X12
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X13
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X14
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X15
-	ADDQ             SI, DX
+	VFMADD231PS.BCST (R8), X8, X4
+	VFMADD231PS.BCST 4(R8), X8, X6
+	VMOVUPS          X8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold118
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPS          (CX), X8
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X9
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X10
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X11
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X12
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X13
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X14
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X15
+	ADDQ             DX, CX
 
-turn113:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some114
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded117:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some119
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some114:
+some119:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF32X4     $0x01, X12, Y8, Y8
 	VINSERTF32X4     $0x01, X13, Y9, Y9
 	VINSERTF32X4     $0x01, X14, Y10, Y10
@@ -1863,36 +1863,36 @@ some114:
 	VUNPCKLPD        Y10, Y8, Y8
 	VUNPCKHPD        Y9, Y17, Y10
 	VUNPCKLPD        Y9, Y17, Y17
-	VFMADD231PS.BCST (DX), Y8, Y0
-	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
-	VFMADD231PS.BCST 4(DX), Y11, Y0
-	VFMADD231PS.BCST 4(DX)(SI*1), Y11, Y1
-	VFMADD231PS.BCST 8(DX), Y17, Y0
-	VFMADD231PS.BCST 8(DX)(SI*1), Y17, Y1
-	VFMADD231PS.BCST 12(DX), Y10, Y0
-	VFMADD231PS.BCST 12(DX)(SI*1), Y10, Y1
+	VFMADD231PS.BCST (CX), Y8, Y0
+	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
+	VFMADD231PS.BCST 4(CX), Y11, Y0
+	VFMADD231PS.BCST 4(CX)(DX*1), Y11, Y1
+	VFMADD231PS.BCST 8(CX), Y17, Y0
+	VFMADD231PS.BCST 8(CX)(DX*1), Y17, Y1
+	VFMADD231PS.BCST 12(CX), Y10, Y0
+	VFMADD231PS.BCST 12(CX)(DX*1), Y10, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all120
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole121
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some125
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole126
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole121:
+whole126:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
 	VMOVAPS       Y0, Y9
 	VMOVAPS       Y1, Y10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
 	VUNPCKHPS     Y10, Y9, Y11
 	VUNPCKLPS     Y10, Y9, Y9
 	VUNPCKHPS     Y13, Y12, Y10
@@ -1901,333 +1901,333 @@ whole121:
 	VUNPCKLPD     Y12, Y9, Y9
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (SI)
-	VMOVSD        X13, (SI)(DI*1)
-	VMOVSD        X11, (SI)(DI*2)
-	VMOVSD        X12, (SI)(R8*1)
+	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (SI)(DI*4)
+	VMOVSD        X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (SI)(R9*1)
+	VMOVSD        X10, (DX)(R8*1)
 	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (SI)(R8*2)
+	VMOVSD        X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (SI)(R10*1)
+	VMOVSD        X10, (DX)(R9*1)
 	VPXORD        Y0, Y0, Y0
 	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready110
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again113
 
-all120:
+some125:
 	VPXORD  Y8, Y8, Y8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPS  Y8, Y2, Y2
-	VMOVUPS X2, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPS X2, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPS  Y8, Y4, Y4
-	VMOVUPS X4, (DX)
-	ADDQ    SI, DX
+	VMOVUPS X4, (CX)
+	ADDQ    DX, CX
 	VADDPS  Y8, Y6, Y6
-	VMOVUPS X6, (DX)
+	VMOVUPS X6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some123
+	JGE     some128
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some123:
+some128:
 	JMP turned7
 
-over108:
+over112:
 	CMPQ   BX, $0x04
-	JLT    over124
+	JLT    over129
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept125
+	JE     kept131
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready126
+	JMP    ready132
 
-kept125:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), X2
-	VMOVUPS 16(DX)(BX*1), X3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), X4
-	VMOVUPS 16(DX)(BX*1), X5
-	ADDQ    SI, DX
-	VMOVUPS (DX), X6
-	VMOVUPS 16(DX)(BX*1), X7
+kept131:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), X2
+	VMOVUPS 16(CX)(BX*1), X3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), X4
+	VMOVUPS 16(CX)(BX*1), X5
+	ADDQ    DX, CX
+	VMOVUPS (CX), X6
+	VMOVUPS 16(CX)(BX*1), X7
 
-ready126:
+ready132:
+again130:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest127
-	VMOVUPS      (DX), X8
-	VMOVUPS      (DI), X24
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest133
+	VMOVUPS      (CX), X8
+	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X8, K2, X8
 	VADDPS       X8, X2, X2
-	VMOVUPS      16(DX)(BX*1), X9
-	VMOVUPS      16(DI)(BX*1), X24
+	VMOVUPS      16(CX)(BX*1), X9
+	VMOVUPS      16(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X9, K2, X9
 	VADDPS       X9, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X8, X4
 	VFMADD231PS  X25, X9, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  X25, X8, X6
 	VFMADD231PS  X25, X9, X7
-	VMOVUPS      X8, (DX)
-	VMOVUPS      X9, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X10
-	VMOVUPS      (DI), X24
+	VMOVUPS      X8, (CX)
+	VMOVUPS      X9, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X10
+	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X10, K2, X10
 	VADDPS       X10, X2, X2
-	VMOVUPS      16(DX)(BX*1), X11
-	VMOVUPS      16(DI)(BX*1), X24
+	VMOVUPS      16(CX)(BX*1), X11
+	VMOVUPS      16(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X11, K2, X11
 	VADDPS       X11, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X10, X4
 	VFMADD231PS  X25, X11, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  X25, X10, X6
 	VFMADD231PS  X25, X11, X7
-	VMOVUPS      X10, (DX)
-	VMOVUPS      X11, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X12
-	VMOVUPS      (DI), X24
+	VMOVUPS      X10, (CX)
+	VMOVUPS      X11, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X12
+	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X12, K2, X12
 	VADDPS       X12, X2, X2
-	VMOVUPS      16(DX)(BX*1), X13
-	VMOVUPS      16(DI)(BX*1), X24
+	VMOVUPS      16(CX)(BX*1), X13
+	VMOVUPS      16(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X13, K2, X13
 	VADDPS       X13, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X12, X4
 	VFMADD231PS  X25, X13, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  X25, X12, X6
 	VFMADD231PS  X25, X13, X7
-	VMOVUPS      X12, (DX)
-	VMOVUPS      X13, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X14
-	VMOVUPS      (DI), X24
+	VMOVUPS      X12, (CX)
+	VMOVUPS      X13, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X14
+	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X14, K2, X14
 	VADDPS       X14, X2, X2
-	VMOVUPS      16(DX)(BX*1), X15
-	VMOVUPS      16(DI)(BX*1), X24
+	VMOVUPS      16(CX)(BX*1), X15
+	VMOVUPS      16(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X15, K2, X15
 	VADDPS       X15, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X14, X4
 	VFMADD231PS  X25, X15, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  X25, X14, X6
 	VFMADD231PS  X25, X15, X7
-	VMOVUPS      X14, (DX)
-	VMOVUPS      X15, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X16
-	VMOVUPS      (DI), X24
+	VMOVUPS      X14, (CX)
+	VMOVUPS      X15, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X16
+	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X16, K2, X16
 	VADDPS       X16, X2, X2
-	VMOVUPS      16(DX)(BX*1), X17
-	VMOVUPS      16(DI)(BX*1), X24
+	VMOVUPS      16(CX)(BX*1), X17
+	VMOVUPS      16(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X17, K2, X17
 	VADDPS       X17, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X16, X4
 	VFMADD231PS  X25, X17, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  X25, X16, X6
 	VFMADD231PS  X25, X17, X7
-	VMOVUPS      X16, (DX)
-	VMOVUPS      X17, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X18
-	VMOVUPS      (DI), X24
+	VMOVUPS      X16, (CX)
+	VMOVUPS      X17, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X18
+	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X18, K2, X18
 	VADDPS       X18, X2, X2
-	VMOVUPS      16(DX)(BX*1), X19
-	VMOVUPS      16(DI)(BX*1), X24
+	VMOVUPS      16(CX)(BX*1), X19
+	VMOVUPS      16(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X19, K2, X19
 	VADDPS       X19, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X18, X4
 	VFMADD231PS  X25, X19, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  X25, X18, X6
 	VFMADD231PS  X25, X19, X7
-	VMOVUPS      X18, (DX)
-	VMOVUPS      X19, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X20
-	VMOVUPS      (DI), X24
+	VMOVUPS      X18, (CX)
+	VMOVUPS      X19, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X20
+	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X20, K2, X20
 	VADDPS       X20, X2, X2
-	VMOVUPS      16(DX)(BX*1), X21
-	VMOVUPS      16(DI)(BX*1), X24
+	VMOVUPS      16(CX)(BX*1), X21
+	VMOVUPS      16(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X21, K2, X21
 	VADDPS       X21, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X20, X4
 	VFMADD231PS  X25, X21, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  X25, X20, X6
 	VFMADD231PS  X25, X21, X7
-	VMOVUPS      X20, (DX)
-	VMOVUPS      X21, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X22
-	VMOVUPS      (DI), X24
+	VMOVUPS      X20, (CX)
+	VMOVUPS      X21, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X22
+	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X22, K2, X22
 	VADDPS       X22, X2, X2
-	VMOVUPS      16(DX)(BX*1), X23
-	VMOVUPS      16(DI)(BX*1), X24
+	VMOVUPS      16(CX)(BX*1), X23
+	VMOVUPS      16(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X23, K2, X23
 	VADDPS       X23, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X22, X4
 	VFMADD231PS  X25, X23, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  X25, X22, X6
 	VFMADD231PS  X25, X23, X7
-	VMOVUPS      X22, (DX)
-	VMOVUPS      X23, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn129
+	VMOVUPS      X22, (CX)
+	VMOVUPS      X23, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded134
 
-rest127:
-	// fewer rows, and then dz of some before them as well
-fold128:
-	VMOVUPS      (DX), X8
-	VMOVUPS      (DI), X24
+rest133:
+fold135:
+	VMOVUPS      (CX), X8
+	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X8, K2, X8
 	VADDPS       X8, X2, X2
-	VMOVUPS      16(DX)(BX*1), X9
-	VMOVUPS      16(DI)(BX*1), X24
+	VMOVUPS      16(CX)(BX*1), X9
+	VMOVUPS      16(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X9, K2, X9
 	VADDPS       X9, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X8, X4
 	VFMADD231PS  X25, X9, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  X25, X8, X6
 	VFMADD231PS  X25, X9, X7
-	VMOVUPS      X8, (DX)
-	VMOVUPS      X9, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold128
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPS      (DX), X8
-	VMOVUPS      16(DX)(BX*1), X9
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X10
-	VMOVUPS      16(DX)(BX*1), X11
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X12
-	VMOVUPS      16(DX)(BX*1), X13
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X14
-	VMOVUPS      16(DX)(BX*1), X15
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X16
-	VMOVUPS      16(DX)(BX*1), X17
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X18
-	VMOVUPS      16(DX)(BX*1), X19
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X20
-	VMOVUPS      16(DX)(BX*1), X21
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X22
-	VMOVUPS      16(DX)(BX*1), X23
-	ADDQ         SI, DX
+	VMOVUPS      X8, (CX)
+	VMOVUPS      X9, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold135
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPS      (CX), X8
+	VMOVUPS      16(CX)(BX*1), X9
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X10
+	VMOVUPS      16(CX)(BX*1), X11
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X12
+	VMOVUPS      16(CX)(BX*1), X13
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X14
+	VMOVUPS      16(CX)(BX*1), X15
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X16
+	VMOVUPS      16(CX)(BX*1), X17
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X18
+	VMOVUPS      16(CX)(BX*1), X19
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X20
+	VMOVUPS      16(CX)(BX*1), X21
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X22
+	VMOVUPS      16(CX)(BX*1), X23
+	ADDQ         DX, CX
 
-turn129:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some130
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded134:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some136
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some130:
+some136:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF32X4     $0x01, X16, Y8, Y8
 	VINSERTF32X4     $0x01, X18, Y10, Y10
 	VINSERTF32X4     $0x01, X20, Y12, Y12
@@ -2240,15 +2240,15 @@ some130:
 	VUNPCKLPD        Y12, Y8, Y8
 	VUNPCKHPD        Y10, Y25, Y12
 	VUNPCKLPD        Y10, Y25, Y25
-	VFMADD231PS.BCST (DX), Y8, Y0
-	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
-	VFMADD231PS.BCST 4(DX), Y14, Y0
-	VFMADD231PS.BCST 4(DX)(SI*1), Y14, Y1
-	VFMADD231PS.BCST 8(DX), Y25, Y0
-	VFMADD231PS.BCST 8(DX)(SI*1), Y25, Y1
-	VFMADD231PS.BCST 12(DX), Y12, Y0
-	VFMADD231PS.BCST 12(DX)(SI*1), Y12, Y1
-	ADDQ             BX, DX
+	VFMADD231PS.BCST (CX), Y8, Y0
+	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
+	VFMADD231PS.BCST 4(CX), Y14, Y0
+	VFMADD231PS.BCST 4(CX)(DX*1), Y14, Y1
+	VFMADD231PS.BCST 8(CX), Y25, Y0
+	VFMADD231PS.BCST 8(CX)(DX*1), Y25, Y1
+	VFMADD231PS.BCST 12(CX), Y12, Y0
+	VFMADD231PS.BCST 12(CX)(DX*1), Y12, Y1
+	ADDQ             BX, CX
 	ADDQ             $0x20, BX
 	VINSERTF32X4     $0x01, X17, Y9, Y9
 	VINSERTF32X4     $0x01, X19, Y11, Y11
@@ -2263,48 +2263,48 @@ some130:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x1c
-	JLE              over136
-	VFMADD231PS.BCST 16(DX), Y9, Y0
-	VFMADD231PS.BCST 16(DX)(SI*1), Y9, Y1
+	JLE              over142
+	VFMADD231PS.BCST 16(CX), Y9, Y0
+	VFMADD231PS.BCST 16(CX)(DX*1), Y9, Y1
 
-over136:
+over142:
 	CMPQ             BX, $0x18
-	JLE              over137
-	VFMADD231PS.BCST 20(DX), Y15, Y0
-	VFMADD231PS.BCST 20(DX)(SI*1), Y15, Y1
+	JLE              over143
+	VFMADD231PS.BCST 20(CX), Y15, Y0
+	VFMADD231PS.BCST 20(CX)(DX*1), Y15, Y1
 
-over137:
+over143:
 	CMPQ             BX, $0x14
-	JLE              over138
-	VFMADD231PS.BCST 24(DX), Y8, Y0
-	VFMADD231PS.BCST 24(DX)(SI*1), Y8, Y1
+	JLE              over144
+	VFMADD231PS.BCST 24(CX), Y8, Y0
+	VFMADD231PS.BCST 24(CX)(DX*1), Y8, Y1
 
-over138:
-	VFMADD231PS.BCST 28(DX), Y13, Y0
-	VFMADD231PS.BCST 28(DX)(SI*1), Y13, Y1
+over144:
+	VFMADD231PS.BCST 28(CX), Y13, Y0
+	VFMADD231PS.BCST 28(CX)(DX*1), Y13, Y1
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all140
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole141
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some146
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole147
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole141:
+whole147:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
 	VMOVAPS       Y0, Y9
 	VMOVAPS       Y1, Y10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
 	VUNPCKHPS     Y10, Y9, Y11
 	VUNPCKLPS     Y10, Y9, Y9
 	VUNPCKHPS     Y13, Y12, Y10
@@ -2313,233 +2313,233 @@ whole141:
 	VUNPCKLPD     Y12, Y9, Y9
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (SI)
-	VMOVSD        X13, (SI)(DI*1)
-	VMOVSD        X11, (SI)(DI*2)
-	VMOVSD        X12, (SI)(R8*1)
+	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (SI)(DI*4)
+	VMOVSD        X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (SI)(R9*1)
+	VMOVSD        X10, (DX)(R8*1)
 	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (SI)(R8*2)
+	VMOVSD        X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (SI)(R10*1)
+	VMOVSD        X10, (DX)(R9*1)
 	VPXORD        Y0, Y0, Y0
 	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready126
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again130
 
-all140:
+some146:
 	VPXORD  Y8, Y8, Y8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPS  Y8, Y2, Y2
-	VMOVUPS X2, (DX)
+	VMOVUPS X2, (CX)
 	VADDPS  Y8, Y3, Y3
-	VMOVUPS X3, 16(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPS X3, 16(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPS  Y8, Y4, Y4
-	VMOVUPS X4, (DX)
+	VMOVUPS X4, (CX)
 	VADDPS  Y8, Y5, Y5
-	VMOVUPS X5, 16(DX)(BX*1)
-	ADDQ    SI, DX
+	VMOVUPS X5, 16(CX)(BX*1)
+	ADDQ    DX, CX
 	VADDPS  Y8, Y6, Y6
-	VMOVUPS X6, (DX)
+	VMOVUPS X6, (CX)
 	VADDPS  Y8, Y7, Y7
-	VMOVUPS X7, 16(DX)(BX*1)
+	VMOVUPS X7, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some143
+	JGE     some149
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some143:
+some149:
 	JMP turned7
 
-over124:
+over129:
 	CMPQ BX, $0x02
-	JNE  over144
+	JNE  over150
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept145
+	JE     kept152
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready146
+	JMP    ready153
 
-kept145:
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VMOVSD (DX), X2
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VMOVSD (DX), X4
-	ADDQ   SI, DX
-	VMOVSD (DX), X6
+kept152:
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VMOVSD (CX), X2
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VMOVSD (CX), X4
+	ADDQ   DX, CX
+	VMOVSD (CX), X6
 
-ready146:
+ready153:
+again151:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Y18, Y18, Y18
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest147
-	VMOVSD           (DX), X8
-	VMOVSD           (DI), X16
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest154
+	VMOVSD           (CX), X8
+	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X8, K2, X8
 	VADDPS           X8, X2, X2
-	VFMADD231PS.BCST (R9), X8, X4
-	VFMADD231PS.BCST 4(R9), X8, X6
-	VMOVSD           X8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X9
-	VMOVSD           (DI), X16
+	VFMADD231PS.BCST (R8), X8, X4
+	VFMADD231PS.BCST 4(R8), X8, X6
+	VMOVSD           X8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X9
+	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X9, K2, X9
 	VADDPS           X9, X2, X2
-	VFMADD231PS.BCST (R9), X9, X4
-	VFMADD231PS.BCST 4(R9), X9, X6
-	VMOVSD           X9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X10
-	VMOVSD           (DI), X16
+	VFMADD231PS.BCST (R8), X9, X4
+	VFMADD231PS.BCST 4(R8), X9, X6
+	VMOVSD           X9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X10
+	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X10, K2, X10
 	VADDPS           X10, X2, X2
-	VFMADD231PS.BCST (R9), X10, X4
-	VFMADD231PS.BCST 4(R9), X10, X6
-	VMOVSD           X10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X11
-	VMOVSD           (DI), X16
+	VFMADD231PS.BCST (R8), X10, X4
+	VFMADD231PS.BCST 4(R8), X10, X6
+	VMOVSD           X10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X11
+	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X11, K2, X11
 	VADDPS           X11, X2, X2
-	VFMADD231PS.BCST (R9), X11, X4
-	VFMADD231PS.BCST 4(R9), X11, X6
-	VMOVSD           X11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X12
-	VMOVSD           (DI), X16
+	VFMADD231PS.BCST (R8), X11, X4
+	VFMADD231PS.BCST 4(R8), X11, X6
+	VMOVSD           X11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X12
+	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X12, K2, X12
 	VADDPS           X12, X2, X2
-	VFMADD231PS.BCST (R9), X12, X4
-	VFMADD231PS.BCST 4(R9), X12, X6
-	VMOVSD           X12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X13
-	VMOVSD           (DI), X16
+	VFMADD231PS.BCST (R8), X12, X4
+	VFMADD231PS.BCST 4(R8), X12, X6
+	VMOVSD           X12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X13
+	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X13, K2, X13
 	VADDPS           X13, X2, X2
-	VFMADD231PS.BCST (R9), X13, X4
-	VFMADD231PS.BCST 4(R9), X13, X6
-	VMOVSD           X13, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X14
-	VMOVSD           (DI), X16
+	VFMADD231PS.BCST (R8), X13, X4
+	VFMADD231PS.BCST 4(R8), X13, X6
+	VMOVSD           X13, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X14
+	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X14, K2, X14
 	VADDPS           X14, X2, X2
-	VFMADD231PS.BCST (R9), X14, X4
-	VFMADD231PS.BCST 4(R9), X14, X6
-	VMOVSD           X14, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X15
-	VMOVSD           (DI), X16
+	VFMADD231PS.BCST (R8), X14, X4
+	VFMADD231PS.BCST 4(R8), X14, X6
+	VMOVSD           X14, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X15
+	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X15, K2, X15
 	VADDPS           X15, X2, X2
-	VFMADD231PS.BCST (R9), X15, X4
-	VFMADD231PS.BCST 4(R9), X15, X6
-	VMOVSD           X15, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn149
+	VFMADD231PS.BCST (R8), X15, X4
+	VFMADD231PS.BCST 4(R8), X15, X6
+	VMOVSD           X15, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded155
 
-rest147:
-	// fewer rows, and then dz of some before them as well
-fold148:
-	VMOVSD           (DX), X8
-	VMOVSD           (DI), X16
+rest154:
+fold156:
+	VMOVSD           (CX), X8
+	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X8, K2, X8
 	VADDPS           X8, X2, X2
-	VFMADD231PS.BCST (R9), X8, X4
-	VFMADD231PS.BCST 4(R9), X8, X6
-	VMOVSD           X8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold148
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVSD           (DX), X8
-	ADDQ             SI, DX
-	VMOVSD           (DX), X9
-	ADDQ             SI, DX
-	VMOVSD           (DX), X10
-	ADDQ             SI, DX
-	VMOVSD           (DX), X11
-	ADDQ             SI, DX
-	VMOVSD           (DX), X12
-	ADDQ             SI, DX
-	VMOVSD           (DX), X13
-	ADDQ             SI, DX
-	VMOVSD           (DX), X14
-	ADDQ             SI, DX
-	VMOVSD           (DX), X15
-	ADDQ             SI, DX
+	VFMADD231PS.BCST (R8), X8, X4
+	VFMADD231PS.BCST 4(R8), X8, X6
+	VMOVSD           X8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold156
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVSD           (CX), X8
+	ADDQ             DX, CX
+	VMOVSD           (CX), X9
+	ADDQ             DX, CX
+	VMOVSD           (CX), X10
+	ADDQ             DX, CX
+	VMOVSD           (CX), X11
+	ADDQ             DX, CX
+	VMOVSD           (CX), X12
+	ADDQ             DX, CX
+	VMOVSD           (CX), X13
+	ADDQ             DX, CX
+	VMOVSD           (CX), X14
+	ADDQ             DX, CX
+	VMOVSD           (CX), X15
+	ADDQ             DX, CX
 
-turn149:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some150
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded155:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some157
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some150:
+some157:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF32X4     $0x01, X12, Y8, Y8
 	VINSERTF32X4     $0x01, X13, Y9, Y9
 	VINSERTF32X4     $0x01, X14, Y10, Y10
@@ -2552,32 +2552,32 @@ some150:
 	VUNPCKLPD        Y10, Y8, Y8
 	VUNPCKHPD        Y9, Y17, Y10
 	VUNPCKLPD        Y9, Y17, Y17
-	VFMADD231PS.BCST (DX), Y8, Y0
-	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
-	VFMADD231PS.BCST 4(DX), Y11, Y0
-	VFMADD231PS.BCST 4(DX)(SI*1), Y11, Y1
+	VFMADD231PS.BCST (CX), Y8, Y0
+	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
+	VFMADD231PS.BCST 4(CX), Y11, Y0
+	VFMADD231PS.BCST 4(CX)(DX*1), Y11, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all154
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole155
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some161
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole162
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole155:
+whole162:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
 	VMOVAPS       Y0, Y9
 	VMOVAPS       Y1, Y10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
 	VUNPCKHPS     Y10, Y9, Y11
 	VUNPCKLPS     Y10, Y9, Y9
 	VUNPCKHPS     Y13, Y12, Y10
@@ -2586,333 +2586,333 @@ whole155:
 	VUNPCKLPD     Y12, Y9, Y9
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (SI)
-	VMOVSD        X13, (SI)(DI*1)
-	VMOVSD        X11, (SI)(DI*2)
-	VMOVSD        X12, (SI)(R8*1)
+	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (SI)(DI*4)
+	VMOVSD        X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (SI)(R9*1)
+	VMOVSD        X10, (DX)(R8*1)
 	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (SI)(R8*2)
+	VMOVSD        X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (SI)(R10*1)
+	VMOVSD        X10, (DX)(R9*1)
 	VPXORD        Y0, Y0, Y0
 	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready146
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again151
 
-all154:
+some161:
 	VPXORD Y8, Y8, Y8
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
 	VADDPS Y8, Y2, Y2
-	VMOVSD X2, (DX)
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
+	VMOVSD X2, (CX)
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
 	VADDPS Y8, Y4, Y4
-	VMOVSD X4, (DX)
-	ADDQ   SI, DX
+	VMOVSD X4, (CX)
+	ADDQ   DX, CX
 	VADDPS Y8, Y6, Y6
-	VMOVSD X6, (DX)
+	VMOVSD X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some157
+	JGE    some164
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some157:
+some164:
 	JMP turned7
 
-over144:
+over150:
 	CMPQ   BX, $0x02
-	JLT    over158
+	JLT    over165
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept159
+	JE     kept167
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready160
+	JMP    ready168
 
-kept159:
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VMOVSD (DX), X2
-	VMOVSD 8(DX)(BX*1), X3
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VMOVSD (DX), X4
-	VMOVSD 8(DX)(BX*1), X5
-	ADDQ   SI, DX
-	VMOVSD (DX), X6
-	VMOVSD 8(DX)(BX*1), X7
+kept167:
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VMOVSD (CX), X2
+	VMOVSD 8(CX)(BX*1), X3
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VMOVSD (CX), X4
+	VMOVSD 8(CX)(BX*1), X5
+	ADDQ   DX, CX
+	VMOVSD (CX), X6
+	VMOVSD 8(CX)(BX*1), X7
 
-ready160:
+ready168:
+again166:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest161
-	VMOVSD       (DX), X8
-	VMOVSD       (DI), X24
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest169
+	VMOVSD       (CX), X8
+	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X8, K2, X8
 	VADDPS       X8, X2, X2
-	VMOVSD       8(DX)(BX*1), X9
-	VMOVSD       8(DI)(BX*1), X24
+	VMOVSD       8(CX)(BX*1), X9
+	VMOVSD       8(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X9, K2, X9
 	VADDPS       X9, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X8, X4
 	VFMADD231PS  X25, X9, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  X25, X8, X6
 	VFMADD231PS  X25, X9, X7
-	VMOVSD       X8, (DX)
-	VMOVSD       X9, 8(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X10
-	VMOVSD       (DI), X24
+	VMOVSD       X8, (CX)
+	VMOVSD       X9, 8(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X10
+	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X10, K2, X10
 	VADDPS       X10, X2, X2
-	VMOVSD       8(DX)(BX*1), X11
-	VMOVSD       8(DI)(BX*1), X24
+	VMOVSD       8(CX)(BX*1), X11
+	VMOVSD       8(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X11, K2, X11
 	VADDPS       X11, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X10, X4
 	VFMADD231PS  X25, X11, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  X25, X10, X6
 	VFMADD231PS  X25, X11, X7
-	VMOVSD       X10, (DX)
-	VMOVSD       X11, 8(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X12
-	VMOVSD       (DI), X24
+	VMOVSD       X10, (CX)
+	VMOVSD       X11, 8(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X12
+	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X12, K2, X12
 	VADDPS       X12, X2, X2
-	VMOVSD       8(DX)(BX*1), X13
-	VMOVSD       8(DI)(BX*1), X24
+	VMOVSD       8(CX)(BX*1), X13
+	VMOVSD       8(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X13, K2, X13
 	VADDPS       X13, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X12, X4
 	VFMADD231PS  X25, X13, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  X25, X12, X6
 	VFMADD231PS  X25, X13, X7
-	VMOVSD       X12, (DX)
-	VMOVSD       X13, 8(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X14
-	VMOVSD       (DI), X24
+	VMOVSD       X12, (CX)
+	VMOVSD       X13, 8(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X14
+	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X14, K2, X14
 	VADDPS       X14, X2, X2
-	VMOVSD       8(DX)(BX*1), X15
-	VMOVSD       8(DI)(BX*1), X24
+	VMOVSD       8(CX)(BX*1), X15
+	VMOVSD       8(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X15, K2, X15
 	VADDPS       X15, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X14, X4
 	VFMADD231PS  X25, X15, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  X25, X14, X6
 	VFMADD231PS  X25, X15, X7
-	VMOVSD       X14, (DX)
-	VMOVSD       X15, 8(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X16
-	VMOVSD       (DI), X24
+	VMOVSD       X14, (CX)
+	VMOVSD       X15, 8(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X16
+	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X16, K2, X16
 	VADDPS       X16, X2, X2
-	VMOVSD       8(DX)(BX*1), X17
-	VMOVSD       8(DI)(BX*1), X24
+	VMOVSD       8(CX)(BX*1), X17
+	VMOVSD       8(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X17, K2, X17
 	VADDPS       X17, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X16, X4
 	VFMADD231PS  X25, X17, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  X25, X16, X6
 	VFMADD231PS  X25, X17, X7
-	VMOVSD       X16, (DX)
-	VMOVSD       X17, 8(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X18
-	VMOVSD       (DI), X24
+	VMOVSD       X16, (CX)
+	VMOVSD       X17, 8(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X18
+	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X18, K2, X18
 	VADDPS       X18, X2, X2
-	VMOVSD       8(DX)(BX*1), X19
-	VMOVSD       8(DI)(BX*1), X24
+	VMOVSD       8(CX)(BX*1), X19
+	VMOVSD       8(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X19, K2, X19
 	VADDPS       X19, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X18, X4
 	VFMADD231PS  X25, X19, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  X25, X18, X6
 	VFMADD231PS  X25, X19, X7
-	VMOVSD       X18, (DX)
-	VMOVSD       X19, 8(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X20
-	VMOVSD       (DI), X24
+	VMOVSD       X18, (CX)
+	VMOVSD       X19, 8(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X20
+	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X20, K2, X20
 	VADDPS       X20, X2, X2
-	VMOVSD       8(DX)(BX*1), X21
-	VMOVSD       8(DI)(BX*1), X24
+	VMOVSD       8(CX)(BX*1), X21
+	VMOVSD       8(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X21, K2, X21
 	VADDPS       X21, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X20, X4
 	VFMADD231PS  X25, X21, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  X25, X20, X6
 	VFMADD231PS  X25, X21, X7
-	VMOVSD       X20, (DX)
-	VMOVSD       X21, 8(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X22
-	VMOVSD       (DI), X24
+	VMOVSD       X20, (CX)
+	VMOVSD       X21, 8(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X22
+	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X22, K2, X22
 	VADDPS       X22, X2, X2
-	VMOVSD       8(DX)(BX*1), X23
-	VMOVSD       8(DI)(BX*1), X24
+	VMOVSD       8(CX)(BX*1), X23
+	VMOVSD       8(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X23, K2, X23
 	VADDPS       X23, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X22, X4
 	VFMADD231PS  X25, X23, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  X25, X22, X6
 	VFMADD231PS  X25, X23, X7
-	VMOVSD       X22, (DX)
-	VMOVSD       X23, 8(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn163
+	VMOVSD       X22, (CX)
+	VMOVSD       X23, 8(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded170
 
-rest161:
-	// fewer rows, and then dz of some before them as well
-fold162:
-	VMOVSD       (DX), X8
-	VMOVSD       (DI), X24
+rest169:
+fold171:
+	VMOVSD       (CX), X8
+	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X8, K2, X8
 	VADDPS       X8, X2, X2
-	VMOVSD       8(DX)(BX*1), X9
-	VMOVSD       8(DI)(BX*1), X24
+	VMOVSD       8(CX)(BX*1), X9
+	VMOVSD       8(SI)(BX*1), X24
 	VCMPPS       $0x06, X26, X24, K2
 	VMOVAPS.Z    X9, K2, X9
 	VADDPS       X9, X3, X3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X8, X4
 	VFMADD231PS  X25, X9, X5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  X25, X8, X6
 	VFMADD231PS  X25, X9, X7
-	VMOVSD       X8, (DX)
-	VMOVSD       X9, 8(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold162
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVSD       (DX), X8
-	VMOVSD       8(DX)(BX*1), X9
-	ADDQ         SI, DX
-	VMOVSD       (DX), X10
-	VMOVSD       8(DX)(BX*1), X11
-	ADDQ         SI, DX
-	VMOVSD       (DX), X12
-	VMOVSD       8(DX)(BX*1), X13
-	ADDQ         SI, DX
-	VMOVSD       (DX), X14
-	VMOVSD       8(DX)(BX*1), X15
-	ADDQ         SI, DX
-	VMOVSD       (DX), X16
-	VMOVSD       8(DX)(BX*1), X17
-	ADDQ         SI, DX
-	VMOVSD       (DX), X18
-	VMOVSD       8(DX)(BX*1), X19
-	ADDQ         SI, DX
-	VMOVSD       (DX), X20
-	VMOVSD       8(DX)(BX*1), X21
-	ADDQ         SI, DX
-	VMOVSD       (DX), X22
-	VMOVSD       8(DX)(BX*1), X23
-	ADDQ         SI, DX
+	VMOVSD       X8, (CX)
+	VMOVSD       X9, 8(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold171
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVSD       (CX), X8
+	VMOVSD       8(CX)(BX*1), X9
+	ADDQ         DX, CX
+	VMOVSD       (CX), X10
+	VMOVSD       8(CX)(BX*1), X11
+	ADDQ         DX, CX
+	VMOVSD       (CX), X12
+	VMOVSD       8(CX)(BX*1), X13
+	ADDQ         DX, CX
+	VMOVSD       (CX), X14
+	VMOVSD       8(CX)(BX*1), X15
+	ADDQ         DX, CX
+	VMOVSD       (CX), X16
+	VMOVSD       8(CX)(BX*1), X17
+	ADDQ         DX, CX
+	VMOVSD       (CX), X18
+	VMOVSD       8(CX)(BX*1), X19
+	ADDQ         DX, CX
+	VMOVSD       (CX), X20
+	VMOVSD       8(CX)(BX*1), X21
+	ADDQ         DX, CX
+	VMOVSD       (CX), X22
+	VMOVSD       8(CX)(BX*1), X23
+	ADDQ         DX, CX
 
-turn163:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some164
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded170:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some172
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some164:
+some172:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF32X4     $0x01, X16, Y8, Y8
 	VINSERTF32X4     $0x01, X18, Y10, Y10
 	VINSERTF32X4     $0x01, X20, Y12, Y12
@@ -2925,11 +2925,11 @@ some164:
 	VUNPCKLPD        Y12, Y8, Y8
 	VUNPCKHPD        Y10, Y25, Y12
 	VUNPCKLPD        Y10, Y25, Y25
-	VFMADD231PS.BCST (DX), Y8, Y0
-	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
-	VFMADD231PS.BCST 4(DX), Y14, Y0
-	VFMADD231PS.BCST 4(DX)(SI*1), Y14, Y1
-	ADDQ             BX, DX
+	VFMADD231PS.BCST (CX), Y8, Y0
+	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
+	VFMADD231PS.BCST 4(CX), Y14, Y0
+	VFMADD231PS.BCST 4(CX)(DX*1), Y14, Y1
+	ADDQ             BX, CX
 	ADDQ             $0x10, BX
 	VINSERTF32X4     $0x01, X17, Y9, Y9
 	VINSERTF32X4     $0x01, X19, Y11, Y11
@@ -2944,36 +2944,36 @@ some164:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x0c
-	JLE              over168
-	VFMADD231PS.BCST 8(DX), Y9, Y0
-	VFMADD231PS.BCST 8(DX)(SI*1), Y9, Y1
+	JLE              over176
+	VFMADD231PS.BCST 8(CX), Y9, Y0
+	VFMADD231PS.BCST 8(CX)(DX*1), Y9, Y1
 
-over168:
-	VFMADD231PS.BCST 12(DX), Y15, Y0
-	VFMADD231PS.BCST 12(DX)(SI*1), Y15, Y1
+over176:
+	VFMADD231PS.BCST 12(CX), Y15, Y0
+	VFMADD231PS.BCST 12(CX)(DX*1), Y15, Y1
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all170
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole171
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some178
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole179
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole171:
+whole179:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
 	VMOVAPS       Y0, Y9
 	VMOVAPS       Y1, Y10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
 	VUNPCKHPS     Y10, Y9, Y11
 	VUNPCKLPS     Y10, Y9, Y9
 	VUNPCKHPS     Y13, Y12, Y10
@@ -2982,230 +2982,230 @@ whole171:
 	VUNPCKLPD     Y12, Y9, Y9
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (SI)
-	VMOVSD        X13, (SI)(DI*1)
-	VMOVSD        X11, (SI)(DI*2)
-	VMOVSD        X12, (SI)(R8*1)
+	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (SI)(DI*4)
+	VMOVSD        X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (SI)(R9*1)
+	VMOVSD        X10, (DX)(R8*1)
 	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (SI)(R8*2)
+	VMOVSD        X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (SI)(R10*1)
+	VMOVSD        X10, (DX)(R9*1)
 	VPXORD        Y0, Y0, Y0
 	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready160
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again166
 
-all170:
+some178:
 	VPXORD Y8, Y8, Y8
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
 	VADDPS Y8, Y2, Y2
-	VMOVSD X2, (DX)
+	VMOVSD X2, (CX)
 	VADDPS Y8, Y3, Y3
-	VMOVSD X3, 8(DX)(BX*1)
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
+	VMOVSD X3, 8(CX)(BX*1)
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
 	VADDPS Y8, Y4, Y4
-	VMOVSD X4, (DX)
+	VMOVSD X4, (CX)
 	VADDPS Y8, Y5, Y5
-	VMOVSD X5, 8(DX)(BX*1)
-	ADDQ   SI, DX
+	VMOVSD X5, 8(CX)(BX*1)
+	ADDQ   DX, CX
 	VADDPS Y8, Y6, Y6
-	VMOVSD X6, (DX)
+	VMOVSD X6, (CX)
 	VADDPS Y8, Y7, Y7
-	VMOVSD X7, 8(DX)(BX*1)
+	VMOVSD X7, 8(CX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some173
+	JGE    some181
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some173:
+some181:
 	JMP turned7
 
-over158:
+over165:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept174
+	JE     kept183
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready175
+	JMP    ready184
 
-kept174:
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VMOVSS (DX), X2
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VMOVSS (DX), X4
-	ADDQ   SI, DX
-	VMOVSS (DX), X6
+kept183:
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VMOVSS (CX), X2
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VMOVSS (CX), X4
+	ADDQ   DX, CX
+	VMOVSS (CX), X6
 
-ready175:
+ready184:
+again182:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Y18, Y18, Y18
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest176
-	VMOVSS           (DX), X8
-	VMOVSS           (DI), X16
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest185
+	VMOVSS           (CX), X8
+	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X8, K2, X8
 	VADDPS           X8, X2, X2
-	VFMADD231PS.BCST (R9), X8, X4
-	VFMADD231PS.BCST 4(R9), X8, X6
-	VMOVSS           X8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X9
-	VMOVSS           (DI), X16
+	VFMADD231PS.BCST (R8), X8, X4
+	VFMADD231PS.BCST 4(R8), X8, X6
+	VMOVSS           X8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X9
+	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X9, K2, X9
 	VADDPS           X9, X2, X2
-	VFMADD231PS.BCST (R9), X9, X4
-	VFMADD231PS.BCST 4(R9), X9, X6
-	VMOVSS           X9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X10
-	VMOVSS           (DI), X16
+	VFMADD231PS.BCST (R8), X9, X4
+	VFMADD231PS.BCST 4(R8), X9, X6
+	VMOVSS           X9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X10
+	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X10, K2, X10
 	VADDPS           X10, X2, X2
-	VFMADD231PS.BCST (R9), X10, X4
-	VFMADD231PS.BCST 4(R9), X10, X6
-	VMOVSS           X10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X11
-	VMOVSS           (DI), X16
+	VFMADD231PS.BCST (R8), X10, X4
+	VFMADD231PS.BCST 4(R8), X10, X6
+	VMOVSS           X10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X11
+	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X11, K2, X11
 	VADDPS           X11, X2, X2
-	VFMADD231PS.BCST (R9), X11, X4
-	VFMADD231PS.BCST 4(R9), X11, X6
-	VMOVSS           X11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X12
-	VMOVSS           (DI), X16
+	VFMADD231PS.BCST (R8), X11, X4
+	VFMADD231PS.BCST 4(R8), X11, X6
+	VMOVSS           X11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X12
+	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X12, K2, X12
 	VADDPS           X12, X2, X2
-	VFMADD231PS.BCST (R9), X12, X4
-	VFMADD231PS.BCST 4(R9), X12, X6
-	VMOVSS           X12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X13
-	VMOVSS           (DI), X16
+	VFMADD231PS.BCST (R8), X12, X4
+	VFMADD231PS.BCST 4(R8), X12, X6
+	VMOVSS           X12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X13
+	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X13, K2, X13
 	VADDPS           X13, X2, X2
-	VFMADD231PS.BCST (R9), X13, X4
-	VFMADD231PS.BCST 4(R9), X13, X6
-	VMOVSS           X13, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X14
-	VMOVSS           (DI), X16
+	VFMADD231PS.BCST (R8), X13, X4
+	VFMADD231PS.BCST 4(R8), X13, X6
+	VMOVSS           X13, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X14
+	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X14, K2, X14
 	VADDPS           X14, X2, X2
-	VFMADD231PS.BCST (R9), X14, X4
-	VFMADD231PS.BCST 4(R9), X14, X6
-	VMOVSS           X14, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X15
-	VMOVSS           (DI), X16
+	VFMADD231PS.BCST (R8), X14, X4
+	VFMADD231PS.BCST 4(R8), X14, X6
+	VMOVSS           X14, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X15
+	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X15, K2, X15
 	VADDPS           X15, X2, X2
-	VFMADD231PS.BCST (R9), X15, X4
-	VFMADD231PS.BCST 4(R9), X15, X6
-	VMOVSS           X15, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn178
+	VFMADD231PS.BCST (R8), X15, X4
+	VFMADD231PS.BCST 4(R8), X15, X6
+	VMOVSS           X15, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded186
 
-rest176:
-	// fewer rows, and then dz of some before them as well
-fold177:
-	VMOVSS           (DX), X8
-	VMOVSS           (DI), X16
+rest185:
+fold187:
+	VMOVSS           (CX), X8
+	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
 	VMOVAPS.Z        X8, K2, X8
 	VADDPS           X8, X2, X2
-	VFMADD231PS.BCST (R9), X8, X4
-	VFMADD231PS.BCST 4(R9), X8, X6
-	VMOVSS           X8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold177
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVSS           (DX), X8
-	ADDQ             SI, DX
-	VMOVSS           (DX), X9
-	ADDQ             SI, DX
-	VMOVSS           (DX), X10
-	ADDQ             SI, DX
-	VMOVSS           (DX), X11
-	ADDQ             SI, DX
-	VMOVSS           (DX), X12
-	ADDQ             SI, DX
-	VMOVSS           (DX), X13
-	ADDQ             SI, DX
-	VMOVSS           (DX), X14
-	ADDQ             SI, DX
-	VMOVSS           (DX), X15
-	ADDQ             SI, DX
+	VFMADD231PS.BCST (R8), X8, X4
+	VFMADD231PS.BCST 4(R8), X8, X6
+	VMOVSS           X8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold187
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVSS           (CX), X8
+	ADDQ             DX, CX
+	VMOVSS           (CX), X9
+	ADDQ             DX, CX
+	VMOVSS           (CX), X10
+	ADDQ             DX, CX
+	VMOVSS           (CX), X11
+	ADDQ             DX, CX
+	VMOVSS           (CX), X12
+	ADDQ             DX, CX
+	VMOVSS           (CX), X13
+	ADDQ             DX, CX
+	VMOVSS           (CX), X14
+	ADDQ             DX, CX
+	VMOVSS           (CX), X15
+	ADDQ             DX, CX
 
-turn178:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some179
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded186:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some188
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some179:
+some188:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF32X4     $0x01, X12, Y8, Y8
 	VINSERTF32X4     $0x01, X13, Y9, Y9
 	VINSERTF32X4     $0x01, X14, Y10, Y10
@@ -3218,30 +3218,30 @@ some179:
 	VUNPCKLPD        Y10, Y8, Y8
 	VUNPCKHPD        Y9, Y17, Y10
 	VUNPCKLPD        Y9, Y17, Y17
-	VFMADD231PS.BCST (DX), Y8, Y0
-	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
+	VFMADD231PS.BCST (CX), Y8, Y0
+	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all182
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole183
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some191
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole192
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole183:
+whole192:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
 	VMOVAPS       Y0, Y9
 	VMOVAPS       Y1, Y10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
 	VUNPCKHPS     Y10, Y9, Y11
 	VUNPCKLPS     Y10, Y9, Y9
 	VUNPCKHPS     Y13, Y12, Y10
@@ -3250,49 +3250,49 @@ whole183:
 	VUNPCKLPD     Y12, Y9, Y9
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (SI)
-	VMOVSD        X13, (SI)(DI*1)
-	VMOVSD        X11, (SI)(DI*2)
-	VMOVSD        X12, (SI)(R8*1)
+	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (SI)(DI*4)
+	VMOVSD        X10, (DX)(SI*4)
 	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (SI)(R9*1)
+	VMOVSD        X10, (DX)(R8*1)
 	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (SI)(R8*2)
+	VMOVSD        X10, (DX)(DI*2)
 	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (SI)(R10*1)
+	VMOVSD        X10, (DX)(R9*1)
 	VPXORD        Y0, Y0, Y0
 	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready175
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again182
 
-all182:
+some191:
 	VPXORD Y8, Y8, Y8
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
 	VADDPS Y8, Y2, Y2
-	VMOVSS X2, (DX)
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
+	VMOVSS X2, (CX)
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
 	VADDPS Y8, Y4, Y4
-	VMOVSS X4, (DX)
-	ADDQ   SI, DX
+	VMOVSS X4, (CX)
+	ADDQ   DX, CX
 	VADDPS Y8, Y6, Y6
-	VMOVSS X6, (DX)
+	VMOVSS X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some185
+	JGE    some194
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some185:
+some194:
 turned7:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
@@ -3314,11 +3314,11 @@ turned7:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole186
+	JGE    whole195
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole186:
+whole195:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -3355,218 +3355,215 @@ whole186:
 	MOVQ          n+120(FP), CX
 	CMPQ          CX, $0x01
 	JGE           block4
-	VXORPS        X15, X15, X15
-	VZEROUPPER
-	RET
-	JMP end2
+	JMP           end2
 
 other3:
-block189:
+block198:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk190:
+chunk199:
 	CMPQ BX, $0x10
-	JLT  last191
+	JLT  last200
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept193
+	JE     kept203
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready194
+	JMP    ready204
 
-kept193:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y2
-	VMOVUPS 32(DX), Y3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y4
-	VMOVUPS 32(DX), Y5
-	ADDQ    SI, DX
-	VMOVUPS (DX), Y6
-	VMOVUPS 32(DX), Y7
+kept203:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y2
+	VMOVUPS 32(CX), Y3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y4
+	VMOVUPS 32(CX), Y5
+	ADDQ    DX, CX
+	VMOVUPS (CX), Y6
+	VMOVUPS 32(CX), Y7
 
-ready194:
+ready204:
+again202:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest195
-	VMOVUPS      (DX), Y8
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest205
+	VMOVUPS      (CX), Y8
 	VADDPS       Y8, Y2, Y2
-	VMOVUPS      32(DX), Y9
+	VMOVUPS      32(CX), Y9
 	VADDPS       Y9, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y8, Y4
 	VFMADD231PS  Y25, Y9, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y8, Y6
 	VFMADD231PS  Y25, Y9, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y10
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y10
 	VADDPS       Y10, Y2, Y2
-	VMOVUPS      32(DX), Y11
+	VMOVUPS      32(CX), Y11
 	VADDPS       Y11, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y10, Y4
 	VFMADD231PS  Y25, Y11, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y10, Y6
 	VFMADD231PS  Y25, Y11, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y12
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y12
 	VADDPS       Y12, Y2, Y2
-	VMOVUPS      32(DX), Y13
+	VMOVUPS      32(CX), Y13
 	VADDPS       Y13, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y12, Y4
 	VFMADD231PS  Y25, Y13, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y12, Y6
 	VFMADD231PS  Y25, Y13, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y14
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y14
 	VADDPS       Y14, Y2, Y2
-	VMOVUPS      32(DX), Y15
+	VMOVUPS      32(CX), Y15
 	VADDPS       Y15, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y14, Y4
 	VFMADD231PS  Y25, Y15, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y14, Y6
 	VFMADD231PS  Y25, Y15, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y16
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y16
 	VADDPS       Y16, Y2, Y2
-	VMOVUPS      32(DX), Y17
+	VMOVUPS      32(CX), Y17
 	VADDPS       Y17, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y16, Y4
 	VFMADD231PS  Y25, Y17, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y16, Y6
 	VFMADD231PS  Y25, Y17, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y18
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y18
 	VADDPS       Y18, Y2, Y2
-	VMOVUPS      32(DX), Y19
+	VMOVUPS      32(CX), Y19
 	VADDPS       Y19, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y18, Y4
 	VFMADD231PS  Y25, Y19, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y18, Y6
 	VFMADD231PS  Y25, Y19, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y20
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y20
 	VADDPS       Y20, Y2, Y2
-	VMOVUPS      32(DX), Y21
+	VMOVUPS      32(CX), Y21
 	VADDPS       Y21, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y20, Y4
 	VFMADD231PS  Y25, Y21, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y20, Y6
 	VFMADD231PS  Y25, Y21, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y22
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y22
 	VADDPS       Y22, Y2, Y2
-	VMOVUPS      32(DX), Y23
+	VMOVUPS      32(CX), Y23
 	VADDPS       Y23, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y22, Y4
 	VFMADD231PS  Y25, Y23, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y22, Y6
 	VFMADD231PS  Y25, Y23, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn197
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded206
 
-rest195:
-	// fewer rows, and then dz of some before them as well
-fold196:
-	VMOVUPS      (DX), Y8
+rest205:
+fold207:
+	VMOVUPS      (CX), Y8
 	VADDPS       Y8, Y2, Y2
-	VMOVUPS      32(DX), Y9
+	VMOVUPS      32(CX), Y9
 	VADDPS       Y9, Y3, Y3
-	VBROADCASTSS (R9), Y25
+	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y8, Y4
 	VFMADD231PS  Y25, Y9, Y5
-	VBROADCASTSS 4(R9), Y25
+	VBROADCASTSS 4(R8), Y25
 	VFMADD231PS  Y25, Y8, Y6
 	VFMADD231PS  Y25, Y9, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold196
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPS      (DX), Y8
-	VMOVUPS      32(DX), Y9
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y10
-	VMOVUPS      32(DX), Y11
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y12
-	VMOVUPS      32(DX), Y13
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y14
-	VMOVUPS      32(DX), Y15
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y16
-	VMOVUPS      32(DX), Y17
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y18
-	VMOVUPS      32(DX), Y19
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y20
-	VMOVUPS      32(DX), Y21
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y22
-	VMOVUPS      32(DX), Y23
-	ADDQ         SI, DX
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold207
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPS      (CX), Y8
+	VMOVUPS      32(CX), Y9
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y10
+	VMOVUPS      32(CX), Y11
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y12
+	VMOVUPS      32(CX), Y13
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y14
+	VMOVUPS      32(CX), Y15
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y16
+	VMOVUPS      32(CX), Y17
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y18
+	VMOVUPS      32(CX), Y19
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y20
+	VMOVUPS      32(CX), Y21
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y22
+	VMOVUPS      32(CX), Y23
+	ADDQ         DX, CX
 
-turn197:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some198
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded206:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some208
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some198:
+some208:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0x03, Y16, Y8, Y25
 	VSHUFF64X2       $0x00, Y16, Y8, Y8
 	VSHUFF64X2       $0x03, Y18, Y10, Y16
@@ -3591,22 +3588,22 @@ some198:
 	VUNPCKLPD        Y18, Y25, Y25
 	VUNPCKHPD        Y16, Y10, Y18
 	VUNPCKLPD        Y16, Y10, Y10
-	VFMADD231PS.BCST (DX), Y8, Y0
-	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
-	VFMADD231PS.BCST 4(DX), Y14, Y0
-	VFMADD231PS.BCST 4(DX)(SI*1), Y14, Y1
-	VFMADD231PS.BCST 8(DX), Y22, Y0
-	VFMADD231PS.BCST 8(DX)(SI*1), Y22, Y1
-	VFMADD231PS.BCST 12(DX), Y12, Y0
-	VFMADD231PS.BCST 12(DX)(SI*1), Y12, Y1
-	VFMADD231PS.BCST 16(DX), Y25, Y0
-	VFMADD231PS.BCST 16(DX)(SI*1), Y25, Y1
-	VFMADD231PS.BCST 20(DX), Y20, Y0
-	VFMADD231PS.BCST 20(DX)(SI*1), Y20, Y1
-	VFMADD231PS.BCST 24(DX), Y10, Y0
-	VFMADD231PS.BCST 24(DX)(SI*1), Y10, Y1
-	VFMADD231PS.BCST 28(DX), Y18, Y0
-	VFMADD231PS.BCST 28(DX)(SI*1), Y18, Y1
+	VFMADD231PS.BCST (CX), Y8, Y0
+	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
+	VFMADD231PS.BCST 4(CX), Y14, Y0
+	VFMADD231PS.BCST 4(CX)(DX*1), Y14, Y1
+	VFMADD231PS.BCST 8(CX), Y22, Y0
+	VFMADD231PS.BCST 8(CX)(DX*1), Y22, Y1
+	VFMADD231PS.BCST 12(CX), Y12, Y0
+	VFMADD231PS.BCST 12(CX)(DX*1), Y12, Y1
+	VFMADD231PS.BCST 16(CX), Y25, Y0
+	VFMADD231PS.BCST 16(CX)(DX*1), Y25, Y1
+	VFMADD231PS.BCST 20(CX), Y20, Y0
+	VFMADD231PS.BCST 20(CX)(DX*1), Y20, Y1
+	VFMADD231PS.BCST 24(CX), Y10, Y0
+	VFMADD231PS.BCST 24(CX)(DX*1), Y10, Y1
+	VFMADD231PS.BCST 28(CX), Y18, Y0
+	VFMADD231PS.BCST 28(CX)(DX*1), Y18, Y1
 	VSHUFF64X2       $0x03, Y17, Y9, Y8
 	VSHUFF64X2       $0x00, Y17, Y9, Y9
 	VSHUFF64X2       $0x03, Y19, Y11, Y17
@@ -3631,2455 +3628,36 @@ some198:
 	VUNPCKLPD        Y19, Y8, Y8
 	VUNPCKHPD        Y17, Y11, Y19
 	VUNPCKLPD        Y17, Y11, Y11
-	VFMADD231PS.BCST 32(DX), Y9, Y0
-	VFMADD231PS.BCST 32(DX)(SI*1), Y9, Y1
-	VFMADD231PS.BCST 36(DX), Y15, Y0
-	VFMADD231PS.BCST 36(DX)(SI*1), Y15, Y1
-	VFMADD231PS.BCST 40(DX), Y23, Y0
-	VFMADD231PS.BCST 40(DX)(SI*1), Y23, Y1
-	VFMADD231PS.BCST 44(DX), Y13, Y0
-	VFMADD231PS.BCST 44(DX)(SI*1), Y13, Y1
-	VFMADD231PS.BCST 48(DX), Y8, Y0
-	VFMADD231PS.BCST 48(DX)(SI*1), Y8, Y1
-	VFMADD231PS.BCST 52(DX), Y21, Y0
-	VFMADD231PS.BCST 52(DX)(SI*1), Y21, Y1
-	VFMADD231PS.BCST 56(DX), Y11, Y0
-	VFMADD231PS.BCST 56(DX)(SI*1), Y11, Y1
-	VFMADD231PS.BCST 60(DX), Y19, Y0
-	VFMADD231PS.BCST 60(DX)(SI*1), Y19, Y1
+	VFMADD231PS.BCST 32(CX), Y9, Y0
+	VFMADD231PS.BCST 32(CX)(DX*1), Y9, Y1
+	VFMADD231PS.BCST 36(CX), Y15, Y0
+	VFMADD231PS.BCST 36(CX)(DX*1), Y15, Y1
+	VFMADD231PS.BCST 40(CX), Y23, Y0
+	VFMADD231PS.BCST 40(CX)(DX*1), Y23, Y1
+	VFMADD231PS.BCST 44(CX), Y13, Y0
+	VFMADD231PS.BCST 44(CX)(DX*1), Y13, Y1
+	VFMADD231PS.BCST 48(CX), Y8, Y0
+	VFMADD231PS.BCST 48(CX)(DX*1), Y8, Y1
+	VFMADD231PS.BCST 52(CX), Y21, Y0
+	VFMADD231PS.BCST 52(CX)(DX*1), Y21, Y1
+	VFMADD231PS.BCST 56(CX), Y11, Y0
+	VFMADD231PS.BCST 56(CX)(DX*1), Y11, Y1
+	VFMADD231PS.BCST 60(CX), Y19, Y0
+	VFMADD231PS.BCST 60(CX)(DX*1), Y19, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all216
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole217
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole217:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (SI)
-	VMOVSD        X13, (SI)(DI*1)
-	VMOVSD        X11, (SI)(DI*2)
-	VMOVSD        X12, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (SI)(R9*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (SI)(R8*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (SI)(R10*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready194
-
-all216:
-	VPXORD  Y8, Y8, Y8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPS  Y8, Y2, Y2
-	VMOVUPS Y2, (DX)
-	VADDPS  Y8, Y3, Y3
-	VMOVUPS Y3, 32(DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPS  Y8, Y4, Y4
-	VMOVUPS Y4, (DX)
-	VADDPS  Y8, Y5, Y5
-	VMOVUPS Y5, 32(DX)
-	ADDQ    SI, DX
-	VADDPS  Y8, Y6, Y6
-	VMOVUPS Y6, (DX)
-	VADDPS  Y8, Y7, Y7
-	VMOVUPS Y7, 32(DX)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some219
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some219:
-	ADDQ $0x40, AX
-	SUBQ $0x10, BX
-	CMPQ BX, $0x01
-	JGE  chunk190
-	JMP  turned192
-
-last191:
-	CMPQ BX, $0x08
-	JLE  narrower220
-	CMPQ BX, $0x10
-	JNE  over221
-	JMP  turned192
-
-over221:
-	CMPQ   BX, $0x0d
-	JGE    over222
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x30, BX
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept223
-	VPXORD Y2, Y2, Y2
-	VPXORD Y3, Y3, Y3
-	VPXORD Y4, Y4, Y4
-	VPXORD Y5, Y5, Y5
-	VPXORD Y6, Y6, Y6
-	VPXORD Y7, Y7, Y7
-	JMP    ready224
-
-kept223:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y2
-	VMOVUPS 32(DX)(BX*1), X3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y4
-	VMOVUPS 32(DX)(BX*1), X5
-	ADDQ    SI, DX
-	VMOVUPS (DX), Y6
-	VMOVUPS 32(DX)(BX*1), X7
-
-ready224:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
-	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest225
-	VMOVUPS      (DX), Y8
-	VADDPS       Y8, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), X9
-	VADDPS       X9, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  Y25, Y8, Y4
-	VFMADD231PS  X25, X9, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  Y25, Y8, Y6
-	VFMADD231PS  X25, X9, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y10
-	VADDPS       Y10, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), X11
-	VADDPS       X11, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  Y25, Y10, Y4
-	VFMADD231PS  X25, X11, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  Y25, Y10, Y6
-	VFMADD231PS  X25, X11, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y12
-	VADDPS       Y12, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), X13
-	VADDPS       X13, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  Y25, Y12, Y4
-	VFMADD231PS  X25, X13, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  Y25, Y12, Y6
-	VFMADD231PS  X25, X13, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y14
-	VADDPS       Y14, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), X15
-	VADDPS       X15, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  Y25, Y14, Y4
-	VFMADD231PS  X25, X15, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  Y25, Y14, Y6
-	VFMADD231PS  X25, X15, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y16
-	VADDPS       Y16, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), X17
-	VADDPS       X17, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  Y25, Y16, Y4
-	VFMADD231PS  X25, X17, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  Y25, Y16, Y6
-	VFMADD231PS  X25, X17, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y18
-	VADDPS       Y18, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), X19
-	VADDPS       X19, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  Y25, Y18, Y4
-	VFMADD231PS  X25, X19, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  Y25, Y18, Y6
-	VFMADD231PS  X25, X19, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y20
-	VADDPS       Y20, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), X21
-	VADDPS       X21, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  Y25, Y20, Y4
-	VFMADD231PS  X25, X21, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  Y25, Y20, Y6
-	VFMADD231PS  X25, X21, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y22
-	VADDPS       Y22, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), X23
-	VADDPS       X23, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  Y25, Y22, Y4
-	VFMADD231PS  X25, X23, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  Y25, Y22, Y6
-	VFMADD231PS  X25, X23, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn227
-
-rest225:
-	// fewer rows, and then dz of some before them as well
-fold226:
-	VMOVUPS      (DX), Y8
-	VADDPS       Y8, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), X9
-	VADDPS       X9, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  Y25, Y8, Y4
-	VFMADD231PS  X25, X9, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  Y25, Y8, Y6
-	VFMADD231PS  X25, X9, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold226
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPS      (DX), Y8
-	VMOVUPS      32(DX)(BX*1), X9
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y10
-	VMOVUPS      32(DX)(BX*1), X11
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y12
-	VMOVUPS      32(DX)(BX*1), X13
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y14
-	VMOVUPS      32(DX)(BX*1), X15
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y16
-	VMOVUPS      32(DX)(BX*1), X17
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y18
-	VMOVUPS      32(DX)(BX*1), X19
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y20
-	VMOVUPS      32(DX)(BX*1), X21
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y22
-	VMOVUPS      32(DX)(BX*1), X23
-	ADDQ         SI, DX
-
-turn227:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some228
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some228:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VSHUFF64X2       $0x03, Y16, Y8, Y25
-	VSHUFF64X2       $0x00, Y16, Y8, Y8
-	VSHUFF64X2       $0x03, Y18, Y10, Y16
-	VSHUFF64X2       $0x00, Y18, Y10, Y10
-	VSHUFF64X2       $0x03, Y20, Y12, Y18
-	VSHUFF64X2       $0x00, Y20, Y12, Y12
-	VSHUFF64X2       $0x03, Y22, Y14, Y20
-	VSHUFF64X2       $0x00, Y22, Y14, Y14
-	VUNPCKHPS        Y10, Y8, Y22
-	VUNPCKLPS        Y10, Y8, Y8
-	VUNPCKHPS        Y14, Y12, Y10
-	VUNPCKLPS        Y14, Y12, Y12
-	VUNPCKHPD        Y12, Y8, Y14
-	VUNPCKLPD        Y12, Y8, Y8
-	VUNPCKHPD        Y10, Y22, Y12
-	VUNPCKLPD        Y10, Y22, Y22
-	VUNPCKHPS        Y16, Y25, Y10
-	VUNPCKLPS        Y16, Y25, Y25
-	VUNPCKHPS        Y20, Y18, Y16
-	VUNPCKLPS        Y20, Y18, Y18
-	VUNPCKHPD        Y18, Y25, Y20
-	VUNPCKLPD        Y18, Y25, Y25
-	VUNPCKHPD        Y16, Y10, Y18
-	VUNPCKLPD        Y16, Y10, Y10
-	VFMADD231PS.BCST (DX), Y8, Y0
-	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
-	VFMADD231PS.BCST 4(DX), Y14, Y0
-	VFMADD231PS.BCST 4(DX)(SI*1), Y14, Y1
-	VFMADD231PS.BCST 8(DX), Y22, Y0
-	VFMADD231PS.BCST 8(DX)(SI*1), Y22, Y1
-	VFMADD231PS.BCST 12(DX), Y12, Y0
-	VFMADD231PS.BCST 12(DX)(SI*1), Y12, Y1
-	VFMADD231PS.BCST 16(DX), Y25, Y0
-	VFMADD231PS.BCST 16(DX)(SI*1), Y25, Y1
-	VFMADD231PS.BCST 20(DX), Y20, Y0
-	VFMADD231PS.BCST 20(DX)(SI*1), Y20, Y1
-	VFMADD231PS.BCST 24(DX), Y10, Y0
-	VFMADD231PS.BCST 24(DX)(SI*1), Y10, Y1
-	VFMADD231PS.BCST 28(DX), Y18, Y0
-	VFMADD231PS.BCST 28(DX)(SI*1), Y18, Y1
-	ADDQ             BX, DX
-	ADDQ             $0x30, BX
-	VINSERTF32X4     $0x01, X17, Y9, Y9
-	VINSERTF32X4     $0x01, X19, Y11, Y11
-	VINSERTF32X4     $0x01, X21, Y13, Y13
-	VINSERTF32X4     $0x01, X23, Y15, Y15
-	VUNPCKHPS        Y11, Y9, Y8
-	VUNPCKLPS        Y11, Y9, Y9
-	VUNPCKHPS        Y15, Y13, Y11
-	VUNPCKLPS        Y15, Y13, Y13
-	VUNPCKHPD        Y13, Y9, Y15
-	VUNPCKLPD        Y13, Y9, Y9
-	VUNPCKHPD        Y11, Y8, Y13
-	VUNPCKLPD        Y11, Y8, Y8
-	CMPQ             BX, $0x2c
-	JLE              over238
-	VFMADD231PS.BCST 32(DX), Y9, Y0
-	VFMADD231PS.BCST 32(DX)(SI*1), Y9, Y1
-
-over238:
-	CMPQ             BX, $0x28
-	JLE              over239
-	VFMADD231PS.BCST 36(DX), Y15, Y0
-	VFMADD231PS.BCST 36(DX)(SI*1), Y15, Y1
-
-over239:
-	CMPQ             BX, $0x24
-	JLE              over240
-	VFMADD231PS.BCST 40(DX), Y8, Y0
-	VFMADD231PS.BCST 40(DX)(SI*1), Y8, Y1
-
-over240:
-	VFMADD231PS.BCST 44(DX), Y13, Y0
-	VFMADD231PS.BCST 44(DX)(SI*1), Y13, Y1
-	SUBQ             $0x30, BX
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all242
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole243
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole243:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (SI)
-	VMOVSD        X13, (SI)(DI*1)
-	VMOVSD        X11, (SI)(DI*2)
-	VMOVSD        X12, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (SI)(R9*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (SI)(R8*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (SI)(R10*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready224
-
-all242:
-	VPXORD  Y8, Y8, Y8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPS  Y8, Y2, Y2
-	VMOVUPS Y2, (DX)
-	VADDPS  Y8, Y3, Y3
-	VMOVUPS X3, 32(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPS  Y8, Y4, Y4
-	VMOVUPS Y4, (DX)
-	VADDPS  Y8, Y5, Y5
-	VMOVUPS X5, 32(DX)(BX*1)
-	ADDQ    SI, DX
-	VADDPS  Y8, Y6, Y6
-	VMOVUPS Y6, (DX)
-	VADDPS  Y8, Y7, Y7
-	VMOVUPS X7, 32(DX)(BX*1)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some245
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some245:
-	JMP turned192
-
-over222:
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x40, BX
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept246
-	VPXORD Y2, Y2, Y2
-	VPXORD Y3, Y3, Y3
-	VPXORD Y4, Y4, Y4
-	VPXORD Y5, Y5, Y5
-	VPXORD Y6, Y6, Y6
-	VPXORD Y7, Y7, Y7
-	JMP    ready247
-
-kept246:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y2
-	VMOVUPS 32(DX)(BX*1), Y3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y4
-	VMOVUPS 32(DX)(BX*1), Y5
-	ADDQ    SI, DX
-	VMOVUPS (DX), Y6
-	VMOVUPS 32(DX)(BX*1), Y7
-
-ready247:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
-	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest248
-	VMOVUPS      (DX), Y8
-	VADDPS       Y8, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), Y9
-	VADDPS       Y9, Y3, Y3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  Y25, Y8, Y4
-	VFMADD231PS  Y25, Y9, Y5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  Y25, Y8, Y6
-	VFMADD231PS  Y25, Y9, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y10
-	VADDPS       Y10, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), Y11
-	VADDPS       Y11, Y3, Y3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  Y25, Y10, Y4
-	VFMADD231PS  Y25, Y11, Y5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  Y25, Y10, Y6
-	VFMADD231PS  Y25, Y11, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y12
-	VADDPS       Y12, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), Y13
-	VADDPS       Y13, Y3, Y3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  Y25, Y12, Y4
-	VFMADD231PS  Y25, Y13, Y5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  Y25, Y12, Y6
-	VFMADD231PS  Y25, Y13, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y14
-	VADDPS       Y14, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), Y15
-	VADDPS       Y15, Y3, Y3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  Y25, Y14, Y4
-	VFMADD231PS  Y25, Y15, Y5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  Y25, Y14, Y6
-	VFMADD231PS  Y25, Y15, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y16
-	VADDPS       Y16, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), Y17
-	VADDPS       Y17, Y3, Y3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  Y25, Y16, Y4
-	VFMADD231PS  Y25, Y17, Y5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  Y25, Y16, Y6
-	VFMADD231PS  Y25, Y17, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y18
-	VADDPS       Y18, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), Y19
-	VADDPS       Y19, Y3, Y3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  Y25, Y18, Y4
-	VFMADD231PS  Y25, Y19, Y5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  Y25, Y18, Y6
-	VFMADD231PS  Y25, Y19, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y20
-	VADDPS       Y20, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), Y21
-	VADDPS       Y21, Y3, Y3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  Y25, Y20, Y4
-	VFMADD231PS  Y25, Y21, Y5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  Y25, Y20, Y6
-	VFMADD231PS  Y25, Y21, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y22
-	VADDPS       Y22, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), Y23
-	VADDPS       Y23, Y3, Y3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  Y25, Y22, Y4
-	VFMADD231PS  Y25, Y23, Y5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  Y25, Y22, Y6
-	VFMADD231PS  Y25, Y23, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn250
-
-rest248:
-	// fewer rows, and then dz of some before them as well
-fold249:
-	VMOVUPS      (DX), Y8
-	VADDPS       Y8, Y2, Y2
-	VMOVUPS      32(DX)(BX*1), Y9
-	VADDPS       Y9, Y3, Y3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  Y25, Y8, Y4
-	VFMADD231PS  Y25, Y9, Y5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  Y25, Y8, Y6
-	VFMADD231PS  Y25, Y9, Y7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold249
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPS      (DX), Y8
-	VMOVUPS      32(DX)(BX*1), Y9
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y10
-	VMOVUPS      32(DX)(BX*1), Y11
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y12
-	VMOVUPS      32(DX)(BX*1), Y13
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y14
-	VMOVUPS      32(DX)(BX*1), Y15
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y16
-	VMOVUPS      32(DX)(BX*1), Y17
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y18
-	VMOVUPS      32(DX)(BX*1), Y19
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y20
-	VMOVUPS      32(DX)(BX*1), Y21
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y22
-	VMOVUPS      32(DX)(BX*1), Y23
-	ADDQ         SI, DX
-
-turn250:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some251
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some251:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VSHUFF64X2       $0x03, Y16, Y8, Y25
-	VSHUFF64X2       $0x00, Y16, Y8, Y8
-	VSHUFF64X2       $0x03, Y18, Y10, Y16
-	VSHUFF64X2       $0x00, Y18, Y10, Y10
-	VSHUFF64X2       $0x03, Y20, Y12, Y18
-	VSHUFF64X2       $0x00, Y20, Y12, Y12
-	VSHUFF64X2       $0x03, Y22, Y14, Y20
-	VSHUFF64X2       $0x00, Y22, Y14, Y14
-	VUNPCKHPS        Y10, Y8, Y22
-	VUNPCKLPS        Y10, Y8, Y8
-	VUNPCKHPS        Y14, Y12, Y10
-	VUNPCKLPS        Y14, Y12, Y12
-	VUNPCKHPD        Y12, Y8, Y14
-	VUNPCKLPD        Y12, Y8, Y8
-	VUNPCKHPD        Y10, Y22, Y12
-	VUNPCKLPD        Y10, Y22, Y22
-	VUNPCKHPS        Y16, Y25, Y10
-	VUNPCKLPS        Y16, Y25, Y25
-	VUNPCKHPS        Y20, Y18, Y16
-	VUNPCKLPS        Y20, Y18, Y18
-	VUNPCKHPD        Y18, Y25, Y20
-	VUNPCKLPD        Y18, Y25, Y25
-	VUNPCKHPD        Y16, Y10, Y18
-	VUNPCKLPD        Y16, Y10, Y10
-	VFMADD231PS.BCST (DX), Y8, Y0
-	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
-	VFMADD231PS.BCST 4(DX), Y14, Y0
-	VFMADD231PS.BCST 4(DX)(SI*1), Y14, Y1
-	VFMADD231PS.BCST 8(DX), Y22, Y0
-	VFMADD231PS.BCST 8(DX)(SI*1), Y22, Y1
-	VFMADD231PS.BCST 12(DX), Y12, Y0
-	VFMADD231PS.BCST 12(DX)(SI*1), Y12, Y1
-	VFMADD231PS.BCST 16(DX), Y25, Y0
-	VFMADD231PS.BCST 16(DX)(SI*1), Y25, Y1
-	VFMADD231PS.BCST 20(DX), Y20, Y0
-	VFMADD231PS.BCST 20(DX)(SI*1), Y20, Y1
-	VFMADD231PS.BCST 24(DX), Y10, Y0
-	VFMADD231PS.BCST 24(DX)(SI*1), Y10, Y1
-	VFMADD231PS.BCST 28(DX), Y18, Y0
-	VFMADD231PS.BCST 28(DX)(SI*1), Y18, Y1
-	ADDQ             BX, DX
-	ADDQ             $0x40, BX
-	VSHUFF64X2       $0x03, Y17, Y9, Y8
-	VSHUFF64X2       $0x00, Y17, Y9, Y9
-	VSHUFF64X2       $0x03, Y19, Y11, Y17
-	VSHUFF64X2       $0x00, Y19, Y11, Y11
-	VSHUFF64X2       $0x03, Y21, Y13, Y19
-	VSHUFF64X2       $0x00, Y21, Y13, Y13
-	VSHUFF64X2       $0x03, Y23, Y15, Y21
-	VSHUFF64X2       $0x00, Y23, Y15, Y15
-	VUNPCKHPS        Y11, Y9, Y23
-	VUNPCKLPS        Y11, Y9, Y9
-	VUNPCKHPS        Y15, Y13, Y11
-	VUNPCKLPS        Y15, Y13, Y13
-	VUNPCKHPD        Y13, Y9, Y15
-	VUNPCKLPD        Y13, Y9, Y9
-	VUNPCKHPD        Y11, Y23, Y13
-	VUNPCKLPD        Y11, Y23, Y23
-	VUNPCKHPS        Y17, Y8, Y11
-	VUNPCKLPS        Y17, Y8, Y8
-	VUNPCKHPS        Y21, Y19, Y17
-	VUNPCKLPS        Y21, Y19, Y19
-	VUNPCKHPD        Y19, Y8, Y21
-	VUNPCKLPD        Y19, Y8, Y8
-	VUNPCKHPD        Y17, Y11, Y19
-	VUNPCKLPD        Y17, Y11, Y11
-	CMPQ             BX, $0x3c
-	JLE              over261
-	VFMADD231PS.BCST 32(DX), Y9, Y0
-	VFMADD231PS.BCST 32(DX)(SI*1), Y9, Y1
-
-over261:
-	CMPQ             BX, $0x38
-	JLE              over262
-	VFMADD231PS.BCST 36(DX), Y15, Y0
-	VFMADD231PS.BCST 36(DX)(SI*1), Y15, Y1
-
-over262:
-	CMPQ             BX, $0x34
-	JLE              over263
-	VFMADD231PS.BCST 40(DX), Y23, Y0
-	VFMADD231PS.BCST 40(DX)(SI*1), Y23, Y1
-
-over263:
-	CMPQ             BX, $0x30
-	JLE              over264
-	VFMADD231PS.BCST 44(DX), Y13, Y0
-	VFMADD231PS.BCST 44(DX)(SI*1), Y13, Y1
-
-over264:
-	CMPQ             BX, $0x2c
-	JLE              over265
-	VFMADD231PS.BCST 48(DX), Y8, Y0
-	VFMADD231PS.BCST 48(DX)(SI*1), Y8, Y1
-
-over265:
-	CMPQ             BX, $0x28
-	JLE              over266
-	VFMADD231PS.BCST 52(DX), Y21, Y0
-	VFMADD231PS.BCST 52(DX)(SI*1), Y21, Y1
-
-over266:
-	CMPQ             BX, $0x24
-	JLE              over267
-	VFMADD231PS.BCST 56(DX), Y11, Y0
-	VFMADD231PS.BCST 56(DX)(SI*1), Y11, Y1
-
-over267:
-	VFMADD231PS.BCST 60(DX), Y19, Y0
-	VFMADD231PS.BCST 60(DX)(SI*1), Y19, Y1
-	SUBQ             $0x40, BX
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all269
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole270
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole270:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (SI)
-	VMOVSD        X13, (SI)(DI*1)
-	VMOVSD        X11, (SI)(DI*2)
-	VMOVSD        X12, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (SI)(R9*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (SI)(R8*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (SI)(R10*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready247
-
-all269:
-	VPXORD  Y8, Y8, Y8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPS  Y8, Y2, Y2
-	VMOVUPS Y2, (DX)
-	VADDPS  Y8, Y3, Y3
-	VMOVUPS Y3, 32(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPS  Y8, Y4, Y4
-	VMOVUPS Y4, (DX)
-	VADDPS  Y8, Y5, Y5
-	VMOVUPS Y5, 32(DX)(BX*1)
-	ADDQ    SI, DX
-	VADDPS  Y8, Y6, Y6
-	VMOVUPS Y6, (DX)
-	VADDPS  Y8, Y7, Y7
-	VMOVUPS Y7, 32(DX)(BX*1)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some272
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some272:
-	JMP turned192
-
-narrower220:
-	CMPQ BX, $0x08
-	JNE  over273
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept274
-	VPXORD Y2, Y2, Y2
-	VPXORD Y4, Y4, Y4
-	VPXORD Y6, Y6, Y6
-	JMP    ready275
-
-kept274:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y4
-	ADDQ    SI, DX
-	VMOVUPS (DX), Y6
-
-ready275:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
-	VPXORD           Y18, Y18, Y18
+	JGE              some226
 	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest276
-	VMOVUPS          (DX), Y8
-	VADDPS           Y8, Y2, Y2
-	VFMADD231PS.BCST (R9), Y8, Y4
-	VFMADD231PS.BCST 4(R9), Y8, Y6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y9
-	VADDPS           Y9, Y2, Y2
-	VFMADD231PS.BCST (R9), Y9, Y4
-	VFMADD231PS.BCST 4(R9), Y9, Y6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y10
-	VADDPS           Y10, Y2, Y2
-	VFMADD231PS.BCST (R9), Y10, Y4
-	VFMADD231PS.BCST 4(R9), Y10, Y6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y11
-	VADDPS           Y11, Y2, Y2
-	VFMADD231PS.BCST (R9), Y11, Y4
-	VFMADD231PS.BCST 4(R9), Y11, Y6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y12
-	VADDPS           Y12, Y2, Y2
-	VFMADD231PS.BCST (R9), Y12, Y4
-	VFMADD231PS.BCST 4(R9), Y12, Y6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y13
-	VADDPS           Y13, Y2, Y2
-	VFMADD231PS.BCST (R9), Y13, Y4
-	VFMADD231PS.BCST 4(R9), Y13, Y6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y14
-	VADDPS           Y14, Y2, Y2
-	VFMADD231PS.BCST (R9), Y14, Y4
-	VFMADD231PS.BCST 4(R9), Y14, Y6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y15
-	VADDPS           Y15, Y2, Y2
-	VFMADD231PS.BCST (R9), Y15, Y4
-	VFMADD231PS.BCST 4(R9), Y15, Y6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn278
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole227
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-rest276:
-	// fewer rows, and then dz of some before them as well
-fold277:
-	VMOVUPS          (DX), Y8
-	VADDPS           Y8, Y2, Y2
-	VFMADD231PS.BCST (R9), Y8, Y4
-	VFMADD231PS.BCST 4(R9), Y8, Y6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold277
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPS          (DX), Y8
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y9
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y10
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y11
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y12
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y13
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y14
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y15
-	ADDQ             SI, DX
-
-turn278:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some279
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some279:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VSHUFF64X2       $0x03, Y12, Y8, Y17
-	VSHUFF64X2       $0x00, Y12, Y8, Y8
-	VSHUFF64X2       $0x03, Y13, Y9, Y12
-	VSHUFF64X2       $0x00, Y13, Y9, Y9
-	VSHUFF64X2       $0x03, Y14, Y10, Y13
-	VSHUFF64X2       $0x00, Y14, Y10, Y10
-	VSHUFF64X2       $0x03, Y15, Y11, Y14
-	VSHUFF64X2       $0x00, Y15, Y11, Y11
-	VUNPCKHPS        Y9, Y8, Y15
-	VUNPCKLPS        Y9, Y8, Y8
-	VUNPCKHPS        Y11, Y10, Y9
-	VUNPCKLPS        Y11, Y10, Y10
-	VUNPCKHPD        Y10, Y8, Y11
-	VUNPCKLPD        Y10, Y8, Y8
-	VUNPCKHPD        Y9, Y15, Y10
-	VUNPCKLPD        Y9, Y15, Y15
-	VUNPCKHPS        Y12, Y17, Y9
-	VUNPCKLPS        Y12, Y17, Y17
-	VUNPCKHPS        Y14, Y13, Y12
-	VUNPCKLPS        Y14, Y13, Y13
-	VUNPCKHPD        Y13, Y17, Y14
-	VUNPCKLPD        Y13, Y17, Y17
-	VUNPCKHPD        Y12, Y9, Y13
-	VUNPCKLPD        Y12, Y9, Y9
-	VFMADD231PS.BCST (DX), Y8, Y0
-	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
-	VFMADD231PS.BCST 4(DX), Y11, Y0
-	VFMADD231PS.BCST 4(DX)(SI*1), Y11, Y1
-	VFMADD231PS.BCST 8(DX), Y15, Y0
-	VFMADD231PS.BCST 8(DX)(SI*1), Y15, Y1
-	VFMADD231PS.BCST 12(DX), Y10, Y0
-	VFMADD231PS.BCST 12(DX)(SI*1), Y10, Y1
-	VFMADD231PS.BCST 16(DX), Y17, Y0
-	VFMADD231PS.BCST 16(DX)(SI*1), Y17, Y1
-	VFMADD231PS.BCST 20(DX), Y14, Y0
-	VFMADD231PS.BCST 20(DX)(SI*1), Y14, Y1
-	VFMADD231PS.BCST 24(DX), Y9, Y0
-	VFMADD231PS.BCST 24(DX)(SI*1), Y9, Y1
-	VFMADD231PS.BCST 28(DX), Y13, Y0
-	VFMADD231PS.BCST 28(DX)(SI*1), Y13, Y1
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all289
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole290
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole290:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (SI)
-	VMOVSD        X13, (SI)(DI*1)
-	VMOVSD        X11, (SI)(DI*2)
-	VMOVSD        X12, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (SI)(R9*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (SI)(R8*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (SI)(R10*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready275
-
-all289:
-	VPXORD  Y8, Y8, Y8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPS  Y8, Y2, Y2
-	VMOVUPS Y2, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPS  Y8, Y4, Y4
-	VMOVUPS Y4, (DX)
-	ADDQ    SI, DX
-	VADDPS  Y8, Y6, Y6
-	VMOVUPS Y6, (DX)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some292
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some292:
-	JMP turned192
-
-over273:
-	CMPQ BX, $0x04
-	JNE  over293
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept294
-	VPXORD Y2, Y2, Y2
-	VPXORD Y4, Y4, Y4
-	VPXORD Y6, Y6, Y6
-	JMP    ready295
-
-kept294:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), X2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), X4
-	ADDQ    SI, DX
-	VMOVUPS (DX), X6
-
-ready295:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
-	VPXORD           Y18, Y18, Y18
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest296
-	VMOVUPS          (DX), X8
-	VADDPS           X8, X2, X2
-	VFMADD231PS.BCST (R9), X8, X4
-	VFMADD231PS.BCST 4(R9), X8, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X9
-	VADDPS           X9, X2, X2
-	VFMADD231PS.BCST (R9), X9, X4
-	VFMADD231PS.BCST 4(R9), X9, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X10
-	VADDPS           X10, X2, X2
-	VFMADD231PS.BCST (R9), X10, X4
-	VFMADD231PS.BCST 4(R9), X10, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X11
-	VADDPS           X11, X2, X2
-	VFMADD231PS.BCST (R9), X11, X4
-	VFMADD231PS.BCST 4(R9), X11, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X12
-	VADDPS           X12, X2, X2
-	VFMADD231PS.BCST (R9), X12, X4
-	VFMADD231PS.BCST 4(R9), X12, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X13
-	VADDPS           X13, X2, X2
-	VFMADD231PS.BCST (R9), X13, X4
-	VFMADD231PS.BCST 4(R9), X13, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X14
-	VADDPS           X14, X2, X2
-	VFMADD231PS.BCST (R9), X14, X4
-	VFMADD231PS.BCST 4(R9), X14, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X15
-	VADDPS           X15, X2, X2
-	VFMADD231PS.BCST (R9), X15, X4
-	VFMADD231PS.BCST 4(R9), X15, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn298
-
-rest296:
-	// fewer rows, and then dz of some before them as well
-fold297:
-	VMOVUPS          (DX), X8
-	VADDPS           X8, X2, X2
-	VFMADD231PS.BCST (R9), X8, X4
-	VFMADD231PS.BCST 4(R9), X8, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold297
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPS          (DX), X8
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X9
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X10
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X11
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X12
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X13
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X14
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X15
-	ADDQ             SI, DX
-
-turn298:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some299
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some299:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VINSERTF32X4     $0x01, X12, Y8, Y8
-	VINSERTF32X4     $0x01, X13, Y9, Y9
-	VINSERTF32X4     $0x01, X14, Y10, Y10
-	VINSERTF32X4     $0x01, X15, Y11, Y11
-	VUNPCKHPS        Y9, Y8, Y17
-	VUNPCKLPS        Y9, Y8, Y8
-	VUNPCKHPS        Y11, Y10, Y9
-	VUNPCKLPS        Y11, Y10, Y10
-	VUNPCKHPD        Y10, Y8, Y11
-	VUNPCKLPD        Y10, Y8, Y8
-	VUNPCKHPD        Y9, Y17, Y10
-	VUNPCKLPD        Y9, Y17, Y17
-	VFMADD231PS.BCST (DX), Y8, Y0
-	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
-	VFMADD231PS.BCST 4(DX), Y11, Y0
-	VFMADD231PS.BCST 4(DX)(SI*1), Y11, Y1
-	VFMADD231PS.BCST 8(DX), Y17, Y0
-	VFMADD231PS.BCST 8(DX)(SI*1), Y17, Y1
-	VFMADD231PS.BCST 12(DX), Y10, Y0
-	VFMADD231PS.BCST 12(DX)(SI*1), Y10, Y1
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all305
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole306
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole306:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (SI)
-	VMOVSD        X13, (SI)(DI*1)
-	VMOVSD        X11, (SI)(DI*2)
-	VMOVSD        X12, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (SI)(R9*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (SI)(R8*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (SI)(R10*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready295
-
-all305:
-	VPXORD  Y8, Y8, Y8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPS  Y8, Y2, Y2
-	VMOVUPS X2, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPS  Y8, Y4, Y4
-	VMOVUPS X4, (DX)
-	ADDQ    SI, DX
-	VADDPS  Y8, Y6, Y6
-	VMOVUPS X6, (DX)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some308
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some308:
-	JMP turned192
-
-over293:
-	CMPQ   BX, $0x04
-	JLT    over309
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x20, BX
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept310
-	VPXORD Y2, Y2, Y2
-	VPXORD Y3, Y3, Y3
-	VPXORD Y4, Y4, Y4
-	VPXORD Y5, Y5, Y5
-	VPXORD Y6, Y6, Y6
-	VPXORD Y7, Y7, Y7
-	JMP    ready311
-
-kept310:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), X2
-	VMOVUPS 16(DX)(BX*1), X3
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), X4
-	VMOVUPS 16(DX)(BX*1), X5
-	ADDQ    SI, DX
-	VMOVUPS (DX), X6
-	VMOVUPS 16(DX)(BX*1), X7
-
-ready311:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
-	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest312
-	VMOVUPS      (DX), X8
-	VADDPS       X8, X2, X2
-	VMOVUPS      16(DX)(BX*1), X9
-	VADDPS       X9, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  X25, X8, X4
-	VFMADD231PS  X25, X9, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  X25, X8, X6
-	VFMADD231PS  X25, X9, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X10
-	VADDPS       X10, X2, X2
-	VMOVUPS      16(DX)(BX*1), X11
-	VADDPS       X11, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  X25, X10, X4
-	VFMADD231PS  X25, X11, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  X25, X10, X6
-	VFMADD231PS  X25, X11, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X12
-	VADDPS       X12, X2, X2
-	VMOVUPS      16(DX)(BX*1), X13
-	VADDPS       X13, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  X25, X12, X4
-	VFMADD231PS  X25, X13, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  X25, X12, X6
-	VFMADD231PS  X25, X13, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X14
-	VADDPS       X14, X2, X2
-	VMOVUPS      16(DX)(BX*1), X15
-	VADDPS       X15, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  X25, X14, X4
-	VFMADD231PS  X25, X15, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  X25, X14, X6
-	VFMADD231PS  X25, X15, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X16
-	VADDPS       X16, X2, X2
-	VMOVUPS      16(DX)(BX*1), X17
-	VADDPS       X17, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  X25, X16, X4
-	VFMADD231PS  X25, X17, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  X25, X16, X6
-	VFMADD231PS  X25, X17, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X18
-	VADDPS       X18, X2, X2
-	VMOVUPS      16(DX)(BX*1), X19
-	VADDPS       X19, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  X25, X18, X4
-	VFMADD231PS  X25, X19, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  X25, X18, X6
-	VFMADD231PS  X25, X19, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X20
-	VADDPS       X20, X2, X2
-	VMOVUPS      16(DX)(BX*1), X21
-	VADDPS       X21, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  X25, X20, X4
-	VFMADD231PS  X25, X21, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  X25, X20, X6
-	VFMADD231PS  X25, X21, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X22
-	VADDPS       X22, X2, X2
-	VMOVUPS      16(DX)(BX*1), X23
-	VADDPS       X23, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  X25, X22, X4
-	VFMADD231PS  X25, X23, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  X25, X22, X6
-	VFMADD231PS  X25, X23, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn314
-
-rest312:
-	// fewer rows, and then dz of some before them as well
-fold313:
-	VMOVUPS      (DX), X8
-	VADDPS       X8, X2, X2
-	VMOVUPS      16(DX)(BX*1), X9
-	VADDPS       X9, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  X25, X8, X4
-	VFMADD231PS  X25, X9, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  X25, X8, X6
-	VFMADD231PS  X25, X9, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold313
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPS      (DX), X8
-	VMOVUPS      16(DX)(BX*1), X9
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X10
-	VMOVUPS      16(DX)(BX*1), X11
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X12
-	VMOVUPS      16(DX)(BX*1), X13
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X14
-	VMOVUPS      16(DX)(BX*1), X15
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X16
-	VMOVUPS      16(DX)(BX*1), X17
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X18
-	VMOVUPS      16(DX)(BX*1), X19
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X20
-	VMOVUPS      16(DX)(BX*1), X21
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X22
-	VMOVUPS      16(DX)(BX*1), X23
-	ADDQ         SI, DX
-
-turn314:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some315
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some315:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VINSERTF32X4     $0x01, X16, Y8, Y8
-	VINSERTF32X4     $0x01, X18, Y10, Y10
-	VINSERTF32X4     $0x01, X20, Y12, Y12
-	VINSERTF32X4     $0x01, X22, Y14, Y14
-	VUNPCKHPS        Y10, Y8, Y25
-	VUNPCKLPS        Y10, Y8, Y8
-	VUNPCKHPS        Y14, Y12, Y10
-	VUNPCKLPS        Y14, Y12, Y12
-	VUNPCKHPD        Y12, Y8, Y14
-	VUNPCKLPD        Y12, Y8, Y8
-	VUNPCKHPD        Y10, Y25, Y12
-	VUNPCKLPD        Y10, Y25, Y25
-	VFMADD231PS.BCST (DX), Y8, Y0
-	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
-	VFMADD231PS.BCST 4(DX), Y14, Y0
-	VFMADD231PS.BCST 4(DX)(SI*1), Y14, Y1
-	VFMADD231PS.BCST 8(DX), Y25, Y0
-	VFMADD231PS.BCST 8(DX)(SI*1), Y25, Y1
-	VFMADD231PS.BCST 12(DX), Y12, Y0
-	VFMADD231PS.BCST 12(DX)(SI*1), Y12, Y1
-	ADDQ             BX, DX
-	ADDQ             $0x20, BX
-	VINSERTF32X4     $0x01, X17, Y9, Y9
-	VINSERTF32X4     $0x01, X19, Y11, Y11
-	VINSERTF32X4     $0x01, X21, Y13, Y13
-	VINSERTF32X4     $0x01, X23, Y15, Y15
-	VUNPCKHPS        Y11, Y9, Y8
-	VUNPCKLPS        Y11, Y9, Y9
-	VUNPCKHPS        Y15, Y13, Y11
-	VUNPCKLPS        Y15, Y13, Y13
-	VUNPCKHPD        Y13, Y9, Y15
-	VUNPCKLPD        Y13, Y9, Y9
-	VUNPCKHPD        Y11, Y8, Y13
-	VUNPCKLPD        Y11, Y8, Y8
-	CMPQ             BX, $0x1c
-	JLE              over321
-	VFMADD231PS.BCST 16(DX), Y9, Y0
-	VFMADD231PS.BCST 16(DX)(SI*1), Y9, Y1
-
-over321:
-	CMPQ             BX, $0x18
-	JLE              over322
-	VFMADD231PS.BCST 20(DX), Y15, Y0
-	VFMADD231PS.BCST 20(DX)(SI*1), Y15, Y1
-
-over322:
-	CMPQ             BX, $0x14
-	JLE              over323
-	VFMADD231PS.BCST 24(DX), Y8, Y0
-	VFMADD231PS.BCST 24(DX)(SI*1), Y8, Y1
-
-over323:
-	VFMADD231PS.BCST 28(DX), Y13, Y0
-	VFMADD231PS.BCST 28(DX)(SI*1), Y13, Y1
-	SUBQ             $0x20, BX
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all325
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole326
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole326:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (SI)
-	VMOVSD        X13, (SI)(DI*1)
-	VMOVSD        X11, (SI)(DI*2)
-	VMOVSD        X12, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (SI)(R9*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (SI)(R8*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (SI)(R10*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready311
-
-all325:
-	VPXORD  Y8, Y8, Y8
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPS  Y8, Y2, Y2
-	VMOVUPS X2, (DX)
-	VADDPS  Y8, Y3, Y3
-	VMOVUPS X3, 16(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPS  Y8, Y4, Y4
-	VMOVUPS X4, (DX)
-	VADDPS  Y8, Y5, Y5
-	VMOVUPS X5, 16(DX)(BX*1)
-	ADDQ    SI, DX
-	VADDPS  Y8, Y6, Y6
-	VMOVUPS X6, (DX)
-	VADDPS  Y8, Y7, Y7
-	VMOVUPS X7, 16(DX)(BX*1)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some328
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some328:
-	JMP turned192
-
-over309:
-	CMPQ BX, $0x02
-	JNE  over329
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept330
-	VPXORD Y2, Y2, Y2
-	VPXORD Y4, Y4, Y4
-	VPXORD Y6, Y6, Y6
-	JMP    ready331
-
-kept330:
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VMOVSD (DX), X2
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VMOVSD (DX), X4
-	ADDQ   SI, DX
-	VMOVSD (DX), X6
-
-ready331:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
-	VPXORD           Y18, Y18, Y18
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest332
-	VMOVSD           (DX), X8
-	VADDPS           X8, X2, X2
-	VFMADD231PS.BCST (R9), X8, X4
-	VFMADD231PS.BCST 4(R9), X8, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X9
-	VADDPS           X9, X2, X2
-	VFMADD231PS.BCST (R9), X9, X4
-	VFMADD231PS.BCST 4(R9), X9, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X10
-	VADDPS           X10, X2, X2
-	VFMADD231PS.BCST (R9), X10, X4
-	VFMADD231PS.BCST 4(R9), X10, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X11
-	VADDPS           X11, X2, X2
-	VFMADD231PS.BCST (R9), X11, X4
-	VFMADD231PS.BCST 4(R9), X11, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X12
-	VADDPS           X12, X2, X2
-	VFMADD231PS.BCST (R9), X12, X4
-	VFMADD231PS.BCST 4(R9), X12, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X13
-	VADDPS           X13, X2, X2
-	VFMADD231PS.BCST (R9), X13, X4
-	VFMADD231PS.BCST 4(R9), X13, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X14
-	VADDPS           X14, X2, X2
-	VFMADD231PS.BCST (R9), X14, X4
-	VFMADD231PS.BCST 4(R9), X14, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X15
-	VADDPS           X15, X2, X2
-	VFMADD231PS.BCST (R9), X15, X4
-	VFMADD231PS.BCST 4(R9), X15, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn334
-
-rest332:
-	// fewer rows, and then dz of some before them as well
-fold333:
-	VMOVSD           (DX), X8
-	VADDPS           X8, X2, X2
-	VFMADD231PS.BCST (R9), X8, X4
-	VFMADD231PS.BCST 4(R9), X8, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold333
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVSD           (DX), X8
-	ADDQ             SI, DX
-	VMOVSD           (DX), X9
-	ADDQ             SI, DX
-	VMOVSD           (DX), X10
-	ADDQ             SI, DX
-	VMOVSD           (DX), X11
-	ADDQ             SI, DX
-	VMOVSD           (DX), X12
-	ADDQ             SI, DX
-	VMOVSD           (DX), X13
-	ADDQ             SI, DX
-	VMOVSD           (DX), X14
-	ADDQ             SI, DX
-	VMOVSD           (DX), X15
-	ADDQ             SI, DX
-
-turn334:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some335
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some335:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VINSERTF32X4     $0x01, X12, Y8, Y8
-	VINSERTF32X4     $0x01, X13, Y9, Y9
-	VINSERTF32X4     $0x01, X14, Y10, Y10
-	VINSERTF32X4     $0x01, X15, Y11, Y11
-	VUNPCKHPS        Y9, Y8, Y17
-	VUNPCKLPS        Y9, Y8, Y8
-	VUNPCKHPS        Y11, Y10, Y9
-	VUNPCKLPS        Y11, Y10, Y10
-	VUNPCKHPD        Y10, Y8, Y11
-	VUNPCKLPD        Y10, Y8, Y8
-	VUNPCKHPD        Y9, Y17, Y10
-	VUNPCKLPD        Y9, Y17, Y17
-	VFMADD231PS.BCST (DX), Y8, Y0
-	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
-	VFMADD231PS.BCST 4(DX), Y11, Y0
-	VFMADD231PS.BCST 4(DX)(SI*1), Y11, Y1
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all339
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole340
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole340:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (SI)
-	VMOVSD        X13, (SI)(DI*1)
-	VMOVSD        X11, (SI)(DI*2)
-	VMOVSD        X12, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (SI)(R9*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (SI)(R8*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (SI)(R10*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready331
-
-all339:
-	VPXORD Y8, Y8, Y8
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VADDPS Y8, Y2, Y2
-	VMOVSD X2, (DX)
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VADDPS Y8, Y4, Y4
-	VMOVSD X4, (DX)
-	ADDQ   SI, DX
-	VADDPS Y8, Y6, Y6
-	VMOVSD X6, (DX)
-	MOVQ   cols+112(FP), CX
-	CMPQ   CX, $0x11
-	JGE    some342
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-some342:
-	JMP turned192
-
-over329:
-	CMPQ   BX, $0x02
-	JLT    over343
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x10, BX
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept344
-	VPXORD Y2, Y2, Y2
-	VPXORD Y3, Y3, Y3
-	VPXORD Y4, Y4, Y4
-	VPXORD Y5, Y5, Y5
-	VPXORD Y6, Y6, Y6
-	VPXORD Y7, Y7, Y7
-	JMP    ready345
-
-kept344:
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VMOVSD (DX), X2
-	VMOVSD 8(DX)(BX*1), X3
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VMOVSD (DX), X4
-	VMOVSD 8(DX)(BX*1), X5
-	ADDQ   SI, DX
-	VMOVSD (DX), X6
-	VMOVSD 8(DX)(BX*1), X7
-
-ready345:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
-	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest346
-	VMOVSD       (DX), X8
-	VADDPS       X8, X2, X2
-	VMOVSD       8(DX)(BX*1), X9
-	VADDPS       X9, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  X25, X8, X4
-	VFMADD231PS  X25, X9, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  X25, X8, X6
-	VFMADD231PS  X25, X9, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X10
-	VADDPS       X10, X2, X2
-	VMOVSD       8(DX)(BX*1), X11
-	VADDPS       X11, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  X25, X10, X4
-	VFMADD231PS  X25, X11, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  X25, X10, X6
-	VFMADD231PS  X25, X11, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X12
-	VADDPS       X12, X2, X2
-	VMOVSD       8(DX)(BX*1), X13
-	VADDPS       X13, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  X25, X12, X4
-	VFMADD231PS  X25, X13, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  X25, X12, X6
-	VFMADD231PS  X25, X13, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X14
-	VADDPS       X14, X2, X2
-	VMOVSD       8(DX)(BX*1), X15
-	VADDPS       X15, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  X25, X14, X4
-	VFMADD231PS  X25, X15, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  X25, X14, X6
-	VFMADD231PS  X25, X15, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X16
-	VADDPS       X16, X2, X2
-	VMOVSD       8(DX)(BX*1), X17
-	VADDPS       X17, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  X25, X16, X4
-	VFMADD231PS  X25, X17, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  X25, X16, X6
-	VFMADD231PS  X25, X17, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X18
-	VADDPS       X18, X2, X2
-	VMOVSD       8(DX)(BX*1), X19
-	VADDPS       X19, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  X25, X18, X4
-	VFMADD231PS  X25, X19, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  X25, X18, X6
-	VFMADD231PS  X25, X19, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X20
-	VADDPS       X20, X2, X2
-	VMOVSD       8(DX)(BX*1), X21
-	VADDPS       X21, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  X25, X20, X4
-	VFMADD231PS  X25, X21, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  X25, X20, X6
-	VFMADD231PS  X25, X21, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X22
-	VADDPS       X22, X2, X2
-	VMOVSD       8(DX)(BX*1), X23
-	VADDPS       X23, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  X25, X22, X4
-	VFMADD231PS  X25, X23, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  X25, X22, X6
-	VFMADD231PS  X25, X23, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn348
-
-rest346:
-	// fewer rows, and then dz of some before them as well
-fold347:
-	VMOVSD       (DX), X8
-	VADDPS       X8, X2, X2
-	VMOVSD       8(DX)(BX*1), X9
-	VADDPS       X9, X3, X3
-	VBROADCASTSS (R9), Y25
-	VFMADD231PS  X25, X8, X4
-	VFMADD231PS  X25, X9, X5
-	VBROADCASTSS 4(R9), Y25
-	VFMADD231PS  X25, X8, X6
-	VFMADD231PS  X25, X9, X7
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold347
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVSD       (DX), X8
-	VMOVSD       8(DX)(BX*1), X9
-	ADDQ         SI, DX
-	VMOVSD       (DX), X10
-	VMOVSD       8(DX)(BX*1), X11
-	ADDQ         SI, DX
-	VMOVSD       (DX), X12
-	VMOVSD       8(DX)(BX*1), X13
-	ADDQ         SI, DX
-	VMOVSD       (DX), X14
-	VMOVSD       8(DX)(BX*1), X15
-	ADDQ         SI, DX
-	VMOVSD       (DX), X16
-	VMOVSD       8(DX)(BX*1), X17
-	ADDQ         SI, DX
-	VMOVSD       (DX), X18
-	VMOVSD       8(DX)(BX*1), X19
-	ADDQ         SI, DX
-	VMOVSD       (DX), X20
-	VMOVSD       8(DX)(BX*1), X21
-	ADDQ         SI, DX
-	VMOVSD       (DX), X22
-	VMOVSD       8(DX)(BX*1), X23
-	ADDQ         SI, DX
-
-turn348:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some349
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some349:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VINSERTF32X4     $0x01, X16, Y8, Y8
-	VINSERTF32X4     $0x01, X18, Y10, Y10
-	VINSERTF32X4     $0x01, X20, Y12, Y12
-	VINSERTF32X4     $0x01, X22, Y14, Y14
-	VUNPCKHPS        Y10, Y8, Y25
-	VUNPCKLPS        Y10, Y8, Y8
-	VUNPCKHPS        Y14, Y12, Y10
-	VUNPCKLPS        Y14, Y12, Y12
-	VUNPCKHPD        Y12, Y8, Y14
-	VUNPCKLPD        Y12, Y8, Y8
-	VUNPCKHPD        Y10, Y25, Y12
-	VUNPCKLPD        Y10, Y25, Y25
-	VFMADD231PS.BCST (DX), Y8, Y0
-	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
-	VFMADD231PS.BCST 4(DX), Y14, Y0
-	VFMADD231PS.BCST 4(DX)(SI*1), Y14, Y1
-	ADDQ             BX, DX
-	ADDQ             $0x10, BX
-	VINSERTF32X4     $0x01, X17, Y9, Y9
-	VINSERTF32X4     $0x01, X19, Y11, Y11
-	VINSERTF32X4     $0x01, X21, Y13, Y13
-	VINSERTF32X4     $0x01, X23, Y15, Y15
-	VUNPCKHPS        Y11, Y9, Y8
-	VUNPCKLPS        Y11, Y9, Y9
-	VUNPCKHPS        Y15, Y13, Y11
-	VUNPCKLPS        Y15, Y13, Y13
-	VUNPCKHPD        Y13, Y9, Y15
-	VUNPCKLPD        Y13, Y9, Y9
-	VUNPCKHPD        Y11, Y8, Y13
-	VUNPCKLPD        Y11, Y8, Y8
-	CMPQ             BX, $0x0c
-	JLE              over353
-	VFMADD231PS.BCST 8(DX), Y9, Y0
-	VFMADD231PS.BCST 8(DX)(SI*1), Y9, Y1
-
-over353:
-	VFMADD231PS.BCST 12(DX), Y15, Y0
-	VFMADD231PS.BCST 12(DX)(SI*1), Y15, Y1
-	SUBQ             $0x10, BX
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all355
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole356
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole356:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (SI)
-	VMOVSD        X13, (SI)(DI*1)
-	VMOVSD        X11, (SI)(DI*2)
-	VMOVSD        X12, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (SI)(R9*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (SI)(R8*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (SI)(R10*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready345
-
-all355:
-	VPXORD Y8, Y8, Y8
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VADDPS Y8, Y2, Y2
-	VMOVSD X2, (DX)
-	VADDPS Y8, Y3, Y3
-	VMOVSD X3, 8(DX)(BX*1)
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VADDPS Y8, Y4, Y4
-	VMOVSD X4, (DX)
-	VADDPS Y8, Y5, Y5
-	VMOVSD X5, 8(DX)(BX*1)
-	ADDQ   SI, DX
-	VADDPS Y8, Y6, Y6
-	VMOVSD X6, (DX)
-	VADDPS Y8, Y7, Y7
-	VMOVSD X7, 8(DX)(BX*1)
-	MOVQ   cols+112(FP), CX
-	CMPQ   CX, $0x11
-	JGE    some358
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-some358:
-	JMP turned192
-
-over343:
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept359
-	VPXORD Y2, Y2, Y2
-	VPXORD Y4, Y4, Y4
-	VPXORD Y6, Y6, Y6
-	JMP    ready360
-
-kept359:
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VMOVSS (DX), X2
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VMOVSS (DX), X4
-	ADDQ   SI, DX
-	VMOVSS (DX), X6
-
-ready360:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
-	VPXORD           Y18, Y18, Y18
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest361
-	VMOVSS           (DX), X8
-	VADDPS           X8, X2, X2
-	VFMADD231PS.BCST (R9), X8, X4
-	VFMADD231PS.BCST 4(R9), X8, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X9
-	VADDPS           X9, X2, X2
-	VFMADD231PS.BCST (R9), X9, X4
-	VFMADD231PS.BCST 4(R9), X9, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X10
-	VADDPS           X10, X2, X2
-	VFMADD231PS.BCST (R9), X10, X4
-	VFMADD231PS.BCST 4(R9), X10, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X11
-	VADDPS           X11, X2, X2
-	VFMADD231PS.BCST (R9), X11, X4
-	VFMADD231PS.BCST 4(R9), X11, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X12
-	VADDPS           X12, X2, X2
-	VFMADD231PS.BCST (R9), X12, X4
-	VFMADD231PS.BCST 4(R9), X12, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X13
-	VADDPS           X13, X2, X2
-	VFMADD231PS.BCST (R9), X13, X4
-	VFMADD231PS.BCST 4(R9), X13, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X14
-	VADDPS           X14, X2, X2
-	VFMADD231PS.BCST (R9), X14, X4
-	VFMADD231PS.BCST 4(R9), X14, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X15
-	VADDPS           X15, X2, X2
-	VFMADD231PS.BCST (R9), X15, X4
-	VFMADD231PS.BCST 4(R9), X15, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn363
-
-rest361:
-	// fewer rows, and then dz of some before them as well
-fold362:
-	VMOVSS           (DX), X8
-	VADDPS           X8, X2, X2
-	VFMADD231PS.BCST (R9), X8, X4
-	VFMADD231PS.BCST 4(R9), X8, X6
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold362
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVSS           (DX), X8
-	ADDQ             SI, DX
-	VMOVSS           (DX), X9
-	ADDQ             SI, DX
-	VMOVSS           (DX), X10
-	ADDQ             SI, DX
-	VMOVSS           (DX), X11
-	ADDQ             SI, DX
-	VMOVSS           (DX), X12
-	ADDQ             SI, DX
-	VMOVSS           (DX), X13
-	ADDQ             SI, DX
-	VMOVSS           (DX), X14
-	ADDQ             SI, DX
-	VMOVSS           (DX), X15
-	ADDQ             SI, DX
-
-turn363:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some364
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some364:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VINSERTF32X4     $0x01, X12, Y8, Y8
-	VINSERTF32X4     $0x01, X13, Y9, Y9
-	VINSERTF32X4     $0x01, X14, Y10, Y10
-	VINSERTF32X4     $0x01, X15, Y11, Y11
-	VUNPCKHPS        Y9, Y8, Y17
-	VUNPCKLPS        Y9, Y8, Y8
-	VUNPCKHPS        Y11, Y10, Y9
-	VUNPCKLPS        Y11, Y10, Y10
-	VUNPCKHPD        Y10, Y8, Y11
-	VUNPCKLPD        Y10, Y8, Y8
-	VUNPCKHPD        Y9, Y17, Y10
-	VUNPCKLPD        Y9, Y17, Y17
-	VFMADD231PS.BCST (DX), Y8, Y0
-	VFMADD231PS.BCST (DX)(SI*1), Y8, Y1
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all367
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole368
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole368:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (SI)
-	VMOVSD        X13, (SI)(DI*1)
-	VMOVSD        X11, (SI)(DI*2)
-	VMOVSD        X12, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (SI)(DI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (SI)(R9*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (SI)(R8*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (SI)(R10*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, DI, DI
-	ADDQ          DI, SI
-	MOVQ          SI, dx+0(FP)
-	MOVQ          n+120(FP), DX
-	CMPQ          DX, $0x01
-	JGE           ready360
-
-all367:
-	VPXORD Y8, Y8, Y8
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VADDPS Y8, Y2, Y2
-	VMOVSS X2, (DX)
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VADDPS Y8, Y4, Y4
-	VMOVSS X4, (DX)
-	ADDQ   SI, DX
-	VADDPS Y8, Y6, Y6
-	VMOVSS X6, (DX)
-	MOVQ   cols+112(FP), CX
-	CMPQ   CX, $0x11
-	JGE    some370
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-some370:
-turned192:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x08, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole371
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole371:
+whole227:
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -6115,2921 +3693,2365 @@ whole371:
 	MOVQ          DX, dx+0(FP)
 	MOVQ          n+120(FP), CX
 	CMPQ          CX, $0x01
-	JGE           block189
-	VXORPS        X15, X15, X15
-	VZEROUPPER
-	RET
-	JMP end2
+	JGE           again202
 
-end2:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-other1:
-	MOVQ act+128(FP), AX
-	CMPQ AX, $0x01
-	JNE  other375
-
-block376:
-	// 8 rows of dx, from +0; 8×16 elements of dz at a time
-	VPXORD Y0, Y0, Y0
-	MOVQ   $0x00000000, AX
-	MOVQ   cols+112(FP), BX
-
-chunk377:
-	CMPQ BX, $0x10
-	JLT  last378
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept380
-	VPXORD Y1, Y1, Y1
-	VPXORD Y2, Y2, Y2
-	VPXORD Y3, Y3, Y3
-	VPXORD Y4, Y4, Y4
-	JMP    ready381
-
-kept380:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y1
-	VMOVUPS 32(DX), Y2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y3
-	VMOVUPS 32(DX), Y4
-
-ready381:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
-	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest382
-	VMOVUPS      (DX), Y5
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y5, K2, Y5
-	VADDPS       Y5, Y1, Y1
-	VMOVUPS      32(DX), Y6
-	VMOVUPS      32(DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y6, K2, Y6
-	VADDPS       Y6, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y5, Y3
-	VFMADD231PS  Y22, Y6, Y4
-	VMOVUPS      Y5, (DX)
-	VMOVUPS      Y6, 32(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y7
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y7, K2, Y7
-	VADDPS       Y7, Y1, Y1
-	VMOVUPS      32(DX), Y8
-	VMOVUPS      32(DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y8, K2, Y8
-	VADDPS       Y8, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y7, Y3
-	VFMADD231PS  Y22, Y8, Y4
-	VMOVUPS      Y7, (DX)
-	VMOVUPS      Y8, 32(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y9
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y9, K2, Y9
-	VADDPS       Y9, Y1, Y1
-	VMOVUPS      32(DX), Y10
-	VMOVUPS      32(DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y10, K2, Y10
-	VADDPS       Y10, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y9, Y3
-	VFMADD231PS  Y22, Y10, Y4
-	VMOVUPS      Y9, (DX)
-	VMOVUPS      Y10, 32(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y11
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y11, K2, Y11
-	VADDPS       Y11, Y1, Y1
-	VMOVUPS      32(DX), Y12
-	VMOVUPS      32(DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y12, K2, Y12
-	VADDPS       Y12, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y11, Y3
-	VFMADD231PS  Y22, Y12, Y4
-	VMOVUPS      Y11, (DX)
-	VMOVUPS      Y12, 32(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y13
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y13, K2, Y13
-	VADDPS       Y13, Y1, Y1
-	VMOVUPS      32(DX), Y14
-	VMOVUPS      32(DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y14, K2, Y14
-	VADDPS       Y14, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y13, Y3
-	VFMADD231PS  Y22, Y14, Y4
-	VMOVUPS      Y13, (DX)
-	VMOVUPS      Y14, 32(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y15
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y15, K2, Y15
-	VADDPS       Y15, Y1, Y1
-	VMOVUPS      32(DX), Y16
-	VMOVUPS      32(DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y16, K2, Y16
-	VADDPS       Y16, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y15, Y3
-	VFMADD231PS  Y22, Y16, Y4
-	VMOVUPS      Y15, (DX)
-	VMOVUPS      Y16, 32(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y17
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y17, K2, Y17
-	VADDPS       Y17, Y1, Y1
-	VMOVUPS      32(DX), Y18
-	VMOVUPS      32(DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y18, K2, Y18
-	VADDPS       Y18, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y17, Y3
-	VFMADD231PS  Y22, Y18, Y4
-	VMOVUPS      Y17, (DX)
-	VMOVUPS      Y18, 32(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y19
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y19, K2, Y19
-	VADDPS       Y19, Y1, Y1
-	VMOVUPS      32(DX), Y20
-	VMOVUPS      32(DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y20, K2, Y20
-	VADDPS       Y20, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y19, Y3
-	VFMADD231PS  Y22, Y20, Y4
-	VMOVUPS      Y19, (DX)
-	VMOVUPS      Y20, 32(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn384
-
-rest382:
-	// fewer rows, and then dz of some before them as well
-fold383:
-	VMOVUPS      (DX), Y5
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y5, K2, Y5
-	VADDPS       Y5, Y1, Y1
-	VMOVUPS      32(DX), Y6
-	VMOVUPS      32(DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y6, K2, Y6
-	VADDPS       Y6, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y5, Y3
-	VFMADD231PS  Y22, Y6, Y4
-	VMOVUPS      Y5, (DX)
-	VMOVUPS      Y6, 32(DX)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold383
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPS      (DX), Y5
-	VMOVUPS      32(DX), Y6
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y7
-	VMOVUPS      32(DX), Y8
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y9
-	VMOVUPS      32(DX), Y10
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y11
-	VMOVUPS      32(DX), Y12
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y13
-	VMOVUPS      32(DX), Y14
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y15
-	VMOVUPS      32(DX), Y16
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y17
-	VMOVUPS      32(DX), Y18
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y19
-	VMOVUPS      32(DX), Y20
-	ADDQ         SI, DX
-
-turn384:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some385
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some385:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VSHUFF64X2       $0x03, Y13, Y5, Y22
-	VSHUFF64X2       $0x00, Y13, Y5, Y5
-	VSHUFF64X2       $0x03, Y15, Y7, Y13
-	VSHUFF64X2       $0x00, Y15, Y7, Y7
-	VSHUFF64X2       $0x03, Y17, Y9, Y15
-	VSHUFF64X2       $0x00, Y17, Y9, Y9
-	VSHUFF64X2       $0x03, Y19, Y11, Y17
-	VSHUFF64X2       $0x00, Y19, Y11, Y11
-	VUNPCKHPS        Y7, Y5, Y19
-	VUNPCKLPS        Y7, Y5, Y5
-	VUNPCKHPS        Y11, Y9, Y7
-	VUNPCKLPS        Y11, Y9, Y9
-	VUNPCKHPD        Y9, Y5, Y11
-	VUNPCKLPD        Y9, Y5, Y5
-	VUNPCKHPD        Y7, Y19, Y9
-	VUNPCKLPD        Y7, Y19, Y19
-	VUNPCKHPS        Y13, Y22, Y7
-	VUNPCKLPS        Y13, Y22, Y22
-	VUNPCKHPS        Y17, Y15, Y13
-	VUNPCKLPS        Y17, Y15, Y15
-	VUNPCKHPD        Y15, Y22, Y17
-	VUNPCKLPD        Y15, Y22, Y22
-	VUNPCKHPD        Y13, Y7, Y15
-	VUNPCKLPD        Y13, Y7, Y7
-	VFMADD231PS.BCST (DX), Y5, Y0
-	VFMADD231PS.BCST 4(DX), Y11, Y0
-	VFMADD231PS.BCST 8(DX), Y19, Y0
-	VFMADD231PS.BCST 12(DX), Y9, Y0
-	VFMADD231PS.BCST 16(DX), Y22, Y0
-	VFMADD231PS.BCST 20(DX), Y17, Y0
-	VFMADD231PS.BCST 24(DX), Y7, Y0
-	VFMADD231PS.BCST 28(DX), Y15, Y0
-	VSHUFF64X2       $0x03, Y14, Y6, Y5
-	VSHUFF64X2       $0x00, Y14, Y6, Y6
-	VSHUFF64X2       $0x03, Y16, Y8, Y14
-	VSHUFF64X2       $0x00, Y16, Y8, Y8
-	VSHUFF64X2       $0x03, Y18, Y10, Y16
-	VSHUFF64X2       $0x00, Y18, Y10, Y10
-	VSHUFF64X2       $0x03, Y20, Y12, Y18
-	VSHUFF64X2       $0x00, Y20, Y12, Y12
-	VUNPCKHPS        Y8, Y6, Y20
-	VUNPCKLPS        Y8, Y6, Y6
-	VUNPCKHPS        Y12, Y10, Y8
-	VUNPCKLPS        Y12, Y10, Y10
-	VUNPCKHPD        Y10, Y6, Y12
-	VUNPCKLPD        Y10, Y6, Y6
-	VUNPCKHPD        Y8, Y20, Y10
-	VUNPCKLPD        Y8, Y20, Y20
-	VUNPCKHPS        Y14, Y5, Y8
-	VUNPCKLPS        Y14, Y5, Y5
-	VUNPCKHPS        Y18, Y16, Y14
-	VUNPCKLPS        Y18, Y16, Y16
-	VUNPCKHPD        Y16, Y5, Y18
-	VUNPCKLPD        Y16, Y5, Y5
-	VUNPCKHPD        Y14, Y8, Y16
-	VUNPCKLPD        Y14, Y8, Y8
-	VFMADD231PS.BCST 32(DX), Y6, Y0
-	VFMADD231PS.BCST 36(DX), Y12, Y0
-	VFMADD231PS.BCST 40(DX), Y20, Y0
-	VFMADD231PS.BCST 44(DX), Y10, Y0
-	VFMADD231PS.BCST 48(DX), Y5, Y0
-	VFMADD231PS.BCST 52(DX), Y18, Y0
-	VFMADD231PS.BCST 56(DX), Y8, Y0
-	VFMADD231PS.BCST 60(DX), Y16, Y0
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all403
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole404
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole404:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart405
-	VMOVUPS Y0, (SI)
-	JMP     stored406
-
-apart405:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Y0, X5
-	VMOVSS        X5, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X5, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
-
-stored406:
-	VPXORD Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready381
-
-all403:
-	VPXORD  Y5, Y5, Y5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPS  Y5, Y1, Y1
-	VMOVUPS Y1, (DX)
-	VADDPS  Y5, Y2, Y2
-	VMOVUPS Y2, 32(DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPS  Y5, Y3, Y3
-	VMOVUPS Y3, (DX)
-	VADDPS  Y5, Y4, Y4
-	VMOVUPS Y4, 32(DX)
+some226:
+	VPXORD  Y8, Y8, Y8
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPS  Y8, Y2, Y2
+	VMOVUPS Y2, (CX)
+	VADDPS  Y8, Y3, Y3
+	VMOVUPS Y3, 32(CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPS  Y8, Y4, Y4
+	VMOVUPS Y4, (CX)
+	VADDPS  Y8, Y5, Y5
+	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
+	VADDPS  Y8, Y6, Y6
+	VMOVUPS Y6, (CX)
+	VADDPS  Y8, Y7, Y7
+	VMOVUPS Y7, 32(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some407
+	JGE     some229
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some407:
+some229:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk377
-	JMP  turned379
+	JGE  chunk199
+	JMP  turned201
 
-last378:
+last200:
 	CMPQ BX, $0x08
-	JLE  narrower408
+	JLE  narrower230
 	CMPQ BX, $0x10
-	JNE  over409
-	JMP  turned379
+	JNE  over231
+	JMP  turned201
 
-over409:
+over231:
 	CMPQ   BX, $0x0d
-	JGE    over410
+	JGE    over232
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept411
-	VPXORD Y1, Y1, Y1
+	JE     kept234
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready412
+	VPXORD Y5, Y5, Y5
+	VPXORD Y6, Y6, Y6
+	VPXORD Y7, Y7, Y7
+	JMP    ready235
 
-kept411:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y1
-	VMOVUPS 32(DX)(BX*1), X2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y3
-	VMOVUPS 32(DX)(BX*1), X4
+kept234:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y2
+	VMOVUPS 32(CX)(BX*1), X3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y4
+	VMOVUPS 32(CX)(BX*1), X5
+	ADDQ    DX, CX
+	VMOVUPS (CX), Y6
+	VMOVUPS 32(CX)(BX*1), X7
 
-ready412:
+ready235:
+again233:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
-	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest413
-	VMOVUPS      (DX), Y5
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y5, K2, Y5
-	VADDPS       Y5, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), X6
-	VMOVUPS      32(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X6, K2, X6
-	VADDPS       X6, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y5, Y3
-	VFMADD231PS  X22, X6, X4
-	VMOVUPS      Y5, (DX)
-	VMOVUPS      X6, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y7
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y7, K2, Y7
-	VADDPS       Y7, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), X8
-	VMOVUPS      32(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X8, K2, X8
-	VADDPS       X8, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y7, Y3
-	VFMADD231PS  X22, X8, X4
-	VMOVUPS      Y7, (DX)
-	VMOVUPS      X8, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y9
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y9, K2, Y9
-	VADDPS       Y9, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), X10
-	VMOVUPS      32(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X10, K2, X10
-	VADDPS       X10, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y9, Y3
-	VFMADD231PS  X22, X10, X4
-	VMOVUPS      Y9, (DX)
-	VMOVUPS      X10, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y11
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y11, K2, Y11
-	VADDPS       Y11, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), X12
-	VMOVUPS      32(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X12, K2, X12
-	VADDPS       X12, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y11, Y3
-	VFMADD231PS  X22, X12, X4
-	VMOVUPS      Y11, (DX)
-	VMOVUPS      X12, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y13
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y13, K2, Y13
-	VADDPS       Y13, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), X14
-	VMOVUPS      32(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X14, K2, X14
-	VADDPS       X14, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y13, Y3
-	VFMADD231PS  X22, X14, X4
-	VMOVUPS      Y13, (DX)
-	VMOVUPS      X14, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y15
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y15, K2, Y15
-	VADDPS       Y15, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), X16
-	VMOVUPS      32(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X16, K2, X16
-	VADDPS       X16, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y15, Y3
-	VFMADD231PS  X22, X16, X4
-	VMOVUPS      Y15, (DX)
-	VMOVUPS      X16, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y17
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y17, K2, Y17
-	VADDPS       Y17, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), X18
-	VMOVUPS      32(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X18, K2, X18
-	VADDPS       X18, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y17, Y3
-	VFMADD231PS  X22, X18, X4
-	VMOVUPS      Y17, (DX)
-	VMOVUPS      X18, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y19
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y19, K2, Y19
-	VADDPS       Y19, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), X20
-	VMOVUPS      32(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X20, K2, X20
-	VADDPS       X20, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y19, Y3
-	VFMADD231PS  X22, X20, X4
-	VMOVUPS      Y19, (DX)
-	VMOVUPS      X20, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn415
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	VPXORD       Y26, Y26, Y26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest236
+	VMOVUPS      (CX), Y8
+	VADDPS       Y8, Y2, Y2
+	VMOVUPS      32(CX)(BX*1), X9
+	VADDPS       X9, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y8, Y4
+	VFMADD231PS  X25, X9, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y8, Y6
+	VFMADD231PS  X25, X9, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y10
+	VADDPS       Y10, Y2, Y2
+	VMOVUPS      32(CX)(BX*1), X11
+	VADDPS       X11, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y10, Y4
+	VFMADD231PS  X25, X11, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y10, Y6
+	VFMADD231PS  X25, X11, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y12
+	VADDPS       Y12, Y2, Y2
+	VMOVUPS      32(CX)(BX*1), X13
+	VADDPS       X13, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y12, Y4
+	VFMADD231PS  X25, X13, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y12, Y6
+	VFMADD231PS  X25, X13, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y14
+	VADDPS       Y14, Y2, Y2
+	VMOVUPS      32(CX)(BX*1), X15
+	VADDPS       X15, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y14, Y4
+	VFMADD231PS  X25, X15, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y14, Y6
+	VFMADD231PS  X25, X15, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y16
+	VADDPS       Y16, Y2, Y2
+	VMOVUPS      32(CX)(BX*1), X17
+	VADDPS       X17, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y16, Y4
+	VFMADD231PS  X25, X17, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y16, Y6
+	VFMADD231PS  X25, X17, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y18
+	VADDPS       Y18, Y2, Y2
+	VMOVUPS      32(CX)(BX*1), X19
+	VADDPS       X19, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y18, Y4
+	VFMADD231PS  X25, X19, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y18, Y6
+	VFMADD231PS  X25, X19, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y20
+	VADDPS       Y20, Y2, Y2
+	VMOVUPS      32(CX)(BX*1), X21
+	VADDPS       X21, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y20, Y4
+	VFMADD231PS  X25, X21, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y20, Y6
+	VFMADD231PS  X25, X21, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y22
+	VADDPS       Y22, Y2, Y2
+	VMOVUPS      32(CX)(BX*1), X23
+	VADDPS       X23, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y22, Y4
+	VFMADD231PS  X25, X23, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y22, Y6
+	VFMADD231PS  X25, X23, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded237
 
-rest413:
-	// fewer rows, and then dz of some before them as well
-fold414:
-	VMOVUPS      (DX), Y5
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y5, K2, Y5
-	VADDPS       Y5, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), X6
-	VMOVUPS      32(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X6, K2, X6
-	VADDPS       X6, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y5, Y3
-	VFMADD231PS  X22, X6, X4
-	VMOVUPS      Y5, (DX)
-	VMOVUPS      X6, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold414
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPS      (DX), Y5
-	VMOVUPS      32(DX)(BX*1), X6
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y7
-	VMOVUPS      32(DX)(BX*1), X8
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y9
-	VMOVUPS      32(DX)(BX*1), X10
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y11
-	VMOVUPS      32(DX)(BX*1), X12
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y13
-	VMOVUPS      32(DX)(BX*1), X14
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y15
-	VMOVUPS      32(DX)(BX*1), X16
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y17
-	VMOVUPS      32(DX)(BX*1), X18
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y19
-	VMOVUPS      32(DX)(BX*1), X20
-	ADDQ         SI, DX
+rest236:
+fold238:
+	VMOVUPS      (CX), Y8
+	VADDPS       Y8, Y2, Y2
+	VMOVUPS      32(CX)(BX*1), X9
+	VADDPS       X9, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y8, Y4
+	VFMADD231PS  X25, X9, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y8, Y6
+	VFMADD231PS  X25, X9, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold238
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPS      (CX), Y8
+	VMOVUPS      32(CX)(BX*1), X9
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y10
+	VMOVUPS      32(CX)(BX*1), X11
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y12
+	VMOVUPS      32(CX)(BX*1), X13
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y14
+	VMOVUPS      32(CX)(BX*1), X15
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y16
+	VMOVUPS      32(CX)(BX*1), X17
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y18
+	VMOVUPS      32(CX)(BX*1), X19
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y20
+	VMOVUPS      32(CX)(BX*1), X21
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y22
+	VMOVUPS      32(CX)(BX*1), X23
+	ADDQ         DX, CX
 
-turn415:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some416
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded237:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some239
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some416:
+some239:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VSHUFF64X2       $0x03, Y13, Y5, Y22
-	VSHUFF64X2       $0x00, Y13, Y5, Y5
-	VSHUFF64X2       $0x03, Y15, Y7, Y13
-	VSHUFF64X2       $0x00, Y15, Y7, Y7
-	VSHUFF64X2       $0x03, Y17, Y9, Y15
-	VSHUFF64X2       $0x00, Y17, Y9, Y9
-	VSHUFF64X2       $0x03, Y19, Y11, Y17
-	VSHUFF64X2       $0x00, Y19, Y11, Y11
-	VUNPCKHPS        Y7, Y5, Y19
-	VUNPCKLPS        Y7, Y5, Y5
-	VUNPCKHPS        Y11, Y9, Y7
-	VUNPCKLPS        Y11, Y9, Y9
-	VUNPCKHPD        Y9, Y5, Y11
-	VUNPCKLPD        Y9, Y5, Y5
-	VUNPCKHPD        Y7, Y19, Y9
-	VUNPCKLPD        Y7, Y19, Y19
-	VUNPCKHPS        Y13, Y22, Y7
-	VUNPCKLPS        Y13, Y22, Y22
-	VUNPCKHPS        Y17, Y15, Y13
-	VUNPCKLPS        Y17, Y15, Y15
-	VUNPCKHPD        Y15, Y22, Y17
-	VUNPCKLPD        Y15, Y22, Y22
-	VUNPCKHPD        Y13, Y7, Y15
-	VUNPCKLPD        Y13, Y7, Y7
-	VFMADD231PS.BCST (DX), Y5, Y0
-	VFMADD231PS.BCST 4(DX), Y11, Y0
-	VFMADD231PS.BCST 8(DX), Y19, Y0
-	VFMADD231PS.BCST 12(DX), Y9, Y0
-	VFMADD231PS.BCST 16(DX), Y22, Y0
-	VFMADD231PS.BCST 20(DX), Y17, Y0
-	VFMADD231PS.BCST 24(DX), Y7, Y0
-	VFMADD231PS.BCST 28(DX), Y15, Y0
-	ADDQ             BX, DX
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VSHUFF64X2       $0x03, Y16, Y8, Y25
+	VSHUFF64X2       $0x00, Y16, Y8, Y8
+	VSHUFF64X2       $0x03, Y18, Y10, Y16
+	VSHUFF64X2       $0x00, Y18, Y10, Y10
+	VSHUFF64X2       $0x03, Y20, Y12, Y18
+	VSHUFF64X2       $0x00, Y20, Y12, Y12
+	VSHUFF64X2       $0x03, Y22, Y14, Y20
+	VSHUFF64X2       $0x00, Y22, Y14, Y14
+	VUNPCKHPS        Y10, Y8, Y22
+	VUNPCKLPS        Y10, Y8, Y8
+	VUNPCKHPS        Y14, Y12, Y10
+	VUNPCKLPS        Y14, Y12, Y12
+	VUNPCKHPD        Y12, Y8, Y14
+	VUNPCKLPD        Y12, Y8, Y8
+	VUNPCKHPD        Y10, Y22, Y12
+	VUNPCKLPD        Y10, Y22, Y22
+	VUNPCKHPS        Y16, Y25, Y10
+	VUNPCKLPS        Y16, Y25, Y25
+	VUNPCKHPS        Y20, Y18, Y16
+	VUNPCKLPS        Y20, Y18, Y18
+	VUNPCKHPD        Y18, Y25, Y20
+	VUNPCKLPD        Y18, Y25, Y25
+	VUNPCKHPD        Y16, Y10, Y18
+	VUNPCKLPD        Y16, Y10, Y10
+	VFMADD231PS.BCST (CX), Y8, Y0
+	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
+	VFMADD231PS.BCST 4(CX), Y14, Y0
+	VFMADD231PS.BCST 4(CX)(DX*1), Y14, Y1
+	VFMADD231PS.BCST 8(CX), Y22, Y0
+	VFMADD231PS.BCST 8(CX)(DX*1), Y22, Y1
+	VFMADD231PS.BCST 12(CX), Y12, Y0
+	VFMADD231PS.BCST 12(CX)(DX*1), Y12, Y1
+	VFMADD231PS.BCST 16(CX), Y25, Y0
+	VFMADD231PS.BCST 16(CX)(DX*1), Y25, Y1
+	VFMADD231PS.BCST 20(CX), Y20, Y0
+	VFMADD231PS.BCST 20(CX)(DX*1), Y20, Y1
+	VFMADD231PS.BCST 24(CX), Y10, Y0
+	VFMADD231PS.BCST 24(CX)(DX*1), Y10, Y1
+	VFMADD231PS.BCST 28(CX), Y18, Y0
+	VFMADD231PS.BCST 28(CX)(DX*1), Y18, Y1
+	ADDQ             BX, CX
 	ADDQ             $0x30, BX
-	VINSERTF32X4     $0x01, X14, Y6, Y6
-	VINSERTF32X4     $0x01, X16, Y8, Y8
-	VINSERTF32X4     $0x01, X18, Y10, Y10
-	VINSERTF32X4     $0x01, X20, Y12, Y12
-	VUNPCKHPS        Y8, Y6, Y5
-	VUNPCKLPS        Y8, Y6, Y6
-	VUNPCKHPS        Y12, Y10, Y8
-	VUNPCKLPS        Y12, Y10, Y10
-	VUNPCKHPD        Y10, Y6, Y12
-	VUNPCKLPD        Y10, Y6, Y6
-	VUNPCKHPD        Y8, Y5, Y10
-	VUNPCKLPD        Y8, Y5, Y5
+	VINSERTF32X4     $0x01, X17, Y9, Y9
+	VINSERTF32X4     $0x01, X19, Y11, Y11
+	VINSERTF32X4     $0x01, X21, Y13, Y13
+	VINSERTF32X4     $0x01, X23, Y15, Y15
+	VUNPCKHPS        Y11, Y9, Y8
+	VUNPCKLPS        Y11, Y9, Y9
+	VUNPCKHPS        Y15, Y13, Y11
+	VUNPCKLPS        Y15, Y13, Y13
+	VUNPCKHPD        Y13, Y9, Y15
+	VUNPCKLPD        Y13, Y9, Y9
+	VUNPCKHPD        Y11, Y8, Y13
+	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x2c
-	JLE              over426
-	VFMADD231PS.BCST 32(DX), Y6, Y0
+	JLE              over249
+	VFMADD231PS.BCST 32(CX), Y9, Y0
+	VFMADD231PS.BCST 32(CX)(DX*1), Y9, Y1
 
-over426:
+over249:
 	CMPQ             BX, $0x28
-	JLE              over427
-	VFMADD231PS.BCST 36(DX), Y12, Y0
+	JLE              over250
+	VFMADD231PS.BCST 36(CX), Y15, Y0
+	VFMADD231PS.BCST 36(CX)(DX*1), Y15, Y1
 
-over427:
+over250:
 	CMPQ             BX, $0x24
-	JLE              over428
-	VFMADD231PS.BCST 40(DX), Y5, Y0
+	JLE              over251
+	VFMADD231PS.BCST 40(CX), Y8, Y0
+	VFMADD231PS.BCST 40(CX)(DX*1), Y8, Y1
 
-over428:
-	VFMADD231PS.BCST 44(DX), Y10, Y0
+over251:
+	VFMADD231PS.BCST 44(CX), Y13, Y0
+	VFMADD231PS.BCST 44(CX)(DX*1), Y13, Y1
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all430
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole431
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some253
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole254
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole431:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart432
-	VMOVUPS Y0, (SI)
-	JMP     stored433
+whole254:
+	VPXORD        Y8, Y8, Y8
+	VADDPS        Y8, Y0, Y0
+	VADDPS        Y8, Y1, Y1
+	VMOVAPS       Y0, Y9
+	VMOVAPS       Y1, Y10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y10, Y9, Y11
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPS     Y13, Y12, Y10
+	VUNPCKLPS     Y13, Y12, Y12
+	VUNPCKHPD     Y12, Y9, Y13
+	VUNPCKLPD     Y12, Y9, Y9
+	VUNPCKHPD     Y10, Y11, Y12
+	VUNPCKLPD     Y10, Y11, Y11
+	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y9, X10
+	VMOVSD        X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x01, Y13, X10
+	VMOVSD        X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x01, Y11, X10
+	VMOVSD        X10, (DX)(DI*2)
+	VEXTRACTF32X4 $0x01, Y12, X10
+	VMOVSD        X10, (DX)(R9*1)
+	VPXORD        Y0, Y0, Y0
+	VPXORD        Y1, Y1, Y1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again233
 
-apart432:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Y0, X5
-	VMOVSS        X5, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X5, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
-
-stored433:
-	VPXORD Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready412
-
-all430:
-	VPXORD  Y5, Y5, Y5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPS  Y5, Y1, Y1
-	VMOVUPS Y1, (DX)
-	VADDPS  Y5, Y2, Y2
-	VMOVUPS X2, 32(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPS  Y5, Y3, Y3
-	VMOVUPS Y3, (DX)
-	VADDPS  Y5, Y4, Y4
-	VMOVUPS X4, 32(DX)(BX*1)
+some253:
+	VPXORD  Y8, Y8, Y8
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPS  Y8, Y2, Y2
+	VMOVUPS Y2, (CX)
+	VADDPS  Y8, Y3, Y3
+	VMOVUPS X3, 32(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPS  Y8, Y4, Y4
+	VMOVUPS Y4, (CX)
+	VADDPS  Y8, Y5, Y5
+	VMOVUPS X5, 32(CX)(BX*1)
+	ADDQ    DX, CX
+	VADDPS  Y8, Y6, Y6
+	VMOVUPS Y6, (CX)
+	VADDPS  Y8, Y7, Y7
+	VMOVUPS X7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some434
+	JGE     some256
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some434:
-	JMP turned379
+some256:
+	JMP turned201
 
-over410:
+over232:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept435
-	VPXORD Y1, Y1, Y1
+	JE     kept258
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready436
+	VPXORD Y5, Y5, Y5
+	VPXORD Y6, Y6, Y6
+	VPXORD Y7, Y7, Y7
+	JMP    ready259
 
-kept435:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y1
-	VMOVUPS 32(DX)(BX*1), Y2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y3
-	VMOVUPS 32(DX)(BX*1), Y4
+kept258:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y2
+	VMOVUPS 32(CX)(BX*1), Y3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y4
+	VMOVUPS 32(CX)(BX*1), Y5
+	ADDQ    DX, CX
+	VMOVUPS (CX), Y6
+	VMOVUPS 32(CX)(BX*1), Y7
 
-ready436:
+ready259:
+again257:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
-	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest437
-	VMOVUPS      (DX), Y5
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y5, K2, Y5
-	VADDPS       Y5, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), Y6
-	VMOVUPS      32(DI)(BX*1), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y6, K2, Y6
-	VADDPS       Y6, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y5, Y3
-	VFMADD231PS  Y22, Y6, Y4
-	VMOVUPS      Y5, (DX)
-	VMOVUPS      Y6, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y7
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y7, K2, Y7
-	VADDPS       Y7, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), Y8
-	VMOVUPS      32(DI)(BX*1), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y8, K2, Y8
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	VPXORD       Y26, Y26, Y26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest260
+	VMOVUPS      (CX), Y8
 	VADDPS       Y8, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y7, Y3
-	VFMADD231PS  Y22, Y8, Y4
-	VMOVUPS      Y7, (DX)
-	VMOVUPS      Y8, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y9
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y9, K2, Y9
-	VADDPS       Y9, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), Y10
-	VMOVUPS      32(DI)(BX*1), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y10, K2, Y10
+	VMOVUPS      32(CX)(BX*1), Y9
+	VADDPS       Y9, Y3, Y3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y8, Y4
+	VFMADD231PS  Y25, Y9, Y5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y8, Y6
+	VFMADD231PS  Y25, Y9, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y10
 	VADDPS       Y10, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y9, Y3
-	VFMADD231PS  Y22, Y10, Y4
-	VMOVUPS      Y9, (DX)
-	VMOVUPS      Y10, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y11
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y11, K2, Y11
-	VADDPS       Y11, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), Y12
-	VMOVUPS      32(DI)(BX*1), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y12, K2, Y12
+	VMOVUPS      32(CX)(BX*1), Y11
+	VADDPS       Y11, Y3, Y3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y10, Y4
+	VFMADD231PS  Y25, Y11, Y5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y10, Y6
+	VFMADD231PS  Y25, Y11, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y12
 	VADDPS       Y12, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y11, Y3
-	VFMADD231PS  Y22, Y12, Y4
-	VMOVUPS      Y11, (DX)
-	VMOVUPS      Y12, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y13
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y13, K2, Y13
-	VADDPS       Y13, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), Y14
-	VMOVUPS      32(DI)(BX*1), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y14, K2, Y14
+	VMOVUPS      32(CX)(BX*1), Y13
+	VADDPS       Y13, Y3, Y3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y12, Y4
+	VFMADD231PS  Y25, Y13, Y5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y12, Y6
+	VFMADD231PS  Y25, Y13, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y14
 	VADDPS       Y14, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y13, Y3
-	VFMADD231PS  Y22, Y14, Y4
-	VMOVUPS      Y13, (DX)
-	VMOVUPS      Y14, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y15
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y15, K2, Y15
-	VADDPS       Y15, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), Y16
-	VMOVUPS      32(DI)(BX*1), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y16, K2, Y16
+	VMOVUPS      32(CX)(BX*1), Y15
+	VADDPS       Y15, Y3, Y3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y14, Y4
+	VFMADD231PS  Y25, Y15, Y5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y14, Y6
+	VFMADD231PS  Y25, Y15, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y16
 	VADDPS       Y16, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y15, Y3
-	VFMADD231PS  Y22, Y16, Y4
-	VMOVUPS      Y15, (DX)
-	VMOVUPS      Y16, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y17
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y17, K2, Y17
-	VADDPS       Y17, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), Y18
-	VMOVUPS      32(DI)(BX*1), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y18, K2, Y18
+	VMOVUPS      32(CX)(BX*1), Y17
+	VADDPS       Y17, Y3, Y3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y16, Y4
+	VFMADD231PS  Y25, Y17, Y5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y16, Y6
+	VFMADD231PS  Y25, Y17, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y18
 	VADDPS       Y18, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y17, Y3
-	VFMADD231PS  Y22, Y18, Y4
-	VMOVUPS      Y17, (DX)
-	VMOVUPS      Y18, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y19
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y19, K2, Y19
-	VADDPS       Y19, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), Y20
-	VMOVUPS      32(DI)(BX*1), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y20, K2, Y20
+	VMOVUPS      32(CX)(BX*1), Y19
+	VADDPS       Y19, Y3, Y3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y18, Y4
+	VFMADD231PS  Y25, Y19, Y5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y18, Y6
+	VFMADD231PS  Y25, Y19, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y20
 	VADDPS       Y20, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y19, Y3
-	VFMADD231PS  Y22, Y20, Y4
-	VMOVUPS      Y19, (DX)
-	VMOVUPS      Y20, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn439
+	VMOVUPS      32(CX)(BX*1), Y21
+	VADDPS       Y21, Y3, Y3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y20, Y4
+	VFMADD231PS  Y25, Y21, Y5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y20, Y6
+	VFMADD231PS  Y25, Y21, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y22
+	VADDPS       Y22, Y2, Y2
+	VMOVUPS      32(CX)(BX*1), Y23
+	VADDPS       Y23, Y3, Y3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y22, Y4
+	VFMADD231PS  Y25, Y23, Y5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y22, Y6
+	VFMADD231PS  Y25, Y23, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded261
 
-rest437:
-	// fewer rows, and then dz of some before them as well
-fold438:
-	VMOVUPS      (DX), Y5
-	VMOVUPS      (DI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y5, K2, Y5
-	VADDPS       Y5, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), Y6
-	VMOVUPS      32(DI)(BX*1), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y6, K2, Y6
-	VADDPS       Y6, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y5, Y3
-	VFMADD231PS  Y22, Y6, Y4
-	VMOVUPS      Y5, (DX)
-	VMOVUPS      Y6, 32(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold438
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPS      (DX), Y5
-	VMOVUPS      32(DX)(BX*1), Y6
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y7
-	VMOVUPS      32(DX)(BX*1), Y8
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y9
-	VMOVUPS      32(DX)(BX*1), Y10
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y11
-	VMOVUPS      32(DX)(BX*1), Y12
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y13
-	VMOVUPS      32(DX)(BX*1), Y14
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y15
-	VMOVUPS      32(DX)(BX*1), Y16
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y17
-	VMOVUPS      32(DX)(BX*1), Y18
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y19
-	VMOVUPS      32(DX)(BX*1), Y20
-	ADDQ         SI, DX
+rest260:
+fold262:
+	VMOVUPS      (CX), Y8
+	VADDPS       Y8, Y2, Y2
+	VMOVUPS      32(CX)(BX*1), Y9
+	VADDPS       Y9, Y3, Y3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y8, Y4
+	VFMADD231PS  Y25, Y9, Y5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y8, Y6
+	VFMADD231PS  Y25, Y9, Y7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold262
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPS      (CX), Y8
+	VMOVUPS      32(CX)(BX*1), Y9
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y10
+	VMOVUPS      32(CX)(BX*1), Y11
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y12
+	VMOVUPS      32(CX)(BX*1), Y13
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y14
+	VMOVUPS      32(CX)(BX*1), Y15
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y16
+	VMOVUPS      32(CX)(BX*1), Y17
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y18
+	VMOVUPS      32(CX)(BX*1), Y19
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y20
+	VMOVUPS      32(CX)(BX*1), Y21
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y22
+	VMOVUPS      32(CX)(BX*1), Y23
+	ADDQ         DX, CX
 
-turn439:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some440
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded261:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some263
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some440:
+some263:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VSHUFF64X2       $0x03, Y13, Y5, Y22
-	VSHUFF64X2       $0x00, Y13, Y5, Y5
-	VSHUFF64X2       $0x03, Y15, Y7, Y13
-	VSHUFF64X2       $0x00, Y15, Y7, Y7
-	VSHUFF64X2       $0x03, Y17, Y9, Y15
-	VSHUFF64X2       $0x00, Y17, Y9, Y9
-	VSHUFF64X2       $0x03, Y19, Y11, Y17
-	VSHUFF64X2       $0x00, Y19, Y11, Y11
-	VUNPCKHPS        Y7, Y5, Y19
-	VUNPCKLPS        Y7, Y5, Y5
-	VUNPCKHPS        Y11, Y9, Y7
-	VUNPCKLPS        Y11, Y9, Y9
-	VUNPCKHPD        Y9, Y5, Y11
-	VUNPCKLPD        Y9, Y5, Y5
-	VUNPCKHPD        Y7, Y19, Y9
-	VUNPCKLPD        Y7, Y19, Y19
-	VUNPCKHPS        Y13, Y22, Y7
-	VUNPCKLPS        Y13, Y22, Y22
-	VUNPCKHPS        Y17, Y15, Y13
-	VUNPCKLPS        Y17, Y15, Y15
-	VUNPCKHPD        Y15, Y22, Y17
-	VUNPCKLPD        Y15, Y22, Y22
-	VUNPCKHPD        Y13, Y7, Y15
-	VUNPCKLPD        Y13, Y7, Y7
-	VFMADD231PS.BCST (DX), Y5, Y0
-	VFMADD231PS.BCST 4(DX), Y11, Y0
-	VFMADD231PS.BCST 8(DX), Y19, Y0
-	VFMADD231PS.BCST 12(DX), Y9, Y0
-	VFMADD231PS.BCST 16(DX), Y22, Y0
-	VFMADD231PS.BCST 20(DX), Y17, Y0
-	VFMADD231PS.BCST 24(DX), Y7, Y0
-	VFMADD231PS.BCST 28(DX), Y15, Y0
-	ADDQ             BX, DX
-	ADDQ             $0x40, BX
-	VSHUFF64X2       $0x03, Y14, Y6, Y5
-	VSHUFF64X2       $0x00, Y14, Y6, Y6
-	VSHUFF64X2       $0x03, Y16, Y8, Y14
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VSHUFF64X2       $0x03, Y16, Y8, Y25
 	VSHUFF64X2       $0x00, Y16, Y8, Y8
 	VSHUFF64X2       $0x03, Y18, Y10, Y16
 	VSHUFF64X2       $0x00, Y18, Y10, Y10
 	VSHUFF64X2       $0x03, Y20, Y12, Y18
 	VSHUFF64X2       $0x00, Y20, Y12, Y12
-	VUNPCKHPS        Y8, Y6, Y20
-	VUNPCKLPS        Y8, Y6, Y6
-	VUNPCKHPS        Y12, Y10, Y8
-	VUNPCKLPS        Y12, Y10, Y10
-	VUNPCKHPD        Y10, Y6, Y12
-	VUNPCKLPD        Y10, Y6, Y6
-	VUNPCKHPD        Y8, Y20, Y10
-	VUNPCKLPD        Y8, Y20, Y20
-	VUNPCKHPS        Y14, Y5, Y8
-	VUNPCKLPS        Y14, Y5, Y5
-	VUNPCKHPS        Y18, Y16, Y14
-	VUNPCKLPS        Y18, Y16, Y16
-	VUNPCKHPD        Y16, Y5, Y18
-	VUNPCKLPD        Y16, Y5, Y5
-	VUNPCKHPD        Y14, Y8, Y16
-	VUNPCKLPD        Y14, Y8, Y8
+	VSHUFF64X2       $0x03, Y22, Y14, Y20
+	VSHUFF64X2       $0x00, Y22, Y14, Y14
+	VUNPCKHPS        Y10, Y8, Y22
+	VUNPCKLPS        Y10, Y8, Y8
+	VUNPCKHPS        Y14, Y12, Y10
+	VUNPCKLPS        Y14, Y12, Y12
+	VUNPCKHPD        Y12, Y8, Y14
+	VUNPCKLPD        Y12, Y8, Y8
+	VUNPCKHPD        Y10, Y22, Y12
+	VUNPCKLPD        Y10, Y22, Y22
+	VUNPCKHPS        Y16, Y25, Y10
+	VUNPCKLPS        Y16, Y25, Y25
+	VUNPCKHPS        Y20, Y18, Y16
+	VUNPCKLPS        Y20, Y18, Y18
+	VUNPCKHPD        Y18, Y25, Y20
+	VUNPCKLPD        Y18, Y25, Y25
+	VUNPCKHPD        Y16, Y10, Y18
+	VUNPCKLPD        Y16, Y10, Y10
+	VFMADD231PS.BCST (CX), Y8, Y0
+	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
+	VFMADD231PS.BCST 4(CX), Y14, Y0
+	VFMADD231PS.BCST 4(CX)(DX*1), Y14, Y1
+	VFMADD231PS.BCST 8(CX), Y22, Y0
+	VFMADD231PS.BCST 8(CX)(DX*1), Y22, Y1
+	VFMADD231PS.BCST 12(CX), Y12, Y0
+	VFMADD231PS.BCST 12(CX)(DX*1), Y12, Y1
+	VFMADD231PS.BCST 16(CX), Y25, Y0
+	VFMADD231PS.BCST 16(CX)(DX*1), Y25, Y1
+	VFMADD231PS.BCST 20(CX), Y20, Y0
+	VFMADD231PS.BCST 20(CX)(DX*1), Y20, Y1
+	VFMADD231PS.BCST 24(CX), Y10, Y0
+	VFMADD231PS.BCST 24(CX)(DX*1), Y10, Y1
+	VFMADD231PS.BCST 28(CX), Y18, Y0
+	VFMADD231PS.BCST 28(CX)(DX*1), Y18, Y1
+	ADDQ             BX, CX
+	ADDQ             $0x40, BX
+	VSHUFF64X2       $0x03, Y17, Y9, Y8
+	VSHUFF64X2       $0x00, Y17, Y9, Y9
+	VSHUFF64X2       $0x03, Y19, Y11, Y17
+	VSHUFF64X2       $0x00, Y19, Y11, Y11
+	VSHUFF64X2       $0x03, Y21, Y13, Y19
+	VSHUFF64X2       $0x00, Y21, Y13, Y13
+	VSHUFF64X2       $0x03, Y23, Y15, Y21
+	VSHUFF64X2       $0x00, Y23, Y15, Y15
+	VUNPCKHPS        Y11, Y9, Y23
+	VUNPCKLPS        Y11, Y9, Y9
+	VUNPCKHPS        Y15, Y13, Y11
+	VUNPCKLPS        Y15, Y13, Y13
+	VUNPCKHPD        Y13, Y9, Y15
+	VUNPCKLPD        Y13, Y9, Y9
+	VUNPCKHPD        Y11, Y23, Y13
+	VUNPCKLPD        Y11, Y23, Y23
+	VUNPCKHPS        Y17, Y8, Y11
+	VUNPCKLPS        Y17, Y8, Y8
+	VUNPCKHPS        Y21, Y19, Y17
+	VUNPCKLPS        Y21, Y19, Y19
+	VUNPCKHPD        Y19, Y8, Y21
+	VUNPCKLPD        Y19, Y8, Y8
+	VUNPCKHPD        Y17, Y11, Y19
+	VUNPCKLPD        Y17, Y11, Y11
 	CMPQ             BX, $0x3c
-	JLE              over450
-	VFMADD231PS.BCST 32(DX), Y6, Y0
+	JLE              over273
+	VFMADD231PS.BCST 32(CX), Y9, Y0
+	VFMADD231PS.BCST 32(CX)(DX*1), Y9, Y1
 
-over450:
+over273:
 	CMPQ             BX, $0x38
-	JLE              over451
-	VFMADD231PS.BCST 36(DX), Y12, Y0
+	JLE              over274
+	VFMADD231PS.BCST 36(CX), Y15, Y0
+	VFMADD231PS.BCST 36(CX)(DX*1), Y15, Y1
 
-over451:
+over274:
 	CMPQ             BX, $0x34
-	JLE              over452
-	VFMADD231PS.BCST 40(DX), Y20, Y0
+	JLE              over275
+	VFMADD231PS.BCST 40(CX), Y23, Y0
+	VFMADD231PS.BCST 40(CX)(DX*1), Y23, Y1
 
-over452:
+over275:
 	CMPQ             BX, $0x30
-	JLE              over453
-	VFMADD231PS.BCST 44(DX), Y10, Y0
+	JLE              over276
+	VFMADD231PS.BCST 44(CX), Y13, Y0
+	VFMADD231PS.BCST 44(CX)(DX*1), Y13, Y1
 
-over453:
+over276:
 	CMPQ             BX, $0x2c
-	JLE              over454
-	VFMADD231PS.BCST 48(DX), Y5, Y0
+	JLE              over277
+	VFMADD231PS.BCST 48(CX), Y8, Y0
+	VFMADD231PS.BCST 48(CX)(DX*1), Y8, Y1
 
-over454:
+over277:
 	CMPQ             BX, $0x28
-	JLE              over455
-	VFMADD231PS.BCST 52(DX), Y18, Y0
+	JLE              over278
+	VFMADD231PS.BCST 52(CX), Y21, Y0
+	VFMADD231PS.BCST 52(CX)(DX*1), Y21, Y1
 
-over455:
+over278:
 	CMPQ             BX, $0x24
-	JLE              over456
-	VFMADD231PS.BCST 56(DX), Y8, Y0
+	JLE              over279
+	VFMADD231PS.BCST 56(CX), Y11, Y0
+	VFMADD231PS.BCST 56(CX)(DX*1), Y11, Y1
 
-over456:
-	VFMADD231PS.BCST 60(DX), Y16, Y0
+over279:
+	VFMADD231PS.BCST 60(CX), Y19, Y0
+	VFMADD231PS.BCST 60(CX)(DX*1), Y19, Y1
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all458
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole459
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some281
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole282
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole459:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart460
-	VMOVUPS Y0, (SI)
-	JMP     stored461
+whole282:
+	VPXORD        Y8, Y8, Y8
+	VADDPS        Y8, Y0, Y0
+	VADDPS        Y8, Y1, Y1
+	VMOVAPS       Y0, Y9
+	VMOVAPS       Y1, Y10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y10, Y9, Y11
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPS     Y13, Y12, Y10
+	VUNPCKLPS     Y13, Y12, Y12
+	VUNPCKHPD     Y12, Y9, Y13
+	VUNPCKLPD     Y12, Y9, Y9
+	VUNPCKHPD     Y10, Y11, Y12
+	VUNPCKLPD     Y10, Y11, Y11
+	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y9, X10
+	VMOVSD        X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x01, Y13, X10
+	VMOVSD        X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x01, Y11, X10
+	VMOVSD        X10, (DX)(DI*2)
+	VEXTRACTF32X4 $0x01, Y12, X10
+	VMOVSD        X10, (DX)(R9*1)
+	VPXORD        Y0, Y0, Y0
+	VPXORD        Y1, Y1, Y1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again257
 
-apart460:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Y0, X5
-	VMOVSS        X5, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X5, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
-
-stored461:
-	VPXORD Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready436
-
-all458:
-	VPXORD  Y5, Y5, Y5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPS  Y5, Y1, Y1
-	VMOVUPS Y1, (DX)
-	VADDPS  Y5, Y2, Y2
-	VMOVUPS Y2, 32(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPS  Y5, Y3, Y3
-	VMOVUPS Y3, (DX)
-	VADDPS  Y5, Y4, Y4
-	VMOVUPS Y4, 32(DX)(BX*1)
+some281:
+	VPXORD  Y8, Y8, Y8
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPS  Y8, Y2, Y2
+	VMOVUPS Y2, (CX)
+	VADDPS  Y8, Y3, Y3
+	VMOVUPS Y3, 32(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPS  Y8, Y4, Y4
+	VMOVUPS Y4, (CX)
+	VADDPS  Y8, Y5, Y5
+	VMOVUPS Y5, 32(CX)(BX*1)
+	ADDQ    DX, CX
+	VADDPS  Y8, Y6, Y6
+	VMOVUPS Y6, (CX)
+	VADDPS  Y8, Y7, Y7
+	VMOVUPS Y7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some462
+	JGE     some284
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some462:
-	JMP turned379
+some284:
+	JMP turned201
 
-narrower408:
+narrower230:
 	CMPQ BX, $0x08
-	JNE  over463
+	JNE  over285
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept464
-	VPXORD Y1, Y1, Y1
-	VPXORD Y3, Y3, Y3
-	JMP    ready465
+	JE     kept287
+	VPXORD Y2, Y2, Y2
+	VPXORD Y4, Y4, Y4
+	VPXORD Y6, Y6, Y6
+	JMP    ready288
 
-kept464:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y1
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y3
+kept287:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y4
+	ADDQ    DX, CX
+	VMOVUPS (CX), Y6
 
-ready465:
+ready288:
+again286:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
-	VPXORD           Y15, Y15, Y15
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest466
-	VMOVUPS          (DX), Y5
-	VMOVUPS          (DI), Y13
-	VCMPPS           $0x06, Y15, Y13, K2
-	VMOVAPS.Z        Y5, K2, Y5
-	VADDPS           Y5, Y1, Y1
-	VFMADD231PS.BCST (R9), Y5, Y3
-	VMOVUPS          Y5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y6
-	VMOVUPS          (DI), Y13
-	VCMPPS           $0x06, Y15, Y13, K2
-	VMOVAPS.Z        Y6, K2, Y6
-	VADDPS           Y6, Y1, Y1
-	VFMADD231PS.BCST (R9), Y6, Y3
-	VMOVUPS          Y6, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y7
-	VMOVUPS          (DI), Y13
-	VCMPPS           $0x06, Y15, Y13, K2
-	VMOVAPS.Z        Y7, K2, Y7
-	VADDPS           Y7, Y1, Y1
-	VFMADD231PS.BCST (R9), Y7, Y3
-	VMOVUPS          Y7, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y8
-	VMOVUPS          (DI), Y13
-	VCMPPS           $0x06, Y15, Y13, K2
-	VMOVAPS.Z        Y8, K2, Y8
-	VADDPS           Y8, Y1, Y1
-	VFMADD231PS.BCST (R9), Y8, Y3
-	VMOVUPS          Y8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y9
-	VMOVUPS          (DI), Y13
-	VCMPPS           $0x06, Y15, Y13, K2
-	VMOVAPS.Z        Y9, K2, Y9
-	VADDPS           Y9, Y1, Y1
-	VFMADD231PS.BCST (R9), Y9, Y3
-	VMOVUPS          Y9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y10
-	VMOVUPS          (DI), Y13
-	VCMPPS           $0x06, Y15, Y13, K2
-	VMOVAPS.Z        Y10, K2, Y10
-	VADDPS           Y10, Y1, Y1
-	VFMADD231PS.BCST (R9), Y10, Y3
-	VMOVUPS          Y10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y11
-	VMOVUPS          (DI), Y13
-	VCMPPS           $0x06, Y15, Y13, K2
-	VMOVAPS.Z        Y11, K2, Y11
-	VADDPS           Y11, Y1, Y1
-	VFMADD231PS.BCST (R9), Y11, Y3
-	VMOVUPS          Y11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y12
-	VMOVUPS          (DI), Y13
-	VCMPPS           $0x06, Y15, Y13, K2
-	VMOVAPS.Z        Y12, K2, Y12
-	VADDPS           Y12, Y1, Y1
-	VFMADD231PS.BCST (R9), Y12, Y3
-	VMOVUPS          Y12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn468
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
+	VPXORD           Y18, Y18, Y18
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest289
+	VMOVUPS          (CX), Y8
+	VADDPS           Y8, Y2, Y2
+	VFMADD231PS.BCST (R8), Y8, Y4
+	VFMADD231PS.BCST 4(R8), Y8, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y9
+	VADDPS           Y9, Y2, Y2
+	VFMADD231PS.BCST (R8), Y9, Y4
+	VFMADD231PS.BCST 4(R8), Y9, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y10
+	VADDPS           Y10, Y2, Y2
+	VFMADD231PS.BCST (R8), Y10, Y4
+	VFMADD231PS.BCST 4(R8), Y10, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y11
+	VADDPS           Y11, Y2, Y2
+	VFMADD231PS.BCST (R8), Y11, Y4
+	VFMADD231PS.BCST 4(R8), Y11, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y12
+	VADDPS           Y12, Y2, Y2
+	VFMADD231PS.BCST (R8), Y12, Y4
+	VFMADD231PS.BCST 4(R8), Y12, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y13
+	VADDPS           Y13, Y2, Y2
+	VFMADD231PS.BCST (R8), Y13, Y4
+	VFMADD231PS.BCST 4(R8), Y13, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y14
+	VADDPS           Y14, Y2, Y2
+	VFMADD231PS.BCST (R8), Y14, Y4
+	VFMADD231PS.BCST 4(R8), Y14, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y15
+	VADDPS           Y15, Y2, Y2
+	VFMADD231PS.BCST (R8), Y15, Y4
+	VFMADD231PS.BCST 4(R8), Y15, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded290
 
-rest466:
-	// fewer rows, and then dz of some before them as well
-fold467:
-	VMOVUPS          (DX), Y5
-	VMOVUPS          (DI), Y13
-	VCMPPS           $0x06, Y15, Y13, K2
-	VMOVAPS.Z        Y5, K2, Y5
-	VADDPS           Y5, Y1, Y1
-	VFMADD231PS.BCST (R9), Y5, Y3
-	VMOVUPS          Y5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold467
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPS          (DX), Y5
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y6
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y7
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y8
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y9
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y10
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y11
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y12
-	ADDQ             SI, DX
+rest289:
+fold291:
+	VMOVUPS          (CX), Y8
+	VADDPS           Y8, Y2, Y2
+	VFMADD231PS.BCST (R8), Y8, Y4
+	VFMADD231PS.BCST 4(R8), Y8, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold291
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPS          (CX), Y8
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y9
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y10
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y11
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y12
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y13
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y14
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y15
+	ADDQ             DX, CX
 
-turn468:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some469
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded290:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some292
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some469:
+some292:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VSHUFF64X2       $0x03, Y9, Y5, Y14
-	VSHUFF64X2       $0x00, Y9, Y5, Y5
-	VSHUFF64X2       $0x03, Y10, Y6, Y9
-	VSHUFF64X2       $0x00, Y10, Y6, Y6
-	VSHUFF64X2       $0x03, Y11, Y7, Y10
-	VSHUFF64X2       $0x00, Y11, Y7, Y7
-	VSHUFF64X2       $0x03, Y12, Y8, Y11
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VSHUFF64X2       $0x03, Y12, Y8, Y17
 	VSHUFF64X2       $0x00, Y12, Y8, Y8
-	VUNPCKHPS        Y6, Y5, Y12
-	VUNPCKLPS        Y6, Y5, Y5
-	VUNPCKHPS        Y8, Y7, Y6
-	VUNPCKLPS        Y8, Y7, Y7
-	VUNPCKHPD        Y7, Y5, Y8
-	VUNPCKLPD        Y7, Y5, Y5
-	VUNPCKHPD        Y6, Y12, Y7
-	VUNPCKLPD        Y6, Y12, Y12
-	VUNPCKHPS        Y9, Y14, Y6
-	VUNPCKLPS        Y9, Y14, Y14
+	VSHUFF64X2       $0x03, Y13, Y9, Y12
+	VSHUFF64X2       $0x00, Y13, Y9, Y9
+	VSHUFF64X2       $0x03, Y14, Y10, Y13
+	VSHUFF64X2       $0x00, Y14, Y10, Y10
+	VSHUFF64X2       $0x03, Y15, Y11, Y14
+	VSHUFF64X2       $0x00, Y15, Y11, Y11
+	VUNPCKHPS        Y9, Y8, Y15
+	VUNPCKLPS        Y9, Y8, Y8
 	VUNPCKHPS        Y11, Y10, Y9
 	VUNPCKLPS        Y11, Y10, Y10
-	VUNPCKHPD        Y10, Y14, Y11
-	VUNPCKLPD        Y10, Y14, Y14
-	VUNPCKHPD        Y9, Y6, Y10
-	VUNPCKLPD        Y9, Y6, Y6
-	VFMADD231PS.BCST (DX), Y5, Y0
-	VFMADD231PS.BCST 4(DX), Y8, Y0
-	VFMADD231PS.BCST 8(DX), Y12, Y0
-	VFMADD231PS.BCST 12(DX), Y7, Y0
-	VFMADD231PS.BCST 16(DX), Y14, Y0
-	VFMADD231PS.BCST 20(DX), Y11, Y0
-	VFMADD231PS.BCST 24(DX), Y6, Y0
-	VFMADD231PS.BCST 28(DX), Y10, Y0
+	VUNPCKHPD        Y10, Y8, Y11
+	VUNPCKLPD        Y10, Y8, Y8
+	VUNPCKHPD        Y9, Y15, Y10
+	VUNPCKLPD        Y9, Y15, Y15
+	VUNPCKHPS        Y12, Y17, Y9
+	VUNPCKLPS        Y12, Y17, Y17
+	VUNPCKHPS        Y14, Y13, Y12
+	VUNPCKLPS        Y14, Y13, Y13
+	VUNPCKHPD        Y13, Y17, Y14
+	VUNPCKLPD        Y13, Y17, Y17
+	VUNPCKHPD        Y12, Y9, Y13
+	VUNPCKLPD        Y12, Y9, Y9
+	VFMADD231PS.BCST (CX), Y8, Y0
+	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
+	VFMADD231PS.BCST 4(CX), Y11, Y0
+	VFMADD231PS.BCST 4(CX)(DX*1), Y11, Y1
+	VFMADD231PS.BCST 8(CX), Y15, Y0
+	VFMADD231PS.BCST 8(CX)(DX*1), Y15, Y1
+	VFMADD231PS.BCST 12(CX), Y10, Y0
+	VFMADD231PS.BCST 12(CX)(DX*1), Y10, Y1
+	VFMADD231PS.BCST 16(CX), Y17, Y0
+	VFMADD231PS.BCST 16(CX)(DX*1), Y17, Y1
+	VFMADD231PS.BCST 20(CX), Y14, Y0
+	VFMADD231PS.BCST 20(CX)(DX*1), Y14, Y1
+	VFMADD231PS.BCST 24(CX), Y9, Y0
+	VFMADD231PS.BCST 24(CX)(DX*1), Y9, Y1
+	VFMADD231PS.BCST 28(CX), Y13, Y0
+	VFMADD231PS.BCST 28(CX)(DX*1), Y13, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all479
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole480
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some302
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole303
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole480:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart481
-	VMOVUPS Y0, (SI)
-	JMP     stored482
+whole303:
+	VPXORD        Y8, Y8, Y8
+	VADDPS        Y8, Y0, Y0
+	VADDPS        Y8, Y1, Y1
+	VMOVAPS       Y0, Y9
+	VMOVAPS       Y1, Y10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y10, Y9, Y11
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPS     Y13, Y12, Y10
+	VUNPCKLPS     Y13, Y12, Y12
+	VUNPCKHPD     Y12, Y9, Y13
+	VUNPCKLPD     Y12, Y9, Y9
+	VUNPCKHPD     Y10, Y11, Y12
+	VUNPCKLPD     Y10, Y11, Y11
+	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y9, X10
+	VMOVSD        X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x01, Y13, X10
+	VMOVSD        X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x01, Y11, X10
+	VMOVSD        X10, (DX)(DI*2)
+	VEXTRACTF32X4 $0x01, Y12, X10
+	VMOVSD        X10, (DX)(R9*1)
+	VPXORD        Y0, Y0, Y0
+	VPXORD        Y1, Y1, Y1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again286
 
-apart481:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Y0, X5
-	VMOVSS        X5, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X5, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
-
-stored482:
-	VPXORD Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready465
-
-all479:
-	VPXORD  Y5, Y5, Y5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPS  Y5, Y1, Y1
-	VMOVUPS Y1, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPS  Y5, Y3, Y3
-	VMOVUPS Y3, (DX)
+some302:
+	VPXORD  Y8, Y8, Y8
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPS  Y8, Y2, Y2
+	VMOVUPS Y2, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPS  Y8, Y4, Y4
+	VMOVUPS Y4, (CX)
+	ADDQ    DX, CX
+	VADDPS  Y8, Y6, Y6
+	VMOVUPS Y6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some483
+	JGE     some305
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some483:
-	JMP turned379
+some305:
+	JMP turned201
 
-over463:
+over285:
 	CMPQ BX, $0x04
-	JNE  over484
+	JNE  over306
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept485
-	VPXORD Y1, Y1, Y1
-	VPXORD Y3, Y3, Y3
-	JMP    ready486
+	JE     kept308
+	VPXORD Y2, Y2, Y2
+	VPXORD Y4, Y4, Y4
+	VPXORD Y6, Y6, Y6
+	JMP    ready309
 
-kept485:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), X1
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), X3
+kept308:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), X2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), X4
+	ADDQ    DX, CX
+	VMOVUPS (CX), X6
 
-ready486:
+ready309:
+again307:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
-	VPXORD           Y15, Y15, Y15
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest487
-	VMOVUPS          (DX), X5
-	VMOVUPS          (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X5, K2, X5
-	VADDPS           X5, X1, X1
-	VFMADD231PS.BCST (R9), X5, X3
-	VMOVUPS          X5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X6
-	VMOVUPS          (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X6, K2, X6
-	VADDPS           X6, X1, X1
-	VFMADD231PS.BCST (R9), X6, X3
-	VMOVUPS          X6, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X7
-	VMOVUPS          (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X7, K2, X7
-	VADDPS           X7, X1, X1
-	VFMADD231PS.BCST (R9), X7, X3
-	VMOVUPS          X7, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X8
-	VMOVUPS          (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X8, K2, X8
-	VADDPS           X8, X1, X1
-	VFMADD231PS.BCST (R9), X8, X3
-	VMOVUPS          X8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X9
-	VMOVUPS          (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X9, K2, X9
-	VADDPS           X9, X1, X1
-	VFMADD231PS.BCST (R9), X9, X3
-	VMOVUPS          X9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X10
-	VMOVUPS          (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X10, K2, X10
-	VADDPS           X10, X1, X1
-	VFMADD231PS.BCST (R9), X10, X3
-	VMOVUPS          X10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X11
-	VMOVUPS          (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X11, K2, X11
-	VADDPS           X11, X1, X1
-	VFMADD231PS.BCST (R9), X11, X3
-	VMOVUPS          X11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X12
-	VMOVUPS          (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X12, K2, X12
-	VADDPS           X12, X1, X1
-	VFMADD231PS.BCST (R9), X12, X3
-	VMOVUPS          X12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn489
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
+	VPXORD           Y18, Y18, Y18
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest310
+	VMOVUPS          (CX), X8
+	VADDPS           X8, X2, X2
+	VFMADD231PS.BCST (R8), X8, X4
+	VFMADD231PS.BCST 4(R8), X8, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X9
+	VADDPS           X9, X2, X2
+	VFMADD231PS.BCST (R8), X9, X4
+	VFMADD231PS.BCST 4(R8), X9, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X10
+	VADDPS           X10, X2, X2
+	VFMADD231PS.BCST (R8), X10, X4
+	VFMADD231PS.BCST 4(R8), X10, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X11
+	VADDPS           X11, X2, X2
+	VFMADD231PS.BCST (R8), X11, X4
+	VFMADD231PS.BCST 4(R8), X11, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X12
+	VADDPS           X12, X2, X2
+	VFMADD231PS.BCST (R8), X12, X4
+	VFMADD231PS.BCST 4(R8), X12, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X13
+	VADDPS           X13, X2, X2
+	VFMADD231PS.BCST (R8), X13, X4
+	VFMADD231PS.BCST 4(R8), X13, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X14
+	VADDPS           X14, X2, X2
+	VFMADD231PS.BCST (R8), X14, X4
+	VFMADD231PS.BCST 4(R8), X14, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X15
+	VADDPS           X15, X2, X2
+	VFMADD231PS.BCST (R8), X15, X4
+	VFMADD231PS.BCST 4(R8), X15, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded311
 
-rest487:
-	// fewer rows, and then dz of some before them as well
-fold488:
-	VMOVUPS          (DX), X5
-	VMOVUPS          (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X5, K2, X5
-	VADDPS           X5, X1, X1
-	VFMADD231PS.BCST (R9), X5, X3
-	VMOVUPS          X5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold488
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPS          (DX), X5
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X6
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X7
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X8
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X9
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X10
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X11
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X12
-	ADDQ             SI, DX
+rest310:
+fold312:
+	VMOVUPS          (CX), X8
+	VADDPS           X8, X2, X2
+	VFMADD231PS.BCST (R8), X8, X4
+	VFMADD231PS.BCST 4(R8), X8, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold312
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPS          (CX), X8
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X9
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X10
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X11
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X12
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X13
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X14
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X15
+	ADDQ             DX, CX
 
-turn489:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some490
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded311:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some313
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some490:
+some313:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VINSERTF32X4     $0x01, X9, Y5, Y5
-	VINSERTF32X4     $0x01, X10, Y6, Y6
-	VINSERTF32X4     $0x01, X11, Y7, Y7
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF32X4     $0x01, X12, Y8, Y8
-	VUNPCKHPS        Y6, Y5, Y14
-	VUNPCKLPS        Y6, Y5, Y5
-	VUNPCKHPS        Y8, Y7, Y6
-	VUNPCKLPS        Y8, Y7, Y7
-	VUNPCKHPD        Y7, Y5, Y8
-	VUNPCKLPD        Y7, Y5, Y5
-	VUNPCKHPD        Y6, Y14, Y7
-	VUNPCKLPD        Y6, Y14, Y14
-	VFMADD231PS.BCST (DX), Y5, Y0
-	VFMADD231PS.BCST 4(DX), Y8, Y0
-	VFMADD231PS.BCST 8(DX), Y14, Y0
-	VFMADD231PS.BCST 12(DX), Y7, Y0
+	VINSERTF32X4     $0x01, X13, Y9, Y9
+	VINSERTF32X4     $0x01, X14, Y10, Y10
+	VINSERTF32X4     $0x01, X15, Y11, Y11
+	VUNPCKHPS        Y9, Y8, Y17
+	VUNPCKLPS        Y9, Y8, Y8
+	VUNPCKHPS        Y11, Y10, Y9
+	VUNPCKLPS        Y11, Y10, Y10
+	VUNPCKHPD        Y10, Y8, Y11
+	VUNPCKLPD        Y10, Y8, Y8
+	VUNPCKHPD        Y9, Y17, Y10
+	VUNPCKLPD        Y9, Y17, Y17
+	VFMADD231PS.BCST (CX), Y8, Y0
+	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
+	VFMADD231PS.BCST 4(CX), Y11, Y0
+	VFMADD231PS.BCST 4(CX)(DX*1), Y11, Y1
+	VFMADD231PS.BCST 8(CX), Y17, Y0
+	VFMADD231PS.BCST 8(CX)(DX*1), Y17, Y1
+	VFMADD231PS.BCST 12(CX), Y10, Y0
+	VFMADD231PS.BCST 12(CX)(DX*1), Y10, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all496
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole497
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some319
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole320
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole497:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart498
-	VMOVUPS Y0, (SI)
-	JMP     stored499
+whole320:
+	VPXORD        Y8, Y8, Y8
+	VADDPS        Y8, Y0, Y0
+	VADDPS        Y8, Y1, Y1
+	VMOVAPS       Y0, Y9
+	VMOVAPS       Y1, Y10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y10, Y9, Y11
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPS     Y13, Y12, Y10
+	VUNPCKLPS     Y13, Y12, Y12
+	VUNPCKHPD     Y12, Y9, Y13
+	VUNPCKLPD     Y12, Y9, Y9
+	VUNPCKHPD     Y10, Y11, Y12
+	VUNPCKLPD     Y10, Y11, Y11
+	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y9, X10
+	VMOVSD        X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x01, Y13, X10
+	VMOVSD        X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x01, Y11, X10
+	VMOVSD        X10, (DX)(DI*2)
+	VEXTRACTF32X4 $0x01, Y12, X10
+	VMOVSD        X10, (DX)(R9*1)
+	VPXORD        Y0, Y0, Y0
+	VPXORD        Y1, Y1, Y1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again307
 
-apart498:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Y0, X5
-	VMOVSS        X5, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X5, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
-
-stored499:
-	VPXORD Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready486
-
-all496:
-	VPXORD  Y5, Y5, Y5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPS  Y5, Y1, Y1
-	VMOVUPS X1, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPS  Y5, Y3, Y3
-	VMOVUPS X3, (DX)
+some319:
+	VPXORD  Y8, Y8, Y8
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPS  Y8, Y2, Y2
+	VMOVUPS X2, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPS  Y8, Y4, Y4
+	VMOVUPS X4, (CX)
+	ADDQ    DX, CX
+	VADDPS  Y8, Y6, Y6
+	VMOVUPS X6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some500
+	JGE     some322
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some500:
-	JMP turned379
+some322:
+	JMP turned201
 
-over484:
+over306:
 	CMPQ   BX, $0x04
-	JLT    over501
+	JLT    over323
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept502
-	VPXORD Y1, Y1, Y1
+	JE     kept325
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready503
+	VPXORD Y5, Y5, Y5
+	VPXORD Y6, Y6, Y6
+	VPXORD Y7, Y7, Y7
+	JMP    ready326
 
-kept502:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), X1
-	VMOVUPS 16(DX)(BX*1), X2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), X3
-	VMOVUPS 16(DX)(BX*1), X4
+kept325:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), X2
+	VMOVUPS 16(CX)(BX*1), X3
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), X4
+	VMOVUPS 16(CX)(BX*1), X5
+	ADDQ    DX, CX
+	VMOVUPS (CX), X6
+	VMOVUPS 16(CX)(BX*1), X7
 
-ready503:
+ready326:
+again324:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
-	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest504
-	VMOVUPS      (DX), X5
-	VMOVUPS      (DI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X5, K2, X5
-	VADDPS       X5, X1, X1
-	VMOVUPS      16(DX)(BX*1), X6
-	VMOVUPS      16(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X6, K2, X6
-	VADDPS       X6, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  X22, X5, X3
-	VFMADD231PS  X22, X6, X4
-	VMOVUPS      X5, (DX)
-	VMOVUPS      X6, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X7
-	VMOVUPS      (DI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X7, K2, X7
-	VADDPS       X7, X1, X1
-	VMOVUPS      16(DX)(BX*1), X8
-	VMOVUPS      16(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X8, K2, X8
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	VPXORD       Y26, Y26, Y26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest327
+	VMOVUPS      (CX), X8
 	VADDPS       X8, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  X22, X7, X3
-	VFMADD231PS  X22, X8, X4
-	VMOVUPS      X7, (DX)
-	VMOVUPS      X8, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X9
-	VMOVUPS      (DI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X9, K2, X9
-	VADDPS       X9, X1, X1
-	VMOVUPS      16(DX)(BX*1), X10
-	VMOVUPS      16(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X10, K2, X10
+	VMOVUPS      16(CX)(BX*1), X9
+	VADDPS       X9, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  X25, X8, X4
+	VFMADD231PS  X25, X9, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  X25, X8, X6
+	VFMADD231PS  X25, X9, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X10
 	VADDPS       X10, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  X22, X9, X3
-	VFMADD231PS  X22, X10, X4
-	VMOVUPS      X9, (DX)
-	VMOVUPS      X10, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X11
-	VMOVUPS      (DI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X11, K2, X11
-	VADDPS       X11, X1, X1
-	VMOVUPS      16(DX)(BX*1), X12
-	VMOVUPS      16(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X12, K2, X12
+	VMOVUPS      16(CX)(BX*1), X11
+	VADDPS       X11, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  X25, X10, X4
+	VFMADD231PS  X25, X11, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  X25, X10, X6
+	VFMADD231PS  X25, X11, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X12
 	VADDPS       X12, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  X22, X11, X3
-	VFMADD231PS  X22, X12, X4
-	VMOVUPS      X11, (DX)
-	VMOVUPS      X12, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X13
-	VMOVUPS      (DI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X13, K2, X13
-	VADDPS       X13, X1, X1
-	VMOVUPS      16(DX)(BX*1), X14
-	VMOVUPS      16(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X14, K2, X14
+	VMOVUPS      16(CX)(BX*1), X13
+	VADDPS       X13, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  X25, X12, X4
+	VFMADD231PS  X25, X13, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  X25, X12, X6
+	VFMADD231PS  X25, X13, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X14
 	VADDPS       X14, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  X22, X13, X3
-	VFMADD231PS  X22, X14, X4
-	VMOVUPS      X13, (DX)
-	VMOVUPS      X14, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X15
-	VMOVUPS      (DI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X15, K2, X15
-	VADDPS       X15, X1, X1
-	VMOVUPS      16(DX)(BX*1), X16
-	VMOVUPS      16(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X16, K2, X16
+	VMOVUPS      16(CX)(BX*1), X15
+	VADDPS       X15, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  X25, X14, X4
+	VFMADD231PS  X25, X15, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  X25, X14, X6
+	VFMADD231PS  X25, X15, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X16
 	VADDPS       X16, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  X22, X15, X3
-	VFMADD231PS  X22, X16, X4
-	VMOVUPS      X15, (DX)
-	VMOVUPS      X16, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X17
-	VMOVUPS      (DI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X17, K2, X17
-	VADDPS       X17, X1, X1
-	VMOVUPS      16(DX)(BX*1), X18
-	VMOVUPS      16(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X18, K2, X18
+	VMOVUPS      16(CX)(BX*1), X17
+	VADDPS       X17, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  X25, X16, X4
+	VFMADD231PS  X25, X17, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  X25, X16, X6
+	VFMADD231PS  X25, X17, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X18
 	VADDPS       X18, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  X22, X17, X3
-	VFMADD231PS  X22, X18, X4
-	VMOVUPS      X17, (DX)
-	VMOVUPS      X18, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X19
-	VMOVUPS      (DI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X19, K2, X19
-	VADDPS       X19, X1, X1
-	VMOVUPS      16(DX)(BX*1), X20
-	VMOVUPS      16(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X20, K2, X20
+	VMOVUPS      16(CX)(BX*1), X19
+	VADDPS       X19, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  X25, X18, X4
+	VFMADD231PS  X25, X19, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  X25, X18, X6
+	VFMADD231PS  X25, X19, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X20
 	VADDPS       X20, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  X22, X19, X3
-	VFMADD231PS  X22, X20, X4
-	VMOVUPS      X19, (DX)
-	VMOVUPS      X20, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn506
+	VMOVUPS      16(CX)(BX*1), X21
+	VADDPS       X21, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  X25, X20, X4
+	VFMADD231PS  X25, X21, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  X25, X20, X6
+	VFMADD231PS  X25, X21, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X22
+	VADDPS       X22, X2, X2
+	VMOVUPS      16(CX)(BX*1), X23
+	VADDPS       X23, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  X25, X22, X4
+	VFMADD231PS  X25, X23, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  X25, X22, X6
+	VFMADD231PS  X25, X23, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded328
 
-rest504:
-	// fewer rows, and then dz of some before them as well
-fold505:
-	VMOVUPS      (DX), X5
-	VMOVUPS      (DI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X5, K2, X5
-	VADDPS       X5, X1, X1
-	VMOVUPS      16(DX)(BX*1), X6
-	VMOVUPS      16(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X6, K2, X6
-	VADDPS       X6, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  X22, X5, X3
-	VFMADD231PS  X22, X6, X4
-	VMOVUPS      X5, (DX)
-	VMOVUPS      X6, 16(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold505
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPS      (DX), X5
-	VMOVUPS      16(DX)(BX*1), X6
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X7
-	VMOVUPS      16(DX)(BX*1), X8
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X9
-	VMOVUPS      16(DX)(BX*1), X10
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X11
-	VMOVUPS      16(DX)(BX*1), X12
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X13
-	VMOVUPS      16(DX)(BX*1), X14
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X15
-	VMOVUPS      16(DX)(BX*1), X16
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X17
-	VMOVUPS      16(DX)(BX*1), X18
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X19
-	VMOVUPS      16(DX)(BX*1), X20
-	ADDQ         SI, DX
+rest327:
+fold329:
+	VMOVUPS      (CX), X8
+	VADDPS       X8, X2, X2
+	VMOVUPS      16(CX)(BX*1), X9
+	VADDPS       X9, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  X25, X8, X4
+	VFMADD231PS  X25, X9, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  X25, X8, X6
+	VFMADD231PS  X25, X9, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold329
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPS      (CX), X8
+	VMOVUPS      16(CX)(BX*1), X9
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X10
+	VMOVUPS      16(CX)(BX*1), X11
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X12
+	VMOVUPS      16(CX)(BX*1), X13
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X14
+	VMOVUPS      16(CX)(BX*1), X15
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X16
+	VMOVUPS      16(CX)(BX*1), X17
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X18
+	VMOVUPS      16(CX)(BX*1), X19
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X20
+	VMOVUPS      16(CX)(BX*1), X21
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X22
+	VMOVUPS      16(CX)(BX*1), X23
+	ADDQ         DX, CX
 
-turn506:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some507
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded328:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some330
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some507:
+some330:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VINSERTF32X4     $0x01, X13, Y5, Y5
-	VINSERTF32X4     $0x01, X15, Y7, Y7
-	VINSERTF32X4     $0x01, X17, Y9, Y9
-	VINSERTF32X4     $0x01, X19, Y11, Y11
-	VUNPCKHPS        Y7, Y5, Y22
-	VUNPCKLPS        Y7, Y5, Y5
-	VUNPCKHPS        Y11, Y9, Y7
-	VUNPCKLPS        Y11, Y9, Y9
-	VUNPCKHPD        Y9, Y5, Y11
-	VUNPCKLPD        Y9, Y5, Y5
-	VUNPCKHPD        Y7, Y22, Y9
-	VUNPCKLPD        Y7, Y22, Y22
-	VFMADD231PS.BCST (DX), Y5, Y0
-	VFMADD231PS.BCST 4(DX), Y11, Y0
-	VFMADD231PS.BCST 8(DX), Y22, Y0
-	VFMADD231PS.BCST 12(DX), Y9, Y0
-	ADDQ             BX, DX
-	ADDQ             $0x20, BX
-	VINSERTF32X4     $0x01, X14, Y6, Y6
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF32X4     $0x01, X16, Y8, Y8
 	VINSERTF32X4     $0x01, X18, Y10, Y10
 	VINSERTF32X4     $0x01, X20, Y12, Y12
-	VUNPCKHPS        Y8, Y6, Y5
-	VUNPCKLPS        Y8, Y6, Y6
-	VUNPCKHPS        Y12, Y10, Y8
-	VUNPCKLPS        Y12, Y10, Y10
-	VUNPCKHPD        Y10, Y6, Y12
-	VUNPCKLPD        Y10, Y6, Y6
-	VUNPCKHPD        Y8, Y5, Y10
-	VUNPCKLPD        Y8, Y5, Y5
+	VINSERTF32X4     $0x01, X22, Y14, Y14
+	VUNPCKHPS        Y10, Y8, Y25
+	VUNPCKLPS        Y10, Y8, Y8
+	VUNPCKHPS        Y14, Y12, Y10
+	VUNPCKLPS        Y14, Y12, Y12
+	VUNPCKHPD        Y12, Y8, Y14
+	VUNPCKLPD        Y12, Y8, Y8
+	VUNPCKHPD        Y10, Y25, Y12
+	VUNPCKLPD        Y10, Y25, Y25
+	VFMADD231PS.BCST (CX), Y8, Y0
+	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
+	VFMADD231PS.BCST 4(CX), Y14, Y0
+	VFMADD231PS.BCST 4(CX)(DX*1), Y14, Y1
+	VFMADD231PS.BCST 8(CX), Y25, Y0
+	VFMADD231PS.BCST 8(CX)(DX*1), Y25, Y1
+	VFMADD231PS.BCST 12(CX), Y12, Y0
+	VFMADD231PS.BCST 12(CX)(DX*1), Y12, Y1
+	ADDQ             BX, CX
+	ADDQ             $0x20, BX
+	VINSERTF32X4     $0x01, X17, Y9, Y9
+	VINSERTF32X4     $0x01, X19, Y11, Y11
+	VINSERTF32X4     $0x01, X21, Y13, Y13
+	VINSERTF32X4     $0x01, X23, Y15, Y15
+	VUNPCKHPS        Y11, Y9, Y8
+	VUNPCKLPS        Y11, Y9, Y9
+	VUNPCKHPS        Y15, Y13, Y11
+	VUNPCKLPS        Y15, Y13, Y13
+	VUNPCKHPD        Y13, Y9, Y15
+	VUNPCKLPD        Y13, Y9, Y9
+	VUNPCKHPD        Y11, Y8, Y13
+	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x1c
-	JLE              over513
-	VFMADD231PS.BCST 16(DX), Y6, Y0
+	JLE              over336
+	VFMADD231PS.BCST 16(CX), Y9, Y0
+	VFMADD231PS.BCST 16(CX)(DX*1), Y9, Y1
 
-over513:
+over336:
 	CMPQ             BX, $0x18
-	JLE              over514
-	VFMADD231PS.BCST 20(DX), Y12, Y0
+	JLE              over337
+	VFMADD231PS.BCST 20(CX), Y15, Y0
+	VFMADD231PS.BCST 20(CX)(DX*1), Y15, Y1
 
-over514:
+over337:
 	CMPQ             BX, $0x14
-	JLE              over515
-	VFMADD231PS.BCST 24(DX), Y5, Y0
+	JLE              over338
+	VFMADD231PS.BCST 24(CX), Y8, Y0
+	VFMADD231PS.BCST 24(CX)(DX*1), Y8, Y1
 
-over515:
-	VFMADD231PS.BCST 28(DX), Y10, Y0
+over338:
+	VFMADD231PS.BCST 28(CX), Y13, Y0
+	VFMADD231PS.BCST 28(CX)(DX*1), Y13, Y1
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all517
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole518
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some340
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole341
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole518:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart519
-	VMOVUPS Y0, (SI)
-	JMP     stored520
+whole341:
+	VPXORD        Y8, Y8, Y8
+	VADDPS        Y8, Y0, Y0
+	VADDPS        Y8, Y1, Y1
+	VMOVAPS       Y0, Y9
+	VMOVAPS       Y1, Y10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y10, Y9, Y11
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPS     Y13, Y12, Y10
+	VUNPCKLPS     Y13, Y12, Y12
+	VUNPCKHPD     Y12, Y9, Y13
+	VUNPCKLPD     Y12, Y9, Y9
+	VUNPCKHPD     Y10, Y11, Y12
+	VUNPCKLPD     Y10, Y11, Y11
+	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y9, X10
+	VMOVSD        X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x01, Y13, X10
+	VMOVSD        X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x01, Y11, X10
+	VMOVSD        X10, (DX)(DI*2)
+	VEXTRACTF32X4 $0x01, Y12, X10
+	VMOVSD        X10, (DX)(R9*1)
+	VPXORD        Y0, Y0, Y0
+	VPXORD        Y1, Y1, Y1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again324
 
-apart519:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Y0, X5
-	VMOVSS        X5, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X5, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
-
-stored520:
-	VPXORD Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready503
-
-all517:
-	VPXORD  Y5, Y5, Y5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VADDPS  Y5, Y1, Y1
-	VMOVUPS X1, (DX)
-	VADDPS  Y5, Y2, Y2
-	VMOVUPS X2, 16(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VADDPS  Y5, Y3, Y3
-	VMOVUPS X3, (DX)
-	VADDPS  Y5, Y4, Y4
-	VMOVUPS X4, 16(DX)(BX*1)
+some340:
+	VPXORD  Y8, Y8, Y8
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPS  Y8, Y2, Y2
+	VMOVUPS X2, (CX)
+	VADDPS  Y8, Y3, Y3
+	VMOVUPS X3, 16(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPS  Y8, Y4, Y4
+	VMOVUPS X4, (CX)
+	VADDPS  Y8, Y5, Y5
+	VMOVUPS X5, 16(CX)(BX*1)
+	ADDQ    DX, CX
+	VADDPS  Y8, Y6, Y6
+	VMOVUPS X6, (CX)
+	VADDPS  Y8, Y7, Y7
+	VMOVUPS X7, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some521
+	JGE     some343
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some521:
-	JMP turned379
+some343:
+	JMP turned201
 
-over501:
+over323:
 	CMPQ BX, $0x02
-	JNE  over522
+	JNE  over344
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept523
-	VPXORD Y1, Y1, Y1
-	VPXORD Y3, Y3, Y3
-	JMP    ready524
+	JE     kept346
+	VPXORD Y2, Y2, Y2
+	VPXORD Y4, Y4, Y4
+	VPXORD Y6, Y6, Y6
+	JMP    ready347
 
-kept523:
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VMOVSD (DX), X1
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VMOVSD (DX), X3
+kept346:
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VMOVSD (CX), X2
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VMOVSD (CX), X4
+	ADDQ   DX, CX
+	VMOVSD (CX), X6
 
-ready524:
+ready347:
+again345:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
-	VPXORD           Y15, Y15, Y15
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest525
-	VMOVSD           (DX), X5
-	VMOVSD           (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X5, K2, X5
-	VADDPS           X5, X1, X1
-	VFMADD231PS.BCST (R9), X5, X3
-	VMOVSD           X5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X6
-	VMOVSD           (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X6, K2, X6
-	VADDPS           X6, X1, X1
-	VFMADD231PS.BCST (R9), X6, X3
-	VMOVSD           X6, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X7
-	VMOVSD           (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X7, K2, X7
-	VADDPS           X7, X1, X1
-	VFMADD231PS.BCST (R9), X7, X3
-	VMOVSD           X7, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X8
-	VMOVSD           (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X8, K2, X8
-	VADDPS           X8, X1, X1
-	VFMADD231PS.BCST (R9), X8, X3
-	VMOVSD           X8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X9
-	VMOVSD           (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X9, K2, X9
-	VADDPS           X9, X1, X1
-	VFMADD231PS.BCST (R9), X9, X3
-	VMOVSD           X9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X10
-	VMOVSD           (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X10, K2, X10
-	VADDPS           X10, X1, X1
-	VFMADD231PS.BCST (R9), X10, X3
-	VMOVSD           X10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X11
-	VMOVSD           (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X11, K2, X11
-	VADDPS           X11, X1, X1
-	VFMADD231PS.BCST (R9), X11, X3
-	VMOVSD           X11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X12
-	VMOVSD           (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X12, K2, X12
-	VADDPS           X12, X1, X1
-	VFMADD231PS.BCST (R9), X12, X3
-	VMOVSD           X12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn527
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
+	VPXORD           Y18, Y18, Y18
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest348
+	VMOVSD           (CX), X8
+	VADDPS           X8, X2, X2
+	VFMADD231PS.BCST (R8), X8, X4
+	VFMADD231PS.BCST 4(R8), X8, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X9
+	VADDPS           X9, X2, X2
+	VFMADD231PS.BCST (R8), X9, X4
+	VFMADD231PS.BCST 4(R8), X9, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X10
+	VADDPS           X10, X2, X2
+	VFMADD231PS.BCST (R8), X10, X4
+	VFMADD231PS.BCST 4(R8), X10, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X11
+	VADDPS           X11, X2, X2
+	VFMADD231PS.BCST (R8), X11, X4
+	VFMADD231PS.BCST 4(R8), X11, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X12
+	VADDPS           X12, X2, X2
+	VFMADD231PS.BCST (R8), X12, X4
+	VFMADD231PS.BCST 4(R8), X12, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X13
+	VADDPS           X13, X2, X2
+	VFMADD231PS.BCST (R8), X13, X4
+	VFMADD231PS.BCST 4(R8), X13, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X14
+	VADDPS           X14, X2, X2
+	VFMADD231PS.BCST (R8), X14, X4
+	VFMADD231PS.BCST 4(R8), X14, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X15
+	VADDPS           X15, X2, X2
+	VFMADD231PS.BCST (R8), X15, X4
+	VFMADD231PS.BCST 4(R8), X15, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded349
 
-rest525:
-	// fewer rows, and then dz of some before them as well
-fold526:
-	VMOVSD           (DX), X5
-	VMOVSD           (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X5, K2, X5
-	VADDPS           X5, X1, X1
-	VFMADD231PS.BCST (R9), X5, X3
-	VMOVSD           X5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold526
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVSD           (DX), X5
-	ADDQ             SI, DX
-	VMOVSD           (DX), X6
-	ADDQ             SI, DX
-	VMOVSD           (DX), X7
-	ADDQ             SI, DX
-	VMOVSD           (DX), X8
-	ADDQ             SI, DX
-	VMOVSD           (DX), X9
-	ADDQ             SI, DX
-	VMOVSD           (DX), X10
-	ADDQ             SI, DX
-	VMOVSD           (DX), X11
-	ADDQ             SI, DX
-	VMOVSD           (DX), X12
-	ADDQ             SI, DX
+rest348:
+fold350:
+	VMOVSD           (CX), X8
+	VADDPS           X8, X2, X2
+	VFMADD231PS.BCST (R8), X8, X4
+	VFMADD231PS.BCST 4(R8), X8, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold350
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVSD           (CX), X8
+	ADDQ             DX, CX
+	VMOVSD           (CX), X9
+	ADDQ             DX, CX
+	VMOVSD           (CX), X10
+	ADDQ             DX, CX
+	VMOVSD           (CX), X11
+	ADDQ             DX, CX
+	VMOVSD           (CX), X12
+	ADDQ             DX, CX
+	VMOVSD           (CX), X13
+	ADDQ             DX, CX
+	VMOVSD           (CX), X14
+	ADDQ             DX, CX
+	VMOVSD           (CX), X15
+	ADDQ             DX, CX
 
-turn527:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some528
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded349:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some351
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some528:
+some351:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VINSERTF32X4     $0x01, X9, Y5, Y5
-	VINSERTF32X4     $0x01, X10, Y6, Y6
-	VINSERTF32X4     $0x01, X11, Y7, Y7
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF32X4     $0x01, X12, Y8, Y8
-	VUNPCKHPS        Y6, Y5, Y14
-	VUNPCKLPS        Y6, Y5, Y5
-	VUNPCKHPS        Y8, Y7, Y6
-	VUNPCKLPS        Y8, Y7, Y7
-	VUNPCKHPD        Y7, Y5, Y8
-	VUNPCKLPD        Y7, Y5, Y5
-	VUNPCKHPD        Y6, Y14, Y7
-	VUNPCKLPD        Y6, Y14, Y14
-	VFMADD231PS.BCST (DX), Y5, Y0
-	VFMADD231PS.BCST 4(DX), Y8, Y0
+	VINSERTF32X4     $0x01, X13, Y9, Y9
+	VINSERTF32X4     $0x01, X14, Y10, Y10
+	VINSERTF32X4     $0x01, X15, Y11, Y11
+	VUNPCKHPS        Y9, Y8, Y17
+	VUNPCKLPS        Y9, Y8, Y8
+	VUNPCKHPS        Y11, Y10, Y9
+	VUNPCKLPS        Y11, Y10, Y10
+	VUNPCKHPD        Y10, Y8, Y11
+	VUNPCKLPD        Y10, Y8, Y8
+	VUNPCKHPD        Y9, Y17, Y10
+	VUNPCKLPD        Y9, Y17, Y17
+	VFMADD231PS.BCST (CX), Y8, Y0
+	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
+	VFMADD231PS.BCST 4(CX), Y11, Y0
+	VFMADD231PS.BCST 4(CX)(DX*1), Y11, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all532
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole533
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some355
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole356
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole533:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart534
-	VMOVUPS Y0, (SI)
-	JMP     stored535
+whole356:
+	VPXORD        Y8, Y8, Y8
+	VADDPS        Y8, Y0, Y0
+	VADDPS        Y8, Y1, Y1
+	VMOVAPS       Y0, Y9
+	VMOVAPS       Y1, Y10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y10, Y9, Y11
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPS     Y13, Y12, Y10
+	VUNPCKLPS     Y13, Y12, Y12
+	VUNPCKHPD     Y12, Y9, Y13
+	VUNPCKLPD     Y12, Y9, Y9
+	VUNPCKHPD     Y10, Y11, Y12
+	VUNPCKLPD     Y10, Y11, Y11
+	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y9, X10
+	VMOVSD        X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x01, Y13, X10
+	VMOVSD        X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x01, Y11, X10
+	VMOVSD        X10, (DX)(DI*2)
+	VEXTRACTF32X4 $0x01, Y12, X10
+	VMOVSD        X10, (DX)(R9*1)
+	VPXORD        Y0, Y0, Y0
+	VPXORD        Y1, Y1, Y1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again345
 
-apart534:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Y0, X5
-	VMOVSS        X5, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X5, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
-
-stored535:
-	VPXORD Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready524
-
-all532:
-	VPXORD Y5, Y5, Y5
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VADDPS Y5, Y1, Y1
-	VMOVSD X1, (DX)
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VADDPS Y5, Y3, Y3
-	VMOVSD X3, (DX)
+some355:
+	VPXORD Y8, Y8, Y8
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VADDPS Y8, Y2, Y2
+	VMOVSD X2, (CX)
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VADDPS Y8, Y4, Y4
+	VMOVSD X4, (CX)
+	ADDQ   DX, CX
+	VADDPS Y8, Y6, Y6
+	VMOVSD X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some536
+	JGE    some358
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some536:
-	JMP turned379
+some358:
+	JMP turned201
 
-over522:
+over344:
 	CMPQ   BX, $0x02
-	JLT    over537
+	JLT    over359
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept538
-	VPXORD Y1, Y1, Y1
+	JE     kept361
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready539
+	VPXORD Y5, Y5, Y5
+	VPXORD Y6, Y6, Y6
+	VPXORD Y7, Y7, Y7
+	JMP    ready362
 
-kept538:
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VMOVSD (DX), X1
-	VMOVSD 8(DX)(BX*1), X2
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VMOVSD (DX), X3
-	VMOVSD 8(DX)(BX*1), X4
+kept361:
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VMOVSD (CX), X2
+	VMOVSD 8(CX)(BX*1), X3
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VMOVSD (CX), X4
+	VMOVSD 8(CX)(BX*1), X5
+	ADDQ   DX, CX
+	VMOVSD (CX), X6
+	VMOVSD 8(CX)(BX*1), X7
 
-ready539:
+ready362:
+again360:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
-	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest540
-	VMOVSD       (DX), X5
-	VMOVSD       (DI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X5, K2, X5
-	VADDPS       X5, X1, X1
-	VMOVSD       8(DX)(BX*1), X6
-	VMOVSD       8(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X6, K2, X6
-	VADDPS       X6, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  X22, X5, X3
-	VFMADD231PS  X22, X6, X4
-	VMOVSD       X5, (DX)
-	VMOVSD       X6, 8(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X7
-	VMOVSD       (DI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X7, K2, X7
-	VADDPS       X7, X1, X1
-	VMOVSD       8(DX)(BX*1), X8
-	VMOVSD       8(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X8, K2, X8
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	VPXORD       Y26, Y26, Y26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest363
+	VMOVSD       (CX), X8
 	VADDPS       X8, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  X22, X7, X3
-	VFMADD231PS  X22, X8, X4
-	VMOVSD       X7, (DX)
-	VMOVSD       X8, 8(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X9
-	VMOVSD       (DI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X9, K2, X9
-	VADDPS       X9, X1, X1
-	VMOVSD       8(DX)(BX*1), X10
-	VMOVSD       8(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X10, K2, X10
+	VMOVSD       8(CX)(BX*1), X9
+	VADDPS       X9, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  X25, X8, X4
+	VFMADD231PS  X25, X9, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  X25, X8, X6
+	VFMADD231PS  X25, X9, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X10
 	VADDPS       X10, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  X22, X9, X3
-	VFMADD231PS  X22, X10, X4
-	VMOVSD       X9, (DX)
-	VMOVSD       X10, 8(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X11
-	VMOVSD       (DI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X11, K2, X11
-	VADDPS       X11, X1, X1
-	VMOVSD       8(DX)(BX*1), X12
-	VMOVSD       8(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X12, K2, X12
+	VMOVSD       8(CX)(BX*1), X11
+	VADDPS       X11, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  X25, X10, X4
+	VFMADD231PS  X25, X11, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  X25, X10, X6
+	VFMADD231PS  X25, X11, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X12
 	VADDPS       X12, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  X22, X11, X3
-	VFMADD231PS  X22, X12, X4
-	VMOVSD       X11, (DX)
-	VMOVSD       X12, 8(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X13
-	VMOVSD       (DI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X13, K2, X13
-	VADDPS       X13, X1, X1
-	VMOVSD       8(DX)(BX*1), X14
-	VMOVSD       8(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X14, K2, X14
+	VMOVSD       8(CX)(BX*1), X13
+	VADDPS       X13, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  X25, X12, X4
+	VFMADD231PS  X25, X13, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  X25, X12, X6
+	VFMADD231PS  X25, X13, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X14
 	VADDPS       X14, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  X22, X13, X3
-	VFMADD231PS  X22, X14, X4
-	VMOVSD       X13, (DX)
-	VMOVSD       X14, 8(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X15
-	VMOVSD       (DI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X15, K2, X15
-	VADDPS       X15, X1, X1
-	VMOVSD       8(DX)(BX*1), X16
-	VMOVSD       8(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X16, K2, X16
+	VMOVSD       8(CX)(BX*1), X15
+	VADDPS       X15, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  X25, X14, X4
+	VFMADD231PS  X25, X15, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  X25, X14, X6
+	VFMADD231PS  X25, X15, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X16
 	VADDPS       X16, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  X22, X15, X3
-	VFMADD231PS  X22, X16, X4
-	VMOVSD       X15, (DX)
-	VMOVSD       X16, 8(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X17
-	VMOVSD       (DI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X17, K2, X17
-	VADDPS       X17, X1, X1
-	VMOVSD       8(DX)(BX*1), X18
-	VMOVSD       8(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X18, K2, X18
+	VMOVSD       8(CX)(BX*1), X17
+	VADDPS       X17, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  X25, X16, X4
+	VFMADD231PS  X25, X17, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  X25, X16, X6
+	VFMADD231PS  X25, X17, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X18
 	VADDPS       X18, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  X22, X17, X3
-	VFMADD231PS  X22, X18, X4
-	VMOVSD       X17, (DX)
-	VMOVSD       X18, 8(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X19
-	VMOVSD       (DI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X19, K2, X19
-	VADDPS       X19, X1, X1
-	VMOVSD       8(DX)(BX*1), X20
-	VMOVSD       8(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X20, K2, X20
+	VMOVSD       8(CX)(BX*1), X19
+	VADDPS       X19, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  X25, X18, X4
+	VFMADD231PS  X25, X19, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  X25, X18, X6
+	VFMADD231PS  X25, X19, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X20
 	VADDPS       X20, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  X22, X19, X3
-	VFMADD231PS  X22, X20, X4
-	VMOVSD       X19, (DX)
-	VMOVSD       X20, 8(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn542
+	VMOVSD       8(CX)(BX*1), X21
+	VADDPS       X21, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  X25, X20, X4
+	VFMADD231PS  X25, X21, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  X25, X20, X6
+	VFMADD231PS  X25, X21, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X22
+	VADDPS       X22, X2, X2
+	VMOVSD       8(CX)(BX*1), X23
+	VADDPS       X23, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  X25, X22, X4
+	VFMADD231PS  X25, X23, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  X25, X22, X6
+	VFMADD231PS  X25, X23, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded364
 
-rest540:
-	// fewer rows, and then dz of some before them as well
-fold541:
-	VMOVSD       (DX), X5
-	VMOVSD       (DI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X5, K2, X5
-	VADDPS       X5, X1, X1
-	VMOVSD       8(DX)(BX*1), X6
-	VMOVSD       8(DI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X6, K2, X6
-	VADDPS       X6, X2, X2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  X22, X5, X3
-	VFMADD231PS  X22, X6, X4
-	VMOVSD       X5, (DX)
-	VMOVSD       X6, 8(DX)(BX*1)
-	ADDQ         R8, DI
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold541
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVSD       (DX), X5
-	VMOVSD       8(DX)(BX*1), X6
-	ADDQ         SI, DX
-	VMOVSD       (DX), X7
-	VMOVSD       8(DX)(BX*1), X8
-	ADDQ         SI, DX
-	VMOVSD       (DX), X9
-	VMOVSD       8(DX)(BX*1), X10
-	ADDQ         SI, DX
-	VMOVSD       (DX), X11
-	VMOVSD       8(DX)(BX*1), X12
-	ADDQ         SI, DX
-	VMOVSD       (DX), X13
-	VMOVSD       8(DX)(BX*1), X14
-	ADDQ         SI, DX
-	VMOVSD       (DX), X15
-	VMOVSD       8(DX)(BX*1), X16
-	ADDQ         SI, DX
-	VMOVSD       (DX), X17
-	VMOVSD       8(DX)(BX*1), X18
-	ADDQ         SI, DX
-	VMOVSD       (DX), X19
-	VMOVSD       8(DX)(BX*1), X20
-	ADDQ         SI, DX
+rest363:
+fold365:
+	VMOVSD       (CX), X8
+	VADDPS       X8, X2, X2
+	VMOVSD       8(CX)(BX*1), X9
+	VADDPS       X9, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  X25, X8, X4
+	VFMADD231PS  X25, X9, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  X25, X8, X6
+	VFMADD231PS  X25, X9, X7
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold365
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVSD       (CX), X8
+	VMOVSD       8(CX)(BX*1), X9
+	ADDQ         DX, CX
+	VMOVSD       (CX), X10
+	VMOVSD       8(CX)(BX*1), X11
+	ADDQ         DX, CX
+	VMOVSD       (CX), X12
+	VMOVSD       8(CX)(BX*1), X13
+	ADDQ         DX, CX
+	VMOVSD       (CX), X14
+	VMOVSD       8(CX)(BX*1), X15
+	ADDQ         DX, CX
+	VMOVSD       (CX), X16
+	VMOVSD       8(CX)(BX*1), X17
+	ADDQ         DX, CX
+	VMOVSD       (CX), X18
+	VMOVSD       8(CX)(BX*1), X19
+	ADDQ         DX, CX
+	VMOVSD       (CX), X20
+	VMOVSD       8(CX)(BX*1), X21
+	ADDQ         DX, CX
+	VMOVSD       (CX), X22
+	VMOVSD       8(CX)(BX*1), X23
+	ADDQ         DX, CX
 
-turn542:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some543
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded364:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some366
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some543:
+some366:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VINSERTF32X4     $0x01, X13, Y5, Y5
-	VINSERTF32X4     $0x01, X15, Y7, Y7
-	VINSERTF32X4     $0x01, X17, Y9, Y9
-	VINSERTF32X4     $0x01, X19, Y11, Y11
-	VUNPCKHPS        Y7, Y5, Y22
-	VUNPCKLPS        Y7, Y5, Y5
-	VUNPCKHPS        Y11, Y9, Y7
-	VUNPCKLPS        Y11, Y9, Y9
-	VUNPCKHPD        Y9, Y5, Y11
-	VUNPCKLPD        Y9, Y5, Y5
-	VUNPCKHPD        Y7, Y22, Y9
-	VUNPCKLPD        Y7, Y22, Y22
-	VFMADD231PS.BCST (DX), Y5, Y0
-	VFMADD231PS.BCST 4(DX), Y11, Y0
-	ADDQ             BX, DX
-	ADDQ             $0x10, BX
-	VINSERTF32X4     $0x01, X14, Y6, Y6
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF32X4     $0x01, X16, Y8, Y8
 	VINSERTF32X4     $0x01, X18, Y10, Y10
 	VINSERTF32X4     $0x01, X20, Y12, Y12
-	VUNPCKHPS        Y8, Y6, Y5
-	VUNPCKLPS        Y8, Y6, Y6
-	VUNPCKHPS        Y12, Y10, Y8
-	VUNPCKLPS        Y12, Y10, Y10
-	VUNPCKHPD        Y10, Y6, Y12
-	VUNPCKLPD        Y10, Y6, Y6
-	VUNPCKHPD        Y8, Y5, Y10
-	VUNPCKLPD        Y8, Y5, Y5
+	VINSERTF32X4     $0x01, X22, Y14, Y14
+	VUNPCKHPS        Y10, Y8, Y25
+	VUNPCKLPS        Y10, Y8, Y8
+	VUNPCKHPS        Y14, Y12, Y10
+	VUNPCKLPS        Y14, Y12, Y12
+	VUNPCKHPD        Y12, Y8, Y14
+	VUNPCKLPD        Y12, Y8, Y8
+	VUNPCKHPD        Y10, Y25, Y12
+	VUNPCKLPD        Y10, Y25, Y25
+	VFMADD231PS.BCST (CX), Y8, Y0
+	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
+	VFMADD231PS.BCST 4(CX), Y14, Y0
+	VFMADD231PS.BCST 4(CX)(DX*1), Y14, Y1
+	ADDQ             BX, CX
+	ADDQ             $0x10, BX
+	VINSERTF32X4     $0x01, X17, Y9, Y9
+	VINSERTF32X4     $0x01, X19, Y11, Y11
+	VINSERTF32X4     $0x01, X21, Y13, Y13
+	VINSERTF32X4     $0x01, X23, Y15, Y15
+	VUNPCKHPS        Y11, Y9, Y8
+	VUNPCKLPS        Y11, Y9, Y9
+	VUNPCKHPS        Y15, Y13, Y11
+	VUNPCKLPS        Y15, Y13, Y13
+	VUNPCKHPD        Y13, Y9, Y15
+	VUNPCKLPD        Y13, Y9, Y9
+	VUNPCKHPD        Y11, Y8, Y13
+	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x0c
-	JLE              over547
-	VFMADD231PS.BCST 8(DX), Y6, Y0
+	JLE              over370
+	VFMADD231PS.BCST 8(CX), Y9, Y0
+	VFMADD231PS.BCST 8(CX)(DX*1), Y9, Y1
 
-over547:
-	VFMADD231PS.BCST 12(DX), Y12, Y0
+over370:
+	VFMADD231PS.BCST 12(CX), Y15, Y0
+	VFMADD231PS.BCST 12(CX)(DX*1), Y15, Y1
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all549
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole550
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some372
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole373
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole550:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart551
-	VMOVUPS Y0, (SI)
-	JMP     stored552
+whole373:
+	VPXORD        Y8, Y8, Y8
+	VADDPS        Y8, Y0, Y0
+	VADDPS        Y8, Y1, Y1
+	VMOVAPS       Y0, Y9
+	VMOVAPS       Y1, Y10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y10, Y9, Y11
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPS     Y13, Y12, Y10
+	VUNPCKLPS     Y13, Y12, Y12
+	VUNPCKHPD     Y12, Y9, Y13
+	VUNPCKLPD     Y12, Y9, Y9
+	VUNPCKHPD     Y10, Y11, Y12
+	VUNPCKLPD     Y10, Y11, Y11
+	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y9, X10
+	VMOVSD        X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x01, Y13, X10
+	VMOVSD        X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x01, Y11, X10
+	VMOVSD        X10, (DX)(DI*2)
+	VEXTRACTF32X4 $0x01, Y12, X10
+	VMOVSD        X10, (DX)(R9*1)
+	VPXORD        Y0, Y0, Y0
+	VPXORD        Y1, Y1, Y1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again360
 
-apart551:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Y0, X5
-	VMOVSS        X5, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X5, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
-
-stored552:
-	VPXORD Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready539
-
-all549:
-	VPXORD Y5, Y5, Y5
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VADDPS Y5, Y1, Y1
-	VMOVSD X1, (DX)
-	VADDPS Y5, Y2, Y2
-	VMOVSD X2, 8(DX)(BX*1)
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VADDPS Y5, Y3, Y3
-	VMOVSD X3, (DX)
-	VADDPS Y5, Y4, Y4
-	VMOVSD X4, 8(DX)(BX*1)
+some372:
+	VPXORD Y8, Y8, Y8
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VADDPS Y8, Y2, Y2
+	VMOVSD X2, (CX)
+	VADDPS Y8, Y3, Y3
+	VMOVSD X3, 8(CX)(BX*1)
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VADDPS Y8, Y4, Y4
+	VMOVSD X4, (CX)
+	VADDPS Y8, Y5, Y5
+	VMOVSD X5, 8(CX)(BX*1)
+	ADDQ   DX, CX
+	VADDPS Y8, Y6, Y6
+	VMOVSD X6, (CX)
+	VADDPS Y8, Y7, Y7
+	VMOVSD X7, 8(CX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some553
+	JGE    some375
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some553:
-	JMP turned379
+some375:
+	JMP turned201
 
-over537:
+over359:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept554
-	VPXORD Y1, Y1, Y1
-	VPXORD Y3, Y3, Y3
-	JMP    ready555
+	JE     kept377
+	VPXORD Y2, Y2, Y2
+	VPXORD Y4, Y4, Y4
+	VPXORD Y6, Y6, Y6
+	JMP    ready378
 
-kept554:
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VMOVSS (DX), X1
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VMOVSS (DX), X3
+kept377:
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VMOVSS (CX), X2
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VMOVSS (CX), X4
+	ADDQ   DX, CX
+	VMOVSS (CX), X6
 
-ready555:
+ready378:
+again376:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
-	VPXORD           Y15, Y15, Y15
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest556
-	VMOVSS           (DX), X5
-	VMOVSS           (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X5, K2, X5
-	VADDPS           X5, X1, X1
-	VFMADD231PS.BCST (R9), X5, X3
-	VMOVSS           X5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X6
-	VMOVSS           (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X6, K2, X6
-	VADDPS           X6, X1, X1
-	VFMADD231PS.BCST (R9), X6, X3
-	VMOVSS           X6, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X7
-	VMOVSS           (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X7, K2, X7
-	VADDPS           X7, X1, X1
-	VFMADD231PS.BCST (R9), X7, X3
-	VMOVSS           X7, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X8
-	VMOVSS           (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X8, K2, X8
-	VADDPS           X8, X1, X1
-	VFMADD231PS.BCST (R9), X8, X3
-	VMOVSS           X8, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X9
-	VMOVSS           (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X9, K2, X9
-	VADDPS           X9, X1, X1
-	VFMADD231PS.BCST (R9), X9, X3
-	VMOVSS           X9, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X10
-	VMOVSS           (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X10, K2, X10
-	VADDPS           X10, X1, X1
-	VFMADD231PS.BCST (R9), X10, X3
-	VMOVSS           X10, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X11
-	VMOVSS           (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X11, K2, X11
-	VADDPS           X11, X1, X1
-	VFMADD231PS.BCST (R9), X11, X3
-	VMOVSS           X11, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X12
-	VMOVSS           (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X12, K2, X12
-	VADDPS           X12, X1, X1
-	VFMADD231PS.BCST (R9), X12, X3
-	VMOVSS           X12, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn558
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
+	VPXORD           Y18, Y18, Y18
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest379
+	VMOVSS           (CX), X8
+	VADDPS           X8, X2, X2
+	VFMADD231PS.BCST (R8), X8, X4
+	VFMADD231PS.BCST 4(R8), X8, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X9
+	VADDPS           X9, X2, X2
+	VFMADD231PS.BCST (R8), X9, X4
+	VFMADD231PS.BCST 4(R8), X9, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X10
+	VADDPS           X10, X2, X2
+	VFMADD231PS.BCST (R8), X10, X4
+	VFMADD231PS.BCST 4(R8), X10, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X11
+	VADDPS           X11, X2, X2
+	VFMADD231PS.BCST (R8), X11, X4
+	VFMADD231PS.BCST 4(R8), X11, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X12
+	VADDPS           X12, X2, X2
+	VFMADD231PS.BCST (R8), X12, X4
+	VFMADD231PS.BCST 4(R8), X12, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X13
+	VADDPS           X13, X2, X2
+	VFMADD231PS.BCST (R8), X13, X4
+	VFMADD231PS.BCST 4(R8), X13, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X14
+	VADDPS           X14, X2, X2
+	VFMADD231PS.BCST (R8), X14, X4
+	VFMADD231PS.BCST 4(R8), X14, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X15
+	VADDPS           X15, X2, X2
+	VFMADD231PS.BCST (R8), X15, X4
+	VFMADD231PS.BCST 4(R8), X15, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded380
 
-rest556:
-	// fewer rows, and then dz of some before them as well
-fold557:
-	VMOVSS           (DX), X5
-	VMOVSS           (DI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X5, K2, X5
-	VADDPS           X5, X1, X1
-	VFMADD231PS.BCST (R9), X5, X3
-	VMOVSS           X5, (DX)
-	ADDQ             R8, DI
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold557
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVSS           (DX), X5
-	ADDQ             SI, DX
-	VMOVSS           (DX), X6
-	ADDQ             SI, DX
-	VMOVSS           (DX), X7
-	ADDQ             SI, DX
-	VMOVSS           (DX), X8
-	ADDQ             SI, DX
-	VMOVSS           (DX), X9
-	ADDQ             SI, DX
-	VMOVSS           (DX), X10
-	ADDQ             SI, DX
-	VMOVSS           (DX), X11
-	ADDQ             SI, DX
-	VMOVSS           (DX), X12
-	ADDQ             SI, DX
+rest379:
+fold381:
+	VMOVSS           (CX), X8
+	VADDPS           X8, X2, X2
+	VFMADD231PS.BCST (R8), X8, X4
+	VFMADD231PS.BCST 4(R8), X8, X6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold381
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVSS           (CX), X8
+	ADDQ             DX, CX
+	VMOVSS           (CX), X9
+	ADDQ             DX, CX
+	VMOVSS           (CX), X10
+	ADDQ             DX, CX
+	VMOVSS           (CX), X11
+	ADDQ             DX, CX
+	VMOVSS           (CX), X12
+	ADDQ             DX, CX
+	VMOVSS           (CX), X13
+	ADDQ             DX, CX
+	VMOVSS           (CX), X14
+	ADDQ             DX, CX
+	VMOVSS           (CX), X15
+	ADDQ             DX, CX
 
-turn558:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some559
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded380:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some382
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some559:
+some382:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VINSERTF32X4     $0x01, X9, Y5, Y5
-	VINSERTF32X4     $0x01, X10, Y6, Y6
-	VINSERTF32X4     $0x01, X11, Y7, Y7
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF32X4     $0x01, X12, Y8, Y8
-	VUNPCKHPS        Y6, Y5, Y14
-	VUNPCKLPS        Y6, Y5, Y5
-	VUNPCKHPS        Y8, Y7, Y6
-	VUNPCKLPS        Y8, Y7, Y7
-	VUNPCKHPD        Y7, Y5, Y8
-	VUNPCKLPD        Y7, Y5, Y5
-	VUNPCKHPD        Y6, Y14, Y7
-	VUNPCKLPD        Y6, Y14, Y14
-	VFMADD231PS.BCST (DX), Y5, Y0
+	VINSERTF32X4     $0x01, X13, Y9, Y9
+	VINSERTF32X4     $0x01, X14, Y10, Y10
+	VINSERTF32X4     $0x01, X15, Y11, Y11
+	VUNPCKHPS        Y9, Y8, Y17
+	VUNPCKLPS        Y9, Y8, Y8
+	VUNPCKHPS        Y11, Y10, Y9
+	VUNPCKLPS        Y11, Y10, Y10
+	VUNPCKHPD        Y10, Y8, Y11
+	VUNPCKLPD        Y10, Y8, Y8
+	VUNPCKHPD        Y9, Y17, Y10
+	VUNPCKLPD        Y9, Y17, Y17
+	VFMADD231PS.BCST (CX), Y8, Y0
+	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all562
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole563
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some385
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole386
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole563:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart564
-	VMOVUPS Y0, (SI)
-	JMP     stored565
+whole386:
+	VPXORD        Y8, Y8, Y8
+	VADDPS        Y8, Y0, Y0
+	VADDPS        Y8, Y1, Y1
+	VMOVAPS       Y0, Y9
+	VMOVAPS       Y1, Y10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y10, Y9, Y11
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPS     Y13, Y12, Y10
+	VUNPCKLPS     Y13, Y12, Y12
+	VUNPCKHPD     Y12, Y9, Y13
+	VUNPCKLPD     Y12, Y9, Y9
+	VUNPCKHPD     Y10, Y11, Y12
+	VUNPCKLPD     Y10, Y11, Y11
+	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y9, X10
+	VMOVSD        X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x01, Y13, X10
+	VMOVSD        X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x01, Y11, X10
+	VMOVSD        X10, (DX)(DI*2)
+	VEXTRACTF32X4 $0x01, Y12, X10
+	VMOVSD        X10, (DX)(R9*1)
+	VPXORD        Y0, Y0, Y0
+	VPXORD        Y1, Y1, Y1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           again376
 
-apart564:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Y0, X5
-	VMOVSS        X5, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X5, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
-
-stored565:
-	VPXORD Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready555
-
-all562:
-	VPXORD Y5, Y5, Y5
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VADDPS Y5, Y1, Y1
-	VMOVSS X1, (DX)
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VADDPS Y5, Y3, Y3
-	VMOVSS X3, (DX)
+some385:
+	VPXORD Y8, Y8, Y8
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VADDPS Y8, Y2, Y2
+	VMOVSS X2, (CX)
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VADDPS Y8, Y4, Y4
+	VMOVSS X4, (CX)
+	ADDQ   DX, CX
+	VADDPS Y8, Y6, Y6
+	VMOVSS X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some566
+	JGE    some388
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some566:
-turned379:
+some388:
+turned201:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -9050,19 +6072,399 @@ turned379:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole567
+	JGE    whole389
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole567:
+whole389:
+	VPXORD        Y8, Y8, Y8
+	VADDPS        Y8, Y0, Y0
+	VADDPS        Y8, Y1, Y1
+	VMOVAPS       Y0, Y9
+	VMOVAPS       Y1, Y10
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y10, Y9, Y11
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPS     Y13, Y12, Y10
+	VUNPCKLPS     Y13, Y12, Y12
+	VUNPCKHPD     Y12, Y9, Y13
+	VUNPCKLPD     Y12, Y9, Y9
+	VUNPCKHPD     Y10, Y11, Y12
+	VUNPCKLPD     Y10, Y11, Y11
+	VMOVSD        X9, (DX)
+	VMOVSD        X13, (DX)(SI*1)
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVSD        X12, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y9, X10
+	VMOVSD        X10, (DX)(SI*4)
+	VEXTRACTF32X4 $0x01, Y13, X10
+	VMOVSD        X10, (DX)(R8*1)
+	VEXTRACTF32X4 $0x01, Y11, X10
+	VMOVSD        X10, (DX)(DI*2)
+	VEXTRACTF32X4 $0x01, Y12, X10
+	VMOVSD        X10, (DX)(R9*1)
+	VPXORD        Y0, Y0, Y0
+	VPXORD        Y1, Y1, Y1
+	IMUL3Q        $0x08, SI, SI
+	ADDQ          SI, DX
+	MOVQ          DX, dx+0(FP)
+	MOVQ          n+120(FP), CX
+	CMPQ          CX, $0x01
+	JGE           block198
+	JMP           end2
+
+end2:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other1:
+	MOVQ act+128(FP), AX
+	CMPQ AX, $0x01
+	JNE  other393
+
+block394:
+	// 8 rows of dx, from +0; 8×16 elements of dz at a time
+	VPXORD Y0, Y0, Y0
+	MOVQ   $0x00000000, AX
+	MOVQ   cols+112(FP), BX
+
+chunk395:
+	CMPQ BX, $0x10
+	JLT  last396
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept399
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+	VPXORD Y4, Y4, Y4
+	JMP    ready400
+
+kept399:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y1
+	VMOVUPS 32(CX), Y2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y3
+	VMOVUPS 32(CX), Y4
+
+ready400:
+again398:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	VPXORD       Y23, Y23, Y23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest401
+	VMOVUPS      (CX), Y5
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y5, K2, Y5
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      32(CX), Y6
+	VMOVUPS      32(SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y6, K2, Y6
+	VADDPS       Y6, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y5, Y3
+	VFMADD231PS  Y22, Y6, Y4
+	VMOVUPS      Y5, (CX)
+	VMOVUPS      Y6, 32(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y7
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y7, K2, Y7
+	VADDPS       Y7, Y1, Y1
+	VMOVUPS      32(CX), Y8
+	VMOVUPS      32(SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y8, K2, Y8
+	VADDPS       Y8, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y7, Y3
+	VFMADD231PS  Y22, Y8, Y4
+	VMOVUPS      Y7, (CX)
+	VMOVUPS      Y8, 32(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y9
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y9, K2, Y9
+	VADDPS       Y9, Y1, Y1
+	VMOVUPS      32(CX), Y10
+	VMOVUPS      32(SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y10, K2, Y10
+	VADDPS       Y10, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y9, Y3
+	VFMADD231PS  Y22, Y10, Y4
+	VMOVUPS      Y9, (CX)
+	VMOVUPS      Y10, 32(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y11
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y11, K2, Y11
+	VADDPS       Y11, Y1, Y1
+	VMOVUPS      32(CX), Y12
+	VMOVUPS      32(SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y12, K2, Y12
+	VADDPS       Y12, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y11, Y3
+	VFMADD231PS  Y22, Y12, Y4
+	VMOVUPS      Y11, (CX)
+	VMOVUPS      Y12, 32(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y13
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y13, K2, Y13
+	VADDPS       Y13, Y1, Y1
+	VMOVUPS      32(CX), Y14
+	VMOVUPS      32(SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y14, K2, Y14
+	VADDPS       Y14, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y13, Y3
+	VFMADD231PS  Y22, Y14, Y4
+	VMOVUPS      Y13, (CX)
+	VMOVUPS      Y14, 32(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y15
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y15, K2, Y15
+	VADDPS       Y15, Y1, Y1
+	VMOVUPS      32(CX), Y16
+	VMOVUPS      32(SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y16, K2, Y16
+	VADDPS       Y16, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y15, Y3
+	VFMADD231PS  Y22, Y16, Y4
+	VMOVUPS      Y15, (CX)
+	VMOVUPS      Y16, 32(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y17
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y17, K2, Y17
+	VADDPS       Y17, Y1, Y1
+	VMOVUPS      32(CX), Y18
+	VMOVUPS      32(SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y18, K2, Y18
+	VADDPS       Y18, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y17, Y3
+	VFMADD231PS  Y22, Y18, Y4
+	VMOVUPS      Y17, (CX)
+	VMOVUPS      Y18, 32(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y19
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y19, K2, Y19
+	VADDPS       Y19, Y1, Y1
+	VMOVUPS      32(CX), Y20
+	VMOVUPS      32(SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y20, K2, Y20
+	VADDPS       Y20, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y19, Y3
+	VFMADD231PS  Y22, Y20, Y4
+	VMOVUPS      Y19, (CX)
+	VMOVUPS      Y20, 32(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded402
+
+rest401:
+fold403:
+	VMOVUPS      (CX), Y5
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y5, K2, Y5
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      32(CX), Y6
+	VMOVUPS      32(SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y6, K2, Y6
+	VADDPS       Y6, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y5, Y3
+	VFMADD231PS  Y22, Y6, Y4
+	VMOVUPS      Y5, (CX)
+	VMOVUPS      Y6, 32(CX)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold403
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPS      (CX), Y5
+	VMOVUPS      32(CX), Y6
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y7
+	VMOVUPS      32(CX), Y8
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y9
+	VMOVUPS      32(CX), Y10
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y11
+	VMOVUPS      32(CX), Y12
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y13
+	VMOVUPS      32(CX), Y14
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y15
+	VMOVUPS      32(CX), Y16
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y17
+	VMOVUPS      32(CX), Y18
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y19
+	VMOVUPS      32(CX), Y20
+	ADDQ         DX, CX
+
+folded402:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some404
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some404:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VSHUFF64X2       $0x03, Y13, Y5, Y22
+	VSHUFF64X2       $0x00, Y13, Y5, Y5
+	VSHUFF64X2       $0x03, Y15, Y7, Y13
+	VSHUFF64X2       $0x00, Y15, Y7, Y7
+	VSHUFF64X2       $0x03, Y17, Y9, Y15
+	VSHUFF64X2       $0x00, Y17, Y9, Y9
+	VSHUFF64X2       $0x03, Y19, Y11, Y17
+	VSHUFF64X2       $0x00, Y19, Y11, Y11
+	VUNPCKHPS        Y7, Y5, Y19
+	VUNPCKLPS        Y7, Y5, Y5
+	VUNPCKHPS        Y11, Y9, Y7
+	VUNPCKLPS        Y11, Y9, Y9
+	VUNPCKHPD        Y9, Y5, Y11
+	VUNPCKLPD        Y9, Y5, Y5
+	VUNPCKHPD        Y7, Y19, Y9
+	VUNPCKLPD        Y7, Y19, Y19
+	VUNPCKHPS        Y13, Y22, Y7
+	VUNPCKLPS        Y13, Y22, Y22
+	VUNPCKHPS        Y17, Y15, Y13
+	VUNPCKLPS        Y17, Y15, Y15
+	VUNPCKHPD        Y15, Y22, Y17
+	VUNPCKLPD        Y15, Y22, Y22
+	VUNPCKHPD        Y13, Y7, Y15
+	VUNPCKLPD        Y13, Y7, Y7
+	VFMADD231PS.BCST (CX), Y5, Y0
+	VFMADD231PS.BCST 4(CX), Y11, Y0
+	VFMADD231PS.BCST 8(CX), Y19, Y0
+	VFMADD231PS.BCST 12(CX), Y9, Y0
+	VFMADD231PS.BCST 16(CX), Y22, Y0
+	VFMADD231PS.BCST 20(CX), Y17, Y0
+	VFMADD231PS.BCST 24(CX), Y7, Y0
+	VFMADD231PS.BCST 28(CX), Y15, Y0
+	VSHUFF64X2       $0x03, Y14, Y6, Y5
+	VSHUFF64X2       $0x00, Y14, Y6, Y6
+	VSHUFF64X2       $0x03, Y16, Y8, Y14
+	VSHUFF64X2       $0x00, Y16, Y8, Y8
+	VSHUFF64X2       $0x03, Y18, Y10, Y16
+	VSHUFF64X2       $0x00, Y18, Y10, Y10
+	VSHUFF64X2       $0x03, Y20, Y12, Y18
+	VSHUFF64X2       $0x00, Y20, Y12, Y12
+	VUNPCKHPS        Y8, Y6, Y20
+	VUNPCKLPS        Y8, Y6, Y6
+	VUNPCKHPS        Y12, Y10, Y8
+	VUNPCKLPS        Y12, Y10, Y10
+	VUNPCKHPD        Y10, Y6, Y12
+	VUNPCKLPD        Y10, Y6, Y6
+	VUNPCKHPD        Y8, Y20, Y10
+	VUNPCKLPD        Y8, Y20, Y20
+	VUNPCKHPS        Y14, Y5, Y8
+	VUNPCKLPS        Y14, Y5, Y5
+	VUNPCKHPS        Y18, Y16, Y14
+	VUNPCKLPS        Y18, Y16, Y16
+	VUNPCKHPD        Y16, Y5, Y18
+	VUNPCKLPD        Y16, Y5, Y5
+	VUNPCKHPD        Y14, Y8, Y16
+	VUNPCKLPD        Y14, Y8, Y8
+	VFMADD231PS.BCST 32(CX), Y6, Y0
+	VFMADD231PS.BCST 36(CX), Y12, Y0
+	VFMADD231PS.BCST 40(CX), Y20, Y0
+	VFMADD231PS.BCST 44(CX), Y10, Y0
+	VFMADD231PS.BCST 48(CX), Y5, Y0
+	VFMADD231PS.BCST 52(CX), Y18, Y0
+	VFMADD231PS.BCST 56(CX), Y8, Y0
+	VFMADD231PS.BCST 60(CX), Y16, Y0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some422
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole423
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole423:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart568
+	JNE     apart424
 	VMOVUPS Y0, (DX)
-	JMP     stored569
+	JMP     stored425
 
-apart568:
+apart424:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9076,506 +6478,301 @@ apart568:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored569:
+stored425:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block376
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-	JMP end374
+	JGE    again398
 
-other375:
-block571:
-	// 8 rows of dx, from +0; 8×16 elements of dz at a time
-	VPXORD Y0, Y0, Y0
-	MOVQ   $0x00000000, AX
-	MOVQ   cols+112(FP), BX
-
-chunk572:
-	CMPQ BX, $0x10
-	JLT  last573
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept575
-	VPXORD Y1, Y1, Y1
-	VPXORD Y2, Y2, Y2
-	VPXORD Y3, Y3, Y3
-	VPXORD Y4, Y4, Y4
-	JMP    ready576
-
-kept575:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y1
-	VMOVUPS 32(DX), Y2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y3
-	VMOVUPS 32(DX), Y4
-
-ready576:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
-	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest577
-	VMOVUPS      (DX), Y5
-	VADDPS       Y5, Y1, Y1
-	VMOVUPS      32(DX), Y6
-	VADDPS       Y6, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y5, Y3
-	VFMADD231PS  Y22, Y6, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y7
-	VADDPS       Y7, Y1, Y1
-	VMOVUPS      32(DX), Y8
-	VADDPS       Y8, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y7, Y3
-	VFMADD231PS  Y22, Y8, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y9
-	VADDPS       Y9, Y1, Y1
-	VMOVUPS      32(DX), Y10
-	VADDPS       Y10, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y9, Y3
-	VFMADD231PS  Y22, Y10, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y11
-	VADDPS       Y11, Y1, Y1
-	VMOVUPS      32(DX), Y12
-	VADDPS       Y12, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y11, Y3
-	VFMADD231PS  Y22, Y12, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y13
-	VADDPS       Y13, Y1, Y1
-	VMOVUPS      32(DX), Y14
-	VADDPS       Y14, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y13, Y3
-	VFMADD231PS  Y22, Y14, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y15
-	VADDPS       Y15, Y1, Y1
-	VMOVUPS      32(DX), Y16
-	VADDPS       Y16, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y15, Y3
-	VFMADD231PS  Y22, Y16, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y17
-	VADDPS       Y17, Y1, Y1
-	VMOVUPS      32(DX), Y18
-	VADDPS       Y18, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y17, Y3
-	VFMADD231PS  Y22, Y18, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y19
-	VADDPS       Y19, Y1, Y1
-	VMOVUPS      32(DX), Y20
-	VADDPS       Y20, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y19, Y3
-	VFMADD231PS  Y22, Y20, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn579
-
-rest577:
-	// fewer rows, and then dz of some before them as well
-fold578:
-	VMOVUPS      (DX), Y5
-	VADDPS       Y5, Y1, Y1
-	VMOVUPS      32(DX), Y6
-	VADDPS       Y6, Y2, Y2
-	VBROADCASTSS (R9), Y22
-	VFMADD231PS  Y22, Y5, Y3
-	VFMADD231PS  Y22, Y6, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold578
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPS      (DX), Y5
-	VMOVUPS      32(DX), Y6
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y7
-	VMOVUPS      32(DX), Y8
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y9
-	VMOVUPS      32(DX), Y10
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y11
-	VMOVUPS      32(DX), Y12
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y13
-	VMOVUPS      32(DX), Y14
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y15
-	VMOVUPS      32(DX), Y16
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y17
-	VMOVUPS      32(DX), Y18
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y19
-	VMOVUPS      32(DX), Y20
-	ADDQ         SI, DX
-
-turn579:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some580
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
-
-some580:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
-	VSHUFF64X2       $0x03, Y13, Y5, Y22
-	VSHUFF64X2       $0x00, Y13, Y5, Y5
-	VSHUFF64X2       $0x03, Y15, Y7, Y13
-	VSHUFF64X2       $0x00, Y15, Y7, Y7
-	VSHUFF64X2       $0x03, Y17, Y9, Y15
-	VSHUFF64X2       $0x00, Y17, Y9, Y9
-	VSHUFF64X2       $0x03, Y19, Y11, Y17
-	VSHUFF64X2       $0x00, Y19, Y11, Y11
-	VUNPCKHPS        Y7, Y5, Y19
-	VUNPCKLPS        Y7, Y5, Y5
-	VUNPCKHPS        Y11, Y9, Y7
-	VUNPCKLPS        Y11, Y9, Y9
-	VUNPCKHPD        Y9, Y5, Y11
-	VUNPCKLPD        Y9, Y5, Y5
-	VUNPCKHPD        Y7, Y19, Y9
-	VUNPCKLPD        Y7, Y19, Y19
-	VUNPCKHPS        Y13, Y22, Y7
-	VUNPCKLPS        Y13, Y22, Y22
-	VUNPCKHPS        Y17, Y15, Y13
-	VUNPCKLPS        Y17, Y15, Y15
-	VUNPCKHPD        Y15, Y22, Y17
-	VUNPCKLPD        Y15, Y22, Y22
-	VUNPCKHPD        Y13, Y7, Y15
-	VUNPCKLPD        Y13, Y7, Y7
-	VFMADD231PS.BCST (DX), Y5, Y0
-	VFMADD231PS.BCST 4(DX), Y11, Y0
-	VFMADD231PS.BCST 8(DX), Y19, Y0
-	VFMADD231PS.BCST 12(DX), Y9, Y0
-	VFMADD231PS.BCST 16(DX), Y22, Y0
-	VFMADD231PS.BCST 20(DX), Y17, Y0
-	VFMADD231PS.BCST 24(DX), Y7, Y0
-	VFMADD231PS.BCST 28(DX), Y15, Y0
-	VSHUFF64X2       $0x03, Y14, Y6, Y5
-	VSHUFF64X2       $0x00, Y14, Y6, Y6
-	VSHUFF64X2       $0x03, Y16, Y8, Y14
-	VSHUFF64X2       $0x00, Y16, Y8, Y8
-	VSHUFF64X2       $0x03, Y18, Y10, Y16
-	VSHUFF64X2       $0x00, Y18, Y10, Y10
-	VSHUFF64X2       $0x03, Y20, Y12, Y18
-	VSHUFF64X2       $0x00, Y20, Y12, Y12
-	VUNPCKHPS        Y8, Y6, Y20
-	VUNPCKLPS        Y8, Y6, Y6
-	VUNPCKHPS        Y12, Y10, Y8
-	VUNPCKLPS        Y12, Y10, Y10
-	VUNPCKHPD        Y10, Y6, Y12
-	VUNPCKLPD        Y10, Y6, Y6
-	VUNPCKHPD        Y8, Y20, Y10
-	VUNPCKLPD        Y8, Y20, Y20
-	VUNPCKHPS        Y14, Y5, Y8
-	VUNPCKLPS        Y14, Y5, Y5
-	VUNPCKHPS        Y18, Y16, Y14
-	VUNPCKLPS        Y18, Y16, Y16
-	VUNPCKHPD        Y16, Y5, Y18
-	VUNPCKLPD        Y16, Y5, Y5
-	VUNPCKHPD        Y14, Y8, Y16
-	VUNPCKLPD        Y14, Y8, Y8
-	VFMADD231PS.BCST 32(DX), Y6, Y0
-	VFMADD231PS.BCST 36(DX), Y12, Y0
-	VFMADD231PS.BCST 40(DX), Y20, Y0
-	VFMADD231PS.BCST 44(DX), Y10, Y0
-	VFMADD231PS.BCST 48(DX), Y5, Y0
-	VFMADD231PS.BCST 52(DX), Y18, Y0
-	VFMADD231PS.BCST 56(DX), Y8, Y0
-	VFMADD231PS.BCST 60(DX), Y16, Y0
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              all598
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole599
-	IMULQ            DI, DX
-	ADDQ             DX, SI
-
-whole599:
+some422:
 	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart600
-	VMOVUPS Y0, (SI)
-	JMP     stored601
-
-apart600:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
-	VEXTRACTF32X4 $0x01, Y0, X5
-	VMOVSS        X5, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X5, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
-
-stored601:
-	VPXORD Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready576
-
-all598:
-	VPXORD  Y5, Y5, Y5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPS  Y5, Y1, Y1
-	VMOVUPS Y1, (DX)
+	VMOVUPS Y1, (CX)
 	VADDPS  Y5, Y2, Y2
-	VMOVUPS Y2, 32(DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPS Y2, 32(CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPS  Y5, Y3, Y3
-	VMOVUPS Y3, (DX)
+	VMOVUPS Y3, (CX)
 	VADDPS  Y5, Y4, Y4
-	VMOVUPS Y4, 32(DX)
+	VMOVUPS Y4, 32(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some602
+	JGE     some426
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some602:
+some426:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk572
-	JMP  turned574
+	JGE  chunk395
+	JMP  turned397
 
-last573:
+last396:
 	CMPQ BX, $0x08
-	JLE  narrower603
+	JLE  narrower427
 	CMPQ BX, $0x10
-	JNE  over604
-	JMP  turned574
+	JNE  over428
+	JMP  turned397
 
-over604:
+over428:
 	CMPQ   BX, $0x0d
-	JGE    over605
+	JGE    over429
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept606
+	JE     kept431
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready607
+	JMP    ready432
 
-kept606:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y1
-	VMOVUPS 32(DX)(BX*1), X2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y3
-	VMOVUPS 32(DX)(BX*1), X4
+kept431:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y1
+	VMOVUPS 32(CX)(BX*1), X2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y3
+	VMOVUPS 32(CX)(BX*1), X4
 
-ready607:
+ready432:
+again430:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest608
-	VMOVUPS      (DX), Y5
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest433
+	VMOVUPS      (CX), Y5
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y5, K2, Y5
 	VADDPS       Y5, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), X6
+	VMOVUPS      32(CX)(BX*1), X6
+	VMOVUPS      32(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X6, K2, X6
 	VADDPS       X6, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y5, Y3
 	VFMADD231PS  X22, X6, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y7
+	VMOVUPS      Y5, (CX)
+	VMOVUPS      X6, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y7
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y7, K2, Y7
 	VADDPS       Y7, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), X8
+	VMOVUPS      32(CX)(BX*1), X8
+	VMOVUPS      32(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X8, K2, X8
 	VADDPS       X8, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y7, Y3
 	VFMADD231PS  X22, X8, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y9
+	VMOVUPS      Y7, (CX)
+	VMOVUPS      X8, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y9
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y9, K2, Y9
 	VADDPS       Y9, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), X10
+	VMOVUPS      32(CX)(BX*1), X10
+	VMOVUPS      32(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X10, K2, X10
 	VADDPS       X10, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y9, Y3
 	VFMADD231PS  X22, X10, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y11
+	VMOVUPS      Y9, (CX)
+	VMOVUPS      X10, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y11
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y11, K2, Y11
 	VADDPS       Y11, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), X12
+	VMOVUPS      32(CX)(BX*1), X12
+	VMOVUPS      32(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X12, K2, X12
 	VADDPS       X12, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y11, Y3
 	VFMADD231PS  X22, X12, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y13
+	VMOVUPS      Y11, (CX)
+	VMOVUPS      X12, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y13
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y13, K2, Y13
 	VADDPS       Y13, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), X14
+	VMOVUPS      32(CX)(BX*1), X14
+	VMOVUPS      32(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X14, K2, X14
 	VADDPS       X14, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y13, Y3
 	VFMADD231PS  X22, X14, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y15
+	VMOVUPS      Y13, (CX)
+	VMOVUPS      X14, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y15
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y15, K2, Y15
 	VADDPS       Y15, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), X16
+	VMOVUPS      32(CX)(BX*1), X16
+	VMOVUPS      32(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X16, K2, X16
 	VADDPS       X16, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y15, Y3
 	VFMADD231PS  X22, X16, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y17
+	VMOVUPS      Y15, (CX)
+	VMOVUPS      X16, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y17
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y17, K2, Y17
 	VADDPS       Y17, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), X18
+	VMOVUPS      32(CX)(BX*1), X18
+	VMOVUPS      32(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X18, K2, X18
 	VADDPS       X18, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y17, Y3
 	VFMADD231PS  X22, X18, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y19
+	VMOVUPS      Y17, (CX)
+	VMOVUPS      X18, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y19
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y19, K2, Y19
 	VADDPS       Y19, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), X20
+	VMOVUPS      32(CX)(BX*1), X20
+	VMOVUPS      32(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X20, K2, X20
 	VADDPS       X20, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y19, Y3
 	VFMADD231PS  X22, X20, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn610
+	VMOVUPS      Y19, (CX)
+	VMOVUPS      X20, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded434
 
-rest608:
-	// fewer rows, and then dz of some before them as well
-fold609:
-	VMOVUPS      (DX), Y5
+rest433:
+fold435:
+	VMOVUPS      (CX), Y5
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y5, K2, Y5
 	VADDPS       Y5, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), X6
+	VMOVUPS      32(CX)(BX*1), X6
+	VMOVUPS      32(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X6, K2, X6
 	VADDPS       X6, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y5, Y3
 	VFMADD231PS  X22, X6, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold609
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPS      (DX), Y5
-	VMOVUPS      32(DX)(BX*1), X6
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y7
-	VMOVUPS      32(DX)(BX*1), X8
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y9
-	VMOVUPS      32(DX)(BX*1), X10
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y11
-	VMOVUPS      32(DX)(BX*1), X12
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y13
-	VMOVUPS      32(DX)(BX*1), X14
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y15
-	VMOVUPS      32(DX)(BX*1), X16
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y17
-	VMOVUPS      32(DX)(BX*1), X18
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y19
-	VMOVUPS      32(DX)(BX*1), X20
-	ADDQ         SI, DX
+	VMOVUPS      Y5, (CX)
+	VMOVUPS      X6, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold435
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPS      (CX), Y5
+	VMOVUPS      32(CX)(BX*1), X6
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y7
+	VMOVUPS      32(CX)(BX*1), X8
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y9
+	VMOVUPS      32(CX)(BX*1), X10
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y11
+	VMOVUPS      32(CX)(BX*1), X12
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y13
+	VMOVUPS      32(CX)(BX*1), X14
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y15
+	VMOVUPS      32(CX)(BX*1), X16
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y17
+	VMOVUPS      32(CX)(BX*1), X18
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y19
+	VMOVUPS      32(CX)(BX*1), X20
+	ADDQ         DX, CX
 
-turn610:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some611
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded434:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some436
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some611:
+some436:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0x03, Y13, Y5, Y22
 	VSHUFF64X2       $0x00, Y13, Y5, Y5
 	VSHUFF64X2       $0x03, Y15, Y7, Y13
@@ -9600,15 +6797,15 @@ some611:
 	VUNPCKLPD        Y15, Y22, Y22
 	VUNPCKHPD        Y13, Y7, Y15
 	VUNPCKLPD        Y13, Y7, Y7
-	VFMADD231PS.BCST (DX), Y5, Y0
-	VFMADD231PS.BCST 4(DX), Y11, Y0
-	VFMADD231PS.BCST 8(DX), Y19, Y0
-	VFMADD231PS.BCST 12(DX), Y9, Y0
-	VFMADD231PS.BCST 16(DX), Y22, Y0
-	VFMADD231PS.BCST 20(DX), Y17, Y0
-	VFMADD231PS.BCST 24(DX), Y7, Y0
-	VFMADD231PS.BCST 28(DX), Y15, Y0
-	ADDQ             BX, DX
+	VFMADD231PS.BCST (CX), Y5, Y0
+	VFMADD231PS.BCST 4(CX), Y11, Y0
+	VFMADD231PS.BCST 8(CX), Y19, Y0
+	VFMADD231PS.BCST 12(CX), Y9, Y0
+	VFMADD231PS.BCST 16(CX), Y22, Y0
+	VFMADD231PS.BCST 20(CX), Y17, Y0
+	VFMADD231PS.BCST 24(CX), Y7, Y0
+	VFMADD231PS.BCST 28(CX), Y15, Y0
+	ADDQ             BX, CX
 	ADDQ             $0x30, BX
 	VINSERTF32X4     $0x01, X14, Y6, Y6
 	VINSERTF32X4     $0x01, X16, Y8, Y8
@@ -9623,258 +6820,339 @@ some611:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x2c
-	JLE              over621
-	VFMADD231PS.BCST 32(DX), Y6, Y0
+	JLE              over446
+	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over621:
+over446:
 	CMPQ             BX, $0x28
-	JLE              over622
-	VFMADD231PS.BCST 36(DX), Y12, Y0
+	JLE              over447
+	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over622:
+over447:
 	CMPQ             BX, $0x24
-	JLE              over623
-	VFMADD231PS.BCST 40(DX), Y5, Y0
+	JLE              over448
+	VFMADD231PS.BCST 40(CX), Y5, Y0
 
-over623:
-	VFMADD231PS.BCST 44(DX), Y10, Y0
+over448:
+	VFMADD231PS.BCST 44(CX), Y10, Y0
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all625
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole626
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some450
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole451
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole626:
+whole451:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart627
-	VMOVUPS Y0, (SI)
-	JMP     stored628
+	CMPQ    SI, $0x04
+	JNE     apart452
+	VMOVUPS Y0, (DX)
+	JMP     stored453
 
-apart627:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
+apart452:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y0, X5
-	VMOVSS        X5, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X5, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
+	VMOVSS        X5, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X5, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored628:
+stored453:
 	VPXORD Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready607
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again430
 
-all625:
+some450:
 	VPXORD  Y5, Y5, Y5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPS  Y5, Y1, Y1
-	VMOVUPS Y1, (DX)
+	VMOVUPS Y1, (CX)
 	VADDPS  Y5, Y2, Y2
-	VMOVUPS X2, 32(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPS X2, 32(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPS  Y5, Y3, Y3
-	VMOVUPS Y3, (DX)
+	VMOVUPS Y3, (CX)
 	VADDPS  Y5, Y4, Y4
-	VMOVUPS X4, 32(DX)(BX*1)
+	VMOVUPS X4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some629
+	JGE     some454
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some629:
-	JMP turned574
+some454:
+	JMP turned397
 
-over605:
+over429:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept630
+	JE     kept456
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready631
+	JMP    ready457
 
-kept630:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y1
-	VMOVUPS 32(DX)(BX*1), Y2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y3
-	VMOVUPS 32(DX)(BX*1), Y4
+kept456:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y1
+	VMOVUPS 32(CX)(BX*1), Y2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y3
+	VMOVUPS 32(CX)(BX*1), Y4
 
-ready631:
+ready457:
+again455:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest632
-	VMOVUPS      (DX), Y5
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest458
+	VMOVUPS      (CX), Y5
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y5, K2, Y5
 	VADDPS       Y5, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), Y6
+	VMOVUPS      32(CX)(BX*1), Y6
+	VMOVUPS      32(SI)(BX*1), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y6, K2, Y6
 	VADDPS       Y6, Y2, Y2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y5, Y3
 	VFMADD231PS  Y22, Y6, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y7
+	VMOVUPS      Y5, (CX)
+	VMOVUPS      Y6, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y7
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y7, K2, Y7
 	VADDPS       Y7, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), Y8
+	VMOVUPS      32(CX)(BX*1), Y8
+	VMOVUPS      32(SI)(BX*1), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y8, K2, Y8
 	VADDPS       Y8, Y2, Y2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y7, Y3
 	VFMADD231PS  Y22, Y8, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y9
+	VMOVUPS      Y7, (CX)
+	VMOVUPS      Y8, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y9
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y9, K2, Y9
 	VADDPS       Y9, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), Y10
+	VMOVUPS      32(CX)(BX*1), Y10
+	VMOVUPS      32(SI)(BX*1), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y10, K2, Y10
 	VADDPS       Y10, Y2, Y2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y9, Y3
 	VFMADD231PS  Y22, Y10, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y11
+	VMOVUPS      Y9, (CX)
+	VMOVUPS      Y10, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y11
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y11, K2, Y11
 	VADDPS       Y11, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), Y12
+	VMOVUPS      32(CX)(BX*1), Y12
+	VMOVUPS      32(SI)(BX*1), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y12, K2, Y12
 	VADDPS       Y12, Y2, Y2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y11, Y3
 	VFMADD231PS  Y22, Y12, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y13
+	VMOVUPS      Y11, (CX)
+	VMOVUPS      Y12, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y13
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y13, K2, Y13
 	VADDPS       Y13, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), Y14
+	VMOVUPS      32(CX)(BX*1), Y14
+	VMOVUPS      32(SI)(BX*1), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y14, K2, Y14
 	VADDPS       Y14, Y2, Y2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y13, Y3
 	VFMADD231PS  Y22, Y14, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y15
+	VMOVUPS      Y13, (CX)
+	VMOVUPS      Y14, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y15
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y15, K2, Y15
 	VADDPS       Y15, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), Y16
+	VMOVUPS      32(CX)(BX*1), Y16
+	VMOVUPS      32(SI)(BX*1), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y16, K2, Y16
 	VADDPS       Y16, Y2, Y2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y15, Y3
 	VFMADD231PS  Y22, Y16, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y17
+	VMOVUPS      Y15, (CX)
+	VMOVUPS      Y16, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y17
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y17, K2, Y17
 	VADDPS       Y17, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), Y18
+	VMOVUPS      32(CX)(BX*1), Y18
+	VMOVUPS      32(SI)(BX*1), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y18, K2, Y18
 	VADDPS       Y18, Y2, Y2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y17, Y3
 	VFMADD231PS  Y22, Y18, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), Y19
+	VMOVUPS      Y17, (CX)
+	VMOVUPS      Y18, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y19
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y19, K2, Y19
 	VADDPS       Y19, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), Y20
+	VMOVUPS      32(CX)(BX*1), Y20
+	VMOVUPS      32(SI)(BX*1), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y20, K2, Y20
 	VADDPS       Y20, Y2, Y2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y19, Y3
 	VFMADD231PS  Y22, Y20, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn634
+	VMOVUPS      Y19, (CX)
+	VMOVUPS      Y20, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded459
 
-rest632:
-	// fewer rows, and then dz of some before them as well
-fold633:
-	VMOVUPS      (DX), Y5
+rest458:
+fold460:
+	VMOVUPS      (CX), Y5
+	VMOVUPS      (SI), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y5, K2, Y5
 	VADDPS       Y5, Y1, Y1
-	VMOVUPS      32(DX)(BX*1), Y6
+	VMOVUPS      32(CX)(BX*1), Y6
+	VMOVUPS      32(SI)(BX*1), Y21
+	VCMPPS       $0x06, Y23, Y21, K2
+	VMOVAPS.Z    Y6, K2, Y6
 	VADDPS       Y6, Y2, Y2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y5, Y3
 	VFMADD231PS  Y22, Y6, Y4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold633
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPS      (DX), Y5
-	VMOVUPS      32(DX)(BX*1), Y6
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y7
-	VMOVUPS      32(DX)(BX*1), Y8
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y9
-	VMOVUPS      32(DX)(BX*1), Y10
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y11
-	VMOVUPS      32(DX)(BX*1), Y12
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y13
-	VMOVUPS      32(DX)(BX*1), Y14
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y15
-	VMOVUPS      32(DX)(BX*1), Y16
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y17
-	VMOVUPS      32(DX)(BX*1), Y18
-	ADDQ         SI, DX
-	VMOVUPS      (DX), Y19
-	VMOVUPS      32(DX)(BX*1), Y20
-	ADDQ         SI, DX
+	VMOVUPS      Y5, (CX)
+	VMOVUPS      Y6, 32(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold460
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPS      (CX), Y5
+	VMOVUPS      32(CX)(BX*1), Y6
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y7
+	VMOVUPS      32(CX)(BX*1), Y8
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y9
+	VMOVUPS      32(CX)(BX*1), Y10
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y11
+	VMOVUPS      32(CX)(BX*1), Y12
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y13
+	VMOVUPS      32(CX)(BX*1), Y14
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y15
+	VMOVUPS      32(CX)(BX*1), Y16
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y17
+	VMOVUPS      32(CX)(BX*1), Y18
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y19
+	VMOVUPS      32(CX)(BX*1), Y20
+	ADDQ         DX, CX
 
-turn634:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some635
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded459:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some461
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some635:
+some461:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0x03, Y13, Y5, Y22
 	VSHUFF64X2       $0x00, Y13, Y5, Y5
 	VSHUFF64X2       $0x03, Y15, Y7, Y13
@@ -9899,15 +7177,15 @@ some635:
 	VUNPCKLPD        Y15, Y22, Y22
 	VUNPCKHPD        Y13, Y7, Y15
 	VUNPCKLPD        Y13, Y7, Y7
-	VFMADD231PS.BCST (DX), Y5, Y0
-	VFMADD231PS.BCST 4(DX), Y11, Y0
-	VFMADD231PS.BCST 8(DX), Y19, Y0
-	VFMADD231PS.BCST 12(DX), Y9, Y0
-	VFMADD231PS.BCST 16(DX), Y22, Y0
-	VFMADD231PS.BCST 20(DX), Y17, Y0
-	VFMADD231PS.BCST 24(DX), Y7, Y0
-	VFMADD231PS.BCST 28(DX), Y15, Y0
-	ADDQ             BX, DX
+	VFMADD231PS.BCST (CX), Y5, Y0
+	VFMADD231PS.BCST 4(CX), Y11, Y0
+	VFMADD231PS.BCST 8(CX), Y19, Y0
+	VFMADD231PS.BCST 12(CX), Y9, Y0
+	VFMADD231PS.BCST 16(CX), Y22, Y0
+	VFMADD231PS.BCST 20(CX), Y17, Y0
+	VFMADD231PS.BCST 24(CX), Y7, Y0
+	VFMADD231PS.BCST 28(CX), Y15, Y0
+	ADDQ             BX, CX
 	ADDQ             $0x40, BX
 	VSHUFF64X2       $0x03, Y14, Y6, Y5
 	VSHUFF64X2       $0x00, Y14, Y6, Y6
@@ -9934,230 +7212,275 @@ some635:
 	VUNPCKHPD        Y14, Y8, Y16
 	VUNPCKLPD        Y14, Y8, Y8
 	CMPQ             BX, $0x3c
-	JLE              over645
-	VFMADD231PS.BCST 32(DX), Y6, Y0
+	JLE              over471
+	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over645:
+over471:
 	CMPQ             BX, $0x38
-	JLE              over646
-	VFMADD231PS.BCST 36(DX), Y12, Y0
+	JLE              over472
+	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over646:
+over472:
 	CMPQ             BX, $0x34
-	JLE              over647
-	VFMADD231PS.BCST 40(DX), Y20, Y0
+	JLE              over473
+	VFMADD231PS.BCST 40(CX), Y20, Y0
 
-over647:
+over473:
 	CMPQ             BX, $0x30
-	JLE              over648
-	VFMADD231PS.BCST 44(DX), Y10, Y0
+	JLE              over474
+	VFMADD231PS.BCST 44(CX), Y10, Y0
 
-over648:
+over474:
 	CMPQ             BX, $0x2c
-	JLE              over649
-	VFMADD231PS.BCST 48(DX), Y5, Y0
+	JLE              over475
+	VFMADD231PS.BCST 48(CX), Y5, Y0
 
-over649:
+over475:
 	CMPQ             BX, $0x28
-	JLE              over650
-	VFMADD231PS.BCST 52(DX), Y18, Y0
+	JLE              over476
+	VFMADD231PS.BCST 52(CX), Y18, Y0
 
-over650:
+over476:
 	CMPQ             BX, $0x24
-	JLE              over651
-	VFMADD231PS.BCST 56(DX), Y8, Y0
+	JLE              over477
+	VFMADD231PS.BCST 56(CX), Y8, Y0
 
-over651:
-	VFMADD231PS.BCST 60(DX), Y16, Y0
+over477:
+	VFMADD231PS.BCST 60(CX), Y16, Y0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all653
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole654
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some479
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole480
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole654:
+whole480:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart655
-	VMOVUPS Y0, (SI)
-	JMP     stored656
+	CMPQ    SI, $0x04
+	JNE     apart481
+	VMOVUPS Y0, (DX)
+	JMP     stored482
 
-apart655:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
+apart481:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y0, X5
-	VMOVSS        X5, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X5, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
+	VMOVSS        X5, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X5, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored656:
+stored482:
 	VPXORD Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready631
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again455
 
-all653:
+some479:
 	VPXORD  Y5, Y5, Y5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPS  Y5, Y1, Y1
-	VMOVUPS Y1, (DX)
+	VMOVUPS Y1, (CX)
 	VADDPS  Y5, Y2, Y2
-	VMOVUPS Y2, 32(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPS Y2, 32(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPS  Y5, Y3, Y3
-	VMOVUPS Y3, (DX)
+	VMOVUPS Y3, (CX)
 	VADDPS  Y5, Y4, Y4
-	VMOVUPS Y4, 32(DX)(BX*1)
+	VMOVUPS Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some657
+	JGE     some483
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some657:
-	JMP turned574
+some483:
+	JMP turned397
 
-narrower603:
+narrower427:
 	CMPQ BX, $0x08
-	JNE  over658
+	JNE  over484
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept659
+	JE     kept486
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready660
+	JMP    ready487
 
-kept659:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), Y1
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), Y3
+kept486:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y1
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y3
 
-ready660:
+ready487:
+again485:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Y15, Y15, Y15
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest661
-	VMOVUPS          (DX), Y5
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest488
+	VMOVUPS          (CX), Y5
+	VMOVUPS          (SI), Y13
+	VCMPPS           $0x06, Y15, Y13, K2
+	VMOVAPS.Z        Y5, K2, Y5
 	VADDPS           Y5, Y1, Y1
-	VFMADD231PS.BCST (R9), Y5, Y3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y6
+	VFMADD231PS.BCST (R8), Y5, Y3
+	VMOVUPS          Y5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y6
+	VMOVUPS          (SI), Y13
+	VCMPPS           $0x06, Y15, Y13, K2
+	VMOVAPS.Z        Y6, K2, Y6
 	VADDPS           Y6, Y1, Y1
-	VFMADD231PS.BCST (R9), Y6, Y3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y7
+	VFMADD231PS.BCST (R8), Y6, Y3
+	VMOVUPS          Y6, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y7
+	VMOVUPS          (SI), Y13
+	VCMPPS           $0x06, Y15, Y13, K2
+	VMOVAPS.Z        Y7, K2, Y7
 	VADDPS           Y7, Y1, Y1
-	VFMADD231PS.BCST (R9), Y7, Y3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y8
+	VFMADD231PS.BCST (R8), Y7, Y3
+	VMOVUPS          Y7, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y8
+	VMOVUPS          (SI), Y13
+	VCMPPS           $0x06, Y15, Y13, K2
+	VMOVAPS.Z        Y8, K2, Y8
 	VADDPS           Y8, Y1, Y1
-	VFMADD231PS.BCST (R9), Y8, Y3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y9
+	VFMADD231PS.BCST (R8), Y8, Y3
+	VMOVUPS          Y8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y9
+	VMOVUPS          (SI), Y13
+	VCMPPS           $0x06, Y15, Y13, K2
+	VMOVAPS.Z        Y9, K2, Y9
 	VADDPS           Y9, Y1, Y1
-	VFMADD231PS.BCST (R9), Y9, Y3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y10
+	VFMADD231PS.BCST (R8), Y9, Y3
+	VMOVUPS          Y9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y10
+	VMOVUPS          (SI), Y13
+	VCMPPS           $0x06, Y15, Y13, K2
+	VMOVAPS.Z        Y10, K2, Y10
 	VADDPS           Y10, Y1, Y1
-	VFMADD231PS.BCST (R9), Y10, Y3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y11
+	VFMADD231PS.BCST (R8), Y10, Y3
+	VMOVUPS          Y10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y11
+	VMOVUPS          (SI), Y13
+	VCMPPS           $0x06, Y15, Y13, K2
+	VMOVAPS.Z        Y11, K2, Y11
 	VADDPS           Y11, Y1, Y1
-	VFMADD231PS.BCST (R9), Y11, Y3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), Y12
+	VFMADD231PS.BCST (R8), Y11, Y3
+	VMOVUPS          Y11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y12
+	VMOVUPS          (SI), Y13
+	VCMPPS           $0x06, Y15, Y13, K2
+	VMOVAPS.Z        Y12, K2, Y12
 	VADDPS           Y12, Y1, Y1
-	VFMADD231PS.BCST (R9), Y12, Y3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn663
+	VFMADD231PS.BCST (R8), Y12, Y3
+	VMOVUPS          Y12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded489
 
-rest661:
-	// fewer rows, and then dz of some before them as well
-fold662:
-	VMOVUPS          (DX), Y5
+rest488:
+fold490:
+	VMOVUPS          (CX), Y5
+	VMOVUPS          (SI), Y13
+	VCMPPS           $0x06, Y15, Y13, K2
+	VMOVAPS.Z        Y5, K2, Y5
 	VADDPS           Y5, Y1, Y1
-	VFMADD231PS.BCST (R9), Y5, Y3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold662
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPS          (DX), Y5
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y6
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y7
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y8
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y9
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y10
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y11
-	ADDQ             SI, DX
-	VMOVUPS          (DX), Y12
-	ADDQ             SI, DX
+	VFMADD231PS.BCST (R8), Y5, Y3
+	VMOVUPS          Y5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold490
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPS          (CX), Y5
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y6
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y7
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y8
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y9
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y10
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y11
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y12
+	ADDQ             DX, CX
 
-turn663:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some664
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded489:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some491
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some664:
+some491:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VSHUFF64X2       $0x03, Y9, Y5, Y14
 	VSHUFF64X2       $0x00, Y9, Y5, Y5
 	VSHUFF64X2       $0x03, Y10, Y6, Y9
@@ -10182,198 +7505,243 @@ some664:
 	VUNPCKLPD        Y10, Y14, Y14
 	VUNPCKHPD        Y9, Y6, Y10
 	VUNPCKLPD        Y9, Y6, Y6
-	VFMADD231PS.BCST (DX), Y5, Y0
-	VFMADD231PS.BCST 4(DX), Y8, Y0
-	VFMADD231PS.BCST 8(DX), Y12, Y0
-	VFMADD231PS.BCST 12(DX), Y7, Y0
-	VFMADD231PS.BCST 16(DX), Y14, Y0
-	VFMADD231PS.BCST 20(DX), Y11, Y0
-	VFMADD231PS.BCST 24(DX), Y6, Y0
-	VFMADD231PS.BCST 28(DX), Y10, Y0
+	VFMADD231PS.BCST (CX), Y5, Y0
+	VFMADD231PS.BCST 4(CX), Y8, Y0
+	VFMADD231PS.BCST 8(CX), Y12, Y0
+	VFMADD231PS.BCST 12(CX), Y7, Y0
+	VFMADD231PS.BCST 16(CX), Y14, Y0
+	VFMADD231PS.BCST 20(CX), Y11, Y0
+	VFMADD231PS.BCST 24(CX), Y6, Y0
+	VFMADD231PS.BCST 28(CX), Y10, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all674
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole675
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some501
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole502
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole675:
+whole502:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart676
-	VMOVUPS Y0, (SI)
-	JMP     stored677
+	CMPQ    SI, $0x04
+	JNE     apart503
+	VMOVUPS Y0, (DX)
+	JMP     stored504
 
-apart676:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
+apart503:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y0, X5
-	VMOVSS        X5, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X5, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
+	VMOVSS        X5, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X5, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored677:
+stored504:
 	VPXORD Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready660
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again485
 
-all674:
+some501:
 	VPXORD  Y5, Y5, Y5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPS  Y5, Y1, Y1
-	VMOVUPS Y1, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPS Y1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPS  Y5, Y3, Y3
-	VMOVUPS Y3, (DX)
+	VMOVUPS Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some678
+	JGE     some505
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some678:
-	JMP turned574
+some505:
+	JMP turned397
 
-over658:
+over484:
 	CMPQ BX, $0x04
-	JNE  over679
+	JNE  over506
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept680
+	JE     kept508
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready681
+	JMP    ready509
 
-kept680:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), X1
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), X3
+kept508:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), X1
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), X3
 
-ready681:
+ready509:
+again507:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Y15, Y15, Y15
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest682
-	VMOVUPS          (DX), X5
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest510
+	VMOVUPS          (CX), X5
+	VMOVUPS          (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X5, K2, X5
 	VADDPS           X5, X1, X1
-	VFMADD231PS.BCST (R9), X5, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X6
+	VFMADD231PS.BCST (R8), X5, X3
+	VMOVUPS          X5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X6
+	VMOVUPS          (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X6, K2, X6
 	VADDPS           X6, X1, X1
-	VFMADD231PS.BCST (R9), X6, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X7
+	VFMADD231PS.BCST (R8), X6, X3
+	VMOVUPS          X6, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X7
+	VMOVUPS          (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X7, K2, X7
 	VADDPS           X7, X1, X1
-	VFMADD231PS.BCST (R9), X7, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X8
+	VFMADD231PS.BCST (R8), X7, X3
+	VMOVUPS          X7, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X8
+	VMOVUPS          (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X8, K2, X8
 	VADDPS           X8, X1, X1
-	VFMADD231PS.BCST (R9), X8, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X9
+	VFMADD231PS.BCST (R8), X8, X3
+	VMOVUPS          X8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X9
+	VMOVUPS          (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X9, K2, X9
 	VADDPS           X9, X1, X1
-	VFMADD231PS.BCST (R9), X9, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X10
+	VFMADD231PS.BCST (R8), X9, X3
+	VMOVUPS          X9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X10
+	VMOVUPS          (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X10, K2, X10
 	VADDPS           X10, X1, X1
-	VFMADD231PS.BCST (R9), X10, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X11
+	VFMADD231PS.BCST (R8), X10, X3
+	VMOVUPS          X10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X11
+	VMOVUPS          (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X11, K2, X11
 	VADDPS           X11, X1, X1
-	VFMADD231PS.BCST (R9), X11, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVUPS          (DX), X12
+	VFMADD231PS.BCST (R8), X11, X3
+	VMOVUPS          X11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X12
+	VMOVUPS          (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X12, K2, X12
 	VADDPS           X12, X1, X1
-	VFMADD231PS.BCST (R9), X12, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn684
+	VFMADD231PS.BCST (R8), X12, X3
+	VMOVUPS          X12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded511
 
-rest682:
-	// fewer rows, and then dz of some before them as well
-fold683:
-	VMOVUPS          (DX), X5
+rest510:
+fold512:
+	VMOVUPS          (CX), X5
+	VMOVUPS          (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X5, K2, X5
 	VADDPS           X5, X1, X1
-	VFMADD231PS.BCST (R9), X5, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold683
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVUPS          (DX), X5
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X6
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X7
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X8
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X9
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X10
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X11
-	ADDQ             SI, DX
-	VMOVUPS          (DX), X12
-	ADDQ             SI, DX
+	VFMADD231PS.BCST (R8), X5, X3
+	VMOVUPS          X5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold512
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPS          (CX), X5
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X6
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X7
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X8
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X9
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X10
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X11
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X12
+	ADDQ             DX, CX
 
-turn684:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some685
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded511:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some513
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some685:
+some513:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF32X4     $0x01, X9, Y5, Y5
 	VINSERTF32X4     $0x01, X10, Y6, Y6
 	VINSERTF32X4     $0x01, X11, Y7, Y7
@@ -10386,244 +7754,325 @@ some685:
 	VUNPCKLPD        Y7, Y5, Y5
 	VUNPCKHPD        Y6, Y14, Y7
 	VUNPCKLPD        Y6, Y14, Y14
-	VFMADD231PS.BCST (DX), Y5, Y0
-	VFMADD231PS.BCST 4(DX), Y8, Y0
-	VFMADD231PS.BCST 8(DX), Y14, Y0
-	VFMADD231PS.BCST 12(DX), Y7, Y0
+	VFMADD231PS.BCST (CX), Y5, Y0
+	VFMADD231PS.BCST 4(CX), Y8, Y0
+	VFMADD231PS.BCST 8(CX), Y14, Y0
+	VFMADD231PS.BCST 12(CX), Y7, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all691
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole692
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some519
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole520
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole692:
+whole520:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart693
-	VMOVUPS Y0, (SI)
-	JMP     stored694
+	CMPQ    SI, $0x04
+	JNE     apart521
+	VMOVUPS Y0, (DX)
+	JMP     stored522
 
-apart693:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
+apart521:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y0, X5
-	VMOVSS        X5, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X5, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
+	VMOVSS        X5, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X5, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored694:
+stored522:
 	VPXORD Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready681
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again507
 
-all691:
+some519:
 	VPXORD  Y5, Y5, Y5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPS  Y5, Y1, Y1
-	VMOVUPS X1, (DX)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPS X1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPS  Y5, Y3, Y3
-	VMOVUPS X3, (DX)
+	VMOVUPS X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some695
+	JGE     some523
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some695:
-	JMP turned574
+some523:
+	JMP turned397
 
-over679:
+over506:
 	CMPQ   BX, $0x04
-	JLT    over696
+	JLT    over524
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept697
+	JE     kept526
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready698
+	JMP    ready527
 
-kept697:
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
-	VMOVUPS (DX), X1
-	VMOVUPS 16(DX)(BX*1), X2
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
-	VMOVUPS (DX), X3
-	VMOVUPS 16(DX)(BX*1), X4
+kept526:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), X1
+	VMOVUPS 16(CX)(BX*1), X2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), X3
+	VMOVUPS 16(CX)(BX*1), X4
 
-ready698:
+ready527:
+again525:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest699
-	VMOVUPS      (DX), X5
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest528
+	VMOVUPS      (CX), X5
+	VMOVUPS      (SI), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X5, K2, X5
 	VADDPS       X5, X1, X1
-	VMOVUPS      16(DX)(BX*1), X6
+	VMOVUPS      16(CX)(BX*1), X6
+	VMOVUPS      16(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X6, K2, X6
 	VADDPS       X6, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X5, X3
 	VFMADD231PS  X22, X6, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X7
+	VMOVUPS      X5, (CX)
+	VMOVUPS      X6, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X7
+	VMOVUPS      (SI), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X7, K2, X7
 	VADDPS       X7, X1, X1
-	VMOVUPS      16(DX)(BX*1), X8
+	VMOVUPS      16(CX)(BX*1), X8
+	VMOVUPS      16(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X8, K2, X8
 	VADDPS       X8, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X7, X3
 	VFMADD231PS  X22, X8, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X9
+	VMOVUPS      X7, (CX)
+	VMOVUPS      X8, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X9
+	VMOVUPS      (SI), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X9, K2, X9
 	VADDPS       X9, X1, X1
-	VMOVUPS      16(DX)(BX*1), X10
+	VMOVUPS      16(CX)(BX*1), X10
+	VMOVUPS      16(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X10, K2, X10
 	VADDPS       X10, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X9, X3
 	VFMADD231PS  X22, X10, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X11
+	VMOVUPS      X9, (CX)
+	VMOVUPS      X10, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X11
+	VMOVUPS      (SI), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X11, K2, X11
 	VADDPS       X11, X1, X1
-	VMOVUPS      16(DX)(BX*1), X12
+	VMOVUPS      16(CX)(BX*1), X12
+	VMOVUPS      16(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X12, K2, X12
 	VADDPS       X12, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X11, X3
 	VFMADD231PS  X22, X12, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X13
+	VMOVUPS      X11, (CX)
+	VMOVUPS      X12, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X13
+	VMOVUPS      (SI), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X13, K2, X13
 	VADDPS       X13, X1, X1
-	VMOVUPS      16(DX)(BX*1), X14
+	VMOVUPS      16(CX)(BX*1), X14
+	VMOVUPS      16(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X14, K2, X14
 	VADDPS       X14, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X13, X3
 	VFMADD231PS  X22, X14, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X15
+	VMOVUPS      X13, (CX)
+	VMOVUPS      X14, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X15
+	VMOVUPS      (SI), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X15, K2, X15
 	VADDPS       X15, X1, X1
-	VMOVUPS      16(DX)(BX*1), X16
+	VMOVUPS      16(CX)(BX*1), X16
+	VMOVUPS      16(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X16, K2, X16
 	VADDPS       X16, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X15, X3
 	VFMADD231PS  X22, X16, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X17
+	VMOVUPS      X15, (CX)
+	VMOVUPS      X16, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X17
+	VMOVUPS      (SI), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X17, K2, X17
 	VADDPS       X17, X1, X1
-	VMOVUPS      16(DX)(BX*1), X18
+	VMOVUPS      16(CX)(BX*1), X18
+	VMOVUPS      16(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X18, K2, X18
 	VADDPS       X18, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X17, X3
 	VFMADD231PS  X22, X18, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVUPS      (DX), X19
+	VMOVUPS      X17, (CX)
+	VMOVUPS      X18, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X19
+	VMOVUPS      (SI), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X19, K2, X19
 	VADDPS       X19, X1, X1
-	VMOVUPS      16(DX)(BX*1), X20
+	VMOVUPS      16(CX)(BX*1), X20
+	VMOVUPS      16(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X20, K2, X20
 	VADDPS       X20, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X19, X3
 	VFMADD231PS  X22, X20, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn701
+	VMOVUPS      X19, (CX)
+	VMOVUPS      X20, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded529
 
-rest699:
-	// fewer rows, and then dz of some before them as well
-fold700:
-	VMOVUPS      (DX), X5
+rest528:
+fold530:
+	VMOVUPS      (CX), X5
+	VMOVUPS      (SI), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X5, K2, X5
 	VADDPS       X5, X1, X1
-	VMOVUPS      16(DX)(BX*1), X6
+	VMOVUPS      16(CX)(BX*1), X6
+	VMOVUPS      16(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X6, K2, X6
 	VADDPS       X6, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X5, X3
 	VFMADD231PS  X22, X6, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold700
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVUPS      (DX), X5
-	VMOVUPS      16(DX)(BX*1), X6
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X7
-	VMOVUPS      16(DX)(BX*1), X8
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X9
-	VMOVUPS      16(DX)(BX*1), X10
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X11
-	VMOVUPS      16(DX)(BX*1), X12
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X13
-	VMOVUPS      16(DX)(BX*1), X14
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X15
-	VMOVUPS      16(DX)(BX*1), X16
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X17
-	VMOVUPS      16(DX)(BX*1), X18
-	ADDQ         SI, DX
-	VMOVUPS      (DX), X19
-	VMOVUPS      16(DX)(BX*1), X20
-	ADDQ         SI, DX
+	VMOVUPS      X5, (CX)
+	VMOVUPS      X6, 16(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold530
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPS      (CX), X5
+	VMOVUPS      16(CX)(BX*1), X6
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X7
+	VMOVUPS      16(CX)(BX*1), X8
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X9
+	VMOVUPS      16(CX)(BX*1), X10
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X11
+	VMOVUPS      16(CX)(BX*1), X12
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X13
+	VMOVUPS      16(CX)(BX*1), X14
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X15
+	VMOVUPS      16(CX)(BX*1), X16
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X17
+	VMOVUPS      16(CX)(BX*1), X18
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X19
+	VMOVUPS      16(CX)(BX*1), X20
+	ADDQ         DX, CX
 
-turn701:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some702
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded529:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some531
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some702:
+some531:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF32X4     $0x01, X13, Y5, Y5
 	VINSERTF32X4     $0x01, X15, Y7, Y7
 	VINSERTF32X4     $0x01, X17, Y9, Y9
@@ -10636,11 +8085,11 @@ some702:
 	VUNPCKLPD        Y9, Y5, Y5
 	VUNPCKHPD        Y7, Y22, Y9
 	VUNPCKLPD        Y7, Y22, Y22
-	VFMADD231PS.BCST (DX), Y5, Y0
-	VFMADD231PS.BCST 4(DX), Y11, Y0
-	VFMADD231PS.BCST 8(DX), Y22, Y0
-	VFMADD231PS.BCST 12(DX), Y9, Y0
-	ADDQ             BX, DX
+	VFMADD231PS.BCST (CX), Y5, Y0
+	VFMADD231PS.BCST 4(CX), Y11, Y0
+	VFMADD231PS.BCST 8(CX), Y22, Y0
+	VFMADD231PS.BCST 12(CX), Y9, Y0
+	ADDQ             BX, CX
 	ADDQ             $0x20, BX
 	VINSERTF32X4     $0x01, X14, Y6, Y6
 	VINSERTF32X4     $0x01, X16, Y8, Y8
@@ -10655,210 +8104,255 @@ some702:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x1c
-	JLE              over708
-	VFMADD231PS.BCST 16(DX), Y6, Y0
+	JLE              over537
+	VFMADD231PS.BCST 16(CX), Y6, Y0
 
-over708:
+over537:
 	CMPQ             BX, $0x18
-	JLE              over709
-	VFMADD231PS.BCST 20(DX), Y12, Y0
+	JLE              over538
+	VFMADD231PS.BCST 20(CX), Y12, Y0
 
-over709:
+over538:
 	CMPQ             BX, $0x14
-	JLE              over710
-	VFMADD231PS.BCST 24(DX), Y5, Y0
+	JLE              over539
+	VFMADD231PS.BCST 24(CX), Y5, Y0
 
-over710:
-	VFMADD231PS.BCST 28(DX), Y10, Y0
+over539:
+	VFMADD231PS.BCST 28(CX), Y10, Y0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all712
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole713
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some541
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole542
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole713:
+whole542:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart714
-	VMOVUPS Y0, (SI)
-	JMP     stored715
+	CMPQ    SI, $0x04
+	JNE     apart543
+	VMOVUPS Y0, (DX)
+	JMP     stored544
 
-apart714:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
+apart543:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y0, X5
-	VMOVSS        X5, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X5, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
+	VMOVSS        X5, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X5, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored715:
+stored544:
 	VPXORD Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready698
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again525
 
-all712:
+some541:
 	VPXORD  Y5, Y5, Y5
-	MOVQ    db+32(FP), DX
-	ADDQ    AX, DX
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
 	VADDPS  Y5, Y1, Y1
-	VMOVUPS X1, (DX)
+	VMOVUPS X1, (CX)
 	VADDPS  Y5, Y2, Y2
-	VMOVUPS X2, 16(DX)(BX*1)
-	MOVQ    dw+16(FP), DX
-	ADDQ    AX, DX
-	MOVQ    lddw+24(FP), SI
+	VMOVUPS X2, 16(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
 	VADDPS  Y5, Y3, Y3
-	VMOVUPS X3, (DX)
+	VMOVUPS X3, (CX)
 	VADDPS  Y5, Y4, Y4
-	VMOVUPS X4, 16(DX)(BX*1)
+	VMOVUPS X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some716
+	JGE     some545
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some716:
-	JMP turned574
+some545:
+	JMP turned397
 
-over696:
+over524:
 	CMPQ BX, $0x02
-	JNE  over717
+	JNE  over546
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept718
+	JE     kept548
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready719
+	JMP    ready549
 
-kept718:
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VMOVSD (DX), X1
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VMOVSD (DX), X3
+kept548:
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VMOVSD (CX), X1
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VMOVSD (CX), X3
 
-ready719:
+ready549:
+again547:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Y15, Y15, Y15
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest720
-	VMOVSD           (DX), X5
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest550
+	VMOVSD           (CX), X5
+	VMOVSD           (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X5, K2, X5
 	VADDPS           X5, X1, X1
-	VFMADD231PS.BCST (R9), X5, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X6
+	VFMADD231PS.BCST (R8), X5, X3
+	VMOVSD           X5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X6
+	VMOVSD           (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X6, K2, X6
 	VADDPS           X6, X1, X1
-	VFMADD231PS.BCST (R9), X6, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X7
+	VFMADD231PS.BCST (R8), X6, X3
+	VMOVSD           X6, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X7
+	VMOVSD           (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X7, K2, X7
 	VADDPS           X7, X1, X1
-	VFMADD231PS.BCST (R9), X7, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X8
+	VFMADD231PS.BCST (R8), X7, X3
+	VMOVSD           X7, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X8
+	VMOVSD           (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X8, K2, X8
 	VADDPS           X8, X1, X1
-	VFMADD231PS.BCST (R9), X8, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X9
+	VFMADD231PS.BCST (R8), X8, X3
+	VMOVSD           X8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X9
+	VMOVSD           (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X9, K2, X9
 	VADDPS           X9, X1, X1
-	VFMADD231PS.BCST (R9), X9, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X10
+	VFMADD231PS.BCST (R8), X9, X3
+	VMOVSD           X9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X10
+	VMOVSD           (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X10, K2, X10
 	VADDPS           X10, X1, X1
-	VFMADD231PS.BCST (R9), X10, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X11
+	VFMADD231PS.BCST (R8), X10, X3
+	VMOVSD           X10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X11
+	VMOVSD           (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X11, K2, X11
 	VADDPS           X11, X1, X1
-	VFMADD231PS.BCST (R9), X11, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSD           (DX), X12
+	VFMADD231PS.BCST (R8), X11, X3
+	VMOVSD           X11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X12
+	VMOVSD           (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X12, K2, X12
 	VADDPS           X12, X1, X1
-	VFMADD231PS.BCST (R9), X12, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn722
+	VFMADD231PS.BCST (R8), X12, X3
+	VMOVSD           X12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded551
 
-rest720:
-	// fewer rows, and then dz of some before them as well
-fold721:
-	VMOVSD           (DX), X5
+rest550:
+fold552:
+	VMOVSD           (CX), X5
+	VMOVSD           (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X5, K2, X5
 	VADDPS           X5, X1, X1
-	VFMADD231PS.BCST (R9), X5, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold721
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVSD           (DX), X5
-	ADDQ             SI, DX
-	VMOVSD           (DX), X6
-	ADDQ             SI, DX
-	VMOVSD           (DX), X7
-	ADDQ             SI, DX
-	VMOVSD           (DX), X8
-	ADDQ             SI, DX
-	VMOVSD           (DX), X9
-	ADDQ             SI, DX
-	VMOVSD           (DX), X10
-	ADDQ             SI, DX
-	VMOVSD           (DX), X11
-	ADDQ             SI, DX
-	VMOVSD           (DX), X12
-	ADDQ             SI, DX
+	VFMADD231PS.BCST (R8), X5, X3
+	VMOVSD           X5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold552
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVSD           (CX), X5
+	ADDQ             DX, CX
+	VMOVSD           (CX), X6
+	ADDQ             DX, CX
+	VMOVSD           (CX), X7
+	ADDQ             DX, CX
+	VMOVSD           (CX), X8
+	ADDQ             DX, CX
+	VMOVSD           (CX), X9
+	ADDQ             DX, CX
+	VMOVSD           (CX), X10
+	ADDQ             DX, CX
+	VMOVSD           (CX), X11
+	ADDQ             DX, CX
+	VMOVSD           (CX), X12
+	ADDQ             DX, CX
 
-turn722:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some723
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded551:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some553
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some723:
+some553:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF32X4     $0x01, X9, Y5, Y5
 	VINSERTF32X4     $0x01, X10, Y6, Y6
 	VINSERTF32X4     $0x01, X11, Y7, Y7
@@ -10871,242 +8365,323 @@ some723:
 	VUNPCKLPD        Y7, Y5, Y5
 	VUNPCKHPD        Y6, Y14, Y7
 	VUNPCKLPD        Y6, Y14, Y14
-	VFMADD231PS.BCST (DX), Y5, Y0
-	VFMADD231PS.BCST 4(DX), Y8, Y0
+	VFMADD231PS.BCST (CX), Y5, Y0
+	VFMADD231PS.BCST 4(CX), Y8, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all727
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole728
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some557
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole558
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole728:
+whole558:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart729
-	VMOVUPS Y0, (SI)
-	JMP     stored730
+	CMPQ    SI, $0x04
+	JNE     apart559
+	VMOVUPS Y0, (DX)
+	JMP     stored560
 
-apart729:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
+apart559:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y0, X5
-	VMOVSS        X5, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X5, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
+	VMOVSS        X5, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X5, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored730:
+stored560:
 	VPXORD Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready719
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again547
 
-all727:
+some557:
 	VPXORD Y5, Y5, Y5
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
 	VADDPS Y5, Y1, Y1
-	VMOVSD X1, (DX)
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
+	VMOVSD X1, (CX)
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
 	VADDPS Y5, Y3, Y3
-	VMOVSD X3, (DX)
+	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some731
+	JGE    some561
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some731:
-	JMP turned574
+some561:
+	JMP turned397
 
-over717:
+over546:
 	CMPQ   BX, $0x02
-	JLT    over732
+	JLT    over562
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept733
+	JE     kept564
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready734
+	JMP    ready565
 
-kept733:
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VMOVSD (DX), X1
-	VMOVSD 8(DX)(BX*1), X2
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VMOVSD (DX), X3
-	VMOVSD 8(DX)(BX*1), X4
+kept564:
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VMOVSD (CX), X1
+	VMOVSD 8(CX)(BX*1), X2
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VMOVSD (CX), X3
+	VMOVSD 8(CX)(BX*1), X4
 
-ready734:
+ready565:
+again563:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), DX
-	ADDQ         AX, DX
-	MOVQ         lddy+48(FP), SI
-	MOVQ         y+56(FP), DI
-	ADDQ         AX, DI
-	MOVQ         ldy+64(FP), R8
-	MOVQ         x+72(FP), R9
-	MOVQ         ldx+80(FP), R10
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
 	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x08
-	JLT          rest735
-	VMOVSD       (DX), X5
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest566
+	VMOVSD       (CX), X5
+	VMOVSD       (SI), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X5, K2, X5
 	VADDPS       X5, X1, X1
-	VMOVSD       8(DX)(BX*1), X6
+	VMOVSD       8(CX)(BX*1), X6
+	VMOVSD       8(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X6, K2, X6
 	VADDPS       X6, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X5, X3
 	VFMADD231PS  X22, X6, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X7
+	VMOVSD       X5, (CX)
+	VMOVSD       X6, 8(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X7
+	VMOVSD       (SI), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X7, K2, X7
 	VADDPS       X7, X1, X1
-	VMOVSD       8(DX)(BX*1), X8
+	VMOVSD       8(CX)(BX*1), X8
+	VMOVSD       8(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X8, K2, X8
 	VADDPS       X8, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X7, X3
 	VFMADD231PS  X22, X8, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X9
+	VMOVSD       X7, (CX)
+	VMOVSD       X8, 8(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X9
+	VMOVSD       (SI), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X9, K2, X9
 	VADDPS       X9, X1, X1
-	VMOVSD       8(DX)(BX*1), X10
+	VMOVSD       8(CX)(BX*1), X10
+	VMOVSD       8(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X10, K2, X10
 	VADDPS       X10, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X9, X3
 	VFMADD231PS  X22, X10, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X11
+	VMOVSD       X9, (CX)
+	VMOVSD       X10, 8(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X11
+	VMOVSD       (SI), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X11, K2, X11
 	VADDPS       X11, X1, X1
-	VMOVSD       8(DX)(BX*1), X12
+	VMOVSD       8(CX)(BX*1), X12
+	VMOVSD       8(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X12, K2, X12
 	VADDPS       X12, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X11, X3
 	VFMADD231PS  X22, X12, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X13
+	VMOVSD       X11, (CX)
+	VMOVSD       X12, 8(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X13
+	VMOVSD       (SI), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X13, K2, X13
 	VADDPS       X13, X1, X1
-	VMOVSD       8(DX)(BX*1), X14
+	VMOVSD       8(CX)(BX*1), X14
+	VMOVSD       8(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X14, K2, X14
 	VADDPS       X14, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X13, X3
 	VFMADD231PS  X22, X14, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X15
+	VMOVSD       X13, (CX)
+	VMOVSD       X14, 8(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X15
+	VMOVSD       (SI), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X15, K2, X15
 	VADDPS       X15, X1, X1
-	VMOVSD       8(DX)(BX*1), X16
+	VMOVSD       8(CX)(BX*1), X16
+	VMOVSD       8(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X16, K2, X16
 	VADDPS       X16, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X15, X3
 	VFMADD231PS  X22, X16, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X17
+	VMOVSD       X15, (CX)
+	VMOVSD       X16, 8(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X17
+	VMOVSD       (SI), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X17, K2, X17
 	VADDPS       X17, X1, X1
-	VMOVSD       8(DX)(BX*1), X18
+	VMOVSD       8(CX)(BX*1), X18
+	VMOVSD       8(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X18, K2, X18
 	VADDPS       X18, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X17, X3
 	VFMADD231PS  X22, X18, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	VMOVSD       (DX), X19
+	VMOVSD       X17, (CX)
+	VMOVSD       X18, 8(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X19
+	VMOVSD       (SI), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X19, K2, X19
 	VADDPS       X19, X1, X1
-	VMOVSD       8(DX)(BX*1), X20
+	VMOVSD       8(CX)(BX*1), X20
+	VMOVSD       8(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X20, K2, X20
 	VADDPS       X20, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X19, X3
 	VFMADD231PS  X22, X20, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	JMP          turn737
+	VMOVSD       X19, (CX)
+	VMOVSD       X20, 8(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded567
 
-rest735:
-	// fewer rows, and then dz of some before them as well
-fold736:
-	VMOVSD       (DX), X5
+rest566:
+fold568:
+	VMOVSD       (CX), X5
+	VMOVSD       (SI), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X5, K2, X5
 	VADDPS       X5, X1, X1
-	VMOVSD       8(DX)(BX*1), X6
+	VMOVSD       8(CX)(BX*1), X6
+	VMOVSD       8(SI)(BX*1), X21
+	VCMPPS       $0x06, X23, X21, K2
+	VMOVAPS.Z    X6, K2, X6
 	VADDPS       X6, X2, X2
-	VBROADCASTSS (R9), Y22
+	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X5, X3
 	VFMADD231PS  X22, X6, X4
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         CX
-	JNZ          fold736
-	IMUL3Q       $0x08, SI, CX
-	SUBQ         CX, DX
-	VMOVSD       (DX), X5
-	VMOVSD       8(DX)(BX*1), X6
-	ADDQ         SI, DX
-	VMOVSD       (DX), X7
-	VMOVSD       8(DX)(BX*1), X8
-	ADDQ         SI, DX
-	VMOVSD       (DX), X9
-	VMOVSD       8(DX)(BX*1), X10
-	ADDQ         SI, DX
-	VMOVSD       (DX), X11
-	VMOVSD       8(DX)(BX*1), X12
-	ADDQ         SI, DX
-	VMOVSD       (DX), X13
-	VMOVSD       8(DX)(BX*1), X14
-	ADDQ         SI, DX
-	VMOVSD       (DX), X15
-	VMOVSD       8(DX)(BX*1), X16
-	ADDQ         SI, DX
-	VMOVSD       (DX), X17
-	VMOVSD       8(DX)(BX*1), X18
-	ADDQ         SI, DX
-	VMOVSD       (DX), X19
-	VMOVSD       8(DX)(BX*1), X20
-	ADDQ         SI, DX
+	VMOVSD       X5, (CX)
+	VMOVSD       X6, 8(CX)(BX*1)
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold568
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVSD       (CX), X5
+	VMOVSD       8(CX)(BX*1), X6
+	ADDQ         DX, CX
+	VMOVSD       (CX), X7
+	VMOVSD       8(CX)(BX*1), X8
+	ADDQ         DX, CX
+	VMOVSD       (CX), X9
+	VMOVSD       8(CX)(BX*1), X10
+	ADDQ         DX, CX
+	VMOVSD       (CX), X11
+	VMOVSD       8(CX)(BX*1), X12
+	ADDQ         DX, CX
+	VMOVSD       (CX), X13
+	VMOVSD       8(CX)(BX*1), X14
+	ADDQ         DX, CX
+	VMOVSD       (CX), X15
+	VMOVSD       8(CX)(BX*1), X16
+	ADDQ         DX, CX
+	VMOVSD       (CX), X17
+	VMOVSD       8(CX)(BX*1), X18
+	ADDQ         DX, CX
+	VMOVSD       (CX), X19
+	VMOVSD       8(CX)(BX*1), X20
+	ADDQ         DX, CX
 
-turn737:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some738
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded567:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some569
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some738:
+some569:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF32X4     $0x01, X13, Y5, Y5
 	VINSERTF32X4     $0x01, X15, Y7, Y7
 	VINSERTF32X4     $0x01, X17, Y9, Y9
@@ -11119,9 +8694,9 @@ some738:
 	VUNPCKLPD        Y9, Y5, Y5
 	VUNPCKHPD        Y7, Y22, Y9
 	VUNPCKLPD        Y7, Y22, Y22
-	VFMADD231PS.BCST (DX), Y5, Y0
-	VFMADD231PS.BCST 4(DX), Y11, Y0
-	ADDQ             BX, DX
+	VFMADD231PS.BCST (CX), Y5, Y0
+	VFMADD231PS.BCST 4(CX), Y11, Y0
+	ADDQ             BX, CX
 	ADDQ             $0x10, BX
 	VINSERTF32X4     $0x01, X14, Y6, Y6
 	VINSERTF32X4     $0x01, X16, Y8, Y8
@@ -11136,197 +8711,242 @@ some738:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x0c
-	JLE              over742
-	VFMADD231PS.BCST 8(DX), Y6, Y0
+	JLE              over573
+	VFMADD231PS.BCST 8(CX), Y6, Y0
 
-over742:
-	VFMADD231PS.BCST 12(DX), Y12, Y0
+over573:
+	VFMADD231PS.BCST 12(CX), Y12, Y0
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all744
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole745
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some575
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole576
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole745:
+whole576:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart746
-	VMOVUPS Y0, (SI)
-	JMP     stored747
+	CMPQ    SI, $0x04
+	JNE     apart577
+	VMOVUPS Y0, (DX)
+	JMP     stored578
 
-apart746:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
+apart577:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y0, X5
-	VMOVSS        X5, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X5, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
+	VMOVSS        X5, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X5, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored747:
+stored578:
 	VPXORD Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready734
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again563
 
-all744:
+some575:
 	VPXORD Y5, Y5, Y5
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
 	VADDPS Y5, Y1, Y1
-	VMOVSD X1, (DX)
+	VMOVSD X1, (CX)
 	VADDPS Y5, Y2, Y2
-	VMOVSD X2, 8(DX)(BX*1)
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
+	VMOVSD X2, 8(CX)(BX*1)
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
 	VADDPS Y5, Y3, Y3
-	VMOVSD X3, (DX)
+	VMOVSD X3, (CX)
 	VADDPS Y5, Y4, Y4
-	VMOVSD X4, 8(DX)(BX*1)
+	VMOVSD X4, 8(CX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some748
+	JGE    some579
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some748:
-	JMP turned574
+some579:
+	JMP turned397
 
-over732:
+over562:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept749
+	JE     kept581
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready750
+	JMP    ready582
 
-kept749:
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
-	VMOVSS (DX), X1
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
-	VMOVSS (DX), X3
+kept581:
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VMOVSS (CX), X1
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VMOVSS (CX), X3
 
-ready750:
+ready582:
+again580:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), DX
-	ADDQ             AX, DX
-	MOVQ             lddy+48(FP), SI
-	MOVQ             y+56(FP), DI
-	ADDQ             AX, DI
-	MOVQ             ldy+64(FP), R8
-	MOVQ             x+72(FP), R9
-	MOVQ             ldx+80(FP), R10
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
 	VPXORD           Y15, Y15, Y15
-	MOVQ             n+120(FP), CX
-	CMPQ             CX, $0x08
-	JLT              rest751
-	VMOVSS           (DX), X5
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest583
+	VMOVSS           (CX), X5
+	VMOVSS           (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X5, K2, X5
 	VADDPS           X5, X1, X1
-	VFMADD231PS.BCST (R9), X5, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X6
+	VFMADD231PS.BCST (R8), X5, X3
+	VMOVSS           X5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X6
+	VMOVSS           (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X6, K2, X6
 	VADDPS           X6, X1, X1
-	VFMADD231PS.BCST (R9), X6, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X7
+	VFMADD231PS.BCST (R8), X6, X3
+	VMOVSS           X6, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X7
+	VMOVSS           (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X7, K2, X7
 	VADDPS           X7, X1, X1
-	VFMADD231PS.BCST (R9), X7, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X8
+	VFMADD231PS.BCST (R8), X7, X3
+	VMOVSS           X7, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X8
+	VMOVSS           (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X8, K2, X8
 	VADDPS           X8, X1, X1
-	VFMADD231PS.BCST (R9), X8, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X9
+	VFMADD231PS.BCST (R8), X8, X3
+	VMOVSS           X8, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X9
+	VMOVSS           (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X9, K2, X9
 	VADDPS           X9, X1, X1
-	VFMADD231PS.BCST (R9), X9, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X10
+	VFMADD231PS.BCST (R8), X9, X3
+	VMOVSS           X9, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X10
+	VMOVSS           (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X10, K2, X10
 	VADDPS           X10, X1, X1
-	VFMADD231PS.BCST (R9), X10, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X11
+	VFMADD231PS.BCST (R8), X10, X3
+	VMOVSS           X10, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X11
+	VMOVSS           (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X11, K2, X11
 	VADDPS           X11, X1, X1
-	VFMADD231PS.BCST (R9), X11, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	VMOVSS           (DX), X12
+	VFMADD231PS.BCST (R8), X11, X3
+	VMOVSS           X11, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X12
+	VMOVSS           (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X12, K2, X12
 	VADDPS           X12, X1, X1
-	VFMADD231PS.BCST (R9), X12, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	JMP              turn753
+	VFMADD231PS.BCST (R8), X12, X3
+	VMOVSS           X12, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded584
 
-rest751:
-	// fewer rows, and then dz of some before them as well
-fold752:
-	VMOVSS           (DX), X5
+rest583:
+fold585:
+	VMOVSS           (CX), X5
+	VMOVSS           (SI), X13
+	VCMPPS           $0x06, X15, X13, K2
+	VMOVAPS.Z        X5, K2, X5
 	VADDPS           X5, X1, X1
-	VFMADD231PS.BCST (R9), X5, X3
-	ADDQ             SI, DX
-	ADDQ             R10, R9
-	DECQ             CX
-	JNZ              fold752
-	IMUL3Q           $0x08, SI, CX
-	SUBQ             CX, DX
-	VMOVSS           (DX), X5
-	ADDQ             SI, DX
-	VMOVSS           (DX), X6
-	ADDQ             SI, DX
-	VMOVSS           (DX), X7
-	ADDQ             SI, DX
-	VMOVSS           (DX), X8
-	ADDQ             SI, DX
-	VMOVSS           (DX), X9
-	ADDQ             SI, DX
-	VMOVSS           (DX), X10
-	ADDQ             SI, DX
-	VMOVSS           (DX), X11
-	ADDQ             SI, DX
-	VMOVSS           (DX), X12
-	ADDQ             SI, DX
+	VFMADD231PS.BCST (R8), X5, X3
+	VMOVSS           X5, (CX)
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold585
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVSS           (CX), X5
+	ADDQ             DX, CX
+	VMOVSS           (CX), X6
+	ADDQ             DX, CX
+	VMOVSS           (CX), X7
+	ADDQ             DX, CX
+	VMOVSS           (CX), X8
+	ADDQ             DX, CX
+	VMOVSS           (CX), X9
+	ADDQ             DX, CX
+	VMOVSS           (CX), X10
+	ADDQ             DX, CX
+	VMOVSS           (CX), X11
+	ADDQ             DX, CX
+	VMOVSS           (CX), X12
+	ADDQ             DX, CX
 
-turn753:
-	MOVQ cols+112(FP), CX
-	CMPQ CX, $0x11
-	JGE  some754
-	MOVQ DX, dy+40(FP)
-	MOVQ DI, y+56(FP)
-	MOVQ R9, x+72(FP)
+folded584:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some586
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
 
-some754:
+some586:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), DX
-	ADDQ             AX, DX
-	MOVQ             ldw+96(FP), SI
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
 	VINSERTF32X4     $0x01, X9, Y5, Y5
 	VINSERTF32X4     $0x01, X10, Y6, Y6
 	VINSERTF32X4     $0x01, X11, Y7, Y7
@@ -11339,71 +8959,71 @@ some754:
 	VUNPCKLPD        Y7, Y5, Y5
 	VUNPCKHPD        Y6, Y14, Y7
 	VUNPCKLPD        Y6, Y14, Y14
-	VFMADD231PS.BCST (DX), Y5, Y0
+	VFMADD231PS.BCST (CX), Y5, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              all757
-	MOVQ             n+120(FP), DX
-	MOVQ             dx+0(FP), SI
-	MOVQ             lddx+8(FP), DI
-	SUBQ             $0x08, DX
-	MOVQ             DX, n+120(FP)
-	TESTQ            DX, DX
-	JGE              whole758
-	IMULQ            DI, DX
-	ADDQ             DX, SI
+	JGE              some589
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole590
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
-whole758:
+whole590:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
-	CMPQ    DI, $0x04
-	JNE     apart759
-	VMOVUPS Y0, (SI)
-	JMP     stored760
+	CMPQ    SI, $0x04
+	JNE     apart591
+	VMOVUPS Y0, (DX)
+	JMP     stored592
 
-apart759:
-	LEAQ          (DI)(DI*2), R8
-	LEAQ          (DI)(DI*4), R9
-	LEAQ          (R8)(DI*4), R10
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, (SI)(DI*1)
-	VEXTRACTPS    $0x02, X0, (SI)(DI*2)
-	VEXTRACTPS    $0x03, X0, (SI)(R8*1)
+apart591:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
 	VEXTRACTF32X4 $0x01, Y0, X5
-	VMOVSS        X5, (SI)(DI*4)
-	VEXTRACTPS    $0x01, X5, (SI)(R9*1)
-	VEXTRACTPS    $0x02, X5, (SI)(R8*2)
-	VEXTRACTPS    $0x03, X5, (SI)(R10*1)
+	VMOVSS        X5, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X5, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored760:
+stored592:
 	VPXORD Y0, Y0, Y0
-	IMUL3Q $0x08, DI, DI
-	ADDQ   DI, SI
-	MOVQ   SI, dx+0(FP)
-	MOVQ   n+120(FP), DX
-	CMPQ   DX, $0x01
-	JGE    ready750
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again580
 
-all757:
+some589:
 	VPXORD Y5, Y5, Y5
-	MOVQ   db+32(FP), DX
-	ADDQ   AX, DX
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
 	VADDPS Y5, Y1, Y1
-	VMOVSS X1, (DX)
-	MOVQ   dw+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   lddw+24(FP), SI
+	VMOVSS X1, (CX)
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
 	VADDPS Y5, Y3, Y3
-	VMOVSS X3, (DX)
+	VMOVSS X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some761
+	JGE    some593
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some761:
-turned574:
+some593:
+turned397:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -11424,9 +9044,1838 @@ turned574:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole762
+	JGE    whole594
 	IMULQ  SI, CX
 	ADDQ   CX, DX
+
+whole594:
+	VPXORD  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	CMPQ    SI, $0x04
+	JNE     apart595
+	VMOVUPS Y0, (DX)
+	JMP     stored596
+
+apart595:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y0, X5
+	VMOVSS        X5, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X5, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
+
+stored596:
+	VPXORD Y0, Y0, Y0
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    block394
+	JMP    end392
+
+other393:
+block598:
+	// 8 rows of dx, from +0; 8×16 elements of dz at a time
+	VPXORD Y0, Y0, Y0
+	MOVQ   $0x00000000, AX
+	MOVQ   cols+112(FP), BX
+
+chunk599:
+	CMPQ BX, $0x10
+	JLT  last600
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept603
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+	VPXORD Y4, Y4, Y4
+	JMP    ready604
+
+kept603:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y1
+	VMOVUPS 32(CX), Y2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y3
+	VMOVUPS 32(CX), Y4
+
+ready604:
+again602:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	VPXORD       Y23, Y23, Y23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest605
+	VMOVUPS      (CX), Y5
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      32(CX), Y6
+	VADDPS       Y6, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y5, Y3
+	VFMADD231PS  Y22, Y6, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y7
+	VADDPS       Y7, Y1, Y1
+	VMOVUPS      32(CX), Y8
+	VADDPS       Y8, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y7, Y3
+	VFMADD231PS  Y22, Y8, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y9
+	VADDPS       Y9, Y1, Y1
+	VMOVUPS      32(CX), Y10
+	VADDPS       Y10, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y9, Y3
+	VFMADD231PS  Y22, Y10, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y11
+	VADDPS       Y11, Y1, Y1
+	VMOVUPS      32(CX), Y12
+	VADDPS       Y12, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y11, Y3
+	VFMADD231PS  Y22, Y12, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y13
+	VADDPS       Y13, Y1, Y1
+	VMOVUPS      32(CX), Y14
+	VADDPS       Y14, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y13, Y3
+	VFMADD231PS  Y22, Y14, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y15
+	VADDPS       Y15, Y1, Y1
+	VMOVUPS      32(CX), Y16
+	VADDPS       Y16, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y15, Y3
+	VFMADD231PS  Y22, Y16, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y17
+	VADDPS       Y17, Y1, Y1
+	VMOVUPS      32(CX), Y18
+	VADDPS       Y18, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y17, Y3
+	VFMADD231PS  Y22, Y18, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y19
+	VADDPS       Y19, Y1, Y1
+	VMOVUPS      32(CX), Y20
+	VADDPS       Y20, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y19, Y3
+	VFMADD231PS  Y22, Y20, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded606
+
+rest605:
+fold607:
+	VMOVUPS      (CX), Y5
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      32(CX), Y6
+	VADDPS       Y6, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y5, Y3
+	VFMADD231PS  Y22, Y6, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold607
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPS      (CX), Y5
+	VMOVUPS      32(CX), Y6
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y7
+	VMOVUPS      32(CX), Y8
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y9
+	VMOVUPS      32(CX), Y10
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y11
+	VMOVUPS      32(CX), Y12
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y13
+	VMOVUPS      32(CX), Y14
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y15
+	VMOVUPS      32(CX), Y16
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y17
+	VMOVUPS      32(CX), Y18
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y19
+	VMOVUPS      32(CX), Y20
+	ADDQ         DX, CX
+
+folded606:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some608
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some608:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VSHUFF64X2       $0x03, Y13, Y5, Y22
+	VSHUFF64X2       $0x00, Y13, Y5, Y5
+	VSHUFF64X2       $0x03, Y15, Y7, Y13
+	VSHUFF64X2       $0x00, Y15, Y7, Y7
+	VSHUFF64X2       $0x03, Y17, Y9, Y15
+	VSHUFF64X2       $0x00, Y17, Y9, Y9
+	VSHUFF64X2       $0x03, Y19, Y11, Y17
+	VSHUFF64X2       $0x00, Y19, Y11, Y11
+	VUNPCKHPS        Y7, Y5, Y19
+	VUNPCKLPS        Y7, Y5, Y5
+	VUNPCKHPS        Y11, Y9, Y7
+	VUNPCKLPS        Y11, Y9, Y9
+	VUNPCKHPD        Y9, Y5, Y11
+	VUNPCKLPD        Y9, Y5, Y5
+	VUNPCKHPD        Y7, Y19, Y9
+	VUNPCKLPD        Y7, Y19, Y19
+	VUNPCKHPS        Y13, Y22, Y7
+	VUNPCKLPS        Y13, Y22, Y22
+	VUNPCKHPS        Y17, Y15, Y13
+	VUNPCKLPS        Y17, Y15, Y15
+	VUNPCKHPD        Y15, Y22, Y17
+	VUNPCKLPD        Y15, Y22, Y22
+	VUNPCKHPD        Y13, Y7, Y15
+	VUNPCKLPD        Y13, Y7, Y7
+	VFMADD231PS.BCST (CX), Y5, Y0
+	VFMADD231PS.BCST 4(CX), Y11, Y0
+	VFMADD231PS.BCST 8(CX), Y19, Y0
+	VFMADD231PS.BCST 12(CX), Y9, Y0
+	VFMADD231PS.BCST 16(CX), Y22, Y0
+	VFMADD231PS.BCST 20(CX), Y17, Y0
+	VFMADD231PS.BCST 24(CX), Y7, Y0
+	VFMADD231PS.BCST 28(CX), Y15, Y0
+	VSHUFF64X2       $0x03, Y14, Y6, Y5
+	VSHUFF64X2       $0x00, Y14, Y6, Y6
+	VSHUFF64X2       $0x03, Y16, Y8, Y14
+	VSHUFF64X2       $0x00, Y16, Y8, Y8
+	VSHUFF64X2       $0x03, Y18, Y10, Y16
+	VSHUFF64X2       $0x00, Y18, Y10, Y10
+	VSHUFF64X2       $0x03, Y20, Y12, Y18
+	VSHUFF64X2       $0x00, Y20, Y12, Y12
+	VUNPCKHPS        Y8, Y6, Y20
+	VUNPCKLPS        Y8, Y6, Y6
+	VUNPCKHPS        Y12, Y10, Y8
+	VUNPCKLPS        Y12, Y10, Y10
+	VUNPCKHPD        Y10, Y6, Y12
+	VUNPCKLPD        Y10, Y6, Y6
+	VUNPCKHPD        Y8, Y20, Y10
+	VUNPCKLPD        Y8, Y20, Y20
+	VUNPCKHPS        Y14, Y5, Y8
+	VUNPCKLPS        Y14, Y5, Y5
+	VUNPCKHPS        Y18, Y16, Y14
+	VUNPCKLPS        Y18, Y16, Y16
+	VUNPCKHPD        Y16, Y5, Y18
+	VUNPCKLPD        Y16, Y5, Y5
+	VUNPCKHPD        Y14, Y8, Y16
+	VUNPCKLPD        Y14, Y8, Y8
+	VFMADD231PS.BCST 32(CX), Y6, Y0
+	VFMADD231PS.BCST 36(CX), Y12, Y0
+	VFMADD231PS.BCST 40(CX), Y20, Y0
+	VFMADD231PS.BCST 44(CX), Y10, Y0
+	VFMADD231PS.BCST 48(CX), Y5, Y0
+	VFMADD231PS.BCST 52(CX), Y18, Y0
+	VFMADD231PS.BCST 56(CX), Y8, Y0
+	VFMADD231PS.BCST 60(CX), Y16, Y0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some626
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole627
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole627:
+	VPXORD  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	CMPQ    SI, $0x04
+	JNE     apart628
+	VMOVUPS Y0, (DX)
+	JMP     stored629
+
+apart628:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y0, X5
+	VMOVSS        X5, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X5, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
+
+stored629:
+	VPXORD Y0, Y0, Y0
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again602
+
+some626:
+	VPXORD  Y5, Y5, Y5
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPS  Y5, Y1, Y1
+	VMOVUPS Y1, (CX)
+	VADDPS  Y5, Y2, Y2
+	VMOVUPS Y2, 32(CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPS  Y5, Y3, Y3
+	VMOVUPS Y3, (CX)
+	VADDPS  Y5, Y4, Y4
+	VMOVUPS Y4, 32(CX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some630
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some630:
+	ADDQ $0x40, AX
+	SUBQ $0x10, BX
+	CMPQ BX, $0x01
+	JGE  chunk599
+	JMP  turned601
+
+last600:
+	CMPQ BX, $0x08
+	JLE  narrower631
+	CMPQ BX, $0x10
+	JNE  over632
+	JMP  turned601
+
+over632:
+	CMPQ   BX, $0x0d
+	JGE    over633
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x30, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept635
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+	VPXORD Y4, Y4, Y4
+	JMP    ready636
+
+kept635:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y1
+	VMOVUPS 32(CX)(BX*1), X2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y3
+	VMOVUPS 32(CX)(BX*1), X4
+
+ready636:
+again634:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	VPXORD       Y23, Y23, Y23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest637
+	VMOVUPS      (CX), Y5
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      32(CX)(BX*1), X6
+	VADDPS       X6, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y5, Y3
+	VFMADD231PS  X22, X6, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y7
+	VADDPS       Y7, Y1, Y1
+	VMOVUPS      32(CX)(BX*1), X8
+	VADDPS       X8, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y7, Y3
+	VFMADD231PS  X22, X8, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y9
+	VADDPS       Y9, Y1, Y1
+	VMOVUPS      32(CX)(BX*1), X10
+	VADDPS       X10, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y9, Y3
+	VFMADD231PS  X22, X10, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y11
+	VADDPS       Y11, Y1, Y1
+	VMOVUPS      32(CX)(BX*1), X12
+	VADDPS       X12, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y11, Y3
+	VFMADD231PS  X22, X12, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y13
+	VADDPS       Y13, Y1, Y1
+	VMOVUPS      32(CX)(BX*1), X14
+	VADDPS       X14, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y13, Y3
+	VFMADD231PS  X22, X14, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y15
+	VADDPS       Y15, Y1, Y1
+	VMOVUPS      32(CX)(BX*1), X16
+	VADDPS       X16, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y15, Y3
+	VFMADD231PS  X22, X16, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y17
+	VADDPS       Y17, Y1, Y1
+	VMOVUPS      32(CX)(BX*1), X18
+	VADDPS       X18, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y17, Y3
+	VFMADD231PS  X22, X18, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y19
+	VADDPS       Y19, Y1, Y1
+	VMOVUPS      32(CX)(BX*1), X20
+	VADDPS       X20, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y19, Y3
+	VFMADD231PS  X22, X20, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded638
+
+rest637:
+fold639:
+	VMOVUPS      (CX), Y5
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      32(CX)(BX*1), X6
+	VADDPS       X6, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y5, Y3
+	VFMADD231PS  X22, X6, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold639
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPS      (CX), Y5
+	VMOVUPS      32(CX)(BX*1), X6
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y7
+	VMOVUPS      32(CX)(BX*1), X8
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y9
+	VMOVUPS      32(CX)(BX*1), X10
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y11
+	VMOVUPS      32(CX)(BX*1), X12
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y13
+	VMOVUPS      32(CX)(BX*1), X14
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y15
+	VMOVUPS      32(CX)(BX*1), X16
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y17
+	VMOVUPS      32(CX)(BX*1), X18
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y19
+	VMOVUPS      32(CX)(BX*1), X20
+	ADDQ         DX, CX
+
+folded638:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some640
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some640:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VSHUFF64X2       $0x03, Y13, Y5, Y22
+	VSHUFF64X2       $0x00, Y13, Y5, Y5
+	VSHUFF64X2       $0x03, Y15, Y7, Y13
+	VSHUFF64X2       $0x00, Y15, Y7, Y7
+	VSHUFF64X2       $0x03, Y17, Y9, Y15
+	VSHUFF64X2       $0x00, Y17, Y9, Y9
+	VSHUFF64X2       $0x03, Y19, Y11, Y17
+	VSHUFF64X2       $0x00, Y19, Y11, Y11
+	VUNPCKHPS        Y7, Y5, Y19
+	VUNPCKLPS        Y7, Y5, Y5
+	VUNPCKHPS        Y11, Y9, Y7
+	VUNPCKLPS        Y11, Y9, Y9
+	VUNPCKHPD        Y9, Y5, Y11
+	VUNPCKLPD        Y9, Y5, Y5
+	VUNPCKHPD        Y7, Y19, Y9
+	VUNPCKLPD        Y7, Y19, Y19
+	VUNPCKHPS        Y13, Y22, Y7
+	VUNPCKLPS        Y13, Y22, Y22
+	VUNPCKHPS        Y17, Y15, Y13
+	VUNPCKLPS        Y17, Y15, Y15
+	VUNPCKHPD        Y15, Y22, Y17
+	VUNPCKLPD        Y15, Y22, Y22
+	VUNPCKHPD        Y13, Y7, Y15
+	VUNPCKLPD        Y13, Y7, Y7
+	VFMADD231PS.BCST (CX), Y5, Y0
+	VFMADD231PS.BCST 4(CX), Y11, Y0
+	VFMADD231PS.BCST 8(CX), Y19, Y0
+	VFMADD231PS.BCST 12(CX), Y9, Y0
+	VFMADD231PS.BCST 16(CX), Y22, Y0
+	VFMADD231PS.BCST 20(CX), Y17, Y0
+	VFMADD231PS.BCST 24(CX), Y7, Y0
+	VFMADD231PS.BCST 28(CX), Y15, Y0
+	ADDQ             BX, CX
+	ADDQ             $0x30, BX
+	VINSERTF32X4     $0x01, X14, Y6, Y6
+	VINSERTF32X4     $0x01, X16, Y8, Y8
+	VINSERTF32X4     $0x01, X18, Y10, Y10
+	VINSERTF32X4     $0x01, X20, Y12, Y12
+	VUNPCKHPS        Y8, Y6, Y5
+	VUNPCKLPS        Y8, Y6, Y6
+	VUNPCKHPS        Y12, Y10, Y8
+	VUNPCKLPS        Y12, Y10, Y10
+	VUNPCKHPD        Y10, Y6, Y12
+	VUNPCKLPD        Y10, Y6, Y6
+	VUNPCKHPD        Y8, Y5, Y10
+	VUNPCKLPD        Y8, Y5, Y5
+	CMPQ             BX, $0x2c
+	JLE              over650
+	VFMADD231PS.BCST 32(CX), Y6, Y0
+
+over650:
+	CMPQ             BX, $0x28
+	JLE              over651
+	VFMADD231PS.BCST 36(CX), Y12, Y0
+
+over651:
+	CMPQ             BX, $0x24
+	JLE              over652
+	VFMADD231PS.BCST 40(CX), Y5, Y0
+
+over652:
+	VFMADD231PS.BCST 44(CX), Y10, Y0
+	SUBQ             $0x30, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some654
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole655
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole655:
+	VPXORD  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	CMPQ    SI, $0x04
+	JNE     apart656
+	VMOVUPS Y0, (DX)
+	JMP     stored657
+
+apart656:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y0, X5
+	VMOVSS        X5, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X5, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
+
+stored657:
+	VPXORD Y0, Y0, Y0
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again634
+
+some654:
+	VPXORD  Y5, Y5, Y5
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPS  Y5, Y1, Y1
+	VMOVUPS Y1, (CX)
+	VADDPS  Y5, Y2, Y2
+	VMOVUPS X2, 32(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPS  Y5, Y3, Y3
+	VMOVUPS Y3, (CX)
+	VADDPS  Y5, Y4, Y4
+	VMOVUPS X4, 32(CX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some658
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some658:
+	JMP turned601
+
+over633:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x40, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept660
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+	VPXORD Y4, Y4, Y4
+	JMP    ready661
+
+kept660:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y1
+	VMOVUPS 32(CX)(BX*1), Y2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y3
+	VMOVUPS 32(CX)(BX*1), Y4
+
+ready661:
+again659:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	VPXORD       Y23, Y23, Y23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest662
+	VMOVUPS      (CX), Y5
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      32(CX)(BX*1), Y6
+	VADDPS       Y6, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y5, Y3
+	VFMADD231PS  Y22, Y6, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y7
+	VADDPS       Y7, Y1, Y1
+	VMOVUPS      32(CX)(BX*1), Y8
+	VADDPS       Y8, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y7, Y3
+	VFMADD231PS  Y22, Y8, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y9
+	VADDPS       Y9, Y1, Y1
+	VMOVUPS      32(CX)(BX*1), Y10
+	VADDPS       Y10, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y9, Y3
+	VFMADD231PS  Y22, Y10, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y11
+	VADDPS       Y11, Y1, Y1
+	VMOVUPS      32(CX)(BX*1), Y12
+	VADDPS       Y12, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y11, Y3
+	VFMADD231PS  Y22, Y12, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y13
+	VADDPS       Y13, Y1, Y1
+	VMOVUPS      32(CX)(BX*1), Y14
+	VADDPS       Y14, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y13, Y3
+	VFMADD231PS  Y22, Y14, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y15
+	VADDPS       Y15, Y1, Y1
+	VMOVUPS      32(CX)(BX*1), Y16
+	VADDPS       Y16, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y15, Y3
+	VFMADD231PS  Y22, Y16, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y17
+	VADDPS       Y17, Y1, Y1
+	VMOVUPS      32(CX)(BX*1), Y18
+	VADDPS       Y18, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y17, Y3
+	VFMADD231PS  Y22, Y18, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), Y19
+	VADDPS       Y19, Y1, Y1
+	VMOVUPS      32(CX)(BX*1), Y20
+	VADDPS       Y20, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y19, Y3
+	VFMADD231PS  Y22, Y20, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded663
+
+rest662:
+fold664:
+	VMOVUPS      (CX), Y5
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      32(CX)(BX*1), Y6
+	VADDPS       Y6, Y2, Y2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y5, Y3
+	VFMADD231PS  Y22, Y6, Y4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold664
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPS      (CX), Y5
+	VMOVUPS      32(CX)(BX*1), Y6
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y7
+	VMOVUPS      32(CX)(BX*1), Y8
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y9
+	VMOVUPS      32(CX)(BX*1), Y10
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y11
+	VMOVUPS      32(CX)(BX*1), Y12
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y13
+	VMOVUPS      32(CX)(BX*1), Y14
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y15
+	VMOVUPS      32(CX)(BX*1), Y16
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y17
+	VMOVUPS      32(CX)(BX*1), Y18
+	ADDQ         DX, CX
+	VMOVUPS      (CX), Y19
+	VMOVUPS      32(CX)(BX*1), Y20
+	ADDQ         DX, CX
+
+folded663:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some665
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some665:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VSHUFF64X2       $0x03, Y13, Y5, Y22
+	VSHUFF64X2       $0x00, Y13, Y5, Y5
+	VSHUFF64X2       $0x03, Y15, Y7, Y13
+	VSHUFF64X2       $0x00, Y15, Y7, Y7
+	VSHUFF64X2       $0x03, Y17, Y9, Y15
+	VSHUFF64X2       $0x00, Y17, Y9, Y9
+	VSHUFF64X2       $0x03, Y19, Y11, Y17
+	VSHUFF64X2       $0x00, Y19, Y11, Y11
+	VUNPCKHPS        Y7, Y5, Y19
+	VUNPCKLPS        Y7, Y5, Y5
+	VUNPCKHPS        Y11, Y9, Y7
+	VUNPCKLPS        Y11, Y9, Y9
+	VUNPCKHPD        Y9, Y5, Y11
+	VUNPCKLPD        Y9, Y5, Y5
+	VUNPCKHPD        Y7, Y19, Y9
+	VUNPCKLPD        Y7, Y19, Y19
+	VUNPCKHPS        Y13, Y22, Y7
+	VUNPCKLPS        Y13, Y22, Y22
+	VUNPCKHPS        Y17, Y15, Y13
+	VUNPCKLPS        Y17, Y15, Y15
+	VUNPCKHPD        Y15, Y22, Y17
+	VUNPCKLPD        Y15, Y22, Y22
+	VUNPCKHPD        Y13, Y7, Y15
+	VUNPCKLPD        Y13, Y7, Y7
+	VFMADD231PS.BCST (CX), Y5, Y0
+	VFMADD231PS.BCST 4(CX), Y11, Y0
+	VFMADD231PS.BCST 8(CX), Y19, Y0
+	VFMADD231PS.BCST 12(CX), Y9, Y0
+	VFMADD231PS.BCST 16(CX), Y22, Y0
+	VFMADD231PS.BCST 20(CX), Y17, Y0
+	VFMADD231PS.BCST 24(CX), Y7, Y0
+	VFMADD231PS.BCST 28(CX), Y15, Y0
+	ADDQ             BX, CX
+	ADDQ             $0x40, BX
+	VSHUFF64X2       $0x03, Y14, Y6, Y5
+	VSHUFF64X2       $0x00, Y14, Y6, Y6
+	VSHUFF64X2       $0x03, Y16, Y8, Y14
+	VSHUFF64X2       $0x00, Y16, Y8, Y8
+	VSHUFF64X2       $0x03, Y18, Y10, Y16
+	VSHUFF64X2       $0x00, Y18, Y10, Y10
+	VSHUFF64X2       $0x03, Y20, Y12, Y18
+	VSHUFF64X2       $0x00, Y20, Y12, Y12
+	VUNPCKHPS        Y8, Y6, Y20
+	VUNPCKLPS        Y8, Y6, Y6
+	VUNPCKHPS        Y12, Y10, Y8
+	VUNPCKLPS        Y12, Y10, Y10
+	VUNPCKHPD        Y10, Y6, Y12
+	VUNPCKLPD        Y10, Y6, Y6
+	VUNPCKHPD        Y8, Y20, Y10
+	VUNPCKLPD        Y8, Y20, Y20
+	VUNPCKHPS        Y14, Y5, Y8
+	VUNPCKLPS        Y14, Y5, Y5
+	VUNPCKHPS        Y18, Y16, Y14
+	VUNPCKLPS        Y18, Y16, Y16
+	VUNPCKHPD        Y16, Y5, Y18
+	VUNPCKLPD        Y16, Y5, Y5
+	VUNPCKHPD        Y14, Y8, Y16
+	VUNPCKLPD        Y14, Y8, Y8
+	CMPQ             BX, $0x3c
+	JLE              over675
+	VFMADD231PS.BCST 32(CX), Y6, Y0
+
+over675:
+	CMPQ             BX, $0x38
+	JLE              over676
+	VFMADD231PS.BCST 36(CX), Y12, Y0
+
+over676:
+	CMPQ             BX, $0x34
+	JLE              over677
+	VFMADD231PS.BCST 40(CX), Y20, Y0
+
+over677:
+	CMPQ             BX, $0x30
+	JLE              over678
+	VFMADD231PS.BCST 44(CX), Y10, Y0
+
+over678:
+	CMPQ             BX, $0x2c
+	JLE              over679
+	VFMADD231PS.BCST 48(CX), Y5, Y0
+
+over679:
+	CMPQ             BX, $0x28
+	JLE              over680
+	VFMADD231PS.BCST 52(CX), Y18, Y0
+
+over680:
+	CMPQ             BX, $0x24
+	JLE              over681
+	VFMADD231PS.BCST 56(CX), Y8, Y0
+
+over681:
+	VFMADD231PS.BCST 60(CX), Y16, Y0
+	SUBQ             $0x40, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some683
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole684
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole684:
+	VPXORD  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	CMPQ    SI, $0x04
+	JNE     apart685
+	VMOVUPS Y0, (DX)
+	JMP     stored686
+
+apart685:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y0, X5
+	VMOVSS        X5, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X5, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
+
+stored686:
+	VPXORD Y0, Y0, Y0
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again659
+
+some683:
+	VPXORD  Y5, Y5, Y5
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPS  Y5, Y1, Y1
+	VMOVUPS Y1, (CX)
+	VADDPS  Y5, Y2, Y2
+	VMOVUPS Y2, 32(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPS  Y5, Y3, Y3
+	VMOVUPS Y3, (CX)
+	VADDPS  Y5, Y4, Y4
+	VMOVUPS Y4, 32(CX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some687
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some687:
+	JMP turned601
+
+narrower631:
+	CMPQ BX, $0x08
+	JNE  over688
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept690
+	VPXORD Y1, Y1, Y1
+	VPXORD Y3, Y3, Y3
+	JMP    ready691
+
+kept690:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), Y1
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), Y3
+
+ready691:
+again689:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
+	VPXORD           Y15, Y15, Y15
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest692
+	VMOVUPS          (CX), Y5
+	VADDPS           Y5, Y1, Y1
+	VFMADD231PS.BCST (R8), Y5, Y3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y6
+	VADDPS           Y6, Y1, Y1
+	VFMADD231PS.BCST (R8), Y6, Y3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y7
+	VADDPS           Y7, Y1, Y1
+	VFMADD231PS.BCST (R8), Y7, Y3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y8
+	VADDPS           Y8, Y1, Y1
+	VFMADD231PS.BCST (R8), Y8, Y3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y9
+	VADDPS           Y9, Y1, Y1
+	VFMADD231PS.BCST (R8), Y9, Y3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y10
+	VADDPS           Y10, Y1, Y1
+	VFMADD231PS.BCST (R8), Y10, Y3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y11
+	VADDPS           Y11, Y1, Y1
+	VFMADD231PS.BCST (R8), Y11, Y3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), Y12
+	VADDPS           Y12, Y1, Y1
+	VFMADD231PS.BCST (R8), Y12, Y3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded693
+
+rest692:
+fold694:
+	VMOVUPS          (CX), Y5
+	VADDPS           Y5, Y1, Y1
+	VFMADD231PS.BCST (R8), Y5, Y3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold694
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPS          (CX), Y5
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y6
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y7
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y8
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y9
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y10
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y11
+	ADDQ             DX, CX
+	VMOVUPS          (CX), Y12
+	ADDQ             DX, CX
+
+folded693:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some695
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some695:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VSHUFF64X2       $0x03, Y9, Y5, Y14
+	VSHUFF64X2       $0x00, Y9, Y5, Y5
+	VSHUFF64X2       $0x03, Y10, Y6, Y9
+	VSHUFF64X2       $0x00, Y10, Y6, Y6
+	VSHUFF64X2       $0x03, Y11, Y7, Y10
+	VSHUFF64X2       $0x00, Y11, Y7, Y7
+	VSHUFF64X2       $0x03, Y12, Y8, Y11
+	VSHUFF64X2       $0x00, Y12, Y8, Y8
+	VUNPCKHPS        Y6, Y5, Y12
+	VUNPCKLPS        Y6, Y5, Y5
+	VUNPCKHPS        Y8, Y7, Y6
+	VUNPCKLPS        Y8, Y7, Y7
+	VUNPCKHPD        Y7, Y5, Y8
+	VUNPCKLPD        Y7, Y5, Y5
+	VUNPCKHPD        Y6, Y12, Y7
+	VUNPCKLPD        Y6, Y12, Y12
+	VUNPCKHPS        Y9, Y14, Y6
+	VUNPCKLPS        Y9, Y14, Y14
+	VUNPCKHPS        Y11, Y10, Y9
+	VUNPCKLPS        Y11, Y10, Y10
+	VUNPCKHPD        Y10, Y14, Y11
+	VUNPCKLPD        Y10, Y14, Y14
+	VUNPCKHPD        Y9, Y6, Y10
+	VUNPCKLPD        Y9, Y6, Y6
+	VFMADD231PS.BCST (CX), Y5, Y0
+	VFMADD231PS.BCST 4(CX), Y8, Y0
+	VFMADD231PS.BCST 8(CX), Y12, Y0
+	VFMADD231PS.BCST 12(CX), Y7, Y0
+	VFMADD231PS.BCST 16(CX), Y14, Y0
+	VFMADD231PS.BCST 20(CX), Y11, Y0
+	VFMADD231PS.BCST 24(CX), Y6, Y0
+	VFMADD231PS.BCST 28(CX), Y10, Y0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some705
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole706
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole706:
+	VPXORD  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	CMPQ    SI, $0x04
+	JNE     apart707
+	VMOVUPS Y0, (DX)
+	JMP     stored708
+
+apart707:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y0, X5
+	VMOVSS        X5, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X5, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
+
+stored708:
+	VPXORD Y0, Y0, Y0
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again689
+
+some705:
+	VPXORD  Y5, Y5, Y5
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPS  Y5, Y1, Y1
+	VMOVUPS Y1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPS  Y5, Y3, Y3
+	VMOVUPS Y3, (CX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some709
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some709:
+	JMP turned601
+
+over688:
+	CMPQ BX, $0x04
+	JNE  over710
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept712
+	VPXORD Y1, Y1, Y1
+	VPXORD Y3, Y3, Y3
+	JMP    ready713
+
+kept712:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), X1
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), X3
+
+ready713:
+again711:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
+	VPXORD           Y15, Y15, Y15
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest714
+	VMOVUPS          (CX), X5
+	VADDPS           X5, X1, X1
+	VFMADD231PS.BCST (R8), X5, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X6
+	VADDPS           X6, X1, X1
+	VFMADD231PS.BCST (R8), X6, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X7
+	VADDPS           X7, X1, X1
+	VFMADD231PS.BCST (R8), X7, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X8
+	VADDPS           X8, X1, X1
+	VFMADD231PS.BCST (R8), X8, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X9
+	VADDPS           X9, X1, X1
+	VFMADD231PS.BCST (R8), X9, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X10
+	VADDPS           X10, X1, X1
+	VFMADD231PS.BCST (R8), X10, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X11
+	VADDPS           X11, X1, X1
+	VFMADD231PS.BCST (R8), X11, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVUPS          (CX), X12
+	VADDPS           X12, X1, X1
+	VFMADD231PS.BCST (R8), X12, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded715
+
+rest714:
+fold716:
+	VMOVUPS          (CX), X5
+	VADDPS           X5, X1, X1
+	VFMADD231PS.BCST (R8), X5, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold716
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVUPS          (CX), X5
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X6
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X7
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X8
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X9
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X10
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X11
+	ADDQ             DX, CX
+	VMOVUPS          (CX), X12
+	ADDQ             DX, CX
+
+folded715:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some717
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some717:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VINSERTF32X4     $0x01, X9, Y5, Y5
+	VINSERTF32X4     $0x01, X10, Y6, Y6
+	VINSERTF32X4     $0x01, X11, Y7, Y7
+	VINSERTF32X4     $0x01, X12, Y8, Y8
+	VUNPCKHPS        Y6, Y5, Y14
+	VUNPCKLPS        Y6, Y5, Y5
+	VUNPCKHPS        Y8, Y7, Y6
+	VUNPCKLPS        Y8, Y7, Y7
+	VUNPCKHPD        Y7, Y5, Y8
+	VUNPCKLPD        Y7, Y5, Y5
+	VUNPCKHPD        Y6, Y14, Y7
+	VUNPCKLPD        Y6, Y14, Y14
+	VFMADD231PS.BCST (CX), Y5, Y0
+	VFMADD231PS.BCST 4(CX), Y8, Y0
+	VFMADD231PS.BCST 8(CX), Y14, Y0
+	VFMADD231PS.BCST 12(CX), Y7, Y0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some723
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole724
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole724:
+	VPXORD  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	CMPQ    SI, $0x04
+	JNE     apart725
+	VMOVUPS Y0, (DX)
+	JMP     stored726
+
+apart725:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y0, X5
+	VMOVSS        X5, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X5, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
+
+stored726:
+	VPXORD Y0, Y0, Y0
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again711
+
+some723:
+	VPXORD  Y5, Y5, Y5
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPS  Y5, Y1, Y1
+	VMOVUPS X1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPS  Y5, Y3, Y3
+	VMOVUPS X3, (CX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some727
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some727:
+	JMP turned601
+
+over710:
+	CMPQ   BX, $0x04
+	JLT    over728
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x20, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept730
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+	VPXORD Y4, Y4, Y4
+	JMP    ready731
+
+kept730:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPS (CX), X1
+	VMOVUPS 16(CX)(BX*1), X2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPS (CX), X3
+	VMOVUPS 16(CX)(BX*1), X4
+
+ready731:
+again729:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	VPXORD       Y23, Y23, Y23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest732
+	VMOVUPS      (CX), X5
+	VADDPS       X5, X1, X1
+	VMOVUPS      16(CX)(BX*1), X6
+	VADDPS       X6, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  X22, X5, X3
+	VFMADD231PS  X22, X6, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X7
+	VADDPS       X7, X1, X1
+	VMOVUPS      16(CX)(BX*1), X8
+	VADDPS       X8, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  X22, X7, X3
+	VFMADD231PS  X22, X8, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X9
+	VADDPS       X9, X1, X1
+	VMOVUPS      16(CX)(BX*1), X10
+	VADDPS       X10, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  X22, X9, X3
+	VFMADD231PS  X22, X10, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X11
+	VADDPS       X11, X1, X1
+	VMOVUPS      16(CX)(BX*1), X12
+	VADDPS       X12, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  X22, X11, X3
+	VFMADD231PS  X22, X12, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X13
+	VADDPS       X13, X1, X1
+	VMOVUPS      16(CX)(BX*1), X14
+	VADDPS       X14, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  X22, X13, X3
+	VFMADD231PS  X22, X14, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X15
+	VADDPS       X15, X1, X1
+	VMOVUPS      16(CX)(BX*1), X16
+	VADDPS       X16, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  X22, X15, X3
+	VFMADD231PS  X22, X16, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X17
+	VADDPS       X17, X1, X1
+	VMOVUPS      16(CX)(BX*1), X18
+	VADDPS       X18, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  X22, X17, X3
+	VFMADD231PS  X22, X18, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVUPS      (CX), X19
+	VADDPS       X19, X1, X1
+	VMOVUPS      16(CX)(BX*1), X20
+	VADDPS       X20, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  X22, X19, X3
+	VFMADD231PS  X22, X20, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded733
+
+rest732:
+fold734:
+	VMOVUPS      (CX), X5
+	VADDPS       X5, X1, X1
+	VMOVUPS      16(CX)(BX*1), X6
+	VADDPS       X6, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  X22, X5, X3
+	VFMADD231PS  X22, X6, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold734
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVUPS      (CX), X5
+	VMOVUPS      16(CX)(BX*1), X6
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X7
+	VMOVUPS      16(CX)(BX*1), X8
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X9
+	VMOVUPS      16(CX)(BX*1), X10
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X11
+	VMOVUPS      16(CX)(BX*1), X12
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X13
+	VMOVUPS      16(CX)(BX*1), X14
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X15
+	VMOVUPS      16(CX)(BX*1), X16
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X17
+	VMOVUPS      16(CX)(BX*1), X18
+	ADDQ         DX, CX
+	VMOVUPS      (CX), X19
+	VMOVUPS      16(CX)(BX*1), X20
+	ADDQ         DX, CX
+
+folded733:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some735
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some735:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VINSERTF32X4     $0x01, X13, Y5, Y5
+	VINSERTF32X4     $0x01, X15, Y7, Y7
+	VINSERTF32X4     $0x01, X17, Y9, Y9
+	VINSERTF32X4     $0x01, X19, Y11, Y11
+	VUNPCKHPS        Y7, Y5, Y22
+	VUNPCKLPS        Y7, Y5, Y5
+	VUNPCKHPS        Y11, Y9, Y7
+	VUNPCKLPS        Y11, Y9, Y9
+	VUNPCKHPD        Y9, Y5, Y11
+	VUNPCKLPD        Y9, Y5, Y5
+	VUNPCKHPD        Y7, Y22, Y9
+	VUNPCKLPD        Y7, Y22, Y22
+	VFMADD231PS.BCST (CX), Y5, Y0
+	VFMADD231PS.BCST 4(CX), Y11, Y0
+	VFMADD231PS.BCST 8(CX), Y22, Y0
+	VFMADD231PS.BCST 12(CX), Y9, Y0
+	ADDQ             BX, CX
+	ADDQ             $0x20, BX
+	VINSERTF32X4     $0x01, X14, Y6, Y6
+	VINSERTF32X4     $0x01, X16, Y8, Y8
+	VINSERTF32X4     $0x01, X18, Y10, Y10
+	VINSERTF32X4     $0x01, X20, Y12, Y12
+	VUNPCKHPS        Y8, Y6, Y5
+	VUNPCKLPS        Y8, Y6, Y6
+	VUNPCKHPS        Y12, Y10, Y8
+	VUNPCKLPS        Y12, Y10, Y10
+	VUNPCKHPD        Y10, Y6, Y12
+	VUNPCKLPD        Y10, Y6, Y6
+	VUNPCKHPD        Y8, Y5, Y10
+	VUNPCKLPD        Y8, Y5, Y5
+	CMPQ             BX, $0x1c
+	JLE              over741
+	VFMADD231PS.BCST 16(CX), Y6, Y0
+
+over741:
+	CMPQ             BX, $0x18
+	JLE              over742
+	VFMADD231PS.BCST 20(CX), Y12, Y0
+
+over742:
+	CMPQ             BX, $0x14
+	JLE              over743
+	VFMADD231PS.BCST 24(CX), Y5, Y0
+
+over743:
+	VFMADD231PS.BCST 28(CX), Y10, Y0
+	SUBQ             $0x20, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some745
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole746
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole746:
+	VPXORD  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	CMPQ    SI, $0x04
+	JNE     apart747
+	VMOVUPS Y0, (DX)
+	JMP     stored748
+
+apart747:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y0, X5
+	VMOVSS        X5, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X5, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
+
+stored748:
+	VPXORD Y0, Y0, Y0
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again729
+
+some745:
+	VPXORD  Y5, Y5, Y5
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPS  Y5, Y1, Y1
+	VMOVUPS X1, (CX)
+	VADDPS  Y5, Y2, Y2
+	VMOVUPS X2, 16(CX)(BX*1)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPS  Y5, Y3, Y3
+	VMOVUPS X3, (CX)
+	VADDPS  Y5, Y4, Y4
+	VMOVUPS X4, 16(CX)(BX*1)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some749
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some749:
+	JMP turned601
+
+over728:
+	CMPQ BX, $0x02
+	JNE  over750
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept752
+	VPXORD Y1, Y1, Y1
+	VPXORD Y3, Y3, Y3
+	JMP    ready753
+
+kept752:
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VMOVSD (CX), X1
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VMOVSD (CX), X3
+
+ready753:
+again751:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
+	VPXORD           Y15, Y15, Y15
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest754
+	VMOVSD           (CX), X5
+	VADDPS           X5, X1, X1
+	VFMADD231PS.BCST (R8), X5, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X6
+	VADDPS           X6, X1, X1
+	VFMADD231PS.BCST (R8), X6, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X7
+	VADDPS           X7, X1, X1
+	VFMADD231PS.BCST (R8), X7, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X8
+	VADDPS           X8, X1, X1
+	VFMADD231PS.BCST (R8), X8, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X9
+	VADDPS           X9, X1, X1
+	VFMADD231PS.BCST (R8), X9, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X10
+	VADDPS           X10, X1, X1
+	VFMADD231PS.BCST (R8), X10, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X11
+	VADDPS           X11, X1, X1
+	VFMADD231PS.BCST (R8), X11, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSD           (CX), X12
+	VADDPS           X12, X1, X1
+	VFMADD231PS.BCST (R8), X12, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded755
+
+rest754:
+fold756:
+	VMOVSD           (CX), X5
+	VADDPS           X5, X1, X1
+	VFMADD231PS.BCST (R8), X5, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold756
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVSD           (CX), X5
+	ADDQ             DX, CX
+	VMOVSD           (CX), X6
+	ADDQ             DX, CX
+	VMOVSD           (CX), X7
+	ADDQ             DX, CX
+	VMOVSD           (CX), X8
+	ADDQ             DX, CX
+	VMOVSD           (CX), X9
+	ADDQ             DX, CX
+	VMOVSD           (CX), X10
+	ADDQ             DX, CX
+	VMOVSD           (CX), X11
+	ADDQ             DX, CX
+	VMOVSD           (CX), X12
+	ADDQ             DX, CX
+
+folded755:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some757
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some757:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VINSERTF32X4     $0x01, X9, Y5, Y5
+	VINSERTF32X4     $0x01, X10, Y6, Y6
+	VINSERTF32X4     $0x01, X11, Y7, Y7
+	VINSERTF32X4     $0x01, X12, Y8, Y8
+	VUNPCKHPS        Y6, Y5, Y14
+	VUNPCKLPS        Y6, Y5, Y5
+	VUNPCKHPS        Y8, Y7, Y6
+	VUNPCKLPS        Y8, Y7, Y7
+	VUNPCKHPD        Y7, Y5, Y8
+	VUNPCKLPD        Y7, Y5, Y5
+	VUNPCKHPD        Y6, Y14, Y7
+	VUNPCKLPD        Y6, Y14, Y14
+	VFMADD231PS.BCST (CX), Y5, Y0
+	VFMADD231PS.BCST 4(CX), Y8, Y0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some761
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole762
+	IMULQ            SI, CX
+	ADDQ             CX, DX
 
 whole762:
 	VPXORD  Y5, Y5, Y5
@@ -11457,13 +10906,552 @@ stored764:
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block571
+	JGE    again751
+
+some761:
+	VPXORD Y5, Y5, Y5
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VADDPS Y5, Y1, Y1
+	VMOVSD X1, (CX)
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VADDPS Y5, Y3, Y3
+	VMOVSD X3, (CX)
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x11
+	JGE    some765
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
-	JMP end374
 
-end374:
+some765:
+	JMP turned601
+
+over750:
+	CMPQ   BX, $0x02
+	JLT    over766
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x10, BX
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept768
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+	VPXORD Y4, Y4, Y4
+	JMP    ready769
+
+kept768:
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VMOVSD (CX), X1
+	VMOVSD 8(CX)(BX*1), X2
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VMOVSD (CX), X3
+	VMOVSD 8(CX)(BX*1), X4
+
+ready769:
+again767:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	VPXORD       Y23, Y23, Y23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JLT          rest770
+	VMOVSD       (CX), X5
+	VADDPS       X5, X1, X1
+	VMOVSD       8(CX)(BX*1), X6
+	VADDPS       X6, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  X22, X5, X3
+	VFMADD231PS  X22, X6, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X7
+	VADDPS       X7, X1, X1
+	VMOVSD       8(CX)(BX*1), X8
+	VADDPS       X8, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  X22, X7, X3
+	VFMADD231PS  X22, X8, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X9
+	VADDPS       X9, X1, X1
+	VMOVSD       8(CX)(BX*1), X10
+	VADDPS       X10, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  X22, X9, X3
+	VFMADD231PS  X22, X10, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X11
+	VADDPS       X11, X1, X1
+	VMOVSD       8(CX)(BX*1), X12
+	VADDPS       X12, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  X22, X11, X3
+	VFMADD231PS  X22, X12, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X13
+	VADDPS       X13, X1, X1
+	VMOVSD       8(CX)(BX*1), X14
+	VADDPS       X14, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  X22, X13, X3
+	VFMADD231PS  X22, X14, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X15
+	VADDPS       X15, X1, X1
+	VMOVSD       8(CX)(BX*1), X16
+	VADDPS       X16, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  X22, X15, X3
+	VFMADD231PS  X22, X16, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X17
+	VADDPS       X17, X1, X1
+	VMOVSD       8(CX)(BX*1), X18
+	VADDPS       X18, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  X22, X17, X3
+	VFMADD231PS  X22, X18, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	VMOVSD       (CX), X19
+	VADDPS       X19, X1, X1
+	VMOVSD       8(CX)(BX*1), X20
+	VADDPS       X20, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  X22, X19, X3
+	VFMADD231PS  X22, X20, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	JMP          folded771
+
+rest770:
+fold772:
+	VMOVSD       (CX), X5
+	VADDPS       X5, X1, X1
+	VMOVSD       8(CX)(BX*1), X6
+	VADDPS       X6, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  X22, X5, X3
+	VFMADD231PS  X22, X6, X4
+	ADDQ         DX, CX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          fold772
+	IMUL3Q       $0x08, DX, R10
+	SUBQ         R10, CX
+	VMOVSD       (CX), X5
+	VMOVSD       8(CX)(BX*1), X6
+	ADDQ         DX, CX
+	VMOVSD       (CX), X7
+	VMOVSD       8(CX)(BX*1), X8
+	ADDQ         DX, CX
+	VMOVSD       (CX), X9
+	VMOVSD       8(CX)(BX*1), X10
+	ADDQ         DX, CX
+	VMOVSD       (CX), X11
+	VMOVSD       8(CX)(BX*1), X12
+	ADDQ         DX, CX
+	VMOVSD       (CX), X13
+	VMOVSD       8(CX)(BX*1), X14
+	ADDQ         DX, CX
+	VMOVSD       (CX), X15
+	VMOVSD       8(CX)(BX*1), X16
+	ADDQ         DX, CX
+	VMOVSD       (CX), X17
+	VMOVSD       8(CX)(BX*1), X18
+	ADDQ         DX, CX
+	VMOVSD       (CX), X19
+	VMOVSD       8(CX)(BX*1), X20
+	ADDQ         DX, CX
+
+folded771:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some773
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some773:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VINSERTF32X4     $0x01, X13, Y5, Y5
+	VINSERTF32X4     $0x01, X15, Y7, Y7
+	VINSERTF32X4     $0x01, X17, Y9, Y9
+	VINSERTF32X4     $0x01, X19, Y11, Y11
+	VUNPCKHPS        Y7, Y5, Y22
+	VUNPCKLPS        Y7, Y5, Y5
+	VUNPCKHPS        Y11, Y9, Y7
+	VUNPCKLPS        Y11, Y9, Y9
+	VUNPCKHPD        Y9, Y5, Y11
+	VUNPCKLPD        Y9, Y5, Y5
+	VUNPCKHPD        Y7, Y22, Y9
+	VUNPCKLPD        Y7, Y22, Y22
+	VFMADD231PS.BCST (CX), Y5, Y0
+	VFMADD231PS.BCST 4(CX), Y11, Y0
+	ADDQ             BX, CX
+	ADDQ             $0x10, BX
+	VINSERTF32X4     $0x01, X14, Y6, Y6
+	VINSERTF32X4     $0x01, X16, Y8, Y8
+	VINSERTF32X4     $0x01, X18, Y10, Y10
+	VINSERTF32X4     $0x01, X20, Y12, Y12
+	VUNPCKHPS        Y8, Y6, Y5
+	VUNPCKLPS        Y8, Y6, Y6
+	VUNPCKHPS        Y12, Y10, Y8
+	VUNPCKLPS        Y12, Y10, Y10
+	VUNPCKHPD        Y10, Y6, Y12
+	VUNPCKLPD        Y10, Y6, Y6
+	VUNPCKHPD        Y8, Y5, Y10
+	VUNPCKLPD        Y8, Y5, Y5
+	CMPQ             BX, $0x0c
+	JLE              over777
+	VFMADD231PS.BCST 8(CX), Y6, Y0
+
+over777:
+	VFMADD231PS.BCST 12(CX), Y12, Y0
+	SUBQ             $0x10, BX
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some779
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole780
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole780:
+	VPXORD  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	CMPQ    SI, $0x04
+	JNE     apart781
+	VMOVUPS Y0, (DX)
+	JMP     stored782
+
+apart781:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y0, X5
+	VMOVSS        X5, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X5, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
+
+stored782:
+	VPXORD Y0, Y0, Y0
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again767
+
+some779:
+	VPXORD Y5, Y5, Y5
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VADDPS Y5, Y1, Y1
+	VMOVSD X1, (CX)
+	VADDPS Y5, Y2, Y2
+	VMOVSD X2, 8(CX)(BX*1)
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VADDPS Y5, Y3, Y3
+	VMOVSD X3, (CX)
+	VADDPS Y5, Y4, Y4
+	VMOVSD X4, 8(CX)(BX*1)
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x11
+	JGE    some783
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+some783:
+	JMP turned601
+
+over766:
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept785
+	VPXORD Y1, Y1, Y1
+	VPXORD Y3, Y3, Y3
+	JMP    ready786
+
+kept785:
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VMOVSS (CX), X1
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VMOVSS (CX), X3
+
+ready786:
+again784:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ             dy+40(FP), CX
+	ADDQ             AX, CX
+	MOVQ             lddy+48(FP), DX
+	MOVQ             y+56(FP), SI
+	ADDQ             AX, SI
+	MOVQ             ldy+64(FP), DI
+	MOVQ             x+72(FP), R8
+	MOVQ             ldx+80(FP), R9
+	VPXORD           Y15, Y15, Y15
+	MOVQ             n+120(FP), R10
+	CMPQ             R10, $0x08
+	JLT              rest787
+	VMOVSS           (CX), X5
+	VADDPS           X5, X1, X1
+	VFMADD231PS.BCST (R8), X5, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X6
+	VADDPS           X6, X1, X1
+	VFMADD231PS.BCST (R8), X6, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X7
+	VADDPS           X7, X1, X1
+	VFMADD231PS.BCST (R8), X7, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X8
+	VADDPS           X8, X1, X1
+	VFMADD231PS.BCST (R8), X8, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X9
+	VADDPS           X9, X1, X1
+	VFMADD231PS.BCST (R8), X9, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X10
+	VADDPS           X10, X1, X1
+	VFMADD231PS.BCST (R8), X10, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X11
+	VADDPS           X11, X1, X1
+	VFMADD231PS.BCST (R8), X11, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	VMOVSS           (CX), X12
+	VADDPS           X12, X1, X1
+	VFMADD231PS.BCST (R8), X12, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	JMP              folded788
+
+rest787:
+fold789:
+	VMOVSS           (CX), X5
+	VADDPS           X5, X1, X1
+	VFMADD231PS.BCST (R8), X5, X3
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	DECQ             R10
+	JNZ              fold789
+	IMUL3Q           $0x08, DX, R10
+	SUBQ             R10, CX
+	VMOVSS           (CX), X5
+	ADDQ             DX, CX
+	VMOVSS           (CX), X6
+	ADDQ             DX, CX
+	VMOVSS           (CX), X7
+	ADDQ             DX, CX
+	VMOVSS           (CX), X8
+	ADDQ             DX, CX
+	VMOVSS           (CX), X9
+	ADDQ             DX, CX
+	VMOVSS           (CX), X10
+	ADDQ             DX, CX
+	VMOVSS           (CX), X11
+	ADDQ             DX, CX
+	VMOVSS           (CX), X12
+	ADDQ             DX, CX
+
+folded788:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some790
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some790:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VINSERTF32X4     $0x01, X9, Y5, Y5
+	VINSERTF32X4     $0x01, X10, Y6, Y6
+	VINSERTF32X4     $0x01, X11, Y7, Y7
+	VINSERTF32X4     $0x01, X12, Y8, Y8
+	VUNPCKHPS        Y6, Y5, Y14
+	VUNPCKLPS        Y6, Y5, Y5
+	VUNPCKHPS        Y8, Y7, Y6
+	VUNPCKLPS        Y8, Y7, Y7
+	VUNPCKHPD        Y7, Y5, Y8
+	VUNPCKLPD        Y7, Y5, Y5
+	VUNPCKHPD        Y6, Y14, Y7
+	VUNPCKLPD        Y6, Y14, Y14
+	VFMADD231PS.BCST (CX), Y5, Y0
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some793
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	SUBQ             $0x08, CX
+	MOVQ             CX, n+120(FP)
+	TESTQ            CX, CX
+	JGE              whole794
+	IMULQ            SI, CX
+	ADDQ             CX, DX
+
+whole794:
+	VPXORD  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	CMPQ    SI, $0x04
+	JNE     apart795
+	VMOVUPS Y0, (DX)
+	JMP     stored796
+
+apart795:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y0, X5
+	VMOVSS        X5, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X5, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
+
+stored796:
+	VPXORD Y0, Y0, Y0
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    again784
+
+some793:
+	VPXORD Y5, Y5, Y5
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VADDPS Y5, Y1, Y1
+	VMOVSS X1, (CX)
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VADDPS Y5, Y3, Y3
+	VMOVSS X3, (CX)
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x11
+	JGE    some797
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+some797:
+turned601:
+	MOVQ   lddy+48(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   dy+40(FP), CX
+	MOVQ   CX, dy+40(FP)
+	MOVQ   ldy+64(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   y+56(FP), CX
+	MOVQ   CX, y+56(FP)
+	MOVQ   ldx+80(FP), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   x+72(FP), CX
+	MOVQ   CX, x+72(FP)
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, fresh+136(FP)
+	MOVQ   n+120(FP), CX
+	MOVQ   dx+0(FP), DX
+	MOVQ   lddx+8(FP), SI
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	TESTQ  CX, CX
+	JGE    whole798
+	IMULQ  SI, CX
+	ADDQ   CX, DX
+
+whole798:
+	VPXORD  Y5, Y5, Y5
+	VADDPS  Y5, Y0, Y0
+	CMPQ    SI, $0x04
+	JNE     apart799
+	VMOVUPS Y0, (DX)
+	JMP     stored800
+
+apart799:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Y0, X5
+	VMOVSS        X5, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X5, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
+
+stored800:
+	VPXORD Y0, Y0, Y0
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	MOVQ   n+120(FP), CX
+	CMPQ   CX, $0x01
+	JGE    block598
+	JMP    end392
+
+end392:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

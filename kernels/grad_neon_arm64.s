@@ -7050,185 +7050,185 @@ chunk5:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept8
+	BEQ   kept9
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	B     ready9
+	B     ready10
 
-kept8:
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	FMOVQ 0(R3), F2
-	FMOVQ 16(R3), F3
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	FMOVQ 0(R3), F4
-	FMOVQ 16(R3), F5
-	ADD   R4, R3
-	FMOVQ 0(R3), F6
-	FMOVQ 16(R3), F7
+kept9:
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	FMOVQ 0(R2), F2
+	FMOVQ 16(R2), F3
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	FMOVQ 0(R2), F4
+	FMOVQ 16(R2), F5
+	ADD   R3, R2
+	FMOVQ 0(R2), F6
+	FMOVQ 16(R2), F7
 
-ready9:
+ready10:
+again8:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVD  dy+40(FP), R3
-	ADD   R0, R3
-	MOVD  lddy+48(FP), R4
-	MOVD  y+56(FP), R5
-	ADD   R0, R5
-	MOVD  ldy+64(FP), R6
-	MOVD  x+72(FP), R7
-	MOVD  ldx+80(FP), R8
+	MOVD  dy+40(FP), R2
+	ADD   R0, R2
+	MOVD  lddy+48(FP), R3
+	MOVD  y+56(FP), R4
+	ADD   R0, R4
+	MOVD  ldy+64(FP), R5
+	MOVD  x+72(FP), R6
+	MOVD  ldx+80(FP), R7
 	VMOVI $0, V18.B16
-	MOVD  n+120(FP), R2
-	CMP   $4, R2
-	BLT   rest10
-	FMOVQ 0(R3), F8
-	FMOVQ 0(R5), F16
+	MOVD  n+120(FP), R8
+	CMP   $4, R8
+	BLT   rest11
+	FMOVQ 0(R2), F8
+	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701d08 // bic v8.16b, v8.16b, v16.16b
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVQ 16(R3), F9
-	FMOVQ 16(R5), F16
+	FMOVQ 16(R2), F9
+	FMOVQ 16(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701d29 // bic v9.16b, v9.16b, v16.16b
 	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
 	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
 	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
-	FMOVQ F8, 0(R3)
-	FMOVQ F9, 16(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F10
-	FMOVQ 0(R5), F16
+	FMOVQ F8, 0(R2)
+	FMOVQ F9, 16(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F10
+	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701d4a // bic v10.16b, v10.16b, v16.16b
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	FMOVQ 16(R3), F11
-	FMOVQ 16(R5), F16
+	FMOVQ 16(R2), F11
+	FMOVQ 16(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701d6b // bic v11.16b, v11.16b, v16.16b
 	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f911144 // fmla v4.4s, v10.4s, v17.s[0]
 	WORD  $0x4f911165 // fmla v5.4s, v11.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f911146 // fmla v6.4s, v10.4s, v17.s[0]
 	WORD  $0x4f911167 // fmla v7.4s, v11.4s, v17.s[0]
-	FMOVQ F10, 0(R3)
-	FMOVQ F11, 16(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F12
-	FMOVQ 0(R5), F16
+	FMOVQ F10, 0(R2)
+	FMOVQ F11, 16(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F12
+	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701d8c // bic v12.16b, v12.16b, v16.16b
 	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	FMOVQ 16(R3), F13
-	FMOVQ 16(R5), F16
+	FMOVQ 16(R2), F13
+	FMOVQ 16(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701dad // bic v13.16b, v13.16b, v16.16b
 	WORD  $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f911184 // fmla v4.4s, v12.4s, v17.s[0]
 	WORD  $0x4f9111a5 // fmla v5.4s, v13.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f911186 // fmla v6.4s, v12.4s, v17.s[0]
 	WORD  $0x4f9111a7 // fmla v7.4s, v13.4s, v17.s[0]
-	FMOVQ F12, 0(R3)
-	FMOVQ F13, 16(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F14
-	FMOVQ 0(R5), F16
+	FMOVQ F12, 0(R2)
+	FMOVQ F13, 16(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F14
+	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701dce // bic v14.16b, v14.16b, v16.16b
 	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
-	FMOVQ 16(R3), F15
-	FMOVQ 16(R5), F16
+	FMOVQ 16(R2), F15
+	FMOVQ 16(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701def // bic v15.16b, v15.16b, v16.16b
 	WORD  $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f9111c4 // fmla v4.4s, v14.4s, v17.s[0]
 	WORD  $0x4f9111e5 // fmla v5.4s, v15.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f9111c6 // fmla v6.4s, v14.4s, v17.s[0]
 	WORD  $0x4f9111e7 // fmla v7.4s, v15.4s, v17.s[0]
-	FMOVQ F14, 0(R3)
-	FMOVQ F15, 16(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	B     turn12
+	FMOVQ F14, 0(R2)
+	FMOVQ F15, 16(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	B     folded12
 
-rest10:
-	// fewer rows, and then dz of some before them as well
-fold11:
-	FMOVQ 0(R3), F8
-	FMOVQ 0(R5), F16
+rest11:
+fold13:
+	FMOVQ 0(R2), F8
+	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701d08 // bic v8.16b, v8.16b, v16.16b
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVQ 16(R3), F9
-	FMOVQ 16(R5), F16
+	FMOVQ 16(R2), F9
+	FMOVQ 16(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701d29 // bic v9.16b, v9.16b, v16.16b
 	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
 	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
 	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
-	FMOVQ F8, 0(R3)
-	FMOVQ F9, 16(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R2
-	BNE   fold11
+	FMOVQ F8, 0(R2)
+	FMOVQ F9, 16(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	SUBS  $1, R8
+	BNE   fold13
 	MOVD  $4, R16
-	MUL   R16, R4, R2
-	SUB   R2, R3
-	FMOVQ 0(R3), F8
-	FMOVQ 16(R3), F9
-	ADD   R4, R3
-	FMOVQ 0(R3), F10
-	FMOVQ 16(R3), F11
-	ADD   R4, R3
-	FMOVQ 0(R3), F12
-	FMOVQ 16(R3), F13
-	ADD   R4, R3
-	FMOVQ 0(R3), F14
-	FMOVQ 16(R3), F15
-	ADD   R4, R3
+	MUL   R16, R3, R8
+	SUB   R8, R2
+	FMOVQ 0(R2), F8
+	FMOVQ 16(R2), F9
+	ADD   R3, R2
+	FMOVQ 0(R2), F10
+	FMOVQ 16(R2), F11
+	ADD   R3, R2
+	FMOVQ 0(R2), F12
+	FMOVQ 16(R2), F13
+	ADD   R3, R2
+	FMOVQ 0(R2), F14
+	FMOVQ 16(R2), F15
+	ADD   R3, R2
 
-turn12:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some13
-	MOVD R3, dy+40(FP)
-	MOVD R5, y+56(FP)
-	MOVD R7, x+72(FP)
+folded12:
+	MOVD cols+112(FP), R8
+	CMP  $9, R8
+	BGE  some14
+	MOVD R2, dy+40(FP)
+	MOVD R4, y+56(FP)
+	MOVD R6, x+72(FP)
 
-some13:
+some14:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVD  w+88(FP), R3
-	ADD   R0, R3
-	MOVD  ldw+96(FP), R4
-	ADD   R4, R3, R5
+	MOVD  w+88(FP), R2
+	ADD   R0, R2
+	MOVD  ldw+96(FP), R3
+	ADD   R3, R2, R4
 	VZIP2 V10.S4, V8.S4, V17.S4
 	VZIP1 V10.S4, V8.S4, V8.S4
 	VZIP2 V14.S4, V12.S4, V18.S4
@@ -7237,21 +7237,21 @@ some13:
 	VZIP1 V12.D2, V8.D2, V8.D2
 	VZIP1 V18.D2, V17.D2, V12.D2
 	VZIP2 V18.D2, V17.D2, V14.D2
-	FMOVS 0(R3), F16
+	FMOVS 0(R2), F16
 	WORD  $0x4f901100 // fmla v0.4s, v8.4s, v16.s[0]
-	FMOVS 0(R5), F16
+	FMOVS 0(R4), F16
 	WORD  $0x4f901101 // fmla v1.4s, v8.4s, v16.s[0]
-	FMOVS 4(R3), F16
+	FMOVS 4(R2), F16
 	WORD  $0x4f901140 // fmla v0.4s, v10.4s, v16.s[0]
-	FMOVS 4(R5), F16
+	FMOVS 4(R4), F16
 	WORD  $0x4f901141 // fmla v1.4s, v10.4s, v16.s[0]
-	FMOVS 8(R3), F16
+	FMOVS 8(R2), F16
 	WORD  $0x4f901180 // fmla v0.4s, v12.4s, v16.s[0]
-	FMOVS 8(R5), F16
+	FMOVS 8(R4), F16
 	WORD  $0x4f901181 // fmla v1.4s, v12.4s, v16.s[0]
-	FMOVS 12(R3), F16
+	FMOVS 12(R2), F16
 	WORD  $0x4f9011c0 // fmla v0.4s, v14.4s, v16.s[0]
-	FMOVS 12(R5), F16
+	FMOVS 12(R4), F16
 	WORD  $0x4f9011c1 // fmla v1.4s, v14.4s, v16.s[0]
 	VZIP2 V11.S4, V9.S4, V8.S4
 	VZIP1 V11.S4, V9.S4, V9.S4
@@ -7261,44 +7261,44 @@ some13:
 	VZIP1 V13.D2, V9.D2, V9.D2
 	VZIP1 V10.D2, V8.D2, V13.D2
 	VZIP2 V10.D2, V8.D2, V15.D2
-	FMOVS 16(R3), F16
+	FMOVS 16(R2), F16
 	WORD  $0x4f901120 // fmla v0.4s, v9.4s, v16.s[0]
-	FMOVS 16(R5), F16
+	FMOVS 16(R4), F16
 	WORD  $0x4f901121 // fmla v1.4s, v9.4s, v16.s[0]
-	FMOVS 20(R3), F16
+	FMOVS 20(R2), F16
 	WORD  $0x4f901160 // fmla v0.4s, v11.4s, v16.s[0]
-	FMOVS 20(R5), F16
+	FMOVS 20(R4), F16
 	WORD  $0x4f901161 // fmla v1.4s, v11.4s, v16.s[0]
-	FMOVS 24(R3), F16
+	FMOVS 24(R2), F16
 	WORD  $0x4f9011a0 // fmla v0.4s, v13.4s, v16.s[0]
-	FMOVS 24(R5), F16
+	FMOVS 24(R4), F16
 	WORD  $0x4f9011a1 // fmla v1.4s, v13.4s, v16.s[0]
-	FMOVS 28(R3), F16
+	FMOVS 28(R2), F16
 	WORD  $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	FMOVS 28(R5), F16
+	FMOVS 28(R4), F16
 	WORD  $0x4f9011e1 // fmla v1.4s, v15.4s, v16.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   all23
-	MOVD  n+120(FP), R3
-	MOVD  dx+0(FP), R4
-	MOVD  lddx+8(FP), R5
-	SUB   $4, R3
-	MOVD  R3, n+120(FP)
-	CMP   $0, R3
-	BGE   whole24
-	MUL   R5, R3
-	ADD   R3, R4
+	BGE   some24
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
+	CMP   $0, R2
+	BGE   whole25
+	MUL   R4, R2
+	ADD   R2, R3
 
-whole24:
+whole25:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
 	VORR  V0.B16, V0.B16, V9.B16
 	VORR  V1.B16, V1.B16, V10.B16
-	ADD   R5, R4, R6
-	ADD   R5, R6, R7
-	ADD   R5, R7, R8
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
 	VZIP2 V10.S4, V9.S4, V13.S4
 	VZIP1 V10.S4, V9.S4, V9.S4
 	VZIP2 V12.S4, V11.S4, V14.S4
@@ -7307,46 +7307,46 @@ whole24:
 	VZIP1 V11.D2, V9.D2, V9.D2
 	VZIP1 V14.D2, V13.D2, V11.D2
 	VZIP2 V14.D2, V13.D2, V12.D2
-	FMOVD F9, 0(R4)
-	FMOVD F10, 0(R6)
-	FMOVD F11, 0(R7)
-	FMOVD F12, 0(R8)
+	FMOVD F9, 0(R3)
+	FMOVD F10, 0(R5)
+	FMOVD F11, 0(R6)
+	FMOVD F12, 0(R7)
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
-	MUL   R16, R5, R5
-	ADD   R5, R4
-	MOVD  R4, dx+0(FP)
-	MOVD  n+120(FP), R3
-	CMP   $1, R3
-	BGE   ready9
-
-all23:
-	VMOVI $0, V8.B16
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVQ F2, 0(R3)
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	FMOVQ F3, 16(R3)
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	FMOVQ F4, 0(R3)
-	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
-	FMOVQ F5, 16(R3)
+	MUL   R16, R4, R4
 	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   again8
+
+some24:
+	VMOVI $0, V8.B16
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVQ F2, 0(R2)
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	FMOVQ F3, 16(R2)
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	FMOVQ F5, 16(R2)
+	ADD   R3, R2
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	FMOVQ F6, 0(R3)
+	FMOVQ F6, 0(R2)
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	FMOVQ F7, 16(R3)
+	FMOVQ F7, 16(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some25
+	BGE   some26
 	RET
 
-some25:
+some26:
 	ADD $32, R0
 	SUB $8, R1
 	CMP $1, R1
@@ -7355,12 +7355,12 @@ some25:
 
 last6:
 	CMP $4, R1
-	BLE narrower26
+	BLE narrower27
 	CMP $8, R1
-	BNE over27
+	BNE over28
 	B   turned7
 
-over27:
+over28:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -7368,207 +7368,207 @@ over27:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept28
+	BEQ   kept30
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	B     ready29
+	B     ready31
 
-kept28:
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	FMOVQ 0(R3), F2
-	ADD   R1, R3, R5
-	FMOVQ 16(R5), F3
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	FMOVQ 0(R3), F4
-	ADD   R1, R3, R5
-	FMOVQ 16(R5), F5
-	ADD   R4, R3
-	FMOVQ 0(R3), F6
-	ADD   R1, R3, R5
-	FMOVQ 16(R5), F7
+kept30:
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	FMOVQ 0(R2), F2
+	ADD   R1, R2, R4
+	FMOVQ 16(R4), F3
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	FMOVQ 0(R2), F4
+	ADD   R1, R2, R4
+	FMOVQ 16(R4), F5
+	ADD   R3, R2
+	FMOVQ 0(R2), F6
+	ADD   R1, R2, R4
+	FMOVQ 16(R4), F7
 
-ready29:
+ready31:
+again29:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVD  dy+40(FP), R3
-	ADD   R0, R3
-	MOVD  lddy+48(FP), R4
-	MOVD  y+56(FP), R5
-	ADD   R0, R5
-	MOVD  ldy+64(FP), R6
-	MOVD  x+72(FP), R7
-	MOVD  ldx+80(FP), R8
+	MOVD  dy+40(FP), R2
+	ADD   R0, R2
+	MOVD  lddy+48(FP), R3
+	MOVD  y+56(FP), R4
+	ADD   R0, R4
+	MOVD  ldy+64(FP), R5
+	MOVD  x+72(FP), R6
+	MOVD  ldx+80(FP), R7
 	VMOVI $0, V18.B16
-	MOVD  n+120(FP), R2
-	CMP   $4, R2
-	BLT   rest30
-	FMOVQ 0(R3), F8
-	FMOVQ 0(R5), F16
+	MOVD  n+120(FP), R8
+	CMP   $4, R8
+	BLT   rest32
+	FMOVQ 0(R2), F8
+	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701d08 // bic v8.16b, v8.16b, v16.16b
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F9
-	ADD   R1, R5, R9
+	ADD   R1, R4, R9
 	FMOVQ 16(R9), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701d29 // bic v9.16b, v9.16b, v16.16b
 	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
 	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
 	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
-	FMOVQ F8, 0(R3)
-	ADD   R1, R3, R9
+	FMOVQ F8, 0(R2)
+	ADD   R1, R2, R9
 	FMOVQ F9, 16(R9)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F10
-	FMOVQ 0(R5), F16
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F10
+	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701d4a // bic v10.16b, v10.16b, v16.16b
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F11
-	ADD   R1, R5, R9
+	ADD   R1, R4, R9
 	FMOVQ 16(R9), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701d6b // bic v11.16b, v11.16b, v16.16b
 	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f911144 // fmla v4.4s, v10.4s, v17.s[0]
 	WORD  $0x4f911165 // fmla v5.4s, v11.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f911146 // fmla v6.4s, v10.4s, v17.s[0]
 	WORD  $0x4f911167 // fmla v7.4s, v11.4s, v17.s[0]
-	FMOVQ F10, 0(R3)
-	ADD   R1, R3, R9
+	FMOVQ F10, 0(R2)
+	ADD   R1, R2, R9
 	FMOVQ F11, 16(R9)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F12
-	FMOVQ 0(R5), F16
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F12
+	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701d8c // bic v12.16b, v12.16b, v16.16b
 	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F13
-	ADD   R1, R5, R9
+	ADD   R1, R4, R9
 	FMOVQ 16(R9), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701dad // bic v13.16b, v13.16b, v16.16b
 	WORD  $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f911184 // fmla v4.4s, v12.4s, v17.s[0]
 	WORD  $0x4f9111a5 // fmla v5.4s, v13.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f911186 // fmla v6.4s, v12.4s, v17.s[0]
 	WORD  $0x4f9111a7 // fmla v7.4s, v13.4s, v17.s[0]
-	FMOVQ F12, 0(R3)
-	ADD   R1, R3, R9
+	FMOVQ F12, 0(R2)
+	ADD   R1, R2, R9
 	FMOVQ F13, 16(R9)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F14
-	FMOVQ 0(R5), F16
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F14
+	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701dce // bic v14.16b, v14.16b, v16.16b
 	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F15
-	ADD   R1, R5, R9
+	ADD   R1, R4, R9
 	FMOVQ 16(R9), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701def // bic v15.16b, v15.16b, v16.16b
 	WORD  $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f9111c4 // fmla v4.4s, v14.4s, v17.s[0]
 	WORD  $0x4f9111e5 // fmla v5.4s, v15.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f9111c6 // fmla v6.4s, v14.4s, v17.s[0]
 	WORD  $0x4f9111e7 // fmla v7.4s, v15.4s, v17.s[0]
-	FMOVQ F14, 0(R3)
-	ADD   R1, R3, R9
+	FMOVQ F14, 0(R2)
+	ADD   R1, R2, R9
 	FMOVQ F15, 16(R9)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	B     turn32
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	B     folded33
 
-rest30:
-	// fewer rows, and then dz of some before them as well
-fold31:
-	FMOVQ 0(R3), F8
-	FMOVQ 0(R5), F16
+rest32:
+fold34:
+	FMOVQ 0(R2), F8
+	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701d08 // bic v8.16b, v8.16b, v16.16b
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F9
-	ADD   R1, R5, R9
+	ADD   R1, R4, R9
 	FMOVQ 16(R9), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
 	WORD  $0x4e701d29 // bic v9.16b, v9.16b, v16.16b
 	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
 	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
 	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
-	FMOVQ F8, 0(R3)
-	ADD   R1, R3, R9
+	FMOVQ F8, 0(R2)
+	ADD   R1, R2, R9
 	FMOVQ F9, 16(R9)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R2
-	BNE   fold31
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	SUBS  $1, R8
+	BNE   fold34
 	MOVD  $4, R16
-	MUL   R16, R4, R2
-	SUB   R2, R3
-	FMOVQ 0(R3), F8
-	ADD   R1, R3, R9
+	MUL   R16, R3, R8
+	SUB   R8, R2
+	FMOVQ 0(R2), F8
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F9
-	ADD   R4, R3
-	FMOVQ 0(R3), F10
-	ADD   R1, R3, R9
+	ADD   R3, R2
+	FMOVQ 0(R2), F10
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F11
-	ADD   R4, R3
-	FMOVQ 0(R3), F12
-	ADD   R1, R3, R9
+	ADD   R3, R2
+	FMOVQ 0(R2), F12
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F13
-	ADD   R4, R3
-	FMOVQ 0(R3), F14
-	ADD   R1, R3, R9
+	ADD   R3, R2
+	FMOVQ 0(R2), F14
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F15
-	ADD   R4, R3
+	ADD   R3, R2
 
-turn32:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some33
-	MOVD R3, dy+40(FP)
-	MOVD R5, y+56(FP)
-	MOVD R7, x+72(FP)
+folded33:
+	MOVD cols+112(FP), R8
+	CMP  $9, R8
+	BGE  some35
+	MOVD R2, dy+40(FP)
+	MOVD R4, y+56(FP)
+	MOVD R6, x+72(FP)
 
-some33:
+some35:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVD  w+88(FP), R3
-	ADD   R0, R3
-	MOVD  ldw+96(FP), R4
-	ADD   R4, R3, R5
+	MOVD  w+88(FP), R2
+	ADD   R0, R2
+	MOVD  ldw+96(FP), R3
+	ADD   R3, R2, R4
 	VZIP2 V10.S4, V8.S4, V17.S4
 	VZIP1 V10.S4, V8.S4, V8.S4
 	VZIP2 V14.S4, V12.S4, V18.S4
@@ -7577,24 +7577,24 @@ some33:
 	VZIP1 V12.D2, V8.D2, V8.D2
 	VZIP1 V18.D2, V17.D2, V12.D2
 	VZIP2 V18.D2, V17.D2, V14.D2
-	FMOVS 0(R3), F16
+	FMOVS 0(R2), F16
 	WORD  $0x4f901100 // fmla v0.4s, v8.4s, v16.s[0]
-	FMOVS 0(R5), F16
+	FMOVS 0(R4), F16
 	WORD  $0x4f901101 // fmla v1.4s, v8.4s, v16.s[0]
-	FMOVS 4(R3), F16
+	FMOVS 4(R2), F16
 	WORD  $0x4f901140 // fmla v0.4s, v10.4s, v16.s[0]
-	FMOVS 4(R5), F16
+	FMOVS 4(R4), F16
 	WORD  $0x4f901141 // fmla v1.4s, v10.4s, v16.s[0]
-	FMOVS 8(R3), F16
+	FMOVS 8(R2), F16
 	WORD  $0x4f901180 // fmla v0.4s, v12.4s, v16.s[0]
-	FMOVS 8(R5), F16
+	FMOVS 8(R4), F16
 	WORD  $0x4f901181 // fmla v1.4s, v12.4s, v16.s[0]
-	FMOVS 12(R3), F16
+	FMOVS 12(R2), F16
 	WORD  $0x4f9011c0 // fmla v0.4s, v14.4s, v16.s[0]
-	FMOVS 12(R5), F16
+	FMOVS 12(R4), F16
 	WORD  $0x4f9011c1 // fmla v1.4s, v14.4s, v16.s[0]
-	ADD   R1, R3
-	ADD   R1, R5
+	ADD   R1, R2
+	ADD   R1, R4
 	ADD   $32, R1
 	VZIP2 V11.S4, V9.S4, V8.S4
 	VZIP1 V11.S4, V9.S4, V9.S4
@@ -7605,56 +7605,56 @@ some33:
 	VZIP1 V10.D2, V8.D2, V13.D2
 	VZIP2 V10.D2, V8.D2, V15.D2
 	CMP   $28, R1
-	BLE   over39
-	FMOVS 16(R3), F16
+	BLE   over41
+	FMOVS 16(R2), F16
 	WORD  $0x4f901120 // fmla v0.4s, v9.4s, v16.s[0]
-	FMOVS 16(R5), F16
+	FMOVS 16(R4), F16
 	WORD  $0x4f901121 // fmla v1.4s, v9.4s, v16.s[0]
 
-over39:
+over41:
 	CMP   $24, R1
-	BLE   over40
-	FMOVS 20(R3), F16
+	BLE   over42
+	FMOVS 20(R2), F16
 	WORD  $0x4f901160 // fmla v0.4s, v11.4s, v16.s[0]
-	FMOVS 20(R5), F16
+	FMOVS 20(R4), F16
 	WORD  $0x4f901161 // fmla v1.4s, v11.4s, v16.s[0]
 
-over40:
+over42:
 	CMP   $20, R1
-	BLE   over41
-	FMOVS 24(R3), F16
+	BLE   over43
+	FMOVS 24(R2), F16
 	WORD  $0x4f9011a0 // fmla v0.4s, v13.4s, v16.s[0]
-	FMOVS 24(R5), F16
+	FMOVS 24(R4), F16
 	WORD  $0x4f9011a1 // fmla v1.4s, v13.4s, v16.s[0]
 
-over41:
-	FMOVS 28(R3), F16
+over43:
+	FMOVS 28(R2), F16
 	WORD  $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	FMOVS 28(R5), F16
+	FMOVS 28(R4), F16
 	WORD  $0x4f9011e1 // fmla v1.4s, v15.4s, v16.s[0]
 	SUB   $32, R1
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   all43
-	MOVD  n+120(FP), R3
-	MOVD  dx+0(FP), R4
-	MOVD  lddx+8(FP), R5
-	SUB   $4, R3
-	MOVD  R3, n+120(FP)
-	CMP   $0, R3
-	BGE   whole44
-	MUL   R5, R3
-	ADD   R3, R4
+	BGE   some45
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
+	CMP   $0, R2
+	BGE   whole46
+	MUL   R4, R2
+	ADD   R2, R3
 
-whole44:
+whole46:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
 	VORR  V0.B16, V0.B16, V9.B16
 	VORR  V1.B16, V1.B16, V10.B16
-	ADD   R5, R4, R6
-	ADD   R5, R6, R7
-	ADD   R5, R7, R8
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
 	VZIP2 V10.S4, V9.S4, V13.S4
 	VZIP1 V10.S4, V9.S4, V9.S4
 	VZIP2 V12.S4, V11.S4, V14.S4
@@ -7663,187 +7663,187 @@ whole44:
 	VZIP1 V11.D2, V9.D2, V9.D2
 	VZIP1 V14.D2, V13.D2, V11.D2
 	VZIP2 V14.D2, V13.D2, V12.D2
-	FMOVD F9, 0(R4)
-	FMOVD F10, 0(R6)
-	FMOVD F11, 0(R7)
-	FMOVD F12, 0(R8)
+	FMOVD F9, 0(R3)
+	FMOVD F10, 0(R5)
+	FMOVD F11, 0(R6)
+	FMOVD F12, 0(R7)
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
-	MUL   R16, R5, R5
-	ADD   R5, R4
-	MOVD  R4, dx+0(FP)
-	MOVD  n+120(FP), R3
-	CMP   $1, R3
-	BGE   ready29
-
-all43:
-	VMOVI $0, V8.B16
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVQ F2, 0(R3)
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	ADD   R1, R3, R5
-	FMOVQ F3, 16(R5)
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	FMOVQ F4, 0(R3)
-	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
-	ADD   R1, R3, R5
-	FMOVQ F5, 16(R5)
+	MUL   R16, R4, R4
 	ADD   R4, R3
-	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	FMOVQ F6, 0(R3)
-	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	ADD   R1, R3, R5
-	FMOVQ F7, 16(R5)
-	MOVD  cols+112(FP), R2
-	CMP   $9, R2
-	BGE   some45
-	RET
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   again29
 
 some45:
+	VMOVI $0, V8.B16
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVQ F2, 0(R2)
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	ADD   R1, R2, R4
+	FMOVQ F3, 16(R4)
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	ADD   R1, R2, R4
+	FMOVQ F5, 16(R4)
+	ADD   R3, R2
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	FMOVQ F6, 0(R2)
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	ADD   R1, R2, R4
+	FMOVQ F7, 16(R4)
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   some47
+	RET
+
+some47:
 	B turned7
 
-narrower26:
+narrower27:
 	CMP $4, R1
-	BNE over46
+	BNE over48
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept47
+	BEQ   kept50
 	VMOVI $0, V2.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V6.B16
-	B     ready48
+	B     ready51
 
-kept47:
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	FMOVQ 0(R3), F2
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	FMOVQ 0(R3), F4
-	ADD   R4, R3
-	FMOVQ 0(R3), F6
+kept50:
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	FMOVQ 0(R2), F2
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	FMOVQ 0(R2), F4
+	ADD   R3, R2
+	FMOVQ 0(R2), F6
 
-ready48:
+ready51:
+again49:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVD  dy+40(FP), R3
-	ADD   R0, R3
-	MOVD  lddy+48(FP), R4
-	MOVD  y+56(FP), R5
-	ADD   R0, R5
-	MOVD  ldy+64(FP), R6
-	MOVD  x+72(FP), R7
-	MOVD  ldx+80(FP), R8
+	MOVD  dy+40(FP), R2
+	ADD   R0, R2
+	MOVD  lddy+48(FP), R3
+	MOVD  y+56(FP), R4
+	ADD   R0, R4
+	MOVD  ldy+64(FP), R5
+	MOVD  x+72(FP), R6
+	MOVD  ldx+80(FP), R7
 	VMOVI $0, V14.B16
-	MOVD  n+120(FP), R2
-	CMP   $4, R2
-	BLT   rest49
-	FMOVQ 0(R3), F8
-	FMOVQ 0(R5), F12
+	MOVD  n+120(FP), R8
+	CMP   $4, R8
+	BLT   rest52
+	FMOVQ 0(R2), F8
+	FMOVQ 0(R4), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d08 // bic v8.16b, v8.16b, v12.16b
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVS 0(R7), F13
+	FMOVS 0(R6), F13
 	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
-	FMOVS 4(R7), F13
+	FMOVS 4(R6), F13
 	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
-	FMOVQ F8, 0(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F9
-	FMOVQ 0(R5), F12
+	FMOVQ F8, 0(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F9
+	FMOVQ 0(R4), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d29 // bic v9.16b, v9.16b, v12.16b
 	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
-	FMOVS 0(R7), F13
+	FMOVS 0(R6), F13
 	WORD  $0x4f8d1124 // fmla v4.4s, v9.4s, v13.s[0]
-	FMOVS 4(R7), F13
+	FMOVS 4(R6), F13
 	WORD  $0x4f8d1126 // fmla v6.4s, v9.4s, v13.s[0]
-	FMOVQ F9, 0(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F10
-	FMOVQ 0(R5), F12
+	FMOVQ F9, 0(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F10
+	FMOVQ 0(R4), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	FMOVS 0(R7), F13
+	FMOVS 0(R6), F13
 	WORD  $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
-	FMOVS 4(R7), F13
+	FMOVS 4(R6), F13
 	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
-	FMOVQ F10, 0(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F11
-	FMOVQ 0(R5), F12
+	FMOVQ F10, 0(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F11
+	FMOVQ 0(R4), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
-	FMOVS 0(R7), F13
+	FMOVS 0(R6), F13
 	WORD  $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	FMOVS 4(R7), F13
+	FMOVS 4(R6), F13
 	WORD  $0x4f8d1166 // fmla v6.4s, v11.4s, v13.s[0]
-	FMOVQ F11, 0(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	B     turn51
+	FMOVQ F11, 0(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	B     folded53
 
-rest49:
-	// fewer rows, and then dz of some before them as well
-fold50:
-	FMOVQ 0(R3), F8
-	FMOVQ 0(R5), F12
+rest52:
+fold54:
+	FMOVQ 0(R2), F8
+	FMOVQ 0(R4), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d08 // bic v8.16b, v8.16b, v12.16b
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVS 0(R7), F13
+	FMOVS 0(R6), F13
 	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
-	FMOVS 4(R7), F13
+	FMOVS 4(R6), F13
 	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
-	FMOVQ F8, 0(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R2
-	BNE   fold50
+	FMOVQ F8, 0(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	SUBS  $1, R8
+	BNE   fold54
 	MOVD  $4, R16
-	MUL   R16, R4, R2
-	SUB   R2, R3
-	FMOVQ 0(R3), F8
-	ADD   R4, R3
-	FMOVQ 0(R3), F9
-	ADD   R4, R3
-	FMOVQ 0(R3), F10
-	ADD   R4, R3
-	FMOVQ 0(R3), F11
-	ADD   R4, R3
+	MUL   R16, R3, R8
+	SUB   R8, R2
+	FMOVQ 0(R2), F8
+	ADD   R3, R2
+	FMOVQ 0(R2), F9
+	ADD   R3, R2
+	FMOVQ 0(R2), F10
+	ADD   R3, R2
+	FMOVQ 0(R2), F11
+	ADD   R3, R2
 
-turn51:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some52
-	MOVD R3, dy+40(FP)
-	MOVD R5, y+56(FP)
-	MOVD R7, x+72(FP)
+folded53:
+	MOVD cols+112(FP), R8
+	CMP  $9, R8
+	BGE  some55
+	MOVD R2, dy+40(FP)
+	MOVD R4, y+56(FP)
+	MOVD R6, x+72(FP)
 
-some52:
+some55:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVD  w+88(FP), R3
-	ADD   R0, R3
-	MOVD  ldw+96(FP), R4
-	ADD   R4, R3, R5
+	MOVD  w+88(FP), R2
+	ADD   R0, R2
+	MOVD  ldw+96(FP), R3
+	ADD   R3, R2, R4
 	VZIP2 V9.S4, V8.S4, V13.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V14.S4
@@ -7852,44 +7852,44 @@ some52:
 	VZIP1 V10.D2, V8.D2, V8.D2
 	VZIP1 V14.D2, V13.D2, V10.D2
 	VZIP2 V14.D2, V13.D2, V11.D2
-	FMOVS 0(R3), F12
+	FMOVS 0(R2), F12
 	WORD  $0x4f8c1100 // fmla v0.4s, v8.4s, v12.s[0]
-	FMOVS 0(R5), F12
+	FMOVS 0(R4), F12
 	WORD  $0x4f8c1101 // fmla v1.4s, v8.4s, v12.s[0]
-	FMOVS 4(R3), F12
+	FMOVS 4(R2), F12
 	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
-	FMOVS 4(R5), F12
+	FMOVS 4(R4), F12
 	WORD  $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
-	FMOVS 8(R3), F12
+	FMOVS 8(R2), F12
 	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
-	FMOVS 8(R5), F12
+	FMOVS 8(R4), F12
 	WORD  $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
-	FMOVS 12(R3), F12
+	FMOVS 12(R2), F12
 	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	FMOVS 12(R5), F12
+	FMOVS 12(R4), F12
 	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   all58
-	MOVD  n+120(FP), R3
-	MOVD  dx+0(FP), R4
-	MOVD  lddx+8(FP), R5
-	SUB   $4, R3
-	MOVD  R3, n+120(FP)
-	CMP   $0, R3
-	BGE   whole59
-	MUL   R5, R3
-	ADD   R3, R4
+	BGE   some61
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
+	CMP   $0, R2
+	BGE   whole62
+	MUL   R4, R2
+	ADD   R2, R3
 
-whole59:
+whole62:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
 	VORR  V0.B16, V0.B16, V9.B16
 	VORR  V1.B16, V1.B16, V10.B16
-	ADD   R5, R4, R6
-	ADD   R5, R6, R7
-	ADD   R5, R7, R8
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
 	VZIP2 V10.S4, V9.S4, V13.S4
 	VZIP1 V10.S4, V9.S4, V9.S4
 	VZIP2 V12.S4, V11.S4, V14.S4
@@ -7898,443 +7898,443 @@ whole59:
 	VZIP1 V11.D2, V9.D2, V9.D2
 	VZIP1 V14.D2, V13.D2, V11.D2
 	VZIP2 V14.D2, V13.D2, V12.D2
-	FMOVD F9, 0(R4)
-	FMOVD F10, 0(R6)
-	FMOVD F11, 0(R7)
-	FMOVD F12, 0(R8)
+	FMOVD F9, 0(R3)
+	FMOVD F10, 0(R5)
+	FMOVD F11, 0(R6)
+	FMOVD F12, 0(R7)
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
-	MUL   R16, R5, R5
-	ADD   R5, R4
-	MOVD  R4, dx+0(FP)
-	MOVD  n+120(FP), R3
-	CMP   $1, R3
-	BGE   ready48
-
-all58:
-	VMOVI $0, V8.B16
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVQ F2, 0(R3)
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	FMOVQ F4, 0(R3)
+	MUL   R16, R4, R4
 	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   again49
+
+some61:
+	VMOVI $0, V8.B16
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVQ F2, 0(R2)
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	FMOVQ F4, 0(R2)
+	ADD   R3, R2
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	FMOVQ F6, 0(R3)
+	FMOVQ F6, 0(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some60
+	BGE   some63
 	RET
 
-some60:
+some63:
 	B turned7
 
-over46:
+over48:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept61
+	BEQ   kept65
 	VMOVI $0, V2.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V6.B16
-	B     ready62
+	B     ready66
 
-kept61:
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	TST   $2, R1
-	BEQ   one63
-	FMOVD 0(R3), F2
-	TST   $1, R1
-	BEQ   moved64
-	ADD   $8, R3, R16
-	VLD1  (R16), V2.S[2]
-	B     moved64
-
-one63:
-	FMOVS 0(R3), F2
-
-moved64:
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	TST   $2, R1
-	BEQ   one65
-	FMOVD 0(R3), F4
-	TST   $1, R1
-	BEQ   moved66
-	ADD   $8, R3, R16
-	VLD1  (R16), V4.S[2]
-	B     moved66
-
-one65:
-	FMOVS 0(R3), F4
-
-moved66:
-	ADD   R4, R3
+kept65:
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
 	TST   $2, R1
 	BEQ   one67
-	FMOVD 0(R3), F6
+	FMOVD 0(R2), F2
 	TST   $1, R1
 	BEQ   moved68
-	ADD   $8, R3, R16
-	VLD1  (R16), V6.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V2.S[2]
 	B     moved68
 
 one67:
-	FMOVS 0(R3), F6
+	FMOVS 0(R2), F2
 
 moved68:
-ready62:
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	TST   $2, R1
+	BEQ   one69
+	FMOVD 0(R2), F4
+	TST   $1, R1
+	BEQ   moved70
+	ADD   $8, R2, R16
+	VLD1  (R16), V4.S[2]
+	B     moved70
+
+one69:
+	FMOVS 0(R2), F4
+
+moved70:
+	ADD   R3, R2
+	TST   $2, R1
+	BEQ   one71
+	FMOVD 0(R2), F6
+	TST   $1, R1
+	BEQ   moved72
+	ADD   $8, R2, R16
+	VLD1  (R16), V6.S[2]
+	B     moved72
+
+one71:
+	FMOVS 0(R2), F6
+
+moved72:
+ready66:
+again64:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVD  dy+40(FP), R3
-	ADD   R0, R3
-	MOVD  lddy+48(FP), R4
-	MOVD  y+56(FP), R5
-	ADD   R0, R5
-	MOVD  ldy+64(FP), R6
-	MOVD  x+72(FP), R7
-	MOVD  ldx+80(FP), R8
+	MOVD  dy+40(FP), R2
+	ADD   R0, R2
+	MOVD  lddy+48(FP), R3
+	MOVD  y+56(FP), R4
+	ADD   R0, R4
+	MOVD  ldy+64(FP), R5
+	MOVD  x+72(FP), R6
+	MOVD  ldx+80(FP), R7
 	VMOVI $0, V14.B16
-	MOVD  n+120(FP), R2
-	CMP   $4, R2
-	BLT   rest69
+	MOVD  n+120(FP), R8
+	CMP   $4, R8
+	BLT   rest73
 	TST   $2, R1
-	BEQ   one72
-	FMOVD 0(R3), F8
+	BEQ   one75
+	FMOVD 0(R2), F8
 	TST   $1, R1
-	BEQ   moved73
-	ADD   $8, R3, R16
+	BEQ   moved76
+	ADD   $8, R2, R16
 	VLD1  (R16), V8.S[2]
-	B     moved73
+	B     moved76
 
-one72:
-	FMOVS 0(R3), F8
+one75:
+	FMOVS 0(R2), F8
 
-moved73:
+moved76:
 	TST   $2, R1
-	BEQ   one74
-	FMOVD 0(R5), F12
+	BEQ   one77
+	FMOVD 0(R4), F12
 	TST   $1, R1
-	BEQ   moved75
-	ADD   $8, R5, R16
+	BEQ   moved78
+	ADD   $8, R4, R16
 	VLD1  (R16), V12.S[2]
-	B     moved75
+	B     moved78
 
-one74:
-	FMOVS 0(R5), F12
+one77:
+	FMOVS 0(R4), F12
 
-moved75:
+moved78:
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d08 // bic v8.16b, v8.16b, v12.16b
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVS 0(R7), F13
+	FMOVS 0(R6), F13
 	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
-	FMOVS 4(R7), F13
+	FMOVS 4(R6), F13
 	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
 	VORR  V8.B16, V8.B16, V12.B16
 	TST   $2, R1
-	BEQ   one76
-	FMOVD F12, 0(R3)
+	BEQ   one79
+	FMOVD F12, 0(R2)
 	TST   $1, R1
-	BEQ   moved77
-	ADD   $8, R3, R16
+	BEQ   moved80
+	ADD   $8, R2, R16
 	VST1  V12.S[2], (R16)
-	B     moved77
+	B     moved80
 
-one76:
-	FMOVS F12, 0(R3)
+one79:
+	FMOVS F12, 0(R2)
 
-moved77:
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
+moved80:
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
 	TST   $2, R1
-	BEQ   one78
-	FMOVD 0(R3), F9
+	BEQ   one81
+	FMOVD 0(R2), F9
 	TST   $1, R1
-	BEQ   moved79
-	ADD   $8, R3, R16
+	BEQ   moved82
+	ADD   $8, R2, R16
 	VLD1  (R16), V9.S[2]
-	B     moved79
+	B     moved82
 
-one78:
-	FMOVS 0(R3), F9
+one81:
+	FMOVS 0(R2), F9
 
-moved79:
+moved82:
 	TST   $2, R1
-	BEQ   one80
-	FMOVD 0(R5), F12
+	BEQ   one83
+	FMOVD 0(R4), F12
 	TST   $1, R1
-	BEQ   moved81
-	ADD   $8, R5, R16
+	BEQ   moved84
+	ADD   $8, R4, R16
 	VLD1  (R16), V12.S[2]
-	B     moved81
+	B     moved84
 
-one80:
-	FMOVS 0(R5), F12
+one83:
+	FMOVS 0(R4), F12
 
-moved81:
+moved84:
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d29 // bic v9.16b, v9.16b, v12.16b
 	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
-	FMOVS 0(R7), F13
+	FMOVS 0(R6), F13
 	WORD  $0x4f8d1124 // fmla v4.4s, v9.4s, v13.s[0]
-	FMOVS 4(R7), F13
+	FMOVS 4(R6), F13
 	WORD  $0x4f8d1126 // fmla v6.4s, v9.4s, v13.s[0]
 	VORR  V9.B16, V9.B16, V12.B16
 	TST   $2, R1
-	BEQ   one82
-	FMOVD F12, 0(R3)
+	BEQ   one85
+	FMOVD F12, 0(R2)
 	TST   $1, R1
-	BEQ   moved83
-	ADD   $8, R3, R16
+	BEQ   moved86
+	ADD   $8, R2, R16
 	VST1  V12.S[2], (R16)
-	B     moved83
+	B     moved86
 
-one82:
-	FMOVS F12, 0(R3)
+one85:
+	FMOVS F12, 0(R2)
 
-moved83:
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
+moved86:
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
 	TST   $2, R1
-	BEQ   one84
-	FMOVD 0(R3), F10
+	BEQ   one87
+	FMOVD 0(R2), F10
 	TST   $1, R1
-	BEQ   moved85
-	ADD   $8, R3, R16
+	BEQ   moved88
+	ADD   $8, R2, R16
 	VLD1  (R16), V10.S[2]
-	B     moved85
+	B     moved88
 
-one84:
-	FMOVS 0(R3), F10
+one87:
+	FMOVS 0(R2), F10
 
-moved85:
+moved88:
 	TST   $2, R1
-	BEQ   one86
-	FMOVD 0(R5), F12
+	BEQ   one89
+	FMOVD 0(R4), F12
 	TST   $1, R1
-	BEQ   moved87
-	ADD   $8, R5, R16
+	BEQ   moved90
+	ADD   $8, R4, R16
 	VLD1  (R16), V12.S[2]
-	B     moved87
+	B     moved90
 
-one86:
-	FMOVS 0(R5), F12
+one89:
+	FMOVS 0(R4), F12
 
-moved87:
+moved90:
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	FMOVS 0(R7), F13
+	FMOVS 0(R6), F13
 	WORD  $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
-	FMOVS 4(R7), F13
+	FMOVS 4(R6), F13
 	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
 	VORR  V10.B16, V10.B16, V12.B16
 	TST   $2, R1
-	BEQ   one88
-	FMOVD F12, 0(R3)
+	BEQ   one91
+	FMOVD F12, 0(R2)
 	TST   $1, R1
-	BEQ   moved89
-	ADD   $8, R3, R16
+	BEQ   moved92
+	ADD   $8, R2, R16
 	VST1  V12.S[2], (R16)
-	B     moved89
+	B     moved92
 
-one88:
-	FMOVS F12, 0(R3)
+one91:
+	FMOVS F12, 0(R2)
 
-moved89:
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
+moved92:
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
 	TST   $2, R1
-	BEQ   one90
-	FMOVD 0(R3), F11
+	BEQ   one93
+	FMOVD 0(R2), F11
 	TST   $1, R1
-	BEQ   moved91
-	ADD   $8, R3, R16
+	BEQ   moved94
+	ADD   $8, R2, R16
 	VLD1  (R16), V11.S[2]
-	B     moved91
+	B     moved94
 
-one90:
-	FMOVS 0(R3), F11
+one93:
+	FMOVS 0(R2), F11
 
-moved91:
+moved94:
 	TST   $2, R1
-	BEQ   one92
-	FMOVD 0(R5), F12
+	BEQ   one95
+	FMOVD 0(R4), F12
 	TST   $1, R1
-	BEQ   moved93
-	ADD   $8, R5, R16
+	BEQ   moved96
+	ADD   $8, R4, R16
 	VLD1  (R16), V12.S[2]
-	B     moved93
+	B     moved96
 
-one92:
-	FMOVS 0(R5), F12
+one95:
+	FMOVS 0(R4), F12
 
-moved93:
+moved96:
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
-	FMOVS 0(R7), F13
+	FMOVS 0(R6), F13
 	WORD  $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	FMOVS 4(R7), F13
+	FMOVS 4(R6), F13
 	WORD  $0x4f8d1166 // fmla v6.4s, v11.4s, v13.s[0]
 	VORR  V11.B16, V11.B16, V12.B16
 	TST   $2, R1
-	BEQ   one94
-	FMOVD F12, 0(R3)
+	BEQ   one97
+	FMOVD F12, 0(R2)
 	TST   $1, R1
-	BEQ   moved95
-	ADD   $8, R3, R16
+	BEQ   moved98
+	ADD   $8, R2, R16
 	VST1  V12.S[2], (R16)
-	B     moved95
+	B     moved98
 
-one94:
-	FMOVS F12, 0(R3)
+one97:
+	FMOVS F12, 0(R2)
 
-moved95:
-	ADD R6, R5
-	ADD R4, R3
-	ADD R8, R7
-	B   turn71
+moved98:
+	ADD R5, R4
+	ADD R3, R2
+	ADD R7, R6
+	B   folded74
 
-rest69:
-	// fewer rows, and then dz of some before them as well
-fold70:
-	TST   $2, R1
-	BEQ   one96
-	FMOVD 0(R3), F8
-	TST   $1, R1
-	BEQ   moved97
-	ADD   $8, R3, R16
-	VLD1  (R16), V8.S[2]
-	B     moved97
-
-one96:
-	FMOVS 0(R3), F8
-
-moved97:
-	TST   $2, R1
-	BEQ   one98
-	FMOVD 0(R5), F12
-	TST   $1, R1
-	BEQ   moved99
-	ADD   $8, R5, R16
-	VLD1  (R16), V12.S[2]
-	B     moved99
-
-one98:
-	FMOVS 0(R5), F12
-
-moved99:
-	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
-	WORD  $0x4e6c1d08 // bic v8.16b, v8.16b, v12.16b
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVS 0(R7), F13
-	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
-	FMOVS 4(R7), F13
-	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
-	VORR  V8.B16, V8.B16, V12.B16
+rest73:
+fold99:
 	TST   $2, R1
 	BEQ   one100
-	FMOVD F12, 0(R3)
+	FMOVD 0(R2), F8
 	TST   $1, R1
 	BEQ   moved101
-	ADD   $8, R3, R16
-	VST1  V12.S[2], (R16)
+	ADD   $8, R2, R16
+	VLD1  (R16), V8.S[2]
 	B     moved101
 
 one100:
-	FMOVS F12, 0(R3)
+	FMOVS 0(R2), F8
 
 moved101:
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R2
-	BNE   fold70
-	MOVD  $4, R16
-	MUL   R16, R4, R2
-	SUB   R2, R3
 	TST   $2, R1
 	BEQ   one102
-	FMOVD 0(R3), F8
+	FMOVD 0(R4), F12
 	TST   $1, R1
 	BEQ   moved103
-	ADD   $8, R3, R16
-	VLD1  (R16), V8.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V12.S[2]
 	B     moved103
 
 one102:
-	FMOVS 0(R3), F8
+	FMOVS 0(R4), F12
 
 moved103:
-	ADD   R4, R3
+	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
+	WORD  $0x4e6c1d08 // bic v8.16b, v8.16b, v12.16b
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVS 0(R6), F13
+	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
+	FMOVS 4(R6), F13
+	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
+	VORR  V8.B16, V8.B16, V12.B16
 	TST   $2, R1
 	BEQ   one104
-	FMOVD 0(R3), F9
+	FMOVD F12, 0(R2)
 	TST   $1, R1
 	BEQ   moved105
-	ADD   $8, R3, R16
-	VLD1  (R16), V9.S[2]
+	ADD   $8, R2, R16
+	VST1  V12.S[2], (R16)
 	B     moved105
 
 one104:
-	FMOVS 0(R3), F9
+	FMOVS F12, 0(R2)
 
 moved105:
-	ADD   R4, R3
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	SUBS  $1, R8
+	BNE   fold99
+	MOVD  $4, R16
+	MUL   R16, R3, R8
+	SUB   R8, R2
 	TST   $2, R1
 	BEQ   one106
-	FMOVD 0(R3), F10
+	FMOVD 0(R2), F8
 	TST   $1, R1
 	BEQ   moved107
-	ADD   $8, R3, R16
-	VLD1  (R16), V10.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V8.S[2]
 	B     moved107
 
 one106:
-	FMOVS 0(R3), F10
+	FMOVS 0(R2), F8
 
 moved107:
-	ADD   R4, R3
+	ADD   R3, R2
 	TST   $2, R1
 	BEQ   one108
-	FMOVD 0(R3), F11
+	FMOVD 0(R2), F9
 	TST   $1, R1
 	BEQ   moved109
-	ADD   $8, R3, R16
-	VLD1  (R16), V11.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V9.S[2]
 	B     moved109
 
 one108:
-	FMOVS 0(R3), F11
+	FMOVS 0(R2), F9
 
 moved109:
-	ADD R4, R3
+	ADD   R3, R2
+	TST   $2, R1
+	BEQ   one110
+	FMOVD 0(R2), F10
+	TST   $1, R1
+	BEQ   moved111
+	ADD   $8, R2, R16
+	VLD1  (R16), V10.S[2]
+	B     moved111
 
-turn71:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some110
-	MOVD R3, dy+40(FP)
-	MOVD R5, y+56(FP)
-	MOVD R7, x+72(FP)
+one110:
+	FMOVS 0(R2), F10
 
-some110:
+moved111:
+	ADD   R3, R2
+	TST   $2, R1
+	BEQ   one112
+	FMOVD 0(R2), F11
+	TST   $1, R1
+	BEQ   moved113
+	ADD   $8, R2, R16
+	VLD1  (R16), V11.S[2]
+	B     moved113
+
+one112:
+	FMOVS 0(R2), F11
+
+moved113:
+	ADD R3, R2
+
+folded74:
+	MOVD cols+112(FP), R8
+	CMP  $9, R8
+	BGE  some114
+	MOVD R2, dy+40(FP)
+	MOVD R4, y+56(FP)
+	MOVD R6, x+72(FP)
+
+some114:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVD  w+88(FP), R3
-	ADD   R0, R3
-	MOVD  ldw+96(FP), R4
-	ADD   R4, R3, R5
+	MOVD  w+88(FP), R2
+	ADD   R0, R2
+	MOVD  ldw+96(FP), R3
+	ADD   R3, R2, R4
 	VZIP2 V9.S4, V8.S4, V13.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V14.S4
@@ -8343,52 +8343,52 @@ some110:
 	VZIP1 V10.D2, V8.D2, V8.D2
 	VZIP1 V14.D2, V13.D2, V10.D2
 	VZIP2 V14.D2, V13.D2, V11.D2
-	FMOVS 0(R3), F12
+	FMOVS 0(R2), F12
 	WORD  $0x4f8c1100 // fmla v0.4s, v8.4s, v12.s[0]
-	FMOVS 0(R5), F12
+	FMOVS 0(R4), F12
 	WORD  $0x4f8c1101 // fmla v1.4s, v8.4s, v12.s[0]
 	CMP   $1, R1
-	BEQ   turned111
-	FMOVS 4(R3), F12
+	BEQ   turned115
+	FMOVS 4(R2), F12
 	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
-	FMOVS 4(R5), F12
+	FMOVS 4(R4), F12
 	WORD  $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
 	CMP   $2, R1
-	BEQ   turned111
-	FMOVS 8(R3), F12
+	BEQ   turned115
+	FMOVS 8(R2), F12
 	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
-	FMOVS 8(R5), F12
+	FMOVS 8(R4), F12
 	WORD  $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
 	CMP   $3, R1
-	BEQ   turned111
-	FMOVS 12(R3), F12
+	BEQ   turned115
+	FMOVS 12(R2), F12
 	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	FMOVS 12(R5), F12
+	FMOVS 12(R4), F12
 	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
 
-turned111:
+turned115:
 	MOVD cols+112(FP), R2
 	CMP  $9, R2
-	BGE  all116
-	MOVD n+120(FP), R3
-	MOVD dx+0(FP), R4
-	MOVD lddx+8(FP), R5
-	SUB  $4, R3
-	MOVD R3, n+120(FP)
-	CMP  $0, R3
-	BGE  whole117
-	MUL  R5, R3
-	ADD  R3, R4
+	BGE  some120
+	MOVD n+120(FP), R2
+	MOVD dx+0(FP), R3
+	MOVD lddx+8(FP), R4
+	SUB  $4, R2
+	MOVD R2, n+120(FP)
+	CMP  $0, R2
+	BGE  whole121
+	MUL  R4, R2
+	ADD  R2, R3
 
-whole117:
+whole121:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
 	VORR  V0.B16, V0.B16, V9.B16
 	VORR  V1.B16, V1.B16, V10.B16
-	ADD   R5, R4, R6
-	ADD   R5, R6, R7
-	ADD   R5, R7, R8
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
 	VZIP2 V10.S4, V9.S4, V13.S4
 	VZIP1 V10.S4, V9.S4, V9.S4
 	VZIP2 V12.S4, V11.S4, V14.S4
@@ -8397,76 +8397,76 @@ whole117:
 	VZIP1 V11.D2, V9.D2, V9.D2
 	VZIP1 V14.D2, V13.D2, V11.D2
 	VZIP2 V14.D2, V13.D2, V12.D2
-	FMOVD F9, 0(R4)
-	FMOVD F10, 0(R6)
-	FMOVD F11, 0(R7)
-	FMOVD F12, 0(R8)
+	FMOVD F9, 0(R3)
+	FMOVD F10, 0(R5)
+	FMOVD F11, 0(R6)
+	FMOVD F12, 0(R7)
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
-	MUL   R16, R5, R5
-	ADD   R5, R4
-	MOVD  R4, dx+0(FP)
-	MOVD  n+120(FP), R3
-	CMP   $1, R3
-	BGE   ready62
+	MUL   R16, R4, R4
+	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   again64
 
-all116:
+some120:
 	VMOVI $0, V8.B16
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	TST   $2, R1
-	BEQ   one118
-	FMOVD F2, 0(R3)
-	TST   $1, R1
-	BEQ   moved119
-	ADD   $8, R3, R16
-	VST1  V2.S[2], (R16)
-	B     moved119
-
-one118:
-	FMOVS F2, 0(R3)
-
-moved119:
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	TST   $2, R1
-	BEQ   one120
-	FMOVD F4, 0(R3)
-	TST   $1, R1
-	BEQ   moved121
-	ADD   $8, R3, R16
-	VST1  V4.S[2], (R16)
-	B     moved121
-
-one120:
-	FMOVS F4, 0(R3)
-
-moved121:
-	ADD   R4, R3
-	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	TST   $2, R1
 	BEQ   one122
-	FMOVD F6, 0(R3)
+	FMOVD F2, 0(R2)
 	TST   $1, R1
 	BEQ   moved123
-	ADD   $8, R3, R16
-	VST1  V6.S[2], (R16)
+	ADD   $8, R2, R16
+	VST1  V2.S[2], (R16)
 	B     moved123
 
 one122:
-	FMOVS F6, 0(R3)
+	FMOVS F2, 0(R2)
 
 moved123:
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	TST   $2, R1
+	BEQ   one124
+	FMOVD F4, 0(R2)
+	TST   $1, R1
+	BEQ   moved125
+	ADD   $8, R2, R16
+	VST1  V4.S[2], (R16)
+	B     moved125
+
+one124:
+	FMOVS F4, 0(R2)
+
+moved125:
+	ADD   R3, R2
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	TST   $2, R1
+	BEQ   one126
+	FMOVD F6, 0(R2)
+	TST   $1, R1
+	BEQ   moved127
+	ADD   $8, R2, R16
+	VST1  V6.S[2], (R16)
+	B     moved127
+
+one126:
+	FMOVS F6, 0(R2)
+
+moved127:
 	MOVD cols+112(FP), R2
 	CMP  $9, R2
-	BGE  some124
+	BGE  some128
 	RET
 
-some124:
+some128:
 turned7:
 	MOVD lddy+48(FP), R2
 	MOVD $4, R16
@@ -8494,11 +8494,11 @@ turned7:
 	SUB  $4, R2
 	MOVD R2, n+120(FP)
 	CMP  $0, R2
-	BGE  whole125
+	BGE  whole129
 	MUL  R4, R2
 	ADD  R2, R3
 
-whole125:
+whole129:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -8528,158 +8528,157 @@ whole125:
 	MOVD  n+120(FP), R2
 	CMP   $1, R2
 	BGE   block4
-	RET
-	B end2
+	B     end2
 
 other3:
-block127:
+block131:
 	// 4 rows of dx, from +0; 4×8 elements of dz at a time
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $0, R0
 	MOVD  cols+112(FP), R1
 
-chunk128:
+chunk132:
 	CMP $8, R1
-	BLT last129
+	BLT last133
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept131
+	BEQ   kept136
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	B     ready132
+	B     ready137
 
-kept131:
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	FMOVQ 0(R3), F2
-	FMOVQ 16(R3), F3
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	FMOVQ 0(R3), F4
-	FMOVQ 16(R3), F5
-	ADD   R4, R3
-	FMOVQ 0(R3), F6
-	FMOVQ 16(R3), F7
+kept136:
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	FMOVQ 0(R2), F2
+	FMOVQ 16(R2), F3
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	FMOVQ 0(R2), F4
+	FMOVQ 16(R2), F5
+	ADD   R3, R2
+	FMOVQ 0(R2), F6
+	FMOVQ 16(R2), F7
 
-ready132:
+ready137:
+again135:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVD  dy+40(FP), R3
-	ADD   R0, R3
-	MOVD  lddy+48(FP), R4
-	MOVD  y+56(FP), R5
-	ADD   R0, R5
-	MOVD  ldy+64(FP), R6
-	MOVD  x+72(FP), R7
-	MOVD  ldx+80(FP), R8
+	MOVD  dy+40(FP), R2
+	ADD   R0, R2
+	MOVD  lddy+48(FP), R3
+	MOVD  y+56(FP), R4
+	ADD   R0, R4
+	MOVD  ldy+64(FP), R5
+	MOVD  x+72(FP), R6
+	MOVD  ldx+80(FP), R7
 	VMOVI $0, V18.B16
-	MOVD  n+120(FP), R2
-	CMP   $4, R2
-	BLT   rest133
-	FMOVQ 0(R3), F8
+	MOVD  n+120(FP), R8
+	CMP   $4, R8
+	BLT   rest138
+	FMOVQ 0(R2), F8
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVQ 16(R3), F9
+	FMOVQ 16(R2), F9
 	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
 	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
 	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F10
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F10
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	FMOVQ 16(R3), F11
+	FMOVQ 16(R2), F11
 	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f911144 // fmla v4.4s, v10.4s, v17.s[0]
 	WORD  $0x4f911165 // fmla v5.4s, v11.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f911146 // fmla v6.4s, v10.4s, v17.s[0]
 	WORD  $0x4f911167 // fmla v7.4s, v11.4s, v17.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F12
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F12
 	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	FMOVQ 16(R3), F13
+	FMOVQ 16(R2), F13
 	WORD  $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f911184 // fmla v4.4s, v12.4s, v17.s[0]
 	WORD  $0x4f9111a5 // fmla v5.4s, v13.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f911186 // fmla v6.4s, v12.4s, v17.s[0]
 	WORD  $0x4f9111a7 // fmla v7.4s, v13.4s, v17.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F14
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F14
 	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
-	FMOVQ 16(R3), F15
+	FMOVQ 16(R2), F15
 	WORD  $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f9111c4 // fmla v4.4s, v14.4s, v17.s[0]
 	WORD  $0x4f9111e5 // fmla v5.4s, v15.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f9111c6 // fmla v6.4s, v14.4s, v17.s[0]
 	WORD  $0x4f9111e7 // fmla v7.4s, v15.4s, v17.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	B     turn135
+	ADD   R3, R2
+	ADD   R7, R6
+	B     folded139
 
-rest133:
-	// fewer rows, and then dz of some before them as well
-fold134:
-	FMOVQ 0(R3), F8
+rest138:
+fold140:
+	FMOVQ 0(R2), F8
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVQ 16(R3), F9
+	FMOVQ 16(R2), F9
 	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
 	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
 	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R2
-	BNE   fold134
+	ADD   R3, R2
+	ADD   R7, R6
+	SUBS  $1, R8
+	BNE   fold140
 	MOVD  $4, R16
-	MUL   R16, R4, R2
-	SUB   R2, R3
-	FMOVQ 0(R3), F8
-	FMOVQ 16(R3), F9
-	ADD   R4, R3
-	FMOVQ 0(R3), F10
-	FMOVQ 16(R3), F11
-	ADD   R4, R3
-	FMOVQ 0(R3), F12
-	FMOVQ 16(R3), F13
-	ADD   R4, R3
-	FMOVQ 0(R3), F14
-	FMOVQ 16(R3), F15
-	ADD   R4, R3
+	MUL   R16, R3, R8
+	SUB   R8, R2
+	FMOVQ 0(R2), F8
+	FMOVQ 16(R2), F9
+	ADD   R3, R2
+	FMOVQ 0(R2), F10
+	FMOVQ 16(R2), F11
+	ADD   R3, R2
+	FMOVQ 0(R2), F12
+	FMOVQ 16(R2), F13
+	ADD   R3, R2
+	FMOVQ 0(R2), F14
+	FMOVQ 16(R2), F15
+	ADD   R3, R2
 
-turn135:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some136
-	MOVD R3, dy+40(FP)
-	MOVD R5, y+56(FP)
-	MOVD R7, x+72(FP)
+folded139:
+	MOVD cols+112(FP), R8
+	CMP  $9, R8
+	BGE  some141
+	MOVD R2, dy+40(FP)
+	MOVD R4, y+56(FP)
+	MOVD R6, x+72(FP)
 
-some136:
+some141:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVD  w+88(FP), R3
-	ADD   R0, R3
-	MOVD  ldw+96(FP), R4
-	ADD   R4, R3, R5
+	MOVD  w+88(FP), R2
+	ADD   R0, R2
+	MOVD  ldw+96(FP), R3
+	ADD   R3, R2, R4
 	VZIP2 V10.S4, V8.S4, V17.S4
 	VZIP1 V10.S4, V8.S4, V8.S4
 	VZIP2 V14.S4, V12.S4, V18.S4
@@ -8688,21 +8687,21 @@ some136:
 	VZIP1 V12.D2, V8.D2, V8.D2
 	VZIP1 V18.D2, V17.D2, V12.D2
 	VZIP2 V18.D2, V17.D2, V14.D2
-	FMOVS 0(R3), F16
+	FMOVS 0(R2), F16
 	WORD  $0x4f901100 // fmla v0.4s, v8.4s, v16.s[0]
-	FMOVS 0(R5), F16
+	FMOVS 0(R4), F16
 	WORD  $0x4f901101 // fmla v1.4s, v8.4s, v16.s[0]
-	FMOVS 4(R3), F16
+	FMOVS 4(R2), F16
 	WORD  $0x4f901140 // fmla v0.4s, v10.4s, v16.s[0]
-	FMOVS 4(R5), F16
+	FMOVS 4(R4), F16
 	WORD  $0x4f901141 // fmla v1.4s, v10.4s, v16.s[0]
-	FMOVS 8(R3), F16
+	FMOVS 8(R2), F16
 	WORD  $0x4f901180 // fmla v0.4s, v12.4s, v16.s[0]
-	FMOVS 8(R5), F16
+	FMOVS 8(R4), F16
 	WORD  $0x4f901181 // fmla v1.4s, v12.4s, v16.s[0]
-	FMOVS 12(R3), F16
+	FMOVS 12(R2), F16
 	WORD  $0x4f9011c0 // fmla v0.4s, v14.4s, v16.s[0]
-	FMOVS 12(R5), F16
+	FMOVS 12(R4), F16
 	WORD  $0x4f9011c1 // fmla v1.4s, v14.4s, v16.s[0]
 	VZIP2 V11.S4, V9.S4, V8.S4
 	VZIP1 V11.S4, V9.S4, V9.S4
@@ -8712,44 +8711,44 @@ some136:
 	VZIP1 V13.D2, V9.D2, V9.D2
 	VZIP1 V10.D2, V8.D2, V13.D2
 	VZIP2 V10.D2, V8.D2, V15.D2
-	FMOVS 16(R3), F16
+	FMOVS 16(R2), F16
 	WORD  $0x4f901120 // fmla v0.4s, v9.4s, v16.s[0]
-	FMOVS 16(R5), F16
+	FMOVS 16(R4), F16
 	WORD  $0x4f901121 // fmla v1.4s, v9.4s, v16.s[0]
-	FMOVS 20(R3), F16
+	FMOVS 20(R2), F16
 	WORD  $0x4f901160 // fmla v0.4s, v11.4s, v16.s[0]
-	FMOVS 20(R5), F16
+	FMOVS 20(R4), F16
 	WORD  $0x4f901161 // fmla v1.4s, v11.4s, v16.s[0]
-	FMOVS 24(R3), F16
+	FMOVS 24(R2), F16
 	WORD  $0x4f9011a0 // fmla v0.4s, v13.4s, v16.s[0]
-	FMOVS 24(R5), F16
+	FMOVS 24(R4), F16
 	WORD  $0x4f9011a1 // fmla v1.4s, v13.4s, v16.s[0]
-	FMOVS 28(R3), F16
+	FMOVS 28(R2), F16
 	WORD  $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	FMOVS 28(R5), F16
+	FMOVS 28(R4), F16
 	WORD  $0x4f9011e1 // fmla v1.4s, v15.4s, v16.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   all146
-	MOVD  n+120(FP), R3
-	MOVD  dx+0(FP), R4
-	MOVD  lddx+8(FP), R5
-	SUB   $4, R3
-	MOVD  R3, n+120(FP)
-	CMP   $0, R3
-	BGE   whole147
-	MUL   R5, R3
-	ADD   R3, R4
+	BGE   some151
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
+	CMP   $0, R2
+	BGE   whole152
+	MUL   R4, R2
+	ADD   R2, R3
 
-whole147:
+whole152:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
 	VORR  V0.B16, V0.B16, V9.B16
 	VORR  V1.B16, V1.B16, V10.B16
-	ADD   R5, R4, R6
-	ADD   R5, R6, R7
-	ADD   R5, R7, R8
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
 	VZIP2 V10.S4, V9.S4, V13.S4
 	VZIP1 V10.S4, V9.S4, V9.S4
 	VZIP2 V12.S4, V11.S4, V14.S4
@@ -8758,60 +8757,60 @@ whole147:
 	VZIP1 V11.D2, V9.D2, V9.D2
 	VZIP1 V14.D2, V13.D2, V11.D2
 	VZIP2 V14.D2, V13.D2, V12.D2
-	FMOVD F9, 0(R4)
-	FMOVD F10, 0(R6)
-	FMOVD F11, 0(R7)
-	FMOVD F12, 0(R8)
+	FMOVD F9, 0(R3)
+	FMOVD F10, 0(R5)
+	FMOVD F11, 0(R6)
+	FMOVD F12, 0(R7)
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
-	MUL   R16, R5, R5
-	ADD   R5, R4
-	MOVD  R4, dx+0(FP)
-	MOVD  n+120(FP), R3
-	CMP   $1, R3
-	BGE   ready132
-
-all146:
-	VMOVI $0, V8.B16
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVQ F2, 0(R3)
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	FMOVQ F3, 16(R3)
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	FMOVQ F4, 0(R3)
-	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
-	FMOVQ F5, 16(R3)
+	MUL   R16, R4, R4
 	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   again135
+
+some151:
+	VMOVI $0, V8.B16
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVQ F2, 0(R2)
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	FMOVQ F3, 16(R2)
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	FMOVQ F5, 16(R2)
+	ADD   R3, R2
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	FMOVQ F6, 0(R3)
+	FMOVQ F6, 0(R2)
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	FMOVQ F7, 16(R3)
+	FMOVQ F7, 16(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some148
+	BGE   some153
 	RET
 
-some148:
+some153:
 	ADD $32, R0
 	SUB $8, R1
 	CMP $1, R1
-	BGE chunk128
-	B   turned130
+	BGE chunk132
+	B   turned134
 
-last129:
+last133:
 	CMP $4, R1
-	BLE narrower149
+	BLE narrower154
 	CMP $8, R1
-	BNE over150
-	B   turned130
+	BNE over155
+	B   turned134
 
-over150:
+over155:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -8819,152 +8818,152 @@ over150:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept151
+	BEQ   kept157
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	B     ready152
+	B     ready158
 
-kept151:
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	FMOVQ 0(R3), F2
-	ADD   R1, R3, R5
-	FMOVQ 16(R5), F3
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	FMOVQ 0(R3), F4
-	ADD   R1, R3, R5
-	FMOVQ 16(R5), F5
-	ADD   R4, R3
-	FMOVQ 0(R3), F6
-	ADD   R1, R3, R5
-	FMOVQ 16(R5), F7
+kept157:
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	FMOVQ 0(R2), F2
+	ADD   R1, R2, R4
+	FMOVQ 16(R4), F3
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	FMOVQ 0(R2), F4
+	ADD   R1, R2, R4
+	FMOVQ 16(R4), F5
+	ADD   R3, R2
+	FMOVQ 0(R2), F6
+	ADD   R1, R2, R4
+	FMOVQ 16(R4), F7
 
-ready152:
+ready158:
+again156:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVD  dy+40(FP), R3
-	ADD   R0, R3
-	MOVD  lddy+48(FP), R4
-	MOVD  y+56(FP), R5
-	ADD   R0, R5
-	MOVD  ldy+64(FP), R6
-	MOVD  x+72(FP), R7
-	MOVD  ldx+80(FP), R8
+	MOVD  dy+40(FP), R2
+	ADD   R0, R2
+	MOVD  lddy+48(FP), R3
+	MOVD  y+56(FP), R4
+	ADD   R0, R4
+	MOVD  ldy+64(FP), R5
+	MOVD  x+72(FP), R6
+	MOVD  ldx+80(FP), R7
 	VMOVI $0, V18.B16
-	MOVD  n+120(FP), R2
-	CMP   $4, R2
-	BLT   rest153
-	FMOVQ 0(R3), F8
+	MOVD  n+120(FP), R8
+	CMP   $4, R8
+	BLT   rest159
+	FMOVQ 0(R2), F8
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F9
 	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
 	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
 	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F10
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F10
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F11
 	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f911144 // fmla v4.4s, v10.4s, v17.s[0]
 	WORD  $0x4f911165 // fmla v5.4s, v11.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f911146 // fmla v6.4s, v10.4s, v17.s[0]
 	WORD  $0x4f911167 // fmla v7.4s, v11.4s, v17.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F12
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F12
 	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F13
 	WORD  $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f911184 // fmla v4.4s, v12.4s, v17.s[0]
 	WORD  $0x4f9111a5 // fmla v5.4s, v13.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f911186 // fmla v6.4s, v12.4s, v17.s[0]
 	WORD  $0x4f9111a7 // fmla v7.4s, v13.4s, v17.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F14
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F14
 	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F15
 	WORD  $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f9111c4 // fmla v4.4s, v14.4s, v17.s[0]
 	WORD  $0x4f9111e5 // fmla v5.4s, v15.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f9111c6 // fmla v6.4s, v14.4s, v17.s[0]
 	WORD  $0x4f9111e7 // fmla v7.4s, v15.4s, v17.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	B     turn155
+	ADD   R3, R2
+	ADD   R7, R6
+	B     folded160
 
-rest153:
-	// fewer rows, and then dz of some before them as well
-fold154:
-	FMOVQ 0(R3), F8
+rest159:
+fold161:
+	FMOVQ 0(R2), F8
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F9
 	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F17
 	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
 	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
-	FMOVS 4(R7), F17
+	FMOVS 4(R6), F17
 	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
 	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R2
-	BNE   fold154
+	ADD   R3, R2
+	ADD   R7, R6
+	SUBS  $1, R8
+	BNE   fold161
 	MOVD  $4, R16
-	MUL   R16, R4, R2
-	SUB   R2, R3
-	FMOVQ 0(R3), F8
-	ADD   R1, R3, R9
+	MUL   R16, R3, R8
+	SUB   R8, R2
+	FMOVQ 0(R2), F8
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F9
-	ADD   R4, R3
-	FMOVQ 0(R3), F10
-	ADD   R1, R3, R9
+	ADD   R3, R2
+	FMOVQ 0(R2), F10
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F11
-	ADD   R4, R3
-	FMOVQ 0(R3), F12
-	ADD   R1, R3, R9
+	ADD   R3, R2
+	FMOVQ 0(R2), F12
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F13
-	ADD   R4, R3
-	FMOVQ 0(R3), F14
-	ADD   R1, R3, R9
+	ADD   R3, R2
+	FMOVQ 0(R2), F14
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F15
-	ADD   R4, R3
+	ADD   R3, R2
 
-turn155:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some156
-	MOVD R3, dy+40(FP)
-	MOVD R5, y+56(FP)
-	MOVD R7, x+72(FP)
+folded160:
+	MOVD cols+112(FP), R8
+	CMP  $9, R8
+	BGE  some162
+	MOVD R2, dy+40(FP)
+	MOVD R4, y+56(FP)
+	MOVD R6, x+72(FP)
 
-some156:
+some162:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVD  w+88(FP), R3
-	ADD   R0, R3
-	MOVD  ldw+96(FP), R4
-	ADD   R4, R3, R5
+	MOVD  w+88(FP), R2
+	ADD   R0, R2
+	MOVD  ldw+96(FP), R3
+	ADD   R3, R2, R4
 	VZIP2 V10.S4, V8.S4, V17.S4
 	VZIP1 V10.S4, V8.S4, V8.S4
 	VZIP2 V14.S4, V12.S4, V18.S4
@@ -8973,24 +8972,24 @@ some156:
 	VZIP1 V12.D2, V8.D2, V8.D2
 	VZIP1 V18.D2, V17.D2, V12.D2
 	VZIP2 V18.D2, V17.D2, V14.D2
-	FMOVS 0(R3), F16
+	FMOVS 0(R2), F16
 	WORD  $0x4f901100 // fmla v0.4s, v8.4s, v16.s[0]
-	FMOVS 0(R5), F16
+	FMOVS 0(R4), F16
 	WORD  $0x4f901101 // fmla v1.4s, v8.4s, v16.s[0]
-	FMOVS 4(R3), F16
+	FMOVS 4(R2), F16
 	WORD  $0x4f901140 // fmla v0.4s, v10.4s, v16.s[0]
-	FMOVS 4(R5), F16
+	FMOVS 4(R4), F16
 	WORD  $0x4f901141 // fmla v1.4s, v10.4s, v16.s[0]
-	FMOVS 8(R3), F16
+	FMOVS 8(R2), F16
 	WORD  $0x4f901180 // fmla v0.4s, v12.4s, v16.s[0]
-	FMOVS 8(R5), F16
+	FMOVS 8(R4), F16
 	WORD  $0x4f901181 // fmla v1.4s, v12.4s, v16.s[0]
-	FMOVS 12(R3), F16
+	FMOVS 12(R2), F16
 	WORD  $0x4f9011c0 // fmla v0.4s, v14.4s, v16.s[0]
-	FMOVS 12(R5), F16
+	FMOVS 12(R4), F16
 	WORD  $0x4f9011c1 // fmla v1.4s, v14.4s, v16.s[0]
-	ADD   R1, R3
-	ADD   R1, R5
+	ADD   R1, R2
+	ADD   R1, R4
 	ADD   $32, R1
 	VZIP2 V11.S4, V9.S4, V8.S4
 	VZIP1 V11.S4, V9.S4, V9.S4
@@ -9001,56 +9000,56 @@ some156:
 	VZIP1 V10.D2, V8.D2, V13.D2
 	VZIP2 V10.D2, V8.D2, V15.D2
 	CMP   $28, R1
-	BLE   over162
-	FMOVS 16(R3), F16
+	BLE   over168
+	FMOVS 16(R2), F16
 	WORD  $0x4f901120 // fmla v0.4s, v9.4s, v16.s[0]
-	FMOVS 16(R5), F16
+	FMOVS 16(R4), F16
 	WORD  $0x4f901121 // fmla v1.4s, v9.4s, v16.s[0]
 
-over162:
+over168:
 	CMP   $24, R1
-	BLE   over163
-	FMOVS 20(R3), F16
+	BLE   over169
+	FMOVS 20(R2), F16
 	WORD  $0x4f901160 // fmla v0.4s, v11.4s, v16.s[0]
-	FMOVS 20(R5), F16
+	FMOVS 20(R4), F16
 	WORD  $0x4f901161 // fmla v1.4s, v11.4s, v16.s[0]
 
-over163:
+over169:
 	CMP   $20, R1
-	BLE   over164
-	FMOVS 24(R3), F16
+	BLE   over170
+	FMOVS 24(R2), F16
 	WORD  $0x4f9011a0 // fmla v0.4s, v13.4s, v16.s[0]
-	FMOVS 24(R5), F16
+	FMOVS 24(R4), F16
 	WORD  $0x4f9011a1 // fmla v1.4s, v13.4s, v16.s[0]
 
-over164:
-	FMOVS 28(R3), F16
+over170:
+	FMOVS 28(R2), F16
 	WORD  $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	FMOVS 28(R5), F16
+	FMOVS 28(R4), F16
 	WORD  $0x4f9011e1 // fmla v1.4s, v15.4s, v16.s[0]
 	SUB   $32, R1
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   all166
-	MOVD  n+120(FP), R3
-	MOVD  dx+0(FP), R4
-	MOVD  lddx+8(FP), R5
-	SUB   $4, R3
-	MOVD  R3, n+120(FP)
-	CMP   $0, R3
-	BGE   whole167
-	MUL   R5, R3
-	ADD   R3, R4
+	BGE   some172
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
+	CMP   $0, R2
+	BGE   whole173
+	MUL   R4, R2
+	ADD   R2, R3
 
-whole167:
+whole173:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
 	VORR  V0.B16, V0.B16, V9.B16
 	VORR  V1.B16, V1.B16, V10.B16
-	ADD   R5, R4, R6
-	ADD   R5, R6, R7
-	ADD   R5, R7, R8
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
 	VZIP2 V10.S4, V9.S4, V13.S4
 	VZIP1 V10.S4, V9.S4, V9.S4
 	VZIP2 V12.S4, V11.S4, V14.S4
@@ -9059,162 +9058,162 @@ whole167:
 	VZIP1 V11.D2, V9.D2, V9.D2
 	VZIP1 V14.D2, V13.D2, V11.D2
 	VZIP2 V14.D2, V13.D2, V12.D2
-	FMOVD F9, 0(R4)
-	FMOVD F10, 0(R6)
-	FMOVD F11, 0(R7)
-	FMOVD F12, 0(R8)
+	FMOVD F9, 0(R3)
+	FMOVD F10, 0(R5)
+	FMOVD F11, 0(R6)
+	FMOVD F12, 0(R7)
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
-	MUL   R16, R5, R5
-	ADD   R5, R4
-	MOVD  R4, dx+0(FP)
-	MOVD  n+120(FP), R3
-	CMP   $1, R3
-	BGE   ready152
-
-all166:
-	VMOVI $0, V8.B16
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVQ F2, 0(R3)
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	ADD   R1, R3, R5
-	FMOVQ F3, 16(R5)
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	FMOVQ F4, 0(R3)
-	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
-	ADD   R1, R3, R5
-	FMOVQ F5, 16(R5)
+	MUL   R16, R4, R4
 	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   again156
+
+some172:
+	VMOVI $0, V8.B16
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVQ F2, 0(R2)
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	ADD   R1, R2, R4
+	FMOVQ F3, 16(R4)
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	FMOVQ F4, 0(R2)
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	ADD   R1, R2, R4
+	FMOVQ F5, 16(R4)
+	ADD   R3, R2
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	FMOVQ F6, 0(R3)
+	FMOVQ F6, 0(R2)
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	ADD   R1, R3, R5
-	FMOVQ F7, 16(R5)
+	ADD   R1, R2, R4
+	FMOVQ F7, 16(R4)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some168
+	BGE   some174
 	RET
 
-some168:
-	B turned130
+some174:
+	B turned134
 
-narrower149:
+narrower154:
 	CMP $4, R1
-	BNE over169
+	BNE over175
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept170
+	BEQ   kept177
 	VMOVI $0, V2.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V6.B16
-	B     ready171
+	B     ready178
 
-kept170:
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	FMOVQ 0(R3), F2
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	FMOVQ 0(R3), F4
-	ADD   R4, R3
-	FMOVQ 0(R3), F6
+kept177:
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	FMOVQ 0(R2), F2
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	FMOVQ 0(R2), F4
+	ADD   R3, R2
+	FMOVQ 0(R2), F6
 
-ready171:
+ready178:
+again176:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVD  dy+40(FP), R3
-	ADD   R0, R3
-	MOVD  lddy+48(FP), R4
-	MOVD  y+56(FP), R5
-	ADD   R0, R5
-	MOVD  ldy+64(FP), R6
-	MOVD  x+72(FP), R7
-	MOVD  ldx+80(FP), R8
+	MOVD  dy+40(FP), R2
+	ADD   R0, R2
+	MOVD  lddy+48(FP), R3
+	MOVD  y+56(FP), R4
+	ADD   R0, R4
+	MOVD  ldy+64(FP), R5
+	MOVD  x+72(FP), R6
+	MOVD  ldx+80(FP), R7
 	VMOVI $0, V14.B16
-	MOVD  n+120(FP), R2
-	CMP   $4, R2
-	BLT   rest172
-	FMOVQ 0(R3), F8
+	MOVD  n+120(FP), R8
+	CMP   $4, R8
+	BLT   rest179
+	FMOVQ 0(R2), F8
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVS 0(R7), F13
+	FMOVS 0(R6), F13
 	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
-	FMOVS 4(R7), F13
+	FMOVS 4(R6), F13
 	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F9
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F9
 	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
-	FMOVS 0(R7), F13
+	FMOVS 0(R6), F13
 	WORD  $0x4f8d1124 // fmla v4.4s, v9.4s, v13.s[0]
-	FMOVS 4(R7), F13
+	FMOVS 4(R6), F13
 	WORD  $0x4f8d1126 // fmla v6.4s, v9.4s, v13.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F10
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F10
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	FMOVS 0(R7), F13
+	FMOVS 0(R6), F13
 	WORD  $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
-	FMOVS 4(R7), F13
+	FMOVS 4(R6), F13
 	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F11
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F11
 	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
-	FMOVS 0(R7), F13
+	FMOVS 0(R6), F13
 	WORD  $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	FMOVS 4(R7), F13
+	FMOVS 4(R6), F13
 	WORD  $0x4f8d1166 // fmla v6.4s, v11.4s, v13.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	B     turn174
+	ADD   R3, R2
+	ADD   R7, R6
+	B     folded180
 
-rest172:
-	// fewer rows, and then dz of some before them as well
-fold173:
-	FMOVQ 0(R3), F8
+rest179:
+fold181:
+	FMOVQ 0(R2), F8
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVS 0(R7), F13
+	FMOVS 0(R6), F13
 	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
-	FMOVS 4(R7), F13
+	FMOVS 4(R6), F13
 	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R2
-	BNE   fold173
+	ADD   R3, R2
+	ADD   R7, R6
+	SUBS  $1, R8
+	BNE   fold181
 	MOVD  $4, R16
-	MUL   R16, R4, R2
-	SUB   R2, R3
-	FMOVQ 0(R3), F8
-	ADD   R4, R3
-	FMOVQ 0(R3), F9
-	ADD   R4, R3
-	FMOVQ 0(R3), F10
-	ADD   R4, R3
-	FMOVQ 0(R3), F11
-	ADD   R4, R3
+	MUL   R16, R3, R8
+	SUB   R8, R2
+	FMOVQ 0(R2), F8
+	ADD   R3, R2
+	FMOVQ 0(R2), F9
+	ADD   R3, R2
+	FMOVQ 0(R2), F10
+	ADD   R3, R2
+	FMOVQ 0(R2), F11
+	ADD   R3, R2
 
-turn174:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some175
-	MOVD R3, dy+40(FP)
-	MOVD R5, y+56(FP)
-	MOVD R7, x+72(FP)
+folded180:
+	MOVD cols+112(FP), R8
+	CMP  $9, R8
+	BGE  some182
+	MOVD R2, dy+40(FP)
+	MOVD R4, y+56(FP)
+	MOVD R6, x+72(FP)
 
-some175:
+some182:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVD  w+88(FP), R3
-	ADD   R0, R3
-	MOVD  ldw+96(FP), R4
-	ADD   R4, R3, R5
+	MOVD  w+88(FP), R2
+	ADD   R0, R2
+	MOVD  ldw+96(FP), R3
+	ADD   R3, R2, R4
 	VZIP2 V9.S4, V8.S4, V13.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V14.S4
@@ -9223,44 +9222,44 @@ some175:
 	VZIP1 V10.D2, V8.D2, V8.D2
 	VZIP1 V14.D2, V13.D2, V10.D2
 	VZIP2 V14.D2, V13.D2, V11.D2
-	FMOVS 0(R3), F12
+	FMOVS 0(R2), F12
 	WORD  $0x4f8c1100 // fmla v0.4s, v8.4s, v12.s[0]
-	FMOVS 0(R5), F12
+	FMOVS 0(R4), F12
 	WORD  $0x4f8c1101 // fmla v1.4s, v8.4s, v12.s[0]
-	FMOVS 4(R3), F12
+	FMOVS 4(R2), F12
 	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
-	FMOVS 4(R5), F12
+	FMOVS 4(R4), F12
 	WORD  $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
-	FMOVS 8(R3), F12
+	FMOVS 8(R2), F12
 	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
-	FMOVS 8(R5), F12
+	FMOVS 8(R4), F12
 	WORD  $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
-	FMOVS 12(R3), F12
+	FMOVS 12(R2), F12
 	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	FMOVS 12(R5), F12
+	FMOVS 12(R4), F12
 	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   all181
-	MOVD  n+120(FP), R3
-	MOVD  dx+0(FP), R4
-	MOVD  lddx+8(FP), R5
-	SUB   $4, R3
-	MOVD  R3, n+120(FP)
-	CMP   $0, R3
-	BGE   whole182
-	MUL   R5, R3
-	ADD   R3, R4
+	BGE   some188
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
+	CMP   $0, R2
+	BGE   whole189
+	MUL   R4, R2
+	ADD   R2, R3
 
-whole182:
+whole189:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
 	VORR  V0.B16, V0.B16, V9.B16
 	VORR  V1.B16, V1.B16, V10.B16
-	ADD   R5, R4, R6
-	ADD   R5, R6, R7
-	ADD   R5, R7, R8
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
 	VZIP2 V10.S4, V9.S4, V13.S4
 	VZIP1 V10.S4, V9.S4, V9.S4
 	VZIP2 V12.S4, V11.S4, V14.S4
@@ -9269,293 +9268,293 @@ whole182:
 	VZIP1 V11.D2, V9.D2, V9.D2
 	VZIP1 V14.D2, V13.D2, V11.D2
 	VZIP2 V14.D2, V13.D2, V12.D2
-	FMOVD F9, 0(R4)
-	FMOVD F10, 0(R6)
-	FMOVD F11, 0(R7)
-	FMOVD F12, 0(R8)
+	FMOVD F9, 0(R3)
+	FMOVD F10, 0(R5)
+	FMOVD F11, 0(R6)
+	FMOVD F12, 0(R7)
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
-	MUL   R16, R5, R5
-	ADD   R5, R4
-	MOVD  R4, dx+0(FP)
-	MOVD  n+120(FP), R3
-	CMP   $1, R3
-	BGE   ready171
-
-all181:
-	VMOVI $0, V8.B16
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVQ F2, 0(R3)
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	FMOVQ F4, 0(R3)
+	MUL   R16, R4, R4
 	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   again176
+
+some188:
+	VMOVI $0, V8.B16
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVQ F2, 0(R2)
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	FMOVQ F4, 0(R2)
+	ADD   R3, R2
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	FMOVQ F6, 0(R3)
+	FMOVQ F6, 0(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some183
+	BGE   some190
 	RET
 
-some183:
-	B turned130
+some190:
+	B turned134
 
-over169:
+over175:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept184
+	BEQ   kept192
 	VMOVI $0, V2.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V6.B16
-	B     ready185
+	B     ready193
 
-kept184:
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
+kept192:
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
 	TST   $2, R1
-	BEQ   one186
-	FMOVD 0(R3), F2
+	BEQ   one194
+	FMOVD 0(R2), F2
 	TST   $1, R1
-	BEQ   moved187
-	ADD   $8, R3, R16
+	BEQ   moved195
+	ADD   $8, R2, R16
 	VLD1  (R16), V2.S[2]
-	B     moved187
+	B     moved195
 
-one186:
-	FMOVS 0(R3), F2
+one194:
+	FMOVS 0(R2), F2
 
-moved187:
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
+moved195:
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
 	TST   $2, R1
-	BEQ   one188
-	FMOVD 0(R3), F4
+	BEQ   one196
+	FMOVD 0(R2), F4
 	TST   $1, R1
-	BEQ   moved189
-	ADD   $8, R3, R16
+	BEQ   moved197
+	ADD   $8, R2, R16
 	VLD1  (R16), V4.S[2]
-	B     moved189
+	B     moved197
 
-one188:
-	FMOVS 0(R3), F4
+one196:
+	FMOVS 0(R2), F4
 
-moved189:
-	ADD   R4, R3
+moved197:
+	ADD   R3, R2
 	TST   $2, R1
-	BEQ   one190
-	FMOVD 0(R3), F6
+	BEQ   one198
+	FMOVD 0(R2), F6
 	TST   $1, R1
-	BEQ   moved191
-	ADD   $8, R3, R16
+	BEQ   moved199
+	ADD   $8, R2, R16
 	VLD1  (R16), V6.S[2]
-	B     moved191
+	B     moved199
 
-one190:
-	FMOVS 0(R3), F6
+one198:
+	FMOVS 0(R2), F6
 
-moved191:
-ready185:
+moved199:
+ready193:
+again191:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVD  dy+40(FP), R3
-	ADD   R0, R3
-	MOVD  lddy+48(FP), R4
-	MOVD  y+56(FP), R5
-	ADD   R0, R5
-	MOVD  ldy+64(FP), R6
-	MOVD  x+72(FP), R7
-	MOVD  ldx+80(FP), R8
+	MOVD  dy+40(FP), R2
+	ADD   R0, R2
+	MOVD  lddy+48(FP), R3
+	MOVD  y+56(FP), R4
+	ADD   R0, R4
+	MOVD  ldy+64(FP), R5
+	MOVD  x+72(FP), R6
+	MOVD  ldx+80(FP), R7
 	VMOVI $0, V14.B16
-	MOVD  n+120(FP), R2
-	CMP   $4, R2
-	BLT   rest192
+	MOVD  n+120(FP), R8
+	CMP   $4, R8
+	BLT   rest200
 	TST   $2, R1
-	BEQ   one195
-	FMOVD 0(R3), F8
+	BEQ   one202
+	FMOVD 0(R2), F8
 	TST   $1, R1
-	BEQ   moved196
-	ADD   $8, R3, R16
+	BEQ   moved203
+	ADD   $8, R2, R16
 	VLD1  (R16), V8.S[2]
-	B     moved196
+	B     moved203
 
-one195:
-	FMOVS 0(R3), F8
+one202:
+	FMOVS 0(R2), F8
 
-moved196:
+moved203:
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVS 0(R7), F13
+	FMOVS 0(R6), F13
 	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
-	FMOVS 4(R7), F13
+	FMOVS 4(R6), F13
 	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
+	ADD   R3, R2
+	ADD   R7, R6
 	TST   $2, R1
-	BEQ   one197
-	FMOVD 0(R3), F9
+	BEQ   one204
+	FMOVD 0(R2), F9
 	TST   $1, R1
-	BEQ   moved198
-	ADD   $8, R3, R16
+	BEQ   moved205
+	ADD   $8, R2, R16
 	VLD1  (R16), V9.S[2]
-	B     moved198
+	B     moved205
 
-one197:
-	FMOVS 0(R3), F9
+one204:
+	FMOVS 0(R2), F9
 
-moved198:
+moved205:
 	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
-	FMOVS 0(R7), F13
+	FMOVS 0(R6), F13
 	WORD  $0x4f8d1124 // fmla v4.4s, v9.4s, v13.s[0]
-	FMOVS 4(R7), F13
+	FMOVS 4(R6), F13
 	WORD  $0x4f8d1126 // fmla v6.4s, v9.4s, v13.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
+	ADD   R3, R2
+	ADD   R7, R6
 	TST   $2, R1
-	BEQ   one199
-	FMOVD 0(R3), F10
+	BEQ   one206
+	FMOVD 0(R2), F10
 	TST   $1, R1
-	BEQ   moved200
-	ADD   $8, R3, R16
+	BEQ   moved207
+	ADD   $8, R2, R16
 	VLD1  (R16), V10.S[2]
-	B     moved200
+	B     moved207
 
-one199:
-	FMOVS 0(R3), F10
+one206:
+	FMOVS 0(R2), F10
 
-moved200:
+moved207:
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	FMOVS 0(R7), F13
+	FMOVS 0(R6), F13
 	WORD  $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
-	FMOVS 4(R7), F13
+	FMOVS 4(R6), F13
 	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
+	ADD   R3, R2
+	ADD   R7, R6
 	TST   $2, R1
-	BEQ   one201
-	FMOVD 0(R3), F11
+	BEQ   one208
+	FMOVD 0(R2), F11
 	TST   $1, R1
-	BEQ   moved202
-	ADD   $8, R3, R16
+	BEQ   moved209
+	ADD   $8, R2, R16
 	VLD1  (R16), V11.S[2]
-	B     moved202
+	B     moved209
 
-one201:
-	FMOVS 0(R3), F11
+one208:
+	FMOVS 0(R2), F11
 
-moved202:
+moved209:
 	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
-	FMOVS 0(R7), F13
+	FMOVS 0(R6), F13
 	WORD  $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	FMOVS 4(R7), F13
+	FMOVS 4(R6), F13
 	WORD  $0x4f8d1166 // fmla v6.4s, v11.4s, v13.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	B     turn194
+	ADD   R3, R2
+	ADD   R7, R6
+	B     folded201
 
-rest192:
-	// fewer rows, and then dz of some before them as well
-fold193:
-	TST   $2, R1
-	BEQ   one203
-	FMOVD 0(R3), F8
-	TST   $1, R1
-	BEQ   moved204
-	ADD   $8, R3, R16
-	VLD1  (R16), V8.S[2]
-	B     moved204
-
-one203:
-	FMOVS 0(R3), F8
-
-moved204:
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVS 0(R7), F13
-	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
-	FMOVS 4(R7), F13
-	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R2
-	BNE   fold193
-	MOVD  $4, R16
-	MUL   R16, R4, R2
-	SUB   R2, R3
-	TST   $2, R1
-	BEQ   one205
-	FMOVD 0(R3), F8
-	TST   $1, R1
-	BEQ   moved206
-	ADD   $8, R3, R16
-	VLD1  (R16), V8.S[2]
-	B     moved206
-
-one205:
-	FMOVS 0(R3), F8
-
-moved206:
-	ADD   R4, R3
-	TST   $2, R1
-	BEQ   one207
-	FMOVD 0(R3), F9
-	TST   $1, R1
-	BEQ   moved208
-	ADD   $8, R3, R16
-	VLD1  (R16), V9.S[2]
-	B     moved208
-
-one207:
-	FMOVS 0(R3), F9
-
-moved208:
-	ADD   R4, R3
-	TST   $2, R1
-	BEQ   one209
-	FMOVD 0(R3), F10
-	TST   $1, R1
-	BEQ   moved210
-	ADD   $8, R3, R16
-	VLD1  (R16), V10.S[2]
-	B     moved210
-
-one209:
-	FMOVS 0(R3), F10
-
-moved210:
-	ADD   R4, R3
+rest200:
+fold210:
 	TST   $2, R1
 	BEQ   one211
-	FMOVD 0(R3), F11
+	FMOVD 0(R2), F8
 	TST   $1, R1
 	BEQ   moved212
-	ADD   $8, R3, R16
-	VLD1  (R16), V11.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V8.S[2]
 	B     moved212
 
 one211:
-	FMOVS 0(R3), F11
+	FMOVS 0(R2), F8
 
 moved212:
-	ADD R4, R3
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	FMOVS 0(R6), F13
+	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
+	FMOVS 4(R6), F13
+	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
+	ADD   R3, R2
+	ADD   R7, R6
+	SUBS  $1, R8
+	BNE   fold210
+	MOVD  $4, R16
+	MUL   R16, R3, R8
+	SUB   R8, R2
+	TST   $2, R1
+	BEQ   one213
+	FMOVD 0(R2), F8
+	TST   $1, R1
+	BEQ   moved214
+	ADD   $8, R2, R16
+	VLD1  (R16), V8.S[2]
+	B     moved214
 
-turn194:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some213
-	MOVD R3, dy+40(FP)
-	MOVD R5, y+56(FP)
-	MOVD R7, x+72(FP)
+one213:
+	FMOVS 0(R2), F8
 
-some213:
+moved214:
+	ADD   R3, R2
+	TST   $2, R1
+	BEQ   one215
+	FMOVD 0(R2), F9
+	TST   $1, R1
+	BEQ   moved216
+	ADD   $8, R2, R16
+	VLD1  (R16), V9.S[2]
+	B     moved216
+
+one215:
+	FMOVS 0(R2), F9
+
+moved216:
+	ADD   R3, R2
+	TST   $2, R1
+	BEQ   one217
+	FMOVD 0(R2), F10
+	TST   $1, R1
+	BEQ   moved218
+	ADD   $8, R2, R16
+	VLD1  (R16), V10.S[2]
+	B     moved218
+
+one217:
+	FMOVS 0(R2), F10
+
+moved218:
+	ADD   R3, R2
+	TST   $2, R1
+	BEQ   one219
+	FMOVD 0(R2), F11
+	TST   $1, R1
+	BEQ   moved220
+	ADD   $8, R2, R16
+	VLD1  (R16), V11.S[2]
+	B     moved220
+
+one219:
+	FMOVS 0(R2), F11
+
+moved220:
+	ADD R3, R2
+
+folded201:
+	MOVD cols+112(FP), R8
+	CMP  $9, R8
+	BGE  some221
+	MOVD R2, dy+40(FP)
+	MOVD R4, y+56(FP)
+	MOVD R6, x+72(FP)
+
+some221:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVD  w+88(FP), R3
-	ADD   R0, R3
-	MOVD  ldw+96(FP), R4
-	ADD   R4, R3, R5
+	MOVD  w+88(FP), R2
+	ADD   R0, R2
+	MOVD  ldw+96(FP), R3
+	ADD   R3, R2, R4
 	VZIP2 V9.S4, V8.S4, V13.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V14.S4
@@ -9564,151 +9563,33 @@ some213:
 	VZIP1 V10.D2, V8.D2, V8.D2
 	VZIP1 V14.D2, V13.D2, V10.D2
 	VZIP2 V14.D2, V13.D2, V11.D2
-	FMOVS 0(R3), F12
+	FMOVS 0(R2), F12
 	WORD  $0x4f8c1100 // fmla v0.4s, v8.4s, v12.s[0]
-	FMOVS 0(R5), F12
+	FMOVS 0(R4), F12
 	WORD  $0x4f8c1101 // fmla v1.4s, v8.4s, v12.s[0]
 	CMP   $1, R1
-	BEQ   turned214
-	FMOVS 4(R3), F12
+	BEQ   turned222
+	FMOVS 4(R2), F12
 	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
-	FMOVS 4(R5), F12
+	FMOVS 4(R4), F12
 	WORD  $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
 	CMP   $2, R1
-	BEQ   turned214
-	FMOVS 8(R3), F12
+	BEQ   turned222
+	FMOVS 8(R2), F12
 	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
-	FMOVS 8(R5), F12
+	FMOVS 8(R4), F12
 	WORD  $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
 	CMP   $3, R1
-	BEQ   turned214
-	FMOVS 12(R3), F12
+	BEQ   turned222
+	FMOVS 12(R2), F12
 	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	FMOVS 12(R5), F12
+	FMOVS 12(R4), F12
 	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
 
-turned214:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  all219
-	MOVD n+120(FP), R3
-	MOVD dx+0(FP), R4
-	MOVD lddx+8(FP), R5
-	SUB  $4, R3
-	MOVD R3, n+120(FP)
-	CMP  $0, R3
-	BGE  whole220
-	MUL  R5, R3
-	ADD  R3, R4
-
-whole220:
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	VORR  V0.B16, V0.B16, V9.B16
-	VORR  V1.B16, V1.B16, V10.B16
-	ADD   R5, R4, R6
-	ADD   R5, R6, R7
-	ADD   R5, R7, R8
-	VZIP2 V10.S4, V9.S4, V13.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V12.S4, V11.S4, V14.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V11.D2, V9.D2, V10.D2
-	VZIP1 V11.D2, V9.D2, V9.D2
-	VZIP1 V14.D2, V13.D2, V11.D2
-	VZIP2 V14.D2, V13.D2, V12.D2
-	FMOVD F9, 0(R4)
-	FMOVD F10, 0(R6)
-	FMOVD F11, 0(R7)
-	FMOVD F12, 0(R8)
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	MOVD  $4, R16
-	MUL   R16, R5, R5
-	ADD   R5, R4
-	MOVD  R4, dx+0(FP)
-	MOVD  n+120(FP), R3
-	CMP   $1, R3
-	BGE   ready185
-
-all219:
-	VMOVI $0, V8.B16
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	TST   $2, R1
-	BEQ   one221
-	FMOVD F2, 0(R3)
-	TST   $1, R1
-	BEQ   moved222
-	ADD   $8, R3, R16
-	VST1  V2.S[2], (R16)
-	B     moved222
-
-one221:
-	FMOVS F2, 0(R3)
-
-moved222:
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	TST   $2, R1
-	BEQ   one223
-	FMOVD F4, 0(R3)
-	TST   $1, R1
-	BEQ   moved224
-	ADD   $8, R3, R16
-	VST1  V4.S[2], (R16)
-	B     moved224
-
-one223:
-	FMOVS F4, 0(R3)
-
-moved224:
-	ADD   R4, R3
-	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	TST   $2, R1
-	BEQ   one225
-	FMOVD F6, 0(R3)
-	TST   $1, R1
-	BEQ   moved226
-	ADD   $8, R3, R16
-	VST1  V6.S[2], (R16)
-	B     moved226
-
-one225:
-	FMOVS F6, 0(R3)
-
-moved226:
+turned222:
 	MOVD cols+112(FP), R2
 	CMP  $9, R2
 	BGE  some227
-	RET
-
-some227:
-turned130:
-	MOVD lddy+48(FP), R2
-	MOVD $4, R16
-	MUL  R16, R2, R2
-	MOVD dy+40(FP), R16
-	ADD  R16, R2
-	MOVD R2, dy+40(FP)
-	MOVD ldy+64(FP), R2
-	MOVD $4, R16
-	MUL  R16, R2, R2
-	MOVD y+56(FP), R16
-	ADD  R16, R2
-	MOVD R2, y+56(FP)
-	MOVD ldx+80(FP), R2
-	MOVD $4, R16
-	MUL  R16, R2, R2
-	MOVD x+72(FP), R16
-	ADD  R16, R2
-	MOVD R2, x+72(FP)
-	MOVD $0, R2
-	MOVD R2, fresh+136(FP)
 	MOVD n+120(FP), R2
 	MOVD dx+0(FP), R3
 	MOVD lddx+8(FP), R4
@@ -9748,9 +9629,126 @@ whole228:
 	MOVD  R3, dx+0(FP)
 	MOVD  n+120(FP), R2
 	CMP   $1, R2
-	BGE   block127
+	BGE   again191
+
+some227:
+	VMOVI $0, V8.B16
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	TST   $2, R1
+	BEQ   one229
+	FMOVD F2, 0(R2)
+	TST   $1, R1
+	BEQ   moved230
+	ADD   $8, R2, R16
+	VST1  V2.S[2], (R16)
+	B     moved230
+
+one229:
+	FMOVS F2, 0(R2)
+
+moved230:
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	TST   $2, R1
+	BEQ   one231
+	FMOVD F4, 0(R2)
+	TST   $1, R1
+	BEQ   moved232
+	ADD   $8, R2, R16
+	VST1  V4.S[2], (R16)
+	B     moved232
+
+one231:
+	FMOVS F4, 0(R2)
+
+moved232:
+	ADD   R3, R2
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	TST   $2, R1
+	BEQ   one233
+	FMOVD F6, 0(R2)
+	TST   $1, R1
+	BEQ   moved234
+	ADD   $8, R2, R16
+	VST1  V6.S[2], (R16)
+	B     moved234
+
+one233:
+	FMOVS F6, 0(R2)
+
+moved234:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some235
 	RET
-	B end2
+
+some235:
+turned134:
+	MOVD lddy+48(FP), R2
+	MOVD $4, R16
+	MUL  R16, R2, R2
+	MOVD dy+40(FP), R16
+	ADD  R16, R2
+	MOVD R2, dy+40(FP)
+	MOVD ldy+64(FP), R2
+	MOVD $4, R16
+	MUL  R16, R2, R2
+	MOVD y+56(FP), R16
+	ADD  R16, R2
+	MOVD R2, y+56(FP)
+	MOVD ldx+80(FP), R2
+	MOVD $4, R16
+	MUL  R16, R2, R2
+	MOVD x+72(FP), R16
+	ADD  R16, R2
+	MOVD R2, x+72(FP)
+	MOVD $0, R2
+	MOVD R2, fresh+136(FP)
+	MOVD n+120(FP), R2
+	MOVD dx+0(FP), R3
+	MOVD lddx+8(FP), R4
+	SUB  $4, R2
+	MOVD R2, n+120(FP)
+	CMP  $0, R2
+	BGE  whole236
+	MUL  R4, R2
+	ADD  R2, R3
+
+whole236:
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	VORR  V0.B16, V0.B16, V9.B16
+	VORR  V1.B16, V1.B16, V10.B16
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVD F9, 0(R3)
+	FMOVD F10, 0(R5)
+	FMOVD F11, 0(R6)
+	FMOVD F12, 0(R7)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  $4, R16
+	MUL   R16, R4, R4
+	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   block131
+	B     end2
 
 end2:
 	RET
@@ -9758,179 +9756,179 @@ end2:
 other1:
 	MOVD act+128(FP), R0
 	CMP  $1, R0
-	BNE  other231
+	BNE  other239
 
-block232:
+block240:
 	// 4 rows of dx, from +0; 4×8 elements of dz at a time
 	VMOVI $0, V0.B16
 	MOVD  $0, R0
 	MOVD  cols+112(FP), R1
 
-chunk233:
+chunk241:
 	CMP $8, R1
-	BLT last234
+	BLT last242
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept236
+	BEQ   kept245
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready237
+	B     ready246
 
-kept236:
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	FMOVQ 0(R3), F1
-	FMOVQ 16(R3), F2
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	FMOVQ 0(R3), F3
-	FMOVQ 16(R3), F4
+kept245:
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	FMOVQ 0(R2), F1
+	FMOVQ 16(R2), F2
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	FMOVQ 0(R2), F3
+	FMOVQ 16(R2), F4
 
-ready237:
+ready246:
+again244:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVD  dy+40(FP), R3
-	ADD   R0, R3
-	MOVD  lddy+48(FP), R4
-	MOVD  y+56(FP), R5
-	ADD   R0, R5
-	MOVD  ldy+64(FP), R6
-	MOVD  x+72(FP), R7
-	MOVD  ldx+80(FP), R8
+	MOVD  dy+40(FP), R2
+	ADD   R0, R2
+	MOVD  lddy+48(FP), R3
+	MOVD  y+56(FP), R4
+	ADD   R0, R4
+	MOVD  ldy+64(FP), R5
+	MOVD  x+72(FP), R6
+	MOVD  ldx+80(FP), R7
 	VMOVI $0, V15.B16
-	MOVD  n+120(FP), R2
-	CMP   $4, R2
-	BLT   rest238
-	FMOVQ 0(R3), F5
-	FMOVQ 0(R5), F13
+	MOVD  n+120(FP), R8
+	CMP   $4, R8
+	BLT   rest247
+	FMOVQ 0(R2), F5
+	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1ca5 // bic v5.16b, v5.16b, v13.16b
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVQ 16(R3), F6
-	FMOVQ 16(R5), F13
+	FMOVQ 16(R2), F6
+	FMOVQ 16(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1cc6 // bic v6.16b, v6.16b, v13.16b
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
 	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
-	FMOVQ F5, 0(R3)
-	FMOVQ F6, 16(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F7
-	FMOVQ 0(R5), F13
+	FMOVQ F5, 0(R2)
+	FMOVQ F6, 16(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F7
+	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1ce7 // bic v7.16b, v7.16b, v13.16b
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	FMOVQ 16(R3), F8
-	FMOVQ 16(R5), F13
+	FMOVQ 16(R2), F8
+	FMOVQ 16(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1d08 // bic v8.16b, v8.16b, v13.16b
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e10e3 // fmla v3.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1104 // fmla v4.4s, v8.4s, v14.s[0]
-	FMOVQ F7, 0(R3)
-	FMOVQ F8, 16(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F9
-	FMOVQ 0(R5), F13
+	FMOVQ F7, 0(R2)
+	FMOVQ F8, 16(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F9
+	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1d29 // bic v9.16b, v9.16b, v13.16b
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
-	FMOVQ 16(R3), F10
-	FMOVQ 16(R5), F13
+	FMOVQ 16(R2), F10
+	FMOVQ 16(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1d4a // bic v10.16b, v10.16b, v13.16b
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e1123 // fmla v3.4s, v9.4s, v14.s[0]
 	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
-	FMOVQ F9, 0(R3)
-	FMOVQ F10, 16(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F11
-	FMOVQ 0(R5), F13
+	FMOVQ F9, 0(R2)
+	FMOVQ F10, 16(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F11
+	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1d6b // bic v11.16b, v11.16b, v13.16b
 	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
-	FMOVQ 16(R3), F12
-	FMOVQ 16(R5), F13
+	FMOVQ 16(R2), F12
+	FMOVQ 16(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1d8c // bic v12.16b, v12.16b, v13.16b
 	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
 	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	FMOVQ F11, 0(R3)
-	FMOVQ F12, 16(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	B     turn240
+	FMOVQ F11, 0(R2)
+	FMOVQ F12, 16(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	B     folded248
 
-rest238:
-	// fewer rows, and then dz of some before them as well
-fold239:
-	FMOVQ 0(R3), F5
-	FMOVQ 0(R5), F13
+rest247:
+fold249:
+	FMOVQ 0(R2), F5
+	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1ca5 // bic v5.16b, v5.16b, v13.16b
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVQ 16(R3), F6
-	FMOVQ 16(R5), F13
+	FMOVQ 16(R2), F6
+	FMOVQ 16(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1cc6 // bic v6.16b, v6.16b, v13.16b
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
 	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
-	FMOVQ F5, 0(R3)
-	FMOVQ F6, 16(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R2
-	BNE   fold239
+	FMOVQ F5, 0(R2)
+	FMOVQ F6, 16(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	SUBS  $1, R8
+	BNE   fold249
 	MOVD  $4, R16
-	MUL   R16, R4, R2
-	SUB   R2, R3
-	FMOVQ 0(R3), F5
-	FMOVQ 16(R3), F6
-	ADD   R4, R3
-	FMOVQ 0(R3), F7
-	FMOVQ 16(R3), F8
-	ADD   R4, R3
-	FMOVQ 0(R3), F9
-	FMOVQ 16(R3), F10
-	ADD   R4, R3
-	FMOVQ 0(R3), F11
-	FMOVQ 16(R3), F12
-	ADD   R4, R3
+	MUL   R16, R3, R8
+	SUB   R8, R2
+	FMOVQ 0(R2), F5
+	FMOVQ 16(R2), F6
+	ADD   R3, R2
+	FMOVQ 0(R2), F7
+	FMOVQ 16(R2), F8
+	ADD   R3, R2
+	FMOVQ 0(R2), F9
+	FMOVQ 16(R2), F10
+	ADD   R3, R2
+	FMOVQ 0(R2), F11
+	FMOVQ 16(R2), F12
+	ADD   R3, R2
 
-turn240:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some241
-	MOVD R3, dy+40(FP)
-	MOVD R5, y+56(FP)
-	MOVD R7, x+72(FP)
+folded248:
+	MOVD cols+112(FP), R8
+	CMP  $9, R8
+	BGE  some250
+	MOVD R2, dy+40(FP)
+	MOVD R4, y+56(FP)
+	MOVD R6, x+72(FP)
 
-some241:
+some250:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVD  w+88(FP), R3
-	ADD   R0, R3
-	MOVD  ldw+96(FP), R4
+	MOVD  w+88(FP), R2
+	ADD   R0, R2
+	MOVD  ldw+96(FP), R3
 	VZIP2 V7.S4, V5.S4, V14.S4
 	VZIP1 V7.S4, V5.S4, V5.S4
 	VZIP2 V11.S4, V9.S4, V15.S4
@@ -9939,13 +9937,13 @@ some241:
 	VZIP1 V9.D2, V5.D2, V5.D2
 	VZIP1 V15.D2, V14.D2, V9.D2
 	VZIP2 V15.D2, V14.D2, V11.D2
-	FMOVS 0(R3), F13
+	FMOVS 0(R2), F13
 	WORD  $0x4f8d10a0 // fmla v0.4s, v5.4s, v13.s[0]
-	FMOVS 4(R3), F13
+	FMOVS 4(R2), F13
 	WORD  $0x4f8d10e0 // fmla v0.4s, v7.4s, v13.s[0]
-	FMOVS 8(R3), F13
+	FMOVS 8(R2), F13
 	WORD  $0x4f8d1120 // fmla v0.4s, v9.4s, v13.s[0]
-	FMOVS 12(R3), F13
+	FMOVS 12(R2), F13
 	WORD  $0x4f8d1160 // fmla v0.4s, v11.4s, v13.s[0]
 	VZIP2 V8.S4, V6.S4, V5.S4
 	VZIP1 V8.S4, V6.S4, V6.S4
@@ -9955,89 +9953,89 @@ some241:
 	VZIP1 V10.D2, V6.D2, V6.D2
 	VZIP1 V7.D2, V5.D2, V10.D2
 	VZIP2 V7.D2, V5.D2, V12.D2
-	FMOVS 16(R3), F13
+	FMOVS 16(R2), F13
 	WORD  $0x4f8d10c0 // fmla v0.4s, v6.4s, v13.s[0]
-	FMOVS 20(R3), F13
+	FMOVS 20(R2), F13
 	WORD  $0x4f8d1100 // fmla v0.4s, v8.4s, v13.s[0]
-	FMOVS 24(R3), F13
+	FMOVS 24(R2), F13
 	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
-	FMOVS 28(R3), F13
+	FMOVS 28(R2), F13
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   all251
-	MOVD  n+120(FP), R3
-	MOVD  dx+0(FP), R4
-	MOVD  lddx+8(FP), R5
-	SUB   $4, R3
-	MOVD  R3, n+120(FP)
-	CMP   $0, R3
-	BGE   whole252
-	MUL   R5, R3
-	ADD   R3, R4
+	BGE   some260
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
+	CMP   $0, R2
+	BGE   whole261
+	MUL   R4, R2
+	ADD   R2, R3
 
-whole252:
+whole261:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	CMP   $4, R5
-	BNE   apart253
-	FMOVQ F0, 0(R4)
-	B     stored254
+	CMP   $4, R4
+	BNE   apart262
+	FMOVQ F0, 0(R3)
+	B     stored263
 
-apart253:
-	ADD   R5, R4, R6
-	ADD   R5, R6, R7
-	ADD   R5, R7, R8
-	FMOVS F0, 0(R4)
-	VST1  V0.S[1], (R6)
-	VST1  V0.S[2], (R7)
-	VST1  V0.S[3], (R8)
+apart262:
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	FMOVS F0, 0(R3)
+	VST1  V0.S[1], (R5)
+	VST1  V0.S[2], (R6)
+	VST1  V0.S[3], (R7)
 
-stored254:
+stored263:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
-	MUL   R16, R5, R5
-	ADD   R5, R4
-	MOVD  R4, dx+0(FP)
-	MOVD  n+120(FP), R3
-	CMP   $1, R3
-	BGE   ready237
+	MUL   R16, R4, R4
+	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   again244
 
-all251:
+some260:
 	VMOVI $0, V5.B16
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVQ F1, 0(R3)
+	FMOVQ F1, 0(R2)
 	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	FMOVQ F2, 16(R3)
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
+	FMOVQ F2, 16(R2)
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	FMOVQ F3, 0(R3)
+	FMOVQ F3, 0(R2)
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	FMOVQ F4, 16(R3)
+	FMOVQ F4, 16(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some255
+	BGE   some264
 	RET
 
-some255:
+some264:
 	ADD $32, R0
 	SUB $8, R1
 	CMP $1, R1
-	BGE chunk233
-	B   turned235
+	BGE chunk241
+	B   turned243
 
-last234:
+last242:
 	CMP $4, R1
-	BLE narrower256
+	BLE narrower265
 	CMP $8, R1
-	BNE over257
-	B   turned235
+	BNE over266
+	B   turned243
 
-over257:
+over266:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -10045,185 +10043,185 @@ over257:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept258
+	BEQ   kept268
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready259
+	B     ready269
 
-kept258:
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	FMOVQ 0(R3), F1
-	ADD   R1, R3, R5
-	FMOVQ 16(R5), F2
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	FMOVQ 0(R3), F3
-	ADD   R1, R3, R5
-	FMOVQ 16(R5), F4
+kept268:
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	FMOVQ 0(R2), F1
+	ADD   R1, R2, R4
+	FMOVQ 16(R4), F2
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	FMOVQ 0(R2), F3
+	ADD   R1, R2, R4
+	FMOVQ 16(R4), F4
 
-ready259:
+ready269:
+again267:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVD  dy+40(FP), R3
-	ADD   R0, R3
-	MOVD  lddy+48(FP), R4
-	MOVD  y+56(FP), R5
-	ADD   R0, R5
-	MOVD  ldy+64(FP), R6
-	MOVD  x+72(FP), R7
-	MOVD  ldx+80(FP), R8
+	MOVD  dy+40(FP), R2
+	ADD   R0, R2
+	MOVD  lddy+48(FP), R3
+	MOVD  y+56(FP), R4
+	ADD   R0, R4
+	MOVD  ldy+64(FP), R5
+	MOVD  x+72(FP), R6
+	MOVD  ldx+80(FP), R7
 	VMOVI $0, V15.B16
-	MOVD  n+120(FP), R2
-	CMP   $4, R2
-	BLT   rest260
-	FMOVQ 0(R3), F5
-	FMOVQ 0(R5), F13
+	MOVD  n+120(FP), R8
+	CMP   $4, R8
+	BLT   rest270
+	FMOVQ 0(R2), F5
+	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1ca5 // bic v5.16b, v5.16b, v13.16b
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F6
-	ADD   R1, R5, R9
+	ADD   R1, R4, R9
 	FMOVQ 16(R9), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1cc6 // bic v6.16b, v6.16b, v13.16b
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
 	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
-	FMOVQ F5, 0(R3)
-	ADD   R1, R3, R9
+	FMOVQ F5, 0(R2)
+	ADD   R1, R2, R9
 	FMOVQ F6, 16(R9)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F7
-	FMOVQ 0(R5), F13
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F7
+	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1ce7 // bic v7.16b, v7.16b, v13.16b
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F8
-	ADD   R1, R5, R9
+	ADD   R1, R4, R9
 	FMOVQ 16(R9), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1d08 // bic v8.16b, v8.16b, v13.16b
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e10e3 // fmla v3.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1104 // fmla v4.4s, v8.4s, v14.s[0]
-	FMOVQ F7, 0(R3)
-	ADD   R1, R3, R9
+	FMOVQ F7, 0(R2)
+	ADD   R1, R2, R9
 	FMOVQ F8, 16(R9)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F9
-	FMOVQ 0(R5), F13
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F9
+	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1d29 // bic v9.16b, v9.16b, v13.16b
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F10
-	ADD   R1, R5, R9
+	ADD   R1, R4, R9
 	FMOVQ 16(R9), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1d4a // bic v10.16b, v10.16b, v13.16b
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e1123 // fmla v3.4s, v9.4s, v14.s[0]
 	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
-	FMOVQ F9, 0(R3)
-	ADD   R1, R3, R9
+	FMOVQ F9, 0(R2)
+	ADD   R1, R2, R9
 	FMOVQ F10, 16(R9)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F11
-	FMOVQ 0(R5), F13
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F11
+	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1d6b // bic v11.16b, v11.16b, v13.16b
 	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F12
-	ADD   R1, R5, R9
+	ADD   R1, R4, R9
 	FMOVQ 16(R9), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1d8c // bic v12.16b, v12.16b, v13.16b
 	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
 	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	FMOVQ F11, 0(R3)
-	ADD   R1, R3, R9
+	FMOVQ F11, 0(R2)
+	ADD   R1, R2, R9
 	FMOVQ F12, 16(R9)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	B     turn262
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	B     folded271
 
-rest260:
-	// fewer rows, and then dz of some before them as well
-fold261:
-	FMOVQ 0(R3), F5
-	FMOVQ 0(R5), F13
+rest270:
+fold272:
+	FMOVQ 0(R2), F5
+	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1ca5 // bic v5.16b, v5.16b, v13.16b
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F6
-	ADD   R1, R5, R9
+	ADD   R1, R4, R9
 	FMOVQ 16(R9), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
 	WORD  $0x4e6d1cc6 // bic v6.16b, v6.16b, v13.16b
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
 	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
-	FMOVQ F5, 0(R3)
-	ADD   R1, R3, R9
+	FMOVQ F5, 0(R2)
+	ADD   R1, R2, R9
 	FMOVQ F6, 16(R9)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R2
-	BNE   fold261
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	SUBS  $1, R8
+	BNE   fold272
 	MOVD  $4, R16
-	MUL   R16, R4, R2
-	SUB   R2, R3
-	FMOVQ 0(R3), F5
-	ADD   R1, R3, R9
+	MUL   R16, R3, R8
+	SUB   R8, R2
+	FMOVQ 0(R2), F5
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F6
-	ADD   R4, R3
-	FMOVQ 0(R3), F7
-	ADD   R1, R3, R9
+	ADD   R3, R2
+	FMOVQ 0(R2), F7
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F8
-	ADD   R4, R3
-	FMOVQ 0(R3), F9
-	ADD   R1, R3, R9
+	ADD   R3, R2
+	FMOVQ 0(R2), F9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F10
-	ADD   R4, R3
-	FMOVQ 0(R3), F11
-	ADD   R1, R3, R9
+	ADD   R3, R2
+	FMOVQ 0(R2), F11
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F12
-	ADD   R4, R3
+	ADD   R3, R2
 
-turn262:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some263
-	MOVD R3, dy+40(FP)
-	MOVD R5, y+56(FP)
-	MOVD R7, x+72(FP)
+folded271:
+	MOVD cols+112(FP), R8
+	CMP  $9, R8
+	BGE  some273
+	MOVD R2, dy+40(FP)
+	MOVD R4, y+56(FP)
+	MOVD R6, x+72(FP)
 
-some263:
+some273:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVD  w+88(FP), R3
-	ADD   R0, R3
-	MOVD  ldw+96(FP), R4
+	MOVD  w+88(FP), R2
+	ADD   R0, R2
+	MOVD  ldw+96(FP), R3
 	VZIP2 V7.S4, V5.S4, V14.S4
 	VZIP1 V7.S4, V5.S4, V5.S4
 	VZIP2 V11.S4, V9.S4, V15.S4
@@ -10232,15 +10230,15 @@ some263:
 	VZIP1 V9.D2, V5.D2, V5.D2
 	VZIP1 V15.D2, V14.D2, V9.D2
 	VZIP2 V15.D2, V14.D2, V11.D2
-	FMOVS 0(R3), F13
+	FMOVS 0(R2), F13
 	WORD  $0x4f8d10a0 // fmla v0.4s, v5.4s, v13.s[0]
-	FMOVS 4(R3), F13
+	FMOVS 4(R2), F13
 	WORD  $0x4f8d10e0 // fmla v0.4s, v7.4s, v13.s[0]
-	FMOVS 8(R3), F13
+	FMOVS 8(R2), F13
 	WORD  $0x4f8d1120 // fmla v0.4s, v9.4s, v13.s[0]
-	FMOVS 12(R3), F13
+	FMOVS 12(R2), F13
 	WORD  $0x4f8d1160 // fmla v0.4s, v11.4s, v13.s[0]
-	ADD   R1, R3
+	ADD   R1, R2
 	ADD   $32, R1
 	VZIP2 V8.S4, V6.S4, V5.S4
 	VZIP1 V8.S4, V6.S4, V6.S4
@@ -10251,213 +10249,213 @@ some263:
 	VZIP1 V7.D2, V5.D2, V10.D2
 	VZIP2 V7.D2, V5.D2, V12.D2
 	CMP   $28, R1
-	BLE   over269
-	FMOVS 16(R3), F13
+	BLE   over279
+	FMOVS 16(R2), F13
 	WORD  $0x4f8d10c0 // fmla v0.4s, v6.4s, v13.s[0]
 
-over269:
+over279:
 	CMP   $24, R1
-	BLE   over270
-	FMOVS 20(R3), F13
+	BLE   over280
+	FMOVS 20(R2), F13
 	WORD  $0x4f8d1100 // fmla v0.4s, v8.4s, v13.s[0]
 
-over270:
+over280:
 	CMP   $20, R1
-	BLE   over271
-	FMOVS 24(R3), F13
+	BLE   over281
+	FMOVS 24(R2), F13
 	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
 
-over271:
-	FMOVS 28(R3), F13
+over281:
+	FMOVS 28(R2), F13
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	SUB   $32, R1
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   all273
-	MOVD  n+120(FP), R3
-	MOVD  dx+0(FP), R4
-	MOVD  lddx+8(FP), R5
-	SUB   $4, R3
-	MOVD  R3, n+120(FP)
-	CMP   $0, R3
-	BGE   whole274
-	MUL   R5, R3
-	ADD   R3, R4
+	BGE   some283
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
+	CMP   $0, R2
+	BGE   whole284
+	MUL   R4, R2
+	ADD   R2, R3
 
-whole274:
+whole284:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	CMP   $4, R5
-	BNE   apart275
-	FMOVQ F0, 0(R4)
-	B     stored276
+	CMP   $4, R4
+	BNE   apart285
+	FMOVQ F0, 0(R3)
+	B     stored286
 
-apart275:
-	ADD   R5, R4, R6
-	ADD   R5, R6, R7
-	ADD   R5, R7, R8
-	FMOVS F0, 0(R4)
-	VST1  V0.S[1], (R6)
-	VST1  V0.S[2], (R7)
-	VST1  V0.S[3], (R8)
+apart285:
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	FMOVS F0, 0(R3)
+	VST1  V0.S[1], (R5)
+	VST1  V0.S[2], (R6)
+	VST1  V0.S[3], (R7)
 
-stored276:
+stored286:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
-	MUL   R16, R5, R5
-	ADD   R5, R4
-	MOVD  R4, dx+0(FP)
-	MOVD  n+120(FP), R3
-	CMP   $1, R3
-	BGE   ready259
+	MUL   R16, R4, R4
+	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   again267
 
-all273:
+some283:
 	VMOVI $0, V5.B16
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVQ F1, 0(R3)
+	FMOVQ F1, 0(R2)
 	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	ADD   R1, R3, R5
-	FMOVQ F2, 16(R5)
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
+	ADD   R1, R2, R4
+	FMOVQ F2, 16(R4)
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	FMOVQ F3, 0(R3)
+	FMOVQ F3, 0(R2)
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	ADD   R1, R3, R5
-	FMOVQ F4, 16(R5)
+	ADD   R1, R2, R4
+	FMOVQ F4, 16(R4)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some277
+	BGE   some287
 	RET
 
-some277:
-	B turned235
+some287:
+	B turned243
 
-narrower256:
+narrower265:
 	CMP $4, R1
-	BNE over278
+	BNE over288
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept279
+	BEQ   kept290
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready280
+	B     ready291
 
-kept279:
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	FMOVQ 0(R3), F1
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	FMOVQ 0(R3), F3
+kept290:
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	FMOVQ 0(R2), F1
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	FMOVQ 0(R2), F3
 
-ready280:
+ready291:
+again289:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVD  dy+40(FP), R3
-	ADD   R0, R3
-	MOVD  lddy+48(FP), R4
-	MOVD  y+56(FP), R5
-	ADD   R0, R5
-	MOVD  ldy+64(FP), R6
-	MOVD  x+72(FP), R7
-	MOVD  ldx+80(FP), R8
+	MOVD  dy+40(FP), R2
+	ADD   R0, R2
+	MOVD  lddy+48(FP), R3
+	MOVD  y+56(FP), R4
+	ADD   R0, R4
+	MOVD  ldy+64(FP), R5
+	MOVD  x+72(FP), R6
+	MOVD  ldx+80(FP), R7
 	VMOVI $0, V11.B16
-	MOVD  n+120(FP), R2
-	CMP   $4, R2
-	BLT   rest281
-	FMOVQ 0(R3), F5
-	FMOVQ 0(R5), F9
+	MOVD  n+120(FP), R8
+	CMP   $4, R8
+	BLT   rest292
+	FMOVQ 0(R2), F5
+	FMOVQ 0(R4), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F10
 	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
-	FMOVQ F5, 0(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F6
-	FMOVQ 0(R5), F9
+	FMOVQ F5, 0(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F6
+	FMOVQ 0(R4), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691cc6 // bic v6.16b, v6.16b, v9.16b
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F10
 	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
-	FMOVQ F6, 0(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F7
-	FMOVQ 0(R5), F9
+	FMOVQ F6, 0(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F7
+	FMOVQ 0(R4), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F10
 	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
-	FMOVQ F7, 0(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F8
-	FMOVQ 0(R5), F9
+	FMOVQ F7, 0(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F8
+	FMOVQ 0(R4), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F10
 	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
-	FMOVQ F8, 0(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	B     turn283
+	FMOVQ F8, 0(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	B     folded293
 
-rest281:
-	// fewer rows, and then dz of some before them as well
-fold282:
-	FMOVQ 0(R3), F5
-	FMOVQ 0(R5), F9
+rest292:
+fold294:
+	FMOVQ 0(R2), F5
+	FMOVQ 0(R4), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F10
 	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
-	FMOVQ F5, 0(R3)
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R2
-	BNE   fold282
+	FMOVQ F5, 0(R2)
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	SUBS  $1, R8
+	BNE   fold294
 	MOVD  $4, R16
-	MUL   R16, R4, R2
-	SUB   R2, R3
-	FMOVQ 0(R3), F5
-	ADD   R4, R3
-	FMOVQ 0(R3), F6
-	ADD   R4, R3
-	FMOVQ 0(R3), F7
-	ADD   R4, R3
-	FMOVQ 0(R3), F8
-	ADD   R4, R3
+	MUL   R16, R3, R8
+	SUB   R8, R2
+	FMOVQ 0(R2), F5
+	ADD   R3, R2
+	FMOVQ 0(R2), F6
+	ADD   R3, R2
+	FMOVQ 0(R2), F7
+	ADD   R3, R2
+	FMOVQ 0(R2), F8
+	ADD   R3, R2
 
-turn283:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some284
-	MOVD R3, dy+40(FP)
-	MOVD R5, y+56(FP)
-	MOVD R7, x+72(FP)
+folded293:
+	MOVD cols+112(FP), R8
+	CMP  $9, R8
+	BGE  some295
+	MOVD R2, dy+40(FP)
+	MOVD R4, y+56(FP)
+	MOVD R6, x+72(FP)
 
-some284:
+some295:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVD  w+88(FP), R3
-	ADD   R0, R3
-	MOVD  ldw+96(FP), R4
+	MOVD  w+88(FP), R2
+	ADD   R0, R2
+	MOVD  ldw+96(FP), R3
 	VZIP2 V6.S4, V5.S4, V10.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V11.S4
@@ -10466,448 +10464,448 @@ some284:
 	VZIP1 V7.D2, V5.D2, V5.D2
 	VZIP1 V11.D2, V10.D2, V7.D2
 	VZIP2 V11.D2, V10.D2, V8.D2
-	FMOVS 0(R3), F9
+	FMOVS 0(R2), F9
 	WORD  $0x4f8910a0 // fmla v0.4s, v5.4s, v9.s[0]
-	FMOVS 4(R3), F9
+	FMOVS 4(R2), F9
 	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
-	FMOVS 8(R3), F9
+	FMOVS 8(R2), F9
 	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
-	FMOVS 12(R3), F9
+	FMOVS 12(R2), F9
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   all290
-	MOVD  n+120(FP), R3
-	MOVD  dx+0(FP), R4
-	MOVD  lddx+8(FP), R5
-	SUB   $4, R3
-	MOVD  R3, n+120(FP)
-	CMP   $0, R3
-	BGE   whole291
-	MUL   R5, R3
-	ADD   R3, R4
+	BGE   some301
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
+	CMP   $0, R2
+	BGE   whole302
+	MUL   R4, R2
+	ADD   R2, R3
 
-whole291:
+whole302:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	CMP   $4, R5
-	BNE   apart292
-	FMOVQ F0, 0(R4)
-	B     stored293
+	CMP   $4, R4
+	BNE   apart303
+	FMOVQ F0, 0(R3)
+	B     stored304
 
-apart292:
-	ADD   R5, R4, R6
-	ADD   R5, R6, R7
-	ADD   R5, R7, R8
-	FMOVS F0, 0(R4)
-	VST1  V0.S[1], (R6)
-	VST1  V0.S[2], (R7)
-	VST1  V0.S[3], (R8)
+apart303:
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	FMOVS F0, 0(R3)
+	VST1  V0.S[1], (R5)
+	VST1  V0.S[2], (R6)
+	VST1  V0.S[3], (R7)
 
-stored293:
+stored304:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
-	MUL   R16, R5, R5
-	ADD   R5, R4
-	MOVD  R4, dx+0(FP)
-	MOVD  n+120(FP), R3
-	CMP   $1, R3
-	BGE   ready280
+	MUL   R16, R4, R4
+	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   again289
 
-all290:
+some301:
 	VMOVI $0, V5.B16
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVQ F1, 0(R3)
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
+	FMOVQ F1, 0(R2)
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	FMOVQ F3, 0(R3)
+	FMOVQ F3, 0(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some294
+	BGE   some305
 	RET
 
-some294:
-	B turned235
+some305:
+	B turned243
 
-over278:
+over288:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept295
+	BEQ   kept307
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready296
+	B     ready308
 
-kept295:
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
+kept307:
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
 	TST   $2, R1
-	BEQ   one297
-	FMOVD 0(R3), F1
+	BEQ   one309
+	FMOVD 0(R2), F1
 	TST   $1, R1
-	BEQ   moved298
-	ADD   $8, R3, R16
+	BEQ   moved310
+	ADD   $8, R2, R16
 	VLD1  (R16), V1.S[2]
-	B     moved298
+	B     moved310
 
-one297:
-	FMOVS 0(R3), F1
+one309:
+	FMOVS 0(R2), F1
 
-moved298:
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
+moved310:
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
 	TST   $2, R1
-	BEQ   one299
-	FMOVD 0(R3), F3
+	BEQ   one311
+	FMOVD 0(R2), F3
 	TST   $1, R1
-	BEQ   moved300
-	ADD   $8, R3, R16
+	BEQ   moved312
+	ADD   $8, R2, R16
 	VLD1  (R16), V3.S[2]
-	B     moved300
+	B     moved312
 
-one299:
-	FMOVS 0(R3), F3
+one311:
+	FMOVS 0(R2), F3
 
-moved300:
-ready296:
+moved312:
+ready308:
+again306:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVD  dy+40(FP), R3
-	ADD   R0, R3
-	MOVD  lddy+48(FP), R4
-	MOVD  y+56(FP), R5
-	ADD   R0, R5
-	MOVD  ldy+64(FP), R6
-	MOVD  x+72(FP), R7
-	MOVD  ldx+80(FP), R8
+	MOVD  dy+40(FP), R2
+	ADD   R0, R2
+	MOVD  lddy+48(FP), R3
+	MOVD  y+56(FP), R4
+	ADD   R0, R4
+	MOVD  ldy+64(FP), R5
+	MOVD  x+72(FP), R6
+	MOVD  ldx+80(FP), R7
 	VMOVI $0, V11.B16
-	MOVD  n+120(FP), R2
-	CMP   $4, R2
-	BLT   rest301
+	MOVD  n+120(FP), R8
+	CMP   $4, R8
+	BLT   rest313
 	TST   $2, R1
-	BEQ   one304
-	FMOVD 0(R3), F5
+	BEQ   one315
+	FMOVD 0(R2), F5
 	TST   $1, R1
-	BEQ   moved305
-	ADD   $8, R3, R16
+	BEQ   moved316
+	ADD   $8, R2, R16
 	VLD1  (R16), V5.S[2]
-	B     moved305
+	B     moved316
 
-one304:
-	FMOVS 0(R3), F5
+one315:
+	FMOVS 0(R2), F5
 
-moved305:
+moved316:
 	TST   $2, R1
-	BEQ   one306
-	FMOVD 0(R5), F9
+	BEQ   one317
+	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved307
-	ADD   $8, R5, R16
+	BEQ   moved318
+	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved307
+	B     moved318
 
-one306:
-	FMOVS 0(R5), F9
+one317:
+	FMOVS 0(R4), F9
 
-moved307:
+moved318:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F10
 	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
 	VORR  V5.B16, V5.B16, V9.B16
 	TST   $2, R1
-	BEQ   one308
-	FMOVD F9, 0(R3)
+	BEQ   one319
+	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved309
-	ADD   $8, R3, R16
+	BEQ   moved320
+	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved309
+	B     moved320
 
-one308:
-	FMOVS F9, 0(R3)
+one319:
+	FMOVS F9, 0(R2)
 
-moved309:
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
+moved320:
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
 	TST   $2, R1
-	BEQ   one310
-	FMOVD 0(R3), F6
+	BEQ   one321
+	FMOVD 0(R2), F6
 	TST   $1, R1
-	BEQ   moved311
-	ADD   $8, R3, R16
+	BEQ   moved322
+	ADD   $8, R2, R16
 	VLD1  (R16), V6.S[2]
-	B     moved311
+	B     moved322
 
-one310:
-	FMOVS 0(R3), F6
+one321:
+	FMOVS 0(R2), F6
 
-moved311:
+moved322:
 	TST   $2, R1
-	BEQ   one312
-	FMOVD 0(R5), F9
+	BEQ   one323
+	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved313
-	ADD   $8, R5, R16
+	BEQ   moved324
+	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved313
+	B     moved324
 
-one312:
-	FMOVS 0(R5), F9
+one323:
+	FMOVS 0(R4), F9
 
-moved313:
+moved324:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691cc6 // bic v6.16b, v6.16b, v9.16b
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F10
 	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
 	VORR  V6.B16, V6.B16, V9.B16
 	TST   $2, R1
-	BEQ   one314
-	FMOVD F9, 0(R3)
+	BEQ   one325
+	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved315
-	ADD   $8, R3, R16
+	BEQ   moved326
+	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved315
+	B     moved326
 
-one314:
-	FMOVS F9, 0(R3)
+one325:
+	FMOVS F9, 0(R2)
 
-moved315:
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
+moved326:
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
 	TST   $2, R1
-	BEQ   one316
-	FMOVD 0(R3), F7
+	BEQ   one327
+	FMOVD 0(R2), F7
 	TST   $1, R1
-	BEQ   moved317
-	ADD   $8, R3, R16
+	BEQ   moved328
+	ADD   $8, R2, R16
 	VLD1  (R16), V7.S[2]
-	B     moved317
+	B     moved328
 
-one316:
-	FMOVS 0(R3), F7
+one327:
+	FMOVS 0(R2), F7
 
-moved317:
+moved328:
 	TST   $2, R1
-	BEQ   one318
-	FMOVD 0(R5), F9
+	BEQ   one329
+	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved319
-	ADD   $8, R5, R16
+	BEQ   moved330
+	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved319
+	B     moved330
 
-one318:
-	FMOVS 0(R5), F9
+one329:
+	FMOVS 0(R4), F9
 
-moved319:
+moved330:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F10
 	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
 	VORR  V7.B16, V7.B16, V9.B16
 	TST   $2, R1
-	BEQ   one320
-	FMOVD F9, 0(R3)
+	BEQ   one331
+	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved321
-	ADD   $8, R3, R16
+	BEQ   moved332
+	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved321
+	B     moved332
 
-one320:
-	FMOVS F9, 0(R3)
+one331:
+	FMOVS F9, 0(R2)
 
-moved321:
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
+moved332:
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
 	TST   $2, R1
-	BEQ   one322
-	FMOVD 0(R3), F8
+	BEQ   one333
+	FMOVD 0(R2), F8
 	TST   $1, R1
-	BEQ   moved323
-	ADD   $8, R3, R16
+	BEQ   moved334
+	ADD   $8, R2, R16
 	VLD1  (R16), V8.S[2]
-	B     moved323
+	B     moved334
 
-one322:
-	FMOVS 0(R3), F8
+one333:
+	FMOVS 0(R2), F8
 
-moved323:
+moved334:
 	TST   $2, R1
-	BEQ   one324
-	FMOVD 0(R5), F9
+	BEQ   one335
+	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved325
-	ADD   $8, R5, R16
+	BEQ   moved336
+	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved325
+	B     moved336
 
-one324:
-	FMOVS 0(R5), F9
+one335:
+	FMOVS 0(R4), F9
 
-moved325:
+moved336:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F10
 	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
 	VORR  V8.B16, V8.B16, V9.B16
 	TST   $2, R1
-	BEQ   one326
-	FMOVD F9, 0(R3)
+	BEQ   one337
+	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved327
-	ADD   $8, R3, R16
+	BEQ   moved338
+	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved327
+	B     moved338
 
-one326:
-	FMOVS F9, 0(R3)
+one337:
+	FMOVS F9, 0(R2)
 
-moved327:
-	ADD R6, R5
-	ADD R4, R3
-	ADD R8, R7
-	B   turn303
+moved338:
+	ADD R5, R4
+	ADD R3, R2
+	ADD R7, R6
+	B   folded314
 
-rest301:
-	// fewer rows, and then dz of some before them as well
-fold302:
-	TST   $2, R1
-	BEQ   one328
-	FMOVD 0(R3), F5
-	TST   $1, R1
-	BEQ   moved329
-	ADD   $8, R3, R16
-	VLD1  (R16), V5.S[2]
-	B     moved329
-
-one328:
-	FMOVS 0(R3), F5
-
-moved329:
-	TST   $2, R1
-	BEQ   one330
-	FMOVD 0(R5), F9
-	TST   $1, R1
-	BEQ   moved331
-	ADD   $8, R5, R16
-	VLD1  (R16), V9.S[2]
-	B     moved331
-
-one330:
-	FMOVS 0(R5), F9
-
-moved331:
-	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
-	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVS 0(R7), F10
-	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
-	VORR  V5.B16, V5.B16, V9.B16
-	TST   $2, R1
-	BEQ   one332
-	FMOVD F9, 0(R3)
-	TST   $1, R1
-	BEQ   moved333
-	ADD   $8, R3, R16
-	VST1  V9.S[2], (R16)
-	B     moved333
-
-one332:
-	FMOVS F9, 0(R3)
-
-moved333:
-	ADD   R6, R5
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R2
-	BNE   fold302
-	MOVD  $4, R16
-	MUL   R16, R4, R2
-	SUB   R2, R3
-	TST   $2, R1
-	BEQ   one334
-	FMOVD 0(R3), F5
-	TST   $1, R1
-	BEQ   moved335
-	ADD   $8, R3, R16
-	VLD1  (R16), V5.S[2]
-	B     moved335
-
-one334:
-	FMOVS 0(R3), F5
-
-moved335:
-	ADD   R4, R3
-	TST   $2, R1
-	BEQ   one336
-	FMOVD 0(R3), F6
-	TST   $1, R1
-	BEQ   moved337
-	ADD   $8, R3, R16
-	VLD1  (R16), V6.S[2]
-	B     moved337
-
-one336:
-	FMOVS 0(R3), F6
-
-moved337:
-	ADD   R4, R3
-	TST   $2, R1
-	BEQ   one338
-	FMOVD 0(R3), F7
-	TST   $1, R1
-	BEQ   moved339
-	ADD   $8, R3, R16
-	VLD1  (R16), V7.S[2]
-	B     moved339
-
-one338:
-	FMOVS 0(R3), F7
-
-moved339:
-	ADD   R4, R3
+rest313:
+fold339:
 	TST   $2, R1
 	BEQ   one340
-	FMOVD 0(R3), F8
+	FMOVD 0(R2), F5
 	TST   $1, R1
 	BEQ   moved341
-	ADD   $8, R3, R16
-	VLD1  (R16), V8.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V5.S[2]
 	B     moved341
 
 one340:
-	FMOVS 0(R3), F8
+	FMOVS 0(R2), F5
 
 moved341:
-	ADD R4, R3
+	TST   $2, R1
+	BEQ   one342
+	FMOVD 0(R4), F9
+	TST   $1, R1
+	BEQ   moved343
+	ADD   $8, R4, R16
+	VLD1  (R16), V9.S[2]
+	B     moved343
 
-turn303:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some342
-	MOVD R3, dy+40(FP)
-	MOVD R5, y+56(FP)
-	MOVD R7, x+72(FP)
+one342:
+	FMOVS 0(R4), F9
 
-some342:
+moved343:
+	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
+	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVS 0(R6), F10
+	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
+	VORR  V5.B16, V5.B16, V9.B16
+	TST   $2, R1
+	BEQ   one344
+	FMOVD F9, 0(R2)
+	TST   $1, R1
+	BEQ   moved345
+	ADD   $8, R2, R16
+	VST1  V9.S[2], (R16)
+	B     moved345
+
+one344:
+	FMOVS F9, 0(R2)
+
+moved345:
+	ADD   R5, R4
+	ADD   R3, R2
+	ADD   R7, R6
+	SUBS  $1, R8
+	BNE   fold339
+	MOVD  $4, R16
+	MUL   R16, R3, R8
+	SUB   R8, R2
+	TST   $2, R1
+	BEQ   one346
+	FMOVD 0(R2), F5
+	TST   $1, R1
+	BEQ   moved347
+	ADD   $8, R2, R16
+	VLD1  (R16), V5.S[2]
+	B     moved347
+
+one346:
+	FMOVS 0(R2), F5
+
+moved347:
+	ADD   R3, R2
+	TST   $2, R1
+	BEQ   one348
+	FMOVD 0(R2), F6
+	TST   $1, R1
+	BEQ   moved349
+	ADD   $8, R2, R16
+	VLD1  (R16), V6.S[2]
+	B     moved349
+
+one348:
+	FMOVS 0(R2), F6
+
+moved349:
+	ADD   R3, R2
+	TST   $2, R1
+	BEQ   one350
+	FMOVD 0(R2), F7
+	TST   $1, R1
+	BEQ   moved351
+	ADD   $8, R2, R16
+	VLD1  (R16), V7.S[2]
+	B     moved351
+
+one350:
+	FMOVS 0(R2), F7
+
+moved351:
+	ADD   R3, R2
+	TST   $2, R1
+	BEQ   one352
+	FMOVD 0(R2), F8
+	TST   $1, R1
+	BEQ   moved353
+	ADD   $8, R2, R16
+	VLD1  (R16), V8.S[2]
+	B     moved353
+
+one352:
+	FMOVS 0(R2), F8
+
+moved353:
+	ADD R3, R2
+
+folded314:
+	MOVD cols+112(FP), R8
+	CMP  $9, R8
+	BGE  some354
+	MOVD R2, dy+40(FP)
+	MOVD R4, y+56(FP)
+	MOVD R6, x+72(FP)
+
+some354:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVD  w+88(FP), R3
-	ADD   R0, R3
-	MOVD  ldw+96(FP), R4
+	MOVD  w+88(FP), R2
+	ADD   R0, R2
+	MOVD  ldw+96(FP), R3
 	VZIP2 V6.S4, V5.S4, V10.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V11.S4
@@ -10916,104 +10914,104 @@ some342:
 	VZIP1 V7.D2, V5.D2, V5.D2
 	VZIP1 V11.D2, V10.D2, V7.D2
 	VZIP2 V11.D2, V10.D2, V8.D2
-	FMOVS 0(R3), F9
+	FMOVS 0(R2), F9
 	WORD  $0x4f8910a0 // fmla v0.4s, v5.4s, v9.s[0]
 	CMP   $1, R1
-	BEQ   turned343
-	FMOVS 4(R3), F9
+	BEQ   turned355
+	FMOVS 4(R2), F9
 	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
 	CMP   $2, R1
-	BEQ   turned343
-	FMOVS 8(R3), F9
+	BEQ   turned355
+	FMOVS 8(R2), F9
 	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
 	CMP   $3, R1
-	BEQ   turned343
-	FMOVS 12(R3), F9
+	BEQ   turned355
+	FMOVS 12(R2), F9
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 
-turned343:
+turned355:
 	MOVD cols+112(FP), R2
 	CMP  $9, R2
-	BGE  all348
-	MOVD n+120(FP), R3
-	MOVD dx+0(FP), R4
-	MOVD lddx+8(FP), R5
-	SUB  $4, R3
-	MOVD R3, n+120(FP)
-	CMP  $0, R3
-	BGE  whole349
-	MUL  R5, R3
-	ADD  R3, R4
+	BGE  some360
+	MOVD n+120(FP), R2
+	MOVD dx+0(FP), R3
+	MOVD lddx+8(FP), R4
+	SUB  $4, R2
+	MOVD R2, n+120(FP)
+	CMP  $0, R2
+	BGE  whole361
+	MUL  R4, R2
+	ADD  R2, R3
 
-whole349:
+whole361:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	CMP   $4, R5
-	BNE   apart350
-	FMOVQ F0, 0(R4)
-	B     stored351
+	CMP   $4, R4
+	BNE   apart362
+	FMOVQ F0, 0(R3)
+	B     stored363
 
-apart350:
-	ADD   R5, R4, R6
-	ADD   R5, R6, R7
-	ADD   R5, R7, R8
-	FMOVS F0, 0(R4)
-	VST1  V0.S[1], (R6)
-	VST1  V0.S[2], (R7)
-	VST1  V0.S[3], (R8)
+apart362:
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	FMOVS F0, 0(R3)
+	VST1  V0.S[1], (R5)
+	VST1  V0.S[2], (R6)
+	VST1  V0.S[3], (R7)
 
-stored351:
+stored363:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
-	MUL   R16, R5, R5
-	ADD   R5, R4
-	MOVD  R4, dx+0(FP)
-	MOVD  n+120(FP), R3
-	CMP   $1, R3
-	BGE   ready296
+	MUL   R16, R4, R4
+	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   again306
 
-all348:
+some360:
 	VMOVI $0, V5.B16
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	TST   $2, R1
-	BEQ   one352
-	FMOVD F1, 0(R3)
+	BEQ   one364
+	FMOVD F1, 0(R2)
 	TST   $1, R1
-	BEQ   moved353
-	ADD   $8, R3, R16
+	BEQ   moved365
+	ADD   $8, R2, R16
 	VST1  V1.S[2], (R16)
-	B     moved353
+	B     moved365
 
-one352:
-	FMOVS F1, 0(R3)
+one364:
+	FMOVS F1, 0(R2)
 
-moved353:
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
+moved365:
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	TST   $2, R1
-	BEQ   one354
-	FMOVD F3, 0(R3)
+	BEQ   one366
+	FMOVD F3, 0(R2)
 	TST   $1, R1
-	BEQ   moved355
-	ADD   $8, R3, R16
+	BEQ   moved367
+	ADD   $8, R2, R16
 	VST1  V3.S[2], (R16)
-	B     moved355
+	B     moved367
 
-one354:
-	FMOVS F3, 0(R3)
+one366:
+	FMOVS F3, 0(R2)
 
-moved355:
+moved367:
 	MOVD cols+112(FP), R2
 	CMP  $9, R2
-	BGE  some356
+	BGE  some368
 	RET
 
-some356:
-turned235:
+some368:
+turned243:
 	MOVD lddy+48(FP), R2
 	MOVD $4, R16
 	MUL  R16, R2, R2
@@ -11040,19 +11038,19 @@ turned235:
 	SUB  $4, R2
 	MOVD R2, n+120(FP)
 	CMP  $0, R2
-	BGE  whole357
+	BGE  whole369
 	MUL  R4, R2
 	ADD  R2, R3
 
-whole357:
+whole369:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R4
-	BNE   apart358
+	BNE   apart370
 	FMOVQ F0, 0(R3)
-	B     stored359
+	B     stored371
 
-apart358:
+apart370:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -11061,7 +11059,7 @@ apart358:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored359:
+stored371:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -11069,137 +11067,136 @@ stored359:
 	MOVD  R3, dx+0(FP)
 	MOVD  n+120(FP), R2
 	CMP   $1, R2
-	BGE   block232
-	RET
-	B end230
+	BGE   block240
+	B     end238
 
-other231:
-block361:
+other239:
+block373:
 	// 4 rows of dx, from +0; 4×8 elements of dz at a time
 	VMOVI $0, V0.B16
 	MOVD  $0, R0
 	MOVD  cols+112(FP), R1
 
-chunk362:
+chunk374:
 	CMP $8, R1
-	BLT last363
+	BLT last375
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept365
+	BEQ   kept378
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready366
+	B     ready379
 
-kept365:
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	FMOVQ 0(R3), F1
-	FMOVQ 16(R3), F2
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	FMOVQ 0(R3), F3
-	FMOVQ 16(R3), F4
+kept378:
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	FMOVQ 0(R2), F1
+	FMOVQ 16(R2), F2
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	FMOVQ 0(R2), F3
+	FMOVQ 16(R2), F4
 
-ready366:
+ready379:
+again377:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVD  dy+40(FP), R3
-	ADD   R0, R3
-	MOVD  lddy+48(FP), R4
-	MOVD  y+56(FP), R5
-	ADD   R0, R5
-	MOVD  ldy+64(FP), R6
-	MOVD  x+72(FP), R7
-	MOVD  ldx+80(FP), R8
+	MOVD  dy+40(FP), R2
+	ADD   R0, R2
+	MOVD  lddy+48(FP), R3
+	MOVD  y+56(FP), R4
+	ADD   R0, R4
+	MOVD  ldy+64(FP), R5
+	MOVD  x+72(FP), R6
+	MOVD  ldx+80(FP), R7
 	VMOVI $0, V15.B16
-	MOVD  n+120(FP), R2
-	CMP   $4, R2
-	BLT   rest367
-	FMOVQ 0(R3), F5
+	MOVD  n+120(FP), R8
+	CMP   $4, R8
+	BLT   rest380
+	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVQ 16(R3), F6
+	FMOVQ 16(R2), F6
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
 	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F7
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F7
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	FMOVQ 16(R3), F8
+	FMOVQ 16(R2), F8
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e10e3 // fmla v3.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1104 // fmla v4.4s, v8.4s, v14.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F9
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F9
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
-	FMOVQ 16(R3), F10
+	FMOVQ 16(R2), F10
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e1123 // fmla v3.4s, v9.4s, v14.s[0]
 	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F11
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F11
 	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
-	FMOVQ 16(R3), F12
+	FMOVQ 16(R2), F12
 	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
 	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	B     turn369
+	ADD   R3, R2
+	ADD   R7, R6
+	B     folded381
 
-rest367:
-	// fewer rows, and then dz of some before them as well
-fold368:
-	FMOVQ 0(R3), F5
+rest380:
+fold382:
+	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVQ 16(R3), F6
+	FMOVQ 16(R2), F6
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
 	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R2
-	BNE   fold368
+	ADD   R3, R2
+	ADD   R7, R6
+	SUBS  $1, R8
+	BNE   fold382
 	MOVD  $4, R16
-	MUL   R16, R4, R2
-	SUB   R2, R3
-	FMOVQ 0(R3), F5
-	FMOVQ 16(R3), F6
-	ADD   R4, R3
-	FMOVQ 0(R3), F7
-	FMOVQ 16(R3), F8
-	ADD   R4, R3
-	FMOVQ 0(R3), F9
-	FMOVQ 16(R3), F10
-	ADD   R4, R3
-	FMOVQ 0(R3), F11
-	FMOVQ 16(R3), F12
-	ADD   R4, R3
+	MUL   R16, R3, R8
+	SUB   R8, R2
+	FMOVQ 0(R2), F5
+	FMOVQ 16(R2), F6
+	ADD   R3, R2
+	FMOVQ 0(R2), F7
+	FMOVQ 16(R2), F8
+	ADD   R3, R2
+	FMOVQ 0(R2), F9
+	FMOVQ 16(R2), F10
+	ADD   R3, R2
+	FMOVQ 0(R2), F11
+	FMOVQ 16(R2), F12
+	ADD   R3, R2
 
-turn369:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some370
-	MOVD R3, dy+40(FP)
-	MOVD R5, y+56(FP)
-	MOVD R7, x+72(FP)
+folded381:
+	MOVD cols+112(FP), R8
+	CMP  $9, R8
+	BGE  some383
+	MOVD R2, dy+40(FP)
+	MOVD R4, y+56(FP)
+	MOVD R6, x+72(FP)
 
-some370:
+some383:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVD  w+88(FP), R3
-	ADD   R0, R3
-	MOVD  ldw+96(FP), R4
+	MOVD  w+88(FP), R2
+	ADD   R0, R2
+	MOVD  ldw+96(FP), R3
 	VZIP2 V7.S4, V5.S4, V14.S4
 	VZIP1 V7.S4, V5.S4, V5.S4
 	VZIP2 V11.S4, V9.S4, V15.S4
@@ -11208,13 +11205,13 @@ some370:
 	VZIP1 V9.D2, V5.D2, V5.D2
 	VZIP1 V15.D2, V14.D2, V9.D2
 	VZIP2 V15.D2, V14.D2, V11.D2
-	FMOVS 0(R3), F13
+	FMOVS 0(R2), F13
 	WORD  $0x4f8d10a0 // fmla v0.4s, v5.4s, v13.s[0]
-	FMOVS 4(R3), F13
+	FMOVS 4(R2), F13
 	WORD  $0x4f8d10e0 // fmla v0.4s, v7.4s, v13.s[0]
-	FMOVS 8(R3), F13
+	FMOVS 8(R2), F13
 	WORD  $0x4f8d1120 // fmla v0.4s, v9.4s, v13.s[0]
-	FMOVS 12(R3), F13
+	FMOVS 12(R2), F13
 	WORD  $0x4f8d1160 // fmla v0.4s, v11.4s, v13.s[0]
 	VZIP2 V8.S4, V6.S4, V5.S4
 	VZIP1 V8.S4, V6.S4, V6.S4
@@ -11224,89 +11221,89 @@ some370:
 	VZIP1 V10.D2, V6.D2, V6.D2
 	VZIP1 V7.D2, V5.D2, V10.D2
 	VZIP2 V7.D2, V5.D2, V12.D2
-	FMOVS 16(R3), F13
+	FMOVS 16(R2), F13
 	WORD  $0x4f8d10c0 // fmla v0.4s, v6.4s, v13.s[0]
-	FMOVS 20(R3), F13
+	FMOVS 20(R2), F13
 	WORD  $0x4f8d1100 // fmla v0.4s, v8.4s, v13.s[0]
-	FMOVS 24(R3), F13
+	FMOVS 24(R2), F13
 	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
-	FMOVS 28(R3), F13
+	FMOVS 28(R2), F13
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   all380
-	MOVD  n+120(FP), R3
-	MOVD  dx+0(FP), R4
-	MOVD  lddx+8(FP), R5
-	SUB   $4, R3
-	MOVD  R3, n+120(FP)
-	CMP   $0, R3
-	BGE   whole381
-	MUL   R5, R3
-	ADD   R3, R4
+	BGE   some393
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
+	CMP   $0, R2
+	BGE   whole394
+	MUL   R4, R2
+	ADD   R2, R3
 
-whole381:
+whole394:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	CMP   $4, R5
-	BNE   apart382
-	FMOVQ F0, 0(R4)
-	B     stored383
+	CMP   $4, R4
+	BNE   apart395
+	FMOVQ F0, 0(R3)
+	B     stored396
 
-apart382:
-	ADD   R5, R4, R6
-	ADD   R5, R6, R7
-	ADD   R5, R7, R8
-	FMOVS F0, 0(R4)
-	VST1  V0.S[1], (R6)
-	VST1  V0.S[2], (R7)
-	VST1  V0.S[3], (R8)
+apart395:
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	FMOVS F0, 0(R3)
+	VST1  V0.S[1], (R5)
+	VST1  V0.S[2], (R6)
+	VST1  V0.S[3], (R7)
 
-stored383:
+stored396:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
-	MUL   R16, R5, R5
-	ADD   R5, R4
-	MOVD  R4, dx+0(FP)
-	MOVD  n+120(FP), R3
-	CMP   $1, R3
-	BGE   ready366
+	MUL   R16, R4, R4
+	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   again377
 
-all380:
+some393:
 	VMOVI $0, V5.B16
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVQ F1, 0(R3)
+	FMOVQ F1, 0(R2)
 	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	FMOVQ F2, 16(R3)
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
+	FMOVQ F2, 16(R2)
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	FMOVQ F3, 0(R3)
+	FMOVQ F3, 0(R2)
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	FMOVQ F4, 16(R3)
+	FMOVQ F4, 16(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some384
+	BGE   some397
 	RET
 
-some384:
+some397:
 	ADD $32, R0
 	SUB $8, R1
 	CMP $1, R1
-	BGE chunk362
-	B   turned364
+	BGE chunk374
+	B   turned376
 
-last363:
+last375:
 	CMP $4, R1
-	BLE narrower385
+	BLE narrower398
 	CMP $8, R1
-	BNE over386
-	B   turned364
+	BNE over399
+	B   turned376
 
-over386:
+over399:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -11314,130 +11311,130 @@ over386:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept387
+	BEQ   kept401
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready388
+	B     ready402
 
-kept387:
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	FMOVQ 0(R3), F1
-	ADD   R1, R3, R5
-	FMOVQ 16(R5), F2
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	FMOVQ 0(R3), F3
-	ADD   R1, R3, R5
-	FMOVQ 16(R5), F4
+kept401:
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	FMOVQ 0(R2), F1
+	ADD   R1, R2, R4
+	FMOVQ 16(R4), F2
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	FMOVQ 0(R2), F3
+	ADD   R1, R2, R4
+	FMOVQ 16(R4), F4
 
-ready388:
+ready402:
+again400:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVD  dy+40(FP), R3
-	ADD   R0, R3
-	MOVD  lddy+48(FP), R4
-	MOVD  y+56(FP), R5
-	ADD   R0, R5
-	MOVD  ldy+64(FP), R6
-	MOVD  x+72(FP), R7
-	MOVD  ldx+80(FP), R8
+	MOVD  dy+40(FP), R2
+	ADD   R0, R2
+	MOVD  lddy+48(FP), R3
+	MOVD  y+56(FP), R4
+	ADD   R0, R4
+	MOVD  ldy+64(FP), R5
+	MOVD  x+72(FP), R6
+	MOVD  ldx+80(FP), R7
 	VMOVI $0, V15.B16
-	MOVD  n+120(FP), R2
-	CMP   $4, R2
-	BLT   rest389
-	FMOVQ 0(R3), F5
+	MOVD  n+120(FP), R8
+	CMP   $4, R8
+	BLT   rest403
+	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F6
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
 	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F7
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F7
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F8
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e10e3 // fmla v3.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1104 // fmla v4.4s, v8.4s, v14.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F9
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F9
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F10
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e1123 // fmla v3.4s, v9.4s, v14.s[0]
 	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F11
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F11
 	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F12
 	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
 	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	B     turn391
+	ADD   R3, R2
+	ADD   R7, R6
+	B     folded404
 
-rest389:
-	// fewer rows, and then dz of some before them as well
-fold390:
-	FMOVQ 0(R3), F5
+rest403:
+fold405:
+	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	ADD   R1, R3, R9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F6
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	FMOVS 0(R7), F14
+	FMOVS 0(R6), F14
 	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
 	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R2
-	BNE   fold390
+	ADD   R3, R2
+	ADD   R7, R6
+	SUBS  $1, R8
+	BNE   fold405
 	MOVD  $4, R16
-	MUL   R16, R4, R2
-	SUB   R2, R3
-	FMOVQ 0(R3), F5
-	ADD   R1, R3, R9
+	MUL   R16, R3, R8
+	SUB   R8, R2
+	FMOVQ 0(R2), F5
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F6
-	ADD   R4, R3
-	FMOVQ 0(R3), F7
-	ADD   R1, R3, R9
+	ADD   R3, R2
+	FMOVQ 0(R2), F7
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F8
-	ADD   R4, R3
-	FMOVQ 0(R3), F9
-	ADD   R1, R3, R9
+	ADD   R3, R2
+	FMOVQ 0(R2), F9
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F10
-	ADD   R4, R3
-	FMOVQ 0(R3), F11
-	ADD   R1, R3, R9
+	ADD   R3, R2
+	FMOVQ 0(R2), F11
+	ADD   R1, R2, R9
 	FMOVQ 16(R9), F12
-	ADD   R4, R3
+	ADD   R3, R2
 
-turn391:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some392
-	MOVD R3, dy+40(FP)
-	MOVD R5, y+56(FP)
-	MOVD R7, x+72(FP)
+folded404:
+	MOVD cols+112(FP), R8
+	CMP  $9, R8
+	BGE  some406
+	MOVD R2, dy+40(FP)
+	MOVD R4, y+56(FP)
+	MOVD R6, x+72(FP)
 
-some392:
+some406:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVD  w+88(FP), R3
-	ADD   R0, R3
-	MOVD  ldw+96(FP), R4
+	MOVD  w+88(FP), R2
+	ADD   R0, R2
+	MOVD  ldw+96(FP), R3
 	VZIP2 V7.S4, V5.S4, V14.S4
 	VZIP1 V7.S4, V5.S4, V5.S4
 	VZIP2 V11.S4, V9.S4, V15.S4
@@ -11446,15 +11443,15 @@ some392:
 	VZIP1 V9.D2, V5.D2, V5.D2
 	VZIP1 V15.D2, V14.D2, V9.D2
 	VZIP2 V15.D2, V14.D2, V11.D2
-	FMOVS 0(R3), F13
+	FMOVS 0(R2), F13
 	WORD  $0x4f8d10a0 // fmla v0.4s, v5.4s, v13.s[0]
-	FMOVS 4(R3), F13
+	FMOVS 4(R2), F13
 	WORD  $0x4f8d10e0 // fmla v0.4s, v7.4s, v13.s[0]
-	FMOVS 8(R3), F13
+	FMOVS 8(R2), F13
 	WORD  $0x4f8d1120 // fmla v0.4s, v9.4s, v13.s[0]
-	FMOVS 12(R3), F13
+	FMOVS 12(R2), F13
 	WORD  $0x4f8d1160 // fmla v0.4s, v11.4s, v13.s[0]
-	ADD   R1, R3
+	ADD   R1, R2
 	ADD   $32, R1
 	VZIP2 V8.S4, V6.S4, V5.S4
 	VZIP1 V8.S4, V6.S4, V6.S4
@@ -11465,188 +11462,188 @@ some392:
 	VZIP1 V7.D2, V5.D2, V10.D2
 	VZIP2 V7.D2, V5.D2, V12.D2
 	CMP   $28, R1
-	BLE   over398
-	FMOVS 16(R3), F13
+	BLE   over412
+	FMOVS 16(R2), F13
 	WORD  $0x4f8d10c0 // fmla v0.4s, v6.4s, v13.s[0]
 
-over398:
+over412:
 	CMP   $24, R1
-	BLE   over399
-	FMOVS 20(R3), F13
+	BLE   over413
+	FMOVS 20(R2), F13
 	WORD  $0x4f8d1100 // fmla v0.4s, v8.4s, v13.s[0]
 
-over399:
+over413:
 	CMP   $20, R1
-	BLE   over400
-	FMOVS 24(R3), F13
+	BLE   over414
+	FMOVS 24(R2), F13
 	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
 
-over400:
-	FMOVS 28(R3), F13
+over414:
+	FMOVS 28(R2), F13
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	SUB   $32, R1
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   all402
-	MOVD  n+120(FP), R3
-	MOVD  dx+0(FP), R4
-	MOVD  lddx+8(FP), R5
-	SUB   $4, R3
-	MOVD  R3, n+120(FP)
-	CMP   $0, R3
-	BGE   whole403
-	MUL   R5, R3
-	ADD   R3, R4
+	BGE   some416
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
+	CMP   $0, R2
+	BGE   whole417
+	MUL   R4, R2
+	ADD   R2, R3
 
-whole403:
+whole417:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	CMP   $4, R5
-	BNE   apart404
-	FMOVQ F0, 0(R4)
-	B     stored405
+	CMP   $4, R4
+	BNE   apart418
+	FMOVQ F0, 0(R3)
+	B     stored419
 
-apart404:
-	ADD   R5, R4, R6
-	ADD   R5, R6, R7
-	ADD   R5, R7, R8
-	FMOVS F0, 0(R4)
-	VST1  V0.S[1], (R6)
-	VST1  V0.S[2], (R7)
-	VST1  V0.S[3], (R8)
+apart418:
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	FMOVS F0, 0(R3)
+	VST1  V0.S[1], (R5)
+	VST1  V0.S[2], (R6)
+	VST1  V0.S[3], (R7)
 
-stored405:
+stored419:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
-	MUL   R16, R5, R5
-	ADD   R5, R4
-	MOVD  R4, dx+0(FP)
-	MOVD  n+120(FP), R3
-	CMP   $1, R3
-	BGE   ready388
+	MUL   R16, R4, R4
+	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   again400
 
-all402:
+some416:
 	VMOVI $0, V5.B16
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVQ F1, 0(R3)
+	FMOVQ F1, 0(R2)
 	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	ADD   R1, R3, R5
-	FMOVQ F2, 16(R5)
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
+	ADD   R1, R2, R4
+	FMOVQ F2, 16(R4)
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	FMOVQ F3, 0(R3)
+	FMOVQ F3, 0(R2)
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	ADD   R1, R3, R5
-	FMOVQ F4, 16(R5)
+	ADD   R1, R2, R4
+	FMOVQ F4, 16(R4)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some406
+	BGE   some420
 	RET
 
-some406:
-	B turned364
+some420:
+	B turned376
 
-narrower385:
+narrower398:
 	CMP $4, R1
-	BNE over407
+	BNE over421
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept408
+	BEQ   kept423
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready409
+	B     ready424
 
-kept408:
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	FMOVQ 0(R3), F1
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	FMOVQ 0(R3), F3
+kept423:
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	FMOVQ 0(R2), F1
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	FMOVQ 0(R2), F3
 
-ready409:
+ready424:
+again422:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVD  dy+40(FP), R3
-	ADD   R0, R3
-	MOVD  lddy+48(FP), R4
-	MOVD  y+56(FP), R5
-	ADD   R0, R5
-	MOVD  ldy+64(FP), R6
-	MOVD  x+72(FP), R7
-	MOVD  ldx+80(FP), R8
+	MOVD  dy+40(FP), R2
+	ADD   R0, R2
+	MOVD  lddy+48(FP), R3
+	MOVD  y+56(FP), R4
+	ADD   R0, R4
+	MOVD  ldy+64(FP), R5
+	MOVD  x+72(FP), R6
+	MOVD  ldx+80(FP), R7
 	VMOVI $0, V11.B16
-	MOVD  n+120(FP), R2
-	CMP   $4, R2
-	BLT   rest410
-	FMOVQ 0(R3), F5
+	MOVD  n+120(FP), R8
+	CMP   $4, R8
+	BLT   rest425
+	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F10
 	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F6
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F6
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F10
 	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F7
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F7
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F10
 	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	FMOVQ 0(R3), F8
+	ADD   R3, R2
+	ADD   R7, R6
+	FMOVQ 0(R2), F8
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F10
 	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	B     turn412
+	ADD   R3, R2
+	ADD   R7, R6
+	B     folded426
 
-rest410:
-	// fewer rows, and then dz of some before them as well
-fold411:
-	FMOVQ 0(R3), F5
+rest425:
+fold427:
+	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F10
 	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R2
-	BNE   fold411
+	ADD   R3, R2
+	ADD   R7, R6
+	SUBS  $1, R8
+	BNE   fold427
 	MOVD  $4, R16
-	MUL   R16, R4, R2
-	SUB   R2, R3
-	FMOVQ 0(R3), F5
-	ADD   R4, R3
-	FMOVQ 0(R3), F6
-	ADD   R4, R3
-	FMOVQ 0(R3), F7
-	ADD   R4, R3
-	FMOVQ 0(R3), F8
-	ADD   R4, R3
+	MUL   R16, R3, R8
+	SUB   R8, R2
+	FMOVQ 0(R2), F5
+	ADD   R3, R2
+	FMOVQ 0(R2), F6
+	ADD   R3, R2
+	FMOVQ 0(R2), F7
+	ADD   R3, R2
+	FMOVQ 0(R2), F8
+	ADD   R3, R2
 
-turn412:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some413
-	MOVD R3, dy+40(FP)
-	MOVD R5, y+56(FP)
-	MOVD R7, x+72(FP)
+folded426:
+	MOVD cols+112(FP), R8
+	CMP  $9, R8
+	BGE  some428
+	MOVD R2, dy+40(FP)
+	MOVD R4, y+56(FP)
+	MOVD R6, x+72(FP)
 
-some413:
+some428:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVD  w+88(FP), R3
-	ADD   R0, R3
-	MOVD  ldw+96(FP), R4
+	MOVD  w+88(FP), R2
+	ADD   R0, R2
+	MOVD  ldw+96(FP), R3
 	VZIP2 V6.S4, V5.S4, V10.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V11.S4
@@ -11655,404 +11652,404 @@ some413:
 	VZIP1 V7.D2, V5.D2, V5.D2
 	VZIP1 V11.D2, V10.D2, V7.D2
 	VZIP2 V11.D2, V10.D2, V8.D2
-	FMOVS 0(R3), F9
+	FMOVS 0(R2), F9
 	WORD  $0x4f8910a0 // fmla v0.4s, v5.4s, v9.s[0]
-	FMOVS 4(R3), F9
+	FMOVS 4(R2), F9
 	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
-	FMOVS 8(R3), F9
+	FMOVS 8(R2), F9
 	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
-	FMOVS 12(R3), F9
+	FMOVS 12(R2), F9
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   all419
-	MOVD  n+120(FP), R3
-	MOVD  dx+0(FP), R4
-	MOVD  lddx+8(FP), R5
-	SUB   $4, R3
-	MOVD  R3, n+120(FP)
-	CMP   $0, R3
-	BGE   whole420
-	MUL   R5, R3
-	ADD   R3, R4
+	BGE   some434
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
+	CMP   $0, R2
+	BGE   whole435
+	MUL   R4, R2
+	ADD   R2, R3
 
-whole420:
+whole435:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	CMP   $4, R5
-	BNE   apart421
-	FMOVQ F0, 0(R4)
-	B     stored422
+	CMP   $4, R4
+	BNE   apart436
+	FMOVQ F0, 0(R3)
+	B     stored437
 
-apart421:
-	ADD   R5, R4, R6
-	ADD   R5, R6, R7
-	ADD   R5, R7, R8
-	FMOVS F0, 0(R4)
-	VST1  V0.S[1], (R6)
-	VST1  V0.S[2], (R7)
-	VST1  V0.S[3], (R8)
+apart436:
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	FMOVS F0, 0(R3)
+	VST1  V0.S[1], (R5)
+	VST1  V0.S[2], (R6)
+	VST1  V0.S[3], (R7)
 
-stored422:
+stored437:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
-	MUL   R16, R5, R5
-	ADD   R5, R4
-	MOVD  R4, dx+0(FP)
-	MOVD  n+120(FP), R3
-	CMP   $1, R3
-	BGE   ready409
+	MUL   R16, R4, R4
+	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   again422
 
-all419:
+some434:
 	VMOVI $0, V5.B16
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVQ F1, 0(R3)
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
+	FMOVQ F1, 0(R2)
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	FMOVQ F3, 0(R3)
+	FMOVQ F3, 0(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some423
+	BGE   some438
 	RET
 
-some423:
-	B turned364
+some438:
+	B turned376
 
-over407:
+over421:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept424
+	BEQ   kept440
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready425
+	B     ready441
 
-kept424:
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
+kept440:
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
 	TST   $2, R1
-	BEQ   one426
-	FMOVD 0(R3), F1
+	BEQ   one442
+	FMOVD 0(R2), F1
 	TST   $1, R1
-	BEQ   moved427
-	ADD   $8, R3, R16
+	BEQ   moved443
+	ADD   $8, R2, R16
 	VLD1  (R16), V1.S[2]
-	B     moved427
+	B     moved443
 
-one426:
-	FMOVS 0(R3), F1
+one442:
+	FMOVS 0(R2), F1
 
-moved427:
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
+moved443:
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
 	TST   $2, R1
-	BEQ   one428
-	FMOVD 0(R3), F3
+	BEQ   one444
+	FMOVD 0(R2), F3
 	TST   $1, R1
-	BEQ   moved429
-	ADD   $8, R3, R16
+	BEQ   moved445
+	ADD   $8, R2, R16
 	VLD1  (R16), V3.S[2]
-	B     moved429
+	B     moved445
 
-one428:
-	FMOVS 0(R3), F3
+one444:
+	FMOVS 0(R2), F3
 
-moved429:
-ready425:
+moved445:
+ready441:
+again439:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVD  dy+40(FP), R3
-	ADD   R0, R3
-	MOVD  lddy+48(FP), R4
-	MOVD  y+56(FP), R5
-	ADD   R0, R5
-	MOVD  ldy+64(FP), R6
-	MOVD  x+72(FP), R7
-	MOVD  ldx+80(FP), R8
+	MOVD  dy+40(FP), R2
+	ADD   R0, R2
+	MOVD  lddy+48(FP), R3
+	MOVD  y+56(FP), R4
+	ADD   R0, R4
+	MOVD  ldy+64(FP), R5
+	MOVD  x+72(FP), R6
+	MOVD  ldx+80(FP), R7
 	VMOVI $0, V11.B16
-	MOVD  n+120(FP), R2
-	CMP   $4, R2
-	BLT   rest430
+	MOVD  n+120(FP), R8
+	CMP   $4, R8
+	BLT   rest446
 	TST   $2, R1
-	BEQ   one433
-	FMOVD 0(R3), F5
+	BEQ   one448
+	FMOVD 0(R2), F5
 	TST   $1, R1
-	BEQ   moved434
-	ADD   $8, R3, R16
+	BEQ   moved449
+	ADD   $8, R2, R16
 	VLD1  (R16), V5.S[2]
-	B     moved434
+	B     moved449
 
-one433:
-	FMOVS 0(R3), F5
+one448:
+	FMOVS 0(R2), F5
 
-moved434:
+moved449:
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F10
 	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
+	ADD   R3, R2
+	ADD   R7, R6
 	TST   $2, R1
-	BEQ   one435
-	FMOVD 0(R3), F6
+	BEQ   one450
+	FMOVD 0(R2), F6
 	TST   $1, R1
-	BEQ   moved436
-	ADD   $8, R3, R16
+	BEQ   moved451
+	ADD   $8, R2, R16
 	VLD1  (R16), V6.S[2]
-	B     moved436
+	B     moved451
 
-one435:
-	FMOVS 0(R3), F6
+one450:
+	FMOVS 0(R2), F6
 
-moved436:
+moved451:
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F10
 	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
+	ADD   R3, R2
+	ADD   R7, R6
 	TST   $2, R1
-	BEQ   one437
-	FMOVD 0(R3), F7
+	BEQ   one452
+	FMOVD 0(R2), F7
 	TST   $1, R1
-	BEQ   moved438
-	ADD   $8, R3, R16
+	BEQ   moved453
+	ADD   $8, R2, R16
 	VLD1  (R16), V7.S[2]
-	B     moved438
+	B     moved453
 
-one437:
-	FMOVS 0(R3), F7
+one452:
+	FMOVS 0(R2), F7
 
-moved438:
+moved453:
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F10
 	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
+	ADD   R3, R2
+	ADD   R7, R6
 	TST   $2, R1
-	BEQ   one439
-	FMOVD 0(R3), F8
+	BEQ   one454
+	FMOVD 0(R2), F8
 	TST   $1, R1
-	BEQ   moved440
-	ADD   $8, R3, R16
+	BEQ   moved455
+	ADD   $8, R2, R16
 	VLD1  (R16), V8.S[2]
-	B     moved440
+	B     moved455
 
-one439:
-	FMOVS 0(R3), F8
+one454:
+	FMOVS 0(R2), F8
 
-moved440:
+moved455:
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F10
 	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	B     turn432
+	ADD   R3, R2
+	ADD   R7, R6
+	B     folded447
 
-rest430:
-	// fewer rows, and then dz of some before them as well
-fold431:
+rest446:
+fold456:
 	TST   $2, R1
-	BEQ   one441
-	FMOVD 0(R3), F5
+	BEQ   one457
+	FMOVD 0(R2), F5
 	TST   $1, R1
-	BEQ   moved442
-	ADD   $8, R3, R16
+	BEQ   moved458
+	ADD   $8, R2, R16
 	VLD1  (R16), V5.S[2]
-	B     moved442
+	B     moved458
 
-one441:
-	FMOVS 0(R3), F5
+one457:
+	FMOVS 0(R2), F5
 
-moved442:
+moved458:
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F10
 	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R2
-	BNE   fold431
+	ADD   R3, R2
+	ADD   R7, R6
+	SUBS  $1, R8
+	BNE   fold456
 	MOVD  $4, R16
-	MUL   R16, R4, R2
-	SUB   R2, R3
+	MUL   R16, R3, R8
+	SUB   R8, R2
 	TST   $2, R1
-	BEQ   one443
-	FMOVD 0(R3), F5
+	BEQ   one459
+	FMOVD 0(R2), F5
 	TST   $1, R1
-	BEQ   moved444
-	ADD   $8, R3, R16
+	BEQ   moved460
+	ADD   $8, R2, R16
 	VLD1  (R16), V5.S[2]
-	B     moved444
+	B     moved460
 
-one443:
-	FMOVS 0(R3), F5
+one459:
+	FMOVS 0(R2), F5
 
-moved444:
-	ADD   R4, R3
-	TST   $2, R1
-	BEQ   one445
-	FMOVD 0(R3), F6
-	TST   $1, R1
-	BEQ   moved446
-	ADD   $8, R3, R16
-	VLD1  (R16), V6.S[2]
-	B     moved446
-
-one445:
-	FMOVS 0(R3), F6
-
-moved446:
-	ADD   R4, R3
-	TST   $2, R1
-	BEQ   one447
-	FMOVD 0(R3), F7
-	TST   $1, R1
-	BEQ   moved448
-	ADD   $8, R3, R16
-	VLD1  (R16), V7.S[2]
-	B     moved448
-
-one447:
-	FMOVS 0(R3), F7
-
-moved448:
-	ADD   R4, R3
-	TST   $2, R1
-	BEQ   one449
-	FMOVD 0(R3), F8
-	TST   $1, R1
-	BEQ   moved450
-	ADD   $8, R3, R16
-	VLD1  (R16), V8.S[2]
-	B     moved450
-
-one449:
-	FMOVS 0(R3), F8
-
-moved450:
-	ADD R4, R3
-
-turn432:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some451
-	MOVD R3, dy+40(FP)
-	MOVD R5, y+56(FP)
-	MOVD R7, x+72(FP)
-
-some451:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVD  w+88(FP), R3
-	ADD   R0, R3
-	MOVD  ldw+96(FP), R4
-	VZIP2 V6.S4, V5.S4, V10.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V11.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V11.D2, V10.D2, V7.D2
-	VZIP2 V11.D2, V10.D2, V8.D2
-	FMOVS 0(R3), F9
-	WORD  $0x4f8910a0 // fmla v0.4s, v5.4s, v9.s[0]
-	CMP   $1, R1
-	BEQ   turned452
-	FMOVS 4(R3), F9
-	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
-	CMP   $2, R1
-	BEQ   turned452
-	FMOVS 8(R3), F9
-	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
-	CMP   $3, R1
-	BEQ   turned452
-	FMOVS 12(R3), F9
-	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-
-turned452:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  all457
-	MOVD n+120(FP), R3
-	MOVD dx+0(FP), R4
-	MOVD lddx+8(FP), R5
-	SUB  $4, R3
-	MOVD R3, n+120(FP)
-	CMP  $0, R3
-	BGE  whole458
-	MUL  R5, R3
-	ADD  R3, R4
-
-whole458:
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	CMP   $4, R5
-	BNE   apart459
-	FMOVQ F0, 0(R4)
-	B     stored460
-
-apart459:
-	ADD   R5, R4, R6
-	ADD   R5, R6, R7
-	ADD   R5, R7, R8
-	FMOVS F0, 0(R4)
-	VST1  V0.S[1], (R6)
-	VST1  V0.S[2], (R7)
-	VST1  V0.S[3], (R8)
-
-stored460:
-	VMOVI $0, V0.B16
-	MOVD  $4, R16
-	MUL   R16, R5, R5
-	ADD   R5, R4
-	MOVD  R4, dx+0(FP)
-	MOVD  n+120(FP), R3
-	CMP   $1, R3
-	BGE   ready425
-
-all457:
-	VMOVI $0, V5.B16
-	MOVD  db+32(FP), R3
-	ADD   R0, R3
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+moved460:
+	ADD   R3, R2
 	TST   $2, R1
 	BEQ   one461
-	FMOVD F1, 0(R3)
+	FMOVD 0(R2), F6
 	TST   $1, R1
 	BEQ   moved462
-	ADD   $8, R3, R16
-	VST1  V1.S[2], (R16)
+	ADD   $8, R2, R16
+	VLD1  (R16), V6.S[2]
 	B     moved462
 
 one461:
-	FMOVS F1, 0(R3)
+	FMOVS 0(R2), F6
 
 moved462:
-	MOVD  dw+16(FP), R3
-	ADD   R0, R3
-	MOVD  lddw+24(FP), R4
-	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	ADD   R3, R2
 	TST   $2, R1
 	BEQ   one463
-	FMOVD F3, 0(R3)
+	FMOVD 0(R2), F7
 	TST   $1, R1
 	BEQ   moved464
-	ADD   $8, R3, R16
-	VST1  V3.S[2], (R16)
+	ADD   $8, R2, R16
+	VLD1  (R16), V7.S[2]
 	B     moved464
 
 one463:
-	FMOVS F3, 0(R3)
+	FMOVS 0(R2), F7
 
 moved464:
+	ADD   R3, R2
+	TST   $2, R1
+	BEQ   one465
+	FMOVD 0(R2), F8
+	TST   $1, R1
+	BEQ   moved466
+	ADD   $8, R2, R16
+	VLD1  (R16), V8.S[2]
+	B     moved466
+
+one465:
+	FMOVS 0(R2), F8
+
+moved466:
+	ADD R3, R2
+
+folded447:
+	MOVD cols+112(FP), R8
+	CMP  $9, R8
+	BGE  some467
+	MOVD R2, dy+40(FP)
+	MOVD R4, y+56(FP)
+	MOVD R6, x+72(FP)
+
+some467:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVD  w+88(FP), R2
+	ADD   R0, R2
+	MOVD  ldw+96(FP), R3
+	VZIP2 V6.S4, V5.S4, V10.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V11.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V11.D2, V10.D2, V7.D2
+	VZIP2 V11.D2, V10.D2, V8.D2
+	FMOVS 0(R2), F9
+	WORD  $0x4f8910a0 // fmla v0.4s, v5.4s, v9.s[0]
+	CMP   $1, R1
+	BEQ   turned468
+	FMOVS 4(R2), F9
+	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
+	CMP   $2, R1
+	BEQ   turned468
+	FMOVS 8(R2), F9
+	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
+	CMP   $3, R1
+	BEQ   turned468
+	FMOVS 12(R2), F9
+	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+
+turned468:
 	MOVD cols+112(FP), R2
 	CMP  $9, R2
-	BGE  some465
+	BGE  some473
+	MOVD n+120(FP), R2
+	MOVD dx+0(FP), R3
+	MOVD lddx+8(FP), R4
+	SUB  $4, R2
+	MOVD R2, n+120(FP)
+	CMP  $0, R2
+	BGE  whole474
+	MUL  R4, R2
+	ADD  R2, R3
+
+whole474:
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R4
+	BNE   apart475
+	FMOVQ F0, 0(R3)
+	B     stored476
+
+apart475:
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	FMOVS F0, 0(R3)
+	VST1  V0.S[1], (R5)
+	VST1  V0.S[2], (R6)
+	VST1  V0.S[3], (R7)
+
+stored476:
+	VMOVI $0, V0.B16
+	MOVD  $4, R16
+	MUL   R16, R4, R4
+	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	MOVD  n+120(FP), R2
+	CMP   $1, R2
+	BGE   again439
+
+some473:
+	VMOVI $0, V5.B16
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	TST   $2, R1
+	BEQ   one477
+	FMOVD F1, 0(R2)
+	TST   $1, R1
+	BEQ   moved478
+	ADD   $8, R2, R16
+	VST1  V1.S[2], (R16)
+	B     moved478
+
+one477:
+	FMOVS F1, 0(R2)
+
+moved478:
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	TST   $2, R1
+	BEQ   one479
+	FMOVD F3, 0(R2)
+	TST   $1, R1
+	BEQ   moved480
+	ADD   $8, R2, R16
+	VST1  V3.S[2], (R16)
+	B     moved480
+
+one479:
+	FMOVS F3, 0(R2)
+
+moved480:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some481
 	RET
 
-some465:
-turned364:
+some481:
+turned376:
 	MOVD lddy+48(FP), R2
 	MOVD $4, R16
 	MUL  R16, R2, R2
@@ -12079,19 +12076,19 @@ turned364:
 	SUB  $4, R2
 	MOVD R2, n+120(FP)
 	CMP  $0, R2
-	BGE  whole466
+	BGE  whole482
 	MUL  R4, R2
 	ADD  R2, R3
 
-whole466:
+whole482:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R4
-	BNE   apart467
+	BNE   apart483
 	FMOVQ F0, 0(R3)
-	B     stored468
+	B     stored484
 
-apart467:
+apart483:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -12100,7 +12097,7 @@ apart467:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored468:
+stored484:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -12108,11 +12105,10 @@ stored468:
 	MOVD  R3, dx+0(FP)
 	MOVD  n+120(FP), R2
 	CMP   $1, R2
-	BGE   block361
-	RET
-	B end230
+	BGE   block373
+	B     end238
 
-end230:
+end238:
 	RET
 
 // func gateNEONF32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, rows int, cols int, act int)

@@ -8,7 +8,7 @@ const (
 
 	treeRows  = 56 // rows below which tree is best whatever the products
 	treeTurns = 5  // most vectors of products for each output that tree takes, or more if they are short,
-	treeShort = 3  // less so many where a part of one is stored in pieces
+	treeShort = 3  // less so many if they are short or halved
 
 	abreastFew  = 2   // most rows that abreast computes whatever they have
 	abreastRows = 16  // most rows that it computes if they have few elements
@@ -177,7 +177,7 @@ func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) (best *tiles[T], a
 	}
 	wide, crowd := 3*narrowBothWide, narrowBothCrowd*max(3, dw.Cols)
 	if f != nil && f != t && x.Rows > narrowBothRows && dw.Rows%f.lanes != 0 {
-		wide = 2 * narrowBothWide // other kernels have longer vectors, and it computes some of its own twice
+		wide = 2 * narrowBothWide // other kernels have longer vectors, and it leaves lanes empty or computes some twice
 	}
 	if f != nil && dw.Cols > narrow && dw.Cols%f.lanes != 0 {
 		crowd += crowd / 2 // others leave a part of one empty

@@ -37,6 +37,9 @@ func testScratch[T Float](t *testing.T, of *tiles[T]) {
 		}
 		x, w, b, dy, y := m(s.n, s.in), m(s.in, s.out), m(1, s.out).Row(0), m(s.n, s.out), NewMat[T](s.n, s.out)
 		dx, dw, db := NewMat[T](s.n, s.in), NewMat[T](s.in, s.out), make([]T, s.out)
+		if i%3 == 0 {
+			db = nil
+		}
 		forward := func() []T {
 			of.forward(&y, &x, &w, b, ReLU)
 			return slices.Clone(y.Data)
@@ -63,7 +66,7 @@ func testScratch[T Float](t *testing.T, of *tiles[T]) {
 
 // scratchShapes are layers that borrow memory, and others.
 func scratchShapes(rng *rand.Rand) []shape {
-	shapes := []shape{{50, 40, 1024}, {30, 1024, 100}, {50, 1024, 24}, {70, 512, 9}, {130, 300, 70}, {70, 1100, 50}, {40, 100, 3}, {64, 20, 40}, {300, 9, 17}, {100, 10, 100}, {100, 100, 10}, {90, 70, 12}, {20, 33, 1}, {20, 5, 1}, {20, 5, 1}, {8, 40, 200}, {16, 64, 70}, {24, 70, 64}}
+	shapes := []shape{{50, 40, 1024}, {30, 1024, 100}, {50, 1024, 24}, {70, 512, 9}, {130, 300, 70}, {70, 1100, 50}, {40, 100, 3}, {64, 20, 40}, {300, 9, 17}, {100, 10, 100}, {100, 100, 10}, {90, 70, 12}, {20, 33, 1}, {20, 5, 1}, {20, 5, 1}, {40, 2, 10}, {17, 1, 30}, {35, 2, 24}, {8, 40, 200}, {16, 64, 70}, {24, 70, 64}}
 	for range 300 {
 		if !skim(rng) {
 			shapes = append(shapes, shape{1 + rng.IntN(80), 1 + rng.IntN(80), 1 + rng.IntN(80)})

@@ -24,7 +24,7 @@ type tiles[T Float] struct {
 	tallFrom        int   // terms from which tall is best
 	gradRows        int   // rows of dw that grad computes
 	gradBothRows    int   // most rows of dw that gradBoth computes
-	gradBothCols    int   // what its columns must be a multiple of
+	gradBothUnit    int   // what its columns must be a multiple of
 	gradBothHeld    int   // columns whose sums it holds in registers
 	squaresRows     int   // most rows of dx that are for input if its columns fill vectors
 	squaresBytes    int   // most bytes of w that input takes several times
@@ -82,6 +82,9 @@ type tiles[T Float] struct {
 func (t *tiles[T]) table() table[T] {
 	if fewPacked%t.panelCols != 0 || min(t.packRows, manyRows) < t.panelRows || uintptr(t.wideCols)*size[T]() > unsafe.Sizeof(nothing) {
 		panic("lockstep: tiles do not fit the blocks")
+	}
+	if t.gradBothRows > 0 && t.gradBothPiece(t.gradBothRows, gradBothMost) < 2*t.lanes {
+		panic("lockstep: a call of gradBoth has no rows to leave to the next")
 	}
 	t.scratch.New = func() any { return new(scratch[T]) }
 	return table[T]{forward: t.forward, backward: t.backward, mse: t.meanSquares, sgd: t.descend}
