@@ -86,20 +86,25 @@ func (w width) store(m Machine, q int, a Addr, v Vec) {
 	}
 }
 
-// byValue emits body for every value that a parameter may have, from lo to hi.
-// It must not fall through to what follows.
+// byValue emits body for every value that a parameter may have, from lo to hi, and finds
+// it by halves. It must not fall through to what follows.
 func byValue(m Machine, name string, lo, hi int, body func(v int)) {
 	p := arg(m, name)
-	for v := hi; v >= lo; v-- {
-		other := m.NewLabel("other")
-		if v > lo {
-			m.JumpIf(p, NotEqual, v, other)
+	var among func(lo, hi int)
+	among = func(lo, hi int) {
+		if lo == hi {
+			m.FreeInts(p)
+			body(lo)
+			p = m.Int()
+			return
 		}
-		m.FreeInts(p)
-		body(v)
-		p = m.Int()
-		m.Label(other)
+		lower, middle := m.NewLabel("lower"), (lo+hi+1)/2
+		m.JumpIf(p, Less, middle, lower)
+		among(middle, hi)
+		m.Label(lower)
+		among(lo, middle-1)
 	}
+	among(lo, hi)
 	m.FreeInts(p)
 }
 

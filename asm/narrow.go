@@ -436,20 +436,27 @@ func (r abreastRow) fold(from, step int) [][]Vec {
 	return acc
 }
 
-// treeTerms is how many inputs tree can have: their rows of w are in registers,
-// beside the bias, what is left to add and a part.
-func treeTerms(s Spec) int { return min(chains, s.Vecs-5-s.PartVecs) }
+// treeTerms is how many inputs tree can have: their rows of w are in registers, beside
+// the bias, what is left to add, a part, and an element of x if a chain has two terms.
+// Short vectors have better ways to take more than there are chains.
+func treeTerms(s Spec) int {
+	most := s.Vecs - 5 - s.PartVecs
+	if s.Lanes() <= widest {
+		return min(most, chains)
+	}
+	return max(min(most, chains), most-1)
+}
 
 // treeCols is how many outputs tree can have.
 func treeCols(s Spec) int { return min(s.Lanes(), widest+1) }
 
-// tree is narrow for so few inputs that each chain has a term at the most. The
+// tree is narrow for so few inputs that each chain has two terms at the most. The
 // outputs lie side by side, as those of abreast.
 func tree(m Machine) {
 	m.Func("tree", sig(m, "func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)"),
 		"y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n",
 		"",
-		"Each sum is sixteen chains, as those of narrow, of a term or none. The rows of",
+		"Each sum is sixteen chains, as those of narrow, of two terms at most. The rows of",
 		"y, x and w are as many bytes apart as follows each. cols is 1 to treeCols and",
 		"no more than 7, n 2 to treeTerms.")
 	byValue(m, "n", 2, treeTerms(m.Spec()), func(n int) {
@@ -476,29 +483,38 @@ func treeRows(m Machine, n int, p piece) {
 	m.FreeInts(at, ld)
 	y, ldy, x, ldx, left, act := arg(m, "y"), arg(m, "ldy"), arg(m, "x"), arg(m, "ldx"), arg(m, "rows"), arg(m, "act")
 
+	lane := func(k int) Vec {
+		v := m.Vec()
+		fold := func(k int) {
+			t := m.Vec()
+			m.Scalars(t, At(x, k*size), 1, 1)
+			m.FMAScalar(v, w[k], t, 0)
+			m.FreeVecs(t)
+		}
+		if k == 0 {
+			m.Move(v, bias)
+			fold(0)
+		} else {
+			m.Scalars(v, At(x, k*size), 1, 1)
+			m.MulScalar(v, w[k], v)
+		}
+		if next := k + chains; next < n {
+			fold(next)
+		}
+		return v
+	}
 	// sum is that of the lanes from, from+step and so on.
 	var sum func(from, step int) Vec
 	sum = func(from, step int) Vec {
-		if from+step >= n {
-			v := m.Vec()
-			if from > 0 {
-				m.Scalars(v, At(x, from*size), 1, 1)
-				m.MulScalar(v, w[from], v)
-				return v
-			}
-			t := m.Vec()
-			m.Scalars(t, At(x, 0), 1, 1)
-			m.Move(v, bias)
-			m.FMAScalar(v, w[0], t, 0)
-			m.FreeVecs(t)
-			return v
+		if from+step >= min(n, chains) {
+			return lane(from)
 		}
 		v, other := sum(from, 2*step), sum(from+step, 2*step)
 		m.AddVec(v, v, other)
 		m.FreeVecs(other)
 		return v
 	}
-	m.Comment("lane[k,j] = x[i,k]·w[k,j], the first from bias; halved")
+	m.Comment("lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved")
 	row, done := m.NewLabel("row"), m.NewLabel("done")
 	m.Label(row)
 	turns := 1

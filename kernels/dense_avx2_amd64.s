@@ -9372,7 +9372,7 @@ TEXT ·tallAVX2F32(SB), NOSPLIT, $0-96
 	PCALIGN $0x40
 	MOVQ    cols+64(FP), AX
 	CMPQ    AX, $0x0a
-	JNE     other1
+	JLT     lower1
 	MOVQ    n+72(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -9710,7 +9710,7 @@ linear6:
 	VZEROUPPER
 	RET
 
-other1:
+lower1:
 	MOVQ    n+72(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -9719,7 +9719,7 @@ other1:
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
 
-again11:
+again10:
 	// acc[j] = bias[j], 8 rows
 	MOVQ         bias+16(FP), BX
 	VBROADCASTSS (BX), Y1
@@ -9741,10 +9741,10 @@ again11:
 	LEAQ         (SI)(SI*2), R10
 	MOVQ         n+72(FP), AX
 	CMPQ         AX, $0x04
-	JLT          tail13
+	JLT          tail12
 
 	// acc[j] = fma(a[i,p], b[p,j], acc[j]), 4 p at a time
-square12:
+square11:
 	VMOVUPS      (BX), X10
 	VINSERTF128  $0x01, (BX)(CX*4), Y10, Y10
 	VMOVUPS      (BX)(CX*1), X11
@@ -9837,11 +9837,11 @@ square12:
 	ADDQ         down+88(FP), DX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square12
+	JGE          square11
 
-tail13:
+tail12:
 	TESTQ AX, AX
-	JLE   end14
+	JLE   end13
 
 	// the same for fewer p
 	VMASKMOVPS   (BX), X0, X10
@@ -9883,7 +9883,7 @@ tail13:
 	VBROADCASTSS 32(DX), Y11
 	VFMADD231PS  Y11, Y10, Y9
 	CMPQ         AX, $0x01
-	JE           end14
+	JE           end13
 	VBROADCASTSS (DX)(SI*1), Y11
 	VFMADD231PS  Y11, Y13, Y1
 	VBROADCASTSS 4(DX)(SI*1), Y11
@@ -9903,7 +9903,7 @@ tail13:
 	VBROADCASTSS 32(DX)(SI*1), Y11
 	VFMADD231PS  Y11, Y13, Y9
 	CMPQ         AX, $0x02
-	JE           end14
+	JE           end13
 	VBROADCASTSS (DX)(SI*2), Y11
 	VFMADD231PS  Y11, Y14, Y1
 	VBROADCASTSS 4(DX)(SI*2), Y11
@@ -9923,7 +9923,7 @@ tail13:
 	VBROADCASTSS 32(DX)(SI*2), Y11
 	VFMADD231PS  Y11, Y14, Y9
 
-end14:
+end13:
 	// c[i,j] = act(acc[j])
 	MOVQ   act+80(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -9937,7 +9937,7 @@ end14:
 	VADDPS Y10, Y8, Y8
 	VADDPS Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear15
+	JNE    linear14
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
 	VMAXPS Y3, Y10, Y3
@@ -9948,7 +9948,7 @@ end14:
 	VMAXPS Y8, Y10, Y8
 	VMAXPS Y9, Y10, Y9
 
-linear15:
+linear14:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -10026,7 +10026,7 @@ linear15:
 	SUBQ         $0x08, AX
 	MOVQ         AX, rows+56(FP)
 	CMPQ         AX, $0x08
-	JGE          again11
+	JGE          again10
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET

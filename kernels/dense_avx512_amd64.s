@@ -19557,8 +19557,14 @@ linear4:
 TEXT ·tallAVX512F32(SB), NOSPLIT, $0-96
 	PCALIGN $0x40
 	MOVQ    cols+64(FP), AX
+	CMPQ    AX, $0x0f
+	JLT     lower1
+	CMPQ    AX, $0x13
+	JLT     lower2
+	CMPQ    AX, $0x15
+	JLT     lower3
 	CMPQ    AX, $0x16
-	JNE     other1
+	JLT     lower4
 	MOVQ    n+72(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x07, CX
@@ -19566,7 +19572,7 @@ TEXT ·tallAVX512F32(SB), NOSPLIT, $0-96
 	BZHIL   CX, BX, BX
 	KMOVW   BX, K1
 
-again2:
+again5:
 	// acc[j] = bias[j], 16 rows
 	MOVQ         bias+16(FP), BX
 	VBROADCASTSS (BX), Z0
@@ -19604,10 +19610,10 @@ again2:
 	LEAQ         (R11)(SI*4), R13
 	MOVQ         n+72(FP), AX
 	CMPQ         AX, $0x08
-	JLT          tail4
+	JLT          tail7
 
 	// acc[j] = fma(a[i,p], b[p,j], acc[j]), 8 p at a time
-square3:
+square6:
 	VMOVUPS          (BX), Y22
 	VINSERTF64X4     $0x01, (BX)(CX*4), Z22, Z22
 	VMOVUPS          (BX)(CX*1), Y23
@@ -19829,11 +19835,11 @@ square3:
 	ADDQ             down+88(FP), DX
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square3
+	JGE              square6
 
-tail4:
+tail7:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end8
 
 	// the same for fewer p
 	VMOVUPS.Z        (BX), K1, Y22
@@ -19907,7 +19913,7 @@ tail4:
 	VFMADD231PS.BCST 80(DX), Z22, Z20
 	VFMADD231PS.BCST 84(DX), Z22, Z21
 	CMPQ             AX, $0x01
-	JE               end5
+	JE               end8
 	VFMADD231PS.BCST (DX)(SI*1), Z25, Z0
 	VFMADD231PS.BCST 4(DX)(SI*1), Z25, Z1
 	VFMADD231PS.BCST 8(DX)(SI*1), Z25, Z2
@@ -19931,7 +19937,7 @@ tail4:
 	VFMADD231PS.BCST 80(DX)(SI*1), Z25, Z20
 	VFMADD231PS.BCST 84(DX)(SI*1), Z25, Z21
 	CMPQ             AX, $0x02
-	JE               end5
+	JE               end8
 	VFMADD231PS.BCST (DX)(SI*2), Z30, Z0
 	VFMADD231PS.BCST 4(DX)(SI*2), Z30, Z1
 	VFMADD231PS.BCST 8(DX)(SI*2), Z30, Z2
@@ -19955,7 +19961,7 @@ tail4:
 	VFMADD231PS.BCST 80(DX)(SI*2), Z30, Z20
 	VFMADD231PS.BCST 84(DX)(SI*2), Z30, Z21
 	CMPQ             AX, $0x03
-	JE               end5
+	JE               end8
 	VFMADD231PS.BCST (DX)(R11*1), Z24, Z0
 	VFMADD231PS.BCST 4(DX)(R11*1), Z24, Z1
 	VFMADD231PS.BCST 8(DX)(R11*1), Z24, Z2
@@ -19979,7 +19985,7 @@ tail4:
 	VFMADD231PS.BCST 80(DX)(R11*1), Z24, Z20
 	VFMADD231PS.BCST 84(DX)(R11*1), Z24, Z21
 	CMPQ             AX, $0x04
-	JE               end5
+	JE               end8
 	VFMADD231PS.BCST (DX)(SI*4), Z27, Z0
 	VFMADD231PS.BCST 4(DX)(SI*4), Z27, Z1
 	VFMADD231PS.BCST 8(DX)(SI*4), Z27, Z2
@@ -20003,7 +20009,7 @@ tail4:
 	VFMADD231PS.BCST 80(DX)(SI*4), Z27, Z20
 	VFMADD231PS.BCST 84(DX)(SI*4), Z27, Z21
 	CMPQ             AX, $0x05
-	JE               end5
+	JE               end8
 	VFMADD231PS.BCST (DX)(R12*1), Z26, Z0
 	VFMADD231PS.BCST 4(DX)(R12*1), Z26, Z1
 	VFMADD231PS.BCST 8(DX)(R12*1), Z26, Z2
@@ -20027,7 +20033,7 @@ tail4:
 	VFMADD231PS.BCST 80(DX)(R12*1), Z26, Z20
 	VFMADD231PS.BCST 84(DX)(R12*1), Z26, Z21
 	CMPQ             AX, $0x06
-	JE               end5
+	JE               end8
 	VFMADD231PS.BCST (DX)(R11*2), Z29, Z0
 	VFMADD231PS.BCST 4(DX)(R11*2), Z29, Z1
 	VFMADD231PS.BCST 8(DX)(R11*2), Z29, Z2
@@ -20051,7 +20057,7 @@ tail4:
 	VFMADD231PS.BCST 80(DX)(R11*2), Z29, Z20
 	VFMADD231PS.BCST 84(DX)(R11*2), Z29, Z21
 
-end5:
+end8:
 	// c[i,j] = act(acc[j])
 	MOVQ   act+80(FP), BX
 	VPXORD Z22, Z22, Z22
@@ -20078,7 +20084,7 @@ end5:
 	VADDPS Z22, Z20, Z20
 	VADDPS Z22, Z21, Z21
 	CMPQ   BX, $0x01
-	JNE    linear6
+	JNE    linear9
 	VMAXPS Z0, Z22, Z0
 	VMAXPS Z1, Z22, Z1
 	VMAXPS Z2, Z22, Z2
@@ -20102,7 +20108,7 @@ end5:
 	VMAXPS Z20, Z22, Z20
 	VMAXPS Z21, Z22, Z21
 
-linear6:
+linear9:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
@@ -20337,14 +20343,12 @@ linear6:
 	SUBQ          $0x10, AX
 	MOVQ          AX, rows+56(FP)
 	CMPQ          AX, $0x10
-	JGE           again2
+	JGE           again5
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ  AX, $0x15
-	JNE   other13
+lower4:
 	MOVQ  n+72(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -20352,7 +20356,7 @@ other1:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-again14:
+again16:
 	// acc[j] = bias[j], 16 rows
 	MOVQ         bias+16(FP), BX
 	VBROADCASTSS (BX), Z0
@@ -20389,10 +20393,10 @@ again14:
 	LEAQ         (R11)(SI*4), R13
 	MOVQ         n+72(FP), AX
 	CMPQ         AX, $0x08
-	JLT          tail16
+	JLT          tail18
 
 	// acc[j] = fma(a[i,p], b[p,j], acc[j]), 8 p at a time
-square15:
+square17:
 	VMOVUPS          (BX), Y21
 	VINSERTF64X4     $0x01, (BX)(CX*4), Z21, Z21
 	VMOVUPS          (BX)(CX*1), Y22
@@ -20606,11 +20610,11 @@ square15:
 	ADDQ             down+88(FP), DX
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square15
+	JGE              square17
 
-tail16:
+tail18:
 	TESTQ AX, AX
-	JLE   end17
+	JLE   end19
 
 	// the same for fewer p
 	VMOVUPS.Z        (BX), K1, Y21
@@ -20683,7 +20687,7 @@ tail16:
 	VFMADD231PS.BCST 76(DX), Z21, Z19
 	VFMADD231PS.BCST 80(DX), Z21, Z20
 	CMPQ             AX, $0x01
-	JE               end17
+	JE               end19
 	VFMADD231PS.BCST (DX)(SI*1), Z24, Z0
 	VFMADD231PS.BCST 4(DX)(SI*1), Z24, Z1
 	VFMADD231PS.BCST 8(DX)(SI*1), Z24, Z2
@@ -20706,7 +20710,7 @@ tail16:
 	VFMADD231PS.BCST 76(DX)(SI*1), Z24, Z19
 	VFMADD231PS.BCST 80(DX)(SI*1), Z24, Z20
 	CMPQ             AX, $0x02
-	JE               end17
+	JE               end19
 	VFMADD231PS.BCST (DX)(SI*2), Z29, Z0
 	VFMADD231PS.BCST 4(DX)(SI*2), Z29, Z1
 	VFMADD231PS.BCST 8(DX)(SI*2), Z29, Z2
@@ -20729,7 +20733,7 @@ tail16:
 	VFMADD231PS.BCST 76(DX)(SI*2), Z29, Z19
 	VFMADD231PS.BCST 80(DX)(SI*2), Z29, Z20
 	CMPQ             AX, $0x03
-	JE               end17
+	JE               end19
 	VFMADD231PS.BCST (DX)(R11*1), Z23, Z0
 	VFMADD231PS.BCST 4(DX)(R11*1), Z23, Z1
 	VFMADD231PS.BCST 8(DX)(R11*1), Z23, Z2
@@ -20752,7 +20756,7 @@ tail16:
 	VFMADD231PS.BCST 76(DX)(R11*1), Z23, Z19
 	VFMADD231PS.BCST 80(DX)(R11*1), Z23, Z20
 	CMPQ             AX, $0x04
-	JE               end17
+	JE               end19
 	VFMADD231PS.BCST (DX)(SI*4), Z26, Z0
 	VFMADD231PS.BCST 4(DX)(SI*4), Z26, Z1
 	VFMADD231PS.BCST 8(DX)(SI*4), Z26, Z2
@@ -20775,7 +20779,7 @@ tail16:
 	VFMADD231PS.BCST 76(DX)(SI*4), Z26, Z19
 	VFMADD231PS.BCST 80(DX)(SI*4), Z26, Z20
 	CMPQ             AX, $0x05
-	JE               end17
+	JE               end19
 	VFMADD231PS.BCST (DX)(R12*1), Z25, Z0
 	VFMADD231PS.BCST 4(DX)(R12*1), Z25, Z1
 	VFMADD231PS.BCST 8(DX)(R12*1), Z25, Z2
@@ -20798,7 +20802,7 @@ tail16:
 	VFMADD231PS.BCST 76(DX)(R12*1), Z25, Z19
 	VFMADD231PS.BCST 80(DX)(R12*1), Z25, Z20
 	CMPQ             AX, $0x06
-	JE               end17
+	JE               end19
 	VFMADD231PS.BCST (DX)(R11*2), Z28, Z0
 	VFMADD231PS.BCST 4(DX)(R11*2), Z28, Z1
 	VFMADD231PS.BCST 8(DX)(R11*2), Z28, Z2
@@ -20821,7 +20825,7 @@ tail16:
 	VFMADD231PS.BCST 76(DX)(R11*2), Z28, Z19
 	VFMADD231PS.BCST 80(DX)(R11*2), Z28, Z20
 
-end17:
+end19:
 	// c[i,j] = act(acc[j])
 	MOVQ   act+80(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -20847,7 +20851,7 @@ end17:
 	VADDPS Z21, Z19, Z19
 	VADDPS Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear18
+	JNE    linear20
 	VMAXPS Z0, Z21, Z0
 	VMAXPS Z1, Z21, Z1
 	VMAXPS Z2, Z21, Z2
@@ -20870,7 +20874,7 @@ end17:
 	VMAXPS Z19, Z21, Z19
 	VMAXPS Z20, Z21, Z20
 
-linear18:
+linear20:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
@@ -21105,14 +21109,14 @@ linear18:
 	SUBQ          $0x10, AX
 	MOVQ          AX, rows+56(FP)
 	CMPQ          AX, $0x10
-	JGE           again14
+	JGE           again16
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other13:
+lower3:
 	CMPQ  AX, $0x14
-	JNE   other25
+	JLT   lower27
 	MOVQ  n+72(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -21120,7 +21124,7 @@ other13:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-again26:
+again28:
 	// acc[j] = bias[j], 16 rows
 	MOVQ         bias+16(FP), BX
 	VBROADCASTSS (BX), Z0
@@ -21156,10 +21160,10 @@ again26:
 	LEAQ         (R11)(SI*4), R13
 	MOVQ         n+72(FP), AX
 	CMPQ         AX, $0x08
-	JLT          tail28
+	JLT          tail30
 
 	// acc[j] = fma(a[i,p], b[p,j], acc[j]), 8 p at a time
-square27:
+square29:
 	VMOVUPS          (BX), Y20
 	VINSERTF64X4     $0x01, (BX)(CX*4), Z20, Z20
 	VMOVUPS          (BX)(CX*1), Y21
@@ -21365,11 +21369,11 @@ square27:
 	ADDQ             down+88(FP), DX
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square27
+	JGE              square29
 
-tail28:
+tail30:
 	TESTQ AX, AX
-	JLE   end29
+	JLE   end31
 
 	// the same for fewer p
 	VMOVUPS.Z        (BX), K1, Y20
@@ -21441,7 +21445,7 @@ tail28:
 	VFMADD231PS.BCST 72(DX), Z20, Z18
 	VFMADD231PS.BCST 76(DX), Z20, Z19
 	CMPQ             AX, $0x01
-	JE               end29
+	JE               end31
 	VFMADD231PS.BCST (DX)(SI*1), Z23, Z0
 	VFMADD231PS.BCST 4(DX)(SI*1), Z23, Z1
 	VFMADD231PS.BCST 8(DX)(SI*1), Z23, Z2
@@ -21463,7 +21467,7 @@ tail28:
 	VFMADD231PS.BCST 72(DX)(SI*1), Z23, Z18
 	VFMADD231PS.BCST 76(DX)(SI*1), Z23, Z19
 	CMPQ             AX, $0x02
-	JE               end29
+	JE               end31
 	VFMADD231PS.BCST (DX)(SI*2), Z28, Z0
 	VFMADD231PS.BCST 4(DX)(SI*2), Z28, Z1
 	VFMADD231PS.BCST 8(DX)(SI*2), Z28, Z2
@@ -21485,7 +21489,7 @@ tail28:
 	VFMADD231PS.BCST 72(DX)(SI*2), Z28, Z18
 	VFMADD231PS.BCST 76(DX)(SI*2), Z28, Z19
 	CMPQ             AX, $0x03
-	JE               end29
+	JE               end31
 	VFMADD231PS.BCST (DX)(R11*1), Z22, Z0
 	VFMADD231PS.BCST 4(DX)(R11*1), Z22, Z1
 	VFMADD231PS.BCST 8(DX)(R11*1), Z22, Z2
@@ -21507,7 +21511,7 @@ tail28:
 	VFMADD231PS.BCST 72(DX)(R11*1), Z22, Z18
 	VFMADD231PS.BCST 76(DX)(R11*1), Z22, Z19
 	CMPQ             AX, $0x04
-	JE               end29
+	JE               end31
 	VFMADD231PS.BCST (DX)(SI*4), Z25, Z0
 	VFMADD231PS.BCST 4(DX)(SI*4), Z25, Z1
 	VFMADD231PS.BCST 8(DX)(SI*4), Z25, Z2
@@ -21529,7 +21533,7 @@ tail28:
 	VFMADD231PS.BCST 72(DX)(SI*4), Z25, Z18
 	VFMADD231PS.BCST 76(DX)(SI*4), Z25, Z19
 	CMPQ             AX, $0x05
-	JE               end29
+	JE               end31
 	VFMADD231PS.BCST (DX)(R12*1), Z24, Z0
 	VFMADD231PS.BCST 4(DX)(R12*1), Z24, Z1
 	VFMADD231PS.BCST 8(DX)(R12*1), Z24, Z2
@@ -21551,7 +21555,7 @@ tail28:
 	VFMADD231PS.BCST 72(DX)(R12*1), Z24, Z18
 	VFMADD231PS.BCST 76(DX)(R12*1), Z24, Z19
 	CMPQ             AX, $0x06
-	JE               end29
+	JE               end31
 	VFMADD231PS.BCST (DX)(R11*2), Z27, Z0
 	VFMADD231PS.BCST 4(DX)(R11*2), Z27, Z1
 	VFMADD231PS.BCST 8(DX)(R11*2), Z27, Z2
@@ -21573,7 +21577,7 @@ tail28:
 	VFMADD231PS.BCST 72(DX)(R11*2), Z27, Z18
 	VFMADD231PS.BCST 76(DX)(R11*2), Z27, Z19
 
-end29:
+end31:
 	// c[i,j] = act(acc[j])
 	MOVQ   act+80(FP), BX
 	VPXORD Z20, Z20, Z20
@@ -21598,7 +21602,7 @@ end29:
 	VADDPS Z20, Z18, Z18
 	VADDPS Z20, Z19, Z19
 	CMPQ   BX, $0x01
-	JNE    linear30
+	JNE    linear32
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
 	VMAXPS Z2, Z20, Z2
@@ -21620,7 +21624,7 @@ end29:
 	VMAXPS Z18, Z20, Z18
 	VMAXPS Z19, Z20, Z19
 
-linear30:
+linear32:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
@@ -21819,14 +21823,12 @@ linear30:
 	SUBQ          $0x10, AX
 	MOVQ          AX, rows+56(FP)
 	CMPQ          AX, $0x10
-	JGE           again26
+	JGE           again28
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other25:
-	CMPQ  AX, $0x13
-	JNE   other36
+lower27:
 	MOVQ  n+72(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -21834,7 +21836,7 @@ other25:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-again37:
+again38:
 	// acc[j] = bias[j], 16 rows
 	MOVQ         bias+16(FP), BX
 	VBROADCASTSS (BX), Z0
@@ -21869,10 +21871,10 @@ again37:
 	LEAQ         (R11)(SI*4), R13
 	MOVQ         n+72(FP), AX
 	CMPQ         AX, $0x08
-	JLT          tail39
+	JLT          tail40
 
 	// acc[j] = fma(a[i,p], b[p,j], acc[j]), 8 p at a time
-square38:
+square39:
 	VMOVUPS          (BX), Y19
 	VINSERTF64X4     $0x01, (BX)(CX*4), Z19, Z19
 	VMOVUPS          (BX)(CX*1), Y20
@@ -22070,11 +22072,11 @@ square38:
 	ADDQ             down+88(FP), DX
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square38
+	JGE              square39
 
-tail39:
+tail40:
 	TESTQ AX, AX
-	JLE   end40
+	JLE   end41
 
 	// the same for fewer p
 	VMOVUPS.Z        (BX), K1, Y19
@@ -22145,7 +22147,7 @@ tail39:
 	VFMADD231PS.BCST 68(DX), Z19, Z17
 	VFMADD231PS.BCST 72(DX), Z19, Z18
 	CMPQ             AX, $0x01
-	JE               end40
+	JE               end41
 	VFMADD231PS.BCST (DX)(SI*1), Z22, Z0
 	VFMADD231PS.BCST 4(DX)(SI*1), Z22, Z1
 	VFMADD231PS.BCST 8(DX)(SI*1), Z22, Z2
@@ -22166,7 +22168,7 @@ tail39:
 	VFMADD231PS.BCST 68(DX)(SI*1), Z22, Z17
 	VFMADD231PS.BCST 72(DX)(SI*1), Z22, Z18
 	CMPQ             AX, $0x02
-	JE               end40
+	JE               end41
 	VFMADD231PS.BCST (DX)(SI*2), Z27, Z0
 	VFMADD231PS.BCST 4(DX)(SI*2), Z27, Z1
 	VFMADD231PS.BCST 8(DX)(SI*2), Z27, Z2
@@ -22187,7 +22189,7 @@ tail39:
 	VFMADD231PS.BCST 68(DX)(SI*2), Z27, Z17
 	VFMADD231PS.BCST 72(DX)(SI*2), Z27, Z18
 	CMPQ             AX, $0x03
-	JE               end40
+	JE               end41
 	VFMADD231PS.BCST (DX)(R11*1), Z21, Z0
 	VFMADD231PS.BCST 4(DX)(R11*1), Z21, Z1
 	VFMADD231PS.BCST 8(DX)(R11*1), Z21, Z2
@@ -22208,7 +22210,7 @@ tail39:
 	VFMADD231PS.BCST 68(DX)(R11*1), Z21, Z17
 	VFMADD231PS.BCST 72(DX)(R11*1), Z21, Z18
 	CMPQ             AX, $0x04
-	JE               end40
+	JE               end41
 	VFMADD231PS.BCST (DX)(SI*4), Z24, Z0
 	VFMADD231PS.BCST 4(DX)(SI*4), Z24, Z1
 	VFMADD231PS.BCST 8(DX)(SI*4), Z24, Z2
@@ -22229,7 +22231,7 @@ tail39:
 	VFMADD231PS.BCST 68(DX)(SI*4), Z24, Z17
 	VFMADD231PS.BCST 72(DX)(SI*4), Z24, Z18
 	CMPQ             AX, $0x05
-	JE               end40
+	JE               end41
 	VFMADD231PS.BCST (DX)(R12*1), Z23, Z0
 	VFMADD231PS.BCST 4(DX)(R12*1), Z23, Z1
 	VFMADD231PS.BCST 8(DX)(R12*1), Z23, Z2
@@ -22250,7 +22252,7 @@ tail39:
 	VFMADD231PS.BCST 68(DX)(R12*1), Z23, Z17
 	VFMADD231PS.BCST 72(DX)(R12*1), Z23, Z18
 	CMPQ             AX, $0x06
-	JE               end40
+	JE               end41
 	VFMADD231PS.BCST (DX)(R11*2), Z26, Z0
 	VFMADD231PS.BCST 4(DX)(R11*2), Z26, Z1
 	VFMADD231PS.BCST 8(DX)(R11*2), Z26, Z2
@@ -22271,7 +22273,7 @@ tail39:
 	VFMADD231PS.BCST 68(DX)(R11*2), Z26, Z17
 	VFMADD231PS.BCST 72(DX)(R11*2), Z26, Z18
 
-end40:
+end41:
 	// c[i,j] = act(acc[j])
 	MOVQ   act+80(FP), BX
 	VPXORD Z19, Z19, Z19
@@ -22295,7 +22297,7 @@ end40:
 	VADDPS Z19, Z17, Z17
 	VADDPS Z19, Z18, Z18
 	CMPQ   BX, $0x01
-	JNE    linear41
+	JNE    linear42
 	VMAXPS Z0, Z19, Z0
 	VMAXPS Z1, Z19, Z1
 	VMAXPS Z2, Z19, Z2
@@ -22316,7 +22318,7 @@ end40:
 	VMAXPS Z17, Z19, Z17
 	VMAXPS Z18, Z19, Z18
 
-linear41:
+linear42:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
@@ -22531,14 +22533,16 @@ linear41:
 	SUBQ          $0x10, AX
 	MOVQ          AX, rows+56(FP)
 	CMPQ          AX, $0x10
-	JGE           again37
+	JGE           again38
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other36:
+lower2:
+	CMPQ  AX, $0x11
+	JLT   lower48
 	CMPQ  AX, $0x12
-	JNE   other47
+	JLT   lower49
 	MOVQ  n+72(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -22546,7 +22550,7 @@ other36:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-again48:
+again50:
 	// acc[j] = bias[j], 16 rows
 	MOVQ         bias+16(FP), BX
 	VBROADCASTSS (BX), Z0
@@ -22580,10 +22584,10 @@ again48:
 	LEAQ         (R11)(SI*4), R13
 	MOVQ         n+72(FP), AX
 	CMPQ         AX, $0x08
-	JLT          tail50
+	JLT          tail52
 
 	// acc[j] = fma(a[i,p], b[p,j], acc[j]), 8 p at a time
-square49:
+square51:
 	VMOVUPS          (BX), Y18
 	VINSERTF64X4     $0x01, (BX)(CX*4), Z18, Z18
 	VMOVUPS          (BX)(CX*1), Y19
@@ -22773,11 +22777,11 @@ square49:
 	ADDQ             down+88(FP), DX
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square49
+	JGE              square51
 
-tail50:
+tail52:
 	TESTQ AX, AX
-	JLE   end51
+	JLE   end53
 
 	// the same for fewer p
 	VMOVUPS.Z        (BX), K1, Y18
@@ -22847,7 +22851,7 @@ tail50:
 	VFMADD231PS.BCST 64(DX), Z18, Z16
 	VFMADD231PS.BCST 68(DX), Z18, Z17
 	CMPQ             AX, $0x01
-	JE               end51
+	JE               end53
 	VFMADD231PS.BCST (DX)(SI*1), Z21, Z0
 	VFMADD231PS.BCST 4(DX)(SI*1), Z21, Z1
 	VFMADD231PS.BCST 8(DX)(SI*1), Z21, Z2
@@ -22867,7 +22871,7 @@ tail50:
 	VFMADD231PS.BCST 64(DX)(SI*1), Z21, Z16
 	VFMADD231PS.BCST 68(DX)(SI*1), Z21, Z17
 	CMPQ             AX, $0x02
-	JE               end51
+	JE               end53
 	VFMADD231PS.BCST (DX)(SI*2), Z26, Z0
 	VFMADD231PS.BCST 4(DX)(SI*2), Z26, Z1
 	VFMADD231PS.BCST 8(DX)(SI*2), Z26, Z2
@@ -22887,7 +22891,7 @@ tail50:
 	VFMADD231PS.BCST 64(DX)(SI*2), Z26, Z16
 	VFMADD231PS.BCST 68(DX)(SI*2), Z26, Z17
 	CMPQ             AX, $0x03
-	JE               end51
+	JE               end53
 	VFMADD231PS.BCST (DX)(R11*1), Z20, Z0
 	VFMADD231PS.BCST 4(DX)(R11*1), Z20, Z1
 	VFMADD231PS.BCST 8(DX)(R11*1), Z20, Z2
@@ -22907,7 +22911,7 @@ tail50:
 	VFMADD231PS.BCST 64(DX)(R11*1), Z20, Z16
 	VFMADD231PS.BCST 68(DX)(R11*1), Z20, Z17
 	CMPQ             AX, $0x04
-	JE               end51
+	JE               end53
 	VFMADD231PS.BCST (DX)(SI*4), Z23, Z0
 	VFMADD231PS.BCST 4(DX)(SI*4), Z23, Z1
 	VFMADD231PS.BCST 8(DX)(SI*4), Z23, Z2
@@ -22927,7 +22931,7 @@ tail50:
 	VFMADD231PS.BCST 64(DX)(SI*4), Z23, Z16
 	VFMADD231PS.BCST 68(DX)(SI*4), Z23, Z17
 	CMPQ             AX, $0x05
-	JE               end51
+	JE               end53
 	VFMADD231PS.BCST (DX)(R12*1), Z22, Z0
 	VFMADD231PS.BCST 4(DX)(R12*1), Z22, Z1
 	VFMADD231PS.BCST 8(DX)(R12*1), Z22, Z2
@@ -22947,7 +22951,7 @@ tail50:
 	VFMADD231PS.BCST 64(DX)(R12*1), Z22, Z16
 	VFMADD231PS.BCST 68(DX)(R12*1), Z22, Z17
 	CMPQ             AX, $0x06
-	JE               end51
+	JE               end53
 	VFMADD231PS.BCST (DX)(R11*2), Z25, Z0
 	VFMADD231PS.BCST 4(DX)(R11*2), Z25, Z1
 	VFMADD231PS.BCST 8(DX)(R11*2), Z25, Z2
@@ -22967,7 +22971,7 @@ tail50:
 	VFMADD231PS.BCST 64(DX)(R11*2), Z25, Z16
 	VFMADD231PS.BCST 68(DX)(R11*2), Z25, Z17
 
-end51:
+end53:
 	// c[i,j] = act(acc[j])
 	MOVQ   act+80(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -22990,7 +22994,7 @@ end51:
 	VADDPS Z18, Z16, Z16
 	VADDPS Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear52
+	JNE    linear54
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -23010,7 +23014,7 @@ end51:
 	VMAXPS Z16, Z18, Z16
 	VMAXPS Z17, Z18, Z17
 
-linear52:
+linear54:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
@@ -23209,14 +23213,12 @@ linear52:
 	SUBQ          $0x10, AX
 	MOVQ          AX, rows+56(FP)
 	CMPQ          AX, $0x10
-	JGE           again48
+	JGE           again50
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other47:
-	CMPQ  AX, $0x11
-	JNE   other58
+lower49:
 	MOVQ  n+72(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -23224,7 +23226,7 @@ other47:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-again59:
+again60:
 	// acc[j] = bias[j], 16 rows
 	MOVQ         bias+16(FP), BX
 	VBROADCASTSS (BX), Z0
@@ -23257,10 +23259,10 @@ again59:
 	LEAQ         (R11)(SI*4), R13
 	MOVQ         n+72(FP), AX
 	CMPQ         AX, $0x08
-	JLT          tail61
+	JLT          tail62
 
 	// acc[j] = fma(a[i,p], b[p,j], acc[j]), 8 p at a time
-square60:
+square61:
 	VMOVUPS          (BX), Y17
 	VINSERTF64X4     $0x01, (BX)(CX*4), Z17, Z17
 	VMOVUPS          (BX)(CX*1), Y18
@@ -23442,11 +23444,11 @@ square60:
 	ADDQ             down+88(FP), DX
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square60
+	JGE              square61
 
-tail61:
+tail62:
 	TESTQ AX, AX
-	JLE   end62
+	JLE   end63
 
 	// the same for fewer p
 	VMOVUPS.Z        (BX), K1, Y17
@@ -23515,7 +23517,7 @@ tail61:
 	VFMADD231PS.BCST 60(DX), Z17, Z15
 	VFMADD231PS.BCST 64(DX), Z17, Z16
 	CMPQ             AX, $0x01
-	JE               end62
+	JE               end63
 	VFMADD231PS.BCST (DX)(SI*1), Z20, Z0
 	VFMADD231PS.BCST 4(DX)(SI*1), Z20, Z1
 	VFMADD231PS.BCST 8(DX)(SI*1), Z20, Z2
@@ -23534,7 +23536,7 @@ tail61:
 	VFMADD231PS.BCST 60(DX)(SI*1), Z20, Z15
 	VFMADD231PS.BCST 64(DX)(SI*1), Z20, Z16
 	CMPQ             AX, $0x02
-	JE               end62
+	JE               end63
 	VFMADD231PS.BCST (DX)(SI*2), Z25, Z0
 	VFMADD231PS.BCST 4(DX)(SI*2), Z25, Z1
 	VFMADD231PS.BCST 8(DX)(SI*2), Z25, Z2
@@ -23553,7 +23555,7 @@ tail61:
 	VFMADD231PS.BCST 60(DX)(SI*2), Z25, Z15
 	VFMADD231PS.BCST 64(DX)(SI*2), Z25, Z16
 	CMPQ             AX, $0x03
-	JE               end62
+	JE               end63
 	VFMADD231PS.BCST (DX)(R11*1), Z19, Z0
 	VFMADD231PS.BCST 4(DX)(R11*1), Z19, Z1
 	VFMADD231PS.BCST 8(DX)(R11*1), Z19, Z2
@@ -23572,7 +23574,7 @@ tail61:
 	VFMADD231PS.BCST 60(DX)(R11*1), Z19, Z15
 	VFMADD231PS.BCST 64(DX)(R11*1), Z19, Z16
 	CMPQ             AX, $0x04
-	JE               end62
+	JE               end63
 	VFMADD231PS.BCST (DX)(SI*4), Z22, Z0
 	VFMADD231PS.BCST 4(DX)(SI*4), Z22, Z1
 	VFMADD231PS.BCST 8(DX)(SI*4), Z22, Z2
@@ -23591,7 +23593,7 @@ tail61:
 	VFMADD231PS.BCST 60(DX)(SI*4), Z22, Z15
 	VFMADD231PS.BCST 64(DX)(SI*4), Z22, Z16
 	CMPQ             AX, $0x05
-	JE               end62
+	JE               end63
 	VFMADD231PS.BCST (DX)(R12*1), Z21, Z0
 	VFMADD231PS.BCST 4(DX)(R12*1), Z21, Z1
 	VFMADD231PS.BCST 8(DX)(R12*1), Z21, Z2
@@ -23610,7 +23612,7 @@ tail61:
 	VFMADD231PS.BCST 60(DX)(R12*1), Z21, Z15
 	VFMADD231PS.BCST 64(DX)(R12*1), Z21, Z16
 	CMPQ             AX, $0x06
-	JE               end62
+	JE               end63
 	VFMADD231PS.BCST (DX)(R11*2), Z24, Z0
 	VFMADD231PS.BCST 4(DX)(R11*2), Z24, Z1
 	VFMADD231PS.BCST 8(DX)(R11*2), Z24, Z2
@@ -23629,7 +23631,7 @@ tail61:
 	VFMADD231PS.BCST 60(DX)(R11*2), Z24, Z15
 	VFMADD231PS.BCST 64(DX)(R11*2), Z24, Z16
 
-end62:
+end63:
 	// c[i,j] = act(acc[j])
 	MOVQ   act+80(FP), BX
 	VPXORD Z17, Z17, Z17
@@ -23651,7 +23653,7 @@ end62:
 	VADDPS Z17, Z15, Z15
 	VADDPS Z17, Z16, Z16
 	CMPQ   BX, $0x01
-	JNE    linear63
+	JNE    linear64
 	VMAXPS Z0, Z17, Z0
 	VMAXPS Z1, Z17, Z1
 	VMAXPS Z2, Z17, Z2
@@ -23670,7 +23672,7 @@ end62:
 	VMAXPS Z15, Z17, Z15
 	VMAXPS Z16, Z17, Z16
 
-linear63:
+linear64:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
@@ -23869,14 +23871,14 @@ linear63:
 	SUBQ          $0x10, AX
 	MOVQ          AX, rows+56(FP)
 	CMPQ          AX, $0x10
-	JGE           again59
+	JGE           again60
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other58:
+lower48:
 	CMPQ  AX, $0x10
-	JNE   other69
+	JLT   lower70
 	MOVQ  n+72(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -23884,7 +23886,7 @@ other58:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-again70:
+again71:
 	// acc[j] = bias[j], 16 rows
 	MOVQ         bias+16(FP), BX
 	VBROADCASTSS (BX), Z0
@@ -23916,10 +23918,10 @@ again70:
 	LEAQ         (R11)(SI*4), R13
 	MOVQ         n+72(FP), AX
 	CMPQ         AX, $0x08
-	JLT          tail72
+	JLT          tail73
 
 	// acc[j] = fma(a[i,p], b[p,j], acc[j]), 8 p at a time
-square71:
+square72:
 	VMOVUPS          (BX), Y16
 	VINSERTF64X4     $0x01, (BX)(CX*4), Z16, Z16
 	VMOVUPS          (BX)(CX*1), Y17
@@ -24093,11 +24095,11 @@ square71:
 	ADDQ             down+88(FP), DX
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square71
+	JGE              square72
 
-tail72:
+tail73:
 	TESTQ AX, AX
-	JLE   end73
+	JLE   end74
 
 	// the same for fewer p
 	VMOVUPS.Z        (BX), K1, Y16
@@ -24165,7 +24167,7 @@ tail72:
 	VFMADD231PS.BCST 56(DX), Z16, Z14
 	VFMADD231PS.BCST 60(DX), Z16, Z15
 	CMPQ             AX, $0x01
-	JE               end73
+	JE               end74
 	VFMADD231PS.BCST (DX)(SI*1), Z19, Z0
 	VFMADD231PS.BCST 4(DX)(SI*1), Z19, Z1
 	VFMADD231PS.BCST 8(DX)(SI*1), Z19, Z2
@@ -24183,7 +24185,7 @@ tail72:
 	VFMADD231PS.BCST 56(DX)(SI*1), Z19, Z14
 	VFMADD231PS.BCST 60(DX)(SI*1), Z19, Z15
 	CMPQ             AX, $0x02
-	JE               end73
+	JE               end74
 	VFMADD231PS.BCST (DX)(SI*2), Z24, Z0
 	VFMADD231PS.BCST 4(DX)(SI*2), Z24, Z1
 	VFMADD231PS.BCST 8(DX)(SI*2), Z24, Z2
@@ -24201,7 +24203,7 @@ tail72:
 	VFMADD231PS.BCST 56(DX)(SI*2), Z24, Z14
 	VFMADD231PS.BCST 60(DX)(SI*2), Z24, Z15
 	CMPQ             AX, $0x03
-	JE               end73
+	JE               end74
 	VFMADD231PS.BCST (DX)(R11*1), Z18, Z0
 	VFMADD231PS.BCST 4(DX)(R11*1), Z18, Z1
 	VFMADD231PS.BCST 8(DX)(R11*1), Z18, Z2
@@ -24219,7 +24221,7 @@ tail72:
 	VFMADD231PS.BCST 56(DX)(R11*1), Z18, Z14
 	VFMADD231PS.BCST 60(DX)(R11*1), Z18, Z15
 	CMPQ             AX, $0x04
-	JE               end73
+	JE               end74
 	VFMADD231PS.BCST (DX)(SI*4), Z21, Z0
 	VFMADD231PS.BCST 4(DX)(SI*4), Z21, Z1
 	VFMADD231PS.BCST 8(DX)(SI*4), Z21, Z2
@@ -24237,7 +24239,7 @@ tail72:
 	VFMADD231PS.BCST 56(DX)(SI*4), Z21, Z14
 	VFMADD231PS.BCST 60(DX)(SI*4), Z21, Z15
 	CMPQ             AX, $0x05
-	JE               end73
+	JE               end74
 	VFMADD231PS.BCST (DX)(R12*1), Z20, Z0
 	VFMADD231PS.BCST 4(DX)(R12*1), Z20, Z1
 	VFMADD231PS.BCST 8(DX)(R12*1), Z20, Z2
@@ -24255,7 +24257,7 @@ tail72:
 	VFMADD231PS.BCST 56(DX)(R12*1), Z20, Z14
 	VFMADD231PS.BCST 60(DX)(R12*1), Z20, Z15
 	CMPQ             AX, $0x06
-	JE               end73
+	JE               end74
 	VFMADD231PS.BCST (DX)(R11*2), Z23, Z0
 	VFMADD231PS.BCST 4(DX)(R11*2), Z23, Z1
 	VFMADD231PS.BCST 8(DX)(R11*2), Z23, Z2
@@ -24273,7 +24275,7 @@ tail72:
 	VFMADD231PS.BCST 56(DX)(R11*2), Z23, Z14
 	VFMADD231PS.BCST 60(DX)(R11*2), Z23, Z15
 
-end73:
+end74:
 	// c[i,j] = act(acc[j])
 	MOVQ   act+80(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -24294,7 +24296,7 @@ end73:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear74
+	JNE    linear75
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -24312,7 +24314,7 @@ end73:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear74:
+linear75:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
@@ -24475,14 +24477,12 @@ linear74:
 	SUBQ          $0x10, AX
 	MOVQ          AX, rows+56(FP)
 	CMPQ          AX, $0x10
-	JGE           again70
+	JGE           again71
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other69:
-	CMPQ  AX, $0x0f
-	JNE   other79
+lower70:
 	MOVQ  n+72(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -25084,9 +25084,13 @@ linear84:
 	VZEROUPPER
 	RET
 
-other79:
+lower1:
+	CMPQ  AX, $0x0b
+	JLT   lower89
+	CMPQ  AX, $0x0d
+	JLT   lower90
 	CMPQ  AX, $0x0e
-	JNE   other89
+	JLT   lower91
 	MOVQ  n+72(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -25094,7 +25098,7 @@ other79:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-again90:
+again92:
 	// acc[j] = bias[j], 16 rows
 	MOVQ         bias+16(FP), BX
 	VBROADCASTSS (BX), Z0
@@ -25124,10 +25128,10 @@ again90:
 	LEAQ         (R11)(SI*4), R13
 	MOVQ         n+72(FP), AX
 	CMPQ         AX, $0x08
-	JLT          tail92
+	JLT          tail94
 
 	// acc[j] = fma(a[i,p], b[p,j], acc[j]), 8 p at a time
-square91:
+square93:
 	VMOVUPS          (BX), Y14
 	VINSERTF64X4     $0x01, (BX)(CX*4), Z14, Z14
 	VMOVUPS          (BX)(CX*1), Y15
@@ -25285,11 +25289,11 @@ square91:
 	ADDQ             down+88(FP), DX
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square91
+	JGE              square93
 
-tail92:
+tail94:
 	TESTQ AX, AX
-	JLE   end93
+	JLE   end95
 
 	// the same for fewer p
 	VMOVUPS.Z        (BX), K1, Y14
@@ -25355,7 +25359,7 @@ tail92:
 	VFMADD231PS.BCST 48(DX), Z14, Z12
 	VFMADD231PS.BCST 52(DX), Z14, Z13
 	CMPQ             AX, $0x01
-	JE               end93
+	JE               end95
 	VFMADD231PS.BCST (DX)(SI*1), Z17, Z0
 	VFMADD231PS.BCST 4(DX)(SI*1), Z17, Z1
 	VFMADD231PS.BCST 8(DX)(SI*1), Z17, Z2
@@ -25371,7 +25375,7 @@ tail92:
 	VFMADD231PS.BCST 48(DX)(SI*1), Z17, Z12
 	VFMADD231PS.BCST 52(DX)(SI*1), Z17, Z13
 	CMPQ             AX, $0x02
-	JE               end93
+	JE               end95
 	VFMADD231PS.BCST (DX)(SI*2), Z22, Z0
 	VFMADD231PS.BCST 4(DX)(SI*2), Z22, Z1
 	VFMADD231PS.BCST 8(DX)(SI*2), Z22, Z2
@@ -25387,7 +25391,7 @@ tail92:
 	VFMADD231PS.BCST 48(DX)(SI*2), Z22, Z12
 	VFMADD231PS.BCST 52(DX)(SI*2), Z22, Z13
 	CMPQ             AX, $0x03
-	JE               end93
+	JE               end95
 	VFMADD231PS.BCST (DX)(R11*1), Z16, Z0
 	VFMADD231PS.BCST 4(DX)(R11*1), Z16, Z1
 	VFMADD231PS.BCST 8(DX)(R11*1), Z16, Z2
@@ -25403,7 +25407,7 @@ tail92:
 	VFMADD231PS.BCST 48(DX)(R11*1), Z16, Z12
 	VFMADD231PS.BCST 52(DX)(R11*1), Z16, Z13
 	CMPQ             AX, $0x04
-	JE               end93
+	JE               end95
 	VFMADD231PS.BCST (DX)(SI*4), Z19, Z0
 	VFMADD231PS.BCST 4(DX)(SI*4), Z19, Z1
 	VFMADD231PS.BCST 8(DX)(SI*4), Z19, Z2
@@ -25419,7 +25423,7 @@ tail92:
 	VFMADD231PS.BCST 48(DX)(SI*4), Z19, Z12
 	VFMADD231PS.BCST 52(DX)(SI*4), Z19, Z13
 	CMPQ             AX, $0x05
-	JE               end93
+	JE               end95
 	VFMADD231PS.BCST (DX)(R12*1), Z18, Z0
 	VFMADD231PS.BCST 4(DX)(R12*1), Z18, Z1
 	VFMADD231PS.BCST 8(DX)(R12*1), Z18, Z2
@@ -25435,7 +25439,7 @@ tail92:
 	VFMADD231PS.BCST 48(DX)(R12*1), Z18, Z12
 	VFMADD231PS.BCST 52(DX)(R12*1), Z18, Z13
 	CMPQ             AX, $0x06
-	JE               end93
+	JE               end95
 	VFMADD231PS.BCST (DX)(R11*2), Z21, Z0
 	VFMADD231PS.BCST 4(DX)(R11*2), Z21, Z1
 	VFMADD231PS.BCST 8(DX)(R11*2), Z21, Z2
@@ -25451,7 +25455,7 @@ tail92:
 	VFMADD231PS.BCST 48(DX)(R11*2), Z21, Z12
 	VFMADD231PS.BCST 52(DX)(R11*2), Z21, Z13
 
-end93:
+end95:
 	// c[i,j] = act(acc[j])
 	MOVQ   act+80(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -25470,7 +25474,7 @@ end93:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear94
+	JNE    linear96
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -25486,7 +25490,7 @@ end93:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear94:
+linear96:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
@@ -25649,14 +25653,12 @@ linear94:
 	SUBQ          $0x10, AX
 	MOVQ          AX, rows+56(FP)
 	CMPQ          AX, $0x10
-	JGE           again90
+	JGE           again92
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other89:
-	CMPQ  AX, $0x0d
-	JNE   other99
+lower91:
 	MOVQ  n+72(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -25664,7 +25666,7 @@ other89:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-again100:
+again101:
 	// acc[j] = bias[j], 16 rows
 	MOVQ         bias+16(FP), BX
 	VBROADCASTSS (BX), Z0
@@ -25693,10 +25695,10 @@ again100:
 	LEAQ         (R11)(SI*4), R13
 	MOVQ         n+72(FP), AX
 	CMPQ         AX, $0x08
-	JLT          tail102
+	JLT          tail103
 
 	// acc[j] = fma(a[i,p], b[p,j], acc[j]), 8 p at a time
-square101:
+square102:
 	VMOVUPS          (BX), Y13
 	VINSERTF64X4     $0x01, (BX)(CX*4), Z13, Z13
 	VMOVUPS          (BX)(CX*1), Y14
@@ -25846,11 +25848,11 @@ square101:
 	ADDQ             down+88(FP), DX
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square101
+	JGE              square102
 
-tail102:
+tail103:
 	TESTQ AX, AX
-	JLE   end103
+	JLE   end104
 
 	// the same for fewer p
 	VMOVUPS.Z        (BX), K1, Y13
@@ -25915,7 +25917,7 @@ tail102:
 	VFMADD231PS.BCST 44(DX), Z13, Z11
 	VFMADD231PS.BCST 48(DX), Z13, Z12
 	CMPQ             AX, $0x01
-	JE               end103
+	JE               end104
 	VFMADD231PS.BCST (DX)(SI*1), Z16, Z0
 	VFMADD231PS.BCST 4(DX)(SI*1), Z16, Z1
 	VFMADD231PS.BCST 8(DX)(SI*1), Z16, Z2
@@ -25930,7 +25932,7 @@ tail102:
 	VFMADD231PS.BCST 44(DX)(SI*1), Z16, Z11
 	VFMADD231PS.BCST 48(DX)(SI*1), Z16, Z12
 	CMPQ             AX, $0x02
-	JE               end103
+	JE               end104
 	VFMADD231PS.BCST (DX)(SI*2), Z21, Z0
 	VFMADD231PS.BCST 4(DX)(SI*2), Z21, Z1
 	VFMADD231PS.BCST 8(DX)(SI*2), Z21, Z2
@@ -25945,7 +25947,7 @@ tail102:
 	VFMADD231PS.BCST 44(DX)(SI*2), Z21, Z11
 	VFMADD231PS.BCST 48(DX)(SI*2), Z21, Z12
 	CMPQ             AX, $0x03
-	JE               end103
+	JE               end104
 	VFMADD231PS.BCST (DX)(R11*1), Z15, Z0
 	VFMADD231PS.BCST 4(DX)(R11*1), Z15, Z1
 	VFMADD231PS.BCST 8(DX)(R11*1), Z15, Z2
@@ -25960,7 +25962,7 @@ tail102:
 	VFMADD231PS.BCST 44(DX)(R11*1), Z15, Z11
 	VFMADD231PS.BCST 48(DX)(R11*1), Z15, Z12
 	CMPQ             AX, $0x04
-	JE               end103
+	JE               end104
 	VFMADD231PS.BCST (DX)(SI*4), Z18, Z0
 	VFMADD231PS.BCST 4(DX)(SI*4), Z18, Z1
 	VFMADD231PS.BCST 8(DX)(SI*4), Z18, Z2
@@ -25975,7 +25977,7 @@ tail102:
 	VFMADD231PS.BCST 44(DX)(SI*4), Z18, Z11
 	VFMADD231PS.BCST 48(DX)(SI*4), Z18, Z12
 	CMPQ             AX, $0x05
-	JE               end103
+	JE               end104
 	VFMADD231PS.BCST (DX)(R12*1), Z17, Z0
 	VFMADD231PS.BCST 4(DX)(R12*1), Z17, Z1
 	VFMADD231PS.BCST 8(DX)(R12*1), Z17, Z2
@@ -25990,7 +25992,7 @@ tail102:
 	VFMADD231PS.BCST 44(DX)(R12*1), Z17, Z11
 	VFMADD231PS.BCST 48(DX)(R12*1), Z17, Z12
 	CMPQ             AX, $0x06
-	JE               end103
+	JE               end104
 	VFMADD231PS.BCST (DX)(R11*2), Z20, Z0
 	VFMADD231PS.BCST 4(DX)(R11*2), Z20, Z1
 	VFMADD231PS.BCST 8(DX)(R11*2), Z20, Z2
@@ -26005,7 +26007,7 @@ tail102:
 	VFMADD231PS.BCST 44(DX)(R11*2), Z20, Z11
 	VFMADD231PS.BCST 48(DX)(R11*2), Z20, Z12
 
-end103:
+end104:
 	// c[i,j] = act(acc[j])
 	MOVQ   act+80(FP), BX
 	VPXORD Z13, Z13, Z13
@@ -26023,7 +26025,7 @@ end103:
 	VADDPS Z13, Z11, Z11
 	VADDPS Z13, Z12, Z12
 	CMPQ   BX, $0x01
-	JNE    linear104
+	JNE    linear105
 	VMAXPS Z0, Z13, Z0
 	VMAXPS Z1, Z13, Z1
 	VMAXPS Z2, Z13, Z2
@@ -26038,7 +26040,7 @@ end103:
 	VMAXPS Z11, Z13, Z11
 	VMAXPS Z12, Z13, Z12
 
-linear104:
+linear105:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
@@ -26201,14 +26203,14 @@ linear104:
 	SUBQ          $0x10, AX
 	MOVQ          AX, rows+56(FP)
 	CMPQ          AX, $0x10
-	JGE           again100
+	JGE           again101
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other99:
+lower90:
 	CMPQ  AX, $0x0c
-	JNE   other109
+	JLT   lower110
 	MOVQ  n+72(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -26216,7 +26218,7 @@ other99:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-again110:
+again111:
 	// acc[j] = bias[j], 16 rows
 	MOVQ         bias+16(FP), BX
 	VBROADCASTSS (BX), Z0
@@ -26244,10 +26246,10 @@ again110:
 	LEAQ         (R11)(SI*4), R13
 	MOVQ         n+72(FP), AX
 	CMPQ         AX, $0x08
-	JLT          tail112
+	JLT          tail113
 
 	// acc[j] = fma(a[i,p], b[p,j], acc[j]), 8 p at a time
-square111:
+square112:
 	VMOVUPS          (BX), Y12
 	VINSERTF64X4     $0x01, (BX)(CX*4), Z12, Z12
 	VMOVUPS          (BX)(CX*1), Y13
@@ -26389,11 +26391,11 @@ square111:
 	ADDQ             down+88(FP), DX
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square111
+	JGE              square112
 
-tail112:
+tail113:
 	TESTQ AX, AX
-	JLE   end113
+	JLE   end114
 
 	// the same for fewer p
 	VMOVUPS.Z        (BX), K1, Y12
@@ -26457,7 +26459,7 @@ tail112:
 	VFMADD231PS.BCST 40(DX), Z12, Z10
 	VFMADD231PS.BCST 44(DX), Z12, Z11
 	CMPQ             AX, $0x01
-	JE               end113
+	JE               end114
 	VFMADD231PS.BCST (DX)(SI*1), Z15, Z0
 	VFMADD231PS.BCST 4(DX)(SI*1), Z15, Z1
 	VFMADD231PS.BCST 8(DX)(SI*1), Z15, Z2
@@ -26471,7 +26473,7 @@ tail112:
 	VFMADD231PS.BCST 40(DX)(SI*1), Z15, Z10
 	VFMADD231PS.BCST 44(DX)(SI*1), Z15, Z11
 	CMPQ             AX, $0x02
-	JE               end113
+	JE               end114
 	VFMADD231PS.BCST (DX)(SI*2), Z20, Z0
 	VFMADD231PS.BCST 4(DX)(SI*2), Z20, Z1
 	VFMADD231PS.BCST 8(DX)(SI*2), Z20, Z2
@@ -26485,7 +26487,7 @@ tail112:
 	VFMADD231PS.BCST 40(DX)(SI*2), Z20, Z10
 	VFMADD231PS.BCST 44(DX)(SI*2), Z20, Z11
 	CMPQ             AX, $0x03
-	JE               end113
+	JE               end114
 	VFMADD231PS.BCST (DX)(R11*1), Z14, Z0
 	VFMADD231PS.BCST 4(DX)(R11*1), Z14, Z1
 	VFMADD231PS.BCST 8(DX)(R11*1), Z14, Z2
@@ -26499,7 +26501,7 @@ tail112:
 	VFMADD231PS.BCST 40(DX)(R11*1), Z14, Z10
 	VFMADD231PS.BCST 44(DX)(R11*1), Z14, Z11
 	CMPQ             AX, $0x04
-	JE               end113
+	JE               end114
 	VFMADD231PS.BCST (DX)(SI*4), Z17, Z0
 	VFMADD231PS.BCST 4(DX)(SI*4), Z17, Z1
 	VFMADD231PS.BCST 8(DX)(SI*4), Z17, Z2
@@ -26513,7 +26515,7 @@ tail112:
 	VFMADD231PS.BCST 40(DX)(SI*4), Z17, Z10
 	VFMADD231PS.BCST 44(DX)(SI*4), Z17, Z11
 	CMPQ             AX, $0x05
-	JE               end113
+	JE               end114
 	VFMADD231PS.BCST (DX)(R12*1), Z16, Z0
 	VFMADD231PS.BCST 4(DX)(R12*1), Z16, Z1
 	VFMADD231PS.BCST 8(DX)(R12*1), Z16, Z2
@@ -26527,7 +26529,7 @@ tail112:
 	VFMADD231PS.BCST 40(DX)(R12*1), Z16, Z10
 	VFMADD231PS.BCST 44(DX)(R12*1), Z16, Z11
 	CMPQ             AX, $0x06
-	JE               end113
+	JE               end114
 	VFMADD231PS.BCST (DX)(R11*2), Z19, Z0
 	VFMADD231PS.BCST 4(DX)(R11*2), Z19, Z1
 	VFMADD231PS.BCST 8(DX)(R11*2), Z19, Z2
@@ -26541,7 +26543,7 @@ tail112:
 	VFMADD231PS.BCST 40(DX)(R11*2), Z19, Z10
 	VFMADD231PS.BCST 44(DX)(R11*2), Z19, Z11
 
-end113:
+end114:
 	// c[i,j] = act(acc[j])
 	MOVQ   act+80(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -26558,7 +26560,7 @@ end113:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear114
+	JNE    linear115
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -26572,7 +26574,7 @@ end113:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear114:
+linear115:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
@@ -26699,14 +26701,12 @@ linear114:
 	SUBQ          $0x10, AX
 	MOVQ          AX, rows+56(FP)
 	CMPQ          AX, $0x10
-	JGE           again110
+	JGE           again111
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other109:
-	CMPQ  AX, $0x0b
-	JNE   other118
+lower110:
 	MOVQ  n+72(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -27200,9 +27200,11 @@ linear123:
 	VZEROUPPER
 	RET
 
-other118:
+lower89:
+	CMPQ  AX, $0x09
+	JLT   lower127
 	CMPQ  AX, $0x0a
-	JNE   other127
+	JLT   lower128
 	MOVQ  n+72(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -27210,7 +27212,7 @@ other118:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-again128:
+again129:
 	// acc[j] = bias[j], 16 rows
 	MOVQ         bias+16(FP), BX
 	VBROADCASTSS (BX), Z0
@@ -27236,10 +27238,10 @@ again128:
 	LEAQ         (R11)(SI*4), R13
 	MOVQ         n+72(FP), AX
 	CMPQ         AX, $0x08
-	JLT          tail130
+	JLT          tail131
 
 	// acc[j] = fma(a[i,p], b[p,j], acc[j]), 8 p at a time
-square129:
+square130:
 	VMOVUPS          (BX), Y10
 	VINSERTF64X4     $0x01, (BX)(CX*4), Z10, Z10
 	VMOVUPS          (BX)(CX*1), Y11
@@ -27365,11 +27367,11 @@ square129:
 	ADDQ             down+88(FP), DX
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square129
+	JGE              square130
 
-tail130:
+tail131:
 	TESTQ AX, AX
-	JLE   end131
+	JLE   end132
 
 	// the same for fewer p
 	VMOVUPS.Z        (BX), K1, Y10
@@ -27431,7 +27433,7 @@ tail130:
 	VFMADD231PS.BCST 32(DX), Z10, Z8
 	VFMADD231PS.BCST 36(DX), Z10, Z9
 	CMPQ             AX, $0x01
-	JE               end131
+	JE               end132
 	VFMADD231PS.BCST (DX)(SI*1), Z13, Z0
 	VFMADD231PS.BCST 4(DX)(SI*1), Z13, Z1
 	VFMADD231PS.BCST 8(DX)(SI*1), Z13, Z2
@@ -27443,7 +27445,7 @@ tail130:
 	VFMADD231PS.BCST 32(DX)(SI*1), Z13, Z8
 	VFMADD231PS.BCST 36(DX)(SI*1), Z13, Z9
 	CMPQ             AX, $0x02
-	JE               end131
+	JE               end132
 	VFMADD231PS.BCST (DX)(SI*2), Z18, Z0
 	VFMADD231PS.BCST 4(DX)(SI*2), Z18, Z1
 	VFMADD231PS.BCST 8(DX)(SI*2), Z18, Z2
@@ -27455,7 +27457,7 @@ tail130:
 	VFMADD231PS.BCST 32(DX)(SI*2), Z18, Z8
 	VFMADD231PS.BCST 36(DX)(SI*2), Z18, Z9
 	CMPQ             AX, $0x03
-	JE               end131
+	JE               end132
 	VFMADD231PS.BCST (DX)(R11*1), Z12, Z0
 	VFMADD231PS.BCST 4(DX)(R11*1), Z12, Z1
 	VFMADD231PS.BCST 8(DX)(R11*1), Z12, Z2
@@ -27467,7 +27469,7 @@ tail130:
 	VFMADD231PS.BCST 32(DX)(R11*1), Z12, Z8
 	VFMADD231PS.BCST 36(DX)(R11*1), Z12, Z9
 	CMPQ             AX, $0x04
-	JE               end131
+	JE               end132
 	VFMADD231PS.BCST (DX)(SI*4), Z15, Z0
 	VFMADD231PS.BCST 4(DX)(SI*4), Z15, Z1
 	VFMADD231PS.BCST 8(DX)(SI*4), Z15, Z2
@@ -27479,7 +27481,7 @@ tail130:
 	VFMADD231PS.BCST 32(DX)(SI*4), Z15, Z8
 	VFMADD231PS.BCST 36(DX)(SI*4), Z15, Z9
 	CMPQ             AX, $0x05
-	JE               end131
+	JE               end132
 	VFMADD231PS.BCST (DX)(R12*1), Z14, Z0
 	VFMADD231PS.BCST 4(DX)(R12*1), Z14, Z1
 	VFMADD231PS.BCST 8(DX)(R12*1), Z14, Z2
@@ -27491,7 +27493,7 @@ tail130:
 	VFMADD231PS.BCST 32(DX)(R12*1), Z14, Z8
 	VFMADD231PS.BCST 36(DX)(R12*1), Z14, Z9
 	CMPQ             AX, $0x06
-	JE               end131
+	JE               end132
 	VFMADD231PS.BCST (DX)(R11*2), Z17, Z0
 	VFMADD231PS.BCST 4(DX)(R11*2), Z17, Z1
 	VFMADD231PS.BCST 8(DX)(R11*2), Z17, Z2
@@ -27503,7 +27505,7 @@ tail130:
 	VFMADD231PS.BCST 32(DX)(R11*2), Z17, Z8
 	VFMADD231PS.BCST 36(DX)(R11*2), Z17, Z9
 
-end131:
+end132:
 	// c[i,j] = act(acc[j])
 	MOVQ   act+80(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -27518,7 +27520,7 @@ end131:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear132
+	JNE    linear133
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -27530,7 +27532,7 @@ end131:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear132:
+linear133:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
@@ -27657,14 +27659,12 @@ linear132:
 	SUBQ          $0x10, AX
 	MOVQ          AX, rows+56(FP)
 	CMPQ          AX, $0x10
-	JGE           again128
+	JGE           again129
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other127:
-	CMPQ  AX, $0x09
-	JNE   other136
+lower128:
 	MOVQ  n+72(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -28106,7 +28106,7 @@ linear141:
 	VZEROUPPER
 	RET
 
-other136:
+lower127:
 	MOVQ  n+72(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -28114,7 +28114,7 @@ other136:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-again146:
+again145:
 	// acc[j] = bias[j], 16 rows
 	MOVQ         bias+16(FP), BX
 	VBROADCASTSS (BX), Z0
@@ -28138,10 +28138,10 @@ again146:
 	LEAQ         (R11)(SI*4), R13
 	MOVQ         n+72(FP), AX
 	CMPQ         AX, $0x08
-	JLT          tail148
+	JLT          tail147
 
 	// acc[j] = fma(a[i,p], b[p,j], acc[j]), 8 p at a time
-square147:
+square146:
 	VMOVUPS          (BX), Y8
 	VINSERTF64X4     $0x01, (BX)(CX*4), Z8, Z8
 	VMOVUPS          (BX)(CX*1), Y9
@@ -28251,11 +28251,11 @@ square147:
 	ADDQ             down+88(FP), DX
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square147
+	JGE              square146
 
-tail148:
+tail147:
 	TESTQ AX, AX
-	JLE   end149
+	JLE   end148
 
 	// the same for fewer p
 	VMOVUPS.Z        (BX), K1, Y8
@@ -28315,7 +28315,7 @@ tail148:
 	VFMADD231PS.BCST 24(DX), Z8, Z6
 	VFMADD231PS.BCST 28(DX), Z8, Z7
 	CMPQ             AX, $0x01
-	JE               end149
+	JE               end148
 	VFMADD231PS.BCST (DX)(SI*1), Z11, Z0
 	VFMADD231PS.BCST 4(DX)(SI*1), Z11, Z1
 	VFMADD231PS.BCST 8(DX)(SI*1), Z11, Z2
@@ -28325,7 +28325,7 @@ tail148:
 	VFMADD231PS.BCST 24(DX)(SI*1), Z11, Z6
 	VFMADD231PS.BCST 28(DX)(SI*1), Z11, Z7
 	CMPQ             AX, $0x02
-	JE               end149
+	JE               end148
 	VFMADD231PS.BCST (DX)(SI*2), Z16, Z0
 	VFMADD231PS.BCST 4(DX)(SI*2), Z16, Z1
 	VFMADD231PS.BCST 8(DX)(SI*2), Z16, Z2
@@ -28335,7 +28335,7 @@ tail148:
 	VFMADD231PS.BCST 24(DX)(SI*2), Z16, Z6
 	VFMADD231PS.BCST 28(DX)(SI*2), Z16, Z7
 	CMPQ             AX, $0x03
-	JE               end149
+	JE               end148
 	VFMADD231PS.BCST (DX)(R11*1), Z10, Z0
 	VFMADD231PS.BCST 4(DX)(R11*1), Z10, Z1
 	VFMADD231PS.BCST 8(DX)(R11*1), Z10, Z2
@@ -28345,7 +28345,7 @@ tail148:
 	VFMADD231PS.BCST 24(DX)(R11*1), Z10, Z6
 	VFMADD231PS.BCST 28(DX)(R11*1), Z10, Z7
 	CMPQ             AX, $0x04
-	JE               end149
+	JE               end148
 	VFMADD231PS.BCST (DX)(SI*4), Z13, Z0
 	VFMADD231PS.BCST 4(DX)(SI*4), Z13, Z1
 	VFMADD231PS.BCST 8(DX)(SI*4), Z13, Z2
@@ -28355,7 +28355,7 @@ tail148:
 	VFMADD231PS.BCST 24(DX)(SI*4), Z13, Z6
 	VFMADD231PS.BCST 28(DX)(SI*4), Z13, Z7
 	CMPQ             AX, $0x05
-	JE               end149
+	JE               end148
 	VFMADD231PS.BCST (DX)(R12*1), Z12, Z0
 	VFMADD231PS.BCST 4(DX)(R12*1), Z12, Z1
 	VFMADD231PS.BCST 8(DX)(R12*1), Z12, Z2
@@ -28365,7 +28365,7 @@ tail148:
 	VFMADD231PS.BCST 24(DX)(R12*1), Z12, Z6
 	VFMADD231PS.BCST 28(DX)(R12*1), Z12, Z7
 	CMPQ             AX, $0x06
-	JE               end149
+	JE               end148
 	VFMADD231PS.BCST (DX)(R11*2), Z15, Z0
 	VFMADD231PS.BCST 4(DX)(R11*2), Z15, Z1
 	VFMADD231PS.BCST 8(DX)(R11*2), Z15, Z2
@@ -28375,7 +28375,7 @@ tail148:
 	VFMADD231PS.BCST 24(DX)(R11*2), Z15, Z6
 	VFMADD231PS.BCST 28(DX)(R11*2), Z15, Z7
 
-end149:
+end148:
 	// c[i,j] = act(acc[j])
 	MOVQ   act+80(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -28388,7 +28388,7 @@ end149:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear150
+	JNE    linear149
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -28398,7 +28398,7 @@ end149:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear150:
+linear149:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
@@ -28489,7 +28489,7 @@ linear150:
 	SUBQ          $0x10, AX
 	MOVQ          AX, rows+56(FP)
 	CMPQ          AX, $0x10
-	JGE           again146
+	JGE           again145
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
@@ -28499,8 +28499,10 @@ linear150:
 TEXT ·tallAVX512F64(SB), NOSPLIT, $0-96
 	PCALIGN $0x40
 	MOVQ    cols+64(FP), AX
+	CMPQ    AX, $0x0a
+	JLT     lower1
 	CMPQ    AX, $0x0b
-	JNE     other1
+	JLT     lower2
 	MOVQ    n+72(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x03, CX
@@ -28508,7 +28510,7 @@ TEXT ·tallAVX512F64(SB), NOSPLIT, $0-96
 	BZHIL   CX, BX, BX
 	KMOVW   BX, K1
 
-again2:
+again3:
 	// acc[j] = bias[j], 8 rows
 	MOVQ         bias+16(FP), BX
 	VBROADCASTSD (BX), Z0
@@ -28532,10 +28534,10 @@ again2:
 	LEAQ         (SI)(SI*2), R10
 	MOVQ         n+72(FP), AX
 	CMPQ         AX, $0x04
-	JLT          tail4
+	JLT          tail5
 
 	// acc[j] = fma(a[i,p], b[p,j], acc[j]), 4 p at a time
-square3:
+square4:
 	VMOVUPD          (BX), Y11
 	VINSERTF64X4     $0x01, (BX)(CX*2), Z11, Z11
 	VMOVUPD          (BX)(CX*1), Y12
@@ -28600,11 +28602,11 @@ square3:
 	ADDQ             down+88(FP), DX
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square3
+	JGE              square4
 
-tail4:
+tail5:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end6
 
 	// the same for fewer p
 	VMOVUPD.Z        (BX), K1, Y11
@@ -28639,7 +28641,7 @@ tail4:
 	VFMADD231PD.BCST 72(DX), Z11, Z9
 	VFMADD231PD.BCST 80(DX), Z11, Z10
 	CMPQ             AX, $0x01
-	JE               end5
+	JE               end6
 	VFMADD231PD.BCST (DX)(SI*1), Z15, Z0
 	VFMADD231PD.BCST 8(DX)(SI*1), Z15, Z1
 	VFMADD231PD.BCST 16(DX)(SI*1), Z15, Z2
@@ -28652,7 +28654,7 @@ tail4:
 	VFMADD231PD.BCST 72(DX)(SI*1), Z15, Z9
 	VFMADD231PD.BCST 80(DX)(SI*1), Z15, Z10
 	CMPQ             AX, $0x02
-	JE               end5
+	JE               end6
 	VFMADD231PD.BCST (DX)(SI*2), Z14, Z0
 	VFMADD231PD.BCST 8(DX)(SI*2), Z14, Z1
 	VFMADD231PD.BCST 16(DX)(SI*2), Z14, Z2
@@ -28665,7 +28667,7 @@ tail4:
 	VFMADD231PD.BCST 72(DX)(SI*2), Z14, Z9
 	VFMADD231PD.BCST 80(DX)(SI*2), Z14, Z10
 
-end5:
+end6:
 	// c[i,j] = act(acc[j])
 	MOVQ   act+80(FP), BX
 	VPXORD Z11, Z11, Z11
@@ -28681,7 +28683,7 @@ end5:
 	VADDPD Z11, Z9, Z9
 	VADDPD Z11, Z10, Z10
 	CMPQ   BX, $0x01
-	JNE    linear6
+	JNE    linear7
 	VMAXPD Z0, Z11, Z0
 	VMAXPD Z1, Z11, Z1
 	VMAXPD Z2, Z11, Z2
@@ -28694,7 +28696,7 @@ end5:
 	VMAXPD Z9, Z11, Z9
 	VMAXPD Z10, Z11, Z10
 
-linear6:
+linear7:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
@@ -28808,14 +28810,12 @@ linear6:
 	SUBQ          $0x08, AX
 	MOVQ          AX, rows+56(FP)
 	CMPQ          AX, $0x08
-	JGE           again2
+	JGE           again3
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ  AX, $0x0a
-	JNE   other13
+lower2:
 	MOVQ  n+72(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -29102,7 +29102,7 @@ linear18:
 	VZEROUPPER
 	RET
 
-other13:
+lower1:
 	MOVQ  n+72(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -29110,7 +29110,7 @@ other13:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-again25:
+again24:
 	// acc[j] = bias[j], 8 rows
 	MOVQ         bias+16(FP), BX
 	VBROADCASTSD (BX), Z0
@@ -29132,10 +29132,10 @@ again25:
 	LEAQ         (SI)(SI*2), R10
 	MOVQ         n+72(FP), AX
 	CMPQ         AX, $0x04
-	JLT          tail27
+	JLT          tail26
 
 	// acc[j] = fma(a[i,p], b[p,j], acc[j]), 4 p at a time
-square26:
+square25:
 	VMOVUPD          (BX), Y9
 	VINSERTF64X4     $0x01, (BX)(CX*2), Z9, Z9
 	VMOVUPD          (BX)(CX*1), Y10
@@ -29192,11 +29192,11 @@ square26:
 	ADDQ             down+88(FP), DX
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square26
+	JGE              square25
 
-tail27:
+tail26:
 	TESTQ AX, AX
-	JLE   end28
+	JLE   end27
 
 	// the same for fewer p
 	VMOVUPD.Z        (BX), K1, Y9
@@ -29229,7 +29229,7 @@ tail27:
 	VFMADD231PD.BCST 56(DX), Z9, Z7
 	VFMADD231PD.BCST 64(DX), Z9, Z8
 	CMPQ             AX, $0x01
-	JE               end28
+	JE               end27
 	VFMADD231PD.BCST (DX)(SI*1), Z13, Z0
 	VFMADD231PD.BCST 8(DX)(SI*1), Z13, Z1
 	VFMADD231PD.BCST 16(DX)(SI*1), Z13, Z2
@@ -29240,7 +29240,7 @@ tail27:
 	VFMADD231PD.BCST 56(DX)(SI*1), Z13, Z7
 	VFMADD231PD.BCST 64(DX)(SI*1), Z13, Z8
 	CMPQ             AX, $0x02
-	JE               end28
+	JE               end27
 	VFMADD231PD.BCST (DX)(SI*2), Z12, Z0
 	VFMADD231PD.BCST 8(DX)(SI*2), Z12, Z1
 	VFMADD231PD.BCST 16(DX)(SI*2), Z12, Z2
@@ -29251,7 +29251,7 @@ tail27:
 	VFMADD231PD.BCST 56(DX)(SI*2), Z12, Z7
 	VFMADD231PD.BCST 64(DX)(SI*2), Z12, Z8
 
-end28:
+end27:
 	// c[i,j] = act(acc[j])
 	MOVQ   act+80(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -29265,7 +29265,7 @@ end28:
 	VADDPD Z9, Z7, Z7
 	VADDPD Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear29
+	JNE    linear28
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -29276,7 +29276,7 @@ end28:
 	VMAXPD Z7, Z9, Z7
 	VMAXPD Z8, Z9, Z8
 
-linear29:
+linear28:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
@@ -29374,7 +29374,7 @@ linear29:
 	SUBQ          $0x08, AX
 	MOVQ          AX, rows+56(FP)
 	CMPQ          AX, $0x08
-	JGE           again25
+	JGE           again24
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET

@@ -8642,7 +8642,7 @@ TEXT ·thinAVX2F32(SB), NOSPLIT, $0-96
 	PCALIGN $0x40
 	MOVQ    n+80(FP), AX
 	CMPQ    AX, $0x02
-	JNE     other1
+	JLT     lower1
 	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $0x10
 	JLE     narrower2
@@ -9303,12 +9303,12 @@ linear36:
 	VZEROUPPER
 	RET
 
-other1:
+lower1:
 	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x10
-	JLE  narrower38
+	JLE  narrower37
 	CMPQ AX, $0x18
-	JNE  over39
+	JNE  over38
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -9331,7 +9331,7 @@ other1:
 	VXORPS  Y7, Y7, Y7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row40:
+row39:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
 	VFMADD231PS  Y6, Y3, Y8
@@ -9343,26 +9343,26 @@ row40:
 	VADDPS       Y7, Y9, Y9
 	VADDPS       Y7, Y10, Y10
 	CMPQ         R9, $0x01
-	JNE          linear41
+	JNE          linear40
 	VMAXPS       Y8, Y7, Y8
 	VMAXPS       Y9, Y7, Y9
 	VMAXPS       Y10, Y7, Y10
 
-linear41:
+linear40:
 	VMOVUPS Y8, (BX)
 	VMOVUPS Y9, 32(BX)
 	VMOVUPS Y10, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row40
+	JNZ     row39
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over39:
+over38:
 	CMPQ   AX, $0x15
-	JGE    over42
+	JGE    over41
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 
@@ -9391,7 +9391,7 @@ over39:
 	VXORPS  Y7, Y7, Y7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row43:
+row42:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
 	VFMADD231PS  Y6, Y3, Y8
@@ -9403,24 +9403,24 @@ row43:
 	VADDPS       Y7, Y9, Y9
 	VADDPS       X7, X10, X10
 	CMPQ         R9, $0x01
-	JNE          linear44
+	JNE          linear43
 	VMAXPS       Y8, Y7, Y8
 	VMAXPS       Y9, Y7, Y9
 	VMAXPS       X10, X7, X10
 
-linear44:
+linear43:
 	VMOVUPS Y8, (BX)
 	VMOVUPS Y9, 32(BX)
 	VMOVUPS X10, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row43
+	JNZ     row42
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over42:
+over41:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -9449,7 +9449,7 @@ over42:
 	VXORPS  Y7, Y7, Y7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row45:
+row44:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
 	VFMADD231PS  Y6, Y3, Y8
@@ -9461,28 +9461,28 @@ row45:
 	VADDPS       Y7, Y9, Y9
 	VADDPS       Y7, Y10, Y10
 	CMPQ         R9, $0x01
-	JNE          linear46
+	JNE          linear45
 	VMAXPS       Y8, Y7, Y8
 	VMAXPS       Y9, Y7, Y9
 	VMAXPS       Y10, Y7, Y10
 
-linear46:
+linear45:
 	VMOVUPS Y8, (BX)
 	VMOVUPS Y9, 32(BX)
 	VMOVUPS Y10, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row45
+	JNZ     row44
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower38:
+narrower37:
 	CMPQ AX, $0x08
-	JLE  narrower47
+	JLE  narrower46
 	CMPQ AX, $0x10
-	JNE  over48
+	JNE  over47
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -9503,7 +9503,7 @@ narrower38:
 	VXORPS  Y5, Y5, Y5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
+row48:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -9512,24 +9512,24 @@ row49:
 	VADDPS       Y5, Y6, Y6
 	VADDPS       Y5, Y7, Y7
 	CMPQ         R9, $0x01
-	JNE          linear50
+	JNE          linear49
 	VMAXPS       Y6, Y5, Y6
 	VMAXPS       Y7, Y5, Y7
 
-linear50:
+linear49:
 	VMOVUPS Y6, (BX)
 	VMOVUPS Y7, 32(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row49
+	JNZ     row48
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over48:
+over47:
 	CMPQ   AX, $0x0d
-	JGE    over51
+	JGE    over50
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x30, AX
 
@@ -9556,7 +9556,7 @@ over48:
 	VXORPS  Y5, Y5, Y5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row52:
+row51:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -9565,22 +9565,22 @@ row52:
 	VADDPS       Y5, Y6, Y6
 	VADDPS       X5, X7, X7
 	CMPQ         R9, $0x01
-	JNE          linear53
+	JNE          linear52
 	VMAXPS       Y6, Y5, Y6
 	VMAXPS       X7, X5, X7
 
-linear53:
+linear52:
 	VMOVUPS Y6, (BX)
 	VMOVUPS X7, 32(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row52
+	JNZ     row51
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over51:
+over50:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -9607,7 +9607,7 @@ over51:
 	VXORPS  Y5, Y5, Y5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row54:
+row53:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -9616,24 +9616,24 @@ row54:
 	VADDPS       Y5, Y6, Y6
 	VADDPS       Y5, Y7, Y7
 	CMPQ         R9, $0x01
-	JNE          linear55
+	JNE          linear54
 	VMAXPS       Y6, Y5, Y6
 	VMAXPS       Y7, Y5, Y7
 
-linear55:
+linear54:
 	VMOVUPS Y6, (BX)
 	VMOVUPS Y7, 32(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row54
+	JNZ     row53
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower47:
+narrower46:
 	CMPQ AX, $0x08
-	JNE  over56
+	JNE  over55
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -9652,28 +9652,28 @@ narrower47:
 	VXORPS  Y3, Y3, Y3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row57:
+row56:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y2, Y1, Y4
 	VADDPS       Y3, Y4, Y4
 	CMPQ         R9, $0x01
-	JNE          linear58
+	JNE          linear57
 	VMAXPS       Y4, Y3, Y4
 
-linear58:
+linear57:
 	VMOVUPS Y4, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row57
+	JNZ     row56
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over56:
+over55:
 	CMPQ AX, $0x04
-	JNE  over59
+	JNE  over58
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -9692,28 +9692,28 @@ over56:
 	VXORPS  Y3, Y3, Y3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row60:
+row59:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
 	VADDPS       X3, X4, X4
 	CMPQ         R9, $0x01
-	JNE          linear61
+	JNE          linear60
 	VMAXPS       X4, X3, X4
 
-linear61:
+linear60:
 	VMOVUPS X4, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row60
+	JNZ     row59
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over59:
+over58:
 	CMPQ   AX, $0x04
-	JLT    over62
+	JLT    over61
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -9740,7 +9740,7 @@ over59:
 	VXORPS  Y5, Y5, Y5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row63:
+row62:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X4, X2, X6
@@ -9749,24 +9749,24 @@ row63:
 	VADDPS       X5, X6, X6
 	VADDPS       X5, X7, X7
 	CMPQ         R9, $0x01
-	JNE          linear64
+	JNE          linear63
 	VMAXPS       X6, X5, X6
 	VMAXPS       X7, X5, X7
 
-linear64:
+linear63:
 	VMOVUPS X6, (BX)
 	VMOVUPS X7, 16(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row63
+	JNZ     row62
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over62:
+over61:
 	CMPQ AX, $0x02
-	JNE  over65
+	JNE  over64
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
@@ -9785,28 +9785,28 @@ over62:
 	VXORPS Y3, Y3, Y3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row66:
+row65:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
 	VADDPS       X3, X4, X4
 	CMPQ         R9, $0x01
-	JNE          linear67
+	JNE          linear66
 	VMAXPS       X4, X3, X4
 
-linear67:
+linear66:
 	VMOVSD X4, (BX)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R8
-	JNZ    row66
+	JNZ    row65
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over65:
+over64:
 	CMPQ   AX, $0x02
-	JLT    over68
+	JLT    over67
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -9833,7 +9833,7 @@ over65:
 	VXORPS Y5, Y5, Y5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row69:
+row68:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X4, X2, X6
@@ -9842,22 +9842,22 @@ row69:
 	VADDPS       X5, X6, X6
 	VADDPS       X5, X7, X7
 	CMPQ         R9, $0x01
-	JNE          linear70
+	JNE          linear69
 	VMAXPS       X6, X5, X6
 	VMAXPS       X7, X5, X7
 
-linear70:
+linear69:
 	VMOVSD X6, (BX)
 	VMOVSD X7, 8(BX)(AX*1)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R8
-	JNZ    row69
+	JNZ    row68
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over68:
+over67:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSS (BX), X0
@@ -9875,21 +9875,21 @@ over68:
 	VXORPS Y3, Y3, Y3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row71:
+row70:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
 	VADDPS       X3, X4, X4
 	CMPQ         R9, $0x01
-	JNE          linear72
+	JNE          linear71
 	VMAXPS       X4, X3, X4
 
-linear72:
+linear71:
 	VMOVSS X4, (BX)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R8
-	JNZ    row71
+	JNZ    row70
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -9900,7 +9900,7 @@ TEXT ·thinAVX2F64(SB), NOSPLIT, $0-96
 	PCALIGN $0x40
 	MOVQ    n+80(FP), AX
 	CMPQ    AX, $0x02
-	JNE     other1
+	JLT     lower1
 	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $0x08
 	JLE     narrower2
@@ -10458,12 +10458,12 @@ linear30:
 	VZEROUPPER
 	RET
 
-other1:
+lower1:
 	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x08
-	JLE  narrower32
+	JLE  narrower31
 	CMPQ AX, $0x0c
-	JNE  over33
+	JNE  over32
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -10486,7 +10486,7 @@ other1:
 	VXORPS  Y7, Y7, Y7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row34:
+row33:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
 	VFMADD231PD  Y6, Y3, Y8
@@ -10498,26 +10498,26 @@ row34:
 	VADDPD       Y7, Y9, Y9
 	VADDPD       Y7, Y10, Y10
 	CMPQ         R9, $0x01
-	JNE          linear35
+	JNE          linear34
 	VMAXPD       Y8, Y7, Y8
 	VMAXPD       Y9, Y7, Y9
 	VMAXPD       Y10, Y7, Y10
 
-linear35:
+linear34:
 	VMOVUPD Y8, (BX)
 	VMOVUPD Y9, 32(BX)
 	VMOVUPD Y10, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row34
+	JNZ     row33
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over33:
+over32:
 	CMPQ   AX, $0x0b
-	JGE    over36
+	JGE    over35
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 
@@ -10546,7 +10546,7 @@ over33:
 	VXORPS  Y7, Y7, Y7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row37:
+row36:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
 	VFMADD231PD  Y6, Y3, Y8
@@ -10558,24 +10558,24 @@ row37:
 	VADDPD       Y7, Y9, Y9
 	VADDPD       X7, X10, X10
 	CMPQ         R9, $0x01
-	JNE          linear38
+	JNE          linear37
 	VMAXPD       Y8, Y7, Y8
 	VMAXPD       Y9, Y7, Y9
 	VMAXPD       X10, X7, X10
 
-linear38:
+linear37:
 	VMOVUPD Y8, (BX)
 	VMOVUPD Y9, 32(BX)
 	VMOVUPD X10, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row37
+	JNZ     row36
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over36:
+over35:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -10604,7 +10604,7 @@ over36:
 	VXORPS  Y7, Y7, Y7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row39:
+row38:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
 	VFMADD231PD  Y6, Y3, Y8
@@ -10616,28 +10616,28 @@ row39:
 	VADDPD       Y7, Y9, Y9
 	VADDPD       Y7, Y10, Y10
 	CMPQ         R9, $0x01
-	JNE          linear40
+	JNE          linear39
 	VMAXPD       Y8, Y7, Y8
 	VMAXPD       Y9, Y7, Y9
 	VMAXPD       Y10, Y7, Y10
 
-linear40:
+linear39:
 	VMOVUPD Y8, (BX)
 	VMOVUPD Y9, 32(BX)
 	VMOVUPD Y10, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row39
+	JNZ     row38
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower32:
+narrower31:
 	CMPQ AX, $0x04
-	JLE  narrower41
+	JLE  narrower40
 	CMPQ AX, $0x08
-	JNE  over42
+	JNE  over41
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -10658,7 +10658,7 @@ narrower32:
 	VXORPS  Y5, Y5, Y5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row43:
+row42:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -10667,24 +10667,24 @@ row43:
 	VADDPD       Y5, Y6, Y6
 	VADDPD       Y5, Y7, Y7
 	CMPQ         R9, $0x01
-	JNE          linear44
+	JNE          linear43
 	VMAXPD       Y6, Y5, Y6
 	VMAXPD       Y7, Y5, Y7
 
-linear44:
+linear43:
 	VMOVUPD Y6, (BX)
 	VMOVUPD Y7, 32(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row43
+	JNZ     row42
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over42:
+over41:
 	CMPQ   AX, $0x07
-	JGE    over45
+	JGE    over44
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x30, AX
 
@@ -10711,7 +10711,7 @@ over42:
 	VXORPS  Y5, Y5, Y5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row46:
+row45:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -10720,22 +10720,22 @@ row46:
 	VADDPD       Y5, Y6, Y6
 	VADDPD       X5, X7, X7
 	CMPQ         R9, $0x01
-	JNE          linear47
+	JNE          linear46
 	VMAXPD       Y6, Y5, Y6
 	VMAXPD       X7, X5, X7
 
-linear47:
+linear46:
 	VMOVUPD Y6, (BX)
 	VMOVUPD X7, 32(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row46
+	JNZ     row45
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over45:
+over44:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -10762,7 +10762,7 @@ over45:
 	VXORPS  Y5, Y5, Y5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row48:
+row47:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -10771,24 +10771,24 @@ row48:
 	VADDPD       Y5, Y6, Y6
 	VADDPD       Y5, Y7, Y7
 	CMPQ         R9, $0x01
-	JNE          linear49
+	JNE          linear48
 	VMAXPD       Y6, Y5, Y6
 	VMAXPD       Y7, Y5, Y7
 
-linear49:
+linear48:
 	VMOVUPD Y6, (BX)
 	VMOVUPD Y7, 32(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row48
+	JNZ     row47
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower41:
+narrower40:
 	CMPQ AX, $0x04
-	JNE  over50
+	JNE  over49
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -10807,28 +10807,28 @@ narrower41:
 	VXORPS  Y3, Y3, Y3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row51:
+row50:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      Y0, Y4
 	VFMADD231PD  Y2, Y1, Y4
 	VADDPD       Y3, Y4, Y4
 	CMPQ         R9, $0x01
-	JNE          linear52
+	JNE          linear51
 	VMAXPD       Y4, Y3, Y4
 
-linear52:
+linear51:
 	VMOVUPD Y4, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row51
+	JNZ     row50
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over50:
+over49:
 	CMPQ AX, $0x02
-	JNE  over53
+	JNE  over52
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -10847,28 +10847,28 @@ over50:
 	VXORPS  Y3, Y3, Y3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row54:
+row53:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      X0, X4
 	VFMADD231PD  X2, X1, X4
 	VADDPD       X3, X4, X4
 	CMPQ         R9, $0x01
-	JNE          linear55
+	JNE          linear54
 	VMAXPD       X4, X3, X4
 
-linear55:
+linear54:
 	VMOVUPD X4, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row54
+	JNZ     row53
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over53:
+over52:
 	CMPQ   AX, $0x02
-	JLT    over56
+	JLT    over55
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -10895,7 +10895,7 @@ over53:
 	VXORPS  Y5, Y5, Y5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row57:
+row56:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X4, X2, X6
@@ -10904,22 +10904,22 @@ row57:
 	VADDPD       X5, X6, X6
 	VADDPD       X5, X7, X7
 	CMPQ         R9, $0x01
-	JNE          linear58
+	JNE          linear57
 	VMAXPD       X6, X5, X6
 	VMAXPD       X7, X5, X7
 
-linear58:
+linear57:
 	VMOVUPD X6, (BX)
 	VMOVUPD X7, 16(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row57
+	JNZ     row56
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over56:
+over55:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSD (BX), X0
@@ -10937,21 +10937,21 @@ over56:
 	VXORPS Y3, Y3, Y3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row59:
+row58:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      X0, X4
 	VFMADD231PD  X2, X1, X4
 	VADDPD       X3, X4, X4
 	CMPQ         R9, $0x01
-	JNE          linear60
+	JNE          linear59
 	VMAXPD       X4, X3, X4
 
-linear60:
+linear59:
 	VMOVSD X4, (BX)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R8
-	JNZ    row59
+	JNZ    row58
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -20481,13 +20481,17 @@ row2:
 TEXT ·thinAVX512F32(SB), NOSPLIT, $0-96
 	PCALIGN $0x40
 	MOVQ    n+80(FP), AX
+	CMPQ    AX, $0x04
+	JLT     lower1
+	CMPQ    AX, $0x05
+	JLT     lower2
 	CMPQ    AX, $0x06
-	JNE     other1
+	JLT     lower3
 	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $0x20
-	JLE     narrower2
+	JLE     narrower4
 	CMPQ    AX, $0x30
-	JNE     over3
+	JNE     over5
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -20530,7 +20534,7 @@ TEXT ·thinAVX512F32(SB), NOSPLIT, $0-96
 	VPXORD  Z27, Z27, Z27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row4:
+row6:
 	VBROADCASTSS (DX), Z21
 	VBROADCASTSS (DX)(DI*1), Z22
 	VBROADCASTSS (DX)(DI*2), Z23
@@ -20562,26 +20566,26 @@ row4:
 	VADDPS       Z27, Z29, Z29
 	VADDPS       Z27, Z30, Z30
 	CMPQ         R11, $0x01
-	JNE          linear5
+	JNE          linear7
 	VMAXPS       Z28, Z27, Z28
 	VMAXPS       Z29, Z27, Z29
 	VMAXPS       Z30, Z27, Z30
 
-linear5:
+linear7:
 	VMOVUPS Z28, (BX)
 	VMOVUPS Z29, 64(BX)
 	VMOVUPS Z30, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row4
+	JNZ     row6
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over3:
+over5:
 	CMPQ   AX, $0x25
-	JGE    over6
+	JGE    over8
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -20632,7 +20636,7 @@ over3:
 	VPXORD  Z27, Z27, Z27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row7:
+row9:
 	VBROADCASTSS (DX), Z21
 	VBROADCASTSS (DX)(DI*1), Z22
 	VBROADCASTSS (DX)(DI*2), Z23
@@ -20664,26 +20668,26 @@ row7:
 	VADDPS       Z27, Z29, Z29
 	VADDPS       X27, X30, X30
 	CMPQ         R11, $0x01
-	JNE          linear8
+	JNE          linear10
 	VMAXPS       Z28, Z27, Z28
 	VMAXPS       Z29, Z27, Z29
 	VMAXPS       X30, X27, X30
 
-linear8:
+linear10:
 	VMOVUPS Z28, (BX)
 	VMOVUPS Z29, 64(BX)
 	VMOVUPS X30, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row7
+	JNZ     row9
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over6:
+over8:
 	CMPQ   AX, $0x29
-	JGE    over9
+	JGE    over11
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -20734,7 +20738,7 @@ over6:
 	VPXORD  Z27, Z27, Z27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row10:
+row12:
 	VBROADCASTSS (DX), Z21
 	VBROADCASTSS (DX)(DI*1), Z22
 	VBROADCASTSS (DX)(DI*2), Z23
@@ -20766,24 +20770,24 @@ row10:
 	VADDPS       Z27, Z29, Z29
 	VADDPS       Y27, Y30, Y30
 	CMPQ         R11, $0x01
-	JNE          linear11
+	JNE          linear13
 	VMAXPS       Z28, Z27, Z28
 	VMAXPS       Z29, Z27, Z29
 	VMAXPS       Y30, Y27, Y30
 
-linear11:
+linear13:
 	VMOVUPS Z28, (BX)
 	VMOVUPS Z29, 64(BX)
 	VMOVUPS Y30, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row10
+	JNZ     row12
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over9:
+over11:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -20834,7 +20838,7 @@ over9:
 	VPXORD  Z27, Z27, Z27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row12:
+row14:
 	VBROADCASTSS (DX), Z21
 	VBROADCASTSS (DX)(DI*1), Z22
 	VBROADCASTSS (DX)(DI*2), Z23
@@ -20866,28 +20870,28 @@ row12:
 	VADDPS       Z27, Z29, Z29
 	VADDPS       Z27, Z30, Z30
 	CMPQ         R11, $0x01
-	JNE          linear13
+	JNE          linear15
 	VMAXPS       Z28, Z27, Z28
 	VMAXPS       Z29, Z27, Z29
 	VMAXPS       Z30, Z27, Z30
 
-linear13:
+linear15:
 	VMOVUPS Z28, (BX)
 	VMOVUPS Z29, 64(BX)
 	VMOVUPS Z30, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row12
+	JNZ     row14
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower2:
+narrower4:
 	CMPQ AX, $0x10
-	JLE  narrower14
+	JLE  narrower16
 	CMPQ AX, $0x20
-	JNE  over15
+	JNE  over17
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -20923,7 +20927,7 @@ narrower2:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row16:
+row18:
 	VBROADCASTSS (DX), Z14
 	VBROADCASTSS (DX)(DI*1), Z15
 	VBROADCASTSS (DX)(DI*2), Z16
@@ -20947,24 +20951,24 @@ row16:
 	VADDPS       Z20, Z21, Z21
 	VADDPS       Z20, Z22, Z22
 	CMPQ         R11, $0x01
-	JNE          linear17
+	JNE          linear19
 	VMAXPS       Z21, Z20, Z21
 	VMAXPS       Z22, Z20, Z22
 
-linear17:
+linear19:
 	VMOVUPS Z21, (BX)
 	VMOVUPS Z22, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row16
+	JNZ     row18
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over15:
+over17:
 	CMPQ   AX, $0x15
-	JGE    over18
+	JGE    over20
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 
@@ -21008,7 +21012,7 @@ over15:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row19:
+row21:
 	VBROADCASTSS (DX), Z14
 	VBROADCASTSS (DX)(DI*1), Z15
 	VBROADCASTSS (DX)(DI*2), Z16
@@ -21032,24 +21036,24 @@ row19:
 	VADDPS       Z20, Z21, Z21
 	VADDPS       X20, X22, X22
 	CMPQ         R11, $0x01
-	JNE          linear20
+	JNE          linear22
 	VMAXPS       Z21, Z20, Z21
 	VMAXPS       X22, X20, X22
 
-linear20:
+linear22:
 	VMOVUPS Z21, (BX)
 	VMOVUPS X22, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row19
+	JNZ     row21
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over18:
+over20:
 	CMPQ   AX, $0x19
-	JGE    over21
+	JGE    over23
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -21093,7 +21097,7 @@ over18:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row22:
+row24:
 	VBROADCASTSS (DX), Z14
 	VBROADCASTSS (DX)(DI*1), Z15
 	VBROADCASTSS (DX)(DI*2), Z16
@@ -21117,22 +21121,22 @@ row22:
 	VADDPS       Z20, Z21, Z21
 	VADDPS       Y20, Y22, Y22
 	CMPQ         R11, $0x01
-	JNE          linear23
+	JNE          linear25
 	VMAXPS       Z21, Z20, Z21
 	VMAXPS       Y22, Y20, Y22
 
-linear23:
+linear25:
 	VMOVUPS Z21, (BX)
 	VMOVUPS Y22, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row22
+	JNZ     row24
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over21:
+over23:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -21176,7 +21180,7 @@ over21:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row24:
+row26:
 	VBROADCASTSS (DX), Z14
 	VBROADCASTSS (DX)(DI*1), Z15
 	VBROADCASTSS (DX)(DI*2), Z16
@@ -21200,24 +21204,24 @@ row24:
 	VADDPS       Z20, Z21, Z21
 	VADDPS       Z20, Z22, Z22
 	CMPQ         R11, $0x01
-	JNE          linear25
+	JNE          linear27
 	VMAXPS       Z21, Z20, Z21
 	VMAXPS       Z22, Z20, Z22
 
-linear25:
+linear27:
 	VMOVUPS Z21, (BX)
 	VMOVUPS Z22, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row24
+	JNZ     row26
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower14:
+narrower16:
 	CMPQ AX, $0x10
-	JNE  over26
+	JNE  over28
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -21246,7 +21250,7 @@ narrower14:
 	VPXORD  Z13, Z13, Z13
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row27:
+row29:
 	VMOVAPS          Z0, Z14
 	VFMADD231PS.BCST (DX), Z1, Z14
 	VFMADD231PS.BCST (DX)(DI*1), Z2, Z14
@@ -21256,22 +21260,22 @@ row27:
 	VFMADD231PS.BCST (DX)(R9*1), Z6, Z14
 	VADDPS           Z13, Z14, Z14
 	CMPQ             R11, $0x01
-	JNE              linear28
+	JNE              linear30
 	VMAXPS           Z14, Z13, Z14
 
-linear28:
+linear30:
 	VMOVUPS Z14, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row27
+	JNZ     row29
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over26:
+over28:
 	CMPQ AX, $0x08
-	JNE  over29
+	JNE  over31
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -21300,7 +21304,7 @@ over26:
 	VPXORD  Z13, Z13, Z13
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row30:
+row32:
 	VMOVAPS          Y0, Y14
 	VFMADD231PS.BCST (DX), Y1, Y14
 	VFMADD231PS.BCST (DX)(DI*1), Y2, Y14
@@ -21310,22 +21314,22 @@ row30:
 	VFMADD231PS.BCST (DX)(R9*1), Y6, Y14
 	VADDPS           Y13, Y14, Y14
 	CMPQ             R11, $0x01
-	JNE              linear31
+	JNE              linear33
 	VMAXPS           Y14, Y13, Y14
 
-linear31:
+linear33:
 	VMOVUPS Y14, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row30
+	JNZ     row32
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over29:
+over31:
 	CMPQ   AX, $0x08
-	JLT    over32
+	JLT    over34
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -21369,7 +21373,7 @@ over29:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row33:
+row35:
 	VBROADCASTSS (DX), Z14
 	VBROADCASTSS (DX)(DI*1), Z15
 	VBROADCASTSS (DX)(DI*2), Z16
@@ -21393,24 +21397,24 @@ row33:
 	VADDPS       Y20, Y21, Y21
 	VADDPS       Y20, Y22, Y22
 	CMPQ         R11, $0x01
-	JNE          linear34
+	JNE          linear36
 	VMAXPS       Y21, Y20, Y21
 	VMAXPS       Y22, Y20, Y22
 
-linear34:
+linear36:
 	VMOVUPS Y21, (BX)
 	VMOVUPS Y22, 32(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row33
+	JNZ     row35
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over32:
+over34:
 	CMPQ AX, $0x04
-	JNE  over35
+	JNE  over37
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -21439,7 +21443,7 @@ over32:
 	VPXORD  Z13, Z13, Z13
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row36:
+row38:
 	VMOVAPS          X0, X14
 	VFMADD231PS.BCST (DX), X1, X14
 	VFMADD231PS.BCST (DX)(DI*1), X2, X14
@@ -21449,22 +21453,22 @@ row36:
 	VFMADD231PS.BCST (DX)(R9*1), X6, X14
 	VADDPS           X13, X14, X14
 	CMPQ             R11, $0x01
-	JNE              linear37
+	JNE              linear39
 	VMAXPS           X14, X13, X14
 
-linear37:
+linear39:
 	VMOVUPS X14, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row36
+	JNZ     row38
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over35:
+over37:
 	CMPQ   AX, $0x04
-	JLT    over38
+	JLT    over40
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -21508,7 +21512,7 @@ over35:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row39:
+row41:
 	VBROADCASTSS (DX), Z14
 	VBROADCASTSS (DX)(DI*1), Z15
 	VBROADCASTSS (DX)(DI*2), Z16
@@ -21532,24 +21536,24 @@ row39:
 	VADDPS       X20, X21, X21
 	VADDPS       X20, X22, X22
 	CMPQ         R11, $0x01
-	JNE          linear40
+	JNE          linear42
 	VMAXPS       X21, X20, X21
 	VMAXPS       X22, X20, X22
 
-linear40:
+linear42:
 	VMOVUPS X21, (BX)
 	VMOVUPS X22, 16(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row39
+	JNZ     row41
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over38:
+over40:
 	CMPQ AX, $0x02
-	JNE  over41
+	JNE  over43
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
@@ -21578,7 +21582,7 @@ over38:
 	VPXORD Z13, Z13, Z13
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row42:
+row44:
 	VMOVAPS          X0, X14
 	VFMADD231PS.BCST (DX), X1, X14
 	VFMADD231PS.BCST (DX)(DI*1), X2, X14
@@ -21588,22 +21592,22 @@ row42:
 	VFMADD231PS.BCST (DX)(R9*1), X6, X14
 	VADDPS           X13, X14, X14
 	CMPQ             R11, $0x01
-	JNE              linear43
+	JNE              linear45
 	VMAXPS           X14, X13, X14
 
-linear43:
+linear45:
 	VMOVSD X14, (BX)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R10
-	JNZ    row42
+	JNZ    row44
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over41:
+over43:
 	CMPQ   AX, $0x02
-	JLT    over44
+	JLT    over46
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -21647,7 +21651,7 @@ over41:
 	VPXORD Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row45:
+row47:
 	VBROADCASTSS (DX), Z14
 	VBROADCASTSS (DX)(DI*1), Z15
 	VBROADCASTSS (DX)(DI*2), Z16
@@ -21671,22 +21675,22 @@ row45:
 	VADDPS       X20, X21, X21
 	VADDPS       X20, X22, X22
 	CMPQ         R11, $0x01
-	JNE          linear46
+	JNE          linear48
 	VMAXPS       X21, X20, X21
 	VMAXPS       X22, X20, X22
 
-linear46:
+linear48:
 	VMOVSD X21, (BX)
 	VMOVSD X22, 8(BX)(AX*1)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R10
-	JNZ    row45
+	JNZ    row47
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over44:
+over46:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSS (BX), X0
@@ -21714,7 +21718,7 @@ over44:
 	VPXORD Z13, Z13, Z13
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row47:
+row49:
 	VMOVAPS          X0, X14
 	VFMADD231PS.BCST (DX), X1, X14
 	VFMADD231PS.BCST (DX)(DI*1), X2, X14
@@ -21724,27 +21728,25 @@ row47:
 	VFMADD231PS.BCST (DX)(R9*1), X6, X14
 	VADDPS           X13, X14, X14
 	CMPQ             R11, $0x01
-	JNE              linear48
+	JNE              linear50
 	VMAXPS           X14, X13, X14
 
-linear48:
+linear50:
 	VMOVSS X14, (BX)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R10
-	JNZ    row47
+	JNZ    row49
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ AX, $0x05
-	JNE  other49
+lower3:
 	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x20
-	JLE  narrower50
+	JLE  narrower51
 	CMPQ AX, $0x30
-	JNE  over51
+	JNE  over52
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -21782,7 +21784,7 @@ other1:
 	VPXORD  Z23, Z23, Z23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row52:
+row53:
 	VBROADCASTSS (DX), Z18
 	VBROADCASTSS (DX)(DI*1), Z19
 	VBROADCASTSS (DX)(DI*2), Z20
@@ -21810,26 +21812,26 @@ row52:
 	VADDPS       Z23, Z25, Z25
 	VADDPS       Z23, Z26, Z26
 	CMPQ         R10, $0x01
-	JNE          linear53
+	JNE          linear54
 	VMAXPS       Z24, Z23, Z24
 	VMAXPS       Z25, Z23, Z25
 	VMAXPS       Z26, Z23, Z26
 
-linear53:
+linear54:
 	VMOVUPS Z24, (BX)
 	VMOVUPS Z25, 64(BX)
 	VMOVUPS Z26, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row52
+	JNZ     row53
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over51:
+over52:
 	CMPQ   AX, $0x25
-	JGE    over54
+	JGE    over55
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -21874,7 +21876,7 @@ over51:
 	VPXORD  Z23, Z23, Z23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row55:
+row56:
 	VBROADCASTSS (DX), Z18
 	VBROADCASTSS (DX)(DI*1), Z19
 	VBROADCASTSS (DX)(DI*2), Z20
@@ -21902,26 +21904,26 @@ row55:
 	VADDPS       Z23, Z25, Z25
 	VADDPS       X23, X26, X26
 	CMPQ         R10, $0x01
-	JNE          linear56
+	JNE          linear57
 	VMAXPS       Z24, Z23, Z24
 	VMAXPS       Z25, Z23, Z25
 	VMAXPS       X26, X23, X26
 
-linear56:
+linear57:
 	VMOVUPS Z24, (BX)
 	VMOVUPS Z25, 64(BX)
 	VMOVUPS X26, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row55
+	JNZ     row56
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over54:
+over55:
 	CMPQ   AX, $0x29
-	JGE    over57
+	JGE    over58
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -21966,7 +21968,7 @@ over54:
 	VPXORD  Z23, Z23, Z23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row58:
+row59:
 	VBROADCASTSS (DX), Z18
 	VBROADCASTSS (DX)(DI*1), Z19
 	VBROADCASTSS (DX)(DI*2), Z20
@@ -21994,24 +21996,24 @@ row58:
 	VADDPS       Z23, Z25, Z25
 	VADDPS       Y23, Y26, Y26
 	CMPQ         R10, $0x01
-	JNE          linear59
+	JNE          linear60
 	VMAXPS       Z24, Z23, Z24
 	VMAXPS       Z25, Z23, Z25
 	VMAXPS       Y26, Y23, Y26
 
-linear59:
+linear60:
 	VMOVUPS Z24, (BX)
 	VMOVUPS Z25, 64(BX)
 	VMOVUPS Y26, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row58
+	JNZ     row59
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over57:
+over58:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -22056,7 +22058,7 @@ over57:
 	VPXORD  Z23, Z23, Z23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row60:
+row61:
 	VBROADCASTSS (DX), Z18
 	VBROADCASTSS (DX)(DI*1), Z19
 	VBROADCASTSS (DX)(DI*2), Z20
@@ -22084,28 +22086,28 @@ row60:
 	VADDPS       Z23, Z25, Z25
 	VADDPS       Z23, Z26, Z26
 	CMPQ         R10, $0x01
-	JNE          linear61
+	JNE          linear62
 	VMAXPS       Z24, Z23, Z24
 	VMAXPS       Z25, Z23, Z25
 	VMAXPS       Z26, Z23, Z26
 
-linear61:
+linear62:
 	VMOVUPS Z24, (BX)
 	VMOVUPS Z25, 64(BX)
 	VMOVUPS Z26, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row60
+	JNZ     row61
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower50:
+narrower51:
 	CMPQ AX, $0x10
-	JLE  narrower62
+	JLE  narrower63
 	CMPQ AX, $0x20
-	JNE  over63
+	JNE  over64
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -22137,7 +22139,7 @@ narrower50:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row64:
+row65:
 	VBROADCASTSS (DX), Z12
 	VBROADCASTSS (DX)(DI*1), Z13
 	VBROADCASTSS (DX)(DI*2), Z14
@@ -22158,24 +22160,24 @@ row64:
 	VADDPS       Z17, Z18, Z18
 	VADDPS       Z17, Z19, Z19
 	CMPQ         R10, $0x01
-	JNE          linear65
+	JNE          linear66
 	VMAXPS       Z18, Z17, Z18
 	VMAXPS       Z19, Z17, Z19
 
-linear65:
+linear66:
 	VMOVUPS Z18, (BX)
 	VMOVUPS Z19, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row64
+	JNZ     row65
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over63:
+over64:
 	CMPQ   AX, $0x15
-	JGE    over66
+	JGE    over67
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 
@@ -22214,7 +22216,7 @@ over63:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row67:
+row68:
 	VBROADCASTSS (DX), Z12
 	VBROADCASTSS (DX)(DI*1), Z13
 	VBROADCASTSS (DX)(DI*2), Z14
@@ -22235,24 +22237,24 @@ row67:
 	VADDPS       Z17, Z18, Z18
 	VADDPS       X17, X19, X19
 	CMPQ         R10, $0x01
-	JNE          linear68
+	JNE          linear69
 	VMAXPS       Z18, Z17, Z18
 	VMAXPS       X19, X17, X19
 
-linear68:
+linear69:
 	VMOVUPS Z18, (BX)
 	VMOVUPS X19, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row67
+	JNZ     row68
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over66:
+over67:
 	CMPQ   AX, $0x19
-	JGE    over69
+	JGE    over70
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -22291,7 +22293,7 @@ over66:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row70:
+row71:
 	VBROADCASTSS (DX), Z12
 	VBROADCASTSS (DX)(DI*1), Z13
 	VBROADCASTSS (DX)(DI*2), Z14
@@ -22312,22 +22314,22 @@ row70:
 	VADDPS       Z17, Z18, Z18
 	VADDPS       Y17, Y19, Y19
 	CMPQ         R10, $0x01
-	JNE          linear71
+	JNE          linear72
 	VMAXPS       Z18, Z17, Z18
 	VMAXPS       Y19, Y17, Y19
 
-linear71:
+linear72:
 	VMOVUPS Z18, (BX)
 	VMOVUPS Y19, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row70
+	JNZ     row71
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over69:
+over70:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -22366,7 +22368,7 @@ over69:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row72:
+row73:
 	VBROADCASTSS (DX), Z12
 	VBROADCASTSS (DX)(DI*1), Z13
 	VBROADCASTSS (DX)(DI*2), Z14
@@ -22387,24 +22389,24 @@ row72:
 	VADDPS       Z17, Z18, Z18
 	VADDPS       Z17, Z19, Z19
 	CMPQ         R10, $0x01
-	JNE          linear73
+	JNE          linear74
 	VMAXPS       Z18, Z17, Z18
 	VMAXPS       Z19, Z17, Z19
 
-linear73:
+linear74:
 	VMOVUPS Z18, (BX)
 	VMOVUPS Z19, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row72
+	JNZ     row73
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower62:
+narrower63:
 	CMPQ AX, $0x10
-	JNE  over74
+	JNE  over75
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -22430,7 +22432,7 @@ narrower62:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row75:
+row76:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z1, Z12
 	VFMADD231PS.BCST (DX)(DI*1), Z2, Z12
@@ -22439,22 +22441,22 @@ row75:
 	VFMADD231PS.BCST (DX)(DI*4), Z5, Z12
 	VADDPS           Z11, Z12, Z12
 	CMPQ             R10, $0x01
-	JNE              linear76
+	JNE              linear77
 	VMAXPS           Z12, Z11, Z12
 
-linear76:
+linear77:
 	VMOVUPS Z12, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row75
+	JNZ     row76
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over74:
+over75:
 	CMPQ AX, $0x08
-	JNE  over77
+	JNE  over78
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -22480,7 +22482,7 @@ over74:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row78:
+row79:
 	VMOVAPS          Y0, Y12
 	VFMADD231PS.BCST (DX), Y1, Y12
 	VFMADD231PS.BCST (DX)(DI*1), Y2, Y12
@@ -22489,22 +22491,22 @@ row78:
 	VFMADD231PS.BCST (DX)(DI*4), Y5, Y12
 	VADDPS           Y11, Y12, Y12
 	CMPQ             R10, $0x01
-	JNE              linear79
+	JNE              linear80
 	VMAXPS           Y12, Y11, Y12
 
-linear79:
+linear80:
 	VMOVUPS Y12, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row78
+	JNZ     row79
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over77:
+over78:
 	CMPQ   AX, $0x08
-	JLT    over80
+	JLT    over81
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -22543,7 +22545,7 @@ over77:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row81:
+row82:
 	VBROADCASTSS (DX), Z12
 	VBROADCASTSS (DX)(DI*1), Z13
 	VBROADCASTSS (DX)(DI*2), Z14
@@ -22564,24 +22566,24 @@ row81:
 	VADDPS       Y17, Y18, Y18
 	VADDPS       Y17, Y19, Y19
 	CMPQ         R10, $0x01
-	JNE          linear82
+	JNE          linear83
 	VMAXPS       Y18, Y17, Y18
 	VMAXPS       Y19, Y17, Y19
 
-linear82:
+linear83:
 	VMOVUPS Y18, (BX)
 	VMOVUPS Y19, 32(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row81
+	JNZ     row82
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over80:
+over81:
 	CMPQ AX, $0x04
-	JNE  over83
+	JNE  over84
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -22607,7 +22609,7 @@ over80:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row84:
+row85:
 	VMOVAPS          X0, X12
 	VFMADD231PS.BCST (DX), X1, X12
 	VFMADD231PS.BCST (DX)(DI*1), X2, X12
@@ -22616,22 +22618,22 @@ row84:
 	VFMADD231PS.BCST (DX)(DI*4), X5, X12
 	VADDPS           X11, X12, X12
 	CMPQ             R10, $0x01
-	JNE              linear85
+	JNE              linear86
 	VMAXPS           X12, X11, X12
 
-linear85:
+linear86:
 	VMOVUPS X12, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row84
+	JNZ     row85
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over83:
+over84:
 	CMPQ   AX, $0x04
-	JLT    over86
+	JLT    over87
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -22670,7 +22672,7 @@ over83:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row87:
+row88:
 	VBROADCASTSS (DX), Z12
 	VBROADCASTSS (DX)(DI*1), Z13
 	VBROADCASTSS (DX)(DI*2), Z14
@@ -22691,24 +22693,24 @@ row87:
 	VADDPS       X17, X18, X18
 	VADDPS       X17, X19, X19
 	CMPQ         R10, $0x01
-	JNE          linear88
+	JNE          linear89
 	VMAXPS       X18, X17, X18
 	VMAXPS       X19, X17, X19
 
-linear88:
+linear89:
 	VMOVUPS X18, (BX)
 	VMOVUPS X19, 16(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row87
+	JNZ     row88
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over86:
+over87:
 	CMPQ AX, $0x02
-	JNE  over89
+	JNE  over90
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
@@ -22734,7 +22736,7 @@ over86:
 	VPXORD Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row90:
+row91:
 	VMOVAPS          X0, X12
 	VFMADD231PS.BCST (DX), X1, X12
 	VFMADD231PS.BCST (DX)(DI*1), X2, X12
@@ -22743,22 +22745,22 @@ row90:
 	VFMADD231PS.BCST (DX)(DI*4), X5, X12
 	VADDPS           X11, X12, X12
 	CMPQ             R10, $0x01
-	JNE              linear91
+	JNE              linear92
 	VMAXPS           X12, X11, X12
 
-linear91:
+linear92:
 	VMOVSD X12, (BX)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R9
-	JNZ    row90
+	JNZ    row91
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over89:
+over90:
 	CMPQ   AX, $0x02
-	JLT    over92
+	JLT    over93
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -22797,7 +22799,7 @@ over89:
 	VPXORD Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row93:
+row94:
 	VBROADCASTSS (DX), Z12
 	VBROADCASTSS (DX)(DI*1), Z13
 	VBROADCASTSS (DX)(DI*2), Z14
@@ -22818,22 +22820,22 @@ row93:
 	VADDPS       X17, X18, X18
 	VADDPS       X17, X19, X19
 	CMPQ         R10, $0x01
-	JNE          linear94
+	JNE          linear95
 	VMAXPS       X18, X17, X18
 	VMAXPS       X19, X17, X19
 
-linear94:
+linear95:
 	VMOVSD X18, (BX)
 	VMOVSD X19, 8(BX)(AX*1)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R9
-	JNZ    row93
+	JNZ    row94
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over92:
+over93:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSS (BX), X0
@@ -22858,7 +22860,7 @@ over92:
 	VPXORD Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row95:
+row96:
 	VMOVAPS          X0, X12
 	VFMADD231PS.BCST (DX), X1, X12
 	VFMADD231PS.BCST (DX)(DI*1), X2, X12
@@ -22867,22 +22869,20 @@ row95:
 	VFMADD231PS.BCST (DX)(DI*4), X5, X12
 	VADDPS           X11, X12, X12
 	CMPQ             R10, $0x01
-	JNE              linear96
+	JNE              linear97
 	VMAXPS           X12, X11, X12
 
-linear96:
+linear97:
 	VMOVSS X12, (BX)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R9
-	JNZ    row95
+	JNZ    row96
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other49:
-	CMPQ AX, $0x04
-	JNE  other97
+lower2:
 	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x20
 	JLE  narrower98
@@ -23950,14 +23950,16 @@ linear144:
 	VZEROUPPER
 	RET
 
-other97:
+lower1:
+	CMPQ AX, $0x02
+	JLT  lower145
 	CMPQ AX, $0x03
-	JNE  other145
+	JLT  lower146
 	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x20
-	JLE  narrower146
+	JLE  narrower147
 	CMPQ AX, $0x30
-	JNE  over147
+	JNE  over148
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -23987,7 +23989,7 @@ other97:
 	VPXORD  Z15, Z15, Z15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row148:
+row149:
 	VBROADCASTSS (DX), Z12
 	VBROADCASTSS (DX)(DI*1), Z13
 	VBROADCASTSS (DX)(DI*2), Z14
@@ -24007,26 +24009,26 @@ row148:
 	VADDPS       Z15, Z17, Z17
 	VADDPS       Z15, Z18, Z18
 	CMPQ         R9, $0x01
-	JNE          linear149
+	JNE          linear150
 	VMAXPS       Z16, Z15, Z16
 	VMAXPS       Z17, Z15, Z17
 	VMAXPS       Z18, Z15, Z18
 
-linear149:
+linear150:
 	VMOVUPS Z16, (BX)
 	VMOVUPS Z17, 64(BX)
 	VMOVUPS Z18, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row148
+	JNZ     row149
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over147:
+over148:
 	CMPQ   AX, $0x25
-	JGE    over150
+	JGE    over151
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -24062,7 +24064,7 @@ over147:
 	VPXORD  Z15, Z15, Z15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row151:
+row152:
 	VBROADCASTSS (DX), Z12
 	VBROADCASTSS (DX)(DI*1), Z13
 	VBROADCASTSS (DX)(DI*2), Z14
@@ -24082,26 +24084,26 @@ row151:
 	VADDPS       Z15, Z17, Z17
 	VADDPS       X15, X18, X18
 	CMPQ         R9, $0x01
-	JNE          linear152
+	JNE          linear153
 	VMAXPS       Z16, Z15, Z16
 	VMAXPS       Z17, Z15, Z17
 	VMAXPS       X18, X15, X18
 
-linear152:
+linear153:
 	VMOVUPS Z16, (BX)
 	VMOVUPS Z17, 64(BX)
 	VMOVUPS X18, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row151
+	JNZ     row152
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over150:
+over151:
 	CMPQ   AX, $0x29
-	JGE    over153
+	JGE    over154
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -24137,7 +24139,7 @@ over150:
 	VPXORD  Z15, Z15, Z15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row154:
+row155:
 	VBROADCASTSS (DX), Z12
 	VBROADCASTSS (DX)(DI*1), Z13
 	VBROADCASTSS (DX)(DI*2), Z14
@@ -24157,24 +24159,24 @@ row154:
 	VADDPS       Z15, Z17, Z17
 	VADDPS       Y15, Y18, Y18
 	CMPQ         R9, $0x01
-	JNE          linear155
+	JNE          linear156
 	VMAXPS       Z16, Z15, Z16
 	VMAXPS       Z17, Z15, Z17
 	VMAXPS       Y18, Y15, Y18
 
-linear155:
+linear156:
 	VMOVUPS Z16, (BX)
 	VMOVUPS Z17, 64(BX)
 	VMOVUPS Y18, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row154
+	JNZ     row155
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over153:
+over154:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -24210,7 +24212,7 @@ over153:
 	VPXORD  Z15, Z15, Z15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row156:
+row157:
 	VBROADCASTSS (DX), Z12
 	VBROADCASTSS (DX)(DI*1), Z13
 	VBROADCASTSS (DX)(DI*2), Z14
@@ -24230,28 +24232,28 @@ row156:
 	VADDPS       Z15, Z17, Z17
 	VADDPS       Z15, Z18, Z18
 	CMPQ         R9, $0x01
-	JNE          linear157
+	JNE          linear158
 	VMAXPS       Z16, Z15, Z16
 	VMAXPS       Z17, Z15, Z17
 	VMAXPS       Z18, Z15, Z18
 
-linear157:
+linear158:
 	VMOVUPS Z16, (BX)
 	VMOVUPS Z17, 64(BX)
 	VMOVUPS Z18, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row156
+	JNZ     row157
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower146:
+narrower147:
 	CMPQ AX, $0x10
-	JLE  narrower158
+	JLE  narrower159
 	CMPQ AX, $0x20
-	JNE  over159
+	JNE  over160
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -24277,7 +24279,7 @@ narrower146:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row160:
+row161:
 	VBROADCASTSS (DX), Z8
 	VBROADCASTSS (DX)(DI*1), Z9
 	VBROADCASTSS (DX)(DI*2), Z10
@@ -24292,24 +24294,24 @@ row160:
 	VADDPS       Z11, Z12, Z12
 	VADDPS       Z11, Z13, Z13
 	CMPQ         R9, $0x01
-	JNE          linear161
+	JNE          linear162
 	VMAXPS       Z12, Z11, Z12
 	VMAXPS       Z13, Z11, Z13
 
-linear161:
+linear162:
 	VMOVUPS Z12, (BX)
 	VMOVUPS Z13, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row160
+	JNZ     row161
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over159:
+over160:
 	CMPQ   AX, $0x15
-	JGE    over162
+	JGE    over163
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 
@@ -24341,7 +24343,7 @@ over159:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row163:
+row164:
 	VBROADCASTSS (DX), Z8
 	VBROADCASTSS (DX)(DI*1), Z9
 	VBROADCASTSS (DX)(DI*2), Z10
@@ -24356,24 +24358,24 @@ row163:
 	VADDPS       Z11, Z12, Z12
 	VADDPS       X11, X13, X13
 	CMPQ         R9, $0x01
-	JNE          linear164
+	JNE          linear165
 	VMAXPS       Z12, Z11, Z12
 	VMAXPS       X13, X11, X13
 
-linear164:
+linear165:
 	VMOVUPS Z12, (BX)
 	VMOVUPS X13, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row163
+	JNZ     row164
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over162:
+over163:
 	CMPQ   AX, $0x19
-	JGE    over165
+	JGE    over166
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -24405,7 +24407,7 @@ over162:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row166:
+row167:
 	VBROADCASTSS (DX), Z8
 	VBROADCASTSS (DX)(DI*1), Z9
 	VBROADCASTSS (DX)(DI*2), Z10
@@ -24420,22 +24422,22 @@ row166:
 	VADDPS       Z11, Z12, Z12
 	VADDPS       Y11, Y13, Y13
 	CMPQ         R9, $0x01
-	JNE          linear167
+	JNE          linear168
 	VMAXPS       Z12, Z11, Z12
 	VMAXPS       Y13, Y11, Y13
 
-linear167:
+linear168:
 	VMOVUPS Z12, (BX)
 	VMOVUPS Y13, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row166
+	JNZ     row167
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over165:
+over166:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -24467,7 +24469,7 @@ over165:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row168:
+row169:
 	VBROADCASTSS (DX), Z8
 	VBROADCASTSS (DX)(DI*1), Z9
 	VBROADCASTSS (DX)(DI*2), Z10
@@ -24482,24 +24484,24 @@ row168:
 	VADDPS       Z11, Z12, Z12
 	VADDPS       Z11, Z13, Z13
 	CMPQ         R9, $0x01
-	JNE          linear169
+	JNE          linear170
 	VMAXPS       Z12, Z11, Z12
 	VMAXPS       Z13, Z11, Z13
 
-linear169:
+linear170:
 	VMOVUPS Z12, (BX)
 	VMOVUPS Z13, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row168
+	JNZ     row169
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower158:
+narrower159:
 	CMPQ AX, $0x10
-	JNE  over170
+	JNE  over171
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -24521,29 +24523,29 @@ narrower158:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row171:
+row172:
 	VMOVAPS          Z0, Z8
 	VFMADD231PS.BCST (DX), Z1, Z8
 	VFMADD231PS.BCST (DX)(DI*1), Z2, Z8
 	VFMADD231PS.BCST (DX)(DI*2), Z3, Z8
 	VADDPS           Z7, Z8, Z8
 	CMPQ             R9, $0x01
-	JNE              linear172
+	JNE              linear173
 	VMAXPS           Z8, Z7, Z8
 
-linear172:
+linear173:
 	VMOVUPS Z8, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row171
+	JNZ     row172
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over170:
+over171:
 	CMPQ AX, $0x08
-	JNE  over173
+	JNE  over174
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -24565,29 +24567,29 @@ over170:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row174:
+row175:
 	VMOVAPS          Y0, Y8
 	VFMADD231PS.BCST (DX), Y1, Y8
 	VFMADD231PS.BCST (DX)(DI*1), Y2, Y8
 	VFMADD231PS.BCST (DX)(DI*2), Y3, Y8
 	VADDPS           Y7, Y8, Y8
 	CMPQ             R9, $0x01
-	JNE              linear175
+	JNE              linear176
 	VMAXPS           Y8, Y7, Y8
 
-linear175:
+linear176:
 	VMOVUPS Y8, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row174
+	JNZ     row175
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over173:
+over174:
 	CMPQ   AX, $0x08
-	JLT    over176
+	JLT    over177
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -24619,7 +24621,7 @@ over173:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row177:
+row178:
 	VBROADCASTSS (DX), Z8
 	VBROADCASTSS (DX)(DI*1), Z9
 	VBROADCASTSS (DX)(DI*2), Z10
@@ -24634,24 +24636,24 @@ row177:
 	VADDPS       Y11, Y12, Y12
 	VADDPS       Y11, Y13, Y13
 	CMPQ         R9, $0x01
-	JNE          linear178
+	JNE          linear179
 	VMAXPS       Y12, Y11, Y12
 	VMAXPS       Y13, Y11, Y13
 
-linear178:
+linear179:
 	VMOVUPS Y12, (BX)
 	VMOVUPS Y13, 32(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row177
+	JNZ     row178
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over176:
+over177:
 	CMPQ AX, $0x04
-	JNE  over179
+	JNE  over180
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -24673,29 +24675,29 @@ over176:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row180:
+row181:
 	VMOVAPS          X0, X8
 	VFMADD231PS.BCST (DX), X1, X8
 	VFMADD231PS.BCST (DX)(DI*1), X2, X8
 	VFMADD231PS.BCST (DX)(DI*2), X3, X8
 	VADDPS           X7, X8, X8
 	CMPQ             R9, $0x01
-	JNE              linear181
+	JNE              linear182
 	VMAXPS           X8, X7, X8
 
-linear181:
+linear182:
 	VMOVUPS X8, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row180
+	JNZ     row181
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over179:
+over180:
 	CMPQ   AX, $0x04
-	JLT    over182
+	JLT    over183
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -24727,7 +24729,7 @@ over179:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row183:
+row184:
 	VBROADCASTSS (DX), Z8
 	VBROADCASTSS (DX)(DI*1), Z9
 	VBROADCASTSS (DX)(DI*2), Z10
@@ -24742,24 +24744,24 @@ row183:
 	VADDPS       X11, X12, X12
 	VADDPS       X11, X13, X13
 	CMPQ         R9, $0x01
-	JNE          linear184
+	JNE          linear185
 	VMAXPS       X12, X11, X12
 	VMAXPS       X13, X11, X13
 
-linear184:
+linear185:
 	VMOVUPS X12, (BX)
 	VMOVUPS X13, 16(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row183
+	JNZ     row184
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over182:
+over183:
 	CMPQ AX, $0x02
-	JNE  over185
+	JNE  over186
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
@@ -24781,29 +24783,29 @@ over182:
 	VPXORD Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row186:
+row187:
 	VMOVAPS          X0, X8
 	VFMADD231PS.BCST (DX), X1, X8
 	VFMADD231PS.BCST (DX)(DI*1), X2, X8
 	VFMADD231PS.BCST (DX)(DI*2), X3, X8
 	VADDPS           X7, X8, X8
 	CMPQ             R9, $0x01
-	JNE              linear187
+	JNE              linear188
 	VMAXPS           X8, X7, X8
 
-linear187:
+linear188:
 	VMOVSD X8, (BX)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R8
-	JNZ    row186
+	JNZ    row187
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over185:
+over186:
 	CMPQ   AX, $0x02
-	JLT    over188
+	JLT    over189
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -24835,7 +24837,7 @@ over185:
 	VPXORD Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row189:
+row190:
 	VBROADCASTSS (DX), Z8
 	VBROADCASTSS (DX)(DI*1), Z9
 	VBROADCASTSS (DX)(DI*2), Z10
@@ -24850,22 +24852,22 @@ row189:
 	VADDPS       X11, X12, X12
 	VADDPS       X11, X13, X13
 	CMPQ         R9, $0x01
-	JNE          linear190
+	JNE          linear191
 	VMAXPS       X12, X11, X12
 	VMAXPS       X13, X11, X13
 
-linear190:
+linear191:
 	VMOVSD X12, (BX)
 	VMOVSD X13, 8(BX)(AX*1)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R8
-	JNZ    row189
+	JNZ    row190
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over188:
+over189:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSS (BX), X0
@@ -24886,29 +24888,27 @@ over188:
 	VPXORD Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row191:
+row192:
 	VMOVAPS          X0, X8
 	VFMADD231PS.BCST (DX), X1, X8
 	VFMADD231PS.BCST (DX)(DI*1), X2, X8
 	VFMADD231PS.BCST (DX)(DI*2), X3, X8
 	VADDPS           X7, X8, X8
 	CMPQ             R9, $0x01
-	JNE              linear192
+	JNE              linear193
 	VMAXPS           X8, X7, X8
 
-linear192:
+linear193:
 	VMOVSS X8, (BX)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R8
-	JNZ    row191
+	JNZ    row192
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other145:
-	CMPQ AX, $0x02
-	JNE  other193
+lower146:
 	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x20
 	JLE  narrower194
@@ -25789,12 +25789,12 @@ linear240:
 	VZEROUPPER
 	RET
 
-other193:
+lower145:
 	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x20
-	JLE  narrower242
+	JLE  narrower241
 	CMPQ AX, $0x30
-	JNE  over243
+	JNE  over242
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -25817,7 +25817,7 @@ other193:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row244:
+row243:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -25829,26 +25829,26 @@ row244:
 	VADDPS       Z7, Z9, Z9
 	VADDPS       Z7, Z10, Z10
 	CMPQ         R9, $0x01
-	JNE          linear245
+	JNE          linear244
 	VMAXPS       Z8, Z7, Z8
 	VMAXPS       Z9, Z7, Z9
 	VMAXPS       Z10, Z7, Z10
 
-linear245:
+linear244:
 	VMOVUPS Z8, (BX)
 	VMOVUPS Z9, 64(BX)
 	VMOVUPS Z10, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row244
+	JNZ     row243
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over243:
+over242:
 	CMPQ   AX, $0x25
-	JGE    over246
+	JGE    over245
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -25877,7 +25877,7 @@ over243:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row247:
+row246:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -25889,26 +25889,26 @@ row247:
 	VADDPS       Z7, Z9, Z9
 	VADDPS       X7, X10, X10
 	CMPQ         R9, $0x01
-	JNE          linear248
+	JNE          linear247
 	VMAXPS       Z8, Z7, Z8
 	VMAXPS       Z9, Z7, Z9
 	VMAXPS       X10, X7, X10
 
-linear248:
+linear247:
 	VMOVUPS Z8, (BX)
 	VMOVUPS Z9, 64(BX)
 	VMOVUPS X10, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row247
+	JNZ     row246
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over246:
+over245:
 	CMPQ   AX, $0x29
-	JGE    over249
+	JGE    over248
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -25937,7 +25937,7 @@ over246:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row250:
+row249:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -25949,24 +25949,24 @@ row250:
 	VADDPS       Z7, Z9, Z9
 	VADDPS       Y7, Y10, Y10
 	CMPQ         R9, $0x01
-	JNE          linear251
+	JNE          linear250
 	VMAXPS       Z8, Z7, Z8
 	VMAXPS       Z9, Z7, Z9
 	VMAXPS       Y10, Y7, Y10
 
-linear251:
+linear250:
 	VMOVUPS Z8, (BX)
 	VMOVUPS Z9, 64(BX)
 	VMOVUPS Y10, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row250
+	JNZ     row249
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over249:
+over248:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -25995,7 +25995,7 @@ over249:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row252:
+row251:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
 	VFMADD231PS  Z6, Z3, Z8
@@ -26007,28 +26007,28 @@ row252:
 	VADDPS       Z7, Z9, Z9
 	VADDPS       Z7, Z10, Z10
 	CMPQ         R9, $0x01
-	JNE          linear253
+	JNE          linear252
 	VMAXPS       Z8, Z7, Z8
 	VMAXPS       Z9, Z7, Z9
 	VMAXPS       Z10, Z7, Z10
 
-linear253:
+linear252:
 	VMOVUPS Z8, (BX)
 	VMOVUPS Z9, 64(BX)
 	VMOVUPS Z10, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row252
+	JNZ     row251
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower242:
+narrower241:
 	CMPQ AX, $0x10
-	JLE  narrower254
+	JLE  narrower253
 	CMPQ AX, $0x20
-	JNE  over255
+	JNE  over254
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -26049,7 +26049,7 @@ narrower242:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row256:
+row255:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26058,24 +26058,24 @@ row256:
 	VADDPS       Z5, Z6, Z6
 	VADDPS       Z5, Z7, Z7
 	CMPQ         R9, $0x01
-	JNE          linear257
+	JNE          linear256
 	VMAXPS       Z6, Z5, Z6
 	VMAXPS       Z7, Z5, Z7
 
-linear257:
+linear256:
 	VMOVUPS Z6, (BX)
 	VMOVUPS Z7, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row256
+	JNZ     row255
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over255:
+over254:
 	CMPQ   AX, $0x15
-	JGE    over258
+	JGE    over257
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 
@@ -26102,7 +26102,7 @@ over255:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row259:
+row258:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26111,24 +26111,24 @@ row259:
 	VADDPS       Z5, Z6, Z6
 	VADDPS       X5, X7, X7
 	CMPQ         R9, $0x01
-	JNE          linear260
+	JNE          linear259
 	VMAXPS       Z6, Z5, Z6
 	VMAXPS       X7, X5, X7
 
-linear260:
+linear259:
 	VMOVUPS Z6, (BX)
 	VMOVUPS X7, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row259
+	JNZ     row258
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over258:
+over257:
 	CMPQ   AX, $0x19
-	JGE    over261
+	JGE    over260
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -26155,7 +26155,7 @@ over258:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row262:
+row261:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26164,22 +26164,22 @@ row262:
 	VADDPS       Z5, Z6, Z6
 	VADDPS       Y5, Y7, Y7
 	CMPQ         R9, $0x01
-	JNE          linear263
+	JNE          linear262
 	VMAXPS       Z6, Z5, Z6
 	VMAXPS       Y7, Y5, Y7
 
-linear263:
+linear262:
 	VMOVUPS Z6, (BX)
 	VMOVUPS Y7, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row262
+	JNZ     row261
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over261:
+over260:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -26206,7 +26206,7 @@ over261:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row264:
+row263:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
@@ -26215,24 +26215,24 @@ row264:
 	VADDPS       Z5, Z6, Z6
 	VADDPS       Z5, Z7, Z7
 	CMPQ         R9, $0x01
-	JNE          linear265
+	JNE          linear264
 	VMAXPS       Z6, Z5, Z6
 	VMAXPS       Z7, Z5, Z7
 
-linear265:
+linear264:
 	VMOVUPS Z6, (BX)
 	VMOVUPS Z7, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row264
+	JNZ     row263
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower254:
+narrower253:
 	CMPQ AX, $0x10
-	JNE  over266
+	JNE  over265
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -26251,27 +26251,27 @@ narrower254:
 	VPXORD  Z3, Z3, Z3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row267:
+row266:
 	VMOVAPS          Z0, Z4
 	VFMADD231PS.BCST (DX), Z1, Z4
 	VADDPS           Z3, Z4, Z4
 	CMPQ             R9, $0x01
-	JNE              linear268
+	JNE              linear267
 	VMAXPS           Z4, Z3, Z4
 
-linear268:
+linear267:
 	VMOVUPS Z4, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row267
+	JNZ     row266
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over266:
+over265:
 	CMPQ AX, $0x08
-	JNE  over269
+	JNE  over268
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -26290,27 +26290,27 @@ over266:
 	VPXORD  Z3, Z3, Z3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row270:
+row269:
 	VMOVAPS          Y0, Y4
 	VFMADD231PS.BCST (DX), Y1, Y4
 	VADDPS           Y3, Y4, Y4
 	CMPQ             R9, $0x01
-	JNE              linear271
+	JNE              linear270
 	VMAXPS           Y4, Y3, Y4
 
-linear271:
+linear270:
 	VMOVUPS Y4, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row270
+	JNZ     row269
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over269:
+over268:
 	CMPQ   AX, $0x08
-	JLT    over272
+	JLT    over271
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -26337,7 +26337,7 @@ over269:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row273:
+row272:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
@@ -26346,24 +26346,24 @@ row273:
 	VADDPS       Y5, Y6, Y6
 	VADDPS       Y5, Y7, Y7
 	CMPQ         R9, $0x01
-	JNE          linear274
+	JNE          linear273
 	VMAXPS       Y6, Y5, Y6
 	VMAXPS       Y7, Y5, Y7
 
-linear274:
+linear273:
 	VMOVUPS Y6, (BX)
 	VMOVUPS Y7, 32(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row273
+	JNZ     row272
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over272:
+over271:
 	CMPQ AX, $0x04
-	JNE  over275
+	JNE  over274
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -26382,27 +26382,27 @@ over272:
 	VPXORD  Z3, Z3, Z3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row276:
+row275:
 	VMOVAPS          X0, X4
 	VFMADD231PS.BCST (DX), X1, X4
 	VADDPS           X3, X4, X4
 	CMPQ             R9, $0x01
-	JNE              linear277
+	JNE              linear276
 	VMAXPS           X4, X3, X4
 
-linear277:
+linear276:
 	VMOVUPS X4, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row276
+	JNZ     row275
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over275:
+over274:
 	CMPQ   AX, $0x04
-	JLT    over278
+	JLT    over277
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -26429,7 +26429,7 @@ over275:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row279:
+row278:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X4, X2, X6
@@ -26438,24 +26438,24 @@ row279:
 	VADDPS       X5, X6, X6
 	VADDPS       X5, X7, X7
 	CMPQ         R9, $0x01
-	JNE          linear280
+	JNE          linear279
 	VMAXPS       X6, X5, X6
 	VMAXPS       X7, X5, X7
 
-linear280:
+linear279:
 	VMOVUPS X6, (BX)
 	VMOVUPS X7, 16(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row279
+	JNZ     row278
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over278:
+over277:
 	CMPQ AX, $0x02
-	JNE  over281
+	JNE  over280
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
@@ -26474,27 +26474,27 @@ over278:
 	VPXORD Z3, Z3, Z3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row282:
+row281:
 	VMOVAPS          X0, X4
 	VFMADD231PS.BCST (DX), X1, X4
 	VADDPS           X3, X4, X4
 	CMPQ             R9, $0x01
-	JNE              linear283
+	JNE              linear282
 	VMAXPS           X4, X3, X4
 
-linear283:
+linear282:
 	VMOVSD X4, (BX)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R8
-	JNZ    row282
+	JNZ    row281
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over281:
+over280:
 	CMPQ   AX, $0x02
-	JLT    over284
+	JLT    over283
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -26521,7 +26521,7 @@ over281:
 	VPXORD Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row285:
+row284:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X4, X2, X6
@@ -26530,22 +26530,22 @@ row285:
 	VADDPS       X5, X6, X6
 	VADDPS       X5, X7, X7
 	CMPQ         R9, $0x01
-	JNE          linear286
+	JNE          linear285
 	VMAXPS       X6, X5, X6
 	VMAXPS       X7, X5, X7
 
-linear286:
+linear285:
 	VMOVSD X6, (BX)
 	VMOVSD X7, 8(BX)(AX*1)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R8
-	JNZ    row285
+	JNZ    row284
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over284:
+over283:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSS (BX), X0
@@ -26563,20 +26563,20 @@ over284:
 	VPXORD Z3, Z3, Z3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row287:
+row286:
 	VMOVAPS          X0, X4
 	VFMADD231PS.BCST (DX), X1, X4
 	VADDPS           X3, X4, X4
 	CMPQ             R9, $0x01
-	JNE              linear288
+	JNE              linear287
 	VMAXPS           X4, X3, X4
 
-linear288:
+linear287:
 	VMOVSS X4, (BX)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R8
-	JNZ    row287
+	JNZ    row286
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -26586,13 +26586,17 @@ linear288:
 TEXT ·thinAVX512F64(SB), NOSPLIT, $0-96
 	PCALIGN $0x40
 	MOVQ    n+80(FP), AX
+	CMPQ    AX, $0x04
+	JLT     lower1
+	CMPQ    AX, $0x05
+	JLT     lower2
 	CMPQ    AX, $0x06
-	JNE     other1
+	JLT     lower3
 	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $0x10
-	JLE     narrower2
+	JLE     narrower4
 	CMPQ    AX, $0x18
-	JNE     over3
+	JNE     over5
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -26635,7 +26639,7 @@ TEXT ·thinAVX512F64(SB), NOSPLIT, $0-96
 	VPXORD  Z27, Z27, Z27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row4:
+row6:
 	VBROADCASTSD (DX), Z21
 	VBROADCASTSD (DX)(DI*1), Z22
 	VBROADCASTSD (DX)(DI*2), Z23
@@ -26667,26 +26671,26 @@ row4:
 	VADDPD       Z27, Z29, Z29
 	VADDPD       Z27, Z30, Z30
 	CMPQ         R11, $0x01
-	JNE          linear5
+	JNE          linear7
 	VMAXPD       Z28, Z27, Z28
 	VMAXPD       Z29, Z27, Z29
 	VMAXPD       Z30, Z27, Z30
 
-linear5:
+linear7:
 	VMOVUPD Z28, (BX)
 	VMOVUPD Z29, 64(BX)
 	VMOVUPD Z30, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row4
+	JNZ     row6
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over3:
+over5:
 	CMPQ   AX, $0x13
-	JGE    over6
+	JGE    over8
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -26737,7 +26741,7 @@ over3:
 	VPXORD  Z27, Z27, Z27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row7:
+row9:
 	VBROADCASTSD (DX), Z21
 	VBROADCASTSD (DX)(DI*1), Z22
 	VBROADCASTSD (DX)(DI*2), Z23
@@ -26769,26 +26773,26 @@ row7:
 	VADDPD       Z27, Z29, Z29
 	VADDPD       X27, X30, X30
 	CMPQ         R11, $0x01
-	JNE          linear8
+	JNE          linear10
 	VMAXPD       Z28, Z27, Z28
 	VMAXPD       Z29, Z27, Z29
 	VMAXPD       X30, X27, X30
 
-linear8:
+linear10:
 	VMOVUPD Z28, (BX)
 	VMOVUPD Z29, 64(BX)
 	VMOVUPD X30, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row7
+	JNZ     row9
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over6:
+over8:
 	CMPQ   AX, $0x15
-	JGE    over9
+	JGE    over11
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -26839,7 +26843,7 @@ over6:
 	VPXORD  Z27, Z27, Z27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row10:
+row12:
 	VBROADCASTSD (DX), Z21
 	VBROADCASTSD (DX)(DI*1), Z22
 	VBROADCASTSD (DX)(DI*2), Z23
@@ -26871,24 +26875,24 @@ row10:
 	VADDPD       Z27, Z29, Z29
 	VADDPD       Y27, Y30, Y30
 	CMPQ         R11, $0x01
-	JNE          linear11
+	JNE          linear13
 	VMAXPD       Z28, Z27, Z28
 	VMAXPD       Z29, Z27, Z29
 	VMAXPD       Y30, Y27, Y30
 
-linear11:
+linear13:
 	VMOVUPD Z28, (BX)
 	VMOVUPD Z29, 64(BX)
 	VMOVUPD Y30, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row10
+	JNZ     row12
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over9:
+over11:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -26939,7 +26943,7 @@ over9:
 	VPXORD  Z27, Z27, Z27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row12:
+row14:
 	VBROADCASTSD (DX), Z21
 	VBROADCASTSD (DX)(DI*1), Z22
 	VBROADCASTSD (DX)(DI*2), Z23
@@ -26971,28 +26975,28 @@ row12:
 	VADDPD       Z27, Z29, Z29
 	VADDPD       Z27, Z30, Z30
 	CMPQ         R11, $0x01
-	JNE          linear13
+	JNE          linear15
 	VMAXPD       Z28, Z27, Z28
 	VMAXPD       Z29, Z27, Z29
 	VMAXPD       Z30, Z27, Z30
 
-linear13:
+linear15:
 	VMOVUPD Z28, (BX)
 	VMOVUPD Z29, 64(BX)
 	VMOVUPD Z30, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row12
+	JNZ     row14
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower2:
+narrower4:
 	CMPQ AX, $0x08
-	JLE  narrower14
+	JLE  narrower16
 	CMPQ AX, $0x10
-	JNE  over15
+	JNE  over17
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -27028,7 +27032,7 @@ narrower2:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row16:
+row18:
 	VBROADCASTSD (DX), Z14
 	VBROADCASTSD (DX)(DI*1), Z15
 	VBROADCASTSD (DX)(DI*2), Z16
@@ -27052,24 +27056,24 @@ row16:
 	VADDPD       Z20, Z21, Z21
 	VADDPD       Z20, Z22, Z22
 	CMPQ         R11, $0x01
-	JNE          linear17
+	JNE          linear19
 	VMAXPD       Z21, Z20, Z21
 	VMAXPD       Z22, Z20, Z22
 
-linear17:
+linear19:
 	VMOVUPD Z21, (BX)
 	VMOVUPD Z22, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row16
+	JNZ     row18
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over15:
+over17:
 	CMPQ   AX, $0x0b
-	JGE    over18
+	JGE    over20
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 
@@ -27113,7 +27117,7 @@ over15:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row19:
+row21:
 	VBROADCASTSD (DX), Z14
 	VBROADCASTSD (DX)(DI*1), Z15
 	VBROADCASTSD (DX)(DI*2), Z16
@@ -27137,24 +27141,24 @@ row19:
 	VADDPD       Z20, Z21, Z21
 	VADDPD       X20, X22, X22
 	CMPQ         R11, $0x01
-	JNE          linear20
+	JNE          linear22
 	VMAXPD       Z21, Z20, Z21
 	VMAXPD       X22, X20, X22
 
-linear20:
+linear22:
 	VMOVUPD Z21, (BX)
 	VMOVUPD X22, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row19
+	JNZ     row21
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over18:
+over20:
 	CMPQ   AX, $0x0d
-	JGE    over21
+	JGE    over23
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -27198,7 +27202,7 @@ over18:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row22:
+row24:
 	VBROADCASTSD (DX), Z14
 	VBROADCASTSD (DX)(DI*1), Z15
 	VBROADCASTSD (DX)(DI*2), Z16
@@ -27222,22 +27226,22 @@ row22:
 	VADDPD       Z20, Z21, Z21
 	VADDPD       Y20, Y22, Y22
 	CMPQ         R11, $0x01
-	JNE          linear23
+	JNE          linear25
 	VMAXPD       Z21, Z20, Z21
 	VMAXPD       Y22, Y20, Y22
 
-linear23:
+linear25:
 	VMOVUPD Z21, (BX)
 	VMOVUPD Y22, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row22
+	JNZ     row24
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over21:
+over23:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -27281,7 +27285,7 @@ over21:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row24:
+row26:
 	VBROADCASTSD (DX), Z14
 	VBROADCASTSD (DX)(DI*1), Z15
 	VBROADCASTSD (DX)(DI*2), Z16
@@ -27305,24 +27309,24 @@ row24:
 	VADDPD       Z20, Z21, Z21
 	VADDPD       Z20, Z22, Z22
 	CMPQ         R11, $0x01
-	JNE          linear25
+	JNE          linear27
 	VMAXPD       Z21, Z20, Z21
 	VMAXPD       Z22, Z20, Z22
 
-linear25:
+linear27:
 	VMOVUPD Z21, (BX)
 	VMOVUPD Z22, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row24
+	JNZ     row26
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower14:
+narrower16:
 	CMPQ AX, $0x08
-	JNE  over26
+	JNE  over28
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -27351,7 +27355,7 @@ narrower14:
 	VPXORD  Z13, Z13, Z13
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row27:
+row29:
 	VMOVAPD          Z0, Z14
 	VFMADD231PD.BCST (DX), Z1, Z14
 	VFMADD231PD.BCST (DX)(DI*1), Z2, Z14
@@ -27361,22 +27365,22 @@ row27:
 	VFMADD231PD.BCST (DX)(R9*1), Z6, Z14
 	VADDPD           Z13, Z14, Z14
 	CMPQ             R11, $0x01
-	JNE              linear28
+	JNE              linear30
 	VMAXPD           Z14, Z13, Z14
 
-linear28:
+linear30:
 	VMOVUPD Z14, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row27
+	JNZ     row29
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over26:
+over28:
 	CMPQ AX, $0x04
-	JNE  over29
+	JNE  over31
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -27405,7 +27409,7 @@ over26:
 	VPXORD  Z13, Z13, Z13
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row30:
+row32:
 	VMOVAPD          Y0, Y14
 	VFMADD231PD.BCST (DX), Y1, Y14
 	VFMADD231PD.BCST (DX)(DI*1), Y2, Y14
@@ -27415,22 +27419,22 @@ row30:
 	VFMADD231PD.BCST (DX)(R9*1), Y6, Y14
 	VADDPD           Y13, Y14, Y14
 	CMPQ             R11, $0x01
-	JNE              linear31
+	JNE              linear33
 	VMAXPD           Y14, Y13, Y14
 
-linear31:
+linear33:
 	VMOVUPD Y14, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row30
+	JNZ     row32
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over29:
+over31:
 	CMPQ   AX, $0x04
-	JLT    over32
+	JLT    over34
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -27474,7 +27478,7 @@ over29:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row33:
+row35:
 	VBROADCASTSD (DX), Z14
 	VBROADCASTSD (DX)(DI*1), Z15
 	VBROADCASTSD (DX)(DI*2), Z16
@@ -27498,24 +27502,24 @@ row33:
 	VADDPD       Y20, Y21, Y21
 	VADDPD       Y20, Y22, Y22
 	CMPQ         R11, $0x01
-	JNE          linear34
+	JNE          linear36
 	VMAXPD       Y21, Y20, Y21
 	VMAXPD       Y22, Y20, Y22
 
-linear34:
+linear36:
 	VMOVUPD Y21, (BX)
 	VMOVUPD Y22, 32(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row33
+	JNZ     row35
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over32:
+over34:
 	CMPQ AX, $0x02
-	JNE  over35
+	JNE  over37
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -27544,7 +27548,7 @@ over32:
 	VPXORD  Z13, Z13, Z13
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row36:
+row38:
 	VMOVAPD          X0, X14
 	VFMADD231PD.BCST (DX), X1, X14
 	VFMADD231PD.BCST (DX)(DI*1), X2, X14
@@ -27554,22 +27558,22 @@ row36:
 	VFMADD231PD.BCST (DX)(R9*1), X6, X14
 	VADDPD           X13, X14, X14
 	CMPQ             R11, $0x01
-	JNE              linear37
+	JNE              linear39
 	VMAXPD           X14, X13, X14
 
-linear37:
+linear39:
 	VMOVUPD X14, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row36
+	JNZ     row38
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over35:
+over37:
 	CMPQ   AX, $0x02
-	JLT    over38
+	JLT    over40
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -27613,7 +27617,7 @@ over35:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row39:
+row41:
 	VBROADCASTSD (DX), Z14
 	VBROADCASTSD (DX)(DI*1), Z15
 	VBROADCASTSD (DX)(DI*2), Z16
@@ -27637,22 +27641,22 @@ row39:
 	VADDPD       X20, X21, X21
 	VADDPD       X20, X22, X22
 	CMPQ         R11, $0x01
-	JNE          linear40
+	JNE          linear42
 	VMAXPD       X21, X20, X21
 	VMAXPD       X22, X20, X22
 
-linear40:
+linear42:
 	VMOVUPD X21, (BX)
 	VMOVUPD X22, 16(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row39
+	JNZ     row41
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over38:
+over40:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSD (BX), X0
@@ -27680,7 +27684,7 @@ over38:
 	VPXORD Z13, Z13, Z13
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
+row43:
 	VMOVAPD          X0, X14
 	VFMADD231PD.BCST (DX), X1, X14
 	VFMADD231PD.BCST (DX)(DI*1), X2, X14
@@ -27690,27 +27694,25 @@ row41:
 	VFMADD231PD.BCST (DX)(R9*1), X6, X14
 	VADDPD           X13, X14, X14
 	CMPQ             R11, $0x01
-	JNE              linear42
+	JNE              linear44
 	VMAXPD           X14, X13, X14
 
-linear42:
+linear44:
 	VMOVSD X14, (BX)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R10
-	JNZ    row41
+	JNZ    row43
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ AX, $0x05
-	JNE  other43
+lower3:
 	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x10
-	JLE  narrower44
+	JLE  narrower45
 	CMPQ AX, $0x18
-	JNE  over45
+	JNE  over46
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -27748,7 +27750,7 @@ other1:
 	VPXORD  Z23, Z23, Z23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row46:
+row47:
 	VBROADCASTSD (DX), Z18
 	VBROADCASTSD (DX)(DI*1), Z19
 	VBROADCASTSD (DX)(DI*2), Z20
@@ -27776,26 +27778,26 @@ row46:
 	VADDPD       Z23, Z25, Z25
 	VADDPD       Z23, Z26, Z26
 	CMPQ         R10, $0x01
-	JNE          linear47
+	JNE          linear48
 	VMAXPD       Z24, Z23, Z24
 	VMAXPD       Z25, Z23, Z25
 	VMAXPD       Z26, Z23, Z26
 
-linear47:
+linear48:
 	VMOVUPD Z24, (BX)
 	VMOVUPD Z25, 64(BX)
 	VMOVUPD Z26, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row46
+	JNZ     row47
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over45:
+over46:
 	CMPQ   AX, $0x13
-	JGE    over48
+	JGE    over49
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -27840,7 +27842,7 @@ over45:
 	VPXORD  Z23, Z23, Z23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
+row50:
 	VBROADCASTSD (DX), Z18
 	VBROADCASTSD (DX)(DI*1), Z19
 	VBROADCASTSD (DX)(DI*2), Z20
@@ -27868,26 +27870,26 @@ row49:
 	VADDPD       Z23, Z25, Z25
 	VADDPD       X23, X26, X26
 	CMPQ         R10, $0x01
-	JNE          linear50
+	JNE          linear51
 	VMAXPD       Z24, Z23, Z24
 	VMAXPD       Z25, Z23, Z25
 	VMAXPD       X26, X23, X26
 
-linear50:
+linear51:
 	VMOVUPD Z24, (BX)
 	VMOVUPD Z25, 64(BX)
 	VMOVUPD X26, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row49
+	JNZ     row50
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over48:
+over49:
 	CMPQ   AX, $0x15
-	JGE    over51
+	JGE    over52
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -27932,7 +27934,7 @@ over48:
 	VPXORD  Z23, Z23, Z23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row52:
+row53:
 	VBROADCASTSD (DX), Z18
 	VBROADCASTSD (DX)(DI*1), Z19
 	VBROADCASTSD (DX)(DI*2), Z20
@@ -27960,24 +27962,24 @@ row52:
 	VADDPD       Z23, Z25, Z25
 	VADDPD       Y23, Y26, Y26
 	CMPQ         R10, $0x01
-	JNE          linear53
+	JNE          linear54
 	VMAXPD       Z24, Z23, Z24
 	VMAXPD       Z25, Z23, Z25
 	VMAXPD       Y26, Y23, Y26
 
-linear53:
+linear54:
 	VMOVUPD Z24, (BX)
 	VMOVUPD Z25, 64(BX)
 	VMOVUPD Y26, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row52
+	JNZ     row53
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over51:
+over52:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -28022,7 +28024,7 @@ over51:
 	VPXORD  Z23, Z23, Z23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row54:
+row55:
 	VBROADCASTSD (DX), Z18
 	VBROADCASTSD (DX)(DI*1), Z19
 	VBROADCASTSD (DX)(DI*2), Z20
@@ -28050,28 +28052,28 @@ row54:
 	VADDPD       Z23, Z25, Z25
 	VADDPD       Z23, Z26, Z26
 	CMPQ         R10, $0x01
-	JNE          linear55
+	JNE          linear56
 	VMAXPD       Z24, Z23, Z24
 	VMAXPD       Z25, Z23, Z25
 	VMAXPD       Z26, Z23, Z26
 
-linear55:
+linear56:
 	VMOVUPD Z24, (BX)
 	VMOVUPD Z25, 64(BX)
 	VMOVUPD Z26, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row54
+	JNZ     row55
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower44:
+narrower45:
 	CMPQ AX, $0x08
-	JLE  narrower56
+	JLE  narrower57
 	CMPQ AX, $0x10
-	JNE  over57
+	JNE  over58
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -28103,7 +28105,7 @@ narrower44:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row58:
+row59:
 	VBROADCASTSD (DX), Z12
 	VBROADCASTSD (DX)(DI*1), Z13
 	VBROADCASTSD (DX)(DI*2), Z14
@@ -28124,24 +28126,24 @@ row58:
 	VADDPD       Z17, Z18, Z18
 	VADDPD       Z17, Z19, Z19
 	CMPQ         R10, $0x01
-	JNE          linear59
+	JNE          linear60
 	VMAXPD       Z18, Z17, Z18
 	VMAXPD       Z19, Z17, Z19
 
-linear59:
+linear60:
 	VMOVUPD Z18, (BX)
 	VMOVUPD Z19, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row58
+	JNZ     row59
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over57:
+over58:
 	CMPQ   AX, $0x0b
-	JGE    over60
+	JGE    over61
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 
@@ -28180,7 +28182,7 @@ over57:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row61:
+row62:
 	VBROADCASTSD (DX), Z12
 	VBROADCASTSD (DX)(DI*1), Z13
 	VBROADCASTSD (DX)(DI*2), Z14
@@ -28201,24 +28203,24 @@ row61:
 	VADDPD       Z17, Z18, Z18
 	VADDPD       X17, X19, X19
 	CMPQ         R10, $0x01
-	JNE          linear62
+	JNE          linear63
 	VMAXPD       Z18, Z17, Z18
 	VMAXPD       X19, X17, X19
 
-linear62:
+linear63:
 	VMOVUPD Z18, (BX)
 	VMOVUPD X19, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row61
+	JNZ     row62
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over60:
+over61:
 	CMPQ   AX, $0x0d
-	JGE    over63
+	JGE    over64
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -28257,7 +28259,7 @@ over60:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row64:
+row65:
 	VBROADCASTSD (DX), Z12
 	VBROADCASTSD (DX)(DI*1), Z13
 	VBROADCASTSD (DX)(DI*2), Z14
@@ -28278,22 +28280,22 @@ row64:
 	VADDPD       Z17, Z18, Z18
 	VADDPD       Y17, Y19, Y19
 	CMPQ         R10, $0x01
-	JNE          linear65
+	JNE          linear66
 	VMAXPD       Z18, Z17, Z18
 	VMAXPD       Y19, Y17, Y19
 
-linear65:
+linear66:
 	VMOVUPD Z18, (BX)
 	VMOVUPD Y19, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row64
+	JNZ     row65
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over63:
+over64:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -28332,7 +28334,7 @@ over63:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row66:
+row67:
 	VBROADCASTSD (DX), Z12
 	VBROADCASTSD (DX)(DI*1), Z13
 	VBROADCASTSD (DX)(DI*2), Z14
@@ -28353,24 +28355,24 @@ row66:
 	VADDPD       Z17, Z18, Z18
 	VADDPD       Z17, Z19, Z19
 	CMPQ         R10, $0x01
-	JNE          linear67
+	JNE          linear68
 	VMAXPD       Z18, Z17, Z18
 	VMAXPD       Z19, Z17, Z19
 
-linear67:
+linear68:
 	VMOVUPD Z18, (BX)
 	VMOVUPD Z19, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row66
+	JNZ     row67
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower56:
+narrower57:
 	CMPQ AX, $0x08
-	JNE  over68
+	JNE  over69
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -28396,7 +28398,7 @@ narrower56:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row69:
+row70:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z1, Z12
 	VFMADD231PD.BCST (DX)(DI*1), Z2, Z12
@@ -28405,22 +28407,22 @@ row69:
 	VFMADD231PD.BCST (DX)(DI*4), Z5, Z12
 	VADDPD           Z11, Z12, Z12
 	CMPQ             R10, $0x01
-	JNE              linear70
+	JNE              linear71
 	VMAXPD           Z12, Z11, Z12
 
-linear70:
+linear71:
 	VMOVUPD Z12, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row69
+	JNZ     row70
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over68:
+over69:
 	CMPQ AX, $0x04
-	JNE  over71
+	JNE  over72
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -28446,7 +28448,7 @@ over68:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row72:
+row73:
 	VMOVAPD          Y0, Y12
 	VFMADD231PD.BCST (DX), Y1, Y12
 	VFMADD231PD.BCST (DX)(DI*1), Y2, Y12
@@ -28455,22 +28457,22 @@ row72:
 	VFMADD231PD.BCST (DX)(DI*4), Y5, Y12
 	VADDPD           Y11, Y12, Y12
 	CMPQ             R10, $0x01
-	JNE              linear73
+	JNE              linear74
 	VMAXPD           Y12, Y11, Y12
 
-linear73:
+linear74:
 	VMOVUPD Y12, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row72
+	JNZ     row73
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over71:
+over72:
 	CMPQ   AX, $0x04
-	JLT    over74
+	JLT    over75
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -28509,7 +28511,7 @@ over71:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row75:
+row76:
 	VBROADCASTSD (DX), Z12
 	VBROADCASTSD (DX)(DI*1), Z13
 	VBROADCASTSD (DX)(DI*2), Z14
@@ -28530,24 +28532,24 @@ row75:
 	VADDPD       Y17, Y18, Y18
 	VADDPD       Y17, Y19, Y19
 	CMPQ         R10, $0x01
-	JNE          linear76
+	JNE          linear77
 	VMAXPD       Y18, Y17, Y18
 	VMAXPD       Y19, Y17, Y19
 
-linear76:
+linear77:
 	VMOVUPD Y18, (BX)
 	VMOVUPD Y19, 32(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row75
+	JNZ     row76
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over74:
+over75:
 	CMPQ AX, $0x02
-	JNE  over77
+	JNE  over78
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -28573,7 +28575,7 @@ over74:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row78:
+row79:
 	VMOVAPD          X0, X12
 	VFMADD231PD.BCST (DX), X1, X12
 	VFMADD231PD.BCST (DX)(DI*1), X2, X12
@@ -28582,22 +28584,22 @@ row78:
 	VFMADD231PD.BCST (DX)(DI*4), X5, X12
 	VADDPD           X11, X12, X12
 	CMPQ             R10, $0x01
-	JNE              linear79
+	JNE              linear80
 	VMAXPD           X12, X11, X12
 
-linear79:
+linear80:
 	VMOVUPD X12, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row78
+	JNZ     row79
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over77:
+over78:
 	CMPQ   AX, $0x02
-	JLT    over80
+	JLT    over81
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -28636,7 +28638,7 @@ over77:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row81:
+row82:
 	VBROADCASTSD (DX), Z12
 	VBROADCASTSD (DX)(DI*1), Z13
 	VBROADCASTSD (DX)(DI*2), Z14
@@ -28657,22 +28659,22 @@ row81:
 	VADDPD       X17, X18, X18
 	VADDPD       X17, X19, X19
 	CMPQ         R10, $0x01
-	JNE          linear82
+	JNE          linear83
 	VMAXPD       X18, X17, X18
 	VMAXPD       X19, X17, X19
 
-linear82:
+linear83:
 	VMOVUPD X18, (BX)
 	VMOVUPD X19, 16(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row81
+	JNZ     row82
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over80:
+over81:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSD (BX), X0
@@ -28697,7 +28699,7 @@ over80:
 	VPXORD Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row83:
+row84:
 	VMOVAPD          X0, X12
 	VFMADD231PD.BCST (DX), X1, X12
 	VFMADD231PD.BCST (DX)(DI*1), X2, X12
@@ -28706,22 +28708,20 @@ row83:
 	VFMADD231PD.BCST (DX)(DI*4), X5, X12
 	VADDPD           X11, X12, X12
 	CMPQ             R10, $0x01
-	JNE              linear84
+	JNE              linear85
 	VMAXPD           X12, X11, X12
 
-linear84:
+linear85:
 	VMOVSD X12, (BX)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R9
-	JNZ    row83
+	JNZ    row84
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other43:
-	CMPQ AX, $0x04
-	JNE  other85
+lower2:
 	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x10
 	JLE  narrower86
@@ -29669,14 +29669,16 @@ linear126:
 	VZEROUPPER
 	RET
 
-other85:
+lower1:
+	CMPQ AX, $0x02
+	JLT  lower127
 	CMPQ AX, $0x03
-	JNE  other127
+	JLT  lower128
 	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x10
-	JLE  narrower128
+	JLE  narrower129
 	CMPQ AX, $0x18
-	JNE  over129
+	JNE  over130
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -29706,7 +29708,7 @@ other85:
 	VPXORD  Z15, Z15, Z15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row130:
+row131:
 	VBROADCASTSD (DX), Z12
 	VBROADCASTSD (DX)(DI*1), Z13
 	VBROADCASTSD (DX)(DI*2), Z14
@@ -29726,26 +29728,26 @@ row130:
 	VADDPD       Z15, Z17, Z17
 	VADDPD       Z15, Z18, Z18
 	CMPQ         R9, $0x01
-	JNE          linear131
+	JNE          linear132
 	VMAXPD       Z16, Z15, Z16
 	VMAXPD       Z17, Z15, Z17
 	VMAXPD       Z18, Z15, Z18
 
-linear131:
+linear132:
 	VMOVUPD Z16, (BX)
 	VMOVUPD Z17, 64(BX)
 	VMOVUPD Z18, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row130
+	JNZ     row131
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over129:
+over130:
 	CMPQ   AX, $0x13
-	JGE    over132
+	JGE    over133
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -29781,7 +29783,7 @@ over129:
 	VPXORD  Z15, Z15, Z15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row133:
+row134:
 	VBROADCASTSD (DX), Z12
 	VBROADCASTSD (DX)(DI*1), Z13
 	VBROADCASTSD (DX)(DI*2), Z14
@@ -29801,26 +29803,26 @@ row133:
 	VADDPD       Z15, Z17, Z17
 	VADDPD       X15, X18, X18
 	CMPQ         R9, $0x01
-	JNE          linear134
+	JNE          linear135
 	VMAXPD       Z16, Z15, Z16
 	VMAXPD       Z17, Z15, Z17
 	VMAXPD       X18, X15, X18
 
-linear134:
+linear135:
 	VMOVUPD Z16, (BX)
 	VMOVUPD Z17, 64(BX)
 	VMOVUPD X18, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row133
+	JNZ     row134
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over132:
+over133:
 	CMPQ   AX, $0x15
-	JGE    over135
+	JGE    over136
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -29856,7 +29858,7 @@ over132:
 	VPXORD  Z15, Z15, Z15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row136:
+row137:
 	VBROADCASTSD (DX), Z12
 	VBROADCASTSD (DX)(DI*1), Z13
 	VBROADCASTSD (DX)(DI*2), Z14
@@ -29876,24 +29878,24 @@ row136:
 	VADDPD       Z15, Z17, Z17
 	VADDPD       Y15, Y18, Y18
 	CMPQ         R9, $0x01
-	JNE          linear137
+	JNE          linear138
 	VMAXPD       Z16, Z15, Z16
 	VMAXPD       Z17, Z15, Z17
 	VMAXPD       Y18, Y15, Y18
 
-linear137:
+linear138:
 	VMOVUPD Z16, (BX)
 	VMOVUPD Z17, 64(BX)
 	VMOVUPD Y18, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row136
+	JNZ     row137
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over135:
+over136:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -29929,7 +29931,7 @@ over135:
 	VPXORD  Z15, Z15, Z15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row138:
+row139:
 	VBROADCASTSD (DX), Z12
 	VBROADCASTSD (DX)(DI*1), Z13
 	VBROADCASTSD (DX)(DI*2), Z14
@@ -29949,28 +29951,28 @@ row138:
 	VADDPD       Z15, Z17, Z17
 	VADDPD       Z15, Z18, Z18
 	CMPQ         R9, $0x01
-	JNE          linear139
+	JNE          linear140
 	VMAXPD       Z16, Z15, Z16
 	VMAXPD       Z17, Z15, Z17
 	VMAXPD       Z18, Z15, Z18
 
-linear139:
+linear140:
 	VMOVUPD Z16, (BX)
 	VMOVUPD Z17, 64(BX)
 	VMOVUPD Z18, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row138
+	JNZ     row139
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower128:
+narrower129:
 	CMPQ AX, $0x08
-	JLE  narrower140
+	JLE  narrower141
 	CMPQ AX, $0x10
-	JNE  over141
+	JNE  over142
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -29996,7 +29998,7 @@ narrower128:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row142:
+row143:
 	VBROADCASTSD (DX), Z8
 	VBROADCASTSD (DX)(DI*1), Z9
 	VBROADCASTSD (DX)(DI*2), Z10
@@ -30011,24 +30013,24 @@ row142:
 	VADDPD       Z11, Z12, Z12
 	VADDPD       Z11, Z13, Z13
 	CMPQ         R9, $0x01
-	JNE          linear143
+	JNE          linear144
 	VMAXPD       Z12, Z11, Z12
 	VMAXPD       Z13, Z11, Z13
 
-linear143:
+linear144:
 	VMOVUPD Z12, (BX)
 	VMOVUPD Z13, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row142
+	JNZ     row143
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over141:
+over142:
 	CMPQ   AX, $0x0b
-	JGE    over144
+	JGE    over145
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 
@@ -30060,7 +30062,7 @@ over141:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row145:
+row146:
 	VBROADCASTSD (DX), Z8
 	VBROADCASTSD (DX)(DI*1), Z9
 	VBROADCASTSD (DX)(DI*2), Z10
@@ -30075,24 +30077,24 @@ row145:
 	VADDPD       Z11, Z12, Z12
 	VADDPD       X11, X13, X13
 	CMPQ         R9, $0x01
-	JNE          linear146
+	JNE          linear147
 	VMAXPD       Z12, Z11, Z12
 	VMAXPD       X13, X11, X13
 
-linear146:
+linear147:
 	VMOVUPD Z12, (BX)
 	VMOVUPD X13, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row145
+	JNZ     row146
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over144:
+over145:
 	CMPQ   AX, $0x0d
-	JGE    over147
+	JGE    over148
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -30124,7 +30126,7 @@ over144:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row148:
+row149:
 	VBROADCASTSD (DX), Z8
 	VBROADCASTSD (DX)(DI*1), Z9
 	VBROADCASTSD (DX)(DI*2), Z10
@@ -30139,22 +30141,22 @@ row148:
 	VADDPD       Z11, Z12, Z12
 	VADDPD       Y11, Y13, Y13
 	CMPQ         R9, $0x01
-	JNE          linear149
+	JNE          linear150
 	VMAXPD       Z12, Z11, Z12
 	VMAXPD       Y13, Y11, Y13
 
-linear149:
+linear150:
 	VMOVUPD Z12, (BX)
 	VMOVUPD Y13, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row148
+	JNZ     row149
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over147:
+over148:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -30186,7 +30188,7 @@ over147:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row150:
+row151:
 	VBROADCASTSD (DX), Z8
 	VBROADCASTSD (DX)(DI*1), Z9
 	VBROADCASTSD (DX)(DI*2), Z10
@@ -30201,24 +30203,24 @@ row150:
 	VADDPD       Z11, Z12, Z12
 	VADDPD       Z11, Z13, Z13
 	CMPQ         R9, $0x01
-	JNE          linear151
+	JNE          linear152
 	VMAXPD       Z12, Z11, Z12
 	VMAXPD       Z13, Z11, Z13
 
-linear151:
+linear152:
 	VMOVUPD Z12, (BX)
 	VMOVUPD Z13, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row150
+	JNZ     row151
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower140:
+narrower141:
 	CMPQ AX, $0x08
-	JNE  over152
+	JNE  over153
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -30240,29 +30242,29 @@ narrower140:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row153:
+row154:
 	VMOVAPD          Z0, Z8
 	VFMADD231PD.BCST (DX), Z1, Z8
 	VFMADD231PD.BCST (DX)(DI*1), Z2, Z8
 	VFMADD231PD.BCST (DX)(DI*2), Z3, Z8
 	VADDPD           Z7, Z8, Z8
 	CMPQ             R9, $0x01
-	JNE              linear154
+	JNE              linear155
 	VMAXPD           Z8, Z7, Z8
 
-linear154:
+linear155:
 	VMOVUPD Z8, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row153
+	JNZ     row154
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over152:
+over153:
 	CMPQ AX, $0x04
-	JNE  over155
+	JNE  over156
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -30284,29 +30286,29 @@ over152:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row156:
+row157:
 	VMOVAPD          Y0, Y8
 	VFMADD231PD.BCST (DX), Y1, Y8
 	VFMADD231PD.BCST (DX)(DI*1), Y2, Y8
 	VFMADD231PD.BCST (DX)(DI*2), Y3, Y8
 	VADDPD           Y7, Y8, Y8
 	CMPQ             R9, $0x01
-	JNE              linear157
+	JNE              linear158
 	VMAXPD           Y8, Y7, Y8
 
-linear157:
+linear158:
 	VMOVUPD Y8, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row156
+	JNZ     row157
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over155:
+over156:
 	CMPQ   AX, $0x04
-	JLT    over158
+	JLT    over159
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -30338,7 +30340,7 @@ over155:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row159:
+row160:
 	VBROADCASTSD (DX), Z8
 	VBROADCASTSD (DX)(DI*1), Z9
 	VBROADCASTSD (DX)(DI*2), Z10
@@ -30353,24 +30355,24 @@ row159:
 	VADDPD       Y11, Y12, Y12
 	VADDPD       Y11, Y13, Y13
 	CMPQ         R9, $0x01
-	JNE          linear160
+	JNE          linear161
 	VMAXPD       Y12, Y11, Y12
 	VMAXPD       Y13, Y11, Y13
 
-linear160:
+linear161:
 	VMOVUPD Y12, (BX)
 	VMOVUPD Y13, 32(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row159
+	JNZ     row160
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over158:
+over159:
 	CMPQ AX, $0x02
-	JNE  over161
+	JNE  over162
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -30392,29 +30394,29 @@ over158:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row162:
+row163:
 	VMOVAPD          X0, X8
 	VFMADD231PD.BCST (DX), X1, X8
 	VFMADD231PD.BCST (DX)(DI*1), X2, X8
 	VFMADD231PD.BCST (DX)(DI*2), X3, X8
 	VADDPD           X7, X8, X8
 	CMPQ             R9, $0x01
-	JNE              linear163
+	JNE              linear164
 	VMAXPD           X8, X7, X8
 
-linear163:
+linear164:
 	VMOVUPD X8, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row162
+	JNZ     row163
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over161:
+over162:
 	CMPQ   AX, $0x02
-	JLT    over164
+	JLT    over165
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -30446,7 +30448,7 @@ over161:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row165:
+row166:
 	VBROADCASTSD (DX), Z8
 	VBROADCASTSD (DX)(DI*1), Z9
 	VBROADCASTSD (DX)(DI*2), Z10
@@ -30461,22 +30463,22 @@ row165:
 	VADDPD       X11, X12, X12
 	VADDPD       X11, X13, X13
 	CMPQ         R9, $0x01
-	JNE          linear166
+	JNE          linear167
 	VMAXPD       X12, X11, X12
 	VMAXPD       X13, X11, X13
 
-linear166:
+linear167:
 	VMOVUPD X12, (BX)
 	VMOVUPD X13, 16(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row165
+	JNZ     row166
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over164:
+over165:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSD (BX), X0
@@ -30497,29 +30499,27 @@ over164:
 	VPXORD Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row167:
+row168:
 	VMOVAPD          X0, X8
 	VFMADD231PD.BCST (DX), X1, X8
 	VFMADD231PD.BCST (DX)(DI*1), X2, X8
 	VFMADD231PD.BCST (DX)(DI*2), X3, X8
 	VADDPD           X7, X8, X8
 	CMPQ             R9, $0x01
-	JNE              linear168
+	JNE              linear169
 	VMAXPD           X8, X7, X8
 
-linear168:
+linear169:
 	VMOVSD X8, (BX)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R8
-	JNZ    row167
+	JNZ    row168
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other127:
-	CMPQ AX, $0x02
-	JNE  other169
+lower128:
 	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x10
 	JLE  narrower170
@@ -31299,12 +31299,12 @@ linear210:
 	VZEROUPPER
 	RET
 
-other169:
+lower127:
 	MOVQ cols+72(FP), AX
 	CMPQ AX, $0x10
-	JLE  narrower212
+	JLE  narrower211
 	CMPQ AX, $0x18
-	JNE  over213
+	JNE  over212
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -31327,7 +31327,7 @@ other169:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row214:
+row213:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
 	VFMADD231PD  Z6, Z3, Z8
@@ -31339,26 +31339,26 @@ row214:
 	VADDPD       Z7, Z9, Z9
 	VADDPD       Z7, Z10, Z10
 	CMPQ         R9, $0x01
-	JNE          linear215
+	JNE          linear214
 	VMAXPD       Z8, Z7, Z8
 	VMAXPD       Z9, Z7, Z9
 	VMAXPD       Z10, Z7, Z10
 
-linear215:
+linear214:
 	VMOVUPD Z8, (BX)
 	VMOVUPD Z9, 64(BX)
 	VMOVUPD Z10, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row214
+	JNZ     row213
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over213:
+over212:
 	CMPQ   AX, $0x13
-	JGE    over216
+	JGE    over215
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -31387,7 +31387,7 @@ over213:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row217:
+row216:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
 	VFMADD231PD  Z6, Z3, Z8
@@ -31399,26 +31399,26 @@ row217:
 	VADDPD       Z7, Z9, Z9
 	VADDPD       X7, X10, X10
 	CMPQ         R9, $0x01
-	JNE          linear218
+	JNE          linear217
 	VMAXPD       Z8, Z7, Z8
 	VMAXPD       Z9, Z7, Z9
 	VMAXPD       X10, X7, X10
 
-linear218:
+linear217:
 	VMOVUPD Z8, (BX)
 	VMOVUPD Z9, 64(BX)
 	VMOVUPD X10, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row217
+	JNZ     row216
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over216:
+over215:
 	CMPQ   AX, $0x15
-	JGE    over219
+	JGE    over218
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -31447,7 +31447,7 @@ over216:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row220:
+row219:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
 	VFMADD231PD  Z6, Z3, Z8
@@ -31459,24 +31459,24 @@ row220:
 	VADDPD       Z7, Z9, Z9
 	VADDPD       Y7, Y10, Y10
 	CMPQ         R9, $0x01
-	JNE          linear221
+	JNE          linear220
 	VMAXPD       Z8, Z7, Z8
 	VMAXPD       Z9, Z7, Z9
 	VMAXPD       Y10, Y7, Y10
 
-linear221:
+linear220:
 	VMOVUPD Z8, (BX)
 	VMOVUPD Z9, 64(BX)
 	VMOVUPD Y10, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row220
+	JNZ     row219
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over219:
+over218:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -31505,7 +31505,7 @@ over219:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row222:
+row221:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
 	VFMADD231PD  Z6, Z3, Z8
@@ -31517,28 +31517,28 @@ row222:
 	VADDPD       Z7, Z9, Z9
 	VADDPD       Z7, Z10, Z10
 	CMPQ         R9, $0x01
-	JNE          linear223
+	JNE          linear222
 	VMAXPD       Z8, Z7, Z8
 	VMAXPD       Z9, Z7, Z9
 	VMAXPD       Z10, Z7, Z10
 
-linear223:
+linear222:
 	VMOVUPD Z8, (BX)
 	VMOVUPD Z9, 64(BX)
 	VMOVUPD Z10, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row222
+	JNZ     row221
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower212:
+narrower211:
 	CMPQ AX, $0x08
-	JLE  narrower224
+	JLE  narrower223
 	CMPQ AX, $0x10
-	JNE  over225
+	JNE  over224
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -31559,7 +31559,7 @@ narrower212:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row226:
+row225:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -31568,24 +31568,24 @@ row226:
 	VADDPD       Z5, Z6, Z6
 	VADDPD       Z5, Z7, Z7
 	CMPQ         R9, $0x01
-	JNE          linear227
+	JNE          linear226
 	VMAXPD       Z6, Z5, Z6
 	VMAXPD       Z7, Z5, Z7
 
-linear227:
+linear226:
 	VMOVUPD Z6, (BX)
 	VMOVUPD Z7, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row226
+	JNZ     row225
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over225:
+over224:
 	CMPQ   AX, $0x0b
-	JGE    over228
+	JGE    over227
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 
@@ -31612,7 +31612,7 @@ over225:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row229:
+row228:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -31621,24 +31621,24 @@ row229:
 	VADDPD       Z5, Z6, Z6
 	VADDPD       X5, X7, X7
 	CMPQ         R9, $0x01
-	JNE          linear230
+	JNE          linear229
 	VMAXPD       Z6, Z5, Z6
 	VMAXPD       X7, X5, X7
 
-linear230:
+linear229:
 	VMOVUPD Z6, (BX)
 	VMOVUPD X7, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row229
+	JNZ     row228
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over228:
+over227:
 	CMPQ   AX, $0x0d
-	JGE    over231
+	JGE    over230
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -31665,7 +31665,7 @@ over228:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row232:
+row231:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -31674,22 +31674,22 @@ row232:
 	VADDPD       Z5, Z6, Z6
 	VADDPD       Y5, Y7, Y7
 	CMPQ         R9, $0x01
-	JNE          linear233
+	JNE          linear232
 	VMAXPD       Z6, Z5, Z6
 	VMAXPD       Y7, Y5, Y7
 
-linear233:
+linear232:
 	VMOVUPD Z6, (BX)
 	VMOVUPD Y7, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row232
+	JNZ     row231
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over231:
+over230:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -31716,7 +31716,7 @@ over231:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row234:
+row233:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
@@ -31725,24 +31725,24 @@ row234:
 	VADDPD       Z5, Z6, Z6
 	VADDPD       Z5, Z7, Z7
 	CMPQ         R9, $0x01
-	JNE          linear235
+	JNE          linear234
 	VMAXPD       Z6, Z5, Z6
 	VMAXPD       Z7, Z5, Z7
 
-linear235:
+linear234:
 	VMOVUPD Z6, (BX)
 	VMOVUPD Z7, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row234
+	JNZ     row233
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower224:
+narrower223:
 	CMPQ AX, $0x08
-	JNE  over236
+	JNE  over235
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -31761,27 +31761,27 @@ narrower224:
 	VPXORD  Z3, Z3, Z3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row237:
+row236:
 	VMOVAPD          Z0, Z4
 	VFMADD231PD.BCST (DX), Z1, Z4
 	VADDPD           Z3, Z4, Z4
 	CMPQ             R9, $0x01
-	JNE              linear238
+	JNE              linear237
 	VMAXPD           Z4, Z3, Z4
 
-linear238:
+linear237:
 	VMOVUPD Z4, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row237
+	JNZ     row236
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over236:
+over235:
 	CMPQ AX, $0x04
-	JNE  over239
+	JNE  over238
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -31800,27 +31800,27 @@ over236:
 	VPXORD  Z3, Z3, Z3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row240:
+row239:
 	VMOVAPD          Y0, Y4
 	VFMADD231PD.BCST (DX), Y1, Y4
 	VADDPD           Y3, Y4, Y4
 	CMPQ             R9, $0x01
-	JNE              linear241
+	JNE              linear240
 	VMAXPD           Y4, Y3, Y4
 
-linear241:
+linear240:
 	VMOVUPD Y4, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row240
+	JNZ     row239
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over239:
+over238:
 	CMPQ   AX, $0x04
-	JLT    over242
+	JLT    over241
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -31847,7 +31847,7 @@ over239:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row243:
+row242:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
@@ -31856,24 +31856,24 @@ row243:
 	VADDPD       Y5, Y6, Y6
 	VADDPD       Y5, Y7, Y7
 	CMPQ         R9, $0x01
-	JNE          linear244
+	JNE          linear243
 	VMAXPD       Y6, Y5, Y6
 	VMAXPD       Y7, Y5, Y7
 
-linear244:
+linear243:
 	VMOVUPD Y6, (BX)
 	VMOVUPD Y7, 32(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row243
+	JNZ     row242
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over242:
+over241:
 	CMPQ AX, $0x02
-	JNE  over245
+	JNE  over244
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
@@ -31892,27 +31892,27 @@ over242:
 	VPXORD  Z3, Z3, Z3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row246:
+row245:
 	VMOVAPD          X0, X4
 	VFMADD231PD.BCST (DX), X1, X4
 	VADDPD           X3, X4, X4
 	CMPQ             R9, $0x01
-	JNE              linear247
+	JNE              linear246
 	VMAXPD           X4, X3, X4
 
-linear247:
+linear246:
 	VMOVUPD X4, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row246
+	JNZ     row245
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over245:
+over244:
 	CMPQ   AX, $0x02
-	JLT    over248
+	JLT    over247
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -31939,7 +31939,7 @@ over245:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row249:
+row248:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X4, X2, X6
@@ -31948,22 +31948,22 @@ row249:
 	VADDPD       X5, X6, X6
 	VADDPD       X5, X7, X7
 	CMPQ         R9, $0x01
-	JNE          linear250
+	JNE          linear249
 	VMAXPD       X6, X5, X6
 	VMAXPD       X7, X5, X7
 
-linear250:
+linear249:
 	VMOVUPD X6, (BX)
 	VMOVUPD X7, 16(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row249
+	JNZ     row248
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over248:
+over247:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ   bias+16(FP), BX
 	VMOVSD (BX), X0
@@ -31981,20 +31981,20 @@ over248:
 	VPXORD Z3, Z3, Z3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row251:
+row250:
 	VMOVAPD          X0, X4
 	VFMADD231PD.BCST (DX), X1, X4
 	VADDPD           X3, X4, X4
 	CMPQ             R9, $0x01
-	JNE              linear252
+	JNE              linear251
 	VMAXPD           X4, X3, X4
 
-linear252:
+linear251:
 	VMOVSD X4, (BX)
 	ADDQ   CX, BX
 	ADDQ   SI, DX
 	DECQ   R8
-	JNZ    row251
+	JNZ    row250
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

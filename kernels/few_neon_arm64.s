@@ -20279,13 +20279,17 @@ row2:
 // func thinNEONF32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 TEXT ·thinNEONF32(SB), NOSPLIT, $0-96
 	MOVD n+80(FP), R0
+	CMP  $4, R0
+	BLT  lower1
+	CMP  $5, R0
+	BLT  lower2
 	CMP  $6, R0
-	BNE  other1
+	BLT  lower3
 	MOVD cols+72(FP), R0
 	CMP  $8, R0
-	BLE  narrower2
+	BLE  narrower4
 	CMP  $12, R0
-	BNE  over3
+	BNE  over5
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -20334,7 +20338,7 @@ TEXT ·thinNEONF32(SB), NOSPLIT, $0-96
 	VMOVI $0, V27.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row4:
+row6:
 	FMOVS 0(R3), F21
 	FMOVS 0(R6), F22
 	FMOVS 0(R7), F23
@@ -20366,12 +20370,12 @@ row4:
 	WORD  $0x4e3bd7bd // fadd v29.4s, v29.4s, v27.4s
 	WORD  $0x4e3bd7de // fadd v30.4s, v30.4s, v27.4s
 	CMP   $1, R12
-	BNE   linear5
+	BNE   linear7
 	WORD  $0x4e3bf79c // fmax v28.4s, v28.4s, v27.4s
 	WORD  $0x4e3bf7bd // fmax v29.4s, v29.4s, v27.4s
 	WORD  $0x4e3bf7de // fmax v30.4s, v30.4s, v27.4s
 
-linear5:
+linear7:
 	FMOVQ F28, 0(R1)
 	FMOVQ F29, 16(R1)
 	FMOVQ F30, 32(R1)
@@ -20383,10 +20387,10 @@ linear5:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R11
-	BNE   row4
+	BNE   row6
 	RET
 
-over3:
+over5:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $48, R0
@@ -20447,7 +20451,7 @@ over3:
 	VMOVI $0, V27.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row6:
+row8:
 	FMOVS 0(R3), F21
 	FMOVS 0(R6), F22
 	FMOVS 0(R7), F23
@@ -20479,12 +20483,12 @@ row6:
 	WORD  $0x4e3bd7bd // fadd v29.4s, v29.4s, v27.4s
 	WORD  $0x4e3bd7de // fadd v30.4s, v30.4s, v27.4s
 	CMP   $1, R12
-	BNE   linear7
+	BNE   linear9
 	WORD  $0x4e3bf79c // fmax v28.4s, v28.4s, v27.4s
 	WORD  $0x4e3bf7bd // fmax v29.4s, v29.4s, v27.4s
 	WORD  $0x4e3bf7de // fmax v30.4s, v30.4s, v27.4s
 
-linear7:
+linear9:
 	FMOVQ F28, 0(R1)
 	FMOVQ F29, 16(R1)
 	ADD   R0, R1, R13
@@ -20497,14 +20501,14 @@ linear7:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R11
-	BNE   row6
+	BNE   row8
 	RET
 
-narrower2:
+narrower4:
 	CMP $4, R0
-	BLE narrower8
+	BLE narrower10
 	CMP $8, R0
-	BNE over9
+	BNE over11
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -20546,7 +20550,7 @@ narrower2:
 	VMOVI $0, V20.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row10:
+row12:
 	FMOVS 0(R3), F14
 	FMOVS 0(R6), F15
 	FMOVS 0(R7), F16
@@ -20570,11 +20574,11 @@ row10:
 	WORD  $0x4e34d6b5 // fadd v21.4s, v21.4s, v20.4s
 	WORD  $0x4e34d6d6 // fadd v22.4s, v22.4s, v20.4s
 	CMP   $1, R12
-	BNE   linear11
+	BNE   linear13
 	WORD  $0x4e34f6b5 // fmax v21.4s, v21.4s, v20.4s
 	WORD  $0x4e34f6d6 // fmax v22.4s, v22.4s, v20.4s
 
-linear11:
+linear13:
 	FMOVQ F21, 0(R1)
 	FMOVQ F22, 16(R1)
 	ADD   R2, R1
@@ -20585,10 +20589,10 @@ linear11:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R11
-	BNE   row10
+	BNE   row12
 	RET
 
-over9:
+over11:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
@@ -20642,7 +20646,7 @@ over9:
 	VMOVI $0, V20.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row12:
+row14:
 	FMOVS 0(R3), F14
 	FMOVS 0(R6), F15
 	FMOVS 0(R7), F16
@@ -20666,11 +20670,11 @@ row12:
 	WORD  $0x4e34d6b5 // fadd v21.4s, v21.4s, v20.4s
 	WORD  $0x4e34d6d6 // fadd v22.4s, v22.4s, v20.4s
 	CMP   $1, R12
-	BNE   linear13
+	BNE   linear15
 	WORD  $0x4e34f6b5 // fmax v21.4s, v21.4s, v20.4s
 	WORD  $0x4e34f6d6 // fmax v22.4s, v22.4s, v20.4s
 
-linear13:
+linear15:
 	FMOVQ F21, 0(R1)
 	ADD   R0, R1, R13
 	FMOVQ F22, 16(R13)
@@ -20682,12 +20686,12 @@ linear13:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R11
-	BNE   row12
+	BNE   row14
 	RET
 
-narrower8:
+narrower10:
 	CMP $4, R0
-	BNE over14
+	BNE over16
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -20722,7 +20726,7 @@ narrower8:
 	VMOVI $0, V13.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row15:
+row17:
 	FMOVS 0(R3), F7
 	FMOVS 0(R6), F8
 	FMOVS 0(R7), F9
@@ -20738,10 +20742,10 @@ row15:
 	WORD  $0x4f8c10ce // fmla v14.4s, v6.4s, v12.s[0]
 	WORD  $0x4e2dd5ce // fadd v14.4s, v14.4s, v13.4s
 	CMP   $1, R12
-	BNE   linear16
+	BNE   linear18
 	WORD  $0x4e2df5ce // fmax v14.4s, v14.4s, v13.4s
 
-linear16:
+linear18:
 	FMOVQ F14, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
@@ -20751,25 +20755,25 @@ linear16:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R11
-	BNE   row15
+	BNE   row17
 	RET
 
-over14:
+over16:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	TST   $2, R0
-	BEQ   one17
+	BEQ   one19
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved18
+	BEQ   moved20
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved18
+	B     moved20
 
-one17:
+one19:
 	FMOVS 0(R1), F0
 
-moved18:
+moved20:
 	// acc[i,j] = b[i,j], 6×1 vectors
 	MOVD  b+48(FP), R1
 	MOVD  ldb+56(FP), R2
@@ -20779,83 +20783,83 @@ moved18:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	TST   $2, R0
-	BEQ   one19
+	BEQ   one21
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved20
+	BEQ   moved22
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved20
-
-one19:
-	FMOVS 0(R1), F1
-
-moved20:
-	TST   $2, R0
-	BEQ   one21
-	FMOVD 0(R3), F2
-	TST   $1, R0
-	BEQ   moved22
-	ADD   $8, R3, R16
-	VLD1  (R16), V2.S[2]
 	B     moved22
 
 one21:
-	FMOVS 0(R3), F2
+	FMOVS 0(R1), F1
 
 moved22:
 	TST   $2, R0
 	BEQ   one23
-	FMOVD 0(R4), F3
+	FMOVD 0(R3), F2
 	TST   $1, R0
 	BEQ   moved24
-	ADD   $8, R4, R16
-	VLD1  (R16), V3.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
 	B     moved24
 
 one23:
-	FMOVS 0(R4), F3
+	FMOVS 0(R3), F2
 
 moved24:
 	TST   $2, R0
 	BEQ   one25
-	FMOVD 0(R5), F4
+	FMOVD 0(R4), F3
 	TST   $1, R0
 	BEQ   moved26
-	ADD   $8, R5, R16
-	VLD1  (R16), V4.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V3.S[2]
 	B     moved26
 
 one25:
-	FMOVS 0(R5), F4
+	FMOVS 0(R4), F3
 
 moved26:
 	TST   $2, R0
 	BEQ   one27
-	FMOVD 0(R6), F5
+	FMOVD 0(R5), F4
 	TST   $1, R0
 	BEQ   moved28
-	ADD   $8, R6, R16
-	VLD1  (R16), V5.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V4.S[2]
 	B     moved28
 
 one27:
-	FMOVS 0(R6), F5
+	FMOVS 0(R5), F4
 
 moved28:
 	TST   $2, R0
 	BEQ   one29
-	FMOVD 0(R7), F6
+	FMOVD 0(R6), F5
 	TST   $1, R0
 	BEQ   moved30
-	ADD   $8, R7, R16
-	VLD1  (R16), V6.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V5.S[2]
 	B     moved30
 
 one29:
-	FMOVS 0(R7), F6
+	FMOVS 0(R6), F5
 
 moved30:
+	TST   $2, R0
+	BEQ   one31
+	FMOVD 0(R7), F6
+	TST   $1, R0
+	BEQ   moved32
+	ADD   $8, R7, R16
+	VLD1  (R16), V6.S[2]
+	B     moved32
+
+one31:
+	FMOVS 0(R7), F6
+
+moved32:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
@@ -20871,7 +20875,7 @@ moved30:
 	VMOVI $0, V13.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row31:
+row33:
 	FMOVS 0(R3), F7
 	FMOVS 0(R6), F8
 	FMOVS 0(R7), F9
@@ -20887,23 +20891,23 @@ row31:
 	WORD  $0x4f8c10ce // fmla v14.4s, v6.4s, v12.s[0]
 	WORD  $0x4e2dd5ce // fadd v14.4s, v14.4s, v13.4s
 	CMP   $1, R12
-	BNE   linear32
+	BNE   linear34
 	WORD  $0x4e2df5ce // fmax v14.4s, v14.4s, v13.4s
 
-linear32:
+linear34:
 	TST   $2, R0
-	BEQ   one33
+	BEQ   one35
 	FMOVD F14, 0(R1)
 	TST   $1, R0
-	BEQ   moved34
+	BEQ   moved36
 	ADD   $8, R1, R16
 	VST1  V14.S[2], (R16)
-	B     moved34
+	B     moved36
 
-one33:
+one35:
 	FMOVS F14, 0(R1)
 
-moved34:
+moved36:
 	ADD  R2, R1
 	ADD  R4, R3
 	ADD  R4, R6
@@ -20912,17 +20916,15 @@ moved34:
 	ADD  R4, R9
 	ADD  R4, R10
 	SUBS $1, R11
-	BNE  row31
+	BNE  row33
 	RET
 
-other1:
-	CMP  $5, R0
-	BNE  other35
+lower3:
 	MOVD cols+72(FP), R0
 	CMP  $8, R0
-	BLE  narrower36
+	BLE  narrower37
 	CMP  $12, R0
-	BNE  over37
+	BNE  over38
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -20966,7 +20968,7 @@ other1:
 	VMOVI $0, V23.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row38:
+row39:
 	FMOVS 0(R3), F18
 	FMOVS 0(R6), F19
 	FMOVS 0(R7), F20
@@ -20994,12 +20996,12 @@ row38:
 	WORD  $0x4e37d739 // fadd v25.4s, v25.4s, v23.4s
 	WORD  $0x4e37d75a // fadd v26.4s, v26.4s, v23.4s
 	CMP   $1, R11
-	BNE   linear39
+	BNE   linear40
 	WORD  $0x4e37f718 // fmax v24.4s, v24.4s, v23.4s
 	WORD  $0x4e37f739 // fmax v25.4s, v25.4s, v23.4s
 	WORD  $0x4e37f75a // fmax v26.4s, v26.4s, v23.4s
 
-linear39:
+linear40:
 	FMOVQ F24, 0(R1)
 	FMOVQ F25, 16(R1)
 	FMOVQ F26, 32(R1)
@@ -21010,10 +21012,10 @@ linear39:
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R10
-	BNE   row38
+	BNE   row39
 	RET
 
-over37:
+over38:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $48, R0
@@ -21068,7 +21070,7 @@ over37:
 	VMOVI $0, V23.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row40:
+row41:
 	FMOVS 0(R3), F18
 	FMOVS 0(R6), F19
 	FMOVS 0(R7), F20
@@ -21096,12 +21098,12 @@ row40:
 	WORD  $0x4e37d739 // fadd v25.4s, v25.4s, v23.4s
 	WORD  $0x4e37d75a // fadd v26.4s, v26.4s, v23.4s
 	CMP   $1, R11
-	BNE   linear41
+	BNE   linear42
 	WORD  $0x4e37f718 // fmax v24.4s, v24.4s, v23.4s
 	WORD  $0x4e37f739 // fmax v25.4s, v25.4s, v23.4s
 	WORD  $0x4e37f75a // fmax v26.4s, v26.4s, v23.4s
 
-linear41:
+linear42:
 	FMOVQ F24, 0(R1)
 	FMOVQ F25, 16(R1)
 	ADD   R0, R1, R12
@@ -21113,14 +21115,14 @@ linear41:
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R10
-	BNE   row40
+	BNE   row41
 	RET
 
-narrower36:
+narrower37:
 	CMP $4, R0
-	BLE narrower42
+	BLE narrower43
 	CMP $8, R0
-	BNE over43
+	BNE over44
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -21158,7 +21160,7 @@ narrower36:
 	VMOVI $0, V17.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row44:
+row45:
 	FMOVS 0(R3), F12
 	FMOVS 0(R6), F13
 	FMOVS 0(R7), F14
@@ -21179,11 +21181,11 @@ row44:
 	WORD  $0x4e31d652 // fadd v18.4s, v18.4s, v17.4s
 	WORD  $0x4e31d673 // fadd v19.4s, v19.4s, v17.4s
 	CMP   $1, R11
-	BNE   linear45
+	BNE   linear46
 	WORD  $0x4e31f652 // fmax v18.4s, v18.4s, v17.4s
 	WORD  $0x4e31f673 // fmax v19.4s, v19.4s, v17.4s
 
-linear45:
+linear46:
 	FMOVQ F18, 0(R1)
 	FMOVQ F19, 16(R1)
 	ADD   R2, R1
@@ -21193,10 +21195,10 @@ linear45:
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R10
-	BNE   row44
+	BNE   row45
 	RET
 
-over43:
+over44:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
@@ -21245,7 +21247,7 @@ over43:
 	VMOVI $0, V17.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row46:
+row47:
 	FMOVS 0(R3), F12
 	FMOVS 0(R6), F13
 	FMOVS 0(R7), F14
@@ -21266,11 +21268,11 @@ row46:
 	WORD  $0x4e31d652 // fadd v18.4s, v18.4s, v17.4s
 	WORD  $0x4e31d673 // fadd v19.4s, v19.4s, v17.4s
 	CMP   $1, R11
-	BNE   linear47
+	BNE   linear48
 	WORD  $0x4e31f652 // fmax v18.4s, v18.4s, v17.4s
 	WORD  $0x4e31f673 // fmax v19.4s, v19.4s, v17.4s
 
-linear47:
+linear48:
 	FMOVQ F18, 0(R1)
 	ADD   R0, R1, R12
 	FMOVQ F19, 16(R12)
@@ -21281,12 +21283,12 @@ linear47:
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R10
-	BNE   row46
+	BNE   row47
 	RET
 
-narrower42:
+narrower43:
 	CMP $4, R0
-	BNE over48
+	BNE over49
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -21318,7 +21320,7 @@ narrower42:
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
+row50:
 	FMOVS 0(R3), F6
 	FMOVS 0(R6), F7
 	FMOVS 0(R7), F8
@@ -21332,10 +21334,10 @@ row49:
 	WORD  $0x4f8a10ac // fmla v12.4s, v5.4s, v10.s[0]
 	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
 	CMP   $1, R11
-	BNE   linear50
+	BNE   linear51
 	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
 
-linear50:
+linear51:
 	FMOVQ F12, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
@@ -21344,25 +21346,25 @@ linear50:
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R10
-	BNE   row49
+	BNE   row50
 	RET
 
-over48:
+over49:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	TST   $2, R0
-	BEQ   one51
+	BEQ   one52
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved52
+	BEQ   moved53
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved52
+	B     moved53
 
-one51:
+one52:
 	FMOVS 0(R1), F0
 
-moved52:
+moved53:
 	// acc[i,j] = b[i,j], 5×1 vectors
 	MOVD  b+48(FP), R1
 	MOVD  ldb+56(FP), R2
@@ -21371,70 +21373,70 @@ moved52:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	TST   $2, R0
-	BEQ   one53
+	BEQ   one54
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved54
+	BEQ   moved55
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved54
+	B     moved55
 
-one53:
+one54:
 	FMOVS 0(R1), F1
 
-moved54:
+moved55:
 	TST   $2, R0
-	BEQ   one55
+	BEQ   one56
 	FMOVD 0(R3), F2
 	TST   $1, R0
-	BEQ   moved56
+	BEQ   moved57
 	ADD   $8, R3, R16
 	VLD1  (R16), V2.S[2]
-	B     moved56
+	B     moved57
 
-one55:
+one56:
 	FMOVS 0(R3), F2
 
-moved56:
+moved57:
 	TST   $2, R0
-	BEQ   one57
+	BEQ   one58
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved58
+	BEQ   moved59
 	ADD   $8, R4, R16
 	VLD1  (R16), V3.S[2]
-	B     moved58
+	B     moved59
 
-one57:
+one58:
 	FMOVS 0(R4), F3
 
-moved58:
+moved59:
 	TST   $2, R0
-	BEQ   one59
+	BEQ   one60
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved60
+	BEQ   moved61
 	ADD   $8, R5, R16
 	VLD1  (R16), V4.S[2]
-	B     moved60
+	B     moved61
 
-one59:
+one60:
 	FMOVS 0(R5), F4
 
-moved60:
+moved61:
 	TST   $2, R0
-	BEQ   one61
+	BEQ   one62
 	FMOVD 0(R6), F5
 	TST   $1, R0
-	BEQ   moved62
+	BEQ   moved63
 	ADD   $8, R6, R16
 	VLD1  (R16), V5.S[2]
-	B     moved62
+	B     moved63
 
-one61:
+one62:
 	FMOVS 0(R6), F5
 
-moved62:
+moved63:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
@@ -21449,7 +21451,7 @@ moved62:
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row63:
+row64:
 	FMOVS 0(R3), F6
 	FMOVS 0(R6), F7
 	FMOVS 0(R7), F8
@@ -21463,23 +21465,23 @@ row63:
 	WORD  $0x4f8a10ac // fmla v12.4s, v5.4s, v10.s[0]
 	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
 	CMP   $1, R11
-	BNE   linear64
+	BNE   linear65
 	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
 
-linear64:
+linear65:
 	TST   $2, R0
-	BEQ   one65
+	BEQ   one66
 	FMOVD F12, 0(R1)
 	TST   $1, R0
-	BEQ   moved66
+	BEQ   moved67
 	ADD   $8, R1, R16
 	VST1  V12.S[2], (R16)
-	B     moved66
+	B     moved67
 
-one65:
+one66:
 	FMOVS F12, 0(R1)
 
-moved66:
+moved67:
 	ADD  R2, R1
 	ADD  R4, R3
 	ADD  R4, R6
@@ -21487,12 +21489,10 @@ moved66:
 	ADD  R4, R8
 	ADD  R4, R9
 	SUBS $1, R10
-	BNE  row63
+	BNE  row64
 	RET
 
-other35:
-	CMP  $4, R0
-	BNE  other67
+lower2:
 	MOVD cols+72(FP), R0
 	CMP  $8, R0
 	BLE  narrower68
@@ -22003,14 +22003,16 @@ moved96:
 	BNE  row93
 	RET
 
-other67:
+lower1:
+	CMP  $2, R0
+	BLT  lower97
 	CMP  $3, R0
-	BNE  other97
+	BLT  lower98
 	MOVD cols+72(FP), R0
 	CMP  $8, R0
-	BLE  narrower98
+	BLE  narrower99
 	CMP  $12, R0
-	BNE  over99
+	BNE  over100
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -22044,7 +22046,7 @@ other67:
 	VMOVI $0, V15.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row100:
+row101:
 	FMOVS 0(R3), F12
 	FMOVS 0(R6), F13
 	FMOVS 0(R7), F14
@@ -22064,12 +22066,12 @@ row100:
 	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
 	WORD  $0x4e2fd652 // fadd v18.4s, v18.4s, v15.4s
 	CMP   $1, R9
-	BNE   linear101
+	BNE   linear102
 	WORD  $0x4e2ff610 // fmax v16.4s, v16.4s, v15.4s
 	WORD  $0x4e2ff631 // fmax v17.4s, v17.4s, v15.4s
 	WORD  $0x4e2ff652 // fmax v18.4s, v18.4s, v15.4s
 
-linear101:
+linear102:
 	FMOVQ F16, 0(R1)
 	FMOVQ F17, 16(R1)
 	FMOVQ F18, 32(R1)
@@ -22078,10 +22080,10 @@ linear101:
 	ADD   R4, R6
 	ADD   R4, R7
 	SUBS  $1, R8
-	BNE   row100
+	BNE   row101
 	RET
 
-over99:
+over100:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $48, R0
@@ -22124,7 +22126,7 @@ over99:
 	VMOVI $0, V15.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row102:
+row103:
 	FMOVS 0(R3), F12
 	FMOVS 0(R6), F13
 	FMOVS 0(R7), F14
@@ -22144,12 +22146,12 @@ row102:
 	WORD  $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
 	WORD  $0x4e2fd652 // fadd v18.4s, v18.4s, v15.4s
 	CMP   $1, R9
-	BNE   linear103
+	BNE   linear104
 	WORD  $0x4e2ff610 // fmax v16.4s, v16.4s, v15.4s
 	WORD  $0x4e2ff631 // fmax v17.4s, v17.4s, v15.4s
 	WORD  $0x4e2ff652 // fmax v18.4s, v18.4s, v15.4s
 
-linear103:
+linear104:
 	FMOVQ F16, 0(R1)
 	FMOVQ F17, 16(R1)
 	ADD   R0, R1, R10
@@ -22159,14 +22161,14 @@ linear103:
 	ADD   R4, R6
 	ADD   R4, R7
 	SUBS  $1, R8
-	BNE   row102
+	BNE   row103
 	RET
 
-narrower98:
+narrower99:
 	CMP $4, R0
-	BLE narrower104
+	BLE narrower105
 	CMP $8, R0
-	BNE over105
+	BNE over106
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -22196,7 +22198,7 @@ narrower98:
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row106:
+row107:
 	FMOVS 0(R3), F8
 	FMOVS 0(R6), F9
 	FMOVS 0(R7), F10
@@ -22211,11 +22213,11 @@ row106:
 	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
 	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
 	CMP   $1, R9
-	BNE   linear107
+	BNE   linear108
 	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
 	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
 
-linear107:
+linear108:
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
 	ADD   R2, R1
@@ -22223,10 +22225,10 @@ linear107:
 	ADD   R4, R6
 	ADD   R4, R7
 	SUBS  $1, R8
-	BNE   row106
+	BNE   row107
 	RET
 
-over105:
+over106:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
@@ -22265,7 +22267,7 @@ over105:
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row108:
+row109:
 	FMOVS 0(R3), F8
 	FMOVS 0(R6), F9
 	FMOVS 0(R7), F10
@@ -22280,11 +22282,11 @@ row108:
 	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
 	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
 	CMP   $1, R9
-	BNE   linear109
+	BNE   linear110
 	WORD  $0x4e2bf58c // fmax v12.4s, v12.4s, v11.4s
 	WORD  $0x4e2bf5ad // fmax v13.4s, v13.4s, v11.4s
 
-linear109:
+linear110:
 	FMOVQ F12, 0(R1)
 	ADD   R0, R1, R10
 	FMOVQ F13, 16(R10)
@@ -22293,12 +22295,12 @@ linear109:
 	ADD   R4, R6
 	ADD   R4, R7
 	SUBS  $1, R8
-	BNE   row108
+	BNE   row109
 	RET
 
-narrower104:
+narrower105:
 	CMP $4, R0
-	BNE over110
+	BNE over111
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -22324,7 +22326,7 @@ narrower104:
 	VMOVI $0, V7.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row111:
+row112:
 	FMOVS 0(R3), F4
 	FMOVS 0(R6), F5
 	FMOVS 0(R7), F6
@@ -22334,79 +22336,79 @@ row111:
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
 	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
 	CMP   $1, R9
-	BNE   linear112
+	BNE   linear113
 	WORD  $0x4e27f508 // fmax v8.4s, v8.4s, v7.4s
 
-linear112:
+linear113:
 	FMOVQ F8, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R4, R6
 	ADD   R4, R7
 	SUBS  $1, R8
-	BNE   row111
+	BNE   row112
 	RET
 
-over110:
+over111:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	TST   $2, R0
-	BEQ   one113
+	BEQ   one114
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved114
+	BEQ   moved115
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved114
+	B     moved115
 
-one113:
+one114:
 	FMOVS 0(R1), F0
 
-moved114:
+moved115:
 	// acc[i,j] = b[i,j], 3×1 vectors
 	MOVD  b+48(FP), R1
 	MOVD  ldb+56(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one115
+	BEQ   one116
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved116
+	BEQ   moved117
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved116
+	B     moved117
 
-one115:
+one116:
 	FMOVS 0(R1), F1
 
-moved116:
+moved117:
 	TST   $2, R0
-	BEQ   one117
+	BEQ   one118
 	FMOVD 0(R3), F2
 	TST   $1, R0
-	BEQ   moved118
+	BEQ   moved119
 	ADD   $8, R3, R16
 	VLD1  (R16), V2.S[2]
-	B     moved118
+	B     moved119
 
-one117:
+one118:
 	FMOVS 0(R3), F2
 
-moved118:
+moved119:
 	TST   $2, R0
-	BEQ   one119
+	BEQ   one120
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved120
+	BEQ   moved121
 	ADD   $8, R4, R16
 	VLD1  (R16), V3.S[2]
-	B     moved120
+	B     moved121
 
-one119:
+one120:
 	FMOVS 0(R4), F3
 
-moved120:
+moved121:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
@@ -22419,7 +22421,7 @@ moved120:
 	VMOVI $0, V7.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row121:
+row122:
 	FMOVS 0(R3), F4
 	FMOVS 0(R6), F5
 	FMOVS 0(R7), F6
@@ -22429,34 +22431,32 @@ row121:
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
 	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
 	CMP   $1, R9
-	BNE   linear122
+	BNE   linear123
 	WORD  $0x4e27f508 // fmax v8.4s, v8.4s, v7.4s
 
-linear122:
+linear123:
 	TST   $2, R0
-	BEQ   one123
+	BEQ   one124
 	FMOVD F8, 0(R1)
 	TST   $1, R0
-	BEQ   moved124
+	BEQ   moved125
 	ADD   $8, R1, R16
 	VST1  V8.S[2], (R16)
-	B     moved124
+	B     moved125
 
-one123:
+one124:
 	FMOVS F8, 0(R1)
 
-moved124:
+moved125:
 	ADD  R2, R1
 	ADD  R4, R3
 	ADD  R4, R6
 	ADD  R4, R7
 	SUBS $1, R8
-	BNE  row121
+	BNE  row122
 	RET
 
-other97:
-	CMP  $2, R0
-	BNE  other125
+lower98:
 	MOVD cols+72(FP), R0
 	CMP  $8, R0
 	BLE  narrower126
@@ -22843,12 +22843,12 @@ moved150:
 	BNE  row147
 	RET
 
-other125:
+lower97:
 	MOVD cols+72(FP), R0
 	CMP  $8, R0
-	BLE  narrower152
+	BLE  narrower151
 	CMP  $12, R0
-	BNE  over153
+	BNE  over152
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -22871,7 +22871,7 @@ other125:
 	VMOVI $0, V7.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row154:
+row153:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
@@ -22883,22 +22883,22 @@ row154:
 	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
 	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
 	CMP   $1, R7
-	BNE   linear155
+	BNE   linear154
 	WORD  $0x4e27f508 // fmax v8.4s, v8.4s, v7.4s
 	WORD  $0x4e27f529 // fmax v9.4s, v9.4s, v7.4s
 	WORD  $0x4e27f54a // fmax v10.4s, v10.4s, v7.4s
 
-linear155:
+linear154:
 	FMOVQ F8, 0(R1)
 	FMOVQ F9, 16(R1)
 	FMOVQ F10, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row154
+	BNE   row153
 	RET
 
-over153:
+over152:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $48, R0
@@ -22928,7 +22928,7 @@ over153:
 	VMOVI $0, V7.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row156:
+row155:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
@@ -22940,12 +22940,12 @@ row156:
 	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
 	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
 	CMP   $1, R7
-	BNE   linear157
+	BNE   linear156
 	WORD  $0x4e27f508 // fmax v8.4s, v8.4s, v7.4s
 	WORD  $0x4e27f529 // fmax v9.4s, v9.4s, v7.4s
 	WORD  $0x4e27f54a // fmax v10.4s, v10.4s, v7.4s
 
-linear157:
+linear156:
 	FMOVQ F8, 0(R1)
 	FMOVQ F9, 16(R1)
 	ADD   R0, R1, R8
@@ -22953,14 +22953,14 @@ linear157:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row156
+	BNE   row155
 	RET
 
-narrower152:
+narrower151:
 	CMP $4, R0
-	BLE narrower158
+	BLE narrower157
 	CMP $8, R0
-	BNE over159
+	BNE over158
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -22981,7 +22981,7 @@ narrower152:
 	VMOVI $0, V5.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row160:
+row159:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
@@ -22990,20 +22990,20 @@ row160:
 	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	CMP   $1, R7
-	BNE   linear161
+	BNE   linear160
 	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
 	WORD  $0x4e25f4e7 // fmax v7.4s, v7.4s, v5.4s
 
-linear161:
+linear160:
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row160
+	BNE   row159
 	RET
 
-over159:
+over158:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
@@ -23031,7 +23031,7 @@ over159:
 	VMOVI $0, V5.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row162:
+row161:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
@@ -23040,23 +23040,23 @@ row162:
 	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
 	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
 	CMP   $1, R7
-	BNE   linear163
+	BNE   linear162
 	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
 	WORD  $0x4e25f4e7 // fmax v7.4s, v7.4s, v5.4s
 
-linear163:
+linear162:
 	FMOVQ F6, 0(R1)
 	ADD   R0, R1, R8
 	FMOVQ F7, 16(R8)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row162
+	BNE   row161
 	RET
 
-narrower158:
+narrower157:
 	CMP $4, R0
-	BNE over164
+	BNE over163
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -23075,54 +23075,54 @@ narrower158:
 	VMOVI $0, V3.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row165:
+row164:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
 	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
 	CMP   $1, R7
-	BNE   linear166
+	BNE   linear165
 	WORD  $0x4e23f484 // fmax v4.4s, v4.4s, v3.4s
 
-linear166:
+linear165:
 	FMOVQ F4, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row165
+	BNE   row164
 	RET
 
-over164:
+over163:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	TST   $2, R0
-	BEQ   one167
+	BEQ   one166
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved168
+	BEQ   moved167
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved168
+	B     moved167
 
-one167:
+one166:
 	FMOVS 0(R1), F0
 
-moved168:
+moved167:
 	// acc[i,j] = b[i,j], 1×1 vectors
 	MOVD  b+48(FP), R1
 	TST   $2, R0
-	BEQ   one169
+	BEQ   one168
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved170
+	BEQ   moved169
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved170
+	B     moved169
 
-one169:
+one168:
 	FMOVS 0(R1), F1
 
-moved170:
+moved169:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
@@ -23133,45 +23133,49 @@ moved170:
 	VMOVI $0, V3.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row171:
+row170:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
 	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
 	CMP   $1, R7
-	BNE   linear172
+	BNE   linear171
 	WORD  $0x4e23f484 // fmax v4.4s, v4.4s, v3.4s
 
-linear172:
+linear171:
 	TST   $2, R0
-	BEQ   one173
+	BEQ   one172
 	FMOVD F4, 0(R1)
 	TST   $1, R0
-	BEQ   moved174
+	BEQ   moved173
 	ADD   $8, R1, R16
 	VST1  V4.S[2], (R16)
-	B     moved174
+	B     moved173
 
-one173:
+one172:
 	FMOVS F4, 0(R1)
 
-moved174:
+moved173:
 	ADD  R2, R1
 	ADD  R4, R3
 	SUBS $1, R6
-	BNE  row171
+	BNE  row170
 	RET
 
 // func thinNEONF64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 TEXT ·thinNEONF64(SB), NOSPLIT, $0-96
 	MOVD n+80(FP), R0
+	CMP  $4, R0
+	BLT  lower1
+	CMP  $5, R0
+	BLT  lower2
 	CMP  $6, R0
-	BNE  other1
+	BLT  lower3
 	MOVD cols+72(FP), R0
 	CMP  $4, R0
-	BLE  narrower2
+	BLE  narrower4
 	CMP  $6, R0
-	BNE  over3
+	BNE  over5
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -23220,7 +23224,7 @@ TEXT ·thinNEONF64(SB), NOSPLIT, $0-96
 	VMOVI $0, V27.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row4:
+row6:
 	FMOVD 0(R3), F21
 	FMOVD 0(R6), F22
 	FMOVD 0(R7), F23
@@ -23252,12 +23256,12 @@ row4:
 	WORD  $0x4e7bd7bd // fadd v29.2d, v29.2d, v27.2d
 	WORD  $0x4e7bd7de // fadd v30.2d, v30.2d, v27.2d
 	CMP   $1, R12
-	BNE   linear5
+	BNE   linear7
 	WORD  $0x4e7bf79c // fmax v28.2d, v28.2d, v27.2d
 	WORD  $0x4e7bf7bd // fmax v29.2d, v29.2d, v27.2d
 	WORD  $0x4e7bf7de // fmax v30.2d, v30.2d, v27.2d
 
-linear5:
+linear7:
 	FMOVQ F28, 0(R1)
 	FMOVQ F29, 16(R1)
 	FMOVQ F30, 32(R1)
@@ -23269,10 +23273,10 @@ linear5:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R11
-	BNE   row4
+	BNE   row6
 	RET
 
-over3:
+over5:
 	MOVD $8, R16
 	MUL  R16, R0, R0
 	SUB  $48, R0
@@ -23333,7 +23337,7 @@ over3:
 	VMOVI $0, V27.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row6:
+row8:
 	FMOVD 0(R3), F21
 	FMOVD 0(R6), F22
 	FMOVD 0(R7), F23
@@ -23365,12 +23369,12 @@ row6:
 	WORD  $0x4e7bd7bd // fadd v29.2d, v29.2d, v27.2d
 	WORD  $0x4e7bd7de // fadd v30.2d, v30.2d, v27.2d
 	CMP   $1, R12
-	BNE   linear7
+	BNE   linear9
 	WORD  $0x4e7bf79c // fmax v28.2d, v28.2d, v27.2d
 	WORD  $0x4e7bf7bd // fmax v29.2d, v29.2d, v27.2d
 	WORD  $0x4e7bf7de // fmax v30.2d, v30.2d, v27.2d
 
-linear7:
+linear9:
 	FMOVQ F28, 0(R1)
 	FMOVQ F29, 16(R1)
 	ADD   R0, R1, R13
@@ -23383,14 +23387,14 @@ linear7:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R11
-	BNE   row6
+	BNE   row8
 	RET
 
-narrower2:
+narrower4:
 	CMP $2, R0
-	BLE narrower8
+	BLE narrower10
 	CMP $4, R0
-	BNE over9
+	BNE over11
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -23432,7 +23436,7 @@ narrower2:
 	VMOVI $0, V20.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row10:
+row12:
 	FMOVD 0(R3), F14
 	FMOVD 0(R6), F15
 	FMOVD 0(R7), F16
@@ -23456,11 +23460,11 @@ row10:
 	WORD  $0x4e74d6b5 // fadd v21.2d, v21.2d, v20.2d
 	WORD  $0x4e74d6d6 // fadd v22.2d, v22.2d, v20.2d
 	CMP   $1, R12
-	BNE   linear11
+	BNE   linear13
 	WORD  $0x4e74f6b5 // fmax v21.2d, v21.2d, v20.2d
 	WORD  $0x4e74f6d6 // fmax v22.2d, v22.2d, v20.2d
 
-linear11:
+linear13:
 	FMOVQ F21, 0(R1)
 	FMOVQ F22, 16(R1)
 	ADD   R2, R1
@@ -23471,10 +23475,10 @@ linear11:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R11
-	BNE   row10
+	BNE   row12
 	RET
 
-over9:
+over11:
 	MOVD $8, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
@@ -23528,7 +23532,7 @@ over9:
 	VMOVI $0, V20.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row12:
+row14:
 	FMOVD 0(R3), F14
 	FMOVD 0(R6), F15
 	FMOVD 0(R7), F16
@@ -23552,11 +23556,11 @@ row12:
 	WORD  $0x4e74d6b5 // fadd v21.2d, v21.2d, v20.2d
 	WORD  $0x4e74d6d6 // fadd v22.2d, v22.2d, v20.2d
 	CMP   $1, R12
-	BNE   linear13
+	BNE   linear15
 	WORD  $0x4e74f6b5 // fmax v21.2d, v21.2d, v20.2d
 	WORD  $0x4e74f6d6 // fmax v22.2d, v22.2d, v20.2d
 
-linear13:
+linear15:
 	FMOVQ F21, 0(R1)
 	ADD   R0, R1, R13
 	FMOVQ F22, 16(R13)
@@ -23568,12 +23572,12 @@ linear13:
 	ADD   R4, R9
 	ADD   R4, R10
 	SUBS  $1, R11
-	BNE   row12
+	BNE   row14
 	RET
 
-narrower8:
+narrower10:
 	CMP $2, R0
-	BNE over14
+	BNE over16
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -23593,72 +23597,6 @@ narrower8:
 	FMOVQ 0(R5), F4
 	FMOVQ 0(R6), F5
 	FMOVQ 0(R7), F6
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  stepa+40(FP), R5
-	ADD   R5, R3, R6
-	ADD   R5, R6, R7
-	ADD   R5, R7, R8
-	ADD   R5, R8, R9
-	ADD   R5, R9, R10
-	MOVD  rows+64(FP), R11
-	MOVD  act+88(FP), R12
-	VMOVI $0, V13.B16
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row15:
-	FMOVD 0(R3), F7
-	FMOVD 0(R6), F8
-	FMOVD 0(R7), F9
-	FMOVD 0(R8), F10
-	FMOVD 0(R9), F11
-	FMOVD 0(R10), F12
-	VORR  V0.B16, V0.B16, V14.B16
-	WORD  $0x4fc7102e // fmla v14.2d, v1.2d, v7.d[0]
-	WORD  $0x4fc8104e // fmla v14.2d, v2.2d, v8.d[0]
-	WORD  $0x4fc9106e // fmla v14.2d, v3.2d, v9.d[0]
-	WORD  $0x4fca108e // fmla v14.2d, v4.2d, v10.d[0]
-	WORD  $0x4fcb10ae // fmla v14.2d, v5.2d, v11.d[0]
-	WORD  $0x4fcc10ce // fmla v14.2d, v6.2d, v12.d[0]
-	WORD  $0x4e6dd5ce // fadd v14.2d, v14.2d, v13.2d
-	CMP   $1, R12
-	BNE   linear16
-	WORD  $0x4e6df5ce // fmax v14.2d, v14.2d, v13.2d
-
-linear16:
-	FMOVQ F14, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R4, R6
-	ADD   R4, R7
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	SUBS  $1, R11
-	BNE   row15
-	RET
-
-over14:
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVD  bias+16(FP), R1
-	FMOVD 0(R1), F0
-
-	// acc[i,j] = b[i,j], 6×1 vectors
-	MOVD  b+48(FP), R1
-	MOVD  ldb+56(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	FMOVD 0(R1), F1
-	FMOVD 0(R3), F2
-	FMOVD 0(R4), F3
-	FMOVD 0(R5), F4
-	FMOVD 0(R6), F5
-	FMOVD 0(R7), F6
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
@@ -23694,7 +23632,7 @@ row17:
 	WORD  $0x4e6df5ce // fmax v14.2d, v14.2d, v13.2d
 
 linear18:
-	FMOVD F14, 0(R1)
+	FMOVQ F14, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R4, R6
@@ -23706,14 +23644,78 @@ linear18:
 	BNE   row17
 	RET
 
-other1:
-	CMP  $5, R0
-	BNE  other19
+over16:
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVD  bias+16(FP), R1
+	FMOVD 0(R1), F0
+
+	// acc[i,j] = b[i,j], 6×1 vectors
+	MOVD  b+48(FP), R1
+	MOVD  ldb+56(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVD 0(R1), F1
+	FMOVD 0(R3), F2
+	FMOVD 0(R4), F3
+	FMOVD 0(R5), F4
+	FMOVD 0(R6), F5
+	FMOVD 0(R7), F6
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  stepa+40(FP), R5
+	ADD   R5, R3, R6
+	ADD   R5, R6, R7
+	ADD   R5, R7, R8
+	ADD   R5, R8, R9
+	ADD   R5, R9, R10
+	MOVD  rows+64(FP), R11
+	MOVD  act+88(FP), R12
+	VMOVI $0, V13.B16
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row19:
+	FMOVD 0(R3), F7
+	FMOVD 0(R6), F8
+	FMOVD 0(R7), F9
+	FMOVD 0(R8), F10
+	FMOVD 0(R9), F11
+	FMOVD 0(R10), F12
+	VORR  V0.B16, V0.B16, V14.B16
+	WORD  $0x4fc7102e // fmla v14.2d, v1.2d, v7.d[0]
+	WORD  $0x4fc8104e // fmla v14.2d, v2.2d, v8.d[0]
+	WORD  $0x4fc9106e // fmla v14.2d, v3.2d, v9.d[0]
+	WORD  $0x4fca108e // fmla v14.2d, v4.2d, v10.d[0]
+	WORD  $0x4fcb10ae // fmla v14.2d, v5.2d, v11.d[0]
+	WORD  $0x4fcc10ce // fmla v14.2d, v6.2d, v12.d[0]
+	WORD  $0x4e6dd5ce // fadd v14.2d, v14.2d, v13.2d
+	CMP   $1, R12
+	BNE   linear20
+	WORD  $0x4e6df5ce // fmax v14.2d, v14.2d, v13.2d
+
+linear20:
+	FMOVD F14, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R4, R6
+	ADD   R4, R7
+	ADD   R4, R8
+	ADD   R4, R9
+	ADD   R4, R10
+	SUBS  $1, R11
+	BNE   row19
+	RET
+
+lower3:
 	MOVD cols+72(FP), R0
 	CMP  $4, R0
-	BLE  narrower20
+	BLE  narrower21
 	CMP  $6, R0
-	BNE  over21
+	BNE  over22
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -23757,7 +23759,7 @@ other1:
 	VMOVI $0, V23.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row22:
+row23:
 	FMOVD 0(R3), F18
 	FMOVD 0(R6), F19
 	FMOVD 0(R7), F20
@@ -23785,12 +23787,12 @@ row22:
 	WORD  $0x4e77d739 // fadd v25.2d, v25.2d, v23.2d
 	WORD  $0x4e77d75a // fadd v26.2d, v26.2d, v23.2d
 	CMP   $1, R11
-	BNE   linear23
+	BNE   linear24
 	WORD  $0x4e77f718 // fmax v24.2d, v24.2d, v23.2d
 	WORD  $0x4e77f739 // fmax v25.2d, v25.2d, v23.2d
 	WORD  $0x4e77f75a // fmax v26.2d, v26.2d, v23.2d
 
-linear23:
+linear24:
 	FMOVQ F24, 0(R1)
 	FMOVQ F25, 16(R1)
 	FMOVQ F26, 32(R1)
@@ -23801,10 +23803,10 @@ linear23:
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R10
-	BNE   row22
+	BNE   row23
 	RET
 
-over21:
+over22:
 	MOVD $8, R16
 	MUL  R16, R0, R0
 	SUB  $48, R0
@@ -23859,7 +23861,7 @@ over21:
 	VMOVI $0, V23.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row24:
+row25:
 	FMOVD 0(R3), F18
 	FMOVD 0(R6), F19
 	FMOVD 0(R7), F20
@@ -23887,12 +23889,12 @@ row24:
 	WORD  $0x4e77d739 // fadd v25.2d, v25.2d, v23.2d
 	WORD  $0x4e77d75a // fadd v26.2d, v26.2d, v23.2d
 	CMP   $1, R11
-	BNE   linear25
+	BNE   linear26
 	WORD  $0x4e77f718 // fmax v24.2d, v24.2d, v23.2d
 	WORD  $0x4e77f739 // fmax v25.2d, v25.2d, v23.2d
 	WORD  $0x4e77f75a // fmax v26.2d, v26.2d, v23.2d
 
-linear25:
+linear26:
 	FMOVQ F24, 0(R1)
 	FMOVQ F25, 16(R1)
 	ADD   R0, R1, R12
@@ -23904,14 +23906,14 @@ linear25:
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R10
-	BNE   row24
+	BNE   row25
 	RET
 
-narrower20:
+narrower21:
 	CMP $2, R0
-	BLE narrower26
+	BLE narrower27
 	CMP $4, R0
-	BNE over27
+	BNE over28
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -23949,7 +23951,7 @@ narrower20:
 	VMOVI $0, V17.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row28:
+row29:
 	FMOVD 0(R3), F12
 	FMOVD 0(R6), F13
 	FMOVD 0(R7), F14
@@ -23970,11 +23972,11 @@ row28:
 	WORD  $0x4e71d652 // fadd v18.2d, v18.2d, v17.2d
 	WORD  $0x4e71d673 // fadd v19.2d, v19.2d, v17.2d
 	CMP   $1, R11
-	BNE   linear29
+	BNE   linear30
 	WORD  $0x4e71f652 // fmax v18.2d, v18.2d, v17.2d
 	WORD  $0x4e71f673 // fmax v19.2d, v19.2d, v17.2d
 
-linear29:
+linear30:
 	FMOVQ F18, 0(R1)
 	FMOVQ F19, 16(R1)
 	ADD   R2, R1
@@ -23984,10 +23986,10 @@ linear29:
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R10
-	BNE   row28
+	BNE   row29
 	RET
 
-over27:
+over28:
 	MOVD $8, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
@@ -24036,7 +24038,7 @@ over27:
 	VMOVI $0, V17.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row30:
+row31:
 	FMOVD 0(R3), F12
 	FMOVD 0(R6), F13
 	FMOVD 0(R7), F14
@@ -24057,11 +24059,11 @@ row30:
 	WORD  $0x4e71d652 // fadd v18.2d, v18.2d, v17.2d
 	WORD  $0x4e71d673 // fadd v19.2d, v19.2d, v17.2d
 	CMP   $1, R11
-	BNE   linear31
+	BNE   linear32
 	WORD  $0x4e71f652 // fmax v18.2d, v18.2d, v17.2d
 	WORD  $0x4e71f673 // fmax v19.2d, v19.2d, v17.2d
 
-linear31:
+linear32:
 	FMOVQ F18, 0(R1)
 	ADD   R0, R1, R12
 	FMOVQ F19, 16(R12)
@@ -24072,12 +24074,12 @@ linear31:
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R10
-	BNE   row30
+	BNE   row31
 	RET
 
-narrower26:
+narrower27:
 	CMP $2, R0
-	BNE over32
+	BNE over33
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -24109,7 +24111,7 @@ narrower26:
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row33:
+row34:
 	FMOVD 0(R3), F6
 	FMOVD 0(R6), F7
 	FMOVD 0(R7), F8
@@ -24123,10 +24125,10 @@ row33:
 	WORD  $0x4fca10ac // fmla v12.2d, v5.2d, v10.d[0]
 	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
 	CMP   $1, R11
-	BNE   linear34
+	BNE   linear35
 	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
 
-linear34:
+linear35:
 	FMOVQ F12, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
@@ -24135,10 +24137,10 @@ linear34:
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R10
-	BNE   row33
+	BNE   row34
 	RET
 
-over32:
+over33:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	FMOVD 0(R1), F0
@@ -24169,7 +24171,7 @@ over32:
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row35:
+row36:
 	FMOVD 0(R3), F6
 	FMOVD 0(R6), F7
 	FMOVD 0(R7), F8
@@ -24183,10 +24185,10 @@ row35:
 	WORD  $0x4fca10ac // fmla v12.2d, v5.2d, v10.d[0]
 	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
 	CMP   $1, R11
-	BNE   linear36
+	BNE   linear37
 	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
 
-linear36:
+linear37:
 	FMOVD F12, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
@@ -24195,12 +24197,10 @@ linear36:
 	ADD   R4, R8
 	ADD   R4, R9
 	SUBS  $1, R10
-	BNE   row35
+	BNE   row36
 	RET
 
-other19:
-	CMP  $4, R0
-	BNE  other37
+lower2:
 	MOVD cols+72(FP), R0
 	CMP  $4, R0
 	BLE  narrower38
@@ -24640,14 +24640,16 @@ linear54:
 	BNE   row53
 	RET
 
-other37:
+lower1:
+	CMP  $2, R0
+	BLT  lower55
 	CMP  $3, R0
-	BNE  other55
+	BLT  lower56
 	MOVD cols+72(FP), R0
 	CMP  $4, R0
-	BLE  narrower56
+	BLE  narrower57
 	CMP  $6, R0
-	BNE  over57
+	BNE  over58
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -24681,7 +24683,7 @@ other37:
 	VMOVI $0, V15.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row58:
+row59:
 	FMOVD 0(R3), F12
 	FMOVD 0(R6), F13
 	FMOVD 0(R7), F14
@@ -24701,12 +24703,12 @@ row58:
 	WORD  $0x4e6fd631 // fadd v17.2d, v17.2d, v15.2d
 	WORD  $0x4e6fd652 // fadd v18.2d, v18.2d, v15.2d
 	CMP   $1, R9
-	BNE   linear59
+	BNE   linear60
 	WORD  $0x4e6ff610 // fmax v16.2d, v16.2d, v15.2d
 	WORD  $0x4e6ff631 // fmax v17.2d, v17.2d, v15.2d
 	WORD  $0x4e6ff652 // fmax v18.2d, v18.2d, v15.2d
 
-linear59:
+linear60:
 	FMOVQ F16, 0(R1)
 	FMOVQ F17, 16(R1)
 	FMOVQ F18, 32(R1)
@@ -24715,10 +24717,10 @@ linear59:
 	ADD   R4, R6
 	ADD   R4, R7
 	SUBS  $1, R8
-	BNE   row58
+	BNE   row59
 	RET
 
-over57:
+over58:
 	MOVD $8, R16
 	MUL  R16, R0, R0
 	SUB  $48, R0
@@ -24761,7 +24763,7 @@ over57:
 	VMOVI $0, V15.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row60:
+row61:
 	FMOVD 0(R3), F12
 	FMOVD 0(R6), F13
 	FMOVD 0(R7), F14
@@ -24781,12 +24783,12 @@ row60:
 	WORD  $0x4e6fd631 // fadd v17.2d, v17.2d, v15.2d
 	WORD  $0x4e6fd652 // fadd v18.2d, v18.2d, v15.2d
 	CMP   $1, R9
-	BNE   linear61
+	BNE   linear62
 	WORD  $0x4e6ff610 // fmax v16.2d, v16.2d, v15.2d
 	WORD  $0x4e6ff631 // fmax v17.2d, v17.2d, v15.2d
 	WORD  $0x4e6ff652 // fmax v18.2d, v18.2d, v15.2d
 
-linear61:
+linear62:
 	FMOVQ F16, 0(R1)
 	FMOVQ F17, 16(R1)
 	ADD   R0, R1, R10
@@ -24796,14 +24798,14 @@ linear61:
 	ADD   R4, R6
 	ADD   R4, R7
 	SUBS  $1, R8
-	BNE   row60
+	BNE   row61
 	RET
 
-narrower56:
+narrower57:
 	CMP $2, R0
-	BLE narrower62
+	BLE narrower63
 	CMP $4, R0
-	BNE over63
+	BNE over64
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -24833,7 +24835,7 @@ narrower56:
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row64:
+row65:
 	FMOVD 0(R3), F8
 	FMOVD 0(R6), F9
 	FMOVD 0(R7), F10
@@ -24848,11 +24850,11 @@ row64:
 	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
 	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
 	CMP   $1, R9
-	BNE   linear65
+	BNE   linear66
 	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
 	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
 
-linear65:
+linear66:
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
 	ADD   R2, R1
@@ -24860,10 +24862,10 @@ linear65:
 	ADD   R4, R6
 	ADD   R4, R7
 	SUBS  $1, R8
-	BNE   row64
+	BNE   row65
 	RET
 
-over63:
+over64:
 	MOVD $8, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
@@ -24902,7 +24904,7 @@ over63:
 	VMOVI $0, V11.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row66:
+row67:
 	FMOVD 0(R3), F8
 	FMOVD 0(R6), F9
 	FMOVD 0(R7), F10
@@ -24917,11 +24919,11 @@ row66:
 	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
 	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
 	CMP   $1, R9
-	BNE   linear67
+	BNE   linear68
 	WORD  $0x4e6bf58c // fmax v12.2d, v12.2d, v11.2d
 	WORD  $0x4e6bf5ad // fmax v13.2d, v13.2d, v11.2d
 
-linear67:
+linear68:
 	FMOVQ F12, 0(R1)
 	ADD   R0, R1, R10
 	FMOVQ F13, 16(R10)
@@ -24930,12 +24932,12 @@ linear67:
 	ADD   R4, R6
 	ADD   R4, R7
 	SUBS  $1, R8
-	BNE   row66
+	BNE   row67
 	RET
 
-narrower62:
+narrower63:
 	CMP $2, R0
-	BNE over68
+	BNE over69
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -24961,7 +24963,7 @@ narrower62:
 	VMOVI $0, V7.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row69:
+row70:
 	FMOVD 0(R3), F4
 	FMOVD 0(R6), F5
 	FMOVD 0(R7), F6
@@ -24971,20 +24973,20 @@ row69:
 	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
 	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
 	CMP   $1, R9
-	BNE   linear70
+	BNE   linear71
 	WORD  $0x4e67f508 // fmax v8.2d, v8.2d, v7.2d
 
-linear70:
+linear71:
 	FMOVQ F8, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R4, R6
 	ADD   R4, R7
 	SUBS  $1, R8
-	BNE   row69
+	BNE   row70
 	RET
 
-over68:
+over69:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	FMOVD 0(R1), F0
@@ -25009,7 +25011,7 @@ over68:
 	VMOVI $0, V7.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row71:
+row72:
 	FMOVD 0(R3), F4
 	FMOVD 0(R6), F5
 	FMOVD 0(R7), F6
@@ -25019,22 +25021,20 @@ row71:
 	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
 	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
 	CMP   $1, R9
-	BNE   linear72
+	BNE   linear73
 	WORD  $0x4e67f508 // fmax v8.2d, v8.2d, v7.2d
 
-linear72:
+linear73:
 	FMOVD F8, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R4, R6
 	ADD   R4, R7
 	SUBS  $1, R8
-	BNE   row71
+	BNE   row72
 	RET
 
-other55:
-	CMP  $2, R0
-	BNE  other73
+lower56:
 	MOVD cols+72(FP), R0
 	CMP  $4, R0
 	BLE  narrower74
@@ -25374,12 +25374,12 @@ linear90:
 	BNE   row89
 	RET
 
-other73:
+lower55:
 	MOVD cols+72(FP), R0
 	CMP  $4, R0
-	BLE  narrower92
+	BLE  narrower91
 	CMP  $6, R0
-	BNE  over93
+	BNE  over92
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -25402,7 +25402,7 @@ other73:
 	VMOVI $0, V7.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row94:
+row93:
 	FMOVD 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
@@ -25414,22 +25414,22 @@ row94:
 	WORD  $0x4e67d529 // fadd v9.2d, v9.2d, v7.2d
 	WORD  $0x4e67d54a // fadd v10.2d, v10.2d, v7.2d
 	CMP   $1, R7
-	BNE   linear95
+	BNE   linear94
 	WORD  $0x4e67f508 // fmax v8.2d, v8.2d, v7.2d
 	WORD  $0x4e67f529 // fmax v9.2d, v9.2d, v7.2d
 	WORD  $0x4e67f54a // fmax v10.2d, v10.2d, v7.2d
 
-linear95:
+linear94:
 	FMOVQ F8, 0(R1)
 	FMOVQ F9, 16(R1)
 	FMOVQ F10, 32(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row94
+	BNE   row93
 	RET
 
-over93:
+over92:
 	MOVD $8, R16
 	MUL  R16, R0, R0
 	SUB  $48, R0
@@ -25459,7 +25459,7 @@ over93:
 	VMOVI $0, V7.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row96:
+row95:
 	FMOVD 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4fc61068 // fmla v8.2d, v3.2d, v6.d[0]
@@ -25471,12 +25471,12 @@ row96:
 	WORD  $0x4e67d529 // fadd v9.2d, v9.2d, v7.2d
 	WORD  $0x4e67d54a // fadd v10.2d, v10.2d, v7.2d
 	CMP   $1, R7
-	BNE   linear97
+	BNE   linear96
 	WORD  $0x4e67f508 // fmax v8.2d, v8.2d, v7.2d
 	WORD  $0x4e67f529 // fmax v9.2d, v9.2d, v7.2d
 	WORD  $0x4e67f54a // fmax v10.2d, v10.2d, v7.2d
 
-linear97:
+linear96:
 	FMOVQ F8, 0(R1)
 	FMOVQ F9, 16(R1)
 	ADD   R0, R1, R8
@@ -25484,14 +25484,14 @@ linear97:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row96
+	BNE   row95
 	RET
 
-narrower92:
+narrower91:
 	CMP $2, R0
-	BLE narrower98
+	BLE narrower97
 	CMP $4, R0
-	BNE over99
+	BNE over98
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -25512,7 +25512,7 @@ narrower92:
 	VMOVI $0, V5.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row100:
+row99:
 	FMOVD 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
@@ -25521,20 +25521,20 @@ row100:
 	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
 	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
 	CMP   $1, R7
-	BNE   linear101
+	BNE   linear100
 	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
 	WORD  $0x4e65f4e7 // fmax v7.2d, v7.2d, v5.2d
 
-linear101:
+linear100:
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row100
+	BNE   row99
 	RET
 
-over99:
+over98:
 	MOVD $8, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
@@ -25562,7 +25562,7 @@ over99:
 	VMOVI $0, V5.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row102:
+row101:
 	FMOVD 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4fc41046 // fmla v6.2d, v2.2d, v4.d[0]
@@ -25571,23 +25571,23 @@ row102:
 	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
 	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
 	CMP   $1, R7
-	BNE   linear103
+	BNE   linear102
 	WORD  $0x4e65f4c6 // fmax v6.2d, v6.2d, v5.2d
 	WORD  $0x4e65f4e7 // fmax v7.2d, v7.2d, v5.2d
 
-linear103:
+linear102:
 	FMOVQ F6, 0(R1)
 	ADD   R0, R1, R8
 	FMOVQ F7, 16(R8)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row102
+	BNE   row101
 	RET
 
-narrower98:
+narrower97:
 	CMP $2, R0
-	BNE over104
+	BNE over103
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -25606,24 +25606,24 @@ narrower98:
 	VMOVI $0, V3.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row105:
+row104:
 	FMOVD 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
 	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
 	CMP   $1, R7
-	BNE   linear106
+	BNE   linear105
 	WORD  $0x4e63f484 // fmax v4.2d, v4.2d, v3.2d
 
-linear106:
+linear105:
 	FMOVQ F4, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row105
+	BNE   row104
 	RET
 
-over104:
+over103:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
 	FMOVD 0(R1), F0
@@ -25641,21 +25641,21 @@ over104:
 	VMOVI $0, V3.B16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row107:
+row106:
 	FMOVD 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4fc21024 // fmla v4.2d, v1.2d, v2.d[0]
 	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
 	CMP   $1, R7
-	BNE   linear108
+	BNE   linear107
 	WORD  $0x4e63f484 // fmax v4.2d, v4.2d, v3.2d
 
-linear108:
+linear107:
 	FMOVD F4, 0(R1)
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R6
-	BNE   row107
+	BNE   row106
 	RET
 
 // func flatNEONF32(c *float32, bias *float32, a *float32, b *float32, rows int, cols int, period int, turns int, act int)

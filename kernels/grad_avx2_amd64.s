@@ -6137,27 +6137,27 @@ TEXT ·gradBothAVX2F32(SB), NOSPLIT, $0-144
 	MOVQ    rows+104(FP), AX
 	MOVQ    act+128(FP), AX
 	CMPQ    AX, $0x01
-	JNE     other3
+	JNE     other2
 
-block4:
+block3:
 	// 8 rows of dx, from +0; 8×8 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk5:
+chunk4:
 	CMPQ BX, $0x08
-	JLT  last6
+	JLT  last5
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept9
+	JE     kept8
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready10
+	JMP    ready9
 
-kept9:
+kept8:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -6166,8 +6166,8 @@ kept9:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y2
 
-ready10:
-again8:
+ready9:
+again7:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -6180,7 +6180,7 @@ again8:
 	VXORPS       Y13, Y13, Y13
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest11
+	JLT          rest10
 	VMOVUPS      (CX), Y3
 	VMOVUPS      (SI), Y11
 	VCMPPS       $0x06, Y13, Y11, Y11
@@ -6269,10 +6269,10 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded12
+	JMP          folded11
 
-rest11:
-fold13:
+rest10:
+fold12:
 	VMOVUPS      (CX), Y3
 	VMOVUPS      (SI), Y11
 	VCMPPS       $0x06, Y13, Y11, Y11
@@ -6285,7 +6285,7 @@ fold13:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold13
+	JNZ          fold12
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPS      (CX), Y3
@@ -6305,15 +6305,15 @@ fold13:
 	VMOVUPS      (CX), Y10
 	ADDQ         DX, CX
 
-folded12:
+folded11:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x09
-	JGE  some14
+	JGE  some13
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some14:
+some13:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -6360,26 +6360,26 @@ some14:
 	VFMADD231PS  Y11, Y8, Y0
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x09
-	JGE          some24
+	JGE          some23
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
 	SUBQ         $0x08, CX
 	MOVQ         CX, n+120(FP)
 	TESTQ        CX, CX
-	JGE          whole25
+	JGE          whole24
 	IMULQ        SI, CX
 	ADDQ         CX, DX
 
-whole25:
+whole24:
 	VXORPS  Y3, Y3, Y3
 	VADDPS  Y3, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart26
+	JNE     apart25
 	VMOVUPS Y0, (DX)
-	JMP     stored27
+	JMP     stored26
 
-apart26:
+apart25:
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
 	LEAQ         (DI)(SI*4), R9
@@ -6393,16 +6393,16 @@ apart26:
 	VEXTRACTPS   $0x02, X3, (DX)(DI*2)
 	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
 
-stored27:
+stored26:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again8
+	JGE    again7
 
-some24:
+some23:
 	VXORPS  Y3, Y3, Y3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -6415,24 +6415,24 @@ some24:
 	VMOVUPS Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x09
-	JGE     some28
+	JGE     some27
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some28:
+some27:
 	ADDQ $0x20, AX
 	SUBQ $0x08, BX
 	CMPQ BX, $0x01
-	JGE  chunk5
-	JMP  turned7
+	JGE  chunk4
+	JMP  turned6
 
-last6:
+last5:
 	CMPQ BX, $0x08
-	JNE  over29
-	JMP  turned7
+	JNE  over28
+	JMP  turned6
 
-over29:
+over28:
 	MOVQ    BX, CX
 	ANDQ    $0x07, CX
 	IMUL3Q  $0x04, CX, CX
@@ -6443,12 +6443,12 @@ over29:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept31
+	JE     kept30
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready32
+	JMP    ready31
 
-kept31:
+kept30:
 	MOVQ       db+32(FP), CX
 	ADDQ       AX, CX
 	VMASKMOVPS (CX), Y3, Y1
@@ -6457,8 +6457,8 @@ kept31:
 	MOVQ       lddw+24(FP), DX
 	VMASKMOVPS (CX), Y3, Y2
 
-ready32:
-again30:
+ready31:
+again29:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -6471,7 +6471,7 @@ again30:
 	VXORPS       Y14, Y14, Y14
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest33
+	JLT          rest32
 	VMASKMOVPS   (CX), Y3, Y4
 	VMASKMOVPS   (SI), Y3, Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
@@ -6481,47 +6481,47 @@ again30:
 	VFMADD231PS  Y13, Y4, Y2
 	VMOVAPS      Y4, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low36
+	JZ           low35
 	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low37
+	JZ           low36
 	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low38
+	JZ           low37
 	VMOVSS       X12, 24(CX)
 
-low38:
-	JMP stored35
-
 low37:
-	TESTQ  $0x00000001, BX
-	JZ     low39
-	VMOVSS X12, 16(CX)
-
-low39:
-	JMP stored35
+	JMP stored34
 
 low36:
+	TESTQ  $0x00000001, BX
+	JZ     low38
+	VMOVSS X12, 16(CX)
+
+low38:
+	JMP stored34
+
+low35:
 	TESTQ     $0x00000002, BX
-	JZ        low40
+	JZ        low39
 	VMOVSD    X12, (CX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, BX
-	JZ        low41
+	JZ        low40
 	VMOVSS    X12, 8(CX)
 
-low41:
-	JMP stored35
-
 low40:
+	JMP stored34
+
+low39:
 	TESTQ  $0x00000001, BX
-	JZ     low42
+	JZ     low41
 	VMOVSS X12, (CX)
 
-low42:
-stored35:
+low41:
+stored34:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
@@ -6534,47 +6534,47 @@ stored35:
 	VFMADD231PS  Y13, Y5, Y2
 	VMOVAPS      Y5, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low44
+	JZ           low43
 	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low45
+	JZ           low44
 	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low46
+	JZ           low45
 	VMOVSS       X12, 24(CX)
 
-low46:
-	JMP stored43
-
 low45:
-	TESTQ  $0x00000001, BX
-	JZ     low47
-	VMOVSS X12, 16(CX)
-
-low47:
-	JMP stored43
+	JMP stored42
 
 low44:
+	TESTQ  $0x00000001, BX
+	JZ     low46
+	VMOVSS X12, 16(CX)
+
+low46:
+	JMP stored42
+
+low43:
 	TESTQ     $0x00000002, BX
-	JZ        low48
+	JZ        low47
 	VMOVSD    X12, (CX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, BX
-	JZ        low49
+	JZ        low48
 	VMOVSS    X12, 8(CX)
 
-low49:
-	JMP stored43
-
 low48:
+	JMP stored42
+
+low47:
 	TESTQ  $0x00000001, BX
-	JZ     low50
+	JZ     low49
 	VMOVSS X12, (CX)
 
-low50:
-stored43:
+low49:
+stored42:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
@@ -6587,47 +6587,47 @@ stored43:
 	VFMADD231PS  Y13, Y6, Y2
 	VMOVAPS      Y6, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low52
+	JZ           low51
 	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low53
+	JZ           low52
 	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low54
+	JZ           low53
 	VMOVSS       X12, 24(CX)
 
-low54:
-	JMP stored51
-
 low53:
-	TESTQ  $0x00000001, BX
-	JZ     low55
-	VMOVSS X12, 16(CX)
-
-low55:
-	JMP stored51
+	JMP stored50
 
 low52:
+	TESTQ  $0x00000001, BX
+	JZ     low54
+	VMOVSS X12, 16(CX)
+
+low54:
+	JMP stored50
+
+low51:
 	TESTQ     $0x00000002, BX
-	JZ        low56
+	JZ        low55
 	VMOVSD    X12, (CX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, BX
-	JZ        low57
+	JZ        low56
 	VMOVSS    X12, 8(CX)
 
-low57:
-	JMP stored51
-
 low56:
+	JMP stored50
+
+low55:
 	TESTQ  $0x00000001, BX
-	JZ     low58
+	JZ     low57
 	VMOVSS X12, (CX)
 
-low58:
-stored51:
+low57:
+stored50:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
@@ -6640,47 +6640,47 @@ stored51:
 	VFMADD231PS  Y13, Y7, Y2
 	VMOVAPS      Y7, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low60
+	JZ           low59
 	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low61
+	JZ           low60
 	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low62
+	JZ           low61
 	VMOVSS       X12, 24(CX)
 
-low62:
-	JMP stored59
-
 low61:
-	TESTQ  $0x00000001, BX
-	JZ     low63
-	VMOVSS X12, 16(CX)
-
-low63:
-	JMP stored59
+	JMP stored58
 
 low60:
+	TESTQ  $0x00000001, BX
+	JZ     low62
+	VMOVSS X12, 16(CX)
+
+low62:
+	JMP stored58
+
+low59:
 	TESTQ     $0x00000002, BX
-	JZ        low64
+	JZ        low63
 	VMOVSD    X12, (CX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, BX
-	JZ        low65
+	JZ        low64
 	VMOVSS    X12, 8(CX)
 
-low65:
-	JMP stored59
-
 low64:
+	JMP stored58
+
+low63:
 	TESTQ  $0x00000001, BX
-	JZ     low66
+	JZ     low65
 	VMOVSS X12, (CX)
 
-low66:
-stored59:
+low65:
+stored58:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
@@ -6693,47 +6693,47 @@ stored59:
 	VFMADD231PS  Y13, Y8, Y2
 	VMOVAPS      Y8, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low68
+	JZ           low67
 	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low69
+	JZ           low68
 	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low70
+	JZ           low69
 	VMOVSS       X12, 24(CX)
 
-low70:
-	JMP stored67
-
 low69:
-	TESTQ  $0x00000001, BX
-	JZ     low71
-	VMOVSS X12, 16(CX)
-
-low71:
-	JMP stored67
+	JMP stored66
 
 low68:
+	TESTQ  $0x00000001, BX
+	JZ     low70
+	VMOVSS X12, 16(CX)
+
+low70:
+	JMP stored66
+
+low67:
 	TESTQ     $0x00000002, BX
-	JZ        low72
+	JZ        low71
 	VMOVSD    X12, (CX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, BX
-	JZ        low73
+	JZ        low72
 	VMOVSS    X12, 8(CX)
 
-low73:
-	JMP stored67
-
 low72:
+	JMP stored66
+
+low71:
 	TESTQ  $0x00000001, BX
-	JZ     low74
+	JZ     low73
 	VMOVSS X12, (CX)
 
-low74:
-stored67:
+low73:
+stored66:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
@@ -6746,47 +6746,47 @@ stored67:
 	VFMADD231PS  Y13, Y9, Y2
 	VMOVAPS      Y9, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low76
+	JZ           low75
 	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low77
+	JZ           low76
 	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low78
+	JZ           low77
 	VMOVSS       X12, 24(CX)
 
-low78:
-	JMP stored75
-
 low77:
-	TESTQ  $0x00000001, BX
-	JZ     low79
-	VMOVSS X12, 16(CX)
-
-low79:
-	JMP stored75
+	JMP stored74
 
 low76:
+	TESTQ  $0x00000001, BX
+	JZ     low78
+	VMOVSS X12, 16(CX)
+
+low78:
+	JMP stored74
+
+low75:
 	TESTQ     $0x00000002, BX
-	JZ        low80
+	JZ        low79
 	VMOVSD    X12, (CX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, BX
-	JZ        low81
+	JZ        low80
 	VMOVSS    X12, 8(CX)
 
-low81:
-	JMP stored75
-
 low80:
+	JMP stored74
+
+low79:
 	TESTQ  $0x00000001, BX
-	JZ     low82
+	JZ     low81
 	VMOVSS X12, (CX)
 
-low82:
-stored75:
+low81:
+stored74:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
@@ -6799,47 +6799,47 @@ stored75:
 	VFMADD231PS  Y13, Y10, Y2
 	VMOVAPS      Y10, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low84
+	JZ           low83
 	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low85
+	JZ           low84
 	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low86
+	JZ           low85
 	VMOVSS       X12, 24(CX)
 
-low86:
-	JMP stored83
-
 low85:
-	TESTQ  $0x00000001, BX
-	JZ     low87
-	VMOVSS X12, 16(CX)
-
-low87:
-	JMP stored83
+	JMP stored82
 
 low84:
+	TESTQ  $0x00000001, BX
+	JZ     low86
+	VMOVSS X12, 16(CX)
+
+low86:
+	JMP stored82
+
+low83:
 	TESTQ     $0x00000002, BX
-	JZ        low88
+	JZ        low87
 	VMOVSD    X12, (CX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, BX
-	JZ        low89
+	JZ        low88
 	VMOVSS    X12, 8(CX)
 
-low89:
-	JMP stored83
-
 low88:
+	JMP stored82
+
+low87:
 	TESTQ  $0x00000001, BX
-	JZ     low90
+	JZ     low89
 	VMOVSS X12, (CX)
 
-low90:
-stored83:
+low89:
+stored82:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
@@ -6852,54 +6852,54 @@ stored83:
 	VFMADD231PS  Y13, Y11, Y2
 	VMOVAPS      Y11, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low92
+	JZ           low91
 	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low93
+	JZ           low92
 	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low94
+	JZ           low93
 	VMOVSS       X12, 24(CX)
 
-low94:
-	JMP stored91
-
 low93:
-	TESTQ  $0x00000001, BX
-	JZ     low95
-	VMOVSS X12, 16(CX)
-
-low95:
-	JMP stored91
+	JMP stored90
 
 low92:
+	TESTQ  $0x00000001, BX
+	JZ     low94
+	VMOVSS X12, 16(CX)
+
+low94:
+	JMP stored90
+
+low91:
 	TESTQ     $0x00000002, BX
-	JZ        low96
+	JZ        low95
 	VMOVSD    X12, (CX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, BX
-	JZ        low97
+	JZ        low96
 	VMOVSS    X12, 8(CX)
 
-low97:
-	JMP stored91
-
 low96:
+	JMP stored90
+
+low95:
 	TESTQ  $0x00000001, BX
-	JZ     low98
+	JZ     low97
 	VMOVSS X12, (CX)
 
-low98:
-stored91:
+low97:
+stored90:
 	ADDQ DI, SI
 	ADDQ DX, CX
 	ADDQ R9, R8
-	JMP  folded34
+	JMP  folded33
 
-rest33:
-fold99:
+rest32:
+fold98:
 	VMASKMOVPS   (CX), Y3, Y4
 	VMASKMOVPS   (SI), Y3, Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
@@ -6909,52 +6909,52 @@ fold99:
 	VFMADD231PS  Y13, Y4, Y2
 	VMOVAPS      Y4, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low101
+	JZ           low100
 	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low102
+	JZ           low101
 	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low103
+	JZ           low102
 	VMOVSS       X12, 24(CX)
 
-low103:
-	JMP stored100
-
 low102:
-	TESTQ  $0x00000001, BX
-	JZ     low104
-	VMOVSS X12, 16(CX)
-
-low104:
-	JMP stored100
+	JMP stored99
 
 low101:
+	TESTQ  $0x00000001, BX
+	JZ     low103
+	VMOVSS X12, 16(CX)
+
+low103:
+	JMP stored99
+
+low100:
 	TESTQ     $0x00000002, BX
-	JZ        low105
+	JZ        low104
 	VMOVSD    X12, (CX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, BX
-	JZ        low106
+	JZ        low105
 	VMOVSS    X12, 8(CX)
 
-low106:
-	JMP stored100
-
 low105:
+	JMP stored99
+
+low104:
 	TESTQ  $0x00000001, BX
-	JZ     low107
+	JZ     low106
 	VMOVSS X12, (CX)
 
-low107:
-stored100:
+low106:
+stored99:
 	ADDQ       DI, SI
 	ADDQ       DX, CX
 	ADDQ       R9, R8
 	DECQ       R10
-	JNZ        fold99
+	JNZ        fold98
 	IMUL3Q     $0x08, DX, R10
 	SUBQ       R10, CX
 	VMASKMOVPS (CX), Y3, Y4
@@ -6974,15 +6974,15 @@ stored100:
 	VMASKMOVPS (CX), Y3, Y11
 	ADDQ       DX, CX
 
-folded34:
+folded33:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x09
-	JGE  some108
+	JGE  some107
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some108:
+some107:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -7014,57 +7014,57 @@ some108:
 	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y12, Y4, Y0
 	CMPQ         BX, $0x01
-	JE           turned109
+	JE           turned108
 	VBROADCASTSS 4(CX), Y12
 	VFMADD231PS  Y12, Y7, Y0
 	CMPQ         BX, $0x02
-	JE           turned109
+	JE           turned108
 	VBROADCASTSS 8(CX), Y12
 	VFMADD231PS  Y12, Y11, Y0
 	CMPQ         BX, $0x03
-	JE           turned109
+	JE           turned108
 	VBROADCASTSS 12(CX), Y12
 	VFMADD231PS  Y12, Y6, Y0
 	CMPQ         BX, $0x04
-	JE           turned109
+	JE           turned108
 	VBROADCASTSS 16(CX), Y12
 	VFMADD231PS  Y12, Y13, Y0
 	CMPQ         BX, $0x05
-	JE           turned109
+	JE           turned108
 	VBROADCASTSS 20(CX), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	CMPQ         BX, $0x06
-	JE           turned109
+	JE           turned108
 	VBROADCASTSS 24(CX), Y12
 	VFMADD231PS  Y12, Y5, Y0
 	CMPQ         BX, $0x07
-	JE           turned109
+	JE           turned108
 	VBROADCASTSS 28(CX), Y12
 	VFMADD231PS  Y12, Y9, Y0
 
-turned109:
+turned108:
 	MOVQ  cols+112(FP), CX
 	CMPQ  CX, $0x09
-	JGE   some118
+	JGE   some117
 	MOVQ  n+120(FP), CX
 	MOVQ  dx+0(FP), DX
 	MOVQ  lddx+8(FP), SI
 	SUBQ  $0x08, CX
 	MOVQ  CX, n+120(FP)
 	TESTQ CX, CX
-	JGE   whole119
+	JGE   whole118
 	IMULQ SI, CX
 	ADDQ  CX, DX
 
-whole119:
+whole118:
 	VXORPS  Y4, Y4, Y4
 	VADDPS  Y4, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart120
+	JNE     apart119
 	VMOVUPS Y0, (DX)
-	JMP     stored121
+	JMP     stored120
 
-apart120:
+apart119:
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
 	LEAQ         (DI)(SI*4), R9
@@ -7078,117 +7078,117 @@ apart120:
 	VEXTRACTPS   $0x02, X4, (DX)(DI*2)
 	VEXTRACTPS   $0x03, X4, (DX)(R9*1)
 
-stored121:
+stored120:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again30
+	JGE    again29
 
-some118:
+some117:
 	VXORPS       Y4, Y4, Y4
 	MOVQ         db+32(FP), CX
 	ADDQ         AX, CX
 	VADDPS       Y4, Y1, Y1
 	TESTQ        $0x00000004, BX
-	JZ           low123
+	JZ           low122
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low124
+	JZ           low123
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low125
+	JZ           low124
 	VMOVSS       X1, 24(CX)
 
-low125:
-	JMP stored122
-
 low124:
-	TESTQ  $0x00000001, BX
-	JZ     low126
-	VMOVSS X1, 16(CX)
-
-low126:
-	JMP stored122
+	JMP stored121
 
 low123:
+	TESTQ  $0x00000001, BX
+	JZ     low125
+	VMOVSS X1, 16(CX)
+
+low125:
+	JMP stored121
+
+low122:
 	TESTQ     $0x00000002, BX
-	JZ        low127
+	JZ        low126
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low128
+	JZ        low127
 	VMOVSS    X1, 8(CX)
 
-low128:
-	JMP stored122
-
 low127:
+	JMP stored121
+
+low126:
 	TESTQ  $0x00000001, BX
-	JZ     low129
+	JZ     low128
 	VMOVSS X1, (CX)
 
-low129:
-stored122:
+low128:
+stored121:
 	MOVQ         dw+16(FP), CX
 	ADDQ         AX, CX
 	MOVQ         lddw+24(FP), DX
 	VADDPS       Y4, Y2, Y2
 	TESTQ        $0x00000004, BX
-	JZ           low131
+	JZ           low130
 	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, BX
-	JZ           low132
+	JZ           low131
 	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low133
+	JZ           low132
 	VMOVSS       X2, 24(CX)
 
-low133:
-	JMP stored130
-
 low132:
-	TESTQ  $0x00000001, BX
-	JZ     low134
-	VMOVSS X2, 16(CX)
-
-low134:
-	JMP stored130
+	JMP stored129
 
 low131:
+	TESTQ  $0x00000001, BX
+	JZ     low133
+	VMOVSS X2, 16(CX)
+
+low133:
+	JMP stored129
+
+low130:
 	TESTQ     $0x00000002, BX
-	JZ        low135
+	JZ        low134
 	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low136
+	JZ        low135
 	VMOVSS    X2, 8(CX)
 
-low136:
-	JMP stored130
-
 low135:
+	JMP stored129
+
+low134:
 	TESTQ  $0x00000001, BX
-	JZ     low137
+	JZ     low136
 	VMOVSS X2, (CX)
 
-low137:
-stored130:
+low136:
+stored129:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x09
-	JGE    some138
+	JGE    some137
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some138:
-turned7:
+some137:
+turned6:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -7209,19 +7209,19 @@ turned7:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole139
+	JGE    whole138
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole139:
+whole138:
 	VXORPS  Y3, Y3, Y3
 	VADDPS  Y3, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart140
+	JNE     apart139
 	VMOVUPS Y0, (DX)
-	JMP     stored141
+	JMP     stored140
 
-apart140:
+apart139:
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
 	LEAQ         (DI)(SI*4), R9
@@ -7235,36 +7235,36 @@ apart140:
 	VEXTRACTPS   $0x02, X3, (DX)(DI*2)
 	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
 
-stored141:
+stored140:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block4
-	JMP    end2
+	JGE    block3
+	JMP    end1
 
-other3:
-block143:
+other2:
+block142:
 	// 8 rows of dx, from +0; 8×8 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk144:
+chunk143:
 	CMPQ BX, $0x08
-	JLT  last145
+	JLT  last144
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept148
+	JE     kept147
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready149
+	JMP    ready148
 
-kept148:
+kept147:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -7273,8 +7273,8 @@ kept148:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y2
 
-ready149:
-again147:
+ready148:
+again146:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -7287,7 +7287,7 @@ again147:
 	VXORPS       Y13, Y13, Y13
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest150
+	JLT          rest149
 	VMOVUPS      (CX), Y3
 	VADDPS       Y3, Y1, Y1
 	VBROADCASTSS (R8), Y12
@@ -7336,10 +7336,10 @@ again147:
 	VFMADD231PS  Y12, Y10, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded151
+	JMP          folded150
 
-rest150:
-fold152:
+rest149:
+fold151:
 	VMOVUPS      (CX), Y3
 	VADDPS       Y3, Y1, Y1
 	VBROADCASTSS (R8), Y12
@@ -7347,7 +7347,7 @@ fold152:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold152
+	JNZ          fold151
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPS      (CX), Y3
@@ -7367,15 +7367,15 @@ fold152:
 	VMOVUPS      (CX), Y10
 	ADDQ         DX, CX
 
-folded151:
+folded150:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x09
-	JGE  some153
+	JGE  some152
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some153:
+some152:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -7422,26 +7422,26 @@ some153:
 	VFMADD231PS  Y11, Y8, Y0
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x09
-	JGE          some163
+	JGE          some162
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
 	SUBQ         $0x08, CX
 	MOVQ         CX, n+120(FP)
 	TESTQ        CX, CX
-	JGE          whole164
+	JGE          whole163
 	IMULQ        SI, CX
 	ADDQ         CX, DX
 
-whole164:
+whole163:
 	VXORPS  Y3, Y3, Y3
 	VADDPS  Y3, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart165
+	JNE     apart164
 	VMOVUPS Y0, (DX)
-	JMP     stored166
+	JMP     stored165
 
-apart165:
+apart164:
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
 	LEAQ         (DI)(SI*4), R9
@@ -7455,16 +7455,16 @@ apart165:
 	VEXTRACTPS   $0x02, X3, (DX)(DI*2)
 	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
 
-stored166:
+stored165:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again147
+	JGE    again146
 
-some163:
+some162:
 	VXORPS  Y3, Y3, Y3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -7477,24 +7477,24 @@ some163:
 	VMOVUPS Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x09
-	JGE     some167
+	JGE     some166
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some167:
+some166:
 	ADDQ $0x20, AX
 	SUBQ $0x08, BX
 	CMPQ BX, $0x01
-	JGE  chunk144
-	JMP  turned146
+	JGE  chunk143
+	JMP  turned145
 
-last145:
+last144:
 	CMPQ BX, $0x08
-	JNE  over168
-	JMP  turned146
+	JNE  over167
+	JMP  turned145
 
-over168:
+over167:
 	MOVQ    BX, CX
 	ANDQ    $0x07, CX
 	IMUL3Q  $0x04, CX, CX
@@ -7505,12 +7505,12 @@ over168:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept170
+	JE     kept169
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready171
+	JMP    ready170
 
-kept170:
+kept169:
 	MOVQ       db+32(FP), CX
 	ADDQ       AX, CX
 	VMASKMOVPS (CX), Y3, Y1
@@ -7519,8 +7519,8 @@ kept170:
 	MOVQ       lddw+24(FP), DX
 	VMASKMOVPS (CX), Y3, Y2
 
-ready171:
-again169:
+ready170:
+again168:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -7533,7 +7533,7 @@ again169:
 	VXORPS       Y14, Y14, Y14
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest172
+	JLT          rest171
 	VMASKMOVPS   (CX), Y3, Y4
 	VADDPS       Y4, Y1, Y1
 	VBROADCASTSS (R8), Y13
@@ -7582,10 +7582,10 @@ again169:
 	VFMADD231PS  Y13, Y11, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded173
+	JMP          folded172
 
-rest172:
-fold174:
+rest171:
+fold173:
 	VMASKMOVPS   (CX), Y3, Y4
 	VADDPS       Y4, Y1, Y1
 	VBROADCASTSS (R8), Y13
@@ -7593,7 +7593,7 @@ fold174:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold174
+	JNZ          fold173
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMASKMOVPS   (CX), Y3, Y4
@@ -7613,15 +7613,15 @@ fold174:
 	VMASKMOVPS   (CX), Y3, Y11
 	ADDQ         DX, CX
 
-folded173:
+folded172:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x09
-	JGE  some175
+	JGE  some174
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some175:
+some174:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -7653,57 +7653,57 @@ some175:
 	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y12, Y4, Y0
 	CMPQ         BX, $0x01
-	JE           turned176
+	JE           turned175
 	VBROADCASTSS 4(CX), Y12
 	VFMADD231PS  Y12, Y7, Y0
 	CMPQ         BX, $0x02
-	JE           turned176
+	JE           turned175
 	VBROADCASTSS 8(CX), Y12
 	VFMADD231PS  Y12, Y11, Y0
 	CMPQ         BX, $0x03
-	JE           turned176
+	JE           turned175
 	VBROADCASTSS 12(CX), Y12
 	VFMADD231PS  Y12, Y6, Y0
 	CMPQ         BX, $0x04
-	JE           turned176
+	JE           turned175
 	VBROADCASTSS 16(CX), Y12
 	VFMADD231PS  Y12, Y13, Y0
 	CMPQ         BX, $0x05
-	JE           turned176
+	JE           turned175
 	VBROADCASTSS 20(CX), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	CMPQ         BX, $0x06
-	JE           turned176
+	JE           turned175
 	VBROADCASTSS 24(CX), Y12
 	VFMADD231PS  Y12, Y5, Y0
 	CMPQ         BX, $0x07
-	JE           turned176
+	JE           turned175
 	VBROADCASTSS 28(CX), Y12
 	VFMADD231PS  Y12, Y9, Y0
 
-turned176:
+turned175:
 	MOVQ  cols+112(FP), CX
 	CMPQ  CX, $0x09
-	JGE   some185
+	JGE   some184
 	MOVQ  n+120(FP), CX
 	MOVQ  dx+0(FP), DX
 	MOVQ  lddx+8(FP), SI
 	SUBQ  $0x08, CX
 	MOVQ  CX, n+120(FP)
 	TESTQ CX, CX
-	JGE   whole186
+	JGE   whole185
 	IMULQ SI, CX
 	ADDQ  CX, DX
 
-whole186:
+whole185:
 	VXORPS  Y4, Y4, Y4
 	VADDPS  Y4, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart187
+	JNE     apart186
 	VMOVUPS Y0, (DX)
-	JMP     stored188
+	JMP     stored187
 
-apart187:
+apart186:
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
 	LEAQ         (DI)(SI*4), R9
@@ -7717,117 +7717,117 @@ apart187:
 	VEXTRACTPS   $0x02, X4, (DX)(DI*2)
 	VEXTRACTPS   $0x03, X4, (DX)(R9*1)
 
-stored188:
+stored187:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again169
+	JGE    again168
 
-some185:
+some184:
 	VXORPS       Y4, Y4, Y4
 	MOVQ         db+32(FP), CX
 	ADDQ         AX, CX
 	VADDPS       Y4, Y1, Y1
 	TESTQ        $0x00000004, BX
-	JZ           low190
+	JZ           low189
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low191
+	JZ           low190
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low192
+	JZ           low191
 	VMOVSS       X1, 24(CX)
 
-low192:
-	JMP stored189
-
 low191:
-	TESTQ  $0x00000001, BX
-	JZ     low193
-	VMOVSS X1, 16(CX)
-
-low193:
-	JMP stored189
+	JMP stored188
 
 low190:
+	TESTQ  $0x00000001, BX
+	JZ     low192
+	VMOVSS X1, 16(CX)
+
+low192:
+	JMP stored188
+
+low189:
 	TESTQ     $0x00000002, BX
-	JZ        low194
+	JZ        low193
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low195
+	JZ        low194
 	VMOVSS    X1, 8(CX)
 
-low195:
-	JMP stored189
-
 low194:
+	JMP stored188
+
+low193:
 	TESTQ  $0x00000001, BX
-	JZ     low196
+	JZ     low195
 	VMOVSS X1, (CX)
 
-low196:
-stored189:
+low195:
+stored188:
 	MOVQ         dw+16(FP), CX
 	ADDQ         AX, CX
 	MOVQ         lddw+24(FP), DX
 	VADDPS       Y4, Y2, Y2
 	TESTQ        $0x00000004, BX
-	JZ           low198
+	JZ           low197
 	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, BX
-	JZ           low199
+	JZ           low198
 	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low200
+	JZ           low199
 	VMOVSS       X2, 24(CX)
 
-low200:
-	JMP stored197
-
 low199:
-	TESTQ  $0x00000001, BX
-	JZ     low201
-	VMOVSS X2, 16(CX)
-
-low201:
-	JMP stored197
+	JMP stored196
 
 low198:
+	TESTQ  $0x00000001, BX
+	JZ     low200
+	VMOVSS X2, 16(CX)
+
+low200:
+	JMP stored196
+
+low197:
 	TESTQ     $0x00000002, BX
-	JZ        low202
+	JZ        low201
 	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low203
+	JZ        low202
 	VMOVSS    X2, 8(CX)
 
-low203:
-	JMP stored197
-
 low202:
+	JMP stored196
+
+low201:
 	TESTQ  $0x00000001, BX
-	JZ     low204
+	JZ     low203
 	VMOVSS X2, (CX)
 
-low204:
-stored197:
+low203:
+stored196:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x09
-	JGE    some205
+	JGE    some204
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some205:
-turned146:
+some204:
+turned145:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -7848,19 +7848,19 @@ turned146:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole206
+	JGE    whole205
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole206:
+whole205:
 	VXORPS  Y3, Y3, Y3
 	VADDPS  Y3, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart207
+	JNE     apart206
 	VMOVUPS Y0, (DX)
-	JMP     stored208
+	JMP     stored207
 
-apart207:
+apart206:
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
 	LEAQ         (DI)(SI*4), R9
@@ -7874,17 +7874,17 @@ apart207:
 	VEXTRACTPS   $0x02, X3, (DX)(DI*2)
 	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
 
-stored208:
+stored207:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block143
-	JMP    end2
+	JGE    block142
+	JMP    end1
 
-end2:
+end1:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -7895,7 +7895,7 @@ TEXT ·gradBothAVX2F64(SB), NOSPLIT, $0-144
 	PCALIGN $0x40
 	MOVQ    rows+104(FP), AX
 	CMPQ    AX, $0x02
-	JNE     other1
+	JLT     lower1
 	MOVQ    act+128(FP), AX
 	CMPQ    AX, $0x01
 	JNE     other3
@@ -9098,30 +9098,30 @@ end2:
 	VZEROUPPER
 	RET
 
-other1:
+lower1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other129
+	JNE  other128
 
-block130:
+block129:
 	// 4 rows of dx, from +0; 4×4 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk131:
+chunk130:
 	CMPQ BX, $0x04
-	JLT  last132
+	JLT  last131
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept135
+	JE     kept134
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready136
+	JMP    ready135
 
-kept135:
+kept134:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -9130,8 +9130,8 @@ kept135:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Y2
 
-ready136:
-again134:
+ready135:
+again133:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -9144,7 +9144,7 @@ again134:
 	VXORPS       Y9, Y9, Y9
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x04
-	JLT          rest137
+	JLT          rest136
 	VMOVUPD      (CX), Y3
 	VMOVUPD      (SI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
@@ -9189,10 +9189,10 @@ again134:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded138
+	JMP          folded137
 
-rest137:
-fold139:
+rest136:
+fold138:
 	VMOVUPD      (CX), Y3
 	VMOVUPD      (SI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
@@ -9205,7 +9205,7 @@ fold139:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold139
+	JNZ          fold138
 	IMUL3Q       $0x04, DX, R10
 	SUBQ         R10, CX
 	VMOVUPD      (CX), Y3
@@ -9217,15 +9217,15 @@ fold139:
 	VMOVUPD      (CX), Y6
 	ADDQ         DX, CX
 
-folded138:
+folded137:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some140
+	JGE  some139
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some140:
+some139:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -9248,26 +9248,26 @@ some140:
 	VFMADD231PD  Y7, Y4, Y0
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          some146
+	JGE          some145
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
 	SUBQ         $0x04, CX
 	MOVQ         CX, n+120(FP)
 	TESTQ        CX, CX
-	JGE          whole147
+	JGE          whole146
 	IMULQ        SI, CX
 	ADDQ         CX, DX
 
-whole147:
+whole146:
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
 	CMPQ    SI, $0x08
-	JNE     apart148
+	JNE     apart147
 	VMOVUPD Y0, (DX)
-	JMP     stored149
+	JMP     stored148
 
-apart148:
+apart147:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -9275,16 +9275,16 @@ apart148:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored149:
+stored148:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again134
+	JGE    again133
 
-some146:
+some145:
 	VXORPS  Y3, Y3, Y3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -9297,24 +9297,24 @@ some146:
 	VMOVUPD Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some150
+	JGE     some149
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some150:
+some149:
 	ADDQ $0x20, AX
 	SUBQ $0x04, BX
 	CMPQ BX, $0x01
-	JGE  chunk131
-	JMP  turned133
+	JGE  chunk130
+	JMP  turned132
 
-last132:
+last131:
 	CMPQ BX, $0x04
-	JNE  over151
-	JMP  turned133
+	JNE  over150
+	JMP  turned132
 
-over151:
+over150:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -9325,12 +9325,12 @@ over151:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept153
+	JE     kept152
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready154
+	JMP    ready153
 
-kept153:
+kept152:
 	MOVQ       db+32(FP), CX
 	ADDQ       AX, CX
 	VMASKMOVPD (CX), Y3, Y1
@@ -9339,8 +9339,8 @@ kept153:
 	MOVQ       lddw+24(FP), DX
 	VMASKMOVPD (CX), Y3, Y2
 
-ready154:
-again152:
+ready153:
+again151:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -9353,7 +9353,7 @@ again152:
 	VXORPS       Y10, Y10, Y10
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x04
-	JLT          rest155
+	JLT          rest154
 	VMASKMOVPD   (CX), Y3, Y4
 	VMASKMOVPD   (SI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -9363,25 +9363,25 @@ again152:
 	VFMADD231PD  Y9, Y4, Y2
 	VMOVAPD      Y4, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low158
+	JZ           low157
 	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low159
+	JZ           low158
 	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low159:
-	JMP stored157
-
 low158:
+	JMP stored156
+
+low157:
 	TESTQ     $0x00000001, BX
-	JZ        low160
+	JZ        low159
 	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low160:
-stored157:
+low159:
+stored156:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
@@ -9394,25 +9394,25 @@ stored157:
 	VFMADD231PD  Y9, Y5, Y2
 	VMOVAPD      Y5, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low162
+	JZ           low161
 	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low163
+	JZ           low162
 	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low163:
-	JMP stored161
-
 low162:
+	JMP stored160
+
+low161:
 	TESTQ     $0x00000001, BX
-	JZ        low164
+	JZ        low163
 	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low164:
-stored161:
+low163:
+stored160:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
@@ -9425,25 +9425,25 @@ stored161:
 	VFMADD231PD  Y9, Y6, Y2
 	VMOVAPD      Y6, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low166
+	JZ           low165
 	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low167
+	JZ           low166
 	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low167:
-	JMP stored165
-
 low166:
+	JMP stored164
+
+low165:
 	TESTQ     $0x00000001, BX
-	JZ        low168
+	JZ        low167
 	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low168:
-stored165:
+low167:
+stored164:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
@@ -9456,32 +9456,32 @@ stored165:
 	VFMADD231PD  Y9, Y7, Y2
 	VMOVAPD      Y7, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low170
+	JZ           low169
 	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low171
+	JZ           low170
 	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low171:
-	JMP stored169
-
 low170:
+	JMP stored168
+
+low169:
 	TESTQ     $0x00000001, BX
-	JZ        low172
+	JZ        low171
 	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low172:
-stored169:
+low171:
+stored168:
 	ADDQ DI, SI
 	ADDQ DX, CX
 	ADDQ R9, R8
-	JMP  folded156
+	JMP  folded155
 
-rest155:
-fold173:
+rest154:
+fold172:
 	VMASKMOVPD   (CX), Y3, Y4
 	VMASKMOVPD   (SI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -9491,30 +9491,30 @@ fold173:
 	VFMADD231PD  Y9, Y4, Y2
 	VMOVAPD      Y4, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low175
+	JZ           low174
 	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low176
+	JZ           low175
 	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low176:
-	JMP stored174
-
 low175:
+	JMP stored173
+
+low174:
 	TESTQ     $0x00000001, BX
-	JZ        low177
+	JZ        low176
 	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low177:
-stored174:
+low176:
+stored173:
 	ADDQ       DI, SI
 	ADDQ       DX, CX
 	ADDQ       R9, R8
 	DECQ       R10
-	JNZ        fold173
+	JNZ        fold172
 	IMUL3Q     $0x04, DX, R10
 	SUBQ       R10, CX
 	VMASKMOVPD (CX), Y3, Y4
@@ -9526,15 +9526,15 @@ stored174:
 	VMASKMOVPD (CX), Y3, Y7
 	ADDQ       DX, CX
 
-folded156:
+folded155:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some178
+	JGE  some177
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some178:
+some177:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -9550,41 +9550,41 @@ some178:
 	VBROADCASTSD (CX), Y8
 	VFMADD231PD  Y8, Y4, Y0
 	CMPQ         BX, $0x01
-	JE           turned179
+	JE           turned178
 	VBROADCASTSD 8(CX), Y8
 	VFMADD231PD  Y8, Y7, Y0
 	CMPQ         BX, $0x02
-	JE           turned179
+	JE           turned178
 	VBROADCASTSD 16(CX), Y8
 	VFMADD231PD  Y8, Y9, Y0
 	CMPQ         BX, $0x03
-	JE           turned179
+	JE           turned178
 	VBROADCASTSD 24(CX), Y8
 	VFMADD231PD  Y8, Y5, Y0
 
-turned179:
+turned178:
 	MOVQ  cols+112(FP), CX
 	CMPQ  CX, $0x05
-	JGE   some184
+	JGE   some183
 	MOVQ  n+120(FP), CX
 	MOVQ  dx+0(FP), DX
 	MOVQ  lddx+8(FP), SI
 	SUBQ  $0x04, CX
 	MOVQ  CX, n+120(FP)
 	TESTQ CX, CX
-	JGE   whole185
+	JGE   whole184
 	IMULQ SI, CX
 	ADDQ  CX, DX
 
-whole185:
+whole184:
 	VXORPS  Y4, Y4, Y4
 	VADDPD  Y4, Y0, Y0
 	CMPQ    SI, $0x08
-	JNE     apart186
+	JNE     apart185
 	VMOVUPD Y0, (DX)
-	JMP     stored187
+	JMP     stored186
 
-apart186:
+apart185:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -9592,73 +9592,73 @@ apart186:
 	VMOVSD       X4, (DX)(SI*2)
 	VMOVHPD      X4, (DX)(DI*1)
 
-stored187:
+stored186:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again152
+	JGE    again151
 
-some184:
+some183:
 	VXORPS       Y4, Y4, Y4
 	MOVQ         db+32(FP), CX
 	ADDQ         AX, CX
 	VADDPD       Y4, Y1, Y1
 	TESTQ        $0x00000002, BX
-	JZ           low189
+	JZ           low188
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low190
+	JZ           low189
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 
-low190:
-	JMP stored188
-
 low189:
+	JMP stored187
+
+low188:
 	TESTQ     $0x00000001, BX
-	JZ        low191
+	JZ        low190
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 
-low191:
-stored188:
+low190:
+stored187:
 	MOVQ         dw+16(FP), CX
 	ADDQ         AX, CX
 	MOVQ         lddw+24(FP), DX
 	VADDPD       Y4, Y2, Y2
 	TESTQ        $0x00000002, BX
-	JZ           low193
+	JZ           low192
 	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low194
+	JZ           low193
 	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 
-low194:
-	JMP stored192
-
 low193:
+	JMP stored191
+
+low192:
 	TESTQ     $0x00000001, BX
-	JZ        low195
+	JZ        low194
 	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 
-low195:
-stored192:
+low194:
+stored191:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x05
-	JGE    some196
+	JGE    some195
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some196:
-turned133:
+some195:
+turned132:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x04, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -9679,19 +9679,19 @@ turned133:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole197
+	JGE    whole196
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole197:
+whole196:
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
 	CMPQ    SI, $0x08
-	JNE     apart198
+	JNE     apart197
 	VMOVUPD Y0, (DX)
-	JMP     stored199
+	JMP     stored198
 
-apart198:
+apart197:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -9699,36 +9699,36 @@ apart198:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored199:
+stored198:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block130
-	JMP    end128
+	JGE    block129
+	JMP    end127
 
-other129:
-block201:
+other128:
+block200:
 	// 4 rows of dx, from +0; 4×4 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk202:
+chunk201:
 	CMPQ BX, $0x04
-	JLT  last203
+	JLT  last202
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept206
+	JE     kept205
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready207
+	JMP    ready206
 
-kept206:
+kept205:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -9737,8 +9737,8 @@ kept206:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Y2
 
-ready207:
-again205:
+ready206:
+again204:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -9751,7 +9751,7 @@ again205:
 	VXORPS       Y9, Y9, Y9
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x04
-	JLT          rest208
+	JLT          rest207
 	VMOVUPD      (CX), Y3
 	VADDPD       Y3, Y1, Y1
 	VBROADCASTSD (R8), Y8
@@ -9776,10 +9776,10 @@ again205:
 	VFMADD231PD  Y8, Y6, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded209
+	JMP          folded208
 
-rest208:
-fold210:
+rest207:
+fold209:
 	VMOVUPD      (CX), Y3
 	VADDPD       Y3, Y1, Y1
 	VBROADCASTSD (R8), Y8
@@ -9787,7 +9787,7 @@ fold210:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold210
+	JNZ          fold209
 	IMUL3Q       $0x04, DX, R10
 	SUBQ         R10, CX
 	VMOVUPD      (CX), Y3
@@ -9799,15 +9799,15 @@ fold210:
 	VMOVUPD      (CX), Y6
 	ADDQ         DX, CX
 
-folded209:
+folded208:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some211
+	JGE  some210
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some211:
+some210:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -9830,26 +9830,26 @@ some211:
 	VFMADD231PD  Y7, Y4, Y0
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          some217
+	JGE          some216
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
 	SUBQ         $0x04, CX
 	MOVQ         CX, n+120(FP)
 	TESTQ        CX, CX
-	JGE          whole218
+	JGE          whole217
 	IMULQ        SI, CX
 	ADDQ         CX, DX
 
-whole218:
+whole217:
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
 	CMPQ    SI, $0x08
-	JNE     apart219
+	JNE     apart218
 	VMOVUPD Y0, (DX)
-	JMP     stored220
+	JMP     stored219
 
-apart219:
+apart218:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -9857,16 +9857,16 @@ apart219:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored220:
+stored219:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again205
+	JGE    again204
 
-some217:
+some216:
 	VXORPS  Y3, Y3, Y3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -9879,24 +9879,24 @@ some217:
 	VMOVUPD Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some221
+	JGE     some220
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some221:
+some220:
 	ADDQ $0x20, AX
 	SUBQ $0x04, BX
 	CMPQ BX, $0x01
-	JGE  chunk202
-	JMP  turned204
+	JGE  chunk201
+	JMP  turned203
 
-last203:
+last202:
 	CMPQ BX, $0x04
-	JNE  over222
-	JMP  turned204
+	JNE  over221
+	JMP  turned203
 
-over222:
+over221:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -9907,12 +9907,12 @@ over222:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept224
+	JE     kept223
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready225
+	JMP    ready224
 
-kept224:
+kept223:
 	MOVQ       db+32(FP), CX
 	ADDQ       AX, CX
 	VMASKMOVPD (CX), Y3, Y1
@@ -9921,8 +9921,8 @@ kept224:
 	MOVQ       lddw+24(FP), DX
 	VMASKMOVPD (CX), Y3, Y2
 
-ready225:
-again223:
+ready224:
+again222:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -9935,7 +9935,7 @@ again223:
 	VXORPS       Y10, Y10, Y10
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x04
-	JLT          rest226
+	JLT          rest225
 	VMASKMOVPD   (CX), Y3, Y4
 	VADDPD       Y4, Y1, Y1
 	VBROADCASTSD (R8), Y9
@@ -9960,10 +9960,10 @@ again223:
 	VFMADD231PD  Y9, Y7, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded227
+	JMP          folded226
 
-rest226:
-fold228:
+rest225:
+fold227:
 	VMASKMOVPD   (CX), Y3, Y4
 	VADDPD       Y4, Y1, Y1
 	VBROADCASTSD (R8), Y9
@@ -9971,7 +9971,7 @@ fold228:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold228
+	JNZ          fold227
 	IMUL3Q       $0x04, DX, R10
 	SUBQ         R10, CX
 	VMASKMOVPD   (CX), Y3, Y4
@@ -9983,15 +9983,15 @@ fold228:
 	VMASKMOVPD   (CX), Y3, Y7
 	ADDQ         DX, CX
 
-folded227:
+folded226:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some229
+	JGE  some228
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some229:
+some228:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -10007,41 +10007,41 @@ some229:
 	VBROADCASTSD (CX), Y8
 	VFMADD231PD  Y8, Y4, Y0
 	CMPQ         BX, $0x01
-	JE           turned230
+	JE           turned229
 	VBROADCASTSD 8(CX), Y8
 	VFMADD231PD  Y8, Y7, Y0
 	CMPQ         BX, $0x02
-	JE           turned230
+	JE           turned229
 	VBROADCASTSD 16(CX), Y8
 	VFMADD231PD  Y8, Y9, Y0
 	CMPQ         BX, $0x03
-	JE           turned230
+	JE           turned229
 	VBROADCASTSD 24(CX), Y8
 	VFMADD231PD  Y8, Y5, Y0
 
-turned230:
+turned229:
 	MOVQ  cols+112(FP), CX
 	CMPQ  CX, $0x05
-	JGE   some235
+	JGE   some234
 	MOVQ  n+120(FP), CX
 	MOVQ  dx+0(FP), DX
 	MOVQ  lddx+8(FP), SI
 	SUBQ  $0x04, CX
 	MOVQ  CX, n+120(FP)
 	TESTQ CX, CX
-	JGE   whole236
+	JGE   whole235
 	IMULQ SI, CX
 	ADDQ  CX, DX
 
-whole236:
+whole235:
 	VXORPS  Y4, Y4, Y4
 	VADDPD  Y4, Y0, Y0
 	CMPQ    SI, $0x08
-	JNE     apart237
+	JNE     apart236
 	VMOVUPD Y0, (DX)
-	JMP     stored238
+	JMP     stored237
 
-apart237:
+apart236:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -10049,73 +10049,73 @@ apart237:
 	VMOVSD       X4, (DX)(SI*2)
 	VMOVHPD      X4, (DX)(DI*1)
 
-stored238:
+stored237:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again223
+	JGE    again222
 
-some235:
+some234:
 	VXORPS       Y4, Y4, Y4
 	MOVQ         db+32(FP), CX
 	ADDQ         AX, CX
 	VADDPD       Y4, Y1, Y1
 	TESTQ        $0x00000002, BX
-	JZ           low240
+	JZ           low239
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low241
+	JZ           low240
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 
-low241:
-	JMP stored239
-
 low240:
+	JMP stored238
+
+low239:
 	TESTQ     $0x00000001, BX
-	JZ        low242
+	JZ        low241
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 
-low242:
-stored239:
+low241:
+stored238:
 	MOVQ         dw+16(FP), CX
 	ADDQ         AX, CX
 	MOVQ         lddw+24(FP), DX
 	VADDPD       Y4, Y2, Y2
 	TESTQ        $0x00000002, BX
-	JZ           low244
+	JZ           low243
 	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low245
+	JZ           low244
 	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 
-low245:
-	JMP stored243
-
 low244:
+	JMP stored242
+
+low243:
 	TESTQ     $0x00000001, BX
-	JZ        low246
+	JZ        low245
 	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 
-low246:
-stored243:
+low245:
+stored242:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x05
-	JGE    some247
+	JGE    some246
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some247:
-turned204:
+some246:
+turned203:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x04, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -10136,19 +10136,19 @@ turned204:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole248
+	JGE    whole247
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole248:
+whole247:
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
 	CMPQ    SI, $0x08
-	JNE     apart249
+	JNE     apart248
 	VMOVUPD Y0, (DX)
-	JMP     stored250
+	JMP     stored249
 
-apart249:
+apart248:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -10156,17 +10156,17 @@ apart249:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored250:
+stored249:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block201
-	JMP    end128
+	JGE    block200
+	JMP    end127
 
-end128:
+end127:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -15807,7 +15807,7 @@ TEXT ·gradBothAVX512F32(SB), NOSPLIT, $0-144
 	PCALIGN $0x40
 	MOVQ    rows+104(FP), AX
 	CMPQ    AX, $0x02
-	JNE     other1
+	JLT     lower1
 	MOVQ    act+128(FP), AX
 	CMPQ    AX, $0x01
 	JNE     other3
@@ -17598,30 +17598,30 @@ end2:
 	VZEROUPPER
 	RET
 
-other1:
+lower1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other115
+	JNE  other114
 
-block116:
+block115:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk117:
+chunk116:
 	CMPQ BX, $0x10
-	JLT  last118
+	JLT  last117
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept121
+	JE     kept120
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready122
+	JMP    ready121
 
-kept121:
+kept120:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Z1
@@ -17630,8 +17630,8 @@ kept121:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Z2
 
-ready122:
-again120:
+ready121:
+again119:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -17644,7 +17644,7 @@ again120:
 	VPXORD           Z21, Z21, Z21
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x10
-	JLT              rest123
+	JLT              rest122
 	VMOVUPS          (CX), Z3
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17805,10 +17805,10 @@ again120:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded124
+	JMP              folded123
 
-rest123:
-fold125:
+rest122:
+fold124:
 	VMOVUPS          (CX), Z3
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17820,7 +17820,7 @@ fold125:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold125
+	JNZ              fold124
 	IMUL3Q           $0x10, DX, R10
 	SUBQ             R10, CX
 	VMOVUPS          (CX), Z3
@@ -17856,15 +17856,15 @@ fold125:
 	VMOVUPS          (CX), Z18
 	ADDQ             DX, CX
 
-folded124:
+folded123:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some126
+	JGE  some125
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some126:
+some125:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -17951,26 +17951,26 @@ some126:
 	VFMADD231PS.BCST 60(CX), Z7, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some144
+	JGE              some143
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x10, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole145
+	JGE              whole144
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole145:
+whole144:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    SI, $0x04
-	JNE     apart146
+	JNE     apart145
 	VMOVUPS Z0, (DX)
-	JMP     stored147
+	JMP     stored146
 
-apart146:
+apart145:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -17995,16 +17995,16 @@ apart146:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored147:
+stored146:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again120
+	JGE    again119
 
-some144:
+some143:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -18017,28 +18017,28 @@ some144:
 	VMOVUPS Z2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some148
+	JGE     some147
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some148:
+some147:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk117
-	JMP  turned119
+	JGE  chunk116
+	JMP  turned118
 
-last118:
+last117:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept150
+	JE     kept149
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready151
+	JMP    ready150
 
-kept150:
+kept149:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -18047,8 +18047,8 @@ kept150:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y2
 
-ready151:
-again149:
+ready150:
+again148:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -18061,7 +18061,7 @@ again149:
 	VPXORD           Z21, Z21, Z21
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x10
-	JLT              rest152
+	JLT              rest151
 	VMOVUPS          (CX), Y3
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18222,10 +18222,10 @@ again149:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded153
+	JMP              folded152
 
-rest152:
-fold154:
+rest151:
+fold153:
 	VMOVUPS          (CX), Y3
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18237,7 +18237,7 @@ fold154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold154
+	JNZ              fold153
 	IMUL3Q           $0x10, DX, R10
 	SUBQ             R10, CX
 	VMOVUPS          (CX), Y3
@@ -18273,15 +18273,15 @@ fold154:
 	VMOVUPS          (CX), Y18
 	ADDQ             DX, CX
 
-folded153:
+folded152:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some155
+	JGE  some154
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some155:
+some154:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -18328,26 +18328,26 @@ some155:
 	VFMADD231PS.BCST 28(CX), Z4, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some165
+	JGE              some164
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x10, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole166
+	JGE              whole165
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole166:
+whole165:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    SI, $0x04
-	JNE     apart167
+	JNE     apart166
 	VMOVUPS Z0, (DX)
-	JMP     stored168
+	JMP     stored167
 
-apart167:
+apart166:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -18372,16 +18372,16 @@ apart167:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored168:
+stored167:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again149
+	JGE    again148
 
-some165:
+some164:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -18394,13 +18394,13 @@ some165:
 	VMOVUPS Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some169
+	JGE     some168
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some169:
-turned119:
+some168:
+turned118:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x10, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -18421,19 +18421,19 @@ turned119:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole170
+	JGE    whole169
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole170:
+whole169:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    SI, $0x04
-	JNE     apart171
+	JNE     apart170
 	VMOVUPS Z0, (DX)
-	JMP     stored172
+	JMP     stored171
 
-apart171:
+apart170:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -18458,36 +18458,36 @@ apart171:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored172:
+stored171:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block116
-	JMP    end114
+	JGE    block115
+	JMP    end113
 
-other115:
-block174:
+other114:
+block173:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk175:
+chunk174:
 	CMPQ BX, $0x10
-	JLT  last176
+	JLT  last175
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept179
+	JE     kept178
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready180
+	JMP    ready179
 
-kept179:
+kept178:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Z1
@@ -18496,8 +18496,8 @@ kept179:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Z2
 
-ready180:
-again178:
+ready179:
+again177:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -18510,7 +18510,7 @@ again178:
 	VPXORD           Z21, Z21, Z21
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x10
-	JLT              rest181
+	JLT              rest180
 	VMOVUPS          (CX), Z3
 	VADDPS           Z3, Z1, Z1
 	VFMADD231PS.BCST (R8), Z3, Z2
@@ -18591,17 +18591,17 @@ again178:
 	VFMADD231PS.BCST (R8), Z18, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded182
+	JMP              folded181
 
-rest181:
-fold183:
+rest180:
+fold182:
 	VMOVUPS          (CX), Z3
 	VADDPS           Z3, Z1, Z1
 	VFMADD231PS.BCST (R8), Z3, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold183
+	JNZ              fold182
 	IMUL3Q           $0x10, DX, R10
 	SUBQ             R10, CX
 	VMOVUPS          (CX), Z3
@@ -18637,15 +18637,15 @@ fold183:
 	VMOVUPS          (CX), Z18
 	ADDQ             DX, CX
 
-folded182:
+folded181:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some184
+	JGE  some183
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some184:
+some183:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -18732,26 +18732,26 @@ some184:
 	VFMADD231PS.BCST 60(CX), Z7, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some202
+	JGE              some201
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x10, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole203
+	JGE              whole202
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole203:
+whole202:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    SI, $0x04
-	JNE     apart204
+	JNE     apart203
 	VMOVUPS Z0, (DX)
-	JMP     stored205
+	JMP     stored204
 
-apart204:
+apart203:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -18776,16 +18776,16 @@ apart204:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored205:
+stored204:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again178
+	JGE    again177
 
-some202:
+some201:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -18798,28 +18798,28 @@ some202:
 	VMOVUPS Z2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some206
+	JGE     some205
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some206:
+some205:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk175
-	JMP  turned177
+	JGE  chunk174
+	JMP  turned176
 
-last176:
+last175:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept208
+	JE     kept207
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready209
+	JMP    ready208
 
-kept208:
+kept207:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -18828,8 +18828,8 @@ kept208:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y2
 
-ready209:
-again207:
+ready208:
+again206:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -18842,7 +18842,7 @@ again207:
 	VPXORD           Z21, Z21, Z21
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x10
-	JLT              rest210
+	JLT              rest209
 	VMOVUPS          (CX), Y3
 	VADDPS           Y3, Y1, Y1
 	VFMADD231PS.BCST (R8), Y3, Y2
@@ -18923,17 +18923,17 @@ again207:
 	VFMADD231PS.BCST (R8), Y18, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded211
+	JMP              folded210
 
-rest210:
-fold212:
+rest209:
+fold211:
 	VMOVUPS          (CX), Y3
 	VADDPS           Y3, Y1, Y1
 	VFMADD231PS.BCST (R8), Y3, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold212
+	JNZ              fold211
 	IMUL3Q           $0x10, DX, R10
 	SUBQ             R10, CX
 	VMOVUPS          (CX), Y3
@@ -18969,15 +18969,15 @@ fold212:
 	VMOVUPS          (CX), Y18
 	ADDQ             DX, CX
 
-folded211:
+folded210:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some213
+	JGE  some212
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some213:
+some212:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -19024,26 +19024,26 @@ some213:
 	VFMADD231PS.BCST 28(CX), Z4, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some223
+	JGE              some222
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x10, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole224
+	JGE              whole223
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole224:
+whole223:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    SI, $0x04
-	JNE     apart225
+	JNE     apart224
 	VMOVUPS Z0, (DX)
-	JMP     stored226
+	JMP     stored225
 
-apart225:
+apart224:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -19068,16 +19068,16 @@ apart225:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored226:
+stored225:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again207
+	JGE    again206
 
-some223:
+some222:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -19090,13 +19090,13 @@ some223:
 	VMOVUPS Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some227
+	JGE     some226
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some227:
-turned177:
+some226:
+turned176:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x10, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -19117,19 +19117,19 @@ turned177:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole228
+	JGE    whole227
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole228:
+whole227:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    SI, $0x04
-	JNE     apart229
+	JNE     apart228
 	VMOVUPS Z0, (DX)
-	JMP     stored230
+	JMP     stored229
 
-apart229:
+apart228:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -19154,17 +19154,17 @@ apart229:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored230:
+stored229:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block174
-	JMP    end114
+	JGE    block173
+	JMP    end113
 
-end114:
+end113:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -19175,7 +19175,7 @@ TEXT ·gradBothAVX512F64(SB), NOSPLIT, $0-144
 	PCALIGN $0x40
 	MOVQ    rows+104(FP), AX
 	CMPQ    AX, $0x02
-	JNE     other1
+	JLT     lower1
 	MOVQ    act+128(FP), AX
 	CMPQ    AX, $0x01
 	JNE     other3
@@ -25968,32 +25968,32 @@ end2:
 	VZEROUPPER
 	RET
 
-other1:
+lower1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other439
+	JNE  other438
 
-block440:
+block439:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk441:
+chunk440:
 	CMPQ BX, $0x10
-	JLT  last442
+	JLT  last441
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept445
+	JE     kept444
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready446
+	JMP    ready445
 
-kept445:
+kept444:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -26004,8 +26004,8 @@ kept445:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX), Z4
 
-ready446:
-again444:
+ready445:
+again443:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -26018,7 +26018,7 @@ again444:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest447
+	JLT          rest446
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26163,10 +26163,10 @@ again444:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded448
+	JMP          folded447
 
-rest447:
-fold449:
+rest446:
+fold448:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26186,7 +26186,7 @@ fold449:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold449
+	JNZ          fold448
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPD      (CX), Z5
@@ -26214,15 +26214,15 @@ fold449:
 	VMOVUPD      64(CX), Z20
 	ADDQ         DX, CX
 
-folded448:
+folded447:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some450
+	JGE  some449
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some450:
+some449:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -26293,26 +26293,26 @@ some450:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some468
+	JGE              some467
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole469
+	JGE              whole468
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole469:
+whole468:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart470
+	JNE     apart469
 	VMOVUPD Z0, (DX)
-	JMP     stored471
+	JMP     stored470
 
-apart470:
+apart469:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -26328,16 +26328,16 @@ apart470:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored471:
+stored470:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again444
+	JGE    again443
 
-some468:
+some467:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -26354,42 +26354,42 @@ some468:
 	VMOVUPD Z4, 64(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some472
+	JGE     some471
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some472:
+some471:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk441
-	JMP  turned443
+	JGE  chunk440
+	JMP  turned442
 
-last442:
+last441:
 	CMPQ BX, $0x08
-	JLE  narrower473
+	JLE  narrower472
 	CMPQ BX, $0x10
-	JNE  over474
-	JMP  turned443
+	JNE  over473
+	JMP  turned442
 
-over474:
+over473:
 	CMPQ   BX, $0x0b
-	JGE    over475
+	JGE    over474
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept477
+	JE     kept476
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready478
+	JMP    ready477
 
-kept477:
+kept476:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -26400,8 +26400,8 @@ kept477:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), X4
 
-ready478:
-again476:
+ready477:
+again475:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -26414,7 +26414,7 @@ again476:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest479
+	JLT          rest478
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26559,10 +26559,10 @@ again476:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded480
+	JMP          folded479
 
-rest479:
-fold481:
+rest478:
+fold480:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26582,7 +26582,7 @@ fold481:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold481
+	JNZ          fold480
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPD      (CX), Z5
@@ -26610,15 +26610,15 @@ fold481:
 	VMOVUPD      64(CX)(BX*1), X20
 	ADDQ         DX, CX
 
-folded480:
+folded479:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some482
+	JGE  some481
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some482:
+some481:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -26670,34 +26670,34 @@ some482:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x48
-	JLE              over492
+	JLE              over491
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over492:
+over491:
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some494
+	JGE              some493
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole495
+	JGE              whole494
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole495:
+whole494:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart496
+	JNE     apart495
 	VMOVUPD Z0, (DX)
-	JMP     stored497
+	JMP     stored496
 
-apart496:
+apart495:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -26713,16 +26713,16 @@ apart496:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored497:
+stored496:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again476
+	JGE    again475
 
-some494:
+some493:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -26739,31 +26739,31 @@ some494:
 	VMOVUPD X4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some498
+	JGE     some497
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some498:
-	JMP turned443
+some497:
+	JMP turned442
 
-over475:
+over474:
 	CMPQ   BX, $0x0d
-	JGE    over499
+	JGE    over498
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept501
+	JE     kept500
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready502
+	JMP    ready501
 
-kept501:
+kept500:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -26774,8 +26774,8 @@ kept501:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Y4
 
-ready502:
-again500:
+ready501:
+again499:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -26788,7 +26788,7 @@ again500:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest503
+	JLT          rest502
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26933,10 +26933,10 @@ again500:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded504
+	JMP          folded503
 
-rest503:
-fold505:
+rest502:
+fold504:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26956,7 +26956,7 @@ fold505:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold505
+	JNZ          fold504
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPD      (CX), Z5
@@ -26984,15 +26984,15 @@ fold505:
 	VMOVUPD      64(CX)(BX*1), Y20
 	ADDQ         DX, CX
 
-folded504:
+folded503:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some506
+	JGE  some505
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some506:
+some505:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -27044,44 +27044,44 @@ some506:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x58
-	JLE              over516
+	JLE              over515
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over516:
+over515:
 	CMPQ             BX, $0x50
-	JLE              over517
+	JLE              over516
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 
-over517:
+over516:
 	CMPQ             BX, $0x48
-	JLE              over518
+	JLE              over517
 	VFMADD231PD.BCST 80(CX), Z16, Z0
 
-over518:
+over517:
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some520
+	JGE              some519
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole521
+	JGE              whole520
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole521:
+whole520:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart522
+	JNE     apart521
 	VMOVUPD Z0, (DX)
-	JMP     stored523
+	JMP     stored522
 
-apart522:
+apart521:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -27097,16 +27097,16 @@ apart522:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored523:
+stored522:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again500
+	JGE    again499
 
-some520:
+some519:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -27123,29 +27123,29 @@ some520:
 	VMOVUPD Y4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some524
+	JGE     some523
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some524:
-	JMP turned443
+some523:
+	JMP turned442
 
-over499:
+over498:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept526
+	JE     kept525
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready527
+	JMP    ready526
 
-kept526:
+kept525:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -27156,8 +27156,8 @@ kept526:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Z4
 
-ready527:
-again525:
+ready526:
+again524:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -27170,7 +27170,7 @@ again525:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest528
+	JLT          rest527
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27315,10 +27315,10 @@ again525:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded529
+	JMP          folded528
 
-rest528:
-fold530:
+rest527:
+fold529:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27338,7 +27338,7 @@ fold530:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold530
+	JNZ          fold529
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPD      (CX), Z5
@@ -27366,15 +27366,15 @@ fold530:
 	VMOVUPD      64(CX)(BX*1), Z20
 	ADDQ         DX, CX
 
-folded529:
+folded528:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some531
+	JGE  some530
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some531:
+some530:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -27438,64 +27438,64 @@ some531:
 	VSHUFF64X2       $0xdd, Z10, Z16, Z12
 	VSHUFF64X2       $0x88, Z10, Z16, Z16
 	CMPQ             BX, $0x78
-	JLE              over541
+	JLE              over540
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over541:
+over540:
 	CMPQ             BX, $0x70
-	JLE              over542
+	JLE              over541
 	VFMADD231PD.BCST 72(CX), Z20, Z0
 
-over542:
+over541:
 	CMPQ             BX, $0x68
-	JLE              over543
+	JLE              over542
 	VFMADD231PD.BCST 80(CX), Z18, Z0
 
-over543:
+over542:
 	CMPQ             BX, $0x60
-	JLE              over544
+	JLE              over543
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 
-over544:
+over543:
 	CMPQ             BX, $0x58
-	JLE              over545
+	JLE              over544
 	VFMADD231PD.BCST 96(CX), Z5, Z0
 
-over545:
+over544:
 	CMPQ             BX, $0x50
-	JLE              over546
+	JLE              over545
 	VFMADD231PD.BCST 104(CX), Z16, Z0
 
-over546:
+over545:
 	CMPQ             BX, $0x48
-	JLE              over547
+	JLE              over546
 	VFMADD231PD.BCST 112(CX), Z8, Z0
 
-over547:
+over546:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some549
+	JGE              some548
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole550
+	JGE              whole549
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole550:
+whole549:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart551
+	JNE     apart550
 	VMOVUPD Z0, (DX)
-	JMP     stored552
+	JMP     stored551
 
-apart551:
+apart550:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -27511,16 +27511,16 @@ apart551:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored552:
+stored551:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again525
+	JGE    again524
 
-some549:
+some548:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -27537,27 +27537,27 @@ some549:
 	VMOVUPD Z4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some553
+	JGE     some552
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some553:
-	JMP turned443
+some552:
+	JMP turned442
 
-narrower473:
+narrower472:
 	CMPQ BX, $0x08
-	JNE  over554
+	JNE  over553
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept556
+	JE     kept555
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready557
+	JMP    ready556
 
-kept556:
+kept555:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -27566,8 +27566,8 @@ kept556:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Z3
 
-ready557:
-again555:
+ready556:
+again554:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -27580,7 +27580,7 @@ again555:
 	VPXORD           Z15, Z15, Z15
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x08
-	JLT              rest558
+	JLT              rest557
 	VMOVUPD          (CX), Z5
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -27661,10 +27661,10 @@ again555:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded559
+	JMP              folded558
 
-rest558:
-fold560:
+rest557:
+fold559:
 	VMOVUPD          (CX), Z5
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -27676,7 +27676,7 @@ fold560:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold560
+	JNZ              fold559
 	IMUL3Q           $0x08, DX, R10
 	SUBQ             R10, CX
 	VMOVUPD          (CX), Z5
@@ -27696,15 +27696,15 @@ fold560:
 	VMOVUPD          (CX), Z12
 	ADDQ             DX, CX
 
-folded559:
+folded558:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some561
+	JGE  some560
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some561:
+some560:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -27743,26 +27743,26 @@ some561:
 	VFMADD231PD.BCST 56(CX), Z8, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some571
+	JGE              some570
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole572
+	JGE              whole571
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole572:
+whole571:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart573
+	JNE     apart572
 	VMOVUPD Z0, (DX)
-	JMP     stored574
+	JMP     stored573
 
-apart573:
+apart572:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -27778,16 +27778,16 @@ apart573:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored574:
+stored573:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again555
+	JGE    again554
 
-some571:
+some570:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -27800,27 +27800,27 @@ some571:
 	VMOVUPD Z3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some575
+	JGE     some574
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some575:
-	JMP turned443
+some574:
+	JMP turned442
 
-over554:
+over553:
 	CMPQ BX, $0x04
-	JNE  over576
+	JNE  over575
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept578
+	JE     kept577
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready579
+	JMP    ready578
 
-kept578:
+kept577:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -27829,8 +27829,8 @@ kept578:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Y3
 
-ready579:
-again577:
+ready578:
+again576:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -27843,7 +27843,7 @@ again577:
 	VPXORD           Z15, Z15, Z15
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x08
-	JLT              rest580
+	JLT              rest579
 	VMOVUPD          (CX), Y5
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -27924,10 +27924,10 @@ again577:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded581
+	JMP              folded580
 
-rest580:
-fold582:
+rest579:
+fold581:
 	VMOVUPD          (CX), Y5
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -27939,7 +27939,7 @@ fold582:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold582
+	JNZ              fold581
 	IMUL3Q           $0x08, DX, R10
 	SUBQ             R10, CX
 	VMOVUPD          (CX), Y5
@@ -27959,15 +27959,15 @@ fold582:
 	VMOVUPD          (CX), Y12
 	ADDQ             DX, CX
 
-folded581:
+folded580:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some583
+	JGE  some582
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some583:
+some582:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -27990,26 +27990,26 @@ some583:
 	VFMADD231PD.BCST 24(CX), Z9, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some589
+	JGE              some588
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole590
+	JGE              whole589
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole590:
+whole589:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart591
+	JNE     apart590
 	VMOVUPD Z0, (DX)
-	JMP     stored592
+	JMP     stored591
 
-apart591:
+apart590:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -28025,16 +28025,16 @@ apart591:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored592:
+stored591:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again577
+	JGE    again576
 
-some589:
+some588:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -28047,31 +28047,31 @@ some589:
 	VMOVUPD Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some593
+	JGE     some592
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some593:
-	JMP turned443
+some592:
+	JMP turned442
 
-over576:
+over575:
 	CMPQ   BX, $0x04
-	JLT    over594
+	JLT    over593
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept596
+	JE     kept595
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready597
+	JMP    ready596
 
-kept596:
+kept595:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -28082,8 +28082,8 @@ kept596:
 	VMOVUPD (CX), Y3
 	VMOVUPD 32(CX)(BX*1), Y4
 
-ready597:
-again595:
+ready596:
+again594:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -28096,7 +28096,7 @@ again595:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest598
+	JLT          rest597
 	VMOVUPD      (CX), Y5
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28241,10 +28241,10 @@ again595:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded599
+	JMP          folded598
 
-rest598:
-fold600:
+rest597:
+fold599:
 	VMOVUPD      (CX), Y5
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28264,7 +28264,7 @@ fold600:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold600
+	JNZ          fold599
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPD      (CX), Y5
@@ -28292,15 +28292,15 @@ fold600:
 	VMOVUPD      32(CX)(BX*1), Y20
 	ADDQ         DX, CX
 
-folded599:
+folded598:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some601
+	JGE  some600
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some601:
+some600:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -28336,44 +28336,44 @@ some601:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x38
-	JLE              over607
+	JLE              over606
 	VFMADD231PD.BCST 32(CX), Z6, Z0
 
-over607:
+over606:
 	CMPQ             BX, $0x30
-	JLE              over608
+	JLE              over607
 	VFMADD231PD.BCST 40(CX), Z5, Z0
 
-over608:
+over607:
 	CMPQ             BX, $0x28
-	JLE              over609
+	JLE              over608
 	VFMADD231PD.BCST 48(CX), Z16, Z0
 
-over609:
+over608:
 	VFMADD231PD.BCST 56(CX), Z14, Z0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some611
+	JGE              some610
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole612
+	JGE              whole611
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole612:
+whole611:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart613
+	JNE     apart612
 	VMOVUPD Z0, (DX)
-	JMP     stored614
+	JMP     stored613
 
-apart613:
+apart612:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -28389,16 +28389,16 @@ apart613:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored614:
+stored613:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again595
+	JGE    again594
 
-some611:
+some610:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -28415,27 +28415,27 @@ some611:
 	VMOVUPD Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some615
+	JGE     some614
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some615:
-	JMP turned443
+some614:
+	JMP turned442
 
-over594:
+over593:
 	CMPQ BX, $0x02
-	JNE  over616
+	JNE  over615
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept618
+	JE     kept617
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready619
+	JMP    ready618
 
-kept618:
+kept617:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -28444,8 +28444,8 @@ kept618:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), X3
 
-ready619:
-again617:
+ready618:
+again616:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -28458,7 +28458,7 @@ again617:
 	VPXORD           Z15, Z15, Z15
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x08
-	JLT              rest620
+	JLT              rest619
 	VMOVUPD          (CX), X5
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -28539,10 +28539,10 @@ again617:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded621
+	JMP              folded620
 
-rest620:
-fold622:
+rest619:
+fold621:
 	VMOVUPD          (CX), X5
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -28554,7 +28554,7 @@ fold622:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold622
+	JNZ              fold621
 	IMUL3Q           $0x08, DX, R10
 	SUBQ             R10, CX
 	VMOVUPD          (CX), X5
@@ -28574,15 +28574,15 @@ fold622:
 	VMOVUPD          (CX), X12
 	ADDQ             DX, CX
 
-folded621:
+folded620:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some623
+	JGE  some622
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some623:
+some622:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -28603,26 +28603,26 @@ some623:
 	VFMADD231PD.BCST 8(CX), Z14, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some627
+	JGE              some626
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole628
+	JGE              whole627
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole628:
+whole627:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart629
+	JNE     apart628
 	VMOVUPD Z0, (DX)
-	JMP     stored630
+	JMP     stored629
 
-apart629:
+apart628:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -28638,16 +28638,16 @@ apart629:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored630:
+stored629:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again617
+	JGE    again616
 
-some627:
+some626:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -28660,31 +28660,31 @@ some627:
 	VMOVUPD X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some631
+	JGE     some630
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some631:
-	JMP turned443
+some630:
+	JMP turned442
 
-over616:
+over615:
 	CMPQ   BX, $0x02
-	JLT    over632
+	JLT    over631
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept634
+	JE     kept633
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready635
+	JMP    ready634
 
-kept634:
+kept633:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -28695,8 +28695,8 @@ kept634:
 	VMOVUPD (CX), X3
 	VMOVUPD 16(CX)(BX*1), X4
 
-ready635:
-again633:
+ready634:
+again632:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -28709,7 +28709,7 @@ again633:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest636
+	JLT          rest635
 	VMOVUPD      (CX), X5
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -28854,10 +28854,10 @@ again633:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded637
+	JMP          folded636
 
-rest636:
-fold638:
+rest635:
+fold637:
 	VMOVUPD      (CX), X5
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -28877,7 +28877,7 @@ fold638:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold638
+	JNZ          fold637
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPD      (CX), X5
@@ -28905,15 +28905,15 @@ fold638:
 	VMOVUPD      16(CX)(BX*1), X20
 	ADDQ         DX, CX
 
-folded637:
+folded636:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some639
+	JGE  some638
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some639:
+some638:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -28947,34 +28947,34 @@ some639:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x18
-	JLE              over643
+	JLE              over642
 	VFMADD231PD.BCST 16(CX), Z6, Z0
 
-over643:
+over642:
 	VFMADD231PD.BCST 24(CX), Z5, Z0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some645
+	JGE              some644
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole646
+	JGE              whole645
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole646:
+whole645:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart647
+	JNE     apart646
 	VMOVUPD Z0, (DX)
-	JMP     stored648
+	JMP     stored647
 
-apart647:
+apart646:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -28990,16 +28990,16 @@ apart647:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored648:
+stored647:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again633
+	JGE    again632
 
-some645:
+some644:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -29016,24 +29016,24 @@ some645:
 	VMOVUPD X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some649
+	JGE     some648
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some649:
-	JMP turned443
+some648:
+	JMP turned442
 
-over632:
+over631:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept651
+	JE     kept650
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready652
+	JMP    ready651
 
-kept651:
+kept650:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -29042,8 +29042,8 @@ kept651:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready652:
-again650:
+ready651:
+again649:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -29056,7 +29056,7 @@ again650:
 	VPXORD           Z15, Z15, Z15
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x08
-	JLT              rest653
+	JLT              rest652
 	VMOVSD           (CX), X5
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29137,10 +29137,10 @@ again650:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded654
+	JMP              folded653
 
-rest653:
-fold655:
+rest652:
+fold654:
 	VMOVSD           (CX), X5
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29152,7 +29152,7 @@ fold655:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold655
+	JNZ              fold654
 	IMUL3Q           $0x08, DX, R10
 	SUBQ             R10, CX
 	VMOVSD           (CX), X5
@@ -29172,15 +29172,15 @@ fold655:
 	VMOVSD           (CX), X12
 	ADDQ             DX, CX
 
-folded654:
+folded653:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some656
+	JGE  some655
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some656:
+some655:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -29200,26 +29200,26 @@ some656:
 	VFMADD231PD.BCST (CX), Z5, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some659
+	JGE              some658
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole660
+	JGE              whole659
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole660:
+whole659:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart661
+	JNE     apart660
 	VMOVUPD Z0, (DX)
-	JMP     stored662
+	JMP     stored661
 
-apart661:
+apart660:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -29235,16 +29235,16 @@ apart661:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored662:
+stored661:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again650
+	JGE    again649
 
-some659:
+some658:
 	VPXORD Z5, Z5, Z5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -29257,13 +29257,13 @@ some659:
 	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some663
+	JGE    some662
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some663:
-turned443:
+some662:
+turned442:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -29284,19 +29284,19 @@ turned443:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole664
+	JGE    whole663
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole664:
+whole663:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart665
+	JNE     apart664
 	VMOVUPD Z0, (DX)
-	JMP     stored666
+	JMP     stored665
 
-apart665:
+apart664:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -29312,38 +29312,38 @@ apart665:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored666:
+stored665:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block440
-	JMP    end438
+	JGE    block439
+	JMP    end437
 
-other439:
-block668:
+other438:
+block667:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk669:
+chunk668:
 	CMPQ BX, $0x10
-	JLT  last670
+	JLT  last669
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept673
+	JE     kept672
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready674
+	JMP    ready673
 
-kept673:
+kept672:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -29354,8 +29354,8 @@ kept673:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX), Z4
 
-ready674:
-again672:
+ready673:
+again671:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -29368,7 +29368,7 @@ again672:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest675
+	JLT          rest674
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX), Z6
@@ -29441,10 +29441,10 @@ again672:
 	VFMADD231PD  Z22, Z20, Z4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded676
+	JMP          folded675
 
-rest675:
-fold677:
+rest674:
+fold676:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX), Z6
@@ -29455,7 +29455,7 @@ fold677:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold677
+	JNZ          fold676
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPD      (CX), Z5
@@ -29483,15 +29483,15 @@ fold677:
 	VMOVUPD      64(CX), Z20
 	ADDQ         DX, CX
 
-folded676:
+folded675:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some678
+	JGE  some677
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some678:
+some677:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -29562,26 +29562,26 @@ some678:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some696
+	JGE              some695
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole697
+	JGE              whole696
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole697:
+whole696:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart698
+	JNE     apart697
 	VMOVUPD Z0, (DX)
-	JMP     stored699
+	JMP     stored698
 
-apart698:
+apart697:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -29597,16 +29597,16 @@ apart698:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored699:
+stored698:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again672
+	JGE    again671
 
-some696:
+some695:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -29623,42 +29623,42 @@ some696:
 	VMOVUPD Z4, 64(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some700
+	JGE     some699
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some700:
+some699:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk669
-	JMP  turned671
+	JGE  chunk668
+	JMP  turned670
 
-last670:
+last669:
 	CMPQ BX, $0x08
-	JLE  narrower701
+	JLE  narrower700
 	CMPQ BX, $0x10
-	JNE  over702
-	JMP  turned671
+	JNE  over701
+	JMP  turned670
 
-over702:
+over701:
 	CMPQ   BX, $0x0b
-	JGE    over703
+	JGE    over702
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept705
+	JE     kept704
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready706
+	JMP    ready705
 
-kept705:
+kept704:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -29669,8 +29669,8 @@ kept705:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), X4
 
-ready706:
-again704:
+ready705:
+again703:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -29683,7 +29683,7 @@ again704:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest707
+	JLT          rest706
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X6
@@ -29756,10 +29756,10 @@ again704:
 	VFMADD231PD  X22, X20, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded708
+	JMP          folded707
 
-rest707:
-fold709:
+rest706:
+fold708:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X6
@@ -29770,7 +29770,7 @@ fold709:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold709
+	JNZ          fold708
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPD      (CX), Z5
@@ -29798,15 +29798,15 @@ fold709:
 	VMOVUPD      64(CX)(BX*1), X20
 	ADDQ         DX, CX
 
-folded708:
+folded707:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some710
+	JGE  some709
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some710:
+some709:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -29858,34 +29858,34 @@ some710:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x48
-	JLE              over720
+	JLE              over719
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over720:
+over719:
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some722
+	JGE              some721
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole723
+	JGE              whole722
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole723:
+whole722:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart724
+	JNE     apart723
 	VMOVUPD Z0, (DX)
-	JMP     stored725
+	JMP     stored724
 
-apart724:
+apart723:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -29901,16 +29901,16 @@ apart724:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored725:
+stored724:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again704
+	JGE    again703
 
-some722:
+some721:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -29927,31 +29927,31 @@ some722:
 	VMOVUPD X4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some726
+	JGE     some725
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some726:
-	JMP turned671
+some725:
+	JMP turned670
 
-over703:
+over702:
 	CMPQ   BX, $0x0d
-	JGE    over727
+	JGE    over726
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept729
+	JE     kept728
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready730
+	JMP    ready729
 
-kept729:
+kept728:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -29962,8 +29962,8 @@ kept729:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Y4
 
-ready730:
-again728:
+ready729:
+again727:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -29976,7 +29976,7 @@ again728:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest731
+	JLT          rest730
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y6
@@ -30049,10 +30049,10 @@ again728:
 	VFMADD231PD  Y22, Y20, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded732
+	JMP          folded731
 
-rest731:
-fold733:
+rest730:
+fold732:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y6
@@ -30063,7 +30063,7 @@ fold733:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold733
+	JNZ          fold732
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPD      (CX), Z5
@@ -30091,15 +30091,15 @@ fold733:
 	VMOVUPD      64(CX)(BX*1), Y20
 	ADDQ         DX, CX
 
-folded732:
+folded731:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some734
+	JGE  some733
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some734:
+some733:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -30151,44 +30151,44 @@ some734:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x58
-	JLE              over744
+	JLE              over743
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over744:
+over743:
 	CMPQ             BX, $0x50
-	JLE              over745
+	JLE              over744
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 
-over745:
+over744:
 	CMPQ             BX, $0x48
-	JLE              over746
+	JLE              over745
 	VFMADD231PD.BCST 80(CX), Z16, Z0
 
-over746:
+over745:
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some748
+	JGE              some747
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole749
+	JGE              whole748
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole749:
+whole748:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart750
+	JNE     apart749
 	VMOVUPD Z0, (DX)
-	JMP     stored751
+	JMP     stored750
 
-apart750:
+apart749:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -30204,16 +30204,16 @@ apart750:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored751:
+stored750:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again728
+	JGE    again727
 
-some748:
+some747:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -30230,29 +30230,29 @@ some748:
 	VMOVUPD Y4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some752
+	JGE     some751
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some752:
-	JMP turned671
+some751:
+	JMP turned670
 
-over727:
+over726:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept754
+	JE     kept753
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready755
+	JMP    ready754
 
-kept754:
+kept753:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -30263,8 +30263,8 @@ kept754:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Z4
 
-ready755:
-again753:
+ready754:
+again752:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -30277,7 +30277,7 @@ again753:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest756
+	JLT          rest755
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z6
@@ -30350,10 +30350,10 @@ again753:
 	VFMADD231PD  Z22, Z20, Z4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded757
+	JMP          folded756
 
-rest756:
-fold758:
+rest755:
+fold757:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z6
@@ -30364,7 +30364,7 @@ fold758:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold758
+	JNZ          fold757
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPD      (CX), Z5
@@ -30392,15 +30392,15 @@ fold758:
 	VMOVUPD      64(CX)(BX*1), Z20
 	ADDQ         DX, CX
 
-folded757:
+folded756:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some759
+	JGE  some758
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some759:
+some758:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -30464,64 +30464,64 @@ some759:
 	VSHUFF64X2       $0xdd, Z10, Z16, Z12
 	VSHUFF64X2       $0x88, Z10, Z16, Z16
 	CMPQ             BX, $0x78
-	JLE              over769
+	JLE              over768
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over769:
+over768:
 	CMPQ             BX, $0x70
-	JLE              over770
+	JLE              over769
 	VFMADD231PD.BCST 72(CX), Z20, Z0
 
-over770:
+over769:
 	CMPQ             BX, $0x68
-	JLE              over771
+	JLE              over770
 	VFMADD231PD.BCST 80(CX), Z18, Z0
 
-over771:
+over770:
 	CMPQ             BX, $0x60
-	JLE              over772
+	JLE              over771
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 
-over772:
+over771:
 	CMPQ             BX, $0x58
-	JLE              over773
+	JLE              over772
 	VFMADD231PD.BCST 96(CX), Z5, Z0
 
-over773:
+over772:
 	CMPQ             BX, $0x50
-	JLE              over774
+	JLE              over773
 	VFMADD231PD.BCST 104(CX), Z16, Z0
 
-over774:
+over773:
 	CMPQ             BX, $0x48
-	JLE              over775
+	JLE              over774
 	VFMADD231PD.BCST 112(CX), Z8, Z0
 
-over775:
+over774:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some777
+	JGE              some776
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole778
+	JGE              whole777
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole778:
+whole777:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart779
+	JNE     apart778
 	VMOVUPD Z0, (DX)
-	JMP     stored780
+	JMP     stored779
 
-apart779:
+apart778:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -30537,16 +30537,16 @@ apart779:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored780:
+stored779:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again753
+	JGE    again752
 
-some777:
+some776:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -30563,27 +30563,27 @@ some777:
 	VMOVUPD Z4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some781
+	JGE     some780
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some781:
-	JMP turned671
+some780:
+	JMP turned670
 
-narrower701:
+narrower700:
 	CMPQ BX, $0x08
-	JNE  over782
+	JNE  over781
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept784
+	JE     kept783
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready785
+	JMP    ready784
 
-kept784:
+kept783:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -30592,8 +30592,8 @@ kept784:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Z3
 
-ready785:
-again783:
+ready784:
+again782:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -30606,7 +30606,7 @@ again783:
 	VPXORD           Z15, Z15, Z15
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x08
-	JLT              rest786
+	JLT              rest785
 	VMOVUPD          (CX), Z5
 	VADDPD           Z5, Z1, Z1
 	VFMADD231PD.BCST (R8), Z5, Z3
@@ -30647,17 +30647,17 @@ again783:
 	VFMADD231PD.BCST (R8), Z12, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded787
+	JMP              folded786
 
-rest786:
-fold788:
+rest785:
+fold787:
 	VMOVUPD          (CX), Z5
 	VADDPD           Z5, Z1, Z1
 	VFMADD231PD.BCST (R8), Z5, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold788
+	JNZ              fold787
 	IMUL3Q           $0x08, DX, R10
 	SUBQ             R10, CX
 	VMOVUPD          (CX), Z5
@@ -30677,15 +30677,15 @@ fold788:
 	VMOVUPD          (CX), Z12
 	ADDQ             DX, CX
 
-folded787:
+folded786:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some789
+	JGE  some788
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some789:
+some788:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -30724,26 +30724,26 @@ some789:
 	VFMADD231PD.BCST 56(CX), Z8, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some799
+	JGE              some798
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole800
+	JGE              whole799
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole800:
+whole799:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart801
+	JNE     apart800
 	VMOVUPD Z0, (DX)
-	JMP     stored802
+	JMP     stored801
 
-apart801:
+apart800:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -30759,16 +30759,16 @@ apart801:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored802:
+stored801:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again783
+	JGE    again782
 
-some799:
+some798:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -30781,27 +30781,27 @@ some799:
 	VMOVUPD Z3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some803
+	JGE     some802
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some803:
-	JMP turned671
+some802:
+	JMP turned670
 
-over782:
+over781:
 	CMPQ BX, $0x04
-	JNE  over804
+	JNE  over803
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept806
+	JE     kept805
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready807
+	JMP    ready806
 
-kept806:
+kept805:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -30810,8 +30810,8 @@ kept806:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Y3
 
-ready807:
-again805:
+ready806:
+again804:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -30824,7 +30824,7 @@ again805:
 	VPXORD           Z15, Z15, Z15
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x08
-	JLT              rest808
+	JLT              rest807
 	VMOVUPD          (CX), Y5
 	VADDPD           Y5, Y1, Y1
 	VFMADD231PD.BCST (R8), Y5, Y3
@@ -30865,17 +30865,17 @@ again805:
 	VFMADD231PD.BCST (R8), Y12, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded809
+	JMP              folded808
 
-rest808:
-fold810:
+rest807:
+fold809:
 	VMOVUPD          (CX), Y5
 	VADDPD           Y5, Y1, Y1
 	VFMADD231PD.BCST (R8), Y5, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold810
+	JNZ              fold809
 	IMUL3Q           $0x08, DX, R10
 	SUBQ             R10, CX
 	VMOVUPD          (CX), Y5
@@ -30895,15 +30895,15 @@ fold810:
 	VMOVUPD          (CX), Y12
 	ADDQ             DX, CX
 
-folded809:
+folded808:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some811
+	JGE  some810
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some811:
+some810:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -30926,26 +30926,26 @@ some811:
 	VFMADD231PD.BCST 24(CX), Z9, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some817
+	JGE              some816
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole818
+	JGE              whole817
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole818:
+whole817:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart819
+	JNE     apart818
 	VMOVUPD Z0, (DX)
-	JMP     stored820
+	JMP     stored819
 
-apart819:
+apart818:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -30961,16 +30961,16 @@ apart819:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored820:
+stored819:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again805
+	JGE    again804
 
-some817:
+some816:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -30983,31 +30983,31 @@ some817:
 	VMOVUPD Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some821
+	JGE     some820
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some821:
-	JMP turned671
+some820:
+	JMP turned670
 
-over804:
+over803:
 	CMPQ   BX, $0x04
-	JLT    over822
+	JLT    over821
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept824
+	JE     kept823
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready825
+	JMP    ready824
 
-kept824:
+kept823:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -31018,8 +31018,8 @@ kept824:
 	VMOVUPD (CX), Y3
 	VMOVUPD 32(CX)(BX*1), Y4
 
-ready825:
-again823:
+ready824:
+again822:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -31032,7 +31032,7 @@ again823:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest826
+	JLT          rest825
 	VMOVUPD      (CX), Y5
 	VADDPD       Y5, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y6
@@ -31105,10 +31105,10 @@ again823:
 	VFMADD231PD  Y22, Y20, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded827
+	JMP          folded826
 
-rest826:
-fold828:
+rest825:
+fold827:
 	VMOVUPD      (CX), Y5
 	VADDPD       Y5, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y6
@@ -31119,7 +31119,7 @@ fold828:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold828
+	JNZ          fold827
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPD      (CX), Y5
@@ -31147,15 +31147,15 @@ fold828:
 	VMOVUPD      32(CX)(BX*1), Y20
 	ADDQ         DX, CX
 
-folded827:
+folded826:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some829
+	JGE  some828
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some829:
+some828:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -31191,44 +31191,44 @@ some829:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x38
-	JLE              over835
+	JLE              over834
 	VFMADD231PD.BCST 32(CX), Z6, Z0
 
-over835:
+over834:
 	CMPQ             BX, $0x30
-	JLE              over836
+	JLE              over835
 	VFMADD231PD.BCST 40(CX), Z5, Z0
 
-over836:
+over835:
 	CMPQ             BX, $0x28
-	JLE              over837
+	JLE              over836
 	VFMADD231PD.BCST 48(CX), Z16, Z0
 
-over837:
+over836:
 	VFMADD231PD.BCST 56(CX), Z14, Z0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some839
+	JGE              some838
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole840
+	JGE              whole839
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole840:
+whole839:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart841
+	JNE     apart840
 	VMOVUPD Z0, (DX)
-	JMP     stored842
+	JMP     stored841
 
-apart841:
+apart840:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -31244,16 +31244,16 @@ apart841:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored842:
+stored841:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again823
+	JGE    again822
 
-some839:
+some838:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -31270,27 +31270,27 @@ some839:
 	VMOVUPD Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some843
+	JGE     some842
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some843:
-	JMP turned671
+some842:
+	JMP turned670
 
-over822:
+over821:
 	CMPQ BX, $0x02
-	JNE  over844
+	JNE  over843
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept846
+	JE     kept845
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready847
+	JMP    ready846
 
-kept846:
+kept845:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -31299,8 +31299,8 @@ kept846:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), X3
 
-ready847:
-again845:
+ready846:
+again844:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -31313,7 +31313,7 @@ again845:
 	VPXORD           Z15, Z15, Z15
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x08
-	JLT              rest848
+	JLT              rest847
 	VMOVUPD          (CX), X5
 	VADDPD           X5, X1, X1
 	VFMADD231PD.BCST (R8), X5, X3
@@ -31354,17 +31354,17 @@ again845:
 	VFMADD231PD.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded849
+	JMP              folded848
 
-rest848:
-fold850:
+rest847:
+fold849:
 	VMOVUPD          (CX), X5
 	VADDPD           X5, X1, X1
 	VFMADD231PD.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold850
+	JNZ              fold849
 	IMUL3Q           $0x08, DX, R10
 	SUBQ             R10, CX
 	VMOVUPD          (CX), X5
@@ -31384,15 +31384,15 @@ fold850:
 	VMOVUPD          (CX), X12
 	ADDQ             DX, CX
 
-folded849:
+folded848:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some851
+	JGE  some850
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some851:
+some850:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -31413,26 +31413,26 @@ some851:
 	VFMADD231PD.BCST 8(CX), Z14, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some855
+	JGE              some854
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole856
+	JGE              whole855
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole856:
+whole855:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart857
+	JNE     apart856
 	VMOVUPD Z0, (DX)
-	JMP     stored858
+	JMP     stored857
 
-apart857:
+apart856:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -31448,16 +31448,16 @@ apart857:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored858:
+stored857:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again845
+	JGE    again844
 
-some855:
+some854:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -31470,31 +31470,31 @@ some855:
 	VMOVUPD X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some859
+	JGE     some858
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some859:
-	JMP turned671
+some858:
+	JMP turned670
 
-over844:
+over843:
 	CMPQ   BX, $0x02
-	JLT    over860
+	JLT    over859
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept862
+	JE     kept861
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready863
+	JMP    ready862
 
-kept862:
+kept861:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -31505,8 +31505,8 @@ kept862:
 	VMOVUPD (CX), X3
 	VMOVUPD 16(CX)(BX*1), X4
 
-ready863:
-again861:
+ready862:
+again860:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -31519,7 +31519,7 @@ again861:
 	VPXORD       Z23, Z23, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest864
+	JLT          rest863
 	VMOVUPD      (CX), X5
 	VADDPD       X5, X1, X1
 	VMOVUPD      16(CX)(BX*1), X6
@@ -31592,10 +31592,10 @@ again861:
 	VFMADD231PD  X22, X20, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded865
+	JMP          folded864
 
-rest864:
-fold866:
+rest863:
+fold865:
 	VMOVUPD      (CX), X5
 	VADDPD       X5, X1, X1
 	VMOVUPD      16(CX)(BX*1), X6
@@ -31606,7 +31606,7 @@ fold866:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold866
+	JNZ          fold865
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPD      (CX), X5
@@ -31634,15 +31634,15 @@ fold866:
 	VMOVUPD      16(CX)(BX*1), X20
 	ADDQ         DX, CX
 
-folded865:
+folded864:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some867
+	JGE  some866
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some867:
+some866:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -31676,34 +31676,34 @@ some867:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x18
-	JLE              over871
+	JLE              over870
 	VFMADD231PD.BCST 16(CX), Z6, Z0
 
-over871:
+over870:
 	VFMADD231PD.BCST 24(CX), Z5, Z0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some873
+	JGE              some872
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole874
+	JGE              whole873
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole874:
+whole873:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart875
+	JNE     apart874
 	VMOVUPD Z0, (DX)
-	JMP     stored876
+	JMP     stored875
 
-apart875:
+apart874:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -31719,16 +31719,16 @@ apart875:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored876:
+stored875:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again861
+	JGE    again860
 
-some873:
+some872:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -31745,24 +31745,24 @@ some873:
 	VMOVUPD X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some877
+	JGE     some876
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some877:
-	JMP turned671
+some876:
+	JMP turned670
 
-over860:
+over859:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept879
+	JE     kept878
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready880
+	JMP    ready879
 
-kept879:
+kept878:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -31771,8 +31771,8 @@ kept879:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready880:
-again878:
+ready879:
+again877:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -31785,7 +31785,7 @@ again878:
 	VPXORD           Z15, Z15, Z15
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x08
-	JLT              rest881
+	JLT              rest880
 	VMOVSD           (CX), X5
 	VADDPD           X5, X1, X1
 	VFMADD231PD.BCST (R8), X5, X3
@@ -31826,17 +31826,17 @@ again878:
 	VFMADD231PD.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded882
+	JMP              folded881
 
-rest881:
-fold883:
+rest880:
+fold882:
 	VMOVSD           (CX), X5
 	VADDPD           X5, X1, X1
 	VFMADD231PD.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold883
+	JNZ              fold882
 	IMUL3Q           $0x08, DX, R10
 	SUBQ             R10, CX
 	VMOVSD           (CX), X5
@@ -31856,15 +31856,15 @@ fold883:
 	VMOVSD           (CX), X12
 	ADDQ             DX, CX
 
-folded882:
+folded881:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some884
+	JGE  some883
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some884:
+some883:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -31884,26 +31884,26 @@ some884:
 	VFMADD231PD.BCST (CX), Z5, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some887
+	JGE              some886
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole888
+	JGE              whole887
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole888:
+whole887:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart889
+	JNE     apart888
 	VMOVUPD Z0, (DX)
-	JMP     stored890
+	JMP     stored889
 
-apart889:
+apart888:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -31919,16 +31919,16 @@ apart889:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored890:
+stored889:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again878
+	JGE    again877
 
-some887:
+some886:
 	VPXORD Z5, Z5, Z5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -31941,13 +31941,13 @@ some887:
 	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some891
+	JGE    some890
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some891:
-turned671:
+some890:
+turned670:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -31968,19 +31968,19 @@ turned671:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole892
+	JGE    whole891
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole892:
+whole891:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    SI, $0x08
-	JNE     apart893
+	JNE     apart892
 	VMOVUPD Z0, (DX)
-	JMP     stored894
+	JMP     stored893
 
-apart893:
+apart892:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -31996,17 +31996,17 @@ apart893:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored894:
+stored893:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block668
-	JMP    end438
+	JGE    block667
+	JMP    end437
 
-end438:
+end437:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -10,7 +10,7 @@ TEXT ·gradBothAVX512VLF32(SB), NOSPLIT, $0-144
 	PCALIGN $0x40
 	MOVQ    rows+104(FP), AX
 	CMPQ    AX, $0x02
-	JNE     other1
+	JLT     lower1
 	MOVQ    act+128(FP), AX
 	CMPQ    AX, $0x01
 	JNE     other3
@@ -6120,32 +6120,32 @@ end2:
 	VZEROUPPER
 	RET
 
-other1:
+lower1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other393
+	JNE  other392
 
-block394:
+block393:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk395:
+chunk394:
 	CMPQ BX, $0x10
-	JLT  last396
+	JLT  last395
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept399
+	JE     kept398
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready400
+	JMP    ready399
 
-kept399:
+kept398:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -6156,8 +6156,8 @@ kept399:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX), Y4
 
-ready400:
-again398:
+ready399:
+again397:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -6170,7 +6170,7 @@ again398:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest401
+	JLT          rest400
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6315,10 +6315,10 @@ again398:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded402
+	JMP          folded401
 
-rest401:
-fold403:
+rest400:
+fold402:
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6338,7 +6338,7 @@ fold403:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold403
+	JNZ          fold402
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPS      (CX), Y5
@@ -6366,15 +6366,15 @@ fold403:
 	VMOVUPS      32(CX), Y20
 	ADDQ         DX, CX
 
-folded402:
+folded401:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some404
+	JGE  some403
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some404:
+some403:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -6445,26 +6445,26 @@ some404:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some422
+	JGE              some421
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole423
+	JGE              whole422
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole423:
+whole422:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart424
+	JNE     apart423
 	VMOVUPS Y0, (DX)
-	JMP     stored425
+	JMP     stored424
 
-apart424:
+apart423:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -6478,16 +6478,16 @@ apart424:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored425:
+stored424:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again398
+	JGE    again397
 
-some422:
+some421:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -6504,42 +6504,42 @@ some422:
 	VMOVUPS Y4, 32(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some426
+	JGE     some425
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some426:
+some425:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk395
-	JMP  turned397
+	JGE  chunk394
+	JMP  turned396
 
-last396:
+last395:
 	CMPQ BX, $0x08
-	JLE  narrower427
+	JLE  narrower426
 	CMPQ BX, $0x10
-	JNE  over428
-	JMP  turned397
+	JNE  over427
+	JMP  turned396
 
-over428:
+over427:
 	CMPQ   BX, $0x0d
-	JGE    over429
+	JGE    over428
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept431
+	JE     kept430
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready432
+	JMP    ready431
 
-kept431:
+kept430:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -6550,8 +6550,8 @@ kept431:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), X4
 
-ready432:
-again430:
+ready431:
+again429:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -6564,7 +6564,7 @@ again430:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest433
+	JLT          rest432
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6709,10 +6709,10 @@ again430:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded434
+	JMP          folded433
 
-rest433:
-fold435:
+rest432:
+fold434:
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6732,7 +6732,7 @@ fold435:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold435
+	JNZ          fold434
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPS      (CX), Y5
@@ -6760,15 +6760,15 @@ fold435:
 	VMOVUPS      32(CX)(BX*1), X20
 	ADDQ         DX, CX
 
-folded434:
+folded433:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some436
+	JGE  some435
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some436:
+some435:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -6820,44 +6820,44 @@ some436:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x2c
-	JLE              over446
+	JLE              over445
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over446:
+over445:
 	CMPQ             BX, $0x28
-	JLE              over447
+	JLE              over446
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over447:
+over446:
 	CMPQ             BX, $0x24
-	JLE              over448
+	JLE              over447
 	VFMADD231PS.BCST 40(CX), Y5, Y0
 
-over448:
+over447:
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some450
+	JGE              some449
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole451
+	JGE              whole450
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole451:
+whole450:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart452
+	JNE     apart451
 	VMOVUPS Y0, (DX)
-	JMP     stored453
+	JMP     stored452
 
-apart452:
+apart451:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -6871,16 +6871,16 @@ apart452:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored453:
+stored452:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again430
+	JGE    again429
 
-some450:
+some449:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -6897,29 +6897,29 @@ some450:
 	VMOVUPS X4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some454
+	JGE     some453
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some454:
-	JMP turned397
+some453:
+	JMP turned396
 
-over429:
+over428:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept456
+	JE     kept455
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready457
+	JMP    ready456
 
-kept456:
+kept455:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -6930,8 +6930,8 @@ kept456:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), Y4
 
-ready457:
-again455:
+ready456:
+again454:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -6944,7 +6944,7 @@ again455:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest458
+	JLT          rest457
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -7089,10 +7089,10 @@ again455:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded459
+	JMP          folded458
 
-rest458:
-fold460:
+rest457:
+fold459:
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -7112,7 +7112,7 @@ fold460:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold460
+	JNZ          fold459
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPS      (CX), Y5
@@ -7140,15 +7140,15 @@ fold460:
 	VMOVUPS      32(CX)(BX*1), Y20
 	ADDQ         DX, CX
 
-folded459:
+folded458:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some461
+	JGE  some460
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some461:
+some460:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -7212,64 +7212,64 @@ some461:
 	VUNPCKHPD        Y14, Y8, Y16
 	VUNPCKLPD        Y14, Y8, Y8
 	CMPQ             BX, $0x3c
-	JLE              over471
+	JLE              over470
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over471:
+over470:
 	CMPQ             BX, $0x38
-	JLE              over472
+	JLE              over471
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over472:
+over471:
 	CMPQ             BX, $0x34
-	JLE              over473
+	JLE              over472
 	VFMADD231PS.BCST 40(CX), Y20, Y0
 
-over473:
+over472:
 	CMPQ             BX, $0x30
-	JLE              over474
+	JLE              over473
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 
-over474:
+over473:
 	CMPQ             BX, $0x2c
-	JLE              over475
+	JLE              over474
 	VFMADD231PS.BCST 48(CX), Y5, Y0
 
-over475:
+over474:
 	CMPQ             BX, $0x28
-	JLE              over476
+	JLE              over475
 	VFMADD231PS.BCST 52(CX), Y18, Y0
 
-over476:
+over475:
 	CMPQ             BX, $0x24
-	JLE              over477
+	JLE              over476
 	VFMADD231PS.BCST 56(CX), Y8, Y0
 
-over477:
+over476:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some479
+	JGE              some478
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole480
+	JGE              whole479
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole480:
+whole479:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart481
+	JNE     apart480
 	VMOVUPS Y0, (DX)
-	JMP     stored482
+	JMP     stored481
 
-apart481:
+apart480:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -7283,16 +7283,16 @@ apart481:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored482:
+stored481:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again455
+	JGE    again454
 
-some479:
+some478:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -7309,27 +7309,27 @@ some479:
 	VMOVUPS Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some483
+	JGE     some482
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some483:
-	JMP turned397
+some482:
+	JMP turned396
 
-narrower427:
+narrower426:
 	CMPQ BX, $0x08
-	JNE  over484
+	JNE  over483
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept486
+	JE     kept485
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready487
+	JMP    ready486
 
-kept486:
+kept485:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -7338,8 +7338,8 @@ kept486:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y3
 
-ready487:
-again485:
+ready486:
+again484:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -7352,7 +7352,7 @@ again485:
 	VPXORD           Y15, Y15, Y15
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x08
-	JLT              rest488
+	JLT              rest487
 	VMOVUPS          (CX), Y5
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7433,10 +7433,10 @@ again485:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded489
+	JMP              folded488
 
-rest488:
-fold490:
+rest487:
+fold489:
 	VMOVUPS          (CX), Y5
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7448,7 +7448,7 @@ fold490:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold490
+	JNZ              fold489
 	IMUL3Q           $0x08, DX, R10
 	SUBQ             R10, CX
 	VMOVUPS          (CX), Y5
@@ -7468,15 +7468,15 @@ fold490:
 	VMOVUPS          (CX), Y12
 	ADDQ             DX, CX
 
-folded489:
+folded488:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some491
+	JGE  some490
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some491:
+some490:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -7515,26 +7515,26 @@ some491:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some501
+	JGE              some500
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole502
+	JGE              whole501
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole502:
+whole501:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart503
+	JNE     apart502
 	VMOVUPS Y0, (DX)
-	JMP     stored504
+	JMP     stored503
 
-apart503:
+apart502:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -7548,16 +7548,16 @@ apart503:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored504:
+stored503:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again485
+	JGE    again484
 
-some501:
+some500:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -7570,27 +7570,27 @@ some501:
 	VMOVUPS Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some505
+	JGE     some504
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some505:
-	JMP turned397
+some504:
+	JMP turned396
 
-over484:
+over483:
 	CMPQ BX, $0x04
-	JNE  over506
+	JNE  over505
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept508
+	JE     kept507
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready509
+	JMP    ready508
 
-kept508:
+kept507:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -7599,8 +7599,8 @@ kept508:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), X3
 
-ready509:
-again507:
+ready508:
+again506:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -7613,7 +7613,7 @@ again507:
 	VPXORD           Y15, Y15, Y15
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x08
-	JLT              rest510
+	JLT              rest509
 	VMOVUPS          (CX), X5
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7694,10 +7694,10 @@ again507:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded511
+	JMP              folded510
 
-rest510:
-fold512:
+rest509:
+fold511:
 	VMOVUPS          (CX), X5
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7709,7 +7709,7 @@ fold512:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold512
+	JNZ              fold511
 	IMUL3Q           $0x08, DX, R10
 	SUBQ             R10, CX
 	VMOVUPS          (CX), X5
@@ -7729,15 +7729,15 @@ fold512:
 	VMOVUPS          (CX), X12
 	ADDQ             DX, CX
 
-folded511:
+folded510:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some513
+	JGE  some512
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some513:
+some512:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -7760,26 +7760,26 @@ some513:
 	VFMADD231PS.BCST 12(CX), Y7, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some519
+	JGE              some518
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole520
+	JGE              whole519
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole520:
+whole519:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart521
+	JNE     apart520
 	VMOVUPS Y0, (DX)
-	JMP     stored522
+	JMP     stored521
 
-apart521:
+apart520:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -7793,16 +7793,16 @@ apart521:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored522:
+stored521:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again507
+	JGE    again506
 
-some519:
+some518:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -7815,31 +7815,31 @@ some519:
 	VMOVUPS X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some523
+	JGE     some522
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some523:
-	JMP turned397
+some522:
+	JMP turned396
 
-over506:
+over505:
 	CMPQ   BX, $0x04
-	JLT    over524
+	JLT    over523
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept526
+	JE     kept525
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready527
+	JMP    ready526
 
-kept526:
+kept525:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -7850,8 +7850,8 @@ kept526:
 	VMOVUPS (CX), X3
 	VMOVUPS 16(CX)(BX*1), X4
 
-ready527:
-again525:
+ready526:
+again524:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -7864,7 +7864,7 @@ again525:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest528
+	JLT          rest527
 	VMOVUPS      (CX), X5
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8009,10 +8009,10 @@ again525:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded529
+	JMP          folded528
 
-rest528:
-fold530:
+rest527:
+fold529:
 	VMOVUPS      (CX), X5
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8032,7 +8032,7 @@ fold530:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold530
+	JNZ          fold529
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPS      (CX), X5
@@ -8060,15 +8060,15 @@ fold530:
 	VMOVUPS      16(CX)(BX*1), X20
 	ADDQ         DX, CX
 
-folded529:
+folded528:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some531
+	JGE  some530
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some531:
+some530:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -8104,44 +8104,44 @@ some531:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x1c
-	JLE              over537
+	JLE              over536
 	VFMADD231PS.BCST 16(CX), Y6, Y0
 
-over537:
+over536:
 	CMPQ             BX, $0x18
-	JLE              over538
+	JLE              over537
 	VFMADD231PS.BCST 20(CX), Y12, Y0
 
-over538:
+over537:
 	CMPQ             BX, $0x14
-	JLE              over539
+	JLE              over538
 	VFMADD231PS.BCST 24(CX), Y5, Y0
 
-over539:
+over538:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some541
+	JGE              some540
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole542
+	JGE              whole541
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole542:
+whole541:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart543
+	JNE     apart542
 	VMOVUPS Y0, (DX)
-	JMP     stored544
+	JMP     stored543
 
-apart543:
+apart542:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -8155,16 +8155,16 @@ apart543:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored544:
+stored543:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again525
+	JGE    again524
 
-some541:
+some540:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -8181,27 +8181,27 @@ some541:
 	VMOVUPS X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some545
+	JGE     some544
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some545:
-	JMP turned397
+some544:
+	JMP turned396
 
-over524:
+over523:
 	CMPQ BX, $0x02
-	JNE  over546
+	JNE  over545
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept548
+	JE     kept547
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready549
+	JMP    ready548
 
-kept548:
+kept547:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -8210,8 +8210,8 @@ kept548:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready549:
-again547:
+ready548:
+again546:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -8224,7 +8224,7 @@ again547:
 	VPXORD           Y15, Y15, Y15
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x08
-	JLT              rest550
+	JLT              rest549
 	VMOVSD           (CX), X5
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8305,10 +8305,10 @@ again547:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded551
+	JMP              folded550
 
-rest550:
-fold552:
+rest549:
+fold551:
 	VMOVSD           (CX), X5
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8320,7 +8320,7 @@ fold552:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold552
+	JNZ              fold551
 	IMUL3Q           $0x08, DX, R10
 	SUBQ             R10, CX
 	VMOVSD           (CX), X5
@@ -8340,15 +8340,15 @@ fold552:
 	VMOVSD           (CX), X12
 	ADDQ             DX, CX
 
-folded551:
+folded550:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some553
+	JGE  some552
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some553:
+some552:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -8369,26 +8369,26 @@ some553:
 	VFMADD231PS.BCST 4(CX), Y8, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some557
+	JGE              some556
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole558
+	JGE              whole557
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole558:
+whole557:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart559
+	JNE     apart558
 	VMOVUPS Y0, (DX)
-	JMP     stored560
+	JMP     stored559
 
-apart559:
+apart558:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -8402,16 +8402,16 @@ apart559:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored560:
+stored559:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again547
+	JGE    again546
 
-some557:
+some556:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -8424,31 +8424,31 @@ some557:
 	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some561
+	JGE    some560
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some561:
-	JMP turned397
+some560:
+	JMP turned396
 
-over546:
+over545:
 	CMPQ   BX, $0x02
-	JLT    over562
+	JLT    over561
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept564
+	JE     kept563
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready565
+	JMP    ready564
 
-kept564:
+kept563:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -8459,8 +8459,8 @@ kept564:
 	VMOVSD (CX), X3
 	VMOVSD 8(CX)(BX*1), X4
 
-ready565:
-again563:
+ready564:
+again562:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -8473,7 +8473,7 @@ again563:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest566
+	JLT          rest565
 	VMOVSD       (CX), X5
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8618,10 +8618,10 @@ again563:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded567
+	JMP          folded566
 
-rest566:
-fold568:
+rest565:
+fold567:
 	VMOVSD       (CX), X5
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8641,7 +8641,7 @@ fold568:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold568
+	JNZ          fold567
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVSD       (CX), X5
@@ -8669,15 +8669,15 @@ fold568:
 	VMOVSD       8(CX)(BX*1), X20
 	ADDQ         DX, CX
 
-folded567:
+folded566:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some569
+	JGE  some568
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some569:
+some568:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -8711,34 +8711,34 @@ some569:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x0c
-	JLE              over573
+	JLE              over572
 	VFMADD231PS.BCST 8(CX), Y6, Y0
 
-over573:
+over572:
 	VFMADD231PS.BCST 12(CX), Y12, Y0
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some575
+	JGE              some574
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole576
+	JGE              whole575
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole576:
+whole575:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart577
+	JNE     apart576
 	VMOVUPS Y0, (DX)
-	JMP     stored578
+	JMP     stored577
 
-apart577:
+apart576:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -8752,16 +8752,16 @@ apart577:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored578:
+stored577:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again563
+	JGE    again562
 
-some575:
+some574:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -8778,24 +8778,24 @@ some575:
 	VMOVSD X4, 8(CX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some579
+	JGE    some578
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some579:
-	JMP turned397
+some578:
+	JMP turned396
 
-over562:
+over561:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept581
+	JE     kept580
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready582
+	JMP    ready581
 
-kept581:
+kept580:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSS (CX), X1
@@ -8804,8 +8804,8 @@ kept581:
 	MOVQ   lddw+24(FP), DX
 	VMOVSS (CX), X3
 
-ready582:
-again580:
+ready581:
+again579:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -8818,7 +8818,7 @@ again580:
 	VPXORD           Y15, Y15, Y15
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x08
-	JLT              rest583
+	JLT              rest582
 	VMOVSS           (CX), X5
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8899,10 +8899,10 @@ again580:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded584
+	JMP              folded583
 
-rest583:
-fold585:
+rest582:
+fold584:
 	VMOVSS           (CX), X5
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8914,7 +8914,7 @@ fold585:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold585
+	JNZ              fold584
 	IMUL3Q           $0x08, DX, R10
 	SUBQ             R10, CX
 	VMOVSS           (CX), X5
@@ -8934,15 +8934,15 @@ fold585:
 	VMOVSS           (CX), X12
 	ADDQ             DX, CX
 
-folded584:
+folded583:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some586
+	JGE  some585
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some586:
+some585:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -8962,26 +8962,26 @@ some586:
 	VFMADD231PS.BCST (CX), Y5, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some589
+	JGE              some588
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole590
+	JGE              whole589
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole590:
+whole589:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart591
+	JNE     apart590
 	VMOVUPS Y0, (DX)
-	JMP     stored592
+	JMP     stored591
 
-apart591:
+apart590:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -8995,16 +8995,16 @@ apart591:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored592:
+stored591:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again580
+	JGE    again579
 
-some589:
+some588:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -9017,13 +9017,13 @@ some589:
 	VMOVSS X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some593
+	JGE    some592
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some593:
-turned397:
+some592:
+turned396:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -9044,19 +9044,19 @@ turned397:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole594
+	JGE    whole593
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole594:
+whole593:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart595
+	JNE     apart594
 	VMOVUPS Y0, (DX)
-	JMP     stored596
+	JMP     stored595
 
-apart595:
+apart594:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9070,38 +9070,38 @@ apart595:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored596:
+stored595:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block394
-	JMP    end392
+	JGE    block393
+	JMP    end391
 
-other393:
-block598:
+other392:
+block597:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk599:
+chunk598:
 	CMPQ BX, $0x10
-	JLT  last600
+	JLT  last599
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept603
+	JE     kept602
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready604
+	JMP    ready603
 
-kept603:
+kept602:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -9112,8 +9112,8 @@ kept603:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX), Y4
 
-ready604:
-again602:
+ready603:
+again601:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -9126,7 +9126,7 @@ again602:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest605
+	JLT          rest604
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX), Y6
@@ -9199,10 +9199,10 @@ again602:
 	VFMADD231PS  Y22, Y20, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded606
+	JMP          folded605
 
-rest605:
-fold607:
+rest604:
+fold606:
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX), Y6
@@ -9213,7 +9213,7 @@ fold607:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold607
+	JNZ          fold606
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPS      (CX), Y5
@@ -9241,15 +9241,15 @@ fold607:
 	VMOVUPS      32(CX), Y20
 	ADDQ         DX, CX
 
-folded606:
+folded605:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some608
+	JGE  some607
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some608:
+some607:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -9320,26 +9320,26 @@ some608:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some626
+	JGE              some625
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole627
+	JGE              whole626
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole627:
+whole626:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart628
+	JNE     apart627
 	VMOVUPS Y0, (DX)
-	JMP     stored629
+	JMP     stored628
 
-apart628:
+apart627:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9353,16 +9353,16 @@ apart628:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored629:
+stored628:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again602
+	JGE    again601
 
-some626:
+some625:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -9379,42 +9379,42 @@ some626:
 	VMOVUPS Y4, 32(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some630
+	JGE     some629
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some630:
+some629:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk599
-	JMP  turned601
+	JGE  chunk598
+	JMP  turned600
 
-last600:
+last599:
 	CMPQ BX, $0x08
-	JLE  narrower631
+	JLE  narrower630
 	CMPQ BX, $0x10
-	JNE  over632
-	JMP  turned601
+	JNE  over631
+	JMP  turned600
 
-over632:
+over631:
 	CMPQ   BX, $0x0d
-	JGE    over633
+	JGE    over632
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept635
+	JE     kept634
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready636
+	JMP    ready635
 
-kept635:
+kept634:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -9425,8 +9425,8 @@ kept635:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), X4
 
-ready636:
-again634:
+ready635:
+again633:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -9439,7 +9439,7 @@ again634:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest637
+	JLT          rest636
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X6
@@ -9512,10 +9512,10 @@ again634:
 	VFMADD231PS  X22, X20, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded638
+	JMP          folded637
 
-rest637:
-fold639:
+rest636:
+fold638:
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X6
@@ -9526,7 +9526,7 @@ fold639:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold639
+	JNZ          fold638
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPS      (CX), Y5
@@ -9554,15 +9554,15 @@ fold639:
 	VMOVUPS      32(CX)(BX*1), X20
 	ADDQ         DX, CX
 
-folded638:
+folded637:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some640
+	JGE  some639
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some640:
+some639:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -9614,44 +9614,44 @@ some640:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x2c
-	JLE              over650
+	JLE              over649
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over650:
+over649:
 	CMPQ             BX, $0x28
-	JLE              over651
+	JLE              over650
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over651:
+over650:
 	CMPQ             BX, $0x24
-	JLE              over652
+	JLE              over651
 	VFMADD231PS.BCST 40(CX), Y5, Y0
 
-over652:
+over651:
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some654
+	JGE              some653
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole655
+	JGE              whole654
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole655:
+whole654:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart656
+	JNE     apart655
 	VMOVUPS Y0, (DX)
-	JMP     stored657
+	JMP     stored656
 
-apart656:
+apart655:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9665,16 +9665,16 @@ apart656:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored657:
+stored656:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again634
+	JGE    again633
 
-some654:
+some653:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -9691,29 +9691,29 @@ some654:
 	VMOVUPS X4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some658
+	JGE     some657
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some658:
-	JMP turned601
+some657:
+	JMP turned600
 
-over633:
+over632:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept660
+	JE     kept659
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready661
+	JMP    ready660
 
-kept660:
+kept659:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -9724,8 +9724,8 @@ kept660:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), Y4
 
-ready661:
-again659:
+ready660:
+again658:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -9738,7 +9738,7 @@ again659:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest662
+	JLT          rest661
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y6
@@ -9811,10 +9811,10 @@ again659:
 	VFMADD231PS  Y22, Y20, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded663
+	JMP          folded662
 
-rest662:
-fold664:
+rest661:
+fold663:
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y6
@@ -9825,7 +9825,7 @@ fold664:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold664
+	JNZ          fold663
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPS      (CX), Y5
@@ -9853,15 +9853,15 @@ fold664:
 	VMOVUPS      32(CX)(BX*1), Y20
 	ADDQ         DX, CX
 
-folded663:
+folded662:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some665
+	JGE  some664
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some665:
+some664:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -9925,64 +9925,64 @@ some665:
 	VUNPCKHPD        Y14, Y8, Y16
 	VUNPCKLPD        Y14, Y8, Y8
 	CMPQ             BX, $0x3c
-	JLE              over675
+	JLE              over674
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over675:
+over674:
 	CMPQ             BX, $0x38
-	JLE              over676
+	JLE              over675
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over676:
+over675:
 	CMPQ             BX, $0x34
-	JLE              over677
+	JLE              over676
 	VFMADD231PS.BCST 40(CX), Y20, Y0
 
-over677:
+over676:
 	CMPQ             BX, $0x30
-	JLE              over678
+	JLE              over677
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 
-over678:
+over677:
 	CMPQ             BX, $0x2c
-	JLE              over679
+	JLE              over678
 	VFMADD231PS.BCST 48(CX), Y5, Y0
 
-over679:
+over678:
 	CMPQ             BX, $0x28
-	JLE              over680
+	JLE              over679
 	VFMADD231PS.BCST 52(CX), Y18, Y0
 
-over680:
+over679:
 	CMPQ             BX, $0x24
-	JLE              over681
+	JLE              over680
 	VFMADD231PS.BCST 56(CX), Y8, Y0
 
-over681:
+over680:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some683
+	JGE              some682
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole684
+	JGE              whole683
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole684:
+whole683:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart685
+	JNE     apart684
 	VMOVUPS Y0, (DX)
-	JMP     stored686
+	JMP     stored685
 
-apart685:
+apart684:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9996,16 +9996,16 @@ apart685:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored686:
+stored685:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again659
+	JGE    again658
 
-some683:
+some682:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -10022,27 +10022,27 @@ some683:
 	VMOVUPS Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some687
+	JGE     some686
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some687:
-	JMP turned601
+some686:
+	JMP turned600
 
-narrower631:
+narrower630:
 	CMPQ BX, $0x08
-	JNE  over688
+	JNE  over687
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept690
+	JE     kept689
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready691
+	JMP    ready690
 
-kept690:
+kept689:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -10051,8 +10051,8 @@ kept690:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y3
 
-ready691:
-again689:
+ready690:
+again688:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -10065,7 +10065,7 @@ again689:
 	VPXORD           Y15, Y15, Y15
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x08
-	JLT              rest692
+	JLT              rest691
 	VMOVUPS          (CX), Y5
 	VADDPS           Y5, Y1, Y1
 	VFMADD231PS.BCST (R8), Y5, Y3
@@ -10106,17 +10106,17 @@ again689:
 	VFMADD231PS.BCST (R8), Y12, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded693
+	JMP              folded692
 
-rest692:
-fold694:
+rest691:
+fold693:
 	VMOVUPS          (CX), Y5
 	VADDPS           Y5, Y1, Y1
 	VFMADD231PS.BCST (R8), Y5, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold694
+	JNZ              fold693
 	IMUL3Q           $0x08, DX, R10
 	SUBQ             R10, CX
 	VMOVUPS          (CX), Y5
@@ -10136,15 +10136,15 @@ fold694:
 	VMOVUPS          (CX), Y12
 	ADDQ             DX, CX
 
-folded693:
+folded692:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some695
+	JGE  some694
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some695:
+some694:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -10183,26 +10183,26 @@ some695:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some705
+	JGE              some704
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole706
+	JGE              whole705
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole706:
+whole705:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart707
+	JNE     apart706
 	VMOVUPS Y0, (DX)
-	JMP     stored708
+	JMP     stored707
 
-apart707:
+apart706:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10216,16 +10216,16 @@ apart707:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored708:
+stored707:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again689
+	JGE    again688
 
-some705:
+some704:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -10238,27 +10238,27 @@ some705:
 	VMOVUPS Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some709
+	JGE     some708
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some709:
-	JMP turned601
+some708:
+	JMP turned600
 
-over688:
+over687:
 	CMPQ BX, $0x04
-	JNE  over710
+	JNE  over709
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept712
+	JE     kept711
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready713
+	JMP    ready712
 
-kept712:
+kept711:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -10267,8 +10267,8 @@ kept712:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), X3
 
-ready713:
-again711:
+ready712:
+again710:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -10281,7 +10281,7 @@ again711:
 	VPXORD           Y15, Y15, Y15
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x08
-	JLT              rest714
+	JLT              rest713
 	VMOVUPS          (CX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
@@ -10322,17 +10322,17 @@ again711:
 	VFMADD231PS.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded715
+	JMP              folded714
 
-rest714:
-fold716:
+rest713:
+fold715:
 	VMOVUPS          (CX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold716
+	JNZ              fold715
 	IMUL3Q           $0x08, DX, R10
 	SUBQ             R10, CX
 	VMOVUPS          (CX), X5
@@ -10352,15 +10352,15 @@ fold716:
 	VMOVUPS          (CX), X12
 	ADDQ             DX, CX
 
-folded715:
+folded714:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some717
+	JGE  some716
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some717:
+some716:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -10383,26 +10383,26 @@ some717:
 	VFMADD231PS.BCST 12(CX), Y7, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some723
+	JGE              some722
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole724
+	JGE              whole723
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole724:
+whole723:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart725
+	JNE     apart724
 	VMOVUPS Y0, (DX)
-	JMP     stored726
+	JMP     stored725
 
-apart725:
+apart724:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10416,16 +10416,16 @@ apart725:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored726:
+stored725:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again711
+	JGE    again710
 
-some723:
+some722:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -10438,31 +10438,31 @@ some723:
 	VMOVUPS X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some727
+	JGE     some726
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some727:
-	JMP turned601
+some726:
+	JMP turned600
 
-over710:
+over709:
 	CMPQ   BX, $0x04
-	JLT    over728
+	JLT    over727
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept730
+	JE     kept729
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready731
+	JMP    ready730
 
-kept730:
+kept729:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -10473,8 +10473,8 @@ kept730:
 	VMOVUPS (CX), X3
 	VMOVUPS 16(CX)(BX*1), X4
 
-ready731:
-again729:
+ready730:
+again728:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -10487,7 +10487,7 @@ again729:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest732
+	JLT          rest731
 	VMOVUPS      (CX), X5
 	VADDPS       X5, X1, X1
 	VMOVUPS      16(CX)(BX*1), X6
@@ -10560,10 +10560,10 @@ again729:
 	VFMADD231PS  X22, X20, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded733
+	JMP          folded732
 
-rest732:
-fold734:
+rest731:
+fold733:
 	VMOVUPS      (CX), X5
 	VADDPS       X5, X1, X1
 	VMOVUPS      16(CX)(BX*1), X6
@@ -10574,7 +10574,7 @@ fold734:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold734
+	JNZ          fold733
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVUPS      (CX), X5
@@ -10602,15 +10602,15 @@ fold734:
 	VMOVUPS      16(CX)(BX*1), X20
 	ADDQ         DX, CX
 
-folded733:
+folded732:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some735
+	JGE  some734
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some735:
+some734:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -10646,44 +10646,44 @@ some735:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x1c
-	JLE              over741
+	JLE              over740
 	VFMADD231PS.BCST 16(CX), Y6, Y0
 
-over741:
+over740:
 	CMPQ             BX, $0x18
-	JLE              over742
+	JLE              over741
 	VFMADD231PS.BCST 20(CX), Y12, Y0
 
-over742:
+over741:
 	CMPQ             BX, $0x14
-	JLE              over743
+	JLE              over742
 	VFMADD231PS.BCST 24(CX), Y5, Y0
 
-over743:
+over742:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some745
+	JGE              some744
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole746
+	JGE              whole745
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole746:
+whole745:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart747
+	JNE     apart746
 	VMOVUPS Y0, (DX)
-	JMP     stored748
+	JMP     stored747
 
-apart747:
+apart746:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10697,16 +10697,16 @@ apart747:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored748:
+stored747:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again729
+	JGE    again728
 
-some745:
+some744:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -10723,27 +10723,27 @@ some745:
 	VMOVUPS X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some749
+	JGE     some748
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some749:
-	JMP turned601
+some748:
+	JMP turned600
 
-over728:
+over727:
 	CMPQ BX, $0x02
-	JNE  over750
+	JNE  over749
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept752
+	JE     kept751
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready753
+	JMP    ready752
 
-kept752:
+kept751:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -10752,8 +10752,8 @@ kept752:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready753:
-again751:
+ready752:
+again750:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -10766,7 +10766,7 @@ again751:
 	VPXORD           Y15, Y15, Y15
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x08
-	JLT              rest754
+	JLT              rest753
 	VMOVSD           (CX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
@@ -10807,17 +10807,17 @@ again751:
 	VFMADD231PS.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded755
+	JMP              folded754
 
-rest754:
-fold756:
+rest753:
+fold755:
 	VMOVSD           (CX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold756
+	JNZ              fold755
 	IMUL3Q           $0x08, DX, R10
 	SUBQ             R10, CX
 	VMOVSD           (CX), X5
@@ -10837,15 +10837,15 @@ fold756:
 	VMOVSD           (CX), X12
 	ADDQ             DX, CX
 
-folded755:
+folded754:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some757
+	JGE  some756
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some757:
+some756:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -10866,26 +10866,26 @@ some757:
 	VFMADD231PS.BCST 4(CX), Y8, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some761
+	JGE              some760
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole762
+	JGE              whole761
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole762:
+whole761:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart763
+	JNE     apart762
 	VMOVUPS Y0, (DX)
-	JMP     stored764
+	JMP     stored763
 
-apart763:
+apart762:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10899,16 +10899,16 @@ apart763:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored764:
+stored763:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again751
+	JGE    again750
 
-some761:
+some760:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -10921,31 +10921,31 @@ some761:
 	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some765
+	JGE    some764
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some765:
-	JMP turned601
+some764:
+	JMP turned600
 
-over750:
+over749:
 	CMPQ   BX, $0x02
-	JLT    over766
+	JLT    over765
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept768
+	JE     kept767
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready769
+	JMP    ready768
 
-kept768:
+kept767:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -10956,8 +10956,8 @@ kept768:
 	VMOVSD (CX), X3
 	VMOVSD 8(CX)(BX*1), X4
 
-ready769:
-again767:
+ready768:
+again766:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -10970,7 +10970,7 @@ again767:
 	VPXORD       Y23, Y23, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JLT          rest770
+	JLT          rest769
 	VMOVSD       (CX), X5
 	VADDPS       X5, X1, X1
 	VMOVSD       8(CX)(BX*1), X6
@@ -11043,10 +11043,10 @@ again767:
 	VFMADD231PS  X22, X20, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded771
+	JMP          folded770
 
-rest770:
-fold772:
+rest769:
+fold771:
 	VMOVSD       (CX), X5
 	VADDPS       X5, X1, X1
 	VMOVSD       8(CX)(BX*1), X6
@@ -11057,7 +11057,7 @@ fold772:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	DECQ         R10
-	JNZ          fold772
+	JNZ          fold771
 	IMUL3Q       $0x08, DX, R10
 	SUBQ         R10, CX
 	VMOVSD       (CX), X5
@@ -11085,15 +11085,15 @@ fold772:
 	VMOVSD       8(CX)(BX*1), X20
 	ADDQ         DX, CX
 
-folded771:
+folded770:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some773
+	JGE  some772
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some773:
+some772:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -11127,34 +11127,34 @@ some773:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x0c
-	JLE              over777
+	JLE              over776
 	VFMADD231PS.BCST 8(CX), Y6, Y0
 
-over777:
+over776:
 	VFMADD231PS.BCST 12(CX), Y12, Y0
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some779
+	JGE              some778
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole780
+	JGE              whole779
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole780:
+whole779:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart781
+	JNE     apart780
 	VMOVUPS Y0, (DX)
-	JMP     stored782
+	JMP     stored781
 
-apart781:
+apart780:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -11168,16 +11168,16 @@ apart781:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored782:
+stored781:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again767
+	JGE    again766
 
-some779:
+some778:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -11194,24 +11194,24 @@ some779:
 	VMOVSD X4, 8(CX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some783
+	JGE    some782
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some783:
-	JMP turned601
+some782:
+	JMP turned600
 
-over766:
+over765:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept785
+	JE     kept784
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready786
+	JMP    ready785
 
-kept785:
+kept784:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSS (CX), X1
@@ -11220,8 +11220,8 @@ kept785:
 	MOVQ   lddw+24(FP), DX
 	VMOVSS (CX), X3
 
-ready786:
-again784:
+ready785:
+again783:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ             dy+40(FP), CX
 	ADDQ             AX, CX
@@ -11234,7 +11234,7 @@ again784:
 	VPXORD           Y15, Y15, Y15
 	MOVQ             n+120(FP), R10
 	CMPQ             R10, $0x08
-	JLT              rest787
+	JLT              rest786
 	VMOVSS           (CX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
@@ -11275,17 +11275,17 @@ again784:
 	VFMADD231PS.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded788
+	JMP              folded787
 
-rest787:
-fold789:
+rest786:
+fold788:
 	VMOVSS           (CX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	DECQ             R10
-	JNZ              fold789
+	JNZ              fold788
 	IMUL3Q           $0x08, DX, R10
 	SUBQ             R10, CX
 	VMOVSS           (CX), X5
@@ -11305,15 +11305,15 @@ fold789:
 	VMOVSS           (CX), X12
 	ADDQ             DX, CX
 
-folded788:
+folded787:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some790
+	JGE  some789
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some790:
+some789:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -11333,26 +11333,26 @@ some790:
 	VFMADD231PS.BCST (CX), Y5, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some793
+	JGE              some792
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	SUBQ             $0x08, CX
 	MOVQ             CX, n+120(FP)
 	TESTQ            CX, CX
-	JGE              whole794
+	JGE              whole793
 	IMULQ            SI, CX
 	ADDQ             CX, DX
 
-whole794:
+whole793:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart795
+	JNE     apart794
 	VMOVUPS Y0, (DX)
-	JMP     stored796
+	JMP     stored795
 
-apart795:
+apart794:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -11366,16 +11366,16 @@ apart795:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored796:
+stored795:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    again784
+	JGE    again783
 
-some793:
+some792:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -11388,13 +11388,13 @@ some793:
 	VMOVSS X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some797
+	JGE    some796
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some797:
-turned601:
+some796:
+turned600:
 	MOVQ   lddy+48(FP), CX
 	IMUL3Q $0x08, CX, CX
 	ADDQ   dy+40(FP), CX
@@ -11415,19 +11415,19 @@ turned601:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	TESTQ  CX, CX
-	JGE    whole798
+	JGE    whole797
 	IMULQ  SI, CX
 	ADDQ   CX, DX
 
-whole798:
+whole797:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    SI, $0x04
-	JNE     apart799
+	JNE     apart798
 	VMOVUPS Y0, (DX)
-	JMP     stored800
+	JMP     stored799
 
-apart799:
+apart798:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -11441,17 +11441,17 @@ apart799:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored800:
+stored799:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
 	MOVQ   n+120(FP), CX
 	CMPQ   CX, $0x01
-	JGE    block598
-	JMP    end392
+	JGE    block597
+	JMP    end391
 
-end392:
+end391:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -7031,7 +7031,7 @@ unwanted215:
 TEXT ·gradBothNEONF32(SB), NOSPLIT, $0-144
 	MOVD rows+104(FP), R0
 	CMP  $2, R0
-	BNE  other1
+	BLT  lower1
 	MOVD act+128(FP), R0
 	CMP  $1, R0
 	BNE  other3
@@ -9753,32 +9753,32 @@ whole236:
 end2:
 	RET
 
-other1:
+lower1:
 	MOVD act+128(FP), R0
 	CMP  $1, R0
-	BNE  other239
+	BNE  other238
 
-block240:
+block239:
 	// 4 rows of dx, from +0; 4×8 elements of dz at a time
 	VMOVI $0, V0.B16
 	MOVD  $0, R0
 	MOVD  cols+112(FP), R1
 
-chunk241:
+chunk240:
 	CMP $8, R1
-	BLT last242
+	BLT last241
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept245
+	BEQ   kept244
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready246
+	B     ready245
 
-kept245:
+kept244:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -9789,8 +9789,8 @@ kept245:
 	FMOVQ 0(R2), F3
 	FMOVQ 16(R2), F4
 
-ready246:
-again244:
+ready245:
+again243:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -9803,7 +9803,7 @@ again244:
 	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest247
+	BLT   rest246
 	FMOVQ 0(R2), F5
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9876,10 +9876,10 @@ again244:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded248
+	B     folded247
 
-rest247:
-fold249:
+rest246:
+fold248:
 	FMOVQ 0(R2), F5
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9899,7 +9899,7 @@ fold249:
 	ADD   R3, R2
 	ADD   R7, R6
 	SUBS  $1, R8
-	BNE   fold249
+	BNE   fold248
 	MOVD  $4, R16
 	MUL   R16, R3, R8
 	SUB   R8, R2
@@ -9916,15 +9916,15 @@ fold249:
 	FMOVQ 16(R2), F12
 	ADD   R3, R2
 
-folded248:
+folded247:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some250
+	BGE  some249
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some250:
+some249:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -9963,26 +9963,26 @@ some250:
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some260
+	BGE   some259
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $0, R2
-	BGE   whole261
+	BGE   whole260
 	MUL   R4, R2
 	ADD   R2, R3
 
-whole261:
+whole260:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R4
-	BNE   apart262
+	BNE   apart261
 	FMOVQ F0, 0(R3)
-	B     stored263
+	B     stored262
 
-apart262:
+apart261:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -9991,7 +9991,7 @@ apart262:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored263:
+stored262:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -9999,9 +9999,9 @@ stored263:
 	MOVD  R3, dx+0(FP)
 	MOVD  n+120(FP), R2
 	CMP   $1, R2
-	BGE   again244
+	BGE   again243
 
-some260:
+some259:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -10018,24 +10018,24 @@ some260:
 	FMOVQ F4, 16(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some264
+	BGE   some263
 	RET
 
-some264:
+some263:
 	ADD $32, R0
 	SUB $8, R1
 	CMP $1, R1
-	BGE chunk241
-	B   turned243
+	BGE chunk240
+	B   turned242
 
-last242:
+last241:
 	CMP $4, R1
-	BLE narrower265
+	BLE narrower264
 	CMP $8, R1
-	BNE over266
-	B   turned243
+	BNE over265
+	B   turned242
 
-over266:
+over265:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -10043,14 +10043,14 @@ over266:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept268
+	BEQ   kept267
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready269
+	B     ready268
 
-kept268:
+kept267:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -10063,8 +10063,8 @@ kept268:
 	ADD   R1, R2, R4
 	FMOVQ 16(R4), F4
 
-ready269:
-again267:
+ready268:
+again266:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -10077,7 +10077,7 @@ again267:
 	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest270
+	BLT   rest269
 	FMOVQ 0(R2), F5
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -10162,10 +10162,10 @@ again267:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded271
+	B     folded270
 
-rest270:
-fold272:
+rest269:
+fold271:
 	FMOVQ 0(R2), F5
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -10188,7 +10188,7 @@ fold272:
 	ADD   R3, R2
 	ADD   R7, R6
 	SUBS  $1, R8
-	BNE   fold272
+	BNE   fold271
 	MOVD  $4, R16
 	MUL   R16, R3, R8
 	SUB   R8, R2
@@ -10209,15 +10209,15 @@ fold272:
 	FMOVQ 16(R9), F12
 	ADD   R3, R2
 
-folded271:
+folded270:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some273
+	BGE  some272
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some273:
+some272:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -10249,48 +10249,48 @@ some273:
 	VZIP1 V7.D2, V5.D2, V10.D2
 	VZIP2 V7.D2, V5.D2, V12.D2
 	CMP   $28, R1
-	BLE   over279
+	BLE   over278
 	FMOVS 16(R2), F13
 	WORD  $0x4f8d10c0 // fmla v0.4s, v6.4s, v13.s[0]
 
-over279:
+over278:
 	CMP   $24, R1
-	BLE   over280
+	BLE   over279
 	FMOVS 20(R2), F13
 	WORD  $0x4f8d1100 // fmla v0.4s, v8.4s, v13.s[0]
 
-over280:
+over279:
 	CMP   $20, R1
-	BLE   over281
+	BLE   over280
 	FMOVS 24(R2), F13
 	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
 
-over281:
+over280:
 	FMOVS 28(R2), F13
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	SUB   $32, R1
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some283
+	BGE   some282
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $0, R2
-	BGE   whole284
+	BGE   whole283
 	MUL   R4, R2
 	ADD   R2, R3
 
-whole284:
+whole283:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R4
-	BNE   apart285
+	BNE   apart284
 	FMOVQ F0, 0(R3)
-	B     stored286
+	B     stored285
 
-apart285:
+apart284:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -10299,7 +10299,7 @@ apart285:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored286:
+stored285:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -10307,9 +10307,9 @@ stored286:
 	MOVD  R3, dx+0(FP)
 	MOVD  n+120(FP), R2
 	CMP   $1, R2
-	BGE   again267
+	BGE   again266
 
-some283:
+some282:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -10328,25 +10328,25 @@ some283:
 	FMOVQ F4, 16(R4)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some287
+	BGE   some286
 	RET
 
-some287:
-	B turned243
+some286:
+	B turned242
 
-narrower265:
+narrower264:
 	CMP $4, R1
-	BNE over288
+	BNE over287
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept290
+	BEQ   kept289
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready291
+	B     ready290
 
-kept290:
+kept289:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -10355,8 +10355,8 @@ kept290:
 	MOVD  lddw+24(FP), R3
 	FMOVQ 0(R2), F3
 
-ready291:
-again289:
+ready290:
+again288:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -10369,7 +10369,7 @@ again289:
 	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest292
+	BLT   rest291
 	FMOVQ 0(R2), F5
 	FMOVQ 0(R4), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
@@ -10414,10 +10414,10 @@ again289:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded293
+	B     folded292
 
-rest292:
-fold294:
+rest291:
+fold293:
 	FMOVQ 0(R2), F5
 	FMOVQ 0(R4), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
@@ -10430,7 +10430,7 @@ fold294:
 	ADD   R3, R2
 	ADD   R7, R6
 	SUBS  $1, R8
-	BNE   fold294
+	BNE   fold293
 	MOVD  $4, R16
 	MUL   R16, R3, R8
 	SUB   R8, R2
@@ -10443,15 +10443,15 @@ fold294:
 	FMOVQ 0(R2), F8
 	ADD   R3, R2
 
-folded293:
+folded292:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some295
+	BGE  some294
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some295:
+some294:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -10474,26 +10474,26 @@ some295:
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some301
+	BGE   some300
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $0, R2
-	BGE   whole302
+	BGE   whole301
 	MUL   R4, R2
 	ADD   R2, R3
 
-whole302:
+whole301:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R4
-	BNE   apart303
+	BNE   apart302
 	FMOVQ F0, 0(R3)
-	B     stored304
+	B     stored303
 
-apart303:
+apart302:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -10502,7 +10502,7 @@ apart303:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored304:
+stored303:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -10510,9 +10510,9 @@ stored304:
 	MOVD  R3, dx+0(FP)
 	MOVD  n+120(FP), R2
 	CMP   $1, R2
-	BGE   again289
+	BGE   again288
 
-some301:
+some300:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -10525,55 +10525,55 @@ some301:
 	FMOVQ F3, 0(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some305
+	BGE   some304
 	RET
 
-some305:
-	B turned243
+some304:
+	B turned242
 
-over288:
+over287:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept307
+	BEQ   kept306
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready308
+	B     ready307
 
-kept307:
+kept306:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	TST   $2, R1
-	BEQ   one309
+	BEQ   one308
 	FMOVD 0(R2), F1
 	TST   $1, R1
-	BEQ   moved310
+	BEQ   moved309
 	ADD   $8, R2, R16
 	VLD1  (R16), V1.S[2]
-	B     moved310
+	B     moved309
 
-one309:
+one308:
 	FMOVS 0(R2), F1
 
-moved310:
+moved309:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	TST   $2, R1
-	BEQ   one311
+	BEQ   one310
 	FMOVD 0(R2), F3
 	TST   $1, R1
-	BEQ   moved312
+	BEQ   moved311
 	ADD   $8, R2, R16
 	VLD1  (R16), V3.S[2]
-	B     moved312
+	B     moved311
 
-one311:
+one310:
 	FMOVS 0(R2), F3
 
-moved312:
-ready308:
-again306:
+moved311:
+ready307:
+again305:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -10586,33 +10586,33 @@ again306:
 	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest313
+	BLT   rest312
 	TST   $2, R1
-	BEQ   one315
+	BEQ   one314
 	FMOVD 0(R2), F5
 	TST   $1, R1
-	BEQ   moved316
+	BEQ   moved315
 	ADD   $8, R2, R16
 	VLD1  (R16), V5.S[2]
-	B     moved316
+	B     moved315
 
-one315:
+one314:
 	FMOVS 0(R2), F5
 
-moved316:
+moved315:
 	TST   $2, R1
-	BEQ   one317
+	BEQ   one316
 	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved318
+	BEQ   moved317
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved318
+	B     moved317
 
-one317:
+one316:
 	FMOVS 0(R4), F9
 
-moved318:
+moved317:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -10620,47 +10620,47 @@ moved318:
 	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
 	VORR  V5.B16, V5.B16, V9.B16
 	TST   $2, R1
-	BEQ   one319
+	BEQ   one318
 	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved320
+	BEQ   moved319
 	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved320
+	B     moved319
 
-one319:
+one318:
 	FMOVS F9, 0(R2)
 
-moved320:
+moved319:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
 	TST   $2, R1
-	BEQ   one321
+	BEQ   one320
 	FMOVD 0(R2), F6
 	TST   $1, R1
-	BEQ   moved322
+	BEQ   moved321
 	ADD   $8, R2, R16
 	VLD1  (R16), V6.S[2]
-	B     moved322
+	B     moved321
 
-one321:
+one320:
 	FMOVS 0(R2), F6
 
-moved322:
+moved321:
 	TST   $2, R1
-	BEQ   one323
+	BEQ   one322
 	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved324
+	BEQ   moved323
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved324
+	B     moved323
 
-one323:
+one322:
 	FMOVS 0(R4), F9
 
-moved324:
+moved323:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691cc6 // bic v6.16b, v6.16b, v9.16b
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -10668,47 +10668,47 @@ moved324:
 	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
 	VORR  V6.B16, V6.B16, V9.B16
 	TST   $2, R1
-	BEQ   one325
+	BEQ   one324
 	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved326
+	BEQ   moved325
 	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved326
+	B     moved325
 
-one325:
+one324:
 	FMOVS F9, 0(R2)
 
-moved326:
+moved325:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
 	TST   $2, R1
-	BEQ   one327
+	BEQ   one326
 	FMOVD 0(R2), F7
 	TST   $1, R1
-	BEQ   moved328
+	BEQ   moved327
 	ADD   $8, R2, R16
 	VLD1  (R16), V7.S[2]
-	B     moved328
+	B     moved327
 
-one327:
+one326:
 	FMOVS 0(R2), F7
 
-moved328:
+moved327:
 	TST   $2, R1
-	BEQ   one329
+	BEQ   one328
 	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved330
+	BEQ   moved329
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved330
+	B     moved329
 
-one329:
+one328:
 	FMOVS 0(R4), F9
 
-moved330:
+moved329:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -10716,47 +10716,47 @@ moved330:
 	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
 	VORR  V7.B16, V7.B16, V9.B16
 	TST   $2, R1
-	BEQ   one331
+	BEQ   one330
 	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved332
+	BEQ   moved331
 	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved332
+	B     moved331
 
-one331:
+one330:
 	FMOVS F9, 0(R2)
 
-moved332:
+moved331:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
 	TST   $2, R1
-	BEQ   one333
+	BEQ   one332
 	FMOVD 0(R2), F8
 	TST   $1, R1
-	BEQ   moved334
+	BEQ   moved333
 	ADD   $8, R2, R16
 	VLD1  (R16), V8.S[2]
-	B     moved334
+	B     moved333
 
-one333:
+one332:
 	FMOVS 0(R2), F8
 
-moved334:
+moved333:
 	TST   $2, R1
-	BEQ   one335
+	BEQ   one334
 	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved336
+	BEQ   moved335
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved336
+	B     moved335
 
-one335:
+one334:
 	FMOVS 0(R4), F9
 
-moved336:
+moved335:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -10764,51 +10764,51 @@ moved336:
 	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
 	VORR  V8.B16, V8.B16, V9.B16
 	TST   $2, R1
-	BEQ   one337
+	BEQ   one336
 	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved338
+	BEQ   moved337
 	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved338
+	B     moved337
 
-one337:
+one336:
 	FMOVS F9, 0(R2)
 
-moved338:
+moved337:
 	ADD R5, R4
 	ADD R3, R2
 	ADD R7, R6
-	B   folded314
+	B   folded313
 
-rest313:
-fold339:
+rest312:
+fold338:
 	TST   $2, R1
-	BEQ   one340
+	BEQ   one339
 	FMOVD 0(R2), F5
 	TST   $1, R1
-	BEQ   moved341
+	BEQ   moved340
 	ADD   $8, R2, R16
 	VLD1  (R16), V5.S[2]
-	B     moved341
+	B     moved340
 
-one340:
+one339:
 	FMOVS 0(R2), F5
 
-moved341:
+moved340:
 	TST   $2, R1
-	BEQ   one342
+	BEQ   one341
 	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved343
+	BEQ   moved342
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved343
+	B     moved342
 
-one342:
+one341:
 	FMOVS 0(R4), F9
 
-moved343:
+moved342:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -10816,92 +10816,92 @@ moved343:
 	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
 	VORR  V5.B16, V5.B16, V9.B16
 	TST   $2, R1
-	BEQ   one344
+	BEQ   one343
 	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved345
+	BEQ   moved344
 	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved345
+	B     moved344
 
-one344:
+one343:
 	FMOVS F9, 0(R2)
 
-moved345:
+moved344:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
 	SUBS  $1, R8
-	BNE   fold339
+	BNE   fold338
 	MOVD  $4, R16
 	MUL   R16, R3, R8
 	SUB   R8, R2
 	TST   $2, R1
-	BEQ   one346
+	BEQ   one345
 	FMOVD 0(R2), F5
 	TST   $1, R1
-	BEQ   moved347
+	BEQ   moved346
 	ADD   $8, R2, R16
 	VLD1  (R16), V5.S[2]
-	B     moved347
+	B     moved346
 
-one346:
+one345:
 	FMOVS 0(R2), F5
 
-moved347:
+moved346:
 	ADD   R3, R2
 	TST   $2, R1
-	BEQ   one348
+	BEQ   one347
 	FMOVD 0(R2), F6
 	TST   $1, R1
-	BEQ   moved349
+	BEQ   moved348
 	ADD   $8, R2, R16
 	VLD1  (R16), V6.S[2]
-	B     moved349
+	B     moved348
 
-one348:
+one347:
 	FMOVS 0(R2), F6
 
-moved349:
+moved348:
 	ADD   R3, R2
 	TST   $2, R1
-	BEQ   one350
+	BEQ   one349
 	FMOVD 0(R2), F7
 	TST   $1, R1
-	BEQ   moved351
+	BEQ   moved350
 	ADD   $8, R2, R16
 	VLD1  (R16), V7.S[2]
-	B     moved351
+	B     moved350
 
-one350:
+one349:
 	FMOVS 0(R2), F7
 
-moved351:
+moved350:
 	ADD   R3, R2
 	TST   $2, R1
-	BEQ   one352
+	BEQ   one351
 	FMOVD 0(R2), F8
 	TST   $1, R1
-	BEQ   moved353
+	BEQ   moved352
 	ADD   $8, R2, R16
 	VLD1  (R16), V8.S[2]
-	B     moved353
+	B     moved352
 
-one352:
+one351:
 	FMOVS 0(R2), F8
 
-moved353:
+moved352:
 	ADD R3, R2
 
-folded314:
+folded313:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some354
+	BGE  some353
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some354:
+some353:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -10917,41 +10917,41 @@ some354:
 	FMOVS 0(R2), F9
 	WORD  $0x4f8910a0 // fmla v0.4s, v5.4s, v9.s[0]
 	CMP   $1, R1
-	BEQ   turned355
+	BEQ   turned354
 	FMOVS 4(R2), F9
 	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
 	CMP   $2, R1
-	BEQ   turned355
+	BEQ   turned354
 	FMOVS 8(R2), F9
 	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
 	CMP   $3, R1
-	BEQ   turned355
+	BEQ   turned354
 	FMOVS 12(R2), F9
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 
-turned355:
+turned354:
 	MOVD cols+112(FP), R2
 	CMP  $9, R2
-	BGE  some360
+	BGE  some359
 	MOVD n+120(FP), R2
 	MOVD dx+0(FP), R3
 	MOVD lddx+8(FP), R4
 	SUB  $4, R2
 	MOVD R2, n+120(FP)
 	CMP  $0, R2
-	BGE  whole361
+	BGE  whole360
 	MUL  R4, R2
 	ADD  R2, R3
 
-whole361:
+whole360:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R4
-	BNE   apart362
+	BNE   apart361
 	FMOVQ F0, 0(R3)
-	B     stored363
+	B     stored362
 
-apart362:
+apart361:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -10960,7 +10960,7 @@ apart362:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored363:
+stored362:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -10968,50 +10968,50 @@ stored363:
 	MOVD  R3, dx+0(FP)
 	MOVD  n+120(FP), R2
 	CMP   $1, R2
-	BGE   again306
+	BGE   again305
 
-some360:
+some359:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	TST   $2, R1
-	BEQ   one364
+	BEQ   one363
 	FMOVD F1, 0(R2)
 	TST   $1, R1
-	BEQ   moved365
+	BEQ   moved364
 	ADD   $8, R2, R16
 	VST1  V1.S[2], (R16)
-	B     moved365
+	B     moved364
 
-one364:
+one363:
 	FMOVS F1, 0(R2)
 
-moved365:
+moved364:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	TST   $2, R1
-	BEQ   one366
+	BEQ   one365
 	FMOVD F3, 0(R2)
 	TST   $1, R1
-	BEQ   moved367
+	BEQ   moved366
 	ADD   $8, R2, R16
 	VST1  V3.S[2], (R16)
-	B     moved367
+	B     moved366
 
-one366:
+one365:
 	FMOVS F3, 0(R2)
 
-moved367:
+moved366:
 	MOVD cols+112(FP), R2
 	CMP  $9, R2
-	BGE  some368
+	BGE  some367
 	RET
 
-some368:
-turned243:
+some367:
+turned242:
 	MOVD lddy+48(FP), R2
 	MOVD $4, R16
 	MUL  R16, R2, R2
@@ -11038,19 +11038,19 @@ turned243:
 	SUB  $4, R2
 	MOVD R2, n+120(FP)
 	CMP  $0, R2
-	BGE  whole369
+	BGE  whole368
 	MUL  R4, R2
 	ADD  R2, R3
 
-whole369:
+whole368:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R4
-	BNE   apart370
+	BNE   apart369
 	FMOVQ F0, 0(R3)
-	B     stored371
+	B     stored370
 
-apart370:
+apart369:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -11059,7 +11059,7 @@ apart370:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored371:
+stored370:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -11067,31 +11067,31 @@ stored371:
 	MOVD  R3, dx+0(FP)
 	MOVD  n+120(FP), R2
 	CMP   $1, R2
-	BGE   block240
-	B     end238
+	BGE   block239
+	B     end237
 
-other239:
-block373:
+other238:
+block372:
 	// 4 rows of dx, from +0; 4×8 elements of dz at a time
 	VMOVI $0, V0.B16
 	MOVD  $0, R0
 	MOVD  cols+112(FP), R1
 
-chunk374:
+chunk373:
 	CMP $8, R1
-	BLT last375
+	BLT last374
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept378
+	BEQ   kept377
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready379
+	B     ready378
 
-kept378:
+kept377:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -11102,8 +11102,8 @@ kept378:
 	FMOVQ 0(R2), F3
 	FMOVQ 16(R2), F4
 
-ready379:
-again377:
+ready378:
+again376:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -11116,7 +11116,7 @@ again377:
 	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest380
+	BLT   rest379
 	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	FMOVQ 16(R2), F6
@@ -11153,10 +11153,10 @@ again377:
 	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded381
+	B     folded380
 
-rest380:
-fold382:
+rest379:
+fold381:
 	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	FMOVQ 16(R2), F6
@@ -11167,7 +11167,7 @@ fold382:
 	ADD   R3, R2
 	ADD   R7, R6
 	SUBS  $1, R8
-	BNE   fold382
+	BNE   fold381
 	MOVD  $4, R16
 	MUL   R16, R3, R8
 	SUB   R8, R2
@@ -11184,15 +11184,15 @@ fold382:
 	FMOVQ 16(R2), F12
 	ADD   R3, R2
 
-folded381:
+folded380:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some383
+	BGE  some382
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some383:
+some382:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -11231,26 +11231,26 @@ some383:
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some393
+	BGE   some392
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $0, R2
-	BGE   whole394
+	BGE   whole393
 	MUL   R4, R2
 	ADD   R2, R3
 
-whole394:
+whole393:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R4
-	BNE   apart395
+	BNE   apart394
 	FMOVQ F0, 0(R3)
-	B     stored396
+	B     stored395
 
-apart395:
+apart394:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -11259,7 +11259,7 @@ apart395:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored396:
+stored395:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -11267,9 +11267,9 @@ stored396:
 	MOVD  R3, dx+0(FP)
 	MOVD  n+120(FP), R2
 	CMP   $1, R2
-	BGE   again377
+	BGE   again376
 
-some393:
+some392:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -11286,24 +11286,24 @@ some393:
 	FMOVQ F4, 16(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some397
+	BGE   some396
 	RET
 
-some397:
+some396:
 	ADD $32, R0
 	SUB $8, R1
 	CMP $1, R1
-	BGE chunk374
-	B   turned376
+	BGE chunk373
+	B   turned375
 
-last375:
+last374:
 	CMP $4, R1
-	BLE narrower398
+	BLE narrower397
 	CMP $8, R1
-	BNE over399
-	B   turned376
+	BNE over398
+	B   turned375
 
-over399:
+over398:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -11311,14 +11311,14 @@ over399:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept401
+	BEQ   kept400
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready402
+	B     ready401
 
-kept401:
+kept400:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -11331,8 +11331,8 @@ kept401:
 	ADD   R1, R2, R4
 	FMOVQ 16(R4), F4
 
-ready402:
-again400:
+ready401:
+again399:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -11345,7 +11345,7 @@ again400:
 	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest403
+	BLT   rest402
 	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	ADD   R1, R2, R9
@@ -11386,10 +11386,10 @@ again400:
 	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded404
+	B     folded403
 
-rest403:
-fold405:
+rest402:
+fold404:
 	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	ADD   R1, R2, R9
@@ -11401,7 +11401,7 @@ fold405:
 	ADD   R3, R2
 	ADD   R7, R6
 	SUBS  $1, R8
-	BNE   fold405
+	BNE   fold404
 	MOVD  $4, R16
 	MUL   R16, R3, R8
 	SUB   R8, R2
@@ -11422,15 +11422,15 @@ fold405:
 	FMOVQ 16(R9), F12
 	ADD   R3, R2
 
-folded404:
+folded403:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some406
+	BGE  some405
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some406:
+some405:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -11462,48 +11462,48 @@ some406:
 	VZIP1 V7.D2, V5.D2, V10.D2
 	VZIP2 V7.D2, V5.D2, V12.D2
 	CMP   $28, R1
-	BLE   over412
+	BLE   over411
 	FMOVS 16(R2), F13
 	WORD  $0x4f8d10c0 // fmla v0.4s, v6.4s, v13.s[0]
 
-over412:
+over411:
 	CMP   $24, R1
-	BLE   over413
+	BLE   over412
 	FMOVS 20(R2), F13
 	WORD  $0x4f8d1100 // fmla v0.4s, v8.4s, v13.s[0]
 
-over413:
+over412:
 	CMP   $20, R1
-	BLE   over414
+	BLE   over413
 	FMOVS 24(R2), F13
 	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
 
-over414:
+over413:
 	FMOVS 28(R2), F13
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	SUB   $32, R1
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some416
+	BGE   some415
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $0, R2
-	BGE   whole417
+	BGE   whole416
 	MUL   R4, R2
 	ADD   R2, R3
 
-whole417:
+whole416:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R4
-	BNE   apart418
+	BNE   apart417
 	FMOVQ F0, 0(R3)
-	B     stored419
+	B     stored418
 
-apart418:
+apart417:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -11512,7 +11512,7 @@ apart418:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored419:
+stored418:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -11520,9 +11520,9 @@ stored419:
 	MOVD  R3, dx+0(FP)
 	MOVD  n+120(FP), R2
 	CMP   $1, R2
-	BGE   again400
+	BGE   again399
 
-some416:
+some415:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -11541,25 +11541,25 @@ some416:
 	FMOVQ F4, 16(R4)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some420
+	BGE   some419
 	RET
 
-some420:
-	B turned376
+some419:
+	B turned375
 
-narrower398:
+narrower397:
 	CMP $4, R1
-	BNE over421
+	BNE over420
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept423
+	BEQ   kept422
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready424
+	B     ready423
 
-kept423:
+kept422:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -11568,8 +11568,8 @@ kept423:
 	MOVD  lddw+24(FP), R3
 	FMOVQ 0(R2), F3
 
-ready424:
-again422:
+ready423:
+again421:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -11582,7 +11582,7 @@ again422:
 	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest425
+	BLT   rest424
 	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	FMOVS 0(R6), F10
@@ -11607,10 +11607,10 @@ again422:
 	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded426
+	B     folded425
 
-rest425:
-fold427:
+rest424:
+fold426:
 	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	FMOVS 0(R6), F10
@@ -11618,7 +11618,7 @@ fold427:
 	ADD   R3, R2
 	ADD   R7, R6
 	SUBS  $1, R8
-	BNE   fold427
+	BNE   fold426
 	MOVD  $4, R16
 	MUL   R16, R3, R8
 	SUB   R8, R2
@@ -11631,15 +11631,15 @@ fold427:
 	FMOVQ 0(R2), F8
 	ADD   R3, R2
 
-folded426:
+folded425:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some428
+	BGE  some427
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some428:
+some427:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -11662,26 +11662,26 @@ some428:
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some434
+	BGE   some433
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $0, R2
-	BGE   whole435
+	BGE   whole434
 	MUL   R4, R2
 	ADD   R2, R3
 
-whole435:
+whole434:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R4
-	BNE   apart436
+	BNE   apart435
 	FMOVQ F0, 0(R3)
-	B     stored437
+	B     stored436
 
-apart436:
+apart435:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -11690,7 +11690,7 @@ apart436:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored437:
+stored436:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -11698,9 +11698,9 @@ stored437:
 	MOVD  R3, dx+0(FP)
 	MOVD  n+120(FP), R2
 	CMP   $1, R2
-	BGE   again422
+	BGE   again421
 
-some434:
+some433:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -11713,55 +11713,55 @@ some434:
 	FMOVQ F3, 0(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some438
+	BGE   some437
 	RET
 
-some438:
-	B turned376
+some437:
+	B turned375
 
-over421:
+over420:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept440
+	BEQ   kept439
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready441
+	B     ready440
 
-kept440:
+kept439:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	TST   $2, R1
-	BEQ   one442
+	BEQ   one441
 	FMOVD 0(R2), F1
 	TST   $1, R1
-	BEQ   moved443
+	BEQ   moved442
 	ADD   $8, R2, R16
 	VLD1  (R16), V1.S[2]
-	B     moved443
+	B     moved442
 
-one442:
+one441:
 	FMOVS 0(R2), F1
 
-moved443:
+moved442:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	TST   $2, R1
-	BEQ   one444
+	BEQ   one443
 	FMOVD 0(R2), F3
 	TST   $1, R1
-	BEQ   moved445
+	BEQ   moved444
 	ADD   $8, R2, R16
 	VLD1  (R16), V3.S[2]
-	B     moved445
+	B     moved444
 
-one444:
+one443:
 	FMOVS 0(R2), F3
 
-moved445:
-ready441:
-again439:
+moved444:
+ready440:
+again438:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -11774,172 +11774,172 @@ again439:
 	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest446
+	BLT   rest445
 	TST   $2, R1
-	BEQ   one448
+	BEQ   one447
 	FMOVD 0(R2), F5
 	TST   $1, R1
-	BEQ   moved449
+	BEQ   moved448
 	ADD   $8, R2, R16
 	VLD1  (R16), V5.S[2]
-	B     moved449
+	B     moved448
 
-one448:
+one447:
 	FMOVS 0(R2), F5
 
-moved449:
+moved448:
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
 	TST   $2, R1
-	BEQ   one450
+	BEQ   one449
 	FMOVD 0(R2), F6
 	TST   $1, R1
-	BEQ   moved451
+	BEQ   moved450
 	ADD   $8, R2, R16
 	VLD1  (R16), V6.S[2]
-	B     moved451
+	B     moved450
 
-one450:
+one449:
 	FMOVS 0(R2), F6
 
-moved451:
+moved450:
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
 	TST   $2, R1
-	BEQ   one452
+	BEQ   one451
 	FMOVD 0(R2), F7
 	TST   $1, R1
-	BEQ   moved453
+	BEQ   moved452
 	ADD   $8, R2, R16
 	VLD1  (R16), V7.S[2]
-	B     moved453
+	B     moved452
 
-one452:
+one451:
 	FMOVS 0(R2), F7
 
-moved453:
+moved452:
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
 	TST   $2, R1
-	BEQ   one454
+	BEQ   one453
 	FMOVD 0(R2), F8
 	TST   $1, R1
-	BEQ   moved455
+	BEQ   moved454
 	ADD   $8, R2, R16
 	VLD1  (R16), V8.S[2]
-	B     moved455
+	B     moved454
 
-one454:
+one453:
 	FMOVS 0(R2), F8
 
-moved455:
+moved454:
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded447
+	B     folded446
 
-rest446:
-fold456:
+rest445:
+fold455:
 	TST   $2, R1
-	BEQ   one457
+	BEQ   one456
 	FMOVD 0(R2), F5
 	TST   $1, R1
-	BEQ   moved458
+	BEQ   moved457
 	ADD   $8, R2, R16
 	VLD1  (R16), V5.S[2]
-	B     moved458
+	B     moved457
 
-one457:
+one456:
 	FMOVS 0(R2), F5
 
-moved458:
+moved457:
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
 	SUBS  $1, R8
-	BNE   fold456
+	BNE   fold455
 	MOVD  $4, R16
 	MUL   R16, R3, R8
 	SUB   R8, R2
 	TST   $2, R1
-	BEQ   one459
+	BEQ   one458
 	FMOVD 0(R2), F5
 	TST   $1, R1
-	BEQ   moved460
+	BEQ   moved459
 	ADD   $8, R2, R16
 	VLD1  (R16), V5.S[2]
-	B     moved460
+	B     moved459
 
-one459:
+one458:
 	FMOVS 0(R2), F5
 
-moved460:
+moved459:
 	ADD   R3, R2
 	TST   $2, R1
-	BEQ   one461
+	BEQ   one460
 	FMOVD 0(R2), F6
 	TST   $1, R1
-	BEQ   moved462
+	BEQ   moved461
 	ADD   $8, R2, R16
 	VLD1  (R16), V6.S[2]
-	B     moved462
+	B     moved461
 
-one461:
+one460:
 	FMOVS 0(R2), F6
 
-moved462:
+moved461:
 	ADD   R3, R2
 	TST   $2, R1
-	BEQ   one463
+	BEQ   one462
 	FMOVD 0(R2), F7
 	TST   $1, R1
-	BEQ   moved464
+	BEQ   moved463
 	ADD   $8, R2, R16
 	VLD1  (R16), V7.S[2]
-	B     moved464
+	B     moved463
 
-one463:
+one462:
 	FMOVS 0(R2), F7
 
-moved464:
+moved463:
 	ADD   R3, R2
 	TST   $2, R1
-	BEQ   one465
+	BEQ   one464
 	FMOVD 0(R2), F8
 	TST   $1, R1
-	BEQ   moved466
+	BEQ   moved465
 	ADD   $8, R2, R16
 	VLD1  (R16), V8.S[2]
-	B     moved466
+	B     moved465
 
-one465:
+one464:
 	FMOVS 0(R2), F8
 
-moved466:
+moved465:
 	ADD R3, R2
 
-folded447:
+folded446:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some467
+	BGE  some466
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some467:
+some466:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -11955,41 +11955,41 @@ some467:
 	FMOVS 0(R2), F9
 	WORD  $0x4f8910a0 // fmla v0.4s, v5.4s, v9.s[0]
 	CMP   $1, R1
-	BEQ   turned468
+	BEQ   turned467
 	FMOVS 4(R2), F9
 	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
 	CMP   $2, R1
-	BEQ   turned468
+	BEQ   turned467
 	FMOVS 8(R2), F9
 	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
 	CMP   $3, R1
-	BEQ   turned468
+	BEQ   turned467
 	FMOVS 12(R2), F9
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 
-turned468:
+turned467:
 	MOVD cols+112(FP), R2
 	CMP  $9, R2
-	BGE  some473
+	BGE  some472
 	MOVD n+120(FP), R2
 	MOVD dx+0(FP), R3
 	MOVD lddx+8(FP), R4
 	SUB  $4, R2
 	MOVD R2, n+120(FP)
 	CMP  $0, R2
-	BGE  whole474
+	BGE  whole473
 	MUL  R4, R2
 	ADD  R2, R3
 
-whole474:
+whole473:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R4
-	BNE   apart475
+	BNE   apart474
 	FMOVQ F0, 0(R3)
-	B     stored476
+	B     stored475
 
-apart475:
+apart474:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -11998,7 +11998,7 @@ apart475:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored476:
+stored475:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -12006,50 +12006,50 @@ stored476:
 	MOVD  R3, dx+0(FP)
 	MOVD  n+120(FP), R2
 	CMP   $1, R2
-	BGE   again439
+	BGE   again438
 
-some473:
+some472:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	TST   $2, R1
-	BEQ   one477
+	BEQ   one476
 	FMOVD F1, 0(R2)
 	TST   $1, R1
-	BEQ   moved478
+	BEQ   moved477
 	ADD   $8, R2, R16
 	VST1  V1.S[2], (R16)
-	B     moved478
+	B     moved477
 
-one477:
+one476:
 	FMOVS F1, 0(R2)
 
-moved478:
+moved477:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	TST   $2, R1
-	BEQ   one479
+	BEQ   one478
 	FMOVD F3, 0(R2)
 	TST   $1, R1
-	BEQ   moved480
+	BEQ   moved479
 	ADD   $8, R2, R16
 	VST1  V3.S[2], (R16)
-	B     moved480
+	B     moved479
 
-one479:
+one478:
 	FMOVS F3, 0(R2)
 
-moved480:
+moved479:
 	MOVD cols+112(FP), R2
 	CMP  $9, R2
-	BGE  some481
+	BGE  some480
 	RET
 
-some481:
-turned376:
+some480:
+turned375:
 	MOVD lddy+48(FP), R2
 	MOVD $4, R16
 	MUL  R16, R2, R2
@@ -12076,19 +12076,19 @@ turned376:
 	SUB  $4, R2
 	MOVD R2, n+120(FP)
 	CMP  $0, R2
-	BGE  whole482
+	BGE  whole481
 	MUL  R4, R2
 	ADD  R2, R3
 
-whole482:
+whole481:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R4
-	BNE   apart483
+	BNE   apart482
 	FMOVQ F0, 0(R3)
-	B     stored484
+	B     stored483
 
-apart483:
+apart482:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -12097,7 +12097,7 @@ apart483:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored484:
+stored483:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -12105,10 +12105,10 @@ stored484:
 	MOVD  R3, dx+0(FP)
 	MOVD  n+120(FP), R2
 	CMP   $1, R2
-	BGE   block373
-	B     end238
+	BGE   block372
+	B     end237
 
-end238:
+end237:
 	RET
 
 // func gateNEONF32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, rows int, cols int, act int)

@@ -19,8 +19,12 @@ GLOBL mask<>(SB), RODATA|NOPTR, $64
 TEXT ·inputAVX2F32(SB), NOSPLIT, $0-72
 	PCALIGN $0x40
 	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x04
+	JLT     lower1
+	CMPQ    AX, $0x05
+	JLT     lower2
 	CMPQ    AX, $0x06
-	JNE     other1
+	JLT     lower3
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -30,9 +34,9 @@ TEXT ·inputAVX2F32(SB), NOSPLIT, $0-72
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	TESTQ   BX, BX
-	JLE     done6
+	JLE     done8
 
-block2:
+block4:
 	// 6×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -44,33 +48,33 @@ block2:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer7
+	JLT    fewer9
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves8
+	JMP    halves10
 
-fewer7:
+fewer9:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside9
+	JGE  inside11
 	MOVQ DI, SI
 
-inside9:
+inside11:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside10
+	JGE   inside12
 	MOVQ  DI, DX
 
-inside10:
+inside12:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves8:
+halves10:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+16(FP), DI
 	MOVQ lddz+24(FP), R8
@@ -78,9 +82,9 @@ halves8:
 	LEAQ (R8)(R8*2), R9
 	LEAQ (R8)(R8*4), R10
 	CMPQ AX, $0x04
-	JLT  tail4
+	JLT  tail6
 
-square3:
+square5:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DX), X7
 	VINSERTF128  $0x01, (SI), Y7, Y7
@@ -151,11 +155,11 @@ square3:
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square3
+	JGE          square5
 
-tail4:
+tail6:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end7
 
 	// the same for fewer j
 	VMASKMOVPS   (DX), X0, X7
@@ -191,7 +195,7 @@ tail4:
 	VBROADCASTSS (DI)(R10*1), Y8
 	VFMADD231PS  Y8, Y7, Y6
 	CMPQ         AX, $0x01
-	JE           over13
+	JE           over15
 	VBROADCASTSS 4(DI), Y8
 	VFMADD231PS  Y8, Y10, Y1
 	VBROADCASTSS 4(DI)(R8*1), Y8
@@ -205,7 +209,7 @@ tail4:
 	VBROADCASTSS 4(DI)(R10*1), Y8
 	VFMADD231PS  Y8, Y10, Y6
 	CMPQ         AX, $0x02
-	JE           over13
+	JE           over15
 	VBROADCASTSS 8(DI), Y8
 	VFMADD231PS  Y8, Y11, Y1
 	VBROADCASTSS 8(DI)(R8*1), Y8
@@ -219,8 +223,8 @@ tail4:
 	VBROADCASTSS 8(DI)(R10*1), Y8
 	VFMADD231PS  Y8, Y11, Y6
 
-over13:
-end5:
+over15:
+end7:
 	VXORPS Y7, Y7, Y7
 	VADDPS Y7, Y1, Y1
 	VADDPS Y7, Y2, Y2
@@ -233,33 +237,33 @@ end5:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer14
+	JLT    fewer16
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves15
+	JMP    halves17
 
-fewer14:
+fewer16:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside16
+	JGE  inside18
 	MOVQ R8, DI
 
-inside16:
+inside18:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside17
+	JGE   inside19
 	MOVQ  R8, SI
 
-inside17:
+inside19:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves15:
+halves17:
 	LEAQ         (CX)(CX*2), BX
 	LEAQ         (CX)(CX*4), R8
 	VMOVUPS      X1, (SI)
@@ -280,7 +284,7 @@ halves15:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done8
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -292,16 +296,14 @@ halves15:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block2
+	JGE    block4
 
-done6:
+done8:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ    AX, $0x05
-	JNE     other18
+lower3:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -311,9 +313,9 @@ other1:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	TESTQ   BX, BX
-	JLE     done23
+	JLE     done24
 
-block19:
+block20:
 	// 5×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -324,42 +326,42 @@ block19:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer24
+	JLT    fewer25
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves25
+	JMP    halves26
 
-fewer24:
+fewer25:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside26
+	JGE  inside27
 	MOVQ DI, SI
 
-inside26:
+inside27:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside27
+	JGE   inside28
 	MOVQ  DI, DX
 
-inside27:
+inside28:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves25:
+halves26:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+16(FP), DI
 	MOVQ lddz+24(FP), R8
 	MOVQ n+64(FP), AX
 	LEAQ (R8)(R8*2), R9
 	CMPQ AX, $0x04
-	JLT  tail21
+	JLT  tail22
 
-square20:
+square21:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DX), X6
 	VINSERTF128  $0x01, (SI), Y6, Y6
@@ -422,11 +424,11 @@ square20:
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square20
+	JGE          square21
 
-tail21:
+tail22:
 	TESTQ AX, AX
-	JLE   end22
+	JLE   end23
 
 	// the same for fewer j
 	VMASKMOVPS   (DX), X0, X6
@@ -460,7 +462,7 @@ tail21:
 	VBROADCASTSS (DI)(R8*4), Y7
 	VFMADD231PS  Y7, Y6, Y5
 	CMPQ         AX, $0x01
-	JE           over30
+	JE           over31
 	VBROADCASTSS 4(DI), Y7
 	VFMADD231PS  Y7, Y9, Y1
 	VBROADCASTSS 4(DI)(R8*1), Y7
@@ -472,7 +474,7 @@ tail21:
 	VBROADCASTSS 4(DI)(R8*4), Y7
 	VFMADD231PS  Y7, Y9, Y5
 	CMPQ         AX, $0x02
-	JE           over30
+	JE           over31
 	VBROADCASTSS 8(DI), Y7
 	VFMADD231PS  Y7, Y10, Y1
 	VBROADCASTSS 8(DI)(R8*1), Y7
@@ -484,8 +486,8 @@ tail21:
 	VBROADCASTSS 8(DI)(R8*4), Y7
 	VFMADD231PS  Y7, Y10, Y5
 
-over30:
-end22:
+over31:
+end23:
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y1, Y1
 	VADDPS Y6, Y2, Y2
@@ -497,33 +499,33 @@ end22:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer31
+	JLT    fewer32
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves32
+	JMP    halves33
 
-fewer31:
+fewer32:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside33
+	JGE  inside34
 	MOVQ R8, DI
 
-inside33:
+inside34:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside34
+	JGE   inside35
 	MOVQ  R8, SI
 
-inside34:
+inside35:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves32:
+halves33:
 	LEAQ         (CX)(CX*2), BX
 	VMOVUPS      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
@@ -541,7 +543,7 @@ halves32:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done23
+	JLE    done24
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -553,16 +555,14 @@ halves32:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block19
+	JGE    block20
 
-done23:
+done24:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other18:
-	CMPQ    AX, $0x04
-	JNE     other35
+lower2:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -803,9 +803,11 @@ done40:
 	VZEROUPPER
 	RET
 
-other35:
+lower1:
+	CMPQ    AX, $0x02
+	JLT     lower52
 	CMPQ    AX, $0x03
-	JNE     other52
+	JLT     lower53
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -815,9 +817,9 @@ other35:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done57
+	JLE     done58
 
-block53:
+block54:
 	// 3×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -829,7 +831,7 @@ block53:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer58
+	JLT    fewer59
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -837,38 +839,38 @@ block53:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves59
+	JMP    halves60
 
-fewer58:
+fewer59:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside60
+	JGE  inside61
 	MOVQ R8, DI
 
-inside60:
+inside61:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside61
+	JGE   inside62
 	MOVQ  R8, SI
 
-inside61:
+inside62:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves59:
+halves60:
 	LEAQ (CX)(CX*2), R8
 	MOVQ dz+16(FP), R9
 	MOVQ lddz+24(FP), R10
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail55
+	JLT  tail56
 
-square54:
+square55:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X7
 	VINSERTF128  $0x01, (DX), Y7, Y7
@@ -957,11 +959,11 @@ square54:
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square54
+	JGE          square55
 
-tail55:
+tail56:
 	TESTQ AX, AX
-	JLE   end56
+	JLE   end57
 
 	// the same for fewer j
 	VMASKMOVPS   (BX), X0, X7
@@ -991,7 +993,7 @@ tail55:
 	VBROADCASTSS (R9)(R10*2), Y8
 	VFMADD231PS  Y8, Y7, Y3
 	CMPQ         AX, $0x01
-	JE           over65
+	JE           over66
 	VBROADCASTSS 4(R9), Y8
 	VFMADD231PS  Y8, Y10, Y1
 	VBROADCASTSS 4(R9)(R10*1), Y8
@@ -999,7 +1001,7 @@ tail55:
 	VBROADCASTSS 4(R9)(R10*2), Y8
 	VFMADD231PS  Y8, Y10, Y3
 	CMPQ         AX, $0x02
-	JE           over65
+	JE           over66
 	VBROADCASTSS 8(R9), Y8
 	VFMADD231PS  Y8, Y11, Y1
 	VBROADCASTSS 8(R9)(R10*1), Y8
@@ -1007,7 +1009,7 @@ tail55:
 	VBROADCASTSS 8(R9)(R10*2), Y8
 	VFMADD231PS  Y8, Y11, Y3
 
-over65:
+over66:
 	VMASKMOVPS   (SI), X0, X7
 	VMASKMOVPS   (DI), X0, X11
 	VINSERTF128  $0x01, X11, Y7, Y7
@@ -1035,7 +1037,7 @@ over65:
 	VBROADCASTSS (R9)(R10*2), Y8
 	VFMADD231PS  Y8, Y7, Y6
 	CMPQ         AX, $0x01
-	JE           over66
+	JE           over67
 	VBROADCASTSS 4(R9), Y8
 	VFMADD231PS  Y8, Y10, Y4
 	VBROADCASTSS 4(R9)(R10*1), Y8
@@ -1043,7 +1045,7 @@ over65:
 	VBROADCASTSS 4(R9)(R10*2), Y8
 	VFMADD231PS  Y8, Y10, Y6
 	CMPQ         AX, $0x02
-	JE           over66
+	JE           over67
 	VBROADCASTSS 8(R9), Y8
 	VFMADD231PS  Y8, Y11, Y4
 	VBROADCASTSS 8(R9)(R10*1), Y8
@@ -1051,8 +1053,8 @@ over65:
 	VBROADCASTSS 8(R9)(R10*2), Y8
 	VFMADD231PS  Y8, Y11, Y6
 
-over66:
-end56:
+over67:
+end57:
 	VXORPS Y7, Y7, Y7
 	VADDPS Y7, Y1, Y1
 	VADDPS Y7, Y2, Y2
@@ -1065,7 +1067,7 @@ end56:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer67
+	JLT    fewer68
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -1073,30 +1075,30 @@ end56:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves68
+	JMP    halves69
 
-fewer67:
+fewer68:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside69
+	JGE  inside70
 	MOVQ R9, R8
 
-inside69:
+inside70:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside70
+	JGE   inside71
 	MOVQ  R9, DI
 
-inside70:
+inside71:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves68:
+halves69:
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
 	VMOVUPS      X2, (BX)(CX*1)
@@ -1115,7 +1117,7 @@ halves68:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done57
+	JLE    done58
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -1127,14 +1129,14 @@ halves68:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block53
+	JGE    block54
 
-done57:
+done58:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done75
+	JLE   done76
 
-block71:
+block72:
 	// 3×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1143,41 +1145,41 @@ block71:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer76
+	JLT    fewer77
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves77
+	JMP    halves78
 
-fewer76:
+fewer77:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside78
+	JGE  inside79
 	MOVQ DI, SI
 
-inside78:
+inside79:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside79
+	JGE   inside80
 	MOVQ  DI, DX
 
-inside79:
+inside80:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves77:
+halves78:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+16(FP), DI
 	MOVQ lddz+24(FP), R8
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail73
+	JLT  tail74
 
-square72:
+square73:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DX), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
@@ -1224,11 +1226,11 @@ square72:
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square72
+	JGE          square73
 
-tail73:
+tail74:
 	TESTQ AX, AX
-	JLE   end74
+	JLE   end75
 
 	// the same for fewer j
 	VMASKMOVPS   (DX), X0, X4
@@ -1258,7 +1260,7 @@ tail73:
 	VBROADCASTSS (DI)(R8*2), Y5
 	VFMADD231PS  Y5, Y4, Y3
 	CMPQ         AX, $0x01
-	JE           over82
+	JE           over83
 	VBROADCASTSS 4(DI), Y5
 	VFMADD231PS  Y5, Y7, Y1
 	VBROADCASTSS 4(DI)(R8*1), Y5
@@ -1266,7 +1268,7 @@ tail73:
 	VBROADCASTSS 4(DI)(R8*2), Y5
 	VFMADD231PS  Y5, Y7, Y3
 	CMPQ         AX, $0x02
-	JE           over82
+	JE           over83
 	VBROADCASTSS 8(DI), Y5
 	VFMADD231PS  Y5, Y8, Y1
 	VBROADCASTSS 8(DI)(R8*1), Y5
@@ -1274,8 +1276,8 @@ tail73:
 	VBROADCASTSS 8(DI)(R8*2), Y5
 	VFMADD231PS  Y5, Y8, Y3
 
-over82:
-end74:
+over83:
+end75:
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
@@ -1285,33 +1287,33 @@ end74:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer83
+	JLT    fewer84
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves84
+	JMP    halves85
 
-fewer83:
+fewer84:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside85
+	JGE  inside86
 	MOVQ R8, DI
 
-inside85:
+inside86:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside86
+	JGE   inside87
 	MOVQ  R8, SI
 
-inside86:
+inside87:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves84:
+halves85:
 	VMOVUPS      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
 	VMOVUPS      X2, (SI)(CX*1)
@@ -1324,7 +1326,7 @@ halves84:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done75
+	JLE    done76
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -1336,16 +1338,14 @@ halves84:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block71
+	JGE    block72
 
-done75:
+done76:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other52:
-	CMPQ    AX, $0x02
-	JNE     other87
+lower53:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -1809,7 +1809,7 @@ done108:
 	VZEROUPPER
 	RET
 
-other87:
+lower52:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -1819,9 +1819,9 @@ other87:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x10
-	JLE     done125
+	JLE     done124
 
-block121:
+block120:
 	// 1×32 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1831,7 +1831,7 @@ block121:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R12
 	CMPQ   R12, $0x20
-	JLT    fewer126
+	JLT    fewer125
 	IMUL3Q $0x04, CX, R12
 	MOVQ   BX, DX
 	ADDQ   R12, DX
@@ -1847,40 +1847,40 @@ block121:
 	ADDQ   R12, R10
 	MOVQ   R10, R11
 	ADDQ   R12, R11
-	JMP    halves127
+	JMP    halves126
 
-fewer126:
+fewer125:
 	SUBQ $0x04, R12
 	MOVQ $0x0000001c, R11
 	CMPQ R12, $0x1c
-	JGE  inside128
+	JGE  inside127
 	MOVQ R12, R11
 
-inside128:
+inside127:
 	IMULQ CX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x00000018, R10
 	CMPQ  R12, $0x18
-	JGE   inside129
+	JGE   inside128
 	MOVQ  R12, R10
 
-inside129:
+inside128:
 	IMULQ CX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x00000014, R9
 	CMPQ  R12, $0x14
-	JGE   inside130
+	JGE   inside129
 	MOVQ  R12, R9
 
-inside130:
+inside129:
 	IMULQ CX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000010, R8
 	CMPQ  R12, $0x10
-	JGE   inside131
+	JGE   inside130
 	MOVQ  R12, R8
 
-inside131:
+inside130:
 	IMULQ  CX, R8
 	ADDQ   BX, R8
 	IMUL3Q $0x0c, CX, DI
@@ -1890,14 +1890,14 @@ inside131:
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves127:
+halves126:
 	LEAQ (CX)(CX*2), R12
 	MOVQ dz+16(FP), R13
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail123
+	JLT  tail122
 
-square122:
+square121:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X5
 	VINSERTF128  $0x01, (DX), Y5, Y5
@@ -1998,11 +1998,11 @@ square122:
 	ADDQ         $0x10, R13
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square122
+	JGE          square121
 
-tail123:
+tail122:
 	TESTQ AX, AX
-	JLE   end124
+	JLE   end123
 
 	// the same for fewer j
 	VMASKMOVPS   (BX), X0, X5
@@ -2049,17 +2049,17 @@ tail123:
 	VFMADD231PS  Y10, Y5, Y1
 	VFMADD231PS  Y10, Y6, Y2
 	CMPQ         AX, $0x01
-	JE           over135
+	JE           over134
 	VBROADCASTSS 4(R13), Y10
 	VFMADD231PS  Y10, Y8, Y1
 	VFMADD231PS  Y10, Y12, Y2
 	CMPQ         AX, $0x02
-	JE           over135
+	JE           over134
 	VBROADCASTSS 8(R13), Y10
 	VFMADD231PS  Y10, Y9, Y1
 	VFMADD231PS  Y10, Y13, Y2
 
-over135:
+over134:
 	VMASKMOVPS   (R8), X0, X5
 	VMASKMOVPS   (R9), X0, X9
 	VINSERTF128  $0x01, X9, Y5, Y5
@@ -2104,18 +2104,18 @@ over135:
 	VFMADD231PS  Y10, Y5, Y3
 	VFMADD231PS  Y10, Y6, Y4
 	CMPQ         AX, $0x01
-	JE           over136
+	JE           over135
 	VBROADCASTSS 4(R13), Y10
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y12, Y4
 	CMPQ         AX, $0x02
-	JE           over136
+	JE           over135
 	VBROADCASTSS 8(R13), Y10
 	VFMADD231PS  Y10, Y9, Y3
 	VFMADD231PS  Y10, Y13, Y4
 
-over136:
-end124:
+over135:
+end123:
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
@@ -2126,7 +2126,7 @@ end124:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R13
 	CMPQ   R13, $0x20
-	JLT    fewer137
+	JLT    fewer136
 	IMUL3Q $0x04, DX, R13
 	MOVQ   BX, SI
 	ADDQ   R13, SI
@@ -2142,40 +2142,40 @@ end124:
 	ADDQ   R13, R11
 	MOVQ   R11, R12
 	ADDQ   R13, R12
-	JMP    halves138
+	JMP    halves137
 
-fewer137:
+fewer136:
 	SUBQ $0x04, R13
 	MOVQ $0x0000001c, R12
 	CMPQ R13, $0x1c
-	JGE  inside139
+	JGE  inside138
 	MOVQ R13, R12
 
-inside139:
+inside138:
 	IMULQ DX, R12
 	ADDQ  BX, R12
 	MOVQ  $0x00000018, R11
 	CMPQ  R13, $0x18
-	JGE   inside140
+	JGE   inside139
 	MOVQ  R13, R11
 
-inside140:
+inside139:
 	IMULQ DX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x00000014, R10
 	CMPQ  R13, $0x14
-	JGE   inside141
+	JGE   inside140
 	MOVQ  R13, R10
 
-inside141:
+inside140:
 	IMULQ DX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x00000010, R9
 	CMPQ  R13, $0x10
-	JGE   inside142
+	JGE   inside141
 	MOVQ  R13, R9
 
-inside142:
+inside141:
 	IMULQ  DX, R9
 	ADDQ   BX, R9
 	IMUL3Q $0x0c, DX, R8
@@ -2185,7 +2185,7 @@ inside142:
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves138:
+halves137:
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
 	VMOVUPS      X2, (DI)
@@ -2200,7 +2200,7 @@ halves138:
 	SUBQ   $0x20, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done125
+	JLE    done124
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -2212,14 +2212,14 @@ halves138:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x11
-	JGE    block121
+	JGE    block120
 
-done125:
+done124:
 	MOVQ cols+56(FP), BX
 	CMPQ BX, $0x08
-	JLE  done147
+	JLE  done146
 
-block143:
+block142:
 	// 1×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2227,7 +2227,7 @@ block143:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer148
+	JLT    fewer147
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -2235,37 +2235,37 @@ block143:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves149
+	JMP    halves148
 
-fewer148:
+fewer147:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside150
+	JGE  inside149
 	MOVQ R8, DI
 
-inside150:
+inside149:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside151
+	JGE   inside150
 	MOVQ  R8, SI
 
-inside151:
+inside150:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves149:
+halves148:
 	LEAQ (CX)(CX*2), R8
 	MOVQ dz+16(FP), R9
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail145
+	JLT  tail144
 
-square144:
+square143:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X3
 	VINSERTF128  $0x01, (DX), Y3, Y3
@@ -2318,11 +2318,11 @@ square144:
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square144
+	JGE          square143
 
-tail145:
+tail144:
 	TESTQ AX, AX
-	JLE   end146
+	JLE   end145
 
 	// the same for fewer j
 	VMASKMOVPS   (BX), X0, X3
@@ -2369,18 +2369,18 @@ tail145:
 	VFMADD231PS  Y8, Y3, Y1
 	VFMADD231PS  Y8, Y4, Y2
 	CMPQ         AX, $0x01
-	JE           over154
+	JE           over153
 	VBROADCASTSS 4(R9), Y8
 	VFMADD231PS  Y8, Y6, Y1
 	VFMADD231PS  Y8, Y10, Y2
 	CMPQ         AX, $0x02
-	JE           over154
+	JE           over153
 	VBROADCASTSS 8(R9), Y8
 	VFMADD231PS  Y8, Y7, Y1
 	VFMADD231PS  Y8, Y11, Y2
 
-over154:
-end146:
+over153:
+end145:
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
@@ -2389,7 +2389,7 @@ end146:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer155
+	JLT    fewer154
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -2397,30 +2397,30 @@ end146:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves156
+	JMP    halves155
 
-fewer155:
+fewer154:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside157
+	JGE  inside156
 	MOVQ R9, R8
 
-inside157:
+inside156:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside158
+	JGE   inside157
 	MOVQ  R9, DI
 
-inside158:
+inside157:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves156:
+halves155:
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
 	VMOVUPS      X2, (DI)
@@ -2431,7 +2431,7 @@ halves156:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done147
+	JLE    done146
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -2443,54 +2443,54 @@ halves156:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block143
+	JGE    block142
 
-done147:
+done146:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done163
+	JLE   done162
 
-block159:
+block158:
 	// 1×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	MOVQ   w+32(FP), BX
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer164
+	JLT    fewer163
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves165
+	JMP    halves164
 
-fewer164:
+fewer163:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside166
+	JGE  inside165
 	MOVQ DI, SI
 
-inside166:
+inside165:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside167
+	JGE   inside166
 	MOVQ  DI, DX
 
-inside167:
+inside166:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves165:
+halves164:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+16(FP), DI
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail161
+	JLT  tail160
 
-square160:
+square159:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
@@ -2521,11 +2521,11 @@ square160:
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square160
+	JGE          square159
 
-tail161:
+tail160:
 	TESTQ AX, AX
-	JLE   end162
+	JLE   end161
 
 	// the same for fewer j
 	VMASKMOVPS   (DX), X0, X2
@@ -2551,16 +2551,16 @@ tail161:
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y3, Y2, Y1
 	CMPQ         AX, $0x01
-	JE           over170
+	JE           over169
 	VBROADCASTSS 4(DI), Y3
 	VFMADD231PS  Y3, Y5, Y1
 	CMPQ         AX, $0x02
-	JE           over170
+	JE           over169
 	VBROADCASTSS 8(DI), Y3
 	VFMADD231PS  Y3, Y6, Y1
 
-over170:
-end162:
+over169:
+end161:
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y1, Y1
 	MOVQ   dx+0(FP), BX
@@ -2568,33 +2568,33 @@ end162:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer171
+	JLT    fewer170
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves172
+	JMP    halves171
 
-fewer171:
+fewer170:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside173
+	JGE  inside172
 	MOVQ R8, DI
 
-inside173:
+inside172:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside174
+	JGE   inside173
 	MOVQ  R8, SI
 
-inside174:
+inside173:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves172:
+halves171:
 	VMOVUPS      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
 
@@ -2603,7 +2603,7 @@ halves172:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done163
+	JLE    done162
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -2615,9 +2615,9 @@ halves172:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block159
+	JGE    block158
 
-done163:
+done162:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -2627,8 +2627,14 @@ done163:
 TEXT ·inputAVX2F64(SB), NOSPLIT, $0-72
 	PCALIGN $0x40
 	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x05
+	JLT     lower1
+	CMPQ    AX, $0x07
+	JLT     lower2
+	CMPQ    AX, $0x08
+	JLT     lower3
 	CMPQ    AX, $0x09
-	JNE     other1
+	JLT     lower4
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -2638,9 +2644,9 @@ TEXT ·inputAVX2F64(SB), NOSPLIT, $0-72
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	TESTQ   BX, BX
-	JLE     done6
+	JLE     done9
 
-block2:
+block5:
 	// 9×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2655,33 +2661,33 @@ block2:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer7
+	JLT    fewer10
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves8
+	JMP    halves11
 
-fewer7:
+fewer10:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside9
+	JGE  inside12
 	MOVQ DI, SI
 
-inside9:
+inside12:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside10
+	JGE   inside13
 	MOVQ  DI, DX
 
-inside10:
+inside13:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves8:
+halves11:
 	MOVQ   dz+16(FP), BX
 	MOVQ   lddz+24(FP), DI
 	MOVQ   n+64(FP), AX
@@ -2689,9 +2695,9 @@ halves8:
 	ADDQ   BX, R8
 	LEAQ   (DI)(DI*2), R9
 	CMPQ   AX, $0x04
-	JLT    tail4
+	JLT    tail7
 
-square3:
+square6:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X10
 	VINSERTF128  $0x01, (SI), Y10, Y10
@@ -2783,15 +2789,15 @@ square3:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square3
+	JGE          square6
 
-tail4:
+tail7:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end8
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer14
+	JLT          fewer17
 	VMOVUPD      (DX), X10
 	VINSERTF128  $0x01, (SI), Y10, Y10
 	VMOVUPD      (DX)(CX*1), X11
@@ -2835,7 +2841,7 @@ tail4:
 	VBROADCASTSD 8(R8)(R9*1), Y11
 	VFMADD231PD  Y11, Y12, Y9
 	CMPQ         AX, $0x02
-	JE           ready13
+	JE           ready16
 	VEXTRACTF128 $0x01, Y0, X10
 	VMASKMOVPD   16(DX), X10, X11
 	VMASKMOVPD   16(SI), X10, X13
@@ -2863,9 +2869,9 @@ tail4:
 	VFMADD231PD  Y10, Y11, Y8
 	VBROADCASTSD 16(R8)(R9*1), Y10
 	VFMADD231PD  Y10, Y11, Y9
-	JMP          ready13
+	JMP          ready16
 
-fewer14:
+fewer17:
 	VMASKMOVPD   (DX), X0, X10
 	VMASKMOVPD   (SI), X0, X12
 	VINSERTF128  $0x01, X12, Y10, Y10
@@ -2893,8 +2899,8 @@ fewer14:
 	VBROADCASTSD (R8)(R9*1), Y11
 	VFMADD231PD  Y11, Y10, Y9
 
-ready13:
-end5:
+ready16:
+end8:
 	VXORPS Y10, Y10, Y10
 	VADDPD Y10, Y1, Y1
 	VADDPD Y10, Y2, Y2
@@ -2910,33 +2916,33 @@ end5:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer18
+	JLT    fewer21
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves19
+	JMP    halves22
 
-fewer18:
+fewer21:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside20
+	JGE  inside23
 	MOVQ R8, DI
 
-inside20:
+inside23:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside21
+	JGE   inside24
 	MOVQ  R8, SI
 
-inside21:
+inside24:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves19:
+halves22:
 	LEAQ         (CX)(CX*2), BX
 	LEAQ         (CX)(CX*4), R8
 	LEAQ         (BX)(CX*4), R9
@@ -2966,7 +2972,7 @@ halves19:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done9
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -2978,16 +2984,14 @@ halves19:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block2
+	JGE    block5
 
-done6:
+done9:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ    AX, $0x08
-	JNE     other22
+lower4:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -2997,9 +3001,9 @@ other1:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	TESTQ   BX, BX
-	JLE     done27
+	JLE     done29
 
-block23:
+block25:
 	// 8×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3013,33 +3017,33 @@ block23:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer28
+	JLT    fewer30
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves29
+	JMP    halves31
 
-fewer28:
+fewer30:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside30
+	JGE  inside32
 	MOVQ DI, SI
 
-inside30:
+inside32:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside31
+	JGE   inside33
 	MOVQ  DI, DX
 
-inside31:
+inside33:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves29:
+halves31:
 	MOVQ dz+16(FP), BX
 	MOVQ lddz+24(FP), DI
 	MOVQ n+64(FP), AX
@@ -3047,9 +3051,9 @@ halves29:
 	LEAQ (DI)(DI*4), R9
 	LEAQ (R8)(DI*4), R10
 	CMPQ AX, $0x04
-	JLT  tail25
+	JLT  tail27
 
-square24:
+square26:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X9
 	VINSERTF128  $0x01, (SI), Y9, Y9
@@ -3132,15 +3136,15 @@ square24:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square24
+	JGE          square26
 
-tail25:
+tail27:
 	TESTQ AX, AX
-	JLE   end26
+	JLE   end28
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer35
+	JLT          fewer37
 	VMOVUPD      (DX), X9
 	VINSERTF128  $0x01, (SI), Y9, Y9
 	VMOVUPD      (DX)(CX*1), X10
@@ -3180,7 +3184,7 @@ tail25:
 	VBROADCASTSD 8(BX)(R10*1), Y10
 	VFMADD231PD  Y10, Y11, Y8
 	CMPQ         AX, $0x02
-	JE           ready34
+	JE           ready36
 	VEXTRACTF128 $0x01, Y0, X9
 	VMASKMOVPD   16(DX), X9, X10
 	VMASKMOVPD   16(SI), X9, X12
@@ -3206,9 +3210,9 @@ tail25:
 	VFMADD231PD  Y9, Y10, Y7
 	VBROADCASTSD 16(BX)(R10*1), Y9
 	VFMADD231PD  Y9, Y10, Y8
-	JMP          ready34
+	JMP          ready36
 
-fewer35:
+fewer37:
 	VMASKMOVPD   (DX), X0, X9
 	VMASKMOVPD   (SI), X0, X11
 	VINSERTF128  $0x01, X11, Y9, Y9
@@ -3234,8 +3238,8 @@ fewer35:
 	VBROADCASTSD (BX)(R10*1), Y10
 	VFMADD231PD  Y10, Y9, Y8
 
-ready34:
-end26:
+ready36:
+end28:
 	VXORPS Y9, Y9, Y9
 	VADDPD Y9, Y1, Y1
 	VADDPD Y9, Y2, Y2
@@ -3250,33 +3254,33 @@ end26:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer39
+	JLT    fewer41
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves40
+	JMP    halves42
 
-fewer39:
+fewer41:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside41
+	JGE  inside43
 	MOVQ R8, DI
 
-inside41:
+inside43:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside42
+	JGE   inside44
 	MOVQ  R8, SI
 
-inside42:
+inside44:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves40:
+halves42:
 	LEAQ         (CX)(CX*2), BX
 	LEAQ         (CX)(CX*4), R8
 	LEAQ         (BX)(CX*4), R9
@@ -3302,7 +3306,7 @@ halves40:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done27
+	JLE    done29
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -3314,16 +3318,14 @@ halves40:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block23
+	JGE    block25
 
-done27:
+done29:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other22:
-	CMPQ    AX, $0x07
-	JNE     other43
+lower3:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -3333,9 +3335,9 @@ other22:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	TESTQ   BX, BX
-	JLE     done48
+	JLE     done49
 
-block44:
+block45:
 	// 7×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3348,42 +3350,42 @@ block44:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer49
+	JLT    fewer50
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves50
+	JMP    halves51
 
-fewer49:
+fewer50:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside51
+	JGE  inside52
 	MOVQ DI, SI
 
-inside51:
+inside52:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside52
+	JGE   inside53
 	MOVQ  DI, DX
 
-inside52:
+inside53:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves50:
+halves51:
 	MOVQ dz+16(FP), BX
 	MOVQ lddz+24(FP), DI
 	MOVQ n+64(FP), AX
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
 	CMPQ AX, $0x04
-	JLT  tail46
+	JLT  tail47
 
-square45:
+square46:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X8
 	VINSERTF128  $0x01, (SI), Y8, Y8
@@ -3458,15 +3460,15 @@ square45:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square45
+	JGE          square46
 
-tail46:
+tail47:
 	TESTQ AX, AX
-	JLE   end47
+	JLE   end48
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer56
+	JLT          fewer57
 	VMOVUPD      (DX), X8
 	VINSERTF128  $0x01, (SI), Y8, Y8
 	VMOVUPD      (DX)(CX*1), X9
@@ -3502,7 +3504,7 @@ tail46:
 	VBROADCASTSD 8(BX)(R8*2), Y9
 	VFMADD231PD  Y9, Y10, Y7
 	CMPQ         AX, $0x02
-	JE           ready55
+	JE           ready56
 	VEXTRACTF128 $0x01, Y0, X8
 	VMASKMOVPD   16(DX), X8, X9
 	VMASKMOVPD   16(SI), X8, X11
@@ -3526,9 +3528,9 @@ tail46:
 	VFMADD231PD  Y8, Y9, Y6
 	VBROADCASTSD 16(BX)(R8*2), Y8
 	VFMADD231PD  Y8, Y9, Y7
-	JMP          ready55
+	JMP          ready56
 
-fewer56:
+fewer57:
 	VMASKMOVPD   (DX), X0, X8
 	VMASKMOVPD   (SI), X0, X10
 	VINSERTF128  $0x01, X10, Y8, Y8
@@ -3552,8 +3554,8 @@ fewer56:
 	VBROADCASTSD (BX)(R8*2), Y9
 	VFMADD231PD  Y9, Y8, Y7
 
-ready55:
-end47:
+ready56:
+end48:
 	VXORPS Y8, Y8, Y8
 	VADDPD Y8, Y1, Y1
 	VADDPD Y8, Y2, Y2
@@ -3567,33 +3569,33 @@ end47:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer60
+	JLT    fewer61
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves61
+	JMP    halves62
 
-fewer60:
+fewer61:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside62
+	JGE  inside63
 	MOVQ R8, DI
 
-inside62:
+inside63:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside63
+	JGE   inside64
 	MOVQ  R8, SI
 
-inside63:
+inside64:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves61:
+halves62:
 	LEAQ         (CX)(CX*2), BX
 	LEAQ         (CX)(CX*4), R8
 	VMOVUPD      X1, (SI)
@@ -3616,7 +3618,7 @@ halves61:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done48
+	JLE    done49
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -3628,16 +3630,16 @@ halves61:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block44
+	JGE    block45
 
-done48:
+done49:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other43:
+lower2:
 	CMPQ    AX, $0x06
-	JNE     other64
+	JLT     lower65
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -3647,9 +3649,9 @@ other43:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	TESTQ   BX, BX
-	JLE     done69
+	JLE     done70
 
-block65:
+block66:
 	// 6×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3661,42 +3663,42 @@ block65:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer70
+	JLT    fewer71
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves71
+	JMP    halves72
 
-fewer70:
+fewer71:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside72
+	JGE  inside73
 	MOVQ DI, SI
 
-inside72:
+inside73:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside73
+	JGE   inside74
 	MOVQ  DI, DX
 
-inside73:
+inside74:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves71:
+halves72:
 	MOVQ dz+16(FP), BX
 	MOVQ lddz+24(FP), DI
 	MOVQ n+64(FP), AX
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
 	CMPQ AX, $0x04
-	JLT  tail67
+	JLT  tail68
 
-square66:
+square67:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X7
 	VINSERTF128  $0x01, (SI), Y7, Y7
@@ -3763,15 +3765,15 @@ square66:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square66
+	JGE          square67
 
-tail67:
+tail68:
 	TESTQ AX, AX
-	JLE   end68
+	JLE   end69
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer77
+	JLT          fewer78
 	VMOVUPD      (DX), X7
 	VINSERTF128  $0x01, (SI), Y7, Y7
 	VMOVUPD      (DX)(CX*1), X8
@@ -3803,7 +3805,7 @@ tail67:
 	VBROADCASTSD 8(BX)(R9*1), Y8
 	VFMADD231PD  Y8, Y9, Y6
 	CMPQ         AX, $0x02
-	JE           ready76
+	JE           ready77
 	VEXTRACTF128 $0x01, Y0, X7
 	VMASKMOVPD   16(DX), X7, X8
 	VMASKMOVPD   16(SI), X7, X10
@@ -3825,9 +3827,9 @@ tail67:
 	VFMADD231PD  Y7, Y8, Y5
 	VBROADCASTSD 16(BX)(R9*1), Y7
 	VFMADD231PD  Y7, Y8, Y6
-	JMP          ready76
+	JMP          ready77
 
-fewer77:
+fewer78:
 	VMASKMOVPD   (DX), X0, X7
 	VMASKMOVPD   (SI), X0, X9
 	VINSERTF128  $0x01, X9, Y7, Y7
@@ -3849,8 +3851,8 @@ fewer77:
 	VBROADCASTSD (BX)(R9*1), Y8
 	VFMADD231PD  Y8, Y7, Y6
 
-ready76:
-end68:
+ready77:
+end69:
 	VXORPS Y7, Y7, Y7
 	VADDPD Y7, Y1, Y1
 	VADDPD Y7, Y2, Y2
@@ -3863,33 +3865,33 @@ end68:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer81
+	JLT    fewer82
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves82
+	JMP    halves83
 
-fewer81:
+fewer82:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside83
+	JGE  inside84
 	MOVQ R8, DI
 
-inside83:
+inside84:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside84
+	JGE   inside85
 	MOVQ  R8, SI
 
-inside84:
+inside85:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves82:
+halves83:
 	LEAQ         (CX)(CX*2), BX
 	LEAQ         (CX)(CX*4), R8
 	VMOVUPD      X1, (SI)
@@ -3910,7 +3912,7 @@ halves82:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done69
+	JLE    done70
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -3922,16 +3924,14 @@ halves82:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block65
+	JGE    block66
 
-done69:
+done70:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other64:
-	CMPQ    AX, $0x05
-	JNE     other85
+lower65:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -4607,9 +4607,11 @@ done115:
 	VZEROUPPER
 	RET
 
-other85:
+lower1:
+	CMPQ    AX, $0x03
+	JLT     lower131
 	CMPQ    AX, $0x04
-	JNE     other131
+	JLT     lower132
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -4619,9 +4621,9 @@ other85:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done136
+	JLE     done137
 
-block132:
+block133:
 	// 4×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4635,7 +4637,7 @@ block132:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer137
+	JLT    fewer138
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -4643,38 +4645,38 @@ block132:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves138
+	JMP    halves139
 
-fewer137:
+fewer138:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside139
+	JGE  inside140
 	MOVQ R8, DI
 
-inside139:
+inside140:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside140
+	JGE   inside141
 	MOVQ  R8, SI
 
-inside140:
+inside141:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves138:
+halves139:
 	MOVQ dz+16(FP), R8
 	MOVQ lddz+24(FP), R9
 	MOVQ n+64(FP), AX
 	LEAQ (R9)(R9*2), R10
 	CMPQ AX, $0x04
-	JLT  tail134
+	JLT  tail135
 
-square133:
+square134:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X9
 	VINSERTF128  $0x01, (DX), Y9, Y9
@@ -4755,15 +4757,15 @@ square133:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square133
+	JGE          square134
 
-tail134:
+tail135:
 	TESTQ AX, AX
-	JLE   end135
+	JLE   end136
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer144
+	JLT          fewer145
 	VMOVUPD      (BX), X9
 	VINSERTF128  $0x01, (DX), Y9, Y9
 	VMOVUPD      (BX)(CX*1), X10
@@ -4801,7 +4803,7 @@ tail134:
 	VFMADD231PD  Y12, Y11, Y4
 	VFMADD231PD  Y12, Y13, Y8
 	CMPQ         AX, $0x02
-	JE           ready143
+	JE           ready144
 	VEXTRACTF128 $0x01, Y0, X9
 	VMASKMOVPD   16(BX), X9, X10
 	VMASKMOVPD   16(DX), X9, X12
@@ -4832,9 +4834,9 @@ tail134:
 	VBROADCASTSD 16(R8)(R10*1), Y9
 	VFMADD231PD  Y9, Y10, Y4
 	VFMADD231PD  Y9, Y11, Y8
-	JMP          ready143
+	JMP          ready144
 
-fewer144:
+fewer145:
 	VMASKMOVPD   (BX), X0, X9
 	VMASKMOVPD   (DX), X0, X11
 	VINSERTF128  $0x01, X11, Y9, Y9
@@ -4864,8 +4866,8 @@ fewer144:
 	VFMADD231PD  Y12, Y9, Y4
 	VFMADD231PD  Y12, Y10, Y8
 
-ready143:
-end135:
+ready144:
+end136:
 	VXORPS Y9, Y9, Y9
 	VADDPD Y9, Y1, Y1
 	VADDPD Y9, Y2, Y2
@@ -4880,7 +4882,7 @@ end135:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer148
+	JLT    fewer149
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -4888,30 +4890,30 @@ end135:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves149
+	JMP    halves150
 
-fewer148:
+fewer149:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside150
+	JGE  inside151
 	MOVQ R9, R8
 
-inside150:
+inside151:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside151
+	JGE   inside152
 	MOVQ  R9, DI
 
-inside151:
+inside152:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves149:
+halves150:
 	LEAQ         (CX)(CX*2), R9
 	VMOVUPD      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
@@ -4936,7 +4938,7 @@ halves149:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done136
+	JLE    done137
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -4948,14 +4950,14 @@ halves149:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block132
+	JGE    block133
 
-done136:
+done137:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done156
+	JLE   done157
 
-block152:
+block153:
 	// 4×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4965,41 +4967,41 @@ block152:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer157
+	JLT    fewer158
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves158
+	JMP    halves159
 
-fewer157:
+fewer158:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside159
+	JGE  inside160
 	MOVQ DI, SI
 
-inside159:
+inside160:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside160
+	JGE   inside161
 	MOVQ  DI, DX
 
-inside160:
+inside161:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves158:
+halves159:
 	MOVQ dz+16(FP), BX
 	MOVQ lddz+24(FP), DI
 	MOVQ n+64(FP), AX
 	LEAQ (DI)(DI*2), R8
 	CMPQ AX, $0x04
-	JLT  tail154
+	JLT  tail155
 
-square153:
+square154:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X5
 	VINSERTF128  $0x01, (SI), Y5, Y5
@@ -5050,15 +5052,15 @@ square153:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square153
+	JGE          square154
 
-tail154:
+tail155:
 	TESTQ AX, AX
-	JLE   end155
+	JLE   end156
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer164
+	JLT          fewer165
 	VMOVUPD      (DX), X5
 	VINSERTF128  $0x01, (SI), Y5, Y5
 	VMOVUPD      (DX)(CX*1), X6
@@ -5082,7 +5084,7 @@ tail154:
 	VBROADCASTSD 8(BX)(R8*1), Y6
 	VFMADD231PD  Y6, Y7, Y4
 	CMPQ         AX, $0x02
-	JE           ready163
+	JE           ready164
 	VEXTRACTF128 $0x01, Y0, X5
 	VMASKMOVPD   16(DX), X5, X6
 	VMASKMOVPD   16(SI), X5, X8
@@ -5100,9 +5102,9 @@ tail154:
 	VFMADD231PD  Y5, Y6, Y3
 	VBROADCASTSD 16(BX)(R8*1), Y5
 	VFMADD231PD  Y5, Y6, Y4
-	JMP          ready163
+	JMP          ready164
 
-fewer164:
+fewer165:
 	VMASKMOVPD   (DX), X0, X5
 	VMASKMOVPD   (SI), X0, X7
 	VINSERTF128  $0x01, X7, Y5, Y5
@@ -5120,8 +5122,8 @@ fewer164:
 	VBROADCASTSD (BX)(R8*1), Y6
 	VFMADD231PD  Y6, Y5, Y4
 
-ready163:
-end155:
+ready164:
+end156:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
@@ -5132,33 +5134,33 @@ end155:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer168
+	JLT    fewer169
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves169
+	JMP    halves170
 
-fewer168:
+fewer169:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside170
+	JGE  inside171
 	MOVQ R8, DI
 
-inside170:
+inside171:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside171
+	JGE   inside172
 	MOVQ  R8, SI
 
-inside171:
+inside172:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves169:
+halves170:
 	LEAQ         (CX)(CX*2), BX
 	VMOVUPD      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
@@ -5174,7 +5176,7 @@ halves169:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done156
+	JLE    done157
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -5186,16 +5188,14 @@ halves169:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block152
+	JGE    block153
 
-done156:
+done157:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other131:
-	CMPQ    AX, $0x03
-	JNE     other172
+lower132:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -5722,9 +5722,9 @@ done197:
 	VZEROUPPER
 	RET
 
-other172:
+lower131:
 	CMPQ    AX, $0x02
-	JNE     other213
+	JLT     lower213
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -6199,7 +6199,7 @@ done238:
 	VZEROUPPER
 	RET
 
-other213:
+lower213:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -6209,9 +6209,9 @@ other213:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done259
+	JLE     done258
 
-block255:
+block254:
 	// 1×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6221,7 +6221,7 @@ block255:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R12
 	CMPQ   R12, $0x10
-	JLT    fewer260
+	JLT    fewer259
 	IMUL3Q $0x02, CX, R12
 	MOVQ   BX, DX
 	ADDQ   R12, DX
@@ -6237,40 +6237,40 @@ block255:
 	ADDQ   R12, R10
 	MOVQ   R10, R11
 	ADDQ   R12, R11
-	JMP    halves261
+	JMP    halves260
 
-fewer260:
+fewer259:
 	SUBQ $0x02, R12
 	MOVQ $0x0000000e, R11
 	CMPQ R12, $0x0e
-	JGE  inside262
+	JGE  inside261
 	MOVQ R12, R11
 
-inside262:
+inside261:
 	IMULQ CX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x0000000c, R10
 	CMPQ  R12, $0x0c
-	JGE   inside263
+	JGE   inside262
 	MOVQ  R12, R10
 
-inside263:
+inside262:
 	IMULQ CX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x0000000a, R9
 	CMPQ  R12, $0x0a
-	JGE   inside264
+	JGE   inside263
 	MOVQ  R12, R9
 
-inside264:
+inside263:
 	IMULQ CX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000008, R8
 	CMPQ  R12, $0x08
-	JGE   inside265
+	JGE   inside264
 	MOVQ  R12, R8
 
-inside265:
+inside264:
 	IMULQ  CX, R8
 	ADDQ   BX, R8
 	IMUL3Q $0x06, CX, DI
@@ -6280,13 +6280,13 @@ inside265:
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves261:
+halves260:
 	MOVQ dz+16(FP), R12
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail257
+	JLT  tail256
 
-square256:
+square255:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X5
 	VINSERTF128  $0x01, (DX), Y5, Y5
@@ -6367,15 +6367,15 @@ square256:
 	ADDQ         $0x20, R12
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square256
+	JGE          square255
 
-tail257:
+tail256:
 	TESTQ AX, AX
-	JLE   end258
+	JLE   end257
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer269
+	JLT          fewer268
 	VMOVUPD      (BX), X5
 	VINSERTF128  $0x01, (DX), Y5, Y5
 	VMOVUPD      (BX)(CX*1), X6
@@ -6411,7 +6411,7 @@ tail257:
 	VFMADD231PD  Y12, Y11, Y3
 	VFMADD231PD  Y12, Y13, Y4
 	CMPQ         AX, $0x02
-	JE           ready268
+	JE           ready267
 	VEXTRACTF128 $0x01, Y0, X5
 	VMASKMOVPD   16(BX), X5, X6
 	VMASKMOVPD   16(DX), X5, X8
@@ -6453,9 +6453,9 @@ tail257:
 	VFMADD231PD  Y5, Y7, Y2
 	VFMADD231PD  Y5, Y9, Y3
 	VFMADD231PD  Y5, Y11, Y4
-	JMP          ready268
+	JMP          ready267
 
-fewer269:
+fewer268:
 	VMASKMOVPD   (BX), X0, X5
 	VMASKMOVPD   (DX), X0, X7
 	VINSERTF128  $0x01, X7, Y5, Y5
@@ -6494,8 +6494,8 @@ fewer269:
 	VFMADD231PD  Y12, Y8, Y3
 	VFMADD231PD  Y12, Y10, Y4
 
-ready268:
-end258:
+ready267:
+end257:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
@@ -6506,7 +6506,7 @@ end258:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R13
 	CMPQ   R13, $0x10
-	JLT    fewer273
+	JLT    fewer272
 	IMUL3Q $0x02, DX, R13
 	MOVQ   BX, SI
 	ADDQ   R13, SI
@@ -6522,40 +6522,40 @@ end258:
 	ADDQ   R13, R11
 	MOVQ   R11, R12
 	ADDQ   R13, R12
-	JMP    halves274
+	JMP    halves273
 
-fewer273:
+fewer272:
 	SUBQ $0x02, R13
 	MOVQ $0x0000000e, R12
 	CMPQ R13, $0x0e
-	JGE  inside275
+	JGE  inside274
 	MOVQ R13, R12
 
-inside275:
+inside274:
 	IMULQ DX, R12
 	ADDQ  BX, R12
 	MOVQ  $0x0000000c, R11
 	CMPQ  R13, $0x0c
-	JGE   inside276
+	JGE   inside275
 	MOVQ  R13, R11
 
-inside276:
+inside275:
 	IMULQ DX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x0000000a, R10
 	CMPQ  R13, $0x0a
-	JGE   inside277
+	JGE   inside276
 	MOVQ  R13, R10
 
-inside277:
+inside276:
 	IMULQ DX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x00000008, R9
 	CMPQ  R13, $0x08
-	JGE   inside278
+	JGE   inside277
 	MOVQ  R13, R9
 
-inside278:
+inside277:
 	IMULQ  DX, R9
 	ADDQ   BX, R9
 	IMUL3Q $0x06, DX, R8
@@ -6565,7 +6565,7 @@ inside278:
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves274:
+halves273:
 	VMOVUPD      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
 	VMOVUPD      X2, (DI)
@@ -6580,7 +6580,7 @@ halves274:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done259
+	JLE    done258
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -6592,14 +6592,14 @@ halves274:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block255
+	JGE    block254
 
-done259:
+done258:
 	MOVQ cols+56(FP), BX
 	CMPQ BX, $0x04
-	JLE  done283
+	JLE  done282
 
-block279:
+block278:
 	// 1×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6607,7 +6607,7 @@ block279:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer284
+	JLT    fewer283
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -6615,36 +6615,36 @@ block279:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves285
+	JMP    halves284
 
-fewer284:
+fewer283:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside286
+	JGE  inside285
 	MOVQ R8, DI
 
-inside286:
+inside285:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside287
+	JGE   inside286
 	MOVQ  R8, SI
 
-inside287:
+inside286:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves285:
+halves284:
 	MOVQ dz+16(FP), R8
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail281
+	JLT  tail280
 
-square280:
+square279:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X3
 	VINSERTF128  $0x01, (DX), Y3, Y3
@@ -6689,15 +6689,15 @@ square280:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square280
+	JGE          square279
 
-tail281:
+tail280:
 	TESTQ AX, AX
-	JLE   end282
+	JLE   end281
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer291
+	JLT          fewer290
 	VMOVUPD      (BX), X3
 	VINSERTF128  $0x01, (DX), Y3, Y3
 	VMOVUPD      (BX)(CX*1), X4
@@ -6717,7 +6717,7 @@ tail281:
 	VFMADD231PD  Y6, Y5, Y1
 	VFMADD231PD  Y6, Y7, Y2
 	CMPQ         AX, $0x02
-	JE           ready290
+	JE           ready289
 	VEXTRACTF128 $0x01, Y0, X3
 	VMASKMOVPD   16(BX), X3, X4
 	VMASKMOVPD   16(DX), X3, X6
@@ -6739,9 +6739,9 @@ tail281:
 	VBROADCASTSD 16(R8), Y3
 	VFMADD231PD  Y3, Y4, Y1
 	VFMADD231PD  Y3, Y5, Y2
-	JMP          ready290
+	JMP          ready289
 
-fewer291:
+fewer290:
 	VMASKMOVPD   (BX), X0, X3
 	VMASKMOVPD   (DX), X0, X5
 	VINSERTF128  $0x01, X5, Y3, Y3
@@ -6762,8 +6762,8 @@ fewer291:
 	VFMADD231PD  Y6, Y3, Y1
 	VFMADD231PD  Y6, Y4, Y2
 
-ready290:
-end282:
+ready289:
+end281:
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
@@ -6772,7 +6772,7 @@ end282:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer295
+	JLT    fewer294
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -6780,30 +6780,30 @@ end282:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves296
+	JMP    halves295
 
-fewer295:
+fewer294:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside297
+	JGE  inside296
 	MOVQ R9, R8
 
-inside297:
+inside296:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside298
+	JGE   inside297
 	MOVQ  R9, DI
 
-inside298:
+inside297:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves296:
+halves295:
 	VMOVUPD      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
 	VMOVUPD      X2, (DI)
@@ -6814,7 +6814,7 @@ halves296:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done283
+	JLE    done282
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -6826,53 +6826,53 @@ halves296:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block279
+	JGE    block278
 
-done283:
+done282:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done303
+	JLE   done302
 
-block299:
+block298:
 	// 1×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	MOVQ   w+32(FP), BX
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer304
+	JLT    fewer303
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves305
+	JMP    halves304
 
-fewer304:
+fewer303:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside306
+	JGE  inside305
 	MOVQ DI, SI
 
-inside306:
+inside305:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside307
+	JGE   inside306
 	MOVQ  DI, DX
 
-inside307:
+inside306:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves305:
+halves304:
 	MOVQ dz+16(FP), BX
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail301
+	JLT  tail300
 
-square300:
+square299:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
@@ -6899,15 +6899,15 @@ square300:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square300
+	JGE          square299
 
-tail301:
+tail300:
 	TESTQ AX, AX
-	JLE   end302
+	JLE   end301
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer311
+	JLT          fewer310
 	VMOVUPD      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
 	VMOVUPD      (DX)(CX*1), X3
@@ -6919,7 +6919,7 @@ tail301:
 	VBROADCASTSD 8(BX), Y3
 	VFMADD231PD  Y3, Y4, Y1
 	CMPQ         AX, $0x02
-	JE           ready310
+	JE           ready309
 	VEXTRACTF128 $0x01, Y0, X2
 	VMASKMOVPD   16(DX), X2, X3
 	VMASKMOVPD   16(SI), X2, X5
@@ -6931,9 +6931,9 @@ tail301:
 	VUNPCKLPD    Y4, Y3, Y3
 	VBROADCASTSD 16(BX), Y2
 	VFMADD231PD  Y2, Y3, Y1
-	JMP          ready310
+	JMP          ready309
 
-fewer311:
+fewer310:
 	VMASKMOVPD   (DX), X0, X2
 	VMASKMOVPD   (SI), X0, X4
 	VINSERTF128  $0x01, X4, Y2, Y2
@@ -6945,8 +6945,8 @@ fewer311:
 	VBROADCASTSD (BX), Y3
 	VFMADD231PD  Y3, Y2, Y1
 
-ready310:
-end302:
+ready309:
+end301:
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y1, Y1
 	MOVQ   dx+0(FP), BX
@@ -6954,33 +6954,33 @@ end302:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer315
+	JLT    fewer314
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves316
+	JMP    halves315
 
-fewer315:
+fewer314:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside317
+	JGE  inside316
 	MOVQ R8, DI
 
-inside317:
+inside316:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside318
+	JGE   inside317
 	MOVQ  R8, SI
 
-inside318:
+inside317:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves316:
+halves315:
 	VMOVUPD      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
 
@@ -6989,7 +6989,7 @@ halves316:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done303
+	JLE    done302
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -7001,9 +7001,9 @@ halves316:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block299
+	JGE    block298
 
-done303:
+done302:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -7013,8 +7013,12 @@ done303:
 TEXT ·turnedAVX2F32(SB), NOSPLIT, $0-72
 	PCALIGN $0x40
 	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x04
+	JLT     lower1
+	CMPQ    AX, $0x05
+	JLT     lower2
 	CMPQ    AX, $0x06
-	JNE     other1
+	JLT     lower3
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -7024,9 +7028,9 @@ TEXT ·turnedAVX2F32(SB), NOSPLIT, $0-72
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	TESTQ   BX, BX
-	JLE     done6
+	JLE     done8
 
-block2:
+block4:
 	// 6×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7038,33 +7042,33 @@ block2:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer7
+	JLT    fewer9
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves8
+	JMP    halves10
 
-fewer7:
+fewer9:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside9
+	JGE  inside11
 	MOVQ DI, SI
 
-inside9:
+inside11:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside10
+	JGE   inside12
 	MOVQ  DI, DX
 
-inside10:
+inside12:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves8:
+halves10:
 	LEAQ (CX)(CX*2), BX
 	MOVQ w+16(FP), DI
 	MOVQ ldw+24(FP), R8
@@ -7072,9 +7076,9 @@ halves8:
 	LEAQ (R8)(R8*2), R9
 	LEAQ (R8)(R8*4), R10
 	CMPQ AX, $0x04
-	JLT  tail4
+	JLT  tail6
 
-square3:
+square5:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DX), X7
 	VINSERTF128  $0x01, (SI), Y7, Y7
@@ -7145,11 +7149,11 @@ square3:
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square3
+	JGE          square5
 
-tail4:
+tail6:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end7
 
 	// the same for fewer j
 	VMASKMOVPS   (DX), X0, X7
@@ -7185,7 +7189,7 @@ tail4:
 	VBROADCASTSS (DI)(R10*1), Y8
 	VFMADD231PS  Y8, Y7, Y6
 	CMPQ         AX, $0x01
-	JE           over13
+	JE           over15
 	VBROADCASTSS 4(DI), Y8
 	VFMADD231PS  Y8, Y10, Y1
 	VBROADCASTSS 4(DI)(R8*1), Y8
@@ -7199,7 +7203,7 @@ tail4:
 	VBROADCASTSS 4(DI)(R10*1), Y8
 	VFMADD231PS  Y8, Y10, Y6
 	CMPQ         AX, $0x02
-	JE           over13
+	JE           over15
 	VBROADCASTSS 8(DI), Y8
 	VFMADD231PS  Y8, Y11, Y1
 	VBROADCASTSS 8(DI)(R8*1), Y8
@@ -7213,8 +7217,8 @@ tail4:
 	VBROADCASTSS 8(DI)(R10*1), Y8
 	VFMADD231PS  Y8, Y11, Y6
 
-over13:
-end5:
+over15:
+end7:
 	VXORPS Y7, Y7, Y7
 	VADDPS Y7, Y1, Y1
 	VADDPS Y7, Y2, Y2
@@ -7227,33 +7231,33 @@ end5:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer14
+	JLT    fewer16
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves15
+	JMP    halves17
 
-fewer14:
+fewer16:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside16
+	JGE  inside18
 	MOVQ R8, DI
 
-inside16:
+inside18:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside17
+	JGE   inside19
 	MOVQ  R8, SI
 
-inside17:
+inside19:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves15:
+halves17:
 	LEAQ         (CX)(CX*2), BX
 	VMOVSS       X1, (SI)
 	VEXTRACTPS   $0x01, X1, (SI)(CX*1)
@@ -7315,7 +7319,7 @@ halves15:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done8
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -7327,16 +7331,14 @@ halves15:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block2
+	JGE    block4
 
-done6:
+done8:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ    AX, $0x05
-	JNE     other20
+lower3:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -7346,9 +7348,9 @@ other1:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	TESTQ   BX, BX
-	JLE     done25
+	JLE     done26
 
-block21:
+block22:
 	// 5×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7359,42 +7361,42 @@ block21:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer26
+	JLT    fewer27
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves27
+	JMP    halves28
 
-fewer26:
+fewer27:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside28
+	JGE  inside29
 	MOVQ DI, SI
 
-inside28:
+inside29:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside29
+	JGE   inside30
 	MOVQ  DI, DX
 
-inside29:
+inside30:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves27:
+halves28:
 	LEAQ (CX)(CX*2), BX
 	MOVQ w+16(FP), DI
 	MOVQ ldw+24(FP), R8
 	MOVQ n+64(FP), AX
 	LEAQ (R8)(R8*2), R9
 	CMPQ AX, $0x04
-	JLT  tail23
+	JLT  tail24
 
-square22:
+square23:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DX), X6
 	VINSERTF128  $0x01, (SI), Y6, Y6
@@ -7457,11 +7459,11 @@ square22:
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square22
+	JGE          square23
 
-tail23:
+tail24:
 	TESTQ AX, AX
-	JLE   end24
+	JLE   end25
 
 	// the same for fewer j
 	VMASKMOVPS   (DX), X0, X6
@@ -7495,7 +7497,7 @@ tail23:
 	VBROADCASTSS (DI)(R8*4), Y7
 	VFMADD231PS  Y7, Y6, Y5
 	CMPQ         AX, $0x01
-	JE           over32
+	JE           over33
 	VBROADCASTSS 4(DI), Y7
 	VFMADD231PS  Y7, Y9, Y1
 	VBROADCASTSS 4(DI)(R8*1), Y7
@@ -7507,7 +7509,7 @@ tail23:
 	VBROADCASTSS 4(DI)(R8*4), Y7
 	VFMADD231PS  Y7, Y9, Y5
 	CMPQ         AX, $0x02
-	JE           over32
+	JE           over33
 	VBROADCASTSS 8(DI), Y7
 	VFMADD231PS  Y7, Y10, Y1
 	VBROADCASTSS 8(DI)(R8*1), Y7
@@ -7519,8 +7521,8 @@ tail23:
 	VBROADCASTSS 8(DI)(R8*4), Y7
 	VFMADD231PS  Y7, Y10, Y5
 
-over32:
-end24:
+over33:
+end25:
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y1, Y1
 	VADDPS Y6, Y2, Y2
@@ -7532,33 +7534,33 @@ end24:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer33
+	JLT    fewer34
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves34
+	JMP    halves35
 
-fewer33:
+fewer34:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside35
+	JGE  inside36
 	MOVQ R8, DI
 
-inside35:
+inside36:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside36
+	JGE   inside37
 	MOVQ  R8, SI
 
-inside36:
+inside37:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves34:
+halves35:
 	LEAQ         (CX)(CX*2), BX
 	VMOVSS       X1, (SI)
 	VEXTRACTPS   $0x01, X1, (SI)(CX*1)
@@ -7611,7 +7613,7 @@ halves34:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done25
+	JLE    done26
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -7623,16 +7625,14 @@ halves34:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block21
+	JGE    block22
 
-done25:
+done26:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other20:
-	CMPQ    AX, $0x04
-	JNE     other39
+lower2:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -7901,9 +7901,11 @@ done44:
 	VZEROUPPER
 	RET
 
-other39:
+lower1:
+	CMPQ    AX, $0x02
+	JLT     lower58
 	CMPQ    AX, $0x03
-	JNE     other58
+	JLT     lower59
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -7913,9 +7915,9 @@ other39:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done63
+	JLE     done64
 
-block59:
+block60:
 	// 3×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7927,7 +7929,7 @@ block59:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer64
+	JLT    fewer65
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -7935,38 +7937,38 @@ block59:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves65
+	JMP    halves66
 
-fewer64:
+fewer65:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside66
+	JGE  inside67
 	MOVQ R8, DI
 
-inside66:
+inside67:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside67
+	JGE   inside68
 	MOVQ  R8, SI
 
-inside67:
+inside68:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves65:
+halves66:
 	LEAQ (CX)(CX*2), R8
 	MOVQ w+16(FP), R9
 	MOVQ ldw+24(FP), R10
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail61
+	JLT  tail62
 
-square60:
+square61:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X7
 	VINSERTF128  $0x01, (DX), Y7, Y7
@@ -8055,11 +8057,11 @@ square60:
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square60
+	JGE          square61
 
-tail61:
+tail62:
 	TESTQ AX, AX
-	JLE   end62
+	JLE   end63
 
 	// the same for fewer j
 	VMASKMOVPS   (BX), X0, X7
@@ -8089,7 +8091,7 @@ tail61:
 	VBROADCASTSS (R9)(R10*2), Y8
 	VFMADD231PS  Y8, Y7, Y3
 	CMPQ         AX, $0x01
-	JE           over71
+	JE           over72
 	VBROADCASTSS 4(R9), Y8
 	VFMADD231PS  Y8, Y10, Y1
 	VBROADCASTSS 4(R9)(R10*1), Y8
@@ -8097,7 +8099,7 @@ tail61:
 	VBROADCASTSS 4(R9)(R10*2), Y8
 	VFMADD231PS  Y8, Y10, Y3
 	CMPQ         AX, $0x02
-	JE           over71
+	JE           over72
 	VBROADCASTSS 8(R9), Y8
 	VFMADD231PS  Y8, Y11, Y1
 	VBROADCASTSS 8(R9)(R10*1), Y8
@@ -8105,7 +8107,7 @@ tail61:
 	VBROADCASTSS 8(R9)(R10*2), Y8
 	VFMADD231PS  Y8, Y11, Y3
 
-over71:
+over72:
 	VMASKMOVPS   (SI), X0, X7
 	VMASKMOVPS   (DI), X0, X11
 	VINSERTF128  $0x01, X11, Y7, Y7
@@ -8133,7 +8135,7 @@ over71:
 	VBROADCASTSS (R9)(R10*2), Y8
 	VFMADD231PS  Y8, Y7, Y6
 	CMPQ         AX, $0x01
-	JE           over72
+	JE           over73
 	VBROADCASTSS 4(R9), Y8
 	VFMADD231PS  Y8, Y10, Y4
 	VBROADCASTSS 4(R9)(R10*1), Y8
@@ -8141,7 +8143,7 @@ over71:
 	VBROADCASTSS 4(R9)(R10*2), Y8
 	VFMADD231PS  Y8, Y10, Y6
 	CMPQ         AX, $0x02
-	JE           over72
+	JE           over73
 	VBROADCASTSS 8(R9), Y8
 	VFMADD231PS  Y8, Y11, Y4
 	VBROADCASTSS 8(R9)(R10*1), Y8
@@ -8149,8 +8151,8 @@ over71:
 	VBROADCASTSS 8(R9)(R10*2), Y8
 	VFMADD231PS  Y8, Y11, Y6
 
-over72:
-end62:
+over73:
+end63:
 	VXORPS Y7, Y7, Y7
 	VADDPS Y7, Y1, Y1
 	VADDPS Y7, Y2, Y2
@@ -8163,7 +8165,7 @@ end62:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer73
+	JLT    fewer74
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -8171,30 +8173,30 @@ end62:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves74
+	JMP    halves75
 
-fewer73:
+fewer74:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside75
+	JGE  inside76
 	MOVQ R9, R8
 
-inside75:
+inside76:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside76
+	JGE   inside77
 	MOVQ  R9, DI
 
-inside76:
+inside77:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves74:
+halves75:
 	LEAQ         (CX)(CX*2), R9
 	VMOVSS       X1, (BX)
 	VEXTRACTPS   $0x01, X1, (BX)(CX*1)
@@ -8257,7 +8259,7 @@ halves74:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done63
+	JLE    done64
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -8269,14 +8271,14 @@ halves74:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block59
+	JGE    block60
 
-done63:
+done64:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done85
+	JLE   done86
 
-block81:
+block82:
 	// 3×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -8285,41 +8287,41 @@ block81:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer86
+	JLT    fewer87
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves87
+	JMP    halves88
 
-fewer86:
+fewer87:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside88
+	JGE  inside89
 	MOVQ DI, SI
 
-inside88:
+inside89:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside89
+	JGE   inside90
 	MOVQ  DI, DX
 
-inside89:
+inside90:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves87:
+halves88:
 	LEAQ (CX)(CX*2), BX
 	MOVQ w+16(FP), DI
 	MOVQ ldw+24(FP), R8
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail83
+	JLT  tail84
 
-square82:
+square83:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DX), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
@@ -8366,11 +8368,11 @@ square82:
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square82
+	JGE          square83
 
-tail83:
+tail84:
 	TESTQ AX, AX
-	JLE   end84
+	JLE   end85
 
 	// the same for fewer j
 	VMASKMOVPS   (DX), X0, X4
@@ -8400,7 +8402,7 @@ tail83:
 	VBROADCASTSS (DI)(R8*2), Y5
 	VFMADD231PS  Y5, Y4, Y3
 	CMPQ         AX, $0x01
-	JE           over92
+	JE           over93
 	VBROADCASTSS 4(DI), Y5
 	VFMADD231PS  Y5, Y7, Y1
 	VBROADCASTSS 4(DI)(R8*1), Y5
@@ -8408,7 +8410,7 @@ tail83:
 	VBROADCASTSS 4(DI)(R8*2), Y5
 	VFMADD231PS  Y5, Y7, Y3
 	CMPQ         AX, $0x02
-	JE           over92
+	JE           over93
 	VBROADCASTSS 8(DI), Y5
 	VFMADD231PS  Y5, Y8, Y1
 	VBROADCASTSS 8(DI)(R8*1), Y5
@@ -8416,8 +8418,8 @@ tail83:
 	VBROADCASTSS 8(DI)(R8*2), Y5
 	VFMADD231PS  Y5, Y8, Y3
 
-over92:
-end84:
+over93:
+end85:
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
@@ -8427,33 +8429,33 @@ end84:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer93
+	JLT    fewer94
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves94
+	JMP    halves95
 
-fewer93:
+fewer94:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside95
+	JGE  inside96
 	MOVQ R8, DI
 
-inside95:
+inside96:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside96
+	JGE   inside97
 	MOVQ  R8, SI
 
-inside96:
+inside97:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves94:
+halves95:
 	LEAQ         (CX)(CX*2), BX
 	VMOVSS       X1, (SI)
 	VEXTRACTPS   $0x01, X1, (SI)(CX*1)
@@ -8488,7 +8490,7 @@ halves94:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done85
+	JLE    done86
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -8500,16 +8502,14 @@ halves94:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block81
+	JGE    block82
 
-done85:
+done86:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other58:
-	CMPQ    AX, $0x02
-	JNE     other99
+lower59:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -9018,7 +9018,7 @@ done124:
 	VZEROUPPER
 	RET
 
-other99:
+lower58:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -9028,9 +9028,9 @@ other99:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x10
-	JLE     done143
+	JLE     done142
 
-block139:
+block138:
 	// 1×32 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -9040,7 +9040,7 @@ block139:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R12
 	CMPQ   R12, $0x20
-	JLT    fewer144
+	JLT    fewer143
 	IMUL3Q $0x04, CX, R12
 	MOVQ   BX, DX
 	ADDQ   R12, DX
@@ -9056,40 +9056,40 @@ block139:
 	ADDQ   R12, R10
 	MOVQ   R10, R11
 	ADDQ   R12, R11
-	JMP    halves145
+	JMP    halves144
 
-fewer144:
+fewer143:
 	SUBQ $0x04, R12
 	MOVQ $0x0000001c, R11
 	CMPQ R12, $0x1c
-	JGE  inside146
+	JGE  inside145
 	MOVQ R12, R11
 
-inside146:
+inside145:
 	IMULQ CX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x00000018, R10
 	CMPQ  R12, $0x18
-	JGE   inside147
+	JGE   inside146
 	MOVQ  R12, R10
 
-inside147:
+inside146:
 	IMULQ CX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x00000014, R9
 	CMPQ  R12, $0x14
-	JGE   inside148
+	JGE   inside147
 	MOVQ  R12, R9
 
-inside148:
+inside147:
 	IMULQ CX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000010, R8
 	CMPQ  R12, $0x10
-	JGE   inside149
+	JGE   inside148
 	MOVQ  R12, R8
 
-inside149:
+inside148:
 	IMULQ  CX, R8
 	ADDQ   BX, R8
 	IMUL3Q $0x0c, CX, DI
@@ -9099,14 +9099,14 @@ inside149:
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves145:
+halves144:
 	LEAQ (CX)(CX*2), R12
 	MOVQ w+16(FP), R13
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail141
+	JLT  tail140
 
-square140:
+square139:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X5
 	VINSERTF128  $0x01, (DX), Y5, Y5
@@ -9207,11 +9207,11 @@ square140:
 	ADDQ         $0x10, R13
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square140
+	JGE          square139
 
-tail141:
+tail140:
 	TESTQ AX, AX
-	JLE   end142
+	JLE   end141
 
 	// the same for fewer j
 	VMASKMOVPS   (BX), X0, X5
@@ -9258,17 +9258,17 @@ tail141:
 	VFMADD231PS  Y10, Y5, Y1
 	VFMADD231PS  Y10, Y6, Y2
 	CMPQ         AX, $0x01
-	JE           over153
+	JE           over152
 	VBROADCASTSS 4(R13), Y10
 	VFMADD231PS  Y10, Y8, Y1
 	VFMADD231PS  Y10, Y12, Y2
 	CMPQ         AX, $0x02
-	JE           over153
+	JE           over152
 	VBROADCASTSS 8(R13), Y10
 	VFMADD231PS  Y10, Y9, Y1
 	VFMADD231PS  Y10, Y13, Y2
 
-over153:
+over152:
 	VMASKMOVPS   (R8), X0, X5
 	VMASKMOVPS   (R9), X0, X9
 	VINSERTF128  $0x01, X9, Y5, Y5
@@ -9313,18 +9313,18 @@ over153:
 	VFMADD231PS  Y10, Y5, Y3
 	VFMADD231PS  Y10, Y6, Y4
 	CMPQ         AX, $0x01
-	JE           over154
+	JE           over153
 	VBROADCASTSS 4(R13), Y10
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y12, Y4
 	CMPQ         AX, $0x02
-	JE           over154
+	JE           over153
 	VBROADCASTSS 8(R13), Y10
 	VFMADD231PS  Y10, Y9, Y3
 	VFMADD231PS  Y10, Y13, Y4
 
-over154:
-end142:
+over153:
+end141:
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
@@ -9335,7 +9335,7 @@ end142:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R13
 	CMPQ   R13, $0x20
-	JLT    fewer155
+	JLT    fewer154
 	IMUL3Q $0x04, DX, R13
 	MOVQ   BX, SI
 	ADDQ   R13, SI
@@ -9351,40 +9351,40 @@ end142:
 	ADDQ   R13, R11
 	MOVQ   R11, R12
 	ADDQ   R13, R12
-	JMP    halves156
+	JMP    halves155
 
-fewer155:
+fewer154:
 	SUBQ $0x04, R13
 	MOVQ $0x0000001c, R12
 	CMPQ R13, $0x1c
-	JGE  inside157
+	JGE  inside156
 	MOVQ R13, R12
 
-inside157:
+inside156:
 	IMULQ DX, R12
 	ADDQ  BX, R12
 	MOVQ  $0x00000018, R11
 	CMPQ  R13, $0x18
-	JGE   inside158
+	JGE   inside157
 	MOVQ  R13, R11
 
-inside158:
+inside157:
 	IMULQ DX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x00000014, R10
 	CMPQ  R13, $0x14
-	JGE   inside159
+	JGE   inside158
 	MOVQ  R13, R10
 
-inside159:
+inside158:
 	IMULQ DX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x00000010, R9
 	CMPQ  R13, $0x10
-	JGE   inside160
+	JGE   inside159
 	MOVQ  R13, R9
 
-inside160:
+inside159:
 	IMULQ  DX, R9
 	ADDQ   BX, R9
 	IMUL3Q $0x0c, DX, R8
@@ -9394,14 +9394,14 @@ inside160:
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves156:
+halves155:
 	CMPQ         CX, $0x04
-	JNE          apart161
+	JNE          apart160
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
-	JMP          stored162
+	JMP          stored161
 
-apart161:
+apart160:
 	LEAQ         (CX)(CX*2), R13
 	VMOVSS       X1, (BX)
 	VEXTRACTPS   $0x01, X1, (BX)(CX*1)
@@ -9413,14 +9413,14 @@ apart161:
 	VEXTRACTPS   $0x02, X5, (SI)(CX*2)
 	VEXTRACTPS   $0x03, X5, (SI)(R13*1)
 
-stored162:
+stored161:
 	CMPQ         CX, $0x04
-	JNE          apart163
+	JNE          apart162
 	VMOVUPS      X2, (DI)
 	VEXTRACTF128 $0x01, Y2, (R8)
-	JMP          stored164
+	JMP          stored163
 
-apart163:
+apart162:
 	LEAQ         (CX)(CX*2), R13
 	VMOVSS       X2, (DI)
 	VEXTRACTPS   $0x01, X2, (DI)(CX*1)
@@ -9432,14 +9432,14 @@ apart163:
 	VEXTRACTPS   $0x02, X5, (R8)(CX*2)
 	VEXTRACTPS   $0x03, X5, (R8)(R13*1)
 
-stored164:
+stored163:
 	CMPQ         CX, $0x04
-	JNE          apart165
+	JNE          apart164
 	VMOVUPS      X3, (R9)
 	VEXTRACTF128 $0x01, Y3, (R10)
-	JMP          stored166
+	JMP          stored165
 
-apart165:
+apart164:
 	LEAQ         (CX)(CX*2), R13
 	VMOVSS       X3, (R9)
 	VEXTRACTPS   $0x01, X3, (R9)(CX*1)
@@ -9451,14 +9451,14 @@ apart165:
 	VEXTRACTPS   $0x02, X5, (R10)(CX*2)
 	VEXTRACTPS   $0x03, X5, (R10)(R13*1)
 
-stored166:
+stored165:
 	CMPQ         CX, $0x04
-	JNE          apart167
+	JNE          apart166
 	VMOVUPS      X4, (R11)
 	VEXTRACTF128 $0x01, Y4, (R12)
-	JMP          stored168
+	JMP          stored167
 
-apart167:
+apart166:
 	LEAQ         (CX)(CX*2), R13
 	VMOVSS       X4, (R11)
 	VEXTRACTPS   $0x01, X4, (R11)(CX*1)
@@ -9470,13 +9470,13 @@ apart167:
 	VEXTRACTPS   $0x02, X5, (R12)(CX*2)
 	VEXTRACTPS   $0x03, X5, (R12)(R13*1)
 
-stored168:
+stored167:
 	// the next 32 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x20, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done143
+	JLE    done142
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -9488,14 +9488,14 @@ stored168:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x11
-	JGE    block139
+	JGE    block138
 
-done143:
+done142:
 	MOVQ cols+56(FP), BX
 	CMPQ BX, $0x08
-	JLE  done173
+	JLE  done172
 
-block169:
+block168:
 	// 1×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -9503,7 +9503,7 @@ block169:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer174
+	JLT    fewer173
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -9511,37 +9511,37 @@ block169:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves175
+	JMP    halves174
 
-fewer174:
+fewer173:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside176
+	JGE  inside175
 	MOVQ R8, DI
 
-inside176:
+inside175:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside177
+	JGE   inside176
 	MOVQ  R8, SI
 
-inside177:
+inside176:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves175:
+halves174:
 	LEAQ (CX)(CX*2), R8
 	MOVQ w+16(FP), R9
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail171
+	JLT  tail170
 
-square170:
+square169:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X3
 	VINSERTF128  $0x01, (DX), Y3, Y3
@@ -9594,11 +9594,11 @@ square170:
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square170
+	JGE          square169
 
-tail171:
+tail170:
 	TESTQ AX, AX
-	JLE   end172
+	JLE   end171
 
 	// the same for fewer j
 	VMASKMOVPS   (BX), X0, X3
@@ -9645,18 +9645,18 @@ tail171:
 	VFMADD231PS  Y8, Y3, Y1
 	VFMADD231PS  Y8, Y4, Y2
 	CMPQ         AX, $0x01
-	JE           over180
+	JE           over179
 	VBROADCASTSS 4(R9), Y8
 	VFMADD231PS  Y8, Y6, Y1
 	VFMADD231PS  Y8, Y10, Y2
 	CMPQ         AX, $0x02
-	JE           over180
+	JE           over179
 	VBROADCASTSS 8(R9), Y8
 	VFMADD231PS  Y8, Y7, Y1
 	VFMADD231PS  Y8, Y11, Y2
 
-over180:
-end172:
+over179:
+end171:
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
@@ -9665,7 +9665,7 @@ end172:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer181
+	JLT    fewer180
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -9673,37 +9673,37 @@ end172:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves182
+	JMP    halves181
 
-fewer181:
+fewer180:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside183
+	JGE  inside182
 	MOVQ R9, R8
 
-inside183:
+inside182:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside184
+	JGE   inside183
 	MOVQ  R9, DI
 
-inside184:
+inside183:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves182:
+halves181:
 	CMPQ         CX, $0x04
-	JNE          apart185
+	JNE          apart184
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
-	JMP          stored186
+	JMP          stored185
 
-apart185:
+apart184:
 	LEAQ         (CX)(CX*2), R9
 	VMOVSS       X1, (BX)
 	VEXTRACTPS   $0x01, X1, (BX)(CX*1)
@@ -9715,14 +9715,14 @@ apart185:
 	VEXTRACTPS   $0x02, X3, (SI)(CX*2)
 	VEXTRACTPS   $0x03, X3, (SI)(R9*1)
 
-stored186:
+stored185:
 	CMPQ         CX, $0x04
-	JNE          apart187
+	JNE          apart186
 	VMOVUPS      X2, (DI)
 	VEXTRACTF128 $0x01, Y2, (R8)
-	JMP          stored188
+	JMP          stored187
 
-apart187:
+apart186:
 	LEAQ         (CX)(CX*2), R9
 	VMOVSS       X2, (DI)
 	VEXTRACTPS   $0x01, X2, (DI)(CX*1)
@@ -9734,13 +9734,13 @@ apart187:
 	VEXTRACTPS   $0x02, X3, (R8)(CX*2)
 	VEXTRACTPS   $0x03, X3, (R8)(R9*1)
 
-stored188:
+stored187:
 	// the next 16 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done173
+	JLE    done172
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -9752,54 +9752,54 @@ stored188:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block169
+	JGE    block168
 
-done173:
+done172:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done193
+	JLE   done192
 
-block189:
+block188:
 	// 1×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	MOVQ   dz+32(FP), BX
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer194
+	JLT    fewer193
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves195
+	JMP    halves194
 
-fewer194:
+fewer193:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside196
+	JGE  inside195
 	MOVQ DI, SI
 
-inside196:
+inside195:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside197
+	JGE   inside196
 	MOVQ  DI, DX
 
-inside197:
+inside196:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves195:
+halves194:
 	LEAQ (CX)(CX*2), BX
 	MOVQ w+16(FP), DI
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail191
+	JLT  tail190
 
-square190:
+square189:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
@@ -9830,11 +9830,11 @@ square190:
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square190
+	JGE          square189
 
-tail191:
+tail190:
 	TESTQ AX, AX
-	JLE   end192
+	JLE   end191
 
 	// the same for fewer j
 	VMASKMOVPS   (DX), X0, X2
@@ -9860,16 +9860,16 @@ tail191:
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y3, Y2, Y1
 	CMPQ         AX, $0x01
-	JE           over200
+	JE           over199
 	VBROADCASTSS 4(DI), Y3
 	VFMADD231PS  Y3, Y5, Y1
 	CMPQ         AX, $0x02
-	JE           over200
+	JE           over199
 	VBROADCASTSS 8(DI), Y3
 	VFMADD231PS  Y3, Y6, Y1
 
-over200:
-end192:
+over199:
+end191:
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y1, Y1
 	MOVQ   dx+0(FP), BX
@@ -9877,40 +9877,40 @@ end192:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer201
+	JLT    fewer200
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves202
+	JMP    halves201
 
-fewer201:
+fewer200:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside203
+	JGE  inside202
 	MOVQ R8, DI
 
-inside203:
+inside202:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside204
+	JGE   inside203
 	MOVQ  R8, SI
 
-inside204:
+inside203:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves202:
+halves201:
 	CMPQ         CX, $0x04
-	JNE          apart205
+	JNE          apart204
 	VMOVUPS      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
-	JMP          stored206
+	JMP          stored205
 
-apart205:
+apart204:
 	LEAQ         (CX)(CX*2), BX
 	VMOVSS       X1, (SI)
 	VEXTRACTPS   $0x01, X1, (SI)(CX*1)
@@ -9922,13 +9922,13 @@ apart205:
 	VEXTRACTPS   $0x02, X2, (DI)(CX*2)
 	VEXTRACTPS   $0x03, X2, (DI)(BX*1)
 
-stored206:
+stored205:
 	// the next 8 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done193
+	JLE    done192
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -9940,9 +9940,9 @@ stored206:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block189
+	JGE    block188
 
-done193:
+done192:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -9952,8 +9952,10 @@ done193:
 TEXT ·turnedAVX2F64(SB), NOSPLIT, $0-72
 	PCALIGN $0x40
 	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x02
+	JLT     lower1
 	CMPQ    AX, $0x03
-	JNE     other1
+	JLT     lower2
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -9963,9 +9965,9 @@ TEXT ·turnedAVX2F64(SB), NOSPLIT, $0-72
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done6
+	JLE     done7
 
-block2:
+block3:
 	// 3×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -9977,7 +9979,7 @@ block2:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer7
+	JLT    fewer8
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -9985,37 +9987,37 @@ block2:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves8
+	JMP    halves9
 
-fewer7:
+fewer8:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside9
+	JGE  inside10
 	MOVQ R8, DI
 
-inside9:
+inside10:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside10
+	JGE   inside11
 	MOVQ  R8, SI
 
-inside10:
+inside11:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves8:
+halves9:
 	MOVQ w+16(FP), R8
 	MOVQ ldw+24(FP), R9
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail4
+	JLT  tail5
 
-square3:
+square4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X7
 	VINSERTF128  $0x01, (DX), Y7, Y7
@@ -10084,15 +10086,15 @@ square3:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square3
+	JGE          square4
 
-tail4:
+tail5:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end6
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer14
+	JLT          fewer15
 	VMOVUPD      (BX), X7
 	VINSERTF128  $0x01, (DX), Y7, Y7
 	VMOVUPD      (BX)(CX*1), X8
@@ -10124,7 +10126,7 @@ tail4:
 	VFMADD231PD  Y10, Y9, Y3
 	VFMADD231PD  Y10, Y11, Y6
 	CMPQ         AX, $0x02
-	JE           ready13
+	JE           ready14
 	VEXTRACTF128 $0x01, Y0, X7
 	VMASKMOVPD   16(BX), X7, X8
 	VMASKMOVPD   16(DX), X7, X10
@@ -10152,9 +10154,9 @@ tail4:
 	VBROADCASTSD 16(R8)(R9*2), Y7
 	VFMADD231PD  Y7, Y8, Y3
 	VFMADD231PD  Y7, Y9, Y6
-	JMP          ready13
+	JMP          ready14
 
-fewer14:
+fewer15:
 	VMASKMOVPD   (BX), X0, X7
 	VMASKMOVPD   (DX), X0, X9
 	VINSERTF128  $0x01, X9, Y7, Y7
@@ -10181,8 +10183,8 @@ fewer14:
 	VFMADD231PD  Y10, Y7, Y3
 	VFMADD231PD  Y10, Y8, Y6
 
-ready13:
-end5:
+ready14:
+end6:
 	VXORPS Y7, Y7, Y7
 	VADDPD Y7, Y1, Y1
 	VADDPD Y7, Y2, Y2
@@ -10195,7 +10197,7 @@ end5:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer18
+	JLT    fewer19
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -10203,30 +10205,30 @@ end5:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves19
+	JMP    halves20
 
-fewer18:
+fewer19:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside20
+	JGE  inside21
 	MOVQ R9, R8
 
-inside20:
+inside21:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside21
+	JGE   inside22
 	MOVQ  R9, DI
 
-inside21:
+inside22:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves19:
+halves20:
 	VMOVSD       X1, (BX)
 	VMOVHPD      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X7
@@ -10263,7 +10265,7 @@ halves19:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done7
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -10275,14 +10277,14 @@ halves19:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block2
+	JGE    block3
 
-done6:
+done7:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done30
+	JLE   done31
 
-block26:
+block27:
 	// 3×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10291,40 +10293,40 @@ block26:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer31
+	JLT    fewer32
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves32
+	JMP    halves33
 
-fewer31:
+fewer32:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside33
+	JGE  inside34
 	MOVQ DI, SI
 
-inside33:
+inside34:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside34
+	JGE   inside35
 	MOVQ  DI, DX
 
-inside34:
+inside35:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves32:
+halves33:
 	MOVQ w+16(FP), BX
 	MOVQ ldw+24(FP), DI
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail28
+	JLT  tail29
 
-square27:
+square28:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
@@ -10367,15 +10369,15 @@ square27:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square27
+	JGE          square28
 
-tail28:
+tail29:
 	TESTQ AX, AX
-	JLE   end29
+	JLE   end30
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer38
+	JLT          fewer39
 	VMOVUPD      (DX), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
 	VMOVUPD      (DX)(CX*1), X5
@@ -10395,7 +10397,7 @@ tail28:
 	VBROADCASTSD 8(BX)(DI*2), Y5
 	VFMADD231PD  Y5, Y6, Y3
 	CMPQ         AX, $0x02
-	JE           ready37
+	JE           ready38
 	VEXTRACTF128 $0x01, Y0, X4
 	VMASKMOVPD   16(DX), X4, X5
 	VMASKMOVPD   16(SI), X4, X7
@@ -10411,9 +10413,9 @@ tail28:
 	VFMADD231PD  Y4, Y5, Y2
 	VBROADCASTSD 16(BX)(DI*2), Y4
 	VFMADD231PD  Y4, Y5, Y3
-	JMP          ready37
+	JMP          ready38
 
-fewer38:
+fewer39:
 	VMASKMOVPD   (DX), X0, X4
 	VMASKMOVPD   (SI), X0, X6
 	VINSERTF128  $0x01, X6, Y4, Y4
@@ -10429,8 +10431,8 @@ fewer38:
 	VBROADCASTSD (BX)(DI*2), Y5
 	VFMADD231PD  Y5, Y4, Y3
 
-ready37:
-end29:
+ready38:
+end30:
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
@@ -10440,33 +10442,33 @@ end29:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer42
+	JLT    fewer43
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves43
+	JMP    halves44
 
-fewer42:
+fewer43:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside44
+	JGE  inside45
 	MOVQ R8, DI
 
-inside44:
+inside45:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside45
+	JGE   inside46
 	MOVQ  R8, SI
 
-inside45:
+inside46:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves43:
+halves44:
 	VMOVSD       X1, (SI)
 	VMOVHPD      X1, (SI)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X4
@@ -10488,7 +10490,7 @@ halves43:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done30
+	JLE    done31
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -10500,16 +10502,14 @@ halves43:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block26
+	JGE    block27
 
-done30:
+done31:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ    AX, $0x02
-	JNE     other48
+lower2:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -11002,7 +11002,7 @@ done77:
 	VZEROUPPER
 	RET
 
-other48:
+lower1:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -11012,9 +11012,9 @@ other48:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done100
+	JLE     done99
 
-block96:
+block95:
 	// 1×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11024,7 +11024,7 @@ block96:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R12
 	CMPQ   R12, $0x10
-	JLT    fewer101
+	JLT    fewer100
 	IMUL3Q $0x02, CX, R12
 	MOVQ   BX, DX
 	ADDQ   R12, DX
@@ -11040,40 +11040,40 @@ block96:
 	ADDQ   R12, R10
 	MOVQ   R10, R11
 	ADDQ   R12, R11
-	JMP    halves102
+	JMP    halves101
 
-fewer101:
+fewer100:
 	SUBQ $0x02, R12
 	MOVQ $0x0000000e, R11
 	CMPQ R12, $0x0e
-	JGE  inside103
+	JGE  inside102
 	MOVQ R12, R11
 
-inside103:
+inside102:
 	IMULQ CX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x0000000c, R10
 	CMPQ  R12, $0x0c
-	JGE   inside104
+	JGE   inside103
 	MOVQ  R12, R10
 
-inside104:
+inside103:
 	IMULQ CX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x0000000a, R9
 	CMPQ  R12, $0x0a
-	JGE   inside105
+	JGE   inside104
 	MOVQ  R12, R9
 
-inside105:
+inside104:
 	IMULQ CX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000008, R8
 	CMPQ  R12, $0x08
-	JGE   inside106
+	JGE   inside105
 	MOVQ  R12, R8
 
-inside106:
+inside105:
 	IMULQ  CX, R8
 	ADDQ   BX, R8
 	IMUL3Q $0x06, CX, DI
@@ -11083,13 +11083,13 @@ inside106:
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves102:
+halves101:
 	MOVQ w+16(FP), R12
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail98
+	JLT  tail97
 
-square97:
+square96:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X5
 	VINSERTF128  $0x01, (DX), Y5, Y5
@@ -11170,15 +11170,15 @@ square97:
 	ADDQ         $0x20, R12
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square97
+	JGE          square96
 
-tail98:
+tail97:
 	TESTQ AX, AX
-	JLE   end99
+	JLE   end98
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer110
+	JLT          fewer109
 	VMOVUPD      (BX), X5
 	VINSERTF128  $0x01, (DX), Y5, Y5
 	VMOVUPD      (BX)(CX*1), X6
@@ -11214,7 +11214,7 @@ tail98:
 	VFMADD231PD  Y12, Y11, Y3
 	VFMADD231PD  Y12, Y13, Y4
 	CMPQ         AX, $0x02
-	JE           ready109
+	JE           ready108
 	VEXTRACTF128 $0x01, Y0, X5
 	VMASKMOVPD   16(BX), X5, X6
 	VMASKMOVPD   16(DX), X5, X8
@@ -11256,9 +11256,9 @@ tail98:
 	VFMADD231PD  Y5, Y7, Y2
 	VFMADD231PD  Y5, Y9, Y3
 	VFMADD231PD  Y5, Y11, Y4
-	JMP          ready109
+	JMP          ready108
 
-fewer110:
+fewer109:
 	VMASKMOVPD   (BX), X0, X5
 	VMASKMOVPD   (DX), X0, X7
 	VINSERTF128  $0x01, X7, Y5, Y5
@@ -11297,8 +11297,8 @@ fewer110:
 	VFMADD231PD  Y12, Y8, Y3
 	VFMADD231PD  Y12, Y10, Y4
 
-ready109:
-end99:
+ready108:
+end98:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
@@ -11309,7 +11309,7 @@ end99:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R13
 	CMPQ   R13, $0x10
-	JLT    fewer114
+	JLT    fewer113
 	IMUL3Q $0x02, DX, R13
 	MOVQ   BX, SI
 	ADDQ   R13, SI
@@ -11325,40 +11325,40 @@ end99:
 	ADDQ   R13, R11
 	MOVQ   R11, R12
 	ADDQ   R13, R12
-	JMP    halves115
+	JMP    halves114
 
-fewer114:
+fewer113:
 	SUBQ $0x02, R13
 	MOVQ $0x0000000e, R12
 	CMPQ R13, $0x0e
-	JGE  inside116
+	JGE  inside115
 	MOVQ R13, R12
 
-inside116:
+inside115:
 	IMULQ DX, R12
 	ADDQ  BX, R12
 	MOVQ  $0x0000000c, R11
 	CMPQ  R13, $0x0c
-	JGE   inside117
+	JGE   inside116
 	MOVQ  R13, R11
 
-inside117:
+inside116:
 	IMULQ DX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x0000000a, R10
 	CMPQ  R13, $0x0a
-	JGE   inside118
+	JGE   inside117
 	MOVQ  R13, R10
 
-inside118:
+inside117:
 	IMULQ DX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x00000008, R9
 	CMPQ  R13, $0x08
-	JGE   inside119
+	JGE   inside118
 	MOVQ  R13, R9
 
-inside119:
+inside118:
 	IMULQ  DX, R9
 	ADDQ   BX, R9
 	IMUL3Q $0x06, DX, R8
@@ -11368,69 +11368,69 @@ inside119:
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves115:
+halves114:
 	CMPQ         CX, $0x08
-	JNE          apart120
+	JNE          apart119
 	VMOVUPD      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
-	JMP          stored121
+	JMP          stored120
 
-apart120:
+apart119:
 	VMOVSD       X1, (BX)
 	VMOVHPD      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X5
 	VMOVSD       X5, (SI)
 	VMOVHPD      X5, (SI)(CX*1)
 
-stored121:
+stored120:
 	CMPQ         CX, $0x08
-	JNE          apart122
+	JNE          apart121
 	VMOVUPD      X2, (DI)
 	VEXTRACTF128 $0x01, Y2, (R8)
-	JMP          stored123
+	JMP          stored122
 
-apart122:
+apart121:
 	VMOVSD       X2, (DI)
 	VMOVHPD      X2, (DI)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X5
 	VMOVSD       X5, (R8)
 	VMOVHPD      X5, (R8)(CX*1)
 
-stored123:
+stored122:
 	CMPQ         CX, $0x08
-	JNE          apart124
+	JNE          apart123
 	VMOVUPD      X3, (R9)
 	VEXTRACTF128 $0x01, Y3, (R10)
-	JMP          stored125
+	JMP          stored124
 
-apart124:
+apart123:
 	VMOVSD       X3, (R9)
 	VMOVHPD      X3, (R9)(CX*1)
 	VEXTRACTF128 $0x01, Y3, X5
 	VMOVSD       X5, (R10)
 	VMOVHPD      X5, (R10)(CX*1)
 
-stored125:
+stored124:
 	CMPQ         CX, $0x08
-	JNE          apart126
+	JNE          apart125
 	VMOVUPD      X4, (R11)
 	VEXTRACTF128 $0x01, Y4, (R12)
-	JMP          stored127
+	JMP          stored126
 
-apart126:
+apart125:
 	VMOVSD       X4, (R11)
 	VMOVHPD      X4, (R11)(CX*1)
 	VEXTRACTF128 $0x01, Y4, X5
 	VMOVSD       X5, (R12)
 	VMOVHPD      X5, (R12)(CX*1)
 
-stored127:
+stored126:
 	// the next 16 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done100
+	JLE    done99
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -11442,14 +11442,14 @@ stored127:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block96
+	JGE    block95
 
-done100:
+done99:
 	MOVQ cols+56(FP), BX
 	CMPQ BX, $0x04
-	JLE  done132
+	JLE  done131
 
-block128:
+block127:
 	// 1×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11457,7 +11457,7 @@ block128:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer133
+	JLT    fewer132
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -11465,36 +11465,36 @@ block128:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves134
+	JMP    halves133
 
-fewer133:
+fewer132:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside135
+	JGE  inside134
 	MOVQ R8, DI
 
-inside135:
+inside134:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside136
+	JGE   inside135
 	MOVQ  R8, SI
 
-inside136:
+inside135:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves134:
+halves133:
 	MOVQ w+16(FP), R8
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail130
+	JLT  tail129
 
-square129:
+square128:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X3
 	VINSERTF128  $0x01, (DX), Y3, Y3
@@ -11539,15 +11539,15 @@ square129:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square129
+	JGE          square128
 
-tail130:
+tail129:
 	TESTQ AX, AX
-	JLE   end131
+	JLE   end130
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer140
+	JLT          fewer139
 	VMOVUPD      (BX), X3
 	VINSERTF128  $0x01, (DX), Y3, Y3
 	VMOVUPD      (BX)(CX*1), X4
@@ -11567,7 +11567,7 @@ tail130:
 	VFMADD231PD  Y6, Y5, Y1
 	VFMADD231PD  Y6, Y7, Y2
 	CMPQ         AX, $0x02
-	JE           ready139
+	JE           ready138
 	VEXTRACTF128 $0x01, Y0, X3
 	VMASKMOVPD   16(BX), X3, X4
 	VMASKMOVPD   16(DX), X3, X6
@@ -11589,9 +11589,9 @@ tail130:
 	VBROADCASTSD 16(R8), Y3
 	VFMADD231PD  Y3, Y4, Y1
 	VFMADD231PD  Y3, Y5, Y2
-	JMP          ready139
+	JMP          ready138
 
-fewer140:
+fewer139:
 	VMASKMOVPD   (BX), X0, X3
 	VMASKMOVPD   (DX), X0, X5
 	VINSERTF128  $0x01, X5, Y3, Y3
@@ -11612,8 +11612,8 @@ fewer140:
 	VFMADD231PD  Y6, Y3, Y1
 	VFMADD231PD  Y6, Y4, Y2
 
-ready139:
-end131:
+ready138:
+end130:
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
@@ -11622,7 +11622,7 @@ end131:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer144
+	JLT    fewer143
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -11630,64 +11630,64 @@ end131:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves145
+	JMP    halves144
 
-fewer144:
+fewer143:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside146
+	JGE  inside145
 	MOVQ R9, R8
 
-inside146:
+inside145:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside147
+	JGE   inside146
 	MOVQ  R9, DI
 
-inside147:
+inside146:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves145:
+halves144:
 	CMPQ         CX, $0x08
-	JNE          apart148
+	JNE          apart147
 	VMOVUPD      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
-	JMP          stored149
+	JMP          stored148
 
-apart148:
+apart147:
 	VMOVSD       X1, (BX)
 	VMOVHPD      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X3
 	VMOVSD       X3, (SI)
 	VMOVHPD      X3, (SI)(CX*1)
 
-stored149:
+stored148:
 	CMPQ         CX, $0x08
-	JNE          apart150
+	JNE          apart149
 	VMOVUPD      X2, (DI)
 	VEXTRACTF128 $0x01, Y2, (R8)
-	JMP          stored151
+	JMP          stored150
 
-apart150:
+apart149:
 	VMOVSD       X2, (DI)
 	VMOVHPD      X2, (DI)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X3
 	VMOVSD       X3, (R8)
 	VMOVHPD      X3, (R8)(CX*1)
 
-stored151:
+stored150:
 	// the next 8 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done132
+	JLE    done131
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -11699,53 +11699,53 @@ stored151:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block128
+	JGE    block127
 
-done132:
+done131:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done156
+	JLE   done155
 
-block152:
+block151:
 	// 1×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	MOVQ   dz+32(FP), BX
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer157
+	JLT    fewer156
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves158
+	JMP    halves157
 
-fewer157:
+fewer156:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside159
+	JGE  inside158
 	MOVQ DI, SI
 
-inside159:
+inside158:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside160
+	JGE   inside159
 	MOVQ  DI, DX
 
-inside160:
+inside159:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves158:
+halves157:
 	MOVQ w+16(FP), BX
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail154
+	JLT  tail153
 
-square153:
+square152:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
@@ -11772,15 +11772,15 @@ square153:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square153
+	JGE          square152
 
-tail154:
+tail153:
 	TESTQ AX, AX
-	JLE   end155
+	JLE   end154
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer164
+	JLT          fewer163
 	VMOVUPD      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
 	VMOVUPD      (DX)(CX*1), X3
@@ -11792,7 +11792,7 @@ tail154:
 	VBROADCASTSD 8(BX), Y3
 	VFMADD231PD  Y3, Y4, Y1
 	CMPQ         AX, $0x02
-	JE           ready163
+	JE           ready162
 	VEXTRACTF128 $0x01, Y0, X2
 	VMASKMOVPD   16(DX), X2, X3
 	VMASKMOVPD   16(SI), X2, X5
@@ -11804,9 +11804,9 @@ tail154:
 	VUNPCKLPD    Y4, Y3, Y3
 	VBROADCASTSD 16(BX), Y2
 	VFMADD231PD  Y2, Y3, Y1
-	JMP          ready163
+	JMP          ready162
 
-fewer164:
+fewer163:
 	VMASKMOVPD   (DX), X0, X2
 	VMASKMOVPD   (SI), X0, X4
 	VINSERTF128  $0x01, X4, Y2, Y2
@@ -11818,8 +11818,8 @@ fewer164:
 	VBROADCASTSD (BX), Y3
 	VFMADD231PD  Y3, Y2, Y1
 
-ready163:
-end155:
+ready162:
+end154:
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y1, Y1
 	MOVQ   dx+0(FP), BX
@@ -11827,53 +11827,53 @@ end155:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer168
+	JLT    fewer167
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves169
+	JMP    halves168
 
-fewer168:
+fewer167:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside170
+	JGE  inside169
 	MOVQ R8, DI
 
-inside170:
+inside169:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside171
+	JGE   inside170
 	MOVQ  R8, SI
 
-inside171:
+inside170:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves169:
+halves168:
 	CMPQ         CX, $0x08
-	JNE          apart172
+	JNE          apart171
 	VMOVUPD      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
-	JMP          stored173
+	JMP          stored172
 
-apart172:
+apart171:
 	VMOVSD       X1, (SI)
 	VMOVHPD      X1, (SI)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X2
 	VMOVSD       X2, (DI)
 	VMOVHPD      X2, (DI)(CX*1)
 
-stored173:
+stored172:
 	// the next 4 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done156
+	JLE    done155
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -11885,9 +11885,9 @@ stored173:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block152
+	JGE    block151
 
-done156:
+done155:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -11897,8 +11897,10 @@ done156:
 TEXT ·bothAVX2F32(SB), NOSPLIT, $0-104
 	PCALIGN $0x40
 	MOVQ    rows+80(FP), AX
+	CMPQ    AX, $0x02
+	JLT     lower1
 	CMPQ    AX, $0x03
-	JNE     other1
+	JLT     lower2
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -11908,9 +11910,9 @@ TEXT ·bothAVX2F32(SB), NOSPLIT, $0-104
 	VMOVDQU (CX), Y0
 	MOVQ    cols+88(FP), BX
 	TESTQ   BX, BX
-	JLE     done6
+	JLE     done7
 
-block2:
+block3:
 	// 3×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11919,41 +11921,41 @@ block2:
 	MOVQ   ldw+72(FP), CX
 	MOVQ   cols+88(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer7
+	JLT    fewer8
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves8
+	JMP    halves9
 
-fewer7:
+fewer8:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside9
+	JGE  inside10
 	MOVQ DI, SI
 
-inside9:
+inside10:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside10
+	JGE   inside11
 	MOVQ  DI, DX
 
-inside10:
+inside11:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves8:
+halves9:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+32(FP), DI
 	MOVQ lddz+40(FP), R8
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail4
+	JLT  tail5
 
-square3:
+square4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DX), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
@@ -12044,16 +12046,16 @@ square3:
 	MOVQ ldx+56(FP), R12
 	MOVQ cols+88(FP), R11
 	CMPQ R11, $0x08
-	JLE  fewer14
+	JLE  fewer15
 	MOVQ $0x00000008, R11
 
-fewer14:
+fewer15:
 	VXORPS  Y9, Y9, Y9
 	VMOVUPS (DI), Y4
 	VMOVUPS (DI)(R8*1), Y5
 	VMOVUPS (DI)(R8*2), Y6
 
-row13:
+row14:
 	VMOVAPS      Y9, Y7
 	VBROADCASTSS (R10), Y8
 	VFMADD231PS  Y8, Y4, Y7
@@ -12066,21 +12068,21 @@ row13:
 	ADDQ         lddw+24(FP), R9
 	ADDQ         $0x04, R10
 	DECQ         R11
-	JNZ          row13
+	JNZ          row14
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, SI
 	ADDQ         $0x20, DI
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square3
+	JGE          square4
 
-tail4:
+tail5:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end6
 
 	// the same for fewer j
 	CMPQ         AX, $0x04
-	JLT          fewer16
+	JLT          fewer17
 	VMOVUPS      (DX), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
 	VMOVUPS      (DX)(CX*1), X5
@@ -12122,7 +12124,7 @@ tail4:
 	VBROADCASTSS 12(DI)(R8*2), Y5
 	VFMADD231PS  Y5, Y6, Y3
 	CMPQ         AX, $0x04
-	JE           ready15
+	JE           ready16
 	VEXTRACTF128 $0x01, Y0, X4
 	VMASKMOVPS   16(DX), X4, X5
 	VMASKMOVPS   16(SI), X4, X9
@@ -12151,7 +12153,7 @@ tail4:
 	VBROADCASTSS 16(DI)(R8*2), Y4
 	VFMADD231PS  Y4, Y5, Y3
 	CMPQ         AX, $0x05
-	JE           over18
+	JE           over19
 	VBROADCASTSS 20(DI), Y4
 	VFMADD231PS  Y4, Y8, Y1
 	VBROADCASTSS 20(DI)(R8*1), Y4
@@ -12159,7 +12161,7 @@ tail4:
 	VBROADCASTSS 20(DI)(R8*2), Y4
 	VFMADD231PS  Y4, Y8, Y3
 	CMPQ         AX, $0x06
-	JE           over18
+	JE           over19
 	VBROADCASTSS 24(DI), Y4
 	VFMADD231PS  Y4, Y9, Y1
 	VBROADCASTSS 24(DI)(R8*1), Y4
@@ -12167,10 +12169,10 @@ tail4:
 	VBROADCASTSS 24(DI)(R8*2), Y4
 	VFMADD231PS  Y4, Y9, Y3
 
-over18:
-	JMP ready15
+over19:
+	JMP ready16
 
-fewer16:
+fewer17:
 	VMASKMOVPS   (DX), X0, X4
 	VMASKMOVPS   (SI), X0, X8
 	VINSERTF128  $0x01, X8, Y4, Y4
@@ -12198,7 +12200,7 @@ fewer16:
 	VBROADCASTSS (DI)(R8*2), Y5
 	VFMADD231PS  Y5, Y4, Y3
 	CMPQ         AX, $0x01
-	JE           over19
+	JE           over20
 	VBROADCASTSS 4(DI), Y5
 	VFMADD231PS  Y5, Y7, Y1
 	VBROADCASTSS 4(DI)(R8*1), Y5
@@ -12206,7 +12208,7 @@ fewer16:
 	VBROADCASTSS 4(DI)(R8*2), Y5
 	VFMADD231PS  Y5, Y7, Y3
 	CMPQ         AX, $0x02
-	JE           over19
+	JE           over20
 	VBROADCASTSS 8(DI), Y5
 	VFMADD231PS  Y5, Y8, Y1
 	VBROADCASTSS 8(DI)(R8*1), Y5
@@ -12214,8 +12216,8 @@ fewer16:
 	VBROADCASTSS 8(DI)(R8*2), Y5
 	VFMADD231PS  Y5, Y8, Y3
 
-over19:
-ready15:
+over20:
+ready16:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x08, AX
 	IMUL3Q $0x04, AX, AX
@@ -12229,16 +12231,16 @@ ready15:
 	MOVQ ldx+56(FP), R12
 	MOVQ cols+88(FP), R11
 	CMPQ R11, $0x08
-	JLE  fewer21
+	JLE  fewer22
 	MOVQ $0x00000008, R11
 
-fewer21:
+fewer22:
 	VXORPS  Y9, Y9, Y9
 	VMOVUPS (DI), Y4
 	VMOVUPS (DI)(R8*1), Y5
 	VMOVUPS (DI)(R8*2), Y6
 
-row20:
+row21:
 	VMOVAPS      Y9, Y7
 	VBROADCASTSS (R10), Y8
 	VFMADD231PS  Y8, Y4, Y7
@@ -12251,9 +12253,9 @@ row20:
 	ADDQ         lddw+24(FP), R9
 	ADDQ         $0x04, R10
 	DECQ         R11
-	JNZ          row20
+	JNZ          row21
 
-end5:
+end6:
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
@@ -12263,33 +12265,33 @@ end5:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+88(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer22
+	JLT    fewer23
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves23
+	JMP    halves24
 
-fewer22:
+fewer23:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside24
+	JGE  inside25
 	MOVQ R8, DI
 
-inside24:
+inside25:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside25
+	JGE   inside26
 	MOVQ  R8, SI
 
-inside25:
+inside26:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves23:
+halves24:
 	VMOVUPS      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
 	VMOVUPS      X2, (SI)(CX*1)
@@ -12302,7 +12304,7 @@ halves23:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done7
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -12324,16 +12326,14 @@ halves23:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block2
+	JGE    block3
 
-done6:
+done7:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ    AX, $0x02
-	JNE     other26
+lower2:
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -12720,7 +12720,7 @@ done31:
 	VZEROUPPER
 	RET
 
-other26:
+lower1:
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -12730,9 +12730,9 @@ other26:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+88(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done56
+	JLE     done55
 
-block52:
+block51:
 	// 1×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -12740,7 +12740,7 @@ block52:
 	MOVQ   ldw+72(FP), CX
 	MOVQ   cols+88(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer57
+	JLT    fewer56
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -12748,37 +12748,37 @@ block52:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves58
+	JMP    halves57
 
-fewer57:
+fewer56:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside59
+	JGE  inside58
 	MOVQ R8, DI
 
-inside59:
+inside58:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside60
+	JGE   inside59
 	MOVQ  R8, SI
 
-inside60:
+inside59:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves58:
+halves57:
 	LEAQ (CX)(CX*2), R8
 	MOVQ dz+32(FP), R9
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail54
+	JLT  tail53
 
-square53:
+square52:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X3
 	VINSERTF128  $0x01, (DX), Y3, Y3
@@ -12876,14 +12876,14 @@ square53:
 	MOVQ x+48(FP), R11
 	MOVQ cols+88(FP), R12
 	CMPQ R12, $0x10
-	JLE  fewer64
+	JLE  fewer63
 	MOVQ $0x00000010, R12
 
-fewer64:
+fewer63:
 	VXORPS  Y6, Y6, Y6
 	VMOVUPS (R9), Y3
 
-row63:
+row62:
 	VMOVAPS      Y6, Y4
 	VBROADCASTSS (R11), Y5
 	VFMADD231PS  Y5, Y3, Y4
@@ -12892,7 +12892,7 @@ row63:
 	ADDQ         lddw+24(FP), R10
 	ADDQ         $0x04, R11
 	DECQ         R12
-	JNZ          row63
+	JNZ          row62
 	ADDQ         $0x20, BX
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, SI
@@ -12900,15 +12900,15 @@ row63:
 	ADDQ         $0x20, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square53
+	JGE          square52
 
-tail54:
+tail53:
 	TESTQ AX, AX
-	JLE   end55
+	JLE   end54
 
 	// the same for fewer j
 	CMPQ         AX, $0x04
-	JLT          fewer66
+	JLT          fewer65
 	VMOVUPS      (BX), X3
 	VINSERTF128  $0x01, (DX), Y3, Y3
 	VMOVUPS      (BX)(CX*1), X4
@@ -12954,7 +12954,7 @@ tail54:
 	VFMADD231PS  Y8, Y5, Y1
 	VFMADD231PS  Y8, Y9, Y2
 	CMPQ         AX, $0x04
-	JE           ready65
+	JE           ready64
 	VEXTRACTF128 $0x01, Y0, X3
 	VMASKMOVPS   16(BX), X3, X4
 	VMASKMOVPS   16(DX), X3, X8
@@ -13001,20 +13001,20 @@ tail54:
 	VFMADD231PS  Y3, Y4, Y1
 	VFMADD231PS  Y3, Y5, Y2
 	CMPQ         AX, $0x05
-	JE           over68
+	JE           over67
 	VBROADCASTSS 20(R9), Y3
 	VFMADD231PS  Y3, Y7, Y1
 	VFMADD231PS  Y3, Y11, Y2
 	CMPQ         AX, $0x06
-	JE           over68
+	JE           over67
 	VBROADCASTSS 24(R9), Y3
 	VFMADD231PS  Y3, Y8, Y1
 	VFMADD231PS  Y3, Y12, Y2
 
-over68:
-	JMP ready65
+over67:
+	JMP ready64
 
-fewer66:
+fewer65:
 	VMASKMOVPS   (BX), X0, X3
 	VMASKMOVPS   (DX), X0, X7
 	VINSERTF128  $0x01, X7, Y3, Y3
@@ -13059,18 +13059,18 @@ fewer66:
 	VFMADD231PS  Y8, Y3, Y1
 	VFMADD231PS  Y8, Y4, Y2
 	CMPQ         AX, $0x01
-	JE           over69
+	JE           over68
 	VBROADCASTSS 4(R9), Y8
 	VFMADD231PS  Y8, Y6, Y1
 	VFMADD231PS  Y8, Y10, Y2
 	CMPQ         AX, $0x02
-	JE           over69
+	JE           over68
 	VBROADCASTSS 8(R9), Y8
 	VFMADD231PS  Y8, Y7, Y1
 	VFMADD231PS  Y8, Y11, Y2
 
-over69:
-ready65:
+over68:
+ready64:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x08, AX
 	IMUL3Q $0x04, AX, AX
@@ -13083,14 +13083,14 @@ ready65:
 	MOVQ x+48(FP), R11
 	MOVQ cols+88(FP), R12
 	CMPQ R12, $0x10
-	JLE  fewer71
+	JLE  fewer70
 	MOVQ $0x00000010, R12
 
-fewer71:
+fewer70:
 	VXORPS  Y6, Y6, Y6
 	VMOVUPS (R9), Y3
 
-row70:
+row69:
 	VMOVAPS      Y6, Y4
 	VBROADCASTSS (R11), Y5
 	VFMADD231PS  Y5, Y3, Y4
@@ -13099,9 +13099,9 @@ row70:
 	ADDQ         lddw+24(FP), R10
 	ADDQ         $0x04, R11
 	DECQ         R12
-	JNZ          row70
+	JNZ          row69
 
-end55:
+end54:
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
@@ -13110,7 +13110,7 @@ end55:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+88(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer72
+	JLT    fewer71
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -13118,30 +13118,30 @@ end55:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves73
+	JMP    halves72
 
-fewer72:
+fewer71:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside74
+	JGE  inside73
 	MOVQ R9, R8
 
-inside74:
+inside73:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside75
+	JGE   inside74
 	MOVQ  R9, DI
 
-inside75:
+inside74:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves73:
+halves72:
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
 	VMOVUPS      X2, (DI)
@@ -13152,7 +13152,7 @@ halves73:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done56
+	JLE    done55
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -13174,54 +13174,54 @@ halves73:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block52
+	JGE    block51
 
-done56:
+done55:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done80
+	JLE   done79
 
-block76:
+block75:
 	// 1×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	MOVQ   w+64(FP), BX
 	MOVQ   ldw+72(FP), CX
 	MOVQ   cols+88(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer81
+	JLT    fewer80
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves82
+	JMP    halves81
 
-fewer81:
+fewer80:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside83
+	JGE  inside82
 	MOVQ DI, SI
 
-inside83:
+inside82:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside84
+	JGE   inside83
 	MOVQ  DI, DX
 
-inside84:
+inside83:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves82:
+halves81:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+32(FP), DI
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail78
+	JLT  tail77
 
-square77:
+square76:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
@@ -13279,14 +13279,14 @@ square77:
 	MOVQ x+48(FP), R9
 	MOVQ cols+88(FP), R10
 	CMPQ R10, $0x08
-	JLE  fewer88
+	JLE  fewer87
 	MOVQ $0x00000008, R10
 
-fewer88:
+fewer87:
 	VXORPS  Y5, Y5, Y5
 	VMOVUPS (DI), Y2
 
-row87:
+row86:
 	VMOVAPS      Y5, Y3
 	VBROADCASTSS (R9), Y4
 	VFMADD231PS  Y4, Y2, Y3
@@ -13295,21 +13295,21 @@ row87:
 	ADDQ         lddw+24(FP), R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          row87
+	JNZ          row86
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, SI
 	ADDQ         $0x20, DI
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square77
+	JGE          square76
 
-tail78:
+tail77:
 	TESTQ AX, AX
-	JLE   end79
+	JLE   end78
 
 	// the same for fewer j
 	CMPQ         AX, $0x04
-	JLT          fewer90
+	JLT          fewer89
 	VMOVUPS      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
 	VMOVUPS      (DX)(CX*1), X3
@@ -13335,7 +13335,7 @@ tail78:
 	VBROADCASTSS 12(DI), Y3
 	VFMADD231PS  Y3, Y4, Y1
 	CMPQ         AX, $0x04
-	JE           ready89
+	JE           ready88
 	VEXTRACTF128 $0x01, Y0, X2
 	VMASKMOVPS   16(DX), X2, X3
 	VMASKMOVPS   16(SI), X2, X7
@@ -13360,18 +13360,18 @@ tail78:
 	VBROADCASTSS 16(DI), Y2
 	VFMADD231PS  Y2, Y3, Y1
 	CMPQ         AX, $0x05
-	JE           over92
+	JE           over91
 	VBROADCASTSS 20(DI), Y2
 	VFMADD231PS  Y2, Y6, Y1
 	CMPQ         AX, $0x06
-	JE           over92
+	JE           over91
 	VBROADCASTSS 24(DI), Y2
 	VFMADD231PS  Y2, Y7, Y1
 
-over92:
-	JMP ready89
+over91:
+	JMP ready88
 
-fewer90:
+fewer89:
 	VMASKMOVPS   (DX), X0, X2
 	VMASKMOVPS   (SI), X0, X6
 	VINSERTF128  $0x01, X6, Y2, Y2
@@ -13395,16 +13395,16 @@ fewer90:
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y3, Y2, Y1
 	CMPQ         AX, $0x01
-	JE           over93
+	JE           over92
 	VBROADCASTSS 4(DI), Y3
 	VFMADD231PS  Y3, Y5, Y1
 	CMPQ         AX, $0x02
-	JE           over93
+	JE           over92
 	VBROADCASTSS 8(DI), Y3
 	VFMADD231PS  Y3, Y6, Y1
 
-over93:
-ready89:
+over92:
+ready88:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x08, AX
 	IMUL3Q $0x04, AX, AX
@@ -13417,14 +13417,14 @@ ready89:
 	MOVQ x+48(FP), R9
 	MOVQ cols+88(FP), R10
 	CMPQ R10, $0x08
-	JLE  fewer95
+	JLE  fewer94
 	MOVQ $0x00000008, R10
 
-fewer95:
+fewer94:
 	VXORPS  Y5, Y5, Y5
 	VMOVUPS (DI), Y2
 
-row94:
+row93:
 	VMOVAPS      Y5, Y3
 	VBROADCASTSS (R9), Y4
 	VFMADD231PS  Y4, Y2, Y3
@@ -13433,9 +13433,9 @@ row94:
 	ADDQ         lddw+24(FP), R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          row94
+	JNZ          row93
 
-end79:
+end78:
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y1, Y1
 	MOVQ   dx+0(FP), BX
@@ -13443,33 +13443,33 @@ end79:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+88(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer96
+	JLT    fewer95
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves97
+	JMP    halves96
 
-fewer96:
+fewer95:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside98
+	JGE  inside97
 	MOVQ R8, DI
 
-inside98:
+inside97:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside99
+	JGE   inside98
 	MOVQ  R8, SI
 
-inside99:
+inside98:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves97:
+halves96:
 	VMOVUPS      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
 
@@ -13478,7 +13478,7 @@ halves97:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done80
+	JLE    done79
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -13500,9 +13500,9 @@ halves97:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block76
+	JGE    block75
 
-done80:
+done79:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -13512,8 +13512,10 @@ done80:
 TEXT ·bothAVX2F64(SB), NOSPLIT, $0-104
 	PCALIGN $0x40
 	MOVQ    rows+80(FP), AX
+	CMPQ    AX, $0x02
+	JLT     lower1
 	CMPQ    AX, $0x03
-	JNE     other1
+	JLT     lower2
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -13523,9 +13525,9 @@ TEXT ·bothAVX2F64(SB), NOSPLIT, $0-104
 	VMOVDQU (CX), Y0
 	MOVQ    cols+88(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done6
+	JLE     done7
 
-block2:
+block3:
 	// 3×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -13537,7 +13539,7 @@ block2:
 	MOVQ   ldw+72(FP), CX
 	MOVQ   cols+88(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer7
+	JLT    fewer8
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -13545,37 +13547,37 @@ block2:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves8
+	JMP    halves9
 
-fewer7:
+fewer8:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside9
+	JGE  inside10
 	MOVQ R8, DI
 
-inside9:
+inside10:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside10
+	JGE   inside11
 	MOVQ  R8, SI
 
-inside10:
+inside11:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves8:
+halves9:
 	MOVQ dz+32(FP), R8
 	MOVQ lddz+40(FP), R9
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail4
+	JLT  tail5
 
-square3:
+square4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X7
 	VINSERTF128  $0x01, (DX), Y7, Y7
@@ -13646,16 +13648,16 @@ square3:
 	MOVQ ldx+56(FP), R13
 	MOVQ cols+88(FP), R12
 	CMPQ R12, $0x08
-	JLE  fewer14
+	JLE  fewer15
 	MOVQ $0x00000008, R12
 
-fewer14:
+fewer15:
 	VXORPS  Y12, Y12, Y12
 	VMOVUPD (R8), Y7
 	VMOVUPD (R8)(R9*1), Y8
 	VMOVUPD (R8)(R9*2), Y9
 
-row13:
+row14:
 	VMOVAPD      Y12, Y10
 	VBROADCASTSD (R11), Y11
 	VFMADD231PD  Y11, Y7, Y10
@@ -13668,7 +13670,7 @@ row13:
 	ADDQ         lddw+24(FP), R10
 	ADDQ         $0x08, R11
 	DECQ         R12
-	JNZ          row13
+	JNZ          row14
 	ADDQ         $0x20, BX
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, SI
@@ -13676,15 +13678,15 @@ row13:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square3
+	JGE          square4
 
-tail4:
+tail5:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end6
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer16
+	JLT          fewer17
 	VMOVUPD      (BX), X7
 	VINSERTF128  $0x01, (DX), Y7, Y7
 	VMOVUPD      (BX)(CX*1), X8
@@ -13716,7 +13718,7 @@ tail4:
 	VFMADD231PD  Y10, Y9, Y3
 	VFMADD231PD  Y10, Y11, Y6
 	CMPQ         AX, $0x02
-	JE           ready15
+	JE           ready16
 	VEXTRACTF128 $0x01, Y0, X7
 	VMASKMOVPD   16(BX), X7, X8
 	VMASKMOVPD   16(DX), X7, X10
@@ -13744,9 +13746,9 @@ tail4:
 	VBROADCASTSD 16(R8)(R9*2), Y7
 	VFMADD231PD  Y7, Y8, Y3
 	VFMADD231PD  Y7, Y9, Y6
-	JMP          ready15
+	JMP          ready16
 
-fewer16:
+fewer17:
 	VMASKMOVPD   (BX), X0, X7
 	VMASKMOVPD   (DX), X0, X9
 	VINSERTF128  $0x01, X9, Y7, Y7
@@ -13773,7 +13775,7 @@ fewer16:
 	VFMADD231PD  Y10, Y7, Y3
 	VFMADD231PD  Y10, Y8, Y6
 
-ready15:
+ready16:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x04, AX
 	IMUL3Q $0x08, AX, AX
@@ -13787,16 +13789,16 @@ ready15:
 	MOVQ ldx+56(FP), R13
 	MOVQ cols+88(FP), R12
 	CMPQ R12, $0x08
-	JLE  fewer21
+	JLE  fewer22
 	MOVQ $0x00000008, R12
 
-fewer21:
+fewer22:
 	VXORPS  Y12, Y12, Y12
 	VMOVUPD (R8), Y7
 	VMOVUPD (R8)(R9*1), Y8
 	VMOVUPD (R8)(R9*2), Y9
 
-row20:
+row21:
 	VMOVAPD      Y12, Y10
 	VBROADCASTSD (R11), Y11
 	VFMADD231PD  Y11, Y7, Y10
@@ -13809,9 +13811,9 @@ row20:
 	ADDQ         lddw+24(FP), R10
 	ADDQ         $0x08, R11
 	DECQ         R12
-	JNZ          row20
+	JNZ          row21
 
-end5:
+end6:
 	VXORPS Y7, Y7, Y7
 	VADDPD Y7, Y1, Y1
 	VADDPD Y7, Y2, Y2
@@ -13824,7 +13826,7 @@ end5:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+88(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer22
+	JLT    fewer23
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -13832,30 +13834,30 @@ end5:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves23
+	JMP    halves24
 
-fewer22:
+fewer23:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside24
+	JGE  inside25
 	MOVQ R9, R8
 
-inside24:
+inside25:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside25
+	JGE   inside26
 	MOVQ  R9, DI
 
-inside25:
+inside26:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves23:
+halves24:
 	VMOVUPD      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
 	VMOVUPD      X2, (BX)(CX*1)
@@ -13874,7 +13876,7 @@ halves23:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done7
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -13896,14 +13898,14 @@ halves23:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block2
+	JGE    block3
 
-done6:
+done7:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done30
+	JLE   done31
 
-block26:
+block27:
 	// 3×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -13912,40 +13914,40 @@ block26:
 	MOVQ   ldw+72(FP), CX
 	MOVQ   cols+88(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer31
+	JLT    fewer32
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves32
+	JMP    halves33
 
-fewer31:
+fewer32:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside33
+	JGE  inside34
 	MOVQ DI, SI
 
-inside33:
+inside34:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside34
+	JGE   inside35
 	MOVQ  DI, DX
 
-inside34:
+inside35:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves32:
+halves33:
 	MOVQ dz+32(FP), BX
 	MOVQ lddz+40(FP), DI
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail28
+	JLT  tail29
 
-square27:
+square28:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
@@ -13992,16 +13994,16 @@ square27:
 	MOVQ ldx+56(FP), R11
 	MOVQ cols+88(FP), R10
 	CMPQ R10, $0x04
-	JLE  fewer38
+	JLE  fewer39
 	MOVQ $0x00000004, R10
 
-fewer38:
+fewer39:
 	VXORPS  Y9, Y9, Y9
 	VMOVUPD (BX), Y4
 	VMOVUPD (BX)(DI*1), Y5
 	VMOVUPD (BX)(DI*2), Y6
 
-row37:
+row38:
 	VMOVAPD      Y9, Y7
 	VBROADCASTSD (R9), Y8
 	VFMADD231PD  Y8, Y4, Y7
@@ -14014,21 +14016,21 @@ row37:
 	ADDQ         lddw+24(FP), R8
 	ADDQ         $0x08, R9
 	DECQ         R10
-	JNZ          row37
+	JNZ          row38
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, SI
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square27
+	JGE          square28
 
-tail28:
+tail29:
 	TESTQ AX, AX
-	JLE   end29
+	JLE   end30
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer40
+	JLT          fewer41
 	VMOVUPD      (DX), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
 	VMOVUPD      (DX)(CX*1), X5
@@ -14048,7 +14050,7 @@ tail28:
 	VBROADCASTSD 8(BX)(DI*2), Y5
 	VFMADD231PD  Y5, Y6, Y3
 	CMPQ         AX, $0x02
-	JE           ready39
+	JE           ready40
 	VEXTRACTF128 $0x01, Y0, X4
 	VMASKMOVPD   16(DX), X4, X5
 	VMASKMOVPD   16(SI), X4, X7
@@ -14064,9 +14066,9 @@ tail28:
 	VFMADD231PD  Y4, Y5, Y2
 	VBROADCASTSD 16(BX)(DI*2), Y4
 	VFMADD231PD  Y4, Y5, Y3
-	JMP          ready39
+	JMP          ready40
 
-fewer40:
+fewer41:
 	VMASKMOVPD   (DX), X0, X4
 	VMASKMOVPD   (SI), X0, X6
 	VINSERTF128  $0x01, X6, Y4, Y4
@@ -14082,7 +14084,7 @@ fewer40:
 	VBROADCASTSD (BX)(DI*2), Y5
 	VFMADD231PD  Y5, Y4, Y3
 
-ready39:
+ready40:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x04, AX
 	IMUL3Q $0x08, AX, AX
@@ -14096,16 +14098,16 @@ ready39:
 	MOVQ ldx+56(FP), R11
 	MOVQ cols+88(FP), R10
 	CMPQ R10, $0x04
-	JLE  fewer45
+	JLE  fewer46
 	MOVQ $0x00000004, R10
 
-fewer45:
+fewer46:
 	VXORPS  Y9, Y9, Y9
 	VMOVUPD (BX), Y4
 	VMOVUPD (BX)(DI*1), Y5
 	VMOVUPD (BX)(DI*2), Y6
 
-row44:
+row45:
 	VMOVAPD      Y9, Y7
 	VBROADCASTSD (R9), Y8
 	VFMADD231PD  Y8, Y4, Y7
@@ -14118,9 +14120,9 @@ row44:
 	ADDQ         lddw+24(FP), R8
 	ADDQ         $0x08, R9
 	DECQ         R10
-	JNZ          row44
+	JNZ          row45
 
-end29:
+end30:
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
@@ -14130,33 +14132,33 @@ end29:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+88(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer46
+	JLT    fewer47
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves47
+	JMP    halves48
 
-fewer46:
+fewer47:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside48
+	JGE  inside49
 	MOVQ R8, DI
 
-inside48:
+inside49:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside49
+	JGE   inside50
 	MOVQ  R8, SI
 
-inside49:
+inside50:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves47:
+halves48:
 	VMOVUPD      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
 	VMOVUPD      X2, (SI)(CX*1)
@@ -14169,7 +14171,7 @@ halves47:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done30
+	JLE    done31
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -14191,16 +14193,14 @@ halves47:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block26
+	JGE    block27
 
-done30:
+done31:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ    AX, $0x02
-	JNE     other50
+lower2:
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -14821,7 +14821,7 @@ done79:
 	VZEROUPPER
 	RET
 
-other50:
+lower1:
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -14831,9 +14831,9 @@ other50:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+88(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done104
+	JLE     done103
 
-block100:
+block99:
 	// 1×12 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -14842,7 +14842,7 @@ block100:
 	MOVQ   ldw+72(FP), CX
 	MOVQ   cols+88(FP), R10
 	CMPQ   R10, $0x0c
-	JLT    fewer105
+	JLT    fewer104
 	IMUL3Q $0x02, CX, R10
 	MOVQ   BX, DX
 	ADDQ   R10, DX
@@ -14854,52 +14854,52 @@ block100:
 	ADDQ   R10, R8
 	MOVQ   R8, R9
 	ADDQ   R10, R9
-	JMP    halves106
+	JMP    halves105
 
-fewer105:
+fewer104:
 	SUBQ $0x02, R10
 	MOVQ $0x0000000a, R9
 	CMPQ R10, $0x0a
-	JGE  inside107
+	JGE  inside106
 	MOVQ R10, R9
 
-inside107:
+inside106:
 	IMULQ CX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000008, R8
 	CMPQ  R10, $0x08
-	JGE   inside108
+	JGE   inside107
 	MOVQ  R10, R8
 
-inside108:
+inside107:
 	IMULQ CX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000006, DI
 	CMPQ  R10, $0x06
-	JGE   inside109
+	JGE   inside108
 	MOVQ  R10, DI
 
-inside109:
+inside108:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R10, $0x04
-	JGE   inside110
+	JGE   inside109
 	MOVQ  R10, SI
 
-inside110:
+inside109:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves106:
+halves105:
 	MOVQ dz+32(FP), R10
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail102
+	JLT  tail101
 
-square101:
+square100:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X4
 	VINSERTF128  $0x01, (DX), Y4, Y4
@@ -14961,14 +14961,14 @@ square101:
 	MOVQ x+48(FP), R12
 	MOVQ cols+88(FP), R13
 	CMPQ R13, $0x0c
-	JLE  fewer114
+	JLE  fewer113
 	MOVQ $0x0000000c, R13
 
-fewer114:
+fewer113:
 	VXORPS  Y7, Y7, Y7
 	VMOVUPD (R10), Y4
 
-row113:
+row112:
 	VMOVAPD      Y7, Y5
 	VBROADCASTSD (R12), Y6
 	VFMADD231PD  Y6, Y4, Y5
@@ -14977,7 +14977,7 @@ row113:
 	ADDQ         lddw+24(FP), R11
 	ADDQ         $0x08, R12
 	DECQ         R13
-	JNZ          row113
+	JNZ          row112
 	ADDQ         $0x20, BX
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, SI
@@ -14987,15 +14987,15 @@ row113:
 	ADDQ         $0x20, R10
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square101
+	JGE          square100
 
-tail102:
+tail101:
 	TESTQ AX, AX
-	JLE   end103
+	JLE   end102
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer116
+	JLT          fewer115
 	VMOVUPD      (BX), X4
 	VINSERTF128  $0x01, (DX), Y4, Y4
 	VMOVUPD      (BX)(CX*1), X5
@@ -15023,7 +15023,7 @@ tail102:
 	VFMADD231PD  Y9, Y8, Y2
 	VFMADD231PD  Y9, Y10, Y3
 	CMPQ         AX, $0x02
-	JE           ready115
+	JE           ready114
 	VEXTRACTF128 $0x01, Y0, X4
 	VMASKMOVPD   16(BX), X4, X5
 	VMASKMOVPD   16(DX), X4, X7
@@ -15055,9 +15055,9 @@ tail102:
 	VFMADD231PD  Y4, Y5, Y1
 	VFMADD231PD  Y4, Y6, Y2
 	VFMADD231PD  Y4, Y8, Y3
-	JMP          ready115
+	JMP          ready114
 
-fewer116:
+fewer115:
 	VMASKMOVPD   (BX), X0, X4
 	VMASKMOVPD   (DX), X0, X6
 	VINSERTF128  $0x01, X6, Y4, Y4
@@ -15087,7 +15087,7 @@ fewer116:
 	VFMADD231PD  Y9, Y5, Y2
 	VFMADD231PD  Y9, Y7, Y3
 
-ready115:
+ready114:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x04, AX
 	IMUL3Q $0x08, AX, AX
@@ -15100,14 +15100,14 @@ ready115:
 	MOVQ x+48(FP), R12
 	MOVQ cols+88(FP), R13
 	CMPQ R13, $0x0c
-	JLE  fewer121
+	JLE  fewer120
 	MOVQ $0x0000000c, R13
 
-fewer121:
+fewer120:
 	VXORPS  Y7, Y7, Y7
 	VMOVUPD (R10), Y4
 
-row120:
+row119:
 	VMOVAPD      Y7, Y5
 	VBROADCASTSD (R12), Y6
 	VFMADD231PD  Y6, Y4, Y5
@@ -15116,9 +15116,9 @@ row120:
 	ADDQ         lddw+24(FP), R11
 	ADDQ         $0x08, R12
 	DECQ         R13
-	JNZ          row120
+	JNZ          row119
 
-end103:
+end102:
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
@@ -15128,7 +15128,7 @@ end103:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+88(FP), R11
 	CMPQ   R11, $0x0c
-	JLT    fewer122
+	JLT    fewer121
 	IMUL3Q $0x02, DX, R11
 	MOVQ   BX, SI
 	ADDQ   R11, SI
@@ -15140,46 +15140,46 @@ end103:
 	ADDQ   R11, R9
 	MOVQ   R9, R10
 	ADDQ   R11, R10
-	JMP    halves123
+	JMP    halves122
 
-fewer122:
+fewer121:
 	SUBQ $0x02, R11
 	MOVQ $0x0000000a, R10
 	CMPQ R11, $0x0a
-	JGE  inside124
+	JGE  inside123
 	MOVQ R11, R10
 
-inside124:
+inside123:
 	IMULQ DX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x00000008, R9
 	CMPQ  R11, $0x08
-	JGE   inside125
+	JGE   inside124
 	MOVQ  R11, R9
 
-inside125:
+inside124:
 	IMULQ DX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000006, R8
 	CMPQ  R11, $0x06
-	JGE   inside126
+	JGE   inside125
 	MOVQ  R11, R8
 
-inside126:
+inside125:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R11, $0x04
-	JGE   inside127
+	JGE   inside126
 	MOVQ  R11, DI
 
-inside127:
+inside126:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves123:
+halves122:
 	VMOVUPD      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
 	VMOVUPD      X2, (DI)
@@ -15192,7 +15192,7 @@ halves123:
 	SUBQ   $0x0c, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done104
+	JLE    done103
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x0c, DX, DX
 	ADDQ   DX, BX
@@ -15214,53 +15214,53 @@ halves123:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block100
+	JGE    block99
 
-done104:
+done103:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done132
+	JLE   done131
 
-block128:
+block127:
 	// 1×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	MOVQ   w+64(FP), BX
 	MOVQ   ldw+72(FP), CX
 	MOVQ   cols+88(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer133
+	JLT    fewer132
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves134
+	JMP    halves133
 
-fewer133:
+fewer132:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside135
+	JGE  inside134
 	MOVQ DI, SI
 
-inside135:
+inside134:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside136
+	JGE   inside135
 	MOVQ  DI, DX
 
-inside136:
+inside135:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves134:
+halves133:
 	MOVQ dz+32(FP), BX
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail130
+	JLT  tail129
 
-square129:
+square128:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
@@ -15290,14 +15290,14 @@ square129:
 	MOVQ x+48(FP), R8
 	MOVQ cols+88(FP), R9
 	CMPQ R9, $0x04
-	JLE  fewer140
+	JLE  fewer139
 	MOVQ $0x00000004, R9
 
-fewer140:
+fewer139:
 	VXORPS  Y5, Y5, Y5
 	VMOVUPD (BX), Y2
 
-row139:
+row138:
 	VMOVAPD      Y5, Y3
 	VBROADCASTSD (R8), Y4
 	VFMADD231PD  Y4, Y2, Y3
@@ -15306,21 +15306,21 @@ row139:
 	ADDQ         lddw+24(FP), DI
 	ADDQ         $0x08, R8
 	DECQ         R9
-	JNZ          row139
+	JNZ          row138
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, SI
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square129
+	JGE          square128
 
-tail130:
+tail129:
 	TESTQ AX, AX
-	JLE   end131
+	JLE   end130
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer142
+	JLT          fewer141
 	VMOVUPD      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
 	VMOVUPD      (DX)(CX*1), X3
@@ -15332,7 +15332,7 @@ tail130:
 	VBROADCASTSD 8(BX), Y3
 	VFMADD231PD  Y3, Y4, Y1
 	CMPQ         AX, $0x02
-	JE           ready141
+	JE           ready140
 	VEXTRACTF128 $0x01, Y0, X2
 	VMASKMOVPD   16(DX), X2, X3
 	VMASKMOVPD   16(SI), X2, X5
@@ -15344,9 +15344,9 @@ tail130:
 	VUNPCKLPD    Y4, Y3, Y3
 	VBROADCASTSD 16(BX), Y2
 	VFMADD231PD  Y2, Y3, Y1
-	JMP          ready141
+	JMP          ready140
 
-fewer142:
+fewer141:
 	VMASKMOVPD   (DX), X0, X2
 	VMASKMOVPD   (SI), X0, X4
 	VINSERTF128  $0x01, X4, Y2, Y2
@@ -15358,7 +15358,7 @@ fewer142:
 	VBROADCASTSD (BX), Y3
 	VFMADD231PD  Y3, Y2, Y1
 
-ready141:
+ready140:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x04, AX
 	IMUL3Q $0x08, AX, AX
@@ -15371,14 +15371,14 @@ ready141:
 	MOVQ x+48(FP), R8
 	MOVQ cols+88(FP), R9
 	CMPQ R9, $0x04
-	JLE  fewer147
+	JLE  fewer146
 	MOVQ $0x00000004, R9
 
-fewer147:
+fewer146:
 	VXORPS  Y5, Y5, Y5
 	VMOVUPD (BX), Y2
 
-row146:
+row145:
 	VMOVAPD      Y5, Y3
 	VBROADCASTSD (R8), Y4
 	VFMADD231PD  Y4, Y2, Y3
@@ -15387,9 +15387,9 @@ row146:
 	ADDQ         lddw+24(FP), DI
 	ADDQ         $0x08, R8
 	DECQ         R9
-	JNZ          row146
+	JNZ          row145
 
-end131:
+end130:
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y1, Y1
 	MOVQ   dx+0(FP), BX
@@ -15397,33 +15397,33 @@ end131:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+88(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer148
+	JLT    fewer147
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves149
+	JMP    halves148
 
-fewer148:
+fewer147:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside150
+	JGE  inside149
 	MOVQ R8, DI
 
-inside150:
+inside149:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside151
+	JGE   inside150
 	MOVQ  R8, SI
 
-inside151:
+inside150:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves149:
+halves148:
 	VMOVUPD      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
 
@@ -15432,7 +15432,7 @@ halves149:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done132
+	JLE    done131
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -15454,9 +15454,9 @@ halves149:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block128
+	JGE    block127
 
-done132:
+done131:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -15466,8 +15466,10 @@ done132:
 TEXT ·bothTurnedAVX2F32(SB), NOSPLIT, $0-104
 	PCALIGN $0x40
 	MOVQ    rows+80(FP), AX
+	CMPQ    AX, $0x02
+	JLT     lower1
 	CMPQ    AX, $0x03
-	JNE     other1
+	JLT     lower2
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -15477,9 +15479,9 @@ TEXT ·bothTurnedAVX2F32(SB), NOSPLIT, $0-104
 	VMOVDQU (CX), Y0
 	MOVQ    cols+88(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done6
+	JLE     done7
 
-block2:
+block3:
 	// 3×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -15491,7 +15493,7 @@ block2:
 	MOVQ   lddz+72(FP), CX
 	MOVQ   cols+88(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer7
+	JLT    fewer8
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -15499,38 +15501,38 @@ block2:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves8
+	JMP    halves9
 
-fewer7:
+fewer8:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside9
+	JGE  inside10
 	MOVQ R8, DI
 
-inside9:
+inside10:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside10
+	JGE   inside11
 	MOVQ  R8, SI
 
-inside10:
+inside11:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves8:
+halves9:
 	LEAQ (CX)(CX*2), R8
 	MOVQ w+32(FP), R9
 	MOVQ ldw+40(FP), R10
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail4
+	JLT  tail5
 
-square3:
+square4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X7
 	VINSERTF128  $0x01, (DX), Y7, Y7
@@ -15703,7 +15705,7 @@ square3:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-row15:
+row16:
 	VMOVUPS      (R11), Y7
 	VBROADCASTSS (R12), Y8
 	VFMADD231PS  Y8, Y7, Y9
@@ -15714,7 +15716,7 @@ row15:
 	ADDQ         lddz+72(FP), R11
 	ADDQ         ldx+56(FP), R12
 	DECQ         R13
-	JNZ          row15
+	JNZ          row16
 	MOVQ         R9, R11
 	SUBQ         w+32(FP), R11
 	ADDQ         dw+16(FP), R11
@@ -15735,15 +15737,15 @@ row15:
 	ADDQ         $0x20, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square3
+	JGE          square4
 
-tail4:
+tail5:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end6
 
 	// the same for fewer j
 	CMPQ         AX, $0x04
-	JLT          fewer17
+	JLT          fewer18
 	VMOVUPS      (BX), X7
 	VINSERTF128  $0x01, (DX), Y7, Y7
 	VMOVUPS      (BX)(CX*1), X8
@@ -15825,7 +15827,7 @@ tail4:
 	VBROADCASTSS 12(R9)(R10*2), Y8
 	VFMADD231PS  Y8, Y9, Y6
 	CMPQ         AX, $0x04
-	JE           ready16
+	JE           ready17
 	VEXTRACTF128 $0x01, Y0, X7
 	VMASKMOVPS   16(BX), X7, X8
 	VMASKMOVPS   16(DX), X7, X12
@@ -15854,7 +15856,7 @@ tail4:
 	VBROADCASTSS 16(R9)(R10*2), Y7
 	VFMADD231PS  Y7, Y8, Y3
 	CMPQ         AX, $0x05
-	JE           over20
+	JE           over21
 	VBROADCASTSS 20(R9), Y7
 	VFMADD231PS  Y7, Y11, Y1
 	VBROADCASTSS 20(R9)(R10*1), Y7
@@ -15862,7 +15864,7 @@ tail4:
 	VBROADCASTSS 20(R9)(R10*2), Y7
 	VFMADD231PS  Y7, Y11, Y3
 	CMPQ         AX, $0x06
-	JE           over20
+	JE           over21
 	VBROADCASTSS 24(R9), Y7
 	VFMADD231PS  Y7, Y12, Y1
 	VBROADCASTSS 24(R9)(R10*1), Y7
@@ -15870,7 +15872,7 @@ tail4:
 	VBROADCASTSS 24(R9)(R10*2), Y7
 	VFMADD231PS  Y7, Y12, Y3
 
-over20:
+over21:
 	VEXTRACTF128 $0x01, Y0, X7
 	VMASKMOVPS   16(SI), X7, X8
 	VMASKMOVPS   16(DI), X7, X12
@@ -15899,7 +15901,7 @@ over20:
 	VBROADCASTSS 16(R9)(R10*2), Y7
 	VFMADD231PS  Y7, Y8, Y6
 	CMPQ         AX, $0x05
-	JE           over21
+	JE           over22
 	VBROADCASTSS 20(R9), Y7
 	VFMADD231PS  Y7, Y11, Y4
 	VBROADCASTSS 20(R9)(R10*1), Y7
@@ -15907,7 +15909,7 @@ over20:
 	VBROADCASTSS 20(R9)(R10*2), Y7
 	VFMADD231PS  Y7, Y11, Y6
 	CMPQ         AX, $0x06
-	JE           over21
+	JE           over22
 	VBROADCASTSS 24(R9), Y7
 	VFMADD231PS  Y7, Y12, Y4
 	VBROADCASTSS 24(R9)(R10*1), Y7
@@ -15915,10 +15917,10 @@ over20:
 	VBROADCASTSS 24(R9)(R10*2), Y7
 	VFMADD231PS  Y7, Y12, Y6
 
-over21:
-	JMP ready16
+over22:
+	JMP ready17
 
-fewer17:
+fewer18:
 	VMASKMOVPS   (BX), X0, X7
 	VMASKMOVPS   (DX), X0, X11
 	VINSERTF128  $0x01, X11, Y7, Y7
@@ -15946,7 +15948,7 @@ fewer17:
 	VBROADCASTSS (R9)(R10*2), Y8
 	VFMADD231PS  Y8, Y7, Y3
 	CMPQ         AX, $0x01
-	JE           over22
+	JE           over23
 	VBROADCASTSS 4(R9), Y8
 	VFMADD231PS  Y8, Y10, Y1
 	VBROADCASTSS 4(R9)(R10*1), Y8
@@ -15954,7 +15956,7 @@ fewer17:
 	VBROADCASTSS 4(R9)(R10*2), Y8
 	VFMADD231PS  Y8, Y10, Y3
 	CMPQ         AX, $0x02
-	JE           over22
+	JE           over23
 	VBROADCASTSS 8(R9), Y8
 	VFMADD231PS  Y8, Y11, Y1
 	VBROADCASTSS 8(R9)(R10*1), Y8
@@ -15962,7 +15964,7 @@ fewer17:
 	VBROADCASTSS 8(R9)(R10*2), Y8
 	VFMADD231PS  Y8, Y11, Y3
 
-over22:
+over23:
 	VMASKMOVPS   (SI), X0, X7
 	VMASKMOVPS   (DI), X0, X11
 	VINSERTF128  $0x01, X11, Y7, Y7
@@ -15990,7 +15992,7 @@ over22:
 	VBROADCASTSS (R9)(R10*2), Y8
 	VFMADD231PS  Y8, Y7, Y6
 	CMPQ         AX, $0x01
-	JE           over23
+	JE           over24
 	VBROADCASTSS 4(R9), Y8
 	VFMADD231PS  Y8, Y10, Y4
 	VBROADCASTSS 4(R9)(R10*1), Y8
@@ -15998,7 +16000,7 @@ over22:
 	VBROADCASTSS 4(R9)(R10*2), Y8
 	VFMADD231PS  Y8, Y10, Y6
 	CMPQ         AX, $0x02
-	JE           over23
+	JE           over24
 	VBROADCASTSS 8(R9), Y8
 	VFMADD231PS  Y8, Y11, Y4
 	VBROADCASTSS 8(R9)(R10*1), Y8
@@ -16006,8 +16008,8 @@ over22:
 	VBROADCASTSS 8(R9)(R10*2), Y8
 	VFMADD231PS  Y8, Y11, Y6
 
-over23:
-ready16:
+over24:
+ready17:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x08, AX
 	IMUL3Q $0x04, AX, AX
@@ -16023,7 +16025,7 @@ ready16:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-row24:
+row25:
 	VMOVUPS      (R11), Y7
 	VBROADCASTSS (R12), Y8
 	VFMADD231PS  Y8, Y7, Y9
@@ -16034,7 +16036,7 @@ row24:
 	ADDQ         lddz+72(FP), R11
 	ADDQ         ldx+56(FP), R12
 	DECQ         R13
-	JNZ          row24
+	JNZ          row25
 	MOVQ         R9, R11
 	SUBQ         w+32(FP), R11
 	ADDQ         dw+16(FP), R11
@@ -16049,7 +16051,7 @@ row24:
 	VMOVUPS      Y11, (R11)
 	ADDQ         lddw+24(FP), R11
 
-end5:
+end6:
 	VXORPS Y7, Y7, Y7
 	VADDPS Y7, Y1, Y1
 	VADDPS Y7, Y2, Y2
@@ -16062,7 +16064,7 @@ end5:
 	MOVQ   CX, DX
 	MOVQ   cols+88(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer25
+	JLT    fewer26
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -16070,30 +16072,30 @@ end5:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves26
+	JMP    halves27
 
-fewer25:
+fewer26:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside27
+	JGE  inside28
 	MOVQ R9, R8
 
-inside27:
+inside28:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside28
+	JGE   inside29
 	MOVQ  R9, DI
 
-inside28:
+inside29:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves26:
+halves27:
 	LEAQ         (CX)(CX*2), R9
 	VMOVSS       X1, (BX)
 	VEXTRACTPS   $0x01, X1, (BX)(CX*1)
@@ -16156,7 +16158,7 @@ halves26:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done7
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -16168,14 +16170,14 @@ halves26:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block2
+	JGE    block3
 
-done6:
+done7:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done37
+	JLE   done38
 
-block33:
+block34:
 	// 3×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -16184,41 +16186,41 @@ block33:
 	MOVQ   lddz+72(FP), CX
 	MOVQ   cols+88(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer38
+	JLT    fewer39
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves39
+	JMP    halves40
 
-fewer38:
+fewer39:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside40
+	JGE  inside41
 	MOVQ DI, SI
 
-inside40:
+inside41:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside41
+	JGE   inside42
 	MOVQ  DI, DX
 
-inside41:
+inside42:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves39:
+halves40:
 	LEAQ (CX)(CX*2), BX
 	MOVQ w+32(FP), DI
 	MOVQ ldw+40(FP), R8
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail35
+	JLT  tail36
 
-square34:
+square35:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DX), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
@@ -16311,7 +16313,7 @@ square34:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-row44:
+row45:
 	VMOVUPS      (R9), Y4
 	VBROADCASTSS (R10), Y5
 	VFMADD231PS  Y5, Y4, Y6
@@ -16322,7 +16324,7 @@ row44:
 	ADDQ         lddz+72(FP), R9
 	ADDQ         ldx+56(FP), R10
 	DECQ         R11
-	JNZ          row44
+	JNZ          row45
 	MOVQ         DI, R9
 	SUBQ         w+32(FP), R9
 	ADDQ         dw+16(FP), R9
@@ -16341,15 +16343,15 @@ row44:
 	ADDQ         $0x20, DI
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square34
+	JGE          square35
 
-tail35:
+tail36:
 	TESTQ AX, AX
-	JLE   end36
+	JLE   end37
 
 	// the same for fewer j
 	CMPQ         AX, $0x04
-	JLT          fewer46
+	JLT          fewer47
 	VMOVUPS      (DX), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
 	VMOVUPS      (DX)(CX*1), X5
@@ -16391,7 +16393,7 @@ tail35:
 	VBROADCASTSS 12(DI)(R8*2), Y5
 	VFMADD231PS  Y5, Y6, Y3
 	CMPQ         AX, $0x04
-	JE           ready45
+	JE           ready46
 	VEXTRACTF128 $0x01, Y0, X4
 	VMASKMOVPS   16(DX), X4, X5
 	VMASKMOVPS   16(SI), X4, X9
@@ -16420,7 +16422,7 @@ tail35:
 	VBROADCASTSS 16(DI)(R8*2), Y4
 	VFMADD231PS  Y4, Y5, Y3
 	CMPQ         AX, $0x05
-	JE           over48
+	JE           over49
 	VBROADCASTSS 20(DI), Y4
 	VFMADD231PS  Y4, Y8, Y1
 	VBROADCASTSS 20(DI)(R8*1), Y4
@@ -16428,7 +16430,7 @@ tail35:
 	VBROADCASTSS 20(DI)(R8*2), Y4
 	VFMADD231PS  Y4, Y8, Y3
 	CMPQ         AX, $0x06
-	JE           over48
+	JE           over49
 	VBROADCASTSS 24(DI), Y4
 	VFMADD231PS  Y4, Y9, Y1
 	VBROADCASTSS 24(DI)(R8*1), Y4
@@ -16436,10 +16438,10 @@ tail35:
 	VBROADCASTSS 24(DI)(R8*2), Y4
 	VFMADD231PS  Y4, Y9, Y3
 
-over48:
-	JMP ready45
+over49:
+	JMP ready46
 
-fewer46:
+fewer47:
 	VMASKMOVPS   (DX), X0, X4
 	VMASKMOVPS   (SI), X0, X8
 	VINSERTF128  $0x01, X8, Y4, Y4
@@ -16467,7 +16469,7 @@ fewer46:
 	VBROADCASTSS (DI)(R8*2), Y5
 	VFMADD231PS  Y5, Y4, Y3
 	CMPQ         AX, $0x01
-	JE           over49
+	JE           over50
 	VBROADCASTSS 4(DI), Y5
 	VFMADD231PS  Y5, Y7, Y1
 	VBROADCASTSS 4(DI)(R8*1), Y5
@@ -16475,7 +16477,7 @@ fewer46:
 	VBROADCASTSS 4(DI)(R8*2), Y5
 	VFMADD231PS  Y5, Y7, Y3
 	CMPQ         AX, $0x02
-	JE           over49
+	JE           over50
 	VBROADCASTSS 8(DI), Y5
 	VFMADD231PS  Y5, Y8, Y1
 	VBROADCASTSS 8(DI)(R8*1), Y5
@@ -16483,8 +16485,8 @@ fewer46:
 	VBROADCASTSS 8(DI)(R8*2), Y5
 	VFMADD231PS  Y5, Y8, Y3
 
-over49:
-ready45:
+over50:
+ready46:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x08, AX
 	IMUL3Q $0x04, AX, AX
@@ -16500,7 +16502,7 @@ ready45:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-row50:
+row51:
 	VMOVUPS      (R9), Y4
 	VBROADCASTSS (R10), Y5
 	VFMADD231PS  Y5, Y4, Y6
@@ -16511,7 +16513,7 @@ row50:
 	ADDQ         lddz+72(FP), R9
 	ADDQ         ldx+56(FP), R10
 	DECQ         R11
-	JNZ          row50
+	JNZ          row51
 	MOVQ         DI, R9
 	SUBQ         w+32(FP), R9
 	ADDQ         dw+16(FP), R9
@@ -16526,7 +16528,7 @@ row50:
 	VMOVUPS      Y8, (R9)
 	ADDQ         lddw+24(FP), R9
 
-end36:
+end37:
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
@@ -16536,33 +16538,33 @@ end36:
 	MOVQ   CX, DX
 	MOVQ   cols+88(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer51
+	JLT    fewer52
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves52
+	JMP    halves53
 
-fewer51:
+fewer52:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside53
+	JGE  inside54
 	MOVQ R8, DI
 
-inside53:
+inside54:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside54
+	JGE   inside55
 	MOVQ  R8, SI
 
-inside54:
+inside55:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves52:
+halves53:
 	LEAQ         (CX)(CX*2), BX
 	VMOVSS       X1, (SI)
 	VEXTRACTPS   $0x01, X1, (SI)(CX*1)
@@ -16597,7 +16599,7 @@ halves52:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done37
+	JLE    done38
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -16609,16 +16611,14 @@ halves52:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block33
+	JGE    block34
 
-done37:
+done38:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ    AX, $0x02
-	JNE     other57
+lower2:
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -17554,7 +17554,7 @@ done88:
 	VZEROUPPER
 	RET
 
-other57:
+lower1:
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -17564,9 +17564,9 @@ other57:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+88(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done113
+	JLE     done112
 
-block109:
+block108:
 	// 1×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -17574,7 +17574,7 @@ block109:
 	MOVQ   lddz+72(FP), CX
 	MOVQ   cols+88(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer114
+	JLT    fewer113
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -17582,37 +17582,37 @@ block109:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves115
+	JMP    halves114
 
-fewer114:
+fewer113:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside116
+	JGE  inside115
 	MOVQ R8, DI
 
-inside116:
+inside115:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside117
+	JGE   inside116
 	MOVQ  R8, SI
 
-inside117:
+inside116:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves115:
+halves114:
 	LEAQ (CX)(CX*2), R8
 	MOVQ w+32(FP), R9
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail111
+	JLT  tail110
 
-square110:
+square109:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X3
 	VINSERTF128  $0x01, (DX), Y3, Y3
@@ -17711,14 +17711,14 @@ square110:
 	MOVQ   cols+88(FP), R12
 	VXORPS Y5, Y5, Y5
 
-row120:
+row119:
 	VMOVUPS      (R10), Y3
 	VBROADCASTSS (R11), Y4
 	VFMADD231PS  Y4, Y3, Y5
 	ADDQ         lddz+72(FP), R10
 	ADDQ         ldx+56(FP), R11
 	DECQ         R12
-	JNZ          row120
+	JNZ          row119
 	MOVQ         R9, R10
 	SUBQ         w+32(FP), R10
 	ADDQ         dw+16(FP), R10
@@ -17733,15 +17733,15 @@ row120:
 	ADDQ         $0x20, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square110
+	JGE          square109
 
-tail111:
+tail110:
 	TESTQ AX, AX
-	JLE   end112
+	JLE   end111
 
 	// the same for fewer j
 	CMPQ         AX, $0x04
-	JLT          fewer122
+	JLT          fewer121
 	VMOVUPS      (BX), X3
 	VINSERTF128  $0x01, (DX), Y3, Y3
 	VMOVUPS      (BX)(CX*1), X4
@@ -17787,7 +17787,7 @@ tail111:
 	VFMADD231PS  Y8, Y5, Y1
 	VFMADD231PS  Y8, Y9, Y2
 	CMPQ         AX, $0x04
-	JE           ready121
+	JE           ready120
 	VEXTRACTF128 $0x01, Y0, X3
 	VMASKMOVPS   16(BX), X3, X4
 	VMASKMOVPS   16(DX), X3, X8
@@ -17834,20 +17834,20 @@ tail111:
 	VFMADD231PS  Y3, Y4, Y1
 	VFMADD231PS  Y3, Y5, Y2
 	CMPQ         AX, $0x05
-	JE           over124
+	JE           over123
 	VBROADCASTSS 20(R9), Y3
 	VFMADD231PS  Y3, Y7, Y1
 	VFMADD231PS  Y3, Y11, Y2
 	CMPQ         AX, $0x06
-	JE           over124
+	JE           over123
 	VBROADCASTSS 24(R9), Y3
 	VFMADD231PS  Y3, Y8, Y1
 	VFMADD231PS  Y3, Y12, Y2
 
-over124:
-	JMP ready121
+over123:
+	JMP ready120
 
-fewer122:
+fewer121:
 	VMASKMOVPS   (BX), X0, X3
 	VMASKMOVPS   (DX), X0, X7
 	VINSERTF128  $0x01, X7, Y3, Y3
@@ -17892,18 +17892,18 @@ fewer122:
 	VFMADD231PS  Y8, Y3, Y1
 	VFMADD231PS  Y8, Y4, Y2
 	CMPQ         AX, $0x01
-	JE           over125
+	JE           over124
 	VBROADCASTSS 4(R9), Y8
 	VFMADD231PS  Y8, Y6, Y1
 	VFMADD231PS  Y8, Y10, Y2
 	CMPQ         AX, $0x02
-	JE           over125
+	JE           over124
 	VBROADCASTSS 8(R9), Y8
 	VFMADD231PS  Y8, Y7, Y1
 	VFMADD231PS  Y8, Y11, Y2
 
-over125:
-ready121:
+over124:
+ready120:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x08, AX
 	IMUL3Q $0x04, AX, AX
@@ -17917,14 +17917,14 @@ ready121:
 	MOVQ   cols+88(FP), R12
 	VXORPS Y5, Y5, Y5
 
-row126:
+row125:
 	VMOVUPS      (R10), Y3
 	VBROADCASTSS (R11), Y4
 	VFMADD231PS  Y4, Y3, Y5
 	ADDQ         lddz+72(FP), R10
 	ADDQ         ldx+56(FP), R11
 	DECQ         R12
-	JNZ          row126
+	JNZ          row125
 	MOVQ         R9, R10
 	SUBQ         w+32(FP), R10
 	ADDQ         dw+16(FP), R10
@@ -17933,7 +17933,7 @@ row126:
 	VMOVUPS      Y5, (R10)
 	ADDQ         lddw+24(FP), R10
 
-end112:
+end111:
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
@@ -17942,7 +17942,7 @@ end112:
 	MOVQ   CX, DX
 	MOVQ   cols+88(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer127
+	JLT    fewer126
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -17950,37 +17950,37 @@ end112:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves128
+	JMP    halves127
 
-fewer127:
+fewer126:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside129
+	JGE  inside128
 	MOVQ R9, R8
 
-inside129:
+inside128:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside130
+	JGE   inside129
 	MOVQ  R9, DI
 
-inside130:
+inside129:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves128:
+halves127:
 	CMPQ         CX, $0x04
-	JNE          apart131
+	JNE          apart130
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
-	JMP          stored132
+	JMP          stored131
 
-apart131:
+apart130:
 	LEAQ         (CX)(CX*2), R9
 	VMOVSS       X1, (BX)
 	VEXTRACTPS   $0x01, X1, (BX)(CX*1)
@@ -17992,14 +17992,14 @@ apart131:
 	VEXTRACTPS   $0x02, X3, (SI)(CX*2)
 	VEXTRACTPS   $0x03, X3, (SI)(R9*1)
 
-stored132:
+stored131:
 	CMPQ         CX, $0x04
-	JNE          apart133
+	JNE          apart132
 	VMOVUPS      X2, (DI)
 	VEXTRACTF128 $0x01, Y2, (R8)
-	JMP          stored134
+	JMP          stored133
 
-apart133:
+apart132:
 	LEAQ         (CX)(CX*2), R9
 	VMOVSS       X2, (DI)
 	VEXTRACTPS   $0x01, X2, (DI)(CX*1)
@@ -18011,13 +18011,13 @@ apart133:
 	VEXTRACTPS   $0x02, X3, (R8)(CX*2)
 	VEXTRACTPS   $0x03, X3, (R8)(R9*1)
 
-stored134:
+stored133:
 	// the next 16 inputs
 	MOVQ   cols+88(FP), BX
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done113
+	JLE    done112
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -18029,54 +18029,54 @@ stored134:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block109
+	JGE    block108
 
-done113:
+done112:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done139
+	JLE   done138
 
-block135:
+block134:
 	// 1×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	MOVQ   dz+64(FP), BX
 	MOVQ   lddz+72(FP), CX
 	MOVQ   cols+88(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer140
+	JLT    fewer139
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves141
+	JMP    halves140
 
-fewer140:
+fewer139:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside142
+	JGE  inside141
 	MOVQ DI, SI
 
-inside142:
+inside141:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside143
+	JGE   inside142
 	MOVQ  DI, DX
 
-inside143:
+inside142:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves141:
+halves140:
 	LEAQ (CX)(CX*2), BX
 	MOVQ w+32(FP), DI
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail137
+	JLT  tail136
 
-square136:
+square135:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
@@ -18135,14 +18135,14 @@ square136:
 	MOVQ   cols+88(FP), R10
 	VXORPS Y4, Y4, Y4
 
-row146:
+row145:
 	VMOVUPS      (R8), Y2
 	VBROADCASTSS (R9), Y3
 	VFMADD231PS  Y3, Y2, Y4
 	ADDQ         lddz+72(FP), R8
 	ADDQ         ldx+56(FP), R9
 	DECQ         R10
-	JNZ          row146
+	JNZ          row145
 	MOVQ         DI, R8
 	SUBQ         w+32(FP), R8
 	ADDQ         dw+16(FP), R8
@@ -18155,15 +18155,15 @@ row146:
 	ADDQ         $0x20, DI
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square136
+	JGE          square135
 
-tail137:
+tail136:
 	TESTQ AX, AX
-	JLE   end138
+	JLE   end137
 
 	// the same for fewer j
 	CMPQ         AX, $0x04
-	JLT          fewer148
+	JLT          fewer147
 	VMOVUPS      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
 	VMOVUPS      (DX)(CX*1), X3
@@ -18189,7 +18189,7 @@ tail137:
 	VBROADCASTSS 12(DI), Y3
 	VFMADD231PS  Y3, Y4, Y1
 	CMPQ         AX, $0x04
-	JE           ready147
+	JE           ready146
 	VEXTRACTF128 $0x01, Y0, X2
 	VMASKMOVPS   16(DX), X2, X3
 	VMASKMOVPS   16(SI), X2, X7
@@ -18214,18 +18214,18 @@ tail137:
 	VBROADCASTSS 16(DI), Y2
 	VFMADD231PS  Y2, Y3, Y1
 	CMPQ         AX, $0x05
-	JE           over150
+	JE           over149
 	VBROADCASTSS 20(DI), Y2
 	VFMADD231PS  Y2, Y6, Y1
 	CMPQ         AX, $0x06
-	JE           over150
+	JE           over149
 	VBROADCASTSS 24(DI), Y2
 	VFMADD231PS  Y2, Y7, Y1
 
-over150:
-	JMP ready147
+over149:
+	JMP ready146
 
-fewer148:
+fewer147:
 	VMASKMOVPS   (DX), X0, X2
 	VMASKMOVPS   (SI), X0, X6
 	VINSERTF128  $0x01, X6, Y2, Y2
@@ -18249,16 +18249,16 @@ fewer148:
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y3, Y2, Y1
 	CMPQ         AX, $0x01
-	JE           over151
+	JE           over150
 	VBROADCASTSS 4(DI), Y3
 	VFMADD231PS  Y3, Y5, Y1
 	CMPQ         AX, $0x02
-	JE           over151
+	JE           over150
 	VBROADCASTSS 8(DI), Y3
 	VFMADD231PS  Y3, Y6, Y1
 
-over151:
-ready147:
+over150:
+ready146:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x08, AX
 	IMUL3Q $0x04, AX, AX
@@ -18272,14 +18272,14 @@ ready147:
 	MOVQ   cols+88(FP), R10
 	VXORPS Y4, Y4, Y4
 
-row152:
+row151:
 	VMOVUPS      (R8), Y2
 	VBROADCASTSS (R9), Y3
 	VFMADD231PS  Y3, Y2, Y4
 	ADDQ         lddz+72(FP), R8
 	ADDQ         ldx+56(FP), R9
 	DECQ         R10
-	JNZ          row152
+	JNZ          row151
 	MOVQ         DI, R8
 	SUBQ         w+32(FP), R8
 	ADDQ         dw+16(FP), R8
@@ -18288,7 +18288,7 @@ row152:
 	VMOVUPS      Y4, (R8)
 	ADDQ         lddw+24(FP), R8
 
-end138:
+end137:
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y1, Y1
 	MOVQ   dx+0(FP), BX
@@ -18296,40 +18296,40 @@ end138:
 	MOVQ   CX, DX
 	MOVQ   cols+88(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer153
+	JLT    fewer152
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves154
+	JMP    halves153
 
-fewer153:
+fewer152:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside155
+	JGE  inside154
 	MOVQ R8, DI
 
-inside155:
+inside154:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside156
+	JGE   inside155
 	MOVQ  R8, SI
 
-inside156:
+inside155:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves154:
+halves153:
 	CMPQ         CX, $0x04
-	JNE          apart157
+	JNE          apart156
 	VMOVUPS      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
-	JMP          stored158
+	JMP          stored157
 
-apart157:
+apart156:
 	LEAQ         (CX)(CX*2), BX
 	VMOVSS       X1, (SI)
 	VEXTRACTPS   $0x01, X1, (SI)(CX*1)
@@ -18341,13 +18341,13 @@ apart157:
 	VEXTRACTPS   $0x02, X2, (DI)(CX*2)
 	VEXTRACTPS   $0x03, X2, (DI)(BX*1)
 
-stored158:
+stored157:
 	// the next 8 inputs
 	MOVQ   cols+88(FP), BX
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done139
+	JLE    done138
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -18359,9 +18359,9 @@ stored158:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block135
+	JGE    block134
 
-done139:
+done138:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -18371,8 +18371,10 @@ done139:
 TEXT ·bothTurnedAVX2F64(SB), NOSPLIT, $0-104
 	PCALIGN $0x40
 	MOVQ    rows+80(FP), AX
+	CMPQ    AX, $0x02
+	JLT     lower1
 	CMPQ    AX, $0x03
-	JNE     other1
+	JLT     lower2
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -18382,9 +18384,9 @@ TEXT ·bothTurnedAVX2F64(SB), NOSPLIT, $0-104
 	VMOVDQU (CX), Y0
 	MOVQ    cols+88(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done6
+	JLE     done7
 
-block2:
+block3:
 	// 3×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -18396,7 +18398,7 @@ block2:
 	MOVQ   lddz+72(FP), CX
 	MOVQ   cols+88(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer7
+	JLT    fewer8
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -18404,37 +18406,37 @@ block2:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves8
+	JMP    halves9
 
-fewer7:
+fewer8:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside9
+	JGE  inside10
 	MOVQ R8, DI
 
-inside9:
+inside10:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside10
+	JGE   inside11
 	MOVQ  R8, SI
 
-inside10:
+inside11:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves8:
+halves9:
 	MOVQ w+32(FP), R8
 	MOVQ ldw+40(FP), R9
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail4
+	JLT  tail5
 
-square3:
+square4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X7
 	VINSERTF128  $0x01, (DX), Y7, Y7
@@ -18507,7 +18509,7 @@ square3:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-row13:
+row14:
 	VMOVUPD      (R10), Y7
 	VBROADCASTSD (R11), Y8
 	VFMADD231PD  Y8, Y7, Y9
@@ -18518,7 +18520,7 @@ row13:
 	ADDQ         lddz+72(FP), R10
 	ADDQ         ldx+56(FP), R11
 	DECQ         R12
-	JNZ          row13
+	JNZ          row14
 	MOVQ         R8, R10
 	SUBQ         w+32(FP), R10
 	ADDQ         dw+16(FP), R10
@@ -18539,15 +18541,15 @@ row13:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square3
+	JGE          square4
 
-tail4:
+tail5:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end6
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer15
+	JLT          fewer16
 	VMOVUPD      (BX), X7
 	VINSERTF128  $0x01, (DX), Y7, Y7
 	VMOVUPD      (BX)(CX*1), X8
@@ -18579,7 +18581,7 @@ tail4:
 	VFMADD231PD  Y10, Y9, Y3
 	VFMADD231PD  Y10, Y11, Y6
 	CMPQ         AX, $0x02
-	JE           ready14
+	JE           ready15
 	VEXTRACTF128 $0x01, Y0, X7
 	VMASKMOVPD   16(BX), X7, X8
 	VMASKMOVPD   16(DX), X7, X10
@@ -18607,9 +18609,9 @@ tail4:
 	VBROADCASTSD 16(R8)(R9*2), Y7
 	VFMADD231PD  Y7, Y8, Y3
 	VFMADD231PD  Y7, Y9, Y6
-	JMP          ready14
+	JMP          ready15
 
-fewer15:
+fewer16:
 	VMASKMOVPD   (BX), X0, X7
 	VMASKMOVPD   (DX), X0, X9
 	VINSERTF128  $0x01, X9, Y7, Y7
@@ -18636,7 +18638,7 @@ fewer15:
 	VFMADD231PD  Y10, Y7, Y3
 	VFMADD231PD  Y10, Y8, Y6
 
-ready14:
+ready15:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x04, AX
 	IMUL3Q $0x08, AX, AX
@@ -18652,7 +18654,7 @@ ready14:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-row19:
+row20:
 	VMOVUPD      (R10), Y7
 	VBROADCASTSD (R11), Y8
 	VFMADD231PD  Y8, Y7, Y9
@@ -18663,7 +18665,7 @@ row19:
 	ADDQ         lddz+72(FP), R10
 	ADDQ         ldx+56(FP), R11
 	DECQ         R12
-	JNZ          row19
+	JNZ          row20
 	MOVQ         R8, R10
 	SUBQ         w+32(FP), R10
 	ADDQ         dw+16(FP), R10
@@ -18678,7 +18680,7 @@ row19:
 	VMOVUPD      Y11, (R10)
 	ADDQ         lddw+24(FP), R10
 
-end5:
+end6:
 	VXORPS Y7, Y7, Y7
 	VADDPD Y7, Y1, Y1
 	VADDPD Y7, Y2, Y2
@@ -18691,7 +18693,7 @@ end5:
 	MOVQ   CX, DX
 	MOVQ   cols+88(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer20
+	JLT    fewer21
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -18699,30 +18701,30 @@ end5:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves21
+	JMP    halves22
 
-fewer20:
+fewer21:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside22
+	JGE  inside23
 	MOVQ R9, R8
 
-inside22:
+inside23:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside23
+	JGE   inside24
 	MOVQ  R9, DI
 
-inside23:
+inside24:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves21:
+halves22:
 	VMOVSD       X1, (BX)
 	VMOVHPD      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X7
@@ -18759,7 +18761,7 @@ halves21:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done7
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -18771,14 +18773,14 @@ halves21:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block2
+	JGE    block3
 
-done6:
+done7:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done32
+	JLE   done33
 
-block28:
+block29:
 	// 3×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -18787,40 +18789,40 @@ block28:
 	MOVQ   lddz+72(FP), CX
 	MOVQ   cols+88(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer33
+	JLT    fewer34
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves34
+	JMP    halves35
 
-fewer33:
+fewer34:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside35
+	JGE  inside36
 	MOVQ DI, SI
 
-inside35:
+inside36:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside36
+	JGE   inside37
 	MOVQ  DI, DX
 
-inside36:
+inside37:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves34:
+halves35:
 	MOVQ w+32(FP), BX
 	MOVQ ldw+40(FP), DI
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail30
+	JLT  tail31
 
-square29:
+square30:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
@@ -18869,7 +18871,7 @@ square29:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-row39:
+row40:
 	VMOVUPD      (R8), Y4
 	VBROADCASTSD (R9), Y5
 	VFMADD231PD  Y5, Y4, Y6
@@ -18880,7 +18882,7 @@ row39:
 	ADDQ         lddz+72(FP), R8
 	ADDQ         ldx+56(FP), R9
 	DECQ         R10
-	JNZ          row39
+	JNZ          row40
 	MOVQ         BX, R8
 	SUBQ         w+32(FP), R8
 	ADDQ         dw+16(FP), R8
@@ -18899,15 +18901,15 @@ row39:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square29
+	JGE          square30
 
-tail30:
+tail31:
 	TESTQ AX, AX
-	JLE   end31
+	JLE   end32
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer41
+	JLT          fewer42
 	VMOVUPD      (DX), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
 	VMOVUPD      (DX)(CX*1), X5
@@ -18927,7 +18929,7 @@ tail30:
 	VBROADCASTSD 8(BX)(DI*2), Y5
 	VFMADD231PD  Y5, Y6, Y3
 	CMPQ         AX, $0x02
-	JE           ready40
+	JE           ready41
 	VEXTRACTF128 $0x01, Y0, X4
 	VMASKMOVPD   16(DX), X4, X5
 	VMASKMOVPD   16(SI), X4, X7
@@ -18943,9 +18945,9 @@ tail30:
 	VFMADD231PD  Y4, Y5, Y2
 	VBROADCASTSD 16(BX)(DI*2), Y4
 	VFMADD231PD  Y4, Y5, Y3
-	JMP          ready40
+	JMP          ready41
 
-fewer41:
+fewer42:
 	VMASKMOVPD   (DX), X0, X4
 	VMASKMOVPD   (SI), X0, X6
 	VINSERTF128  $0x01, X6, Y4, Y4
@@ -18961,7 +18963,7 @@ fewer41:
 	VBROADCASTSD (BX)(DI*2), Y5
 	VFMADD231PD  Y5, Y4, Y3
 
-ready40:
+ready41:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x04, AX
 	IMUL3Q $0x08, AX, AX
@@ -18977,7 +18979,7 @@ ready40:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-row45:
+row46:
 	VMOVUPD      (R8), Y4
 	VBROADCASTSD (R9), Y5
 	VFMADD231PD  Y5, Y4, Y6
@@ -18988,7 +18990,7 @@ row45:
 	ADDQ         lddz+72(FP), R8
 	ADDQ         ldx+56(FP), R9
 	DECQ         R10
-	JNZ          row45
+	JNZ          row46
 	MOVQ         BX, R8
 	SUBQ         w+32(FP), R8
 	ADDQ         dw+16(FP), R8
@@ -19003,7 +19005,7 @@ row45:
 	VMOVUPD      Y8, (R8)
 	ADDQ         lddw+24(FP), R8
 
-end31:
+end32:
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
@@ -19013,33 +19015,33 @@ end31:
 	MOVQ   CX, DX
 	MOVQ   cols+88(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer46
+	JLT    fewer47
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves47
+	JMP    halves48
 
-fewer46:
+fewer47:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside48
+	JGE  inside49
 	MOVQ R8, DI
 
-inside48:
+inside49:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside49
+	JGE   inside50
 	MOVQ  R8, SI
 
-inside49:
+inside50:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves47:
+halves48:
 	VMOVSD       X1, (SI)
 	VMOVHPD      X1, (SI)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X4
@@ -19061,7 +19063,7 @@ halves47:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done32
+	JLE    done33
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -19073,16 +19075,14 @@ halves47:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block28
+	JGE    block29
 
-done32:
+done33:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ    AX, $0x02
-	JNE     other52
+lower2:
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -19705,7 +19705,7 @@ done83:
 	VZEROUPPER
 	RET
 
-other52:
+lower1:
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -19715,9 +19715,9 @@ other52:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+88(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done108
+	JLE     done107
 
-block104:
+block103:
 	// 1×12 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -19726,7 +19726,7 @@ block104:
 	MOVQ   lddz+72(FP), CX
 	MOVQ   cols+88(FP), R10
 	CMPQ   R10, $0x0c
-	JLT    fewer109
+	JLT    fewer108
 	IMUL3Q $0x02, CX, R10
 	MOVQ   BX, DX
 	ADDQ   R10, DX
@@ -19738,52 +19738,52 @@ block104:
 	ADDQ   R10, R8
 	MOVQ   R8, R9
 	ADDQ   R10, R9
-	JMP    halves110
+	JMP    halves109
 
-fewer109:
+fewer108:
 	SUBQ $0x02, R10
 	MOVQ $0x0000000a, R9
 	CMPQ R10, $0x0a
-	JGE  inside111
+	JGE  inside110
 	MOVQ R10, R9
 
-inside111:
+inside110:
 	IMULQ CX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000008, R8
 	CMPQ  R10, $0x08
-	JGE   inside112
+	JGE   inside111
 	MOVQ  R10, R8
 
-inside112:
+inside111:
 	IMULQ CX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000006, DI
 	CMPQ  R10, $0x06
-	JGE   inside113
+	JGE   inside112
 	MOVQ  R10, DI
 
-inside113:
+inside112:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R10, $0x04
-	JGE   inside114
+	JGE   inside113
 	MOVQ  R10, SI
 
-inside114:
+inside113:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves110:
+halves109:
 	MOVQ w+32(FP), R10
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail106
+	JLT  tail105
 
-square105:
+square104:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X4
 	VINSERTF128  $0x01, (DX), Y4, Y4
@@ -19846,14 +19846,14 @@ square105:
 	MOVQ   cols+88(FP), R13
 	VXORPS Y6, Y6, Y6
 
-row117:
+row116:
 	VMOVUPD      (R11), Y4
 	VBROADCASTSD (R12), Y5
 	VFMADD231PD  Y5, Y4, Y6
 	ADDQ         lddz+72(FP), R11
 	ADDQ         ldx+56(FP), R12
 	DECQ         R13
-	JNZ          row117
+	JNZ          row116
 	MOVQ         R10, R11
 	SUBQ         w+32(FP), R11
 	ADDQ         dw+16(FP), R11
@@ -19870,15 +19870,15 @@ row117:
 	ADDQ         $0x20, R10
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square105
+	JGE          square104
 
-tail106:
+tail105:
 	TESTQ AX, AX
-	JLE   end107
+	JLE   end106
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer119
+	JLT          fewer118
 	VMOVUPD      (BX), X4
 	VINSERTF128  $0x01, (DX), Y4, Y4
 	VMOVUPD      (BX)(CX*1), X5
@@ -19906,7 +19906,7 @@ tail106:
 	VFMADD231PD  Y9, Y8, Y2
 	VFMADD231PD  Y9, Y10, Y3
 	CMPQ         AX, $0x02
-	JE           ready118
+	JE           ready117
 	VEXTRACTF128 $0x01, Y0, X4
 	VMASKMOVPD   16(BX), X4, X5
 	VMASKMOVPD   16(DX), X4, X7
@@ -19938,9 +19938,9 @@ tail106:
 	VFMADD231PD  Y4, Y5, Y1
 	VFMADD231PD  Y4, Y6, Y2
 	VFMADD231PD  Y4, Y8, Y3
-	JMP          ready118
+	JMP          ready117
 
-fewer119:
+fewer118:
 	VMASKMOVPD   (BX), X0, X4
 	VMASKMOVPD   (DX), X0, X6
 	VINSERTF128  $0x01, X6, Y4, Y4
@@ -19970,7 +19970,7 @@ fewer119:
 	VFMADD231PD  Y9, Y5, Y2
 	VFMADD231PD  Y9, Y7, Y3
 
-ready118:
+ready117:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x04, AX
 	IMUL3Q $0x08, AX, AX
@@ -19984,14 +19984,14 @@ ready118:
 	MOVQ   cols+88(FP), R13
 	VXORPS Y6, Y6, Y6
 
-row123:
+row122:
 	VMOVUPD      (R11), Y4
 	VBROADCASTSD (R12), Y5
 	VFMADD231PD  Y5, Y4, Y6
 	ADDQ         lddz+72(FP), R11
 	ADDQ         ldx+56(FP), R12
 	DECQ         R13
-	JNZ          row123
+	JNZ          row122
 	MOVQ         R10, R11
 	SUBQ         w+32(FP), R11
 	ADDQ         dw+16(FP), R11
@@ -20000,7 +20000,7 @@ row123:
 	VMOVUPD      Y6, (R11)
 	ADDQ         lddw+24(FP), R11
 
-end107:
+end106:
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
@@ -20010,7 +20010,7 @@ end107:
 	MOVQ   CX, DX
 	MOVQ   cols+88(FP), R11
 	CMPQ   R11, $0x0c
-	JLT    fewer124
+	JLT    fewer123
 	IMUL3Q $0x02, DX, R11
 	MOVQ   BX, SI
 	ADDQ   R11, SI
@@ -20022,94 +20022,94 @@ end107:
 	ADDQ   R11, R9
 	MOVQ   R9, R10
 	ADDQ   R11, R10
-	JMP    halves125
+	JMP    halves124
 
-fewer124:
+fewer123:
 	SUBQ $0x02, R11
 	MOVQ $0x0000000a, R10
 	CMPQ R11, $0x0a
-	JGE  inside126
+	JGE  inside125
 	MOVQ R11, R10
 
-inside126:
+inside125:
 	IMULQ DX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x00000008, R9
 	CMPQ  R11, $0x08
-	JGE   inside127
+	JGE   inside126
 	MOVQ  R11, R9
 
-inside127:
+inside126:
 	IMULQ DX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000006, R8
 	CMPQ  R11, $0x06
-	JGE   inside128
+	JGE   inside127
 	MOVQ  R11, R8
 
-inside128:
+inside127:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R11, $0x04
-	JGE   inside129
+	JGE   inside128
 	MOVQ  R11, DI
 
-inside129:
+inside128:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves125:
+halves124:
 	CMPQ         CX, $0x08
-	JNE          apart130
+	JNE          apart129
 	VMOVUPD      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, (SI)
-	JMP          stored131
+	JMP          stored130
 
-apart130:
+apart129:
 	VMOVSD       X1, (BX)
 	VMOVHPD      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X4
 	VMOVSD       X4, (SI)
 	VMOVHPD      X4, (SI)(CX*1)
 
-stored131:
+stored130:
 	CMPQ         CX, $0x08
-	JNE          apart132
+	JNE          apart131
 	VMOVUPD      X2, (DI)
 	VEXTRACTF128 $0x01, Y2, (R8)
-	JMP          stored133
+	JMP          stored132
 
-apart132:
+apart131:
 	VMOVSD       X2, (DI)
 	VMOVHPD      X2, (DI)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X4
 	VMOVSD       X4, (R8)
 	VMOVHPD      X4, (R8)(CX*1)
 
-stored133:
+stored132:
 	CMPQ         CX, $0x08
-	JNE          apart134
+	JNE          apart133
 	VMOVUPD      X3, (R9)
 	VEXTRACTF128 $0x01, Y3, (R10)
-	JMP          stored135
+	JMP          stored134
 
-apart134:
+apart133:
 	VMOVSD       X3, (R9)
 	VMOVHPD      X3, (R9)(CX*1)
 	VEXTRACTF128 $0x01, Y3, X4
 	VMOVSD       X4, (R10)
 	VMOVHPD      X4, (R10)(CX*1)
 
-stored135:
+stored134:
 	// the next 12 inputs
 	MOVQ   cols+88(FP), BX
 	SUBQ   $0x0c, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done108
+	JLE    done107
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x0c, DX, DX
 	ADDQ   DX, BX
@@ -20121,53 +20121,53 @@ stored135:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block104
+	JGE    block103
 
-done108:
+done107:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done140
+	JLE   done139
 
-block136:
+block135:
 	// 1×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	MOVQ   dz+64(FP), BX
 	MOVQ   lddz+72(FP), CX
 	MOVQ   cols+88(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer141
+	JLT    fewer140
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves142
+	JMP    halves141
 
-fewer141:
+fewer140:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside143
+	JGE  inside142
 	MOVQ DI, SI
 
-inside143:
+inside142:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside144
+	JGE   inside143
 	MOVQ  DI, DX
 
-inside144:
+inside143:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves142:
+halves141:
 	MOVQ w+32(FP), BX
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail138
+	JLT  tail137
 
-square137:
+square136:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
@@ -20198,14 +20198,14 @@ square137:
 	MOVQ   cols+88(FP), R9
 	VXORPS Y4, Y4, Y4
 
-row147:
+row146:
 	VMOVUPD      (DI), Y2
 	VBROADCASTSD (R8), Y3
 	VFMADD231PD  Y3, Y2, Y4
 	ADDQ         lddz+72(FP), DI
 	ADDQ         ldx+56(FP), R8
 	DECQ         R9
-	JNZ          row147
+	JNZ          row146
 	MOVQ         BX, DI
 	SUBQ         w+32(FP), DI
 	ADDQ         dw+16(FP), DI
@@ -20218,15 +20218,15 @@ row147:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square137
+	JGE          square136
 
-tail138:
+tail137:
 	TESTQ AX, AX
-	JLE   end139
+	JLE   end138
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer149
+	JLT          fewer148
 	VMOVUPD      (DX), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
 	VMOVUPD      (DX)(CX*1), X3
@@ -20238,7 +20238,7 @@ tail138:
 	VBROADCASTSD 8(BX), Y3
 	VFMADD231PD  Y3, Y4, Y1
 	CMPQ         AX, $0x02
-	JE           ready148
+	JE           ready147
 	VEXTRACTF128 $0x01, Y0, X2
 	VMASKMOVPD   16(DX), X2, X3
 	VMASKMOVPD   16(SI), X2, X5
@@ -20250,9 +20250,9 @@ tail138:
 	VUNPCKLPD    Y4, Y3, Y3
 	VBROADCASTSD 16(BX), Y2
 	VFMADD231PD  Y2, Y3, Y1
-	JMP          ready148
+	JMP          ready147
 
-fewer149:
+fewer148:
 	VMASKMOVPD   (DX), X0, X2
 	VMASKMOVPD   (SI), X0, X4
 	VINSERTF128  $0x01, X4, Y2, Y2
@@ -20264,7 +20264,7 @@ fewer149:
 	VBROADCASTSD (BX), Y3
 	VFMADD231PD  Y3, Y2, Y1
 
-ready148:
+ready147:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x04, AX
 	IMUL3Q $0x08, AX, AX
@@ -20278,14 +20278,14 @@ ready148:
 	MOVQ   cols+88(FP), R9
 	VXORPS Y4, Y4, Y4
 
-row153:
+row152:
 	VMOVUPD      (DI), Y2
 	VBROADCASTSD (R8), Y3
 	VFMADD231PD  Y3, Y2, Y4
 	ADDQ         lddz+72(FP), DI
 	ADDQ         ldx+56(FP), R8
 	DECQ         R9
-	JNZ          row153
+	JNZ          row152
 	MOVQ         BX, DI
 	SUBQ         w+32(FP), DI
 	ADDQ         dw+16(FP), DI
@@ -20294,7 +20294,7 @@ row153:
 	VMOVUPD      Y4, (DI)
 	ADDQ         lddw+24(FP), DI
 
-end139:
+end138:
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y1, Y1
 	MOVQ   dx+0(FP), BX
@@ -20302,53 +20302,53 @@ end139:
 	MOVQ   CX, DX
 	MOVQ   cols+88(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer154
+	JLT    fewer153
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves155
+	JMP    halves154
 
-fewer154:
+fewer153:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside156
+	JGE  inside155
 	MOVQ R8, DI
 
-inside156:
+inside155:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside157
+	JGE   inside156
 	MOVQ  R8, SI
 
-inside157:
+inside156:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves155:
+halves154:
 	CMPQ         CX, $0x08
-	JNE          apart158
+	JNE          apart157
 	VMOVUPD      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, (DI)
-	JMP          stored159
+	JMP          stored158
 
-apart158:
+apart157:
 	VMOVSD       X1, (SI)
 	VMOVHPD      X1, (SI)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X2
 	VMOVSD       X2, (DI)
 	VMOVHPD      X2, (DI)(CX*1)
 
-stored159:
+stored158:
 	// the next 4 inputs
 	MOVQ   cols+88(FP), BX
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done140
+	JLE    done139
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -20360,9 +20360,9 @@ stored159:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block136
+	JGE    block135
 
-done140:
+done139:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -20373,7 +20373,7 @@ TEXT ·stripsAVX2F32(SB), NOSPLIT, $0-120
 	PCALIGN $0x40
 	MOVQ    rows+80(FP), AX
 	CMPQ    AX, $0x02
-	JNE     other1
+	JLT     lower1
 	MOVQ    cols+88(FP), AX
 	CMPQ    AX, $0x10
 	JLT     done3
@@ -20999,10 +20999,10 @@ done3:
 	VZEROUPPER
 	RET
 
-other1:
+lower1:
 	MOVQ    cols+88(FP), AX
 	CMPQ    AX, $0x10
-	JLT     done24
+	JLT     done23
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -21011,7 +21011,7 @@ other1:
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
 
-strip23:
+strip22:
 	// 1×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -21028,9 +21028,9 @@ strip23:
 	LEAQ   (SI)(DI*8), R11
 	MOVQ   lddw+24(FP), R12
 	CMPQ   AX, $0x10
-	JLT    fewer28
+	JLT    fewer27
 
-squares27:
+squares26:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPS      (BX), Y7
 	VMOVUPS      32(BX), Y8
@@ -21361,13 +21361,13 @@ squares27:
 	ADDQ         $0x20, CX
 	SUBQ         $0x10, AX
 	CMPQ         AX, $0x10
-	JGE          squares27
+	JGE          squares26
 
-fewer28:
+fewer27:
 	CMPQ AX, $0x08
-	JLT  tail25
+	JLT  tail24
 
-squares29:
+squares28:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPS      (BX), Y7
 	VMOVUPS      (SI), X9
@@ -21552,15 +21552,15 @@ squares29:
 	SUBQ         back+112(FP), CX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          squares29
+	JGE          squares28
 
-tail25:
+tail24:
 	TESTQ AX, AX
-	JLE   end26
+	JLE   end25
 
 	// the same for fewer j
 	CMPQ         AX, $0x04
-	JLT          fewer31
+	JLT          fewer30
 	VMOVUPS      (SI), X9
 	VINSERTF128  $0x01, (SI)(DI*4), Y9, Y9
 	VMOVUPS      (SI)(DI*1), X10
@@ -21610,7 +21610,7 @@ tail25:
 	VBROADCASTSS 12(BX), Y6
 	VFMADD231PS  Y6, Y11, Y2
 	CMPQ         AX, $0x04
-	JE           ready30
+	JE           ready29
 	VEXTRACTF128 $0x01, Y0, X9
 	VMASKMOVPS   16(SI), X9, X10
 	VMASKMOVPS   16(SI)(DI*4), X9, X14
@@ -21635,15 +21635,15 @@ tail25:
 	VBROADCASTSS 16(BX), Y6
 	VFMADD231PS  Y6, Y10, Y1
 	CMPQ         AX, $0x05
-	JE           over34
+	JE           over33
 	VBROADCASTSS 20(BX), Y6
 	VFMADD231PS  Y6, Y13, Y1
 	CMPQ         AX, $0x06
-	JE           over34
+	JE           over33
 	VBROADCASTSS 24(BX), Y6
 	VFMADD231PS  Y6, Y14, Y1
 
-over34:
+over33:
 	VEXTRACTF128 $0x01, Y0, X9
 	VMASKMOVPS   16(R11), X9, X10
 	VMASKMOVPS   16(R11)(DI*4), X9, X14
@@ -21668,18 +21668,18 @@ over34:
 	VBROADCASTSS 16(BX), Y6
 	VFMADD231PS  Y6, Y10, Y2
 	CMPQ         AX, $0x05
-	JE           over35
+	JE           over34
 	VBROADCASTSS 20(BX), Y6
 	VFMADD231PS  Y6, Y13, Y2
 	CMPQ         AX, $0x06
-	JE           over35
+	JE           over34
 	VBROADCASTSS 24(BX), Y6
 	VFMADD231PS  Y6, Y14, Y2
 
-over35:
-	JMP ready30
+over34:
+	JMP ready29
 
-fewer31:
+fewer30:
 	VMASKMOVPS   (SI), X0, X9
 	VMASKMOVPS   (SI)(DI*4), X0, X13
 	VINSERTF128  $0x01, X13, Y9, Y9
@@ -21703,15 +21703,15 @@ fewer31:
 	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y6, Y9, Y1
 	CMPQ         AX, $0x01
-	JE           over36
+	JE           over35
 	VBROADCASTSS 4(BX), Y6
 	VFMADD231PS  Y6, Y12, Y1
 	CMPQ         AX, $0x02
-	JE           over36
+	JE           over35
 	VBROADCASTSS 8(BX), Y6
 	VFMADD231PS  Y6, Y13, Y1
 
-over36:
+over35:
 	VMASKMOVPS   (R11), X0, X9
 	VMASKMOVPS   (R11)(DI*4), X0, X13
 	VINSERTF128  $0x01, X13, Y9, Y9
@@ -21735,16 +21735,16 @@ over36:
 	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y6, Y9, Y2
 	CMPQ         AX, $0x01
-	JE           over37
+	JE           over36
 	VBROADCASTSS 4(BX), Y6
 	VFMADD231PS  Y6, Y12, Y2
 	CMPQ         AX, $0x02
-	JE           over37
+	JE           over36
 	VBROADCASTSS 8(BX), Y6
 	VFMADD231PS  Y6, Y13, Y2
 
-over37:
-ready30:
+over36:
+ready29:
 	// a vector that ends with the row: some of it once more
 	SUBQ    $0x08, AX
 	IMUL3Q  $0x04, AX, AX
@@ -21753,7 +21753,7 @@ ready30:
 	VMOVUPS (BX), Y7
 	MOVQ    $0x00000010, R8
 
-row38:
+row37:
 	VBROADCASTSS (DX), Y6
 	VMULPS       Y6, Y7, Y3
 	VADDPS       Y5, Y3, Y3
@@ -21761,9 +21761,9 @@ row38:
 	ADDQ         R12, CX
 	ADDQ         $0x04, DX
 	DECQ         R8
-	JNZ          row38
+	JNZ          row37
 
-end26:
+end25:
 	VXORPS  Y5, Y5, Y5
 	VADDPS  Y5, Y1, Y1
 	VADDPS  Y5, Y2, Y2
@@ -21790,9 +21790,9 @@ end26:
 	SUBQ   $0x10, AX
 	MOVQ   AX, cols+88(FP)
 	CMPQ   AX, $0x10
-	JGE    strip23
+	JGE    strip22
 
-done24:
+done23:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -21804,7 +21804,7 @@ TEXT ·stripsAVX2F64(SB), NOSPLIT, $0-120
 	MOVQ    rows+80(FP), AX
 	MOVQ    cols+88(FP), AX
 	CMPQ    AX, $0x10
-	JLT     done3
+	JLT     done2
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -21813,7 +21813,7 @@ TEXT ·stripsAVX2F64(SB), NOSPLIT, $0-120
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
 
-strip2:
+strip1:
 	// 1×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -21832,9 +21832,9 @@ strip2:
 	LEAQ   (SI)(DI*8), R11
 	MOVQ   lddw+24(FP), R12
 	CMPQ   AX, $0x08
-	JLT    fewer7
+	JLT    fewer6
 
-squares6:
+squares5:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPD      (BX), Y9
 	VMOVUPD      32(BX), Y10
@@ -22133,13 +22133,13 @@ squares6:
 	ADDQ         $0x20, CX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          squares6
+	JGE          squares5
 
-fewer7:
+fewer6:
 	CMPQ AX, $0x04
-	JLT  tail4
+	JLT  tail3
 
-squares8:
+squares7:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPD      (BX), Y9
 	VMOVUPD      (SI), X11
@@ -22308,15 +22308,15 @@ squares8:
 	SUBQ         back+112(FP), CX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          squares8
+	JGE          squares7
 
-tail4:
+tail3:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end4
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer10
+	JLT          fewer9
 	VMOVUPD      (SI), X11
 	VINSERTF128  $0x01, (SI)(DI*2), Y11, Y11
 	VMOVUPD      (SI)(DI*1), X12
@@ -22358,7 +22358,7 @@ tail4:
 	VBROADCASTSD 8(BX), Y8
 	VFMADD231PD  Y8, Y13, Y4
 	CMPQ         AX, $0x02
-	JE           ready9
+	JE           ready8
 	VEXTRACTF128 $0x01, Y0, X11
 	VMASKMOVPD   16(SI), X11, X12
 	VMASKMOVPD   16(SI)(DI*2), X11, X14
@@ -22403,9 +22403,9 @@ tail4:
 	VUNPCKLPD    Y13, Y12, Y12
 	VBROADCASTSD 16(BX), Y8
 	VFMADD231PD  Y8, Y12, Y4
-	JMP          ready9
+	JMP          ready8
 
-fewer10:
+fewer9:
 	VMASKMOVPD   (SI), X0, X11
 	VMASKMOVPD   (SI)(DI*2), X0, X13
 	VINSERTF128  $0x01, X13, Y11, Y11
@@ -22447,7 +22447,7 @@ fewer10:
 	VBROADCASTSD (BX), Y8
 	VFMADD231PD  Y8, Y11, Y4
 
-ready9:
+ready8:
 	// a vector that ends with the row: some of it once more
 	SUBQ    $0x04, AX
 	IMUL3Q  $0x08, AX, AX
@@ -22456,7 +22456,7 @@ ready9:
 	VMOVUPD (BX), Y9
 	MOVQ    $0x00000010, R8
 
-row23:
+row22:
 	VBROADCASTSD (DX), Y8
 	VMULPD       Y8, Y9, Y5
 	VADDPD       Y7, Y5, Y5
@@ -22464,9 +22464,9 @@ row23:
 	ADDQ         R12, CX
 	ADDQ         $0x08, DX
 	DECQ         R8
-	JNZ          row23
+	JNZ          row22
 
-end5:
+end4:
 	VXORPS  Y7, Y7, Y7
 	VADDPD  Y7, Y1, Y1
 	VADDPD  Y7, Y2, Y2
@@ -22497,9 +22497,9 @@ end5:
 	SUBQ   $0x10, AX
 	MOVQ   AX, cols+88(FP)
 	CMPQ   AX, $0x10
-	JGE    strip2
+	JGE    strip1
 
-done3:
+done2:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -22509,11 +22509,15 @@ done3:
 TEXT ·dotsAVX2F32(SB), NOSPLIT, $0-104
 	PCALIGN $0x40
 	MOVQ    rows+80(FP), AX
+	CMPQ    AX, $0x02
+	JLT     lower1
 	CMPQ    AX, $0x03
-	JNE     other1
+	JLT     lower2
 	MOVQ    cols+88(FP), AX
+	CMPQ    AX, $0x02
+	JLT     lower3
 	CMPQ    AX, $0x03
-	JNE     other2
+	JLT     lower4
 	VXORPS  X0, X0, X0
 	VXORPS  X1, X1, X1
 	VXORPS  X2, X2, X2
@@ -22536,14 +22540,14 @@ TEXT ·dotsAVX2F32(SB), NOSPLIT, $0-104
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y11
 	TESTQ   SI, SI
-	JLE     folded6
+	JLE     folded8
 	MOVQ    SI, R8
 	TESTQ   DI, DI
-	JE      fold5
+	JE      fold7
 
-vector3:
+vector5:
 	CMPQ SI, $0x08
-	JLT  tail4
+	JLT  tail6
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ         x+48(FP), R9
@@ -22584,9 +22588,9 @@ vector3:
 	VADDPS       Y15, Y10, Y10
 	VMOVUPS      Y10, (R11)
 	MOVQ         $0x00000008, R8
-	JMP          fold5
+	JMP          fold7
 
-tail4:
+tail6:
 	MOVQ SI, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -22607,47 +22611,47 @@ tail4:
 	VFMADD231PS  Y14, Y9, Y10
 	VADDPS       Y15, Y10, Y10
 	TESTQ        $0x00000004, SI
-	JZ           low8
+	JZ           low10
 	VMOVUPS      X10, (R11)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000002, SI
-	JZ           low9
+	JZ           low11
 	VMOVSD       X10, 16(R11)
 	VUNPCKHPD    X10, X10, X10
 	TESTQ        $0x00000001, SI
-	JZ           low10
+	JZ           low12
 	VMOVSS       X10, 24(R11)
 
-low10:
-	JMP stored7
-
-low9:
-	TESTQ  $0x00000001, SI
-	JZ     low11
-	VMOVSS X10, 16(R11)
+low12:
+	JMP stored9
 
 low11:
-	JMP stored7
+	TESTQ  $0x00000001, SI
+	JZ     low13
+	VMOVSS X10, 16(R11)
 
-low8:
+low13:
+	JMP stored9
+
+low10:
 	TESTQ     $0x00000002, SI
-	JZ        low12
+	JZ        low14
 	VMOVSD    X10, (R11)
 	VUNPCKHPD X10, X10, X10
 	TESTQ     $0x00000001, SI
-	JZ        low13
+	JZ        low15
 	VMOVSS    X10, 8(R11)
 
-low13:
-	JMP stored7
-
-low12:
-	TESTQ  $0x00000001, SI
-	JZ     low14
-	VMOVSS X10, (R11)
+low15:
+	JMP stored9
 
 low14:
-stored7:
+	TESTQ  $0x00000001, SI
+	JZ     low16
+	VMOVSS X10, (R11)
+
+low16:
+stored9:
 	ADDQ         R12, R11
 	VMOVAPS      Y15, Y10
 	VBROADCASTSS 4(R9), Y14
@@ -22658,47 +22662,47 @@ stored7:
 	VFMADD231PS  Y14, Y9, Y10
 	VADDPS       Y15, Y10, Y10
 	TESTQ        $0x00000004, SI
-	JZ           low16
+	JZ           low18
 	VMOVUPS      X10, (R11)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000002, SI
-	JZ           low17
+	JZ           low19
 	VMOVSD       X10, 16(R11)
 	VUNPCKHPD    X10, X10, X10
 	TESTQ        $0x00000001, SI
-	JZ           low18
+	JZ           low20
 	VMOVSS       X10, 24(R11)
 
-low18:
-	JMP stored15
-
-low17:
-	TESTQ  $0x00000001, SI
-	JZ     low19
-	VMOVSS X10, 16(R11)
+low20:
+	JMP stored17
 
 low19:
-	JMP stored15
+	TESTQ  $0x00000001, SI
+	JZ     low21
+	VMOVSS X10, 16(R11)
 
-low16:
+low21:
+	JMP stored17
+
+low18:
 	TESTQ     $0x00000002, SI
-	JZ        low20
+	JZ        low22
 	VMOVSD    X10, (R11)
 	VUNPCKHPD X10, X10, X10
 	TESTQ     $0x00000001, SI
-	JZ        low21
+	JZ        low23
 	VMOVSS    X10, 8(R11)
 
-low21:
-	JMP stored15
-
-low20:
-	TESTQ  $0x00000001, SI
-	JZ     low22
-	VMOVSS X10, (R11)
+low23:
+	JMP stored17
 
 low22:
-stored15:
+	TESTQ  $0x00000001, SI
+	JZ     low24
+	VMOVSS X10, (R11)
+
+low24:
+stored17:
 	ADDQ         R12, R11
 	VMOVAPS      Y15, Y10
 	VBROADCASTSS 8(R9), Y14
@@ -22709,48 +22713,48 @@ stored15:
 	VFMADD231PS  Y14, Y9, Y10
 	VADDPS       Y15, Y10, Y10
 	TESTQ        $0x00000004, SI
-	JZ           low24
+	JZ           low26
 	VMOVUPS      X10, (R11)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000002, SI
-	JZ           low25
+	JZ           low27
 	VMOVSD       X10, 16(R11)
 	VUNPCKHPD    X10, X10, X10
 	TESTQ        $0x00000001, SI
-	JZ           low26
+	JZ           low28
 	VMOVSS       X10, 24(R11)
 
-low26:
-	JMP stored23
-
-low25:
-	TESTQ  $0x00000001, SI
-	JZ     low27
-	VMOVSS X10, 16(R11)
+low28:
+	JMP stored25
 
 low27:
-	JMP stored23
+	TESTQ  $0x00000001, SI
+	JZ     low29
+	VMOVSS X10, 16(R11)
 
-low24:
+low29:
+	JMP stored25
+
+low26:
 	TESTQ     $0x00000002, SI
-	JZ        low28
+	JZ        low30
 	VMOVSD    X10, (R11)
 	VUNPCKHPD X10, X10, X10
 	TESTQ     $0x00000001, SI
-	JZ        low29
+	JZ        low31
 	VMOVSS    X10, 8(R11)
 
-low29:
-	JMP stored23
-
-low28:
-	TESTQ  $0x00000001, SI
-	JZ     low30
-	VMOVSS X10, (R11)
+low31:
+	JMP stored25
 
 low30:
-stored23:
-fold5:
+	TESTQ  $0x00000001, SI
+	JZ     low32
+	VMOVSS X10, (R11)
+
+low32:
+stored25:
+fold7:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X12
 	VMOVSS      (AX)(BX*1), X13
@@ -22770,15 +22774,15 @@ fold5:
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
 	DECQ        R8
-	JNZ         fold5
+	JNZ         fold7
 	TESTQ       DI, DI
-	JE          folded6
+	JE          folded8
 	ADDQ        $0x20, DI
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         vector3
+	JGE         vector5
 
-folded6:
+folded8:
 	VXORPS X9, X9, X9
 	VADDPS X9, X0, X0
 	VADDPS X9, X1, X1
@@ -22804,9 +22808,7 @@ folded6:
 	VZEROUPPER
 	RET
 
-other2:
-	CMPQ    AX, $0x02
-	JNE     other31
+lower4:
 	VXORPS  X0, X0, X0
 	VXORPS  X1, X1, X1
 	VXORPS  X2, X2, X2
@@ -22826,14 +22828,14 @@ other2:
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y8
 	TESTQ   SI, SI
-	JLE     folded35
+	JLE     folded36
 	MOVQ    SI, R8
 	TESTQ   DI, DI
-	JE      fold34
+	JE      fold35
 
-vector32:
+vector33:
 	CMPQ SI, $0x08
-	JLT  tail33
+	JLT  tail34
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ         x+48(FP), R9
@@ -22864,9 +22866,9 @@ vector32:
 	VADDPS       Y12, Y7, Y7
 	VMOVUPS      Y7, (R11)
 	MOVQ         $0x00000008, R8
-	JMP          fold34
+	JMP          fold35
 
-tail33:
+tail34:
 	MOVQ SI, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -22887,47 +22889,47 @@ tail33:
 	VFMADD231PS  Y11, Y6, Y7
 	VADDPS       Y12, Y7, Y7
 	TESTQ        $0x00000004, SI
-	JZ           low37
+	JZ           low38
 	VMOVUPS      X7, (R11)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, SI
-	JZ           low38
+	JZ           low39
 	VMOVSD       X7, 16(R11)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, SI
-	JZ           low39
+	JZ           low40
 	VMOVSS       X7, 24(R11)
 
-low39:
-	JMP stored36
+low40:
+	JMP stored37
 
-low38:
+low39:
 	TESTQ  $0x00000001, SI
-	JZ     low40
+	JZ     low41
 	VMOVSS X7, 16(R11)
 
-low40:
-	JMP stored36
+low41:
+	JMP stored37
 
-low37:
+low38:
 	TESTQ     $0x00000002, SI
-	JZ        low41
+	JZ        low42
 	VMOVSD    X7, (R11)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, SI
-	JZ        low42
+	JZ        low43
 	VMOVSS    X7, 8(R11)
 
-low42:
-	JMP stored36
+low43:
+	JMP stored37
 
-low41:
+low42:
 	TESTQ  $0x00000001, SI
-	JZ     low43
+	JZ     low44
 	VMOVSS X7, (R11)
 
-low43:
-stored36:
+low44:
+stored37:
 	ADDQ         R12, R11
 	VMOVAPS      Y12, Y7
 	VBROADCASTSS 4(R9), Y11
@@ -22938,48 +22940,48 @@ stored36:
 	VFMADD231PS  Y11, Y6, Y7
 	VADDPS       Y12, Y7, Y7
 	TESTQ        $0x00000004, SI
-	JZ           low45
+	JZ           low46
 	VMOVUPS      X7, (R11)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, SI
-	JZ           low46
+	JZ           low47
 	VMOVSD       X7, 16(R11)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, SI
-	JZ           low47
+	JZ           low48
 	VMOVSS       X7, 24(R11)
 
-low47:
-	JMP stored44
+low48:
+	JMP stored45
 
-low46:
+low47:
 	TESTQ  $0x00000001, SI
-	JZ     low48
+	JZ     low49
 	VMOVSS X7, 16(R11)
 
-low48:
-	JMP stored44
+low49:
+	JMP stored45
 
-low45:
+low46:
 	TESTQ     $0x00000002, SI
-	JZ        low49
+	JZ        low50
 	VMOVSD    X7, (R11)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, SI
-	JZ        low50
+	JZ        low51
 	VMOVSS    X7, 8(R11)
 
-low50:
-	JMP stored44
+low51:
+	JMP stored45
 
-low49:
+low50:
 	TESTQ  $0x00000001, SI
-	JZ     low51
+	JZ     low52
 	VMOVSS X7, (R11)
 
-low51:
-stored44:
-fold34:
+low52:
+stored45:
+fold35:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X9
 	VMOVSS      (AX)(BX*1), X10
@@ -22995,15 +22997,15 @@ fold34:
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
 	DECQ        R8
-	JNZ         fold34
+	JNZ         fold35
 	TESTQ       DI, DI
-	JE          folded35
+	JE          folded36
 	ADDQ        $0x20, DI
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         vector32
+	JGE         vector33
 
-folded35:
+folded36:
 	VXORPS X6, X6, X6
 	VADDPS X6, X0, X0
 	VADDPS X6, X1, X1
@@ -23023,7 +23025,7 @@ folded35:
 	VZEROUPPER
 	RET
 
-other31:
+lower3:
 	VXORPS  X0, X0, X0
 	VXORPS  X1, X1, X1
 	VXORPS  X2, X2, X2
@@ -23166,12 +23168,12 @@ folded56:
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ    AX, $0x02
-	JNE     other65
+lower2:
 	MOVQ    cols+88(FP), AX
+	CMPQ    AX, $0x02
+	JLT     lower65
 	CMPQ    AX, $0x03
-	JNE     other66
+	JLT     lower66
 	VXORPS  X0, X0, X0
 	VXORPS  X1, X1, X1
 	VXORPS  X2, X2, X2
@@ -23435,9 +23437,7 @@ folded70:
 	VZEROUPPER
 	RET
 
-other66:
-	CMPQ    AX, $0x02
-	JNE     other95
+lower66:
 	VXORPS  X0, X0, X0
 	VXORPS  X1, X1, X1
 	VXORPS  X2, X2, X2
@@ -23455,14 +23455,14 @@ other66:
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y6
 	TESTQ   SI, SI
-	JLE     folded99
+	JLE     folded98
 	MOVQ    SI, R8
 	TESTQ   DI, DI
-	JE      fold98
+	JE      fold97
 
-vector96:
+vector95:
 	CMPQ SI, $0x08
-	JLT  tail97
+	JLT  tail96
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ         x+48(FP), R9
@@ -23488,9 +23488,9 @@ vector96:
 	VADDPS       Y9, Y5, Y5
 	VMOVUPS      Y5, (R11)
 	MOVQ         $0x00000008, R8
-	JMP          fold98
+	JMP          fold97
 
-tail97:
+tail96:
 	MOVQ SI, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -23508,47 +23508,47 @@ tail97:
 	VFMADD231PS  Y8, Y4, Y5
 	VADDPS       Y9, Y5, Y5
 	TESTQ        $0x00000004, SI
-	JZ           low101
+	JZ           low100
 	VMOVUPS      X5, (R11)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, SI
-	JZ           low102
+	JZ           low101
 	VMOVSD       X5, 16(R11)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, SI
-	JZ           low103
+	JZ           low102
 	VMOVSS       X5, 24(R11)
 
-low103:
-	JMP stored100
-
 low102:
-	TESTQ  $0x00000001, SI
-	JZ     low104
-	VMOVSS X5, 16(R11)
-
-low104:
-	JMP stored100
+	JMP stored99
 
 low101:
+	TESTQ  $0x00000001, SI
+	JZ     low103
+	VMOVSS X5, 16(R11)
+
+low103:
+	JMP stored99
+
+low100:
 	TESTQ     $0x00000002, SI
-	JZ        low105
+	JZ        low104
 	VMOVSD    X5, (R11)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, SI
-	JZ        low106
+	JZ        low105
 	VMOVSS    X5, 8(R11)
 
-low106:
-	JMP stored100
-
 low105:
+	JMP stored99
+
+low104:
 	TESTQ  $0x00000001, SI
-	JZ     low107
+	JZ     low106
 	VMOVSS X5, (R11)
 
-low107:
-stored100:
+low106:
+stored99:
 	ADDQ         R12, R11
 	VMOVAPS      Y9, Y5
 	VBROADCASTSS 4(R9), Y8
@@ -23557,48 +23557,48 @@ stored100:
 	VFMADD231PS  Y8, Y4, Y5
 	VADDPS       Y9, Y5, Y5
 	TESTQ        $0x00000004, SI
-	JZ           low109
+	JZ           low108
 	VMOVUPS      X5, (R11)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, SI
-	JZ           low110
+	JZ           low109
 	VMOVSD       X5, 16(R11)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, SI
-	JZ           low111
+	JZ           low110
 	VMOVSS       X5, 24(R11)
 
-low111:
-	JMP stored108
-
 low110:
-	TESTQ  $0x00000001, SI
-	JZ     low112
-	VMOVSS X5, 16(R11)
-
-low112:
-	JMP stored108
+	JMP stored107
 
 low109:
+	TESTQ  $0x00000001, SI
+	JZ     low111
+	VMOVSS X5, 16(R11)
+
+low111:
+	JMP stored107
+
+low108:
 	TESTQ     $0x00000002, SI
-	JZ        low113
+	JZ        low112
 	VMOVSD    X5, (R11)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, SI
-	JZ        low114
+	JZ        low113
 	VMOVSS    X5, 8(R11)
 
-low114:
-	JMP stored108
-
 low113:
+	JMP stored107
+
+low112:
 	TESTQ  $0x00000001, SI
-	JZ     low115
+	JZ     low114
 	VMOVSS X5, (R11)
 
-low115:
-stored108:
-fold98:
+low114:
+stored107:
+fold97:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X7
 	VMOVSS      (AX)(BX*1), X4
@@ -23611,15 +23611,15 @@ fold98:
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
 	DECQ        R8
-	JNZ         fold98
+	JNZ         fold97
 	TESTQ       DI, DI
-	JE          folded99
+	JE          folded98
 	ADDQ        $0x20, DI
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         vector96
+	JGE         vector95
 
-folded99:
+folded98:
 	VXORPS X4, X4, X4
 	VADDPS X4, X0, X0
 	VADDPS X4, X1, X1
@@ -23635,7 +23635,7 @@ folded99:
 	VZEROUPPER
 	RET
 
-other95:
+lower65:
 	VXORPS  X0, X0, X0
 	VXORPS  X1, X1, X1
 	MOVQ    dz+32(FP), AX
@@ -23651,14 +23651,14 @@ other95:
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y4
 	TESTQ   SI, SI
-	JLE     folded120
+	JLE     folded118
 	MOVQ    SI, R8
 	TESTQ   DI, DI
-	JE      fold119
+	JE      fold117
 
-vector117:
+vector115:
 	CMPQ SI, $0x08
-	JLT  tail118
+	JLT  tail116
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ         x+48(FP), R9
@@ -23676,9 +23676,9 @@ vector117:
 	VADDPS       Y7, Y3, Y3
 	VMOVUPS      Y3, (R11)
 	MOVQ         $0x00000008, R8
-	JMP          fold119
+	JMP          fold117
 
-tail118:
+tail116:
 	MOVQ SI, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -23696,48 +23696,48 @@ tail118:
 	VFMADD231PS  Y6, Y2, Y3
 	VADDPS       Y7, Y3, Y3
 	TESTQ        $0x00000004, SI
-	JZ           low122
+	JZ           low120
 	VMOVUPS      X3, (R11)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, SI
-	JZ           low123
+	JZ           low121
 	VMOVSD       X3, 16(R11)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, SI
-	JZ           low124
+	JZ           low122
 	VMOVSS       X3, 24(R11)
 
-low124:
-	JMP stored121
+low122:
+	JMP stored119
 
-low123:
+low121:
 	TESTQ  $0x00000001, SI
-	JZ     low125
+	JZ     low123
 	VMOVSS X3, 16(R11)
 
-low125:
-	JMP stored121
+low123:
+	JMP stored119
 
-low122:
+low120:
 	TESTQ     $0x00000002, SI
-	JZ        low126
+	JZ        low124
 	VMOVSD    X3, (R11)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, SI
-	JZ        low127
+	JZ        low125
 	VMOVSS    X3, 8(R11)
 
-low127:
-	JMP stored121
+low125:
+	JMP stored119
 
-low126:
+low124:
 	TESTQ  $0x00000001, SI
-	JZ     low128
+	JZ     low126
 	VMOVSS X3, (R11)
 
-low128:
-stored121:
-fold119:
+low126:
+stored119:
+fold117:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X5
 	VMOVSS      (AX)(BX*1), X2
@@ -23747,15 +23747,15 @@ fold119:
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
 	DECQ        R8
-	JNZ         fold119
+	JNZ         fold117
 	TESTQ       DI, DI
-	JE          folded120
+	JE          folded118
 	ADDQ        $0x20, DI
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         vector117
+	JGE         vector115
 
-folded120:
+folded118:
 	VXORPS X2, X2, X2
 	VADDPS X2, X0, X0
 	VADDPS X2, X1, X1
@@ -23767,10 +23767,12 @@ folded120:
 	VZEROUPPER
 	RET
 
-other65:
+lower1:
 	MOVQ    cols+88(FP), AX
+	CMPQ    AX, $0x02
+	JLT     lower127
 	CMPQ    AX, $0x03
-	JNE     other130
+	JLT     lower128
 	VXORPS  X0, X0, X0
 	VXORPS  X1, X1, X1
 	VXORPS  X2, X2, X2
@@ -23787,14 +23789,14 @@ other65:
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y5
 	TESTQ   SI, SI
-	JLE     folded134
+	JLE     folded132
 	MOVQ    SI, R8
 	TESTQ   DI, DI
-	JE      fold133
+	JE      fold131
 
-vector131:
+vector129:
 	CMPQ SI, $0x08
-	JLT  tail132
+	JLT  tail130
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ         x+48(FP), R9
@@ -23821,9 +23823,9 @@ vector131:
 	VADDPS       Y7, Y4, Y4
 	VMOVUPS      Y4, (R11)
 	MOVQ         $0x00000008, R8
-	JMP          fold133
+	JMP          fold131
 
-tail132:
+tail130:
 	MOVQ SI, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -23838,142 +23840,142 @@ tail132:
 	VFMADD231PS  Y6, Y3, Y4
 	VADDPS       Y7, Y4, Y4
 	TESTQ        $0x00000004, SI
-	JZ           low136
+	JZ           low134
 	VMOVUPS      X4, (R11)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, SI
-	JZ           low137
+	JZ           low135
 	VMOVSD       X4, 16(R11)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, SI
-	JZ           low138
+	JZ           low136
 	VMOVSS       X4, 24(R11)
 
-low138:
-	JMP stored135
+low136:
+	JMP stored133
 
-low137:
+low135:
 	TESTQ  $0x00000001, SI
-	JZ     low139
+	JZ     low137
 	VMOVSS X4, 16(R11)
 
-low139:
-	JMP stored135
+low137:
+	JMP stored133
 
-low136:
+low134:
 	TESTQ     $0x00000002, SI
-	JZ        low140
+	JZ        low138
 	VMOVSD    X4, (R11)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, SI
-	JZ        low141
+	JZ        low139
 	VMOVSS    X4, 8(R11)
 
-low141:
-	JMP stored135
+low139:
+	JMP stored133
 
-low140:
+low138:
 	TESTQ  $0x00000001, SI
-	JZ     low142
+	JZ     low140
 	VMOVSS X4, (R11)
 
-low142:
-stored135:
+low140:
+stored133:
 	ADDQ         R12, R11
 	VMOVAPS      Y7, Y4
 	VBROADCASTSS 4(R9), Y6
 	VFMADD231PS  Y6, Y3, Y4
 	VADDPS       Y7, Y4, Y4
 	TESTQ        $0x00000004, SI
-	JZ           low144
+	JZ           low142
 	VMOVUPS      X4, (R11)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, SI
-	JZ           low145
+	JZ           low143
 	VMOVSD       X4, 16(R11)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, SI
-	JZ           low146
+	JZ           low144
 	VMOVSS       X4, 24(R11)
 
-low146:
-	JMP stored143
+low144:
+	JMP stored141
 
-low145:
+low143:
 	TESTQ  $0x00000001, SI
-	JZ     low147
+	JZ     low145
 	VMOVSS X4, 16(R11)
 
-low147:
-	JMP stored143
+low145:
+	JMP stored141
 
-low144:
+low142:
 	TESTQ     $0x00000002, SI
-	JZ        low148
+	JZ        low146
 	VMOVSD    X4, (R11)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, SI
-	JZ        low149
+	JZ        low147
 	VMOVSS    X4, 8(R11)
 
-low149:
-	JMP stored143
+low147:
+	JMP stored141
 
-low148:
+low146:
 	TESTQ  $0x00000001, SI
-	JZ     low150
+	JZ     low148
 	VMOVSS X4, (R11)
 
-low150:
-stored143:
+low148:
+stored141:
 	ADDQ         R12, R11
 	VMOVAPS      Y7, Y4
 	VBROADCASTSS 8(R9), Y6
 	VFMADD231PS  Y6, Y3, Y4
 	VADDPS       Y7, Y4, Y4
 	TESTQ        $0x00000004, SI
-	JZ           low152
+	JZ           low150
 	VMOVUPS      X4, (R11)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, SI
-	JZ           low153
+	JZ           low151
 	VMOVSD       X4, 16(R11)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, SI
-	JZ           low154
+	JZ           low152
 	VMOVSS       X4, 24(R11)
 
-low154:
-	JMP stored151
+low152:
+	JMP stored149
 
-low153:
+low151:
 	TESTQ  $0x00000001, SI
-	JZ     low155
+	JZ     low153
 	VMOVSS X4, 16(R11)
 
-low155:
-	JMP stored151
+low153:
+	JMP stored149
 
-low152:
+low150:
 	TESTQ     $0x00000002, SI
-	JZ        low156
+	JZ        low154
 	VMOVSD    X4, (R11)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, SI
-	JZ        low157
+	JZ        low155
 	VMOVSS    X4, 8(R11)
 
-low157:
-	JMP stored151
+low155:
+	JMP stored149
 
-low156:
+low154:
 	TESTQ  $0x00000001, SI
-	JZ     low158
+	JZ     low156
 	VMOVSS X4, (R11)
 
-low158:
-stored151:
-fold133:
+low156:
+stored149:
+fold131:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X3
 	VMOVSS      (CX), X4
@@ -23985,15 +23987,15 @@ fold133:
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
 	DECQ        R8
-	JNZ         fold133
+	JNZ         fold131
 	TESTQ       DI, DI
-	JE          folded134
+	JE          folded132
 	ADDQ        $0x20, DI
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         vector131
+	JGE         vector129
 
-folded134:
+folded132:
 	VXORPS X3, X3, X3
 	VADDPS X3, X0, X0
 	VADDPS X3, X1, X1
@@ -24007,9 +24009,7 @@ folded134:
 	VZEROUPPER
 	RET
 
-other130:
-	CMPQ    AX, $0x02
-	JNE     other159
+lower128:
 	VXORPS  X0, X0, X0
 	VXORPS  X1, X1, X1
 	MOVQ    dz+32(FP), AX
@@ -24025,14 +24025,14 @@ other130:
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y4
 	TESTQ   SI, SI
-	JLE     folded163
+	JLE     folded160
 	MOVQ    SI, R8
 	TESTQ   DI, DI
-	JE      fold162
+	JE      fold159
 
-vector160:
+vector157:
 	CMPQ SI, $0x08
-	JLT  tail161
+	JLT  tail158
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ         x+48(FP), R9
@@ -24053,9 +24053,9 @@ vector160:
 	VADDPS       Y6, Y3, Y3
 	VMOVUPS      Y3, (R11)
 	MOVQ         $0x00000008, R8
-	JMP          fold162
+	JMP          fold159
 
-tail161:
+tail158:
 	MOVQ SI, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -24070,95 +24070,95 @@ tail161:
 	VFMADD231PS  Y5, Y2, Y3
 	VADDPS       Y6, Y3, Y3
 	TESTQ        $0x00000004, SI
-	JZ           low165
+	JZ           low162
 	VMOVUPS      X3, (R11)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, SI
-	JZ           low166
+	JZ           low163
 	VMOVSD       X3, 16(R11)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, SI
-	JZ           low167
+	JZ           low164
 	VMOVSS       X3, 24(R11)
 
+low164:
+	JMP stored161
+
+low163:
+	TESTQ  $0x00000001, SI
+	JZ     low165
+	VMOVSS X3, 16(R11)
+
+low165:
+	JMP stored161
+
+low162:
+	TESTQ     $0x00000002, SI
+	JZ        low166
+	VMOVSD    X3, (R11)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, SI
+	JZ        low167
+	VMOVSS    X3, 8(R11)
+
 low167:
-	JMP stored164
+	JMP stored161
 
 low166:
 	TESTQ  $0x00000001, SI
 	JZ     low168
-	VMOVSS X3, 16(R11)
-
-low168:
-	JMP stored164
-
-low165:
-	TESTQ     $0x00000002, SI
-	JZ        low169
-	VMOVSD    X3, (R11)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, SI
-	JZ        low170
-	VMOVSS    X3, 8(R11)
-
-low170:
-	JMP stored164
-
-low169:
-	TESTQ  $0x00000001, SI
-	JZ     low171
 	VMOVSS X3, (R11)
 
-low171:
-stored164:
+low168:
+stored161:
 	ADDQ         R12, R11
 	VMOVAPS      Y6, Y3
 	VBROADCASTSS 4(R9), Y5
 	VFMADD231PS  Y5, Y2, Y3
 	VADDPS       Y6, Y3, Y3
 	TESTQ        $0x00000004, SI
-	JZ           low173
+	JZ           low170
 	VMOVUPS      X3, (R11)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, SI
-	JZ           low174
+	JZ           low171
 	VMOVSD       X3, 16(R11)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, SI
-	JZ           low175
+	JZ           low172
 	VMOVSS       X3, 24(R11)
 
+low172:
+	JMP stored169
+
+low171:
+	TESTQ  $0x00000001, SI
+	JZ     low173
+	VMOVSS X3, 16(R11)
+
+low173:
+	JMP stored169
+
+low170:
+	TESTQ     $0x00000002, SI
+	JZ        low174
+	VMOVSD    X3, (R11)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, SI
+	JZ        low175
+	VMOVSS    X3, 8(R11)
+
 low175:
-	JMP stored172
+	JMP stored169
 
 low174:
 	TESTQ  $0x00000001, SI
 	JZ     low176
-	VMOVSS X3, 16(R11)
-
-low176:
-	JMP stored172
-
-low173:
-	TESTQ     $0x00000002, SI
-	JZ        low177
-	VMOVSD    X3, (R11)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, SI
-	JZ        low178
-	VMOVSS    X3, 8(R11)
-
-low178:
-	JMP stored172
-
-low177:
-	TESTQ  $0x00000001, SI
-	JZ     low179
 	VMOVSS X3, (R11)
 
-low179:
-stored172:
-fold162:
+low176:
+stored169:
+fold159:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X2
 	VMOVSS      (CX), X3
@@ -24168,15 +24168,15 @@ fold162:
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
 	DECQ        R8
-	JNZ         fold162
+	JNZ         fold159
 	TESTQ       DI, DI
-	JE          folded163
+	JE          folded160
 	ADDQ        $0x20, DI
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         vector160
+	JGE         vector157
 
-folded163:
+folded160:
 	VXORPS X2, X2, X2
 	VADDPS X2, X0, X0
 	VADDPS X2, X1, X1
@@ -24188,7 +24188,7 @@ folded163:
 	VZEROUPPER
 	RET
 
-other159:
+lower127:
 	VXORPS  X0, X0, X0
 	MOVQ    dz+32(FP), AX
 	MOVQ    lddz+40(FP), BX
@@ -24203,14 +24203,14 @@ other159:
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y3
 	TESTQ   SI, SI
-	JLE     folded184
+	JLE     folded180
 	MOVQ    SI, R8
 	TESTQ   DI, DI
-	JE      fold183
+	JE      fold179
 
-vector181:
+vector177:
 	CMPQ SI, $0x08
-	JLT  tail182
+	JLT  tail178
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ         x+48(FP), R9
@@ -24225,9 +24225,9 @@ vector181:
 	VADDPS       Y5, Y2, Y2
 	VMOVUPS      Y2, (R11)
 	MOVQ         $0x00000008, R8
-	JMP          fold183
+	JMP          fold179
 
-tail182:
+tail178:
 	MOVQ SI, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -24242,48 +24242,48 @@ tail182:
 	VFMADD231PS  Y4, Y1, Y2
 	VADDPS       Y5, Y2, Y2
 	TESTQ        $0x00000004, SI
-	JZ           low186
+	JZ           low182
 	VMOVUPS      X2, (R11)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, SI
-	JZ           low187
+	JZ           low183
 	VMOVSD       X2, 16(R11)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, SI
-	JZ           low188
+	JZ           low184
 	VMOVSS       X2, 24(R11)
 
-low188:
-	JMP stored185
+low184:
+	JMP stored181
 
-low187:
+low183:
 	TESTQ  $0x00000001, SI
-	JZ     low189
+	JZ     low185
 	VMOVSS X2, 16(R11)
 
-low189:
-	JMP stored185
+low185:
+	JMP stored181
 
-low186:
+low182:
 	TESTQ     $0x00000002, SI
-	JZ        low190
+	JZ        low186
 	VMOVSD    X2, (R11)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, SI
-	JZ        low191
+	JZ        low187
 	VMOVSS    X2, 8(R11)
 
-low191:
-	JMP stored185
+low187:
+	JMP stored181
 
-low190:
+low186:
 	TESTQ  $0x00000001, SI
-	JZ     low192
+	JZ     low188
 	VMOVSS X2, (R11)
 
-low192:
-stored185:
-fold183:
+low188:
+stored181:
+fold179:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X1
 	VMOVSS      (CX), X2
@@ -24291,15 +24291,15 @@ fold183:
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
 	DECQ        R8
-	JNZ         fold183
+	JNZ         fold179
 	TESTQ       DI, DI
-	JE          folded184
+	JE          folded180
 	ADDQ        $0x20, DI
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         vector181
+	JGE         vector177
 
-folded184:
+folded180:
 	VXORPS X1, X1, X1
 	VADDPS X1, X0, X0
 	MOVQ   dx+0(FP), AX
@@ -24329,14 +24329,14 @@ TEXT ·dotsAVX2F64(SB), NOSPLIT, $0-104
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y3
 	TESTQ   SI, SI
-	JLE     folded6
+	JLE     folded4
 	MOVQ    SI, R8
 	TESTQ   DI, DI
-	JE      fold5
+	JE      fold3
 
-vector3:
+vector1:
 	CMPQ SI, $0x04
-	JLT  tail4
+	JLT  tail2
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ         x+48(FP), R9
@@ -24351,9 +24351,9 @@ vector3:
 	VADDPD       Y5, Y2, Y2
 	VMOVUPD      Y2, (R11)
 	MOVQ         $0x00000004, R8
-	JMP          fold5
+	JMP          fold3
 
-tail4:
+tail2:
 	MOVQ SI, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -24368,26 +24368,26 @@ tail4:
 	VFMADD231PD  Y4, Y1, Y2
 	VADDPD       Y5, Y2, Y2
 	TESTQ        $0x00000002, SI
-	JZ           low8
+	JZ           low6
 	VMOVUPS      X2, (R11)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, SI
-	JZ           low9
+	JZ           low7
 	VMOVSD       X2, 16(R11)
 	VUNPCKHPD    X2, X2, X2
 
-low9:
-	JMP stored7
+low7:
+	JMP stored5
 
-low8:
+low6:
 	TESTQ     $0x00000001, SI
-	JZ        low10
+	JZ        low8
 	VMOVSD    X2, (R11)
 	VUNPCKHPD X2, X2, X2
 
-low10:
-stored7:
-fold5:
+low8:
+stored5:
+fold3:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSD      (AX), X1
 	VMOVSD      (CX), X2
@@ -24395,15 +24395,15 @@ fold5:
 	ADDQ        $0x08, AX
 	ADDQ        $0x08, CX
 	DECQ        R8
-	JNZ         fold5
+	JNZ         fold3
 	TESTQ       DI, DI
-	JE          folded6
+	JE          folded4
 	ADDQ        $0x20, DI
 	SUBQ        $0x04, SI
 	CMPQ        SI, $0x01
-	JGE         vector3
+	JGE         vector1
 
-folded6:
+folded4:
 	VXORPS X1, X1, X1
 	VADDPD X1, X0, X0
 	MOVQ   dx+0(FP), AX

@@ -9,8 +9,14 @@
 TEXT ·inputAVX512F32(SB), NOSPLIT, $0-72
 	PCALIGN $0x40
 	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x07
+	JLT     lower1
+	CMPQ    AX, $0x0a
+	JLT     lower2
+	CMPQ    AX, $0x0b
+	JLT     lower3
 	CMPQ    AX, $0x0c
-	JNE     other1
+	JLT     lower4
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x07, CX
@@ -19,9 +25,9 @@ TEXT ·inputAVX512F32(SB), NOSPLIT, $0-72
 	KMOVW   BX, K1
 	MOVQ    cols+56(FP), BX
 	TESTQ   BX, BX
-	JLE     done6
+	JLE     done9
 
-block2:
+block5:
 	// 12×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -39,33 +45,33 @@ block2:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer7
+	JLT    fewer10
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves8
+	JMP    halves11
 
-fewer7:
+fewer10:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside9
+	JGE  inside12
 	MOVQ DI, SI
 
-inside9:
+inside12:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside10
+	JGE   inside13
 	MOVQ  DI, DX
 
-inside10:
+inside13:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves8:
+halves11:
 	LEAQ   (CX)(CX*2), BX
 	LEAQ   (CX)(CX*4), DI
 	LEAQ   (BX)(CX*4), R8
@@ -77,9 +83,9 @@ halves8:
 	LEAQ   (R10)(R10*2), R12
 	LEAQ   (R10)(R10*4), R13
 	CMPQ   AX, $0x08
-	JLT    tail4
+	JLT    tail7
 
-square3:
+square6:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y12
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z12, Z12
@@ -223,11 +229,11 @@ square3:
 	ADDQ             $0x20, R11
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square3
+	JGE              square6
 
-tail4:
+tail7:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end8
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y12
@@ -291,7 +297,7 @@ tail4:
 	VFMADD231PS.BCST (R11)(R10*4), Z12, Z10
 	VFMADD231PS.BCST (R11)(R13*1), Z12, Z11
 	CMPQ             AX, $0x01
-	JE               over13
+	JE               over16
 	VFMADD231PS.BCST 4(R9), Z15, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z15, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z15, Z2
@@ -305,7 +311,7 @@ tail4:
 	VFMADD231PS.BCST 4(R11)(R10*4), Z15, Z10
 	VFMADD231PS.BCST 4(R11)(R13*1), Z15, Z11
 	CMPQ             AX, $0x02
-	JE               over13
+	JE               over16
 	VFMADD231PS.BCST 8(R9), Z20, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z20, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z20, Z2
@@ -319,7 +325,7 @@ tail4:
 	VFMADD231PS.BCST 8(R11)(R10*4), Z20, Z10
 	VFMADD231PS.BCST 8(R11)(R13*1), Z20, Z11
 	CMPQ             AX, $0x03
-	JE               over13
+	JE               over16
 	VFMADD231PS.BCST 12(R9), Z14, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z14, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z14, Z2
@@ -333,7 +339,7 @@ tail4:
 	VFMADD231PS.BCST 12(R11)(R10*4), Z14, Z10
 	VFMADD231PS.BCST 12(R11)(R13*1), Z14, Z11
 	CMPQ             AX, $0x04
-	JE               over13
+	JE               over16
 	VFMADD231PS.BCST 16(R9), Z17, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z17, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z17, Z2
@@ -347,7 +353,7 @@ tail4:
 	VFMADD231PS.BCST 16(R11)(R10*4), Z17, Z10
 	VFMADD231PS.BCST 16(R11)(R13*1), Z17, Z11
 	CMPQ             AX, $0x05
-	JE               over13
+	JE               over16
 	VFMADD231PS.BCST 20(R9), Z16, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z16, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z16, Z2
@@ -361,7 +367,7 @@ tail4:
 	VFMADD231PS.BCST 20(R11)(R10*4), Z16, Z10
 	VFMADD231PS.BCST 20(R11)(R13*1), Z16, Z11
 	CMPQ             AX, $0x06
-	JE               over13
+	JE               over16
 	VFMADD231PS.BCST 24(R9), Z19, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z19, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z19, Z2
@@ -375,8 +381,8 @@ tail4:
 	VFMADD231PS.BCST 24(R11)(R10*4), Z19, Z10
 	VFMADD231PS.BCST 24(R11)(R13*1), Z19, Z11
 
-over13:
-end5:
+over16:
+end8:
 	VPXORD Z12, Z12, Z12
 	VADDPS Z12, Z0, Z0
 	VADDPS Z12, Z1, Z1
@@ -395,33 +401,33 @@ end5:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer14
+	JLT    fewer17
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves15
+	JMP    halves18
 
-fewer14:
+fewer17:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside16
+	JGE  inside19
 	MOVQ R8, DI
 
-inside16:
+inside19:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside17
+	JGE   inside20
 	MOVQ  R8, SI
 
-inside17:
+inside20:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves15:
+halves18:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -457,7 +463,7 @@ halves15:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done9
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -469,16 +475,14 @@ halves15:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block2
+	JGE    block5
 
-done6:
+done9:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ  AX, $0x0b
-	JNE   other18
+lower4:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -487,9 +491,9 @@ other1:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done23
+	JLE   done25
 
-block19:
+block21:
 	// 11×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -506,33 +510,33 @@ block19:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer24
+	JLT    fewer26
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves25
+	JMP    halves27
 
-fewer24:
+fewer26:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside26
+	JGE  inside28
 	MOVQ DI, SI
 
-inside26:
+inside28:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside27
+	JGE   inside29
 	MOVQ  DI, DX
 
-inside27:
+inside29:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves25:
+halves27:
 	LEAQ   (CX)(CX*2), BX
 	LEAQ   (CX)(CX*4), DI
 	LEAQ   (BX)(CX*4), R8
@@ -544,9 +548,9 @@ halves25:
 	LEAQ   (R10)(R10*2), R12
 	LEAQ   (R10)(R10*4), R13
 	CMPQ   AX, $0x08
-	JLT    tail21
+	JLT    tail23
 
-square20:
+square22:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y11
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z11, Z11
@@ -682,11 +686,11 @@ square20:
 	ADDQ             $0x20, R11
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square20
+	JGE              square22
 
-tail21:
+tail23:
 	TESTQ AX, AX
-	JLE   end22
+	JLE   end24
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y11
@@ -749,7 +753,7 @@ tail21:
 	VFMADD231PS.BCST (R11)(R12*1), Z11, Z9
 	VFMADD231PS.BCST (R11)(R10*4), Z11, Z10
 	CMPQ             AX, $0x01
-	JE               over30
+	JE               over32
 	VFMADD231PS.BCST 4(R9), Z14, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z14, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z14, Z2
@@ -762,7 +766,7 @@ tail21:
 	VFMADD231PS.BCST 4(R11)(R12*1), Z14, Z9
 	VFMADD231PS.BCST 4(R11)(R10*4), Z14, Z10
 	CMPQ             AX, $0x02
-	JE               over30
+	JE               over32
 	VFMADD231PS.BCST 8(R9), Z19, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z19, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z19, Z2
@@ -775,7 +779,7 @@ tail21:
 	VFMADD231PS.BCST 8(R11)(R12*1), Z19, Z9
 	VFMADD231PS.BCST 8(R11)(R10*4), Z19, Z10
 	CMPQ             AX, $0x03
-	JE               over30
+	JE               over32
 	VFMADD231PS.BCST 12(R9), Z13, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z13, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z13, Z2
@@ -788,7 +792,7 @@ tail21:
 	VFMADD231PS.BCST 12(R11)(R12*1), Z13, Z9
 	VFMADD231PS.BCST 12(R11)(R10*4), Z13, Z10
 	CMPQ             AX, $0x04
-	JE               over30
+	JE               over32
 	VFMADD231PS.BCST 16(R9), Z16, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z16, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z16, Z2
@@ -801,7 +805,7 @@ tail21:
 	VFMADD231PS.BCST 16(R11)(R12*1), Z16, Z9
 	VFMADD231PS.BCST 16(R11)(R10*4), Z16, Z10
 	CMPQ             AX, $0x05
-	JE               over30
+	JE               over32
 	VFMADD231PS.BCST 20(R9), Z15, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z15, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z15, Z2
@@ -814,7 +818,7 @@ tail21:
 	VFMADD231PS.BCST 20(R11)(R12*1), Z15, Z9
 	VFMADD231PS.BCST 20(R11)(R10*4), Z15, Z10
 	CMPQ             AX, $0x06
-	JE               over30
+	JE               over32
 	VFMADD231PS.BCST 24(R9), Z18, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z18, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z18, Z2
@@ -827,8 +831,8 @@ tail21:
 	VFMADD231PS.BCST 24(R11)(R12*1), Z18, Z9
 	VFMADD231PS.BCST 24(R11)(R10*4), Z18, Z10
 
-over30:
-end22:
+over32:
+end24:
 	VPXORD Z11, Z11, Z11
 	VADDPS Z11, Z0, Z0
 	VADDPS Z11, Z1, Z1
@@ -846,33 +850,33 @@ end22:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer31
+	JLT    fewer33
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves32
+	JMP    halves34
 
-fewer31:
+fewer33:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside33
+	JGE  inside35
 	MOVQ R8, DI
 
-inside33:
+inside35:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside34
+	JGE   inside36
 	MOVQ  R8, SI
 
-inside34:
+inside36:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves32:
+halves34:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -906,7 +910,7 @@ halves32:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done23
+	JLE    done25
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -918,16 +922,14 @@ halves32:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block19
+	JGE    block21
 
-done23:
+done25:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other18:
-	CMPQ  AX, $0x0a
-	JNE   other35
+lower3:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -936,9 +938,9 @@ other18:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done40
+	JLE   done41
 
-block36:
+block37:
 	// 10×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -954,33 +956,33 @@ block36:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer41
+	JLT    fewer42
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves42
+	JMP    halves43
 
-fewer41:
+fewer42:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside43
+	JGE  inside44
 	MOVQ DI, SI
 
-inside43:
+inside44:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside44
+	JGE   inside45
 	MOVQ  DI, DX
 
-inside44:
+inside45:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves42:
+halves43:
 	LEAQ   (CX)(CX*2), BX
 	LEAQ   (CX)(CX*4), DI
 	LEAQ   (BX)(CX*4), R8
@@ -991,9 +993,9 @@ halves42:
 	ADDQ   R9, R11
 	LEAQ   (R10)(R10*2), R12
 	CMPQ   AX, $0x08
-	JLT    tail38
+	JLT    tail39
 
-square37:
+square38:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y10
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z10, Z10
@@ -1121,11 +1123,11 @@ square37:
 	ADDQ             $0x20, R11
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square37
+	JGE              square38
 
-tail38:
+tail39:
 	TESTQ AX, AX
-	JLE   end39
+	JLE   end40
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y10
@@ -1187,7 +1189,7 @@ tail38:
 	VFMADD231PS.BCST (R11)(R12*1), Z10, Z8
 	VFMADD231PS.BCST (R11)(R10*4), Z10, Z9
 	CMPQ             AX, $0x01
-	JE               over47
+	JE               over48
 	VFMADD231PS.BCST 4(R9), Z13, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z13, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z13, Z2
@@ -1199,7 +1201,7 @@ tail38:
 	VFMADD231PS.BCST 4(R11)(R12*1), Z13, Z8
 	VFMADD231PS.BCST 4(R11)(R10*4), Z13, Z9
 	CMPQ             AX, $0x02
-	JE               over47
+	JE               over48
 	VFMADD231PS.BCST 8(R9), Z18, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z18, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z18, Z2
@@ -1211,7 +1213,7 @@ tail38:
 	VFMADD231PS.BCST 8(R11)(R12*1), Z18, Z8
 	VFMADD231PS.BCST 8(R11)(R10*4), Z18, Z9
 	CMPQ             AX, $0x03
-	JE               over47
+	JE               over48
 	VFMADD231PS.BCST 12(R9), Z12, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z12, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z12, Z2
@@ -1223,7 +1225,7 @@ tail38:
 	VFMADD231PS.BCST 12(R11)(R12*1), Z12, Z8
 	VFMADD231PS.BCST 12(R11)(R10*4), Z12, Z9
 	CMPQ             AX, $0x04
-	JE               over47
+	JE               over48
 	VFMADD231PS.BCST 16(R9), Z15, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z15, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z15, Z2
@@ -1235,7 +1237,7 @@ tail38:
 	VFMADD231PS.BCST 16(R11)(R12*1), Z15, Z8
 	VFMADD231PS.BCST 16(R11)(R10*4), Z15, Z9
 	CMPQ             AX, $0x05
-	JE               over47
+	JE               over48
 	VFMADD231PS.BCST 20(R9), Z14, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z14, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z14, Z2
@@ -1247,7 +1249,7 @@ tail38:
 	VFMADD231PS.BCST 20(R11)(R12*1), Z14, Z8
 	VFMADD231PS.BCST 20(R11)(R10*4), Z14, Z9
 	CMPQ             AX, $0x06
-	JE               over47
+	JE               over48
 	VFMADD231PS.BCST 24(R9), Z17, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z17, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z17, Z2
@@ -1259,8 +1261,8 @@ tail38:
 	VFMADD231PS.BCST 24(R11)(R12*1), Z17, Z8
 	VFMADD231PS.BCST 24(R11)(R10*4), Z17, Z9
 
-over47:
-end39:
+over48:
+end40:
 	VPXORD Z10, Z10, Z10
 	VADDPS Z10, Z0, Z0
 	VADDPS Z10, Z1, Z1
@@ -1277,33 +1279,33 @@ end39:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer48
+	JLT    fewer49
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves49
+	JMP    halves50
 
-fewer48:
+fewer49:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside50
+	JGE  inside51
 	MOVQ R8, DI
 
-inside50:
+inside51:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside51
+	JGE   inside52
 	MOVQ  R8, SI
 
-inside51:
+inside52:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves49:
+halves50:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -1335,7 +1337,7 @@ halves49:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done40
+	JLE    done41
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -1347,16 +1349,18 @@ halves49:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block36
+	JGE    block37
 
-done40:
+done41:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other35:
+lower2:
+	CMPQ  AX, $0x08
+	JLT   lower53
 	CMPQ  AX, $0x09
-	JNE   other52
+	JLT   lower54
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -1365,9 +1369,9 @@ other35:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done57
+	JLE   done59
 
-block53:
+block55:
 	// 9×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -1382,33 +1386,33 @@ block53:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer58
+	JLT    fewer60
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves59
+	JMP    halves61
 
-fewer58:
+fewer60:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside60
+	JGE  inside62
 	MOVQ DI, SI
 
-inside60:
+inside62:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside61
+	JGE   inside63
 	MOVQ  DI, DX
 
-inside61:
+inside63:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves59:
+halves61:
 	LEAQ   (CX)(CX*2), BX
 	LEAQ   (CX)(CX*4), DI
 	LEAQ   (BX)(CX*4), R8
@@ -1419,9 +1423,9 @@ halves59:
 	ADDQ   R9, R11
 	LEAQ   (R10)(R10*2), R12
 	CMPQ   AX, $0x08
-	JLT    tail55
+	JLT    tail57
 
-square54:
+square56:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y9
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z9, Z9
@@ -1541,11 +1545,11 @@ square54:
 	ADDQ             $0x20, R11
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square54
+	JGE              square56
 
-tail55:
+tail57:
 	TESTQ AX, AX
-	JLE   end56
+	JLE   end58
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y9
@@ -1606,7 +1610,7 @@ tail55:
 	VFMADD231PS.BCST (R11)(R10*2), Z9, Z7
 	VFMADD231PS.BCST (R11)(R12*1), Z9, Z8
 	CMPQ             AX, $0x01
-	JE               over64
+	JE               over66
 	VFMADD231PS.BCST 4(R9), Z12, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z12, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z12, Z2
@@ -1617,7 +1621,7 @@ tail55:
 	VFMADD231PS.BCST 4(R11)(R10*2), Z12, Z7
 	VFMADD231PS.BCST 4(R11)(R12*1), Z12, Z8
 	CMPQ             AX, $0x02
-	JE               over64
+	JE               over66
 	VFMADD231PS.BCST 8(R9), Z17, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z17, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z17, Z2
@@ -1628,7 +1632,7 @@ tail55:
 	VFMADD231PS.BCST 8(R11)(R10*2), Z17, Z7
 	VFMADD231PS.BCST 8(R11)(R12*1), Z17, Z8
 	CMPQ             AX, $0x03
-	JE               over64
+	JE               over66
 	VFMADD231PS.BCST 12(R9), Z11, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z11, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z11, Z2
@@ -1639,7 +1643,7 @@ tail55:
 	VFMADD231PS.BCST 12(R11)(R10*2), Z11, Z7
 	VFMADD231PS.BCST 12(R11)(R12*1), Z11, Z8
 	CMPQ             AX, $0x04
-	JE               over64
+	JE               over66
 	VFMADD231PS.BCST 16(R9), Z14, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z14, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z14, Z2
@@ -1650,7 +1654,7 @@ tail55:
 	VFMADD231PS.BCST 16(R11)(R10*2), Z14, Z7
 	VFMADD231PS.BCST 16(R11)(R12*1), Z14, Z8
 	CMPQ             AX, $0x05
-	JE               over64
+	JE               over66
 	VFMADD231PS.BCST 20(R9), Z13, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z13, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z13, Z2
@@ -1661,7 +1665,7 @@ tail55:
 	VFMADD231PS.BCST 20(R11)(R10*2), Z13, Z7
 	VFMADD231PS.BCST 20(R11)(R12*1), Z13, Z8
 	CMPQ             AX, $0x06
-	JE               over64
+	JE               over66
 	VFMADD231PS.BCST 24(R9), Z16, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z16, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z16, Z2
@@ -1672,8 +1676,8 @@ tail55:
 	VFMADD231PS.BCST 24(R11)(R10*2), Z16, Z7
 	VFMADD231PS.BCST 24(R11)(R12*1), Z16, Z8
 
-over64:
-end56:
+over66:
+end58:
 	VPXORD Z9, Z9, Z9
 	VADDPS Z9, Z0, Z0
 	VADDPS Z9, Z1, Z1
@@ -1689,33 +1693,33 @@ end56:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer65
+	JLT    fewer67
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves66
+	JMP    halves68
 
-fewer65:
+fewer67:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside67
+	JGE  inside69
 	MOVQ R8, DI
 
-inside67:
+inside69:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside68
+	JGE   inside70
 	MOVQ  R8, SI
 
-inside68:
+inside70:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves66:
+halves68:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -1745,7 +1749,7 @@ halves66:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done57
+	JLE    done59
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -1757,16 +1761,14 @@ halves66:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block53
+	JGE    block55
 
-done57:
+done59:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other52:
-	CMPQ  AX, $0x08
-	JNE   other69
+lower54:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -1775,9 +1777,9 @@ other52:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done74
+	JLE   done75
 
-block70:
+block71:
 	// 8×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -1791,33 +1793,33 @@ block70:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer75
+	JLT    fewer76
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves76
+	JMP    halves77
 
-fewer75:
+fewer76:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside77
+	JGE  inside78
 	MOVQ DI, SI
 
-inside77:
+inside78:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside78
+	JGE   inside79
 	MOVQ  DI, DX
 
-inside78:
+inside79:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves76:
+halves77:
 	LEAQ (CX)(CX*2), BX
 	LEAQ (CX)(CX*4), DI
 	LEAQ (BX)(CX*4), R8
@@ -1828,9 +1830,9 @@ halves76:
 	LEAQ (R10)(R10*4), R12
 	LEAQ (R11)(R10*4), R13
 	CMPQ AX, $0x08
-	JLT  tail72
+	JLT  tail73
 
-square71:
+square72:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y8
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z8, Z8
@@ -1941,11 +1943,11 @@ square71:
 	ADDQ             $0x20, R9
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square71
+	JGE              square72
 
-tail72:
+tail73:
 	TESTQ AX, AX
-	JLE   end73
+	JLE   end74
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y8
@@ -2005,7 +2007,7 @@ tail72:
 	VFMADD231PS.BCST (R9)(R11*2), Z8, Z6
 	VFMADD231PS.BCST (R9)(R13*1), Z8, Z7
 	CMPQ             AX, $0x01
-	JE               over81
+	JE               over82
 	VFMADD231PS.BCST 4(R9), Z11, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z11, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z11, Z2
@@ -2015,7 +2017,7 @@ tail72:
 	VFMADD231PS.BCST 4(R9)(R11*2), Z11, Z6
 	VFMADD231PS.BCST 4(R9)(R13*1), Z11, Z7
 	CMPQ             AX, $0x02
-	JE               over81
+	JE               over82
 	VFMADD231PS.BCST 8(R9), Z16, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z16, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z16, Z2
@@ -2025,7 +2027,7 @@ tail72:
 	VFMADD231PS.BCST 8(R9)(R11*2), Z16, Z6
 	VFMADD231PS.BCST 8(R9)(R13*1), Z16, Z7
 	CMPQ             AX, $0x03
-	JE               over81
+	JE               over82
 	VFMADD231PS.BCST 12(R9), Z10, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z10, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z10, Z2
@@ -2035,7 +2037,7 @@ tail72:
 	VFMADD231PS.BCST 12(R9)(R11*2), Z10, Z6
 	VFMADD231PS.BCST 12(R9)(R13*1), Z10, Z7
 	CMPQ             AX, $0x04
-	JE               over81
+	JE               over82
 	VFMADD231PS.BCST 16(R9), Z13, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z13, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z13, Z2
@@ -2045,7 +2047,7 @@ tail72:
 	VFMADD231PS.BCST 16(R9)(R11*2), Z13, Z6
 	VFMADD231PS.BCST 16(R9)(R13*1), Z13, Z7
 	CMPQ             AX, $0x05
-	JE               over81
+	JE               over82
 	VFMADD231PS.BCST 20(R9), Z12, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z12, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z12, Z2
@@ -2055,7 +2057,7 @@ tail72:
 	VFMADD231PS.BCST 20(R9)(R11*2), Z12, Z6
 	VFMADD231PS.BCST 20(R9)(R13*1), Z12, Z7
 	CMPQ             AX, $0x06
-	JE               over81
+	JE               over82
 	VFMADD231PS.BCST 24(R9), Z15, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z15, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z15, Z2
@@ -2065,8 +2067,8 @@ tail72:
 	VFMADD231PS.BCST 24(R9)(R11*2), Z15, Z6
 	VFMADD231PS.BCST 24(R9)(R13*1), Z15, Z7
 
-over81:
-end73:
+over82:
+end74:
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -2081,33 +2083,33 @@ end73:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer82
+	JLT    fewer83
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves83
+	JMP    halves84
 
-fewer82:
+fewer83:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside84
+	JGE  inside85
 	MOVQ R8, DI
 
-inside84:
+inside85:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside85
+	JGE   inside86
 	MOVQ  R8, SI
 
-inside85:
+inside86:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves83:
+halves84:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -2133,7 +2135,7 @@ halves83:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done74
+	JLE    done75
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -2145,16 +2147,14 @@ halves83:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block70
+	JGE    block71
 
-done74:
+done75:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other69:
-	CMPQ  AX, $0x07
-	JNE   other86
+lower53:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -2519,9 +2519,13 @@ done91:
 	VZEROUPPER
 	RET
 
-other86:
+lower1:
+	CMPQ  AX, $0x04
+	JLT   lower103
+	CMPQ  AX, $0x05
+	JLT   lower104
 	CMPQ  AX, $0x06
-	JNE   other103
+	JLT   lower105
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -2530,9 +2534,9 @@ other86:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done108
+	JLE   done110
 
-block104:
+block106:
 	// 6×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2544,33 +2548,33 @@ block104:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer109
+	JLT    fewer111
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves110
+	JMP    halves112
 
-fewer109:
+fewer111:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside111
+	JGE  inside113
 	MOVQ DI, SI
 
-inside111:
+inside113:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside112
+	JGE   inside114
 	MOVQ  DI, DX
 
-inside112:
+inside114:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves110:
+halves112:
 	LEAQ (CX)(CX*2), BX
 	LEAQ (CX)(CX*4), DI
 	LEAQ (BX)(CX*4), R8
@@ -2580,9 +2584,9 @@ halves110:
 	LEAQ (R10)(R10*2), R11
 	LEAQ (R10)(R10*4), R12
 	CMPQ AX, $0x08
-	JLT  tail106
+	JLT  tail108
 
-square105:
+square107:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y6
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z6, Z6
@@ -2677,11 +2681,11 @@ square105:
 	ADDQ             $0x20, R9
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square105
+	JGE              square107
 
-tail106:
+tail108:
 	TESTQ AX, AX
-	JLE   end107
+	JLE   end109
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y6
@@ -2739,7 +2743,7 @@ tail106:
 	VFMADD231PS.BCST (R9)(R10*4), Z6, Z4
 	VFMADD231PS.BCST (R9)(R12*1), Z6, Z5
 	CMPQ             AX, $0x01
-	JE               over115
+	JE               over117
 	VFMADD231PS.BCST 4(R9), Z9, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z9, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z9, Z2
@@ -2747,7 +2751,7 @@ tail106:
 	VFMADD231PS.BCST 4(R9)(R10*4), Z9, Z4
 	VFMADD231PS.BCST 4(R9)(R12*1), Z9, Z5
 	CMPQ             AX, $0x02
-	JE               over115
+	JE               over117
 	VFMADD231PS.BCST 8(R9), Z14, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z14, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z14, Z2
@@ -2755,7 +2759,7 @@ tail106:
 	VFMADD231PS.BCST 8(R9)(R10*4), Z14, Z4
 	VFMADD231PS.BCST 8(R9)(R12*1), Z14, Z5
 	CMPQ             AX, $0x03
-	JE               over115
+	JE               over117
 	VFMADD231PS.BCST 12(R9), Z8, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z8, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z8, Z2
@@ -2763,7 +2767,7 @@ tail106:
 	VFMADD231PS.BCST 12(R9)(R10*4), Z8, Z4
 	VFMADD231PS.BCST 12(R9)(R12*1), Z8, Z5
 	CMPQ             AX, $0x04
-	JE               over115
+	JE               over117
 	VFMADD231PS.BCST 16(R9), Z11, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z11, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z11, Z2
@@ -2771,7 +2775,7 @@ tail106:
 	VFMADD231PS.BCST 16(R9)(R10*4), Z11, Z4
 	VFMADD231PS.BCST 16(R9)(R12*1), Z11, Z5
 	CMPQ             AX, $0x05
-	JE               over115
+	JE               over117
 	VFMADD231PS.BCST 20(R9), Z10, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z10, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z10, Z2
@@ -2779,7 +2783,7 @@ tail106:
 	VFMADD231PS.BCST 20(R9)(R10*4), Z10, Z4
 	VFMADD231PS.BCST 20(R9)(R12*1), Z10, Z5
 	CMPQ             AX, $0x06
-	JE               over115
+	JE               over117
 	VFMADD231PS.BCST 24(R9), Z13, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z13, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z13, Z2
@@ -2787,8 +2791,8 @@ tail106:
 	VFMADD231PS.BCST 24(R9)(R10*4), Z13, Z4
 	VFMADD231PS.BCST 24(R9)(R12*1), Z13, Z5
 
-over115:
-end107:
+over117:
+end109:
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -2801,33 +2805,33 @@ end107:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer116
+	JLT    fewer118
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves117
+	JMP    halves119
 
-fewer116:
+fewer118:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside118
+	JGE  inside120
 	MOVQ R8, DI
 
-inside118:
+inside120:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside119
+	JGE   inside121
 	MOVQ  R8, SI
 
-inside119:
+inside121:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves117:
+halves119:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	VMOVUPS       Y0, (SI)
@@ -2848,7 +2852,7 @@ halves117:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done108
+	JLE    done110
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -2860,16 +2864,14 @@ halves117:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block104
+	JGE    block106
 
-done108:
+done110:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other103:
-	CMPQ  AX, $0x05
-	JNE   other120
+lower105:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -2878,9 +2880,9 @@ other103:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x10
-	JLE   done125
+	JLE   done126
 
-block121:
+block122:
 	// 5×32 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2896,7 +2898,7 @@ block121:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x20
-	JLT    fewer126
+	JLT    fewer127
 	IMUL3Q $0x08, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -2904,30 +2906,30 @@ block121:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves127
+	JMP    halves128
 
-fewer126:
+fewer127:
 	SUBQ $0x08, R8
 	MOVQ $0x00000018, DI
 	CMPQ R8, $0x18
-	JGE  inside128
+	JGE  inside129
 	MOVQ R8, DI
 
-inside128:
+inside129:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000010, SI
 	CMPQ  R8, $0x10
-	JGE   inside129
+	JGE   inside130
 	MOVQ  R8, SI
 
-inside129:
+inside130:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x08, CX, DX
 	ADDQ   BX, DX
 
-halves127:
+halves128:
 	LEAQ (CX)(CX*2), R8
 	LEAQ (CX)(CX*4), R9
 	LEAQ (R8)(CX*4), R10
@@ -2936,9 +2938,9 @@ halves127:
 	MOVQ n+64(FP), AX
 	LEAQ (R12)(R12*2), R13
 	CMPQ AX, $0x08
-	JLT  tail123
+	JLT  tail124
 
-square122:
+square123:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), Y10
 	VINSERTF64X4 $0x01, (BX)(CX*4), Z10, Z10
@@ -3147,11 +3149,11 @@ square122:
 	ADDQ         $0x20, R11
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square122
+	JGE          square123
 
-tail123:
+tail124:
 	TESTQ AX, AX
-	JLE   end124
+	JLE   end125
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, Y10
@@ -3266,7 +3268,7 @@ tail123:
 	VFMADD231PS  Z24, Z10, Z4
 	VFMADD231PS  Z24, Z16, Z9
 	CMPQ         AX, $0x01
-	JE           over132
+	JE           over133
 	VBROADCASTSS 4(R11), Z24
 	VFMADD231PS  Z24, Z13, Z0
 	VFMADD231PS  Z24, Z21, Z5
@@ -3283,7 +3285,7 @@ tail123:
 	VFMADD231PS  Z24, Z13, Z4
 	VFMADD231PS  Z24, Z21, Z9
 	CMPQ         AX, $0x02
-	JE           over132
+	JE           over133
 	VBROADCASTSS 8(R11), Z24
 	VFMADD231PS  Z24, Z18, Z0
 	VFMADD231PS  Z24, Z26, Z5
@@ -3300,7 +3302,7 @@ tail123:
 	VFMADD231PS  Z24, Z18, Z4
 	VFMADD231PS  Z24, Z26, Z9
 	CMPQ         AX, $0x03
-	JE           over132
+	JE           over133
 	VBROADCASTSS 12(R11), Z24
 	VFMADD231PS  Z24, Z12, Z0
 	VFMADD231PS  Z24, Z20, Z5
@@ -3317,7 +3319,7 @@ tail123:
 	VFMADD231PS  Z24, Z12, Z4
 	VFMADD231PS  Z24, Z20, Z9
 	CMPQ         AX, $0x04
-	JE           over132
+	JE           over133
 	VBROADCASTSS 16(R11), Z24
 	VFMADD231PS  Z24, Z15, Z0
 	VFMADD231PS  Z24, Z23, Z5
@@ -3334,7 +3336,7 @@ tail123:
 	VFMADD231PS  Z24, Z15, Z4
 	VFMADD231PS  Z24, Z23, Z9
 	CMPQ         AX, $0x05
-	JE           over132
+	JE           over133
 	VBROADCASTSS 20(R11), Z24
 	VFMADD231PS  Z24, Z14, Z0
 	VFMADD231PS  Z24, Z22, Z5
@@ -3351,7 +3353,7 @@ tail123:
 	VFMADD231PS  Z24, Z14, Z4
 	VFMADD231PS  Z24, Z22, Z9
 	CMPQ         AX, $0x06
-	JE           over132
+	JE           over133
 	VBROADCASTSS 24(R11), Z24
 	VFMADD231PS  Z24, Z17, Z0
 	VFMADD231PS  Z24, Z25, Z5
@@ -3368,8 +3370,8 @@ tail123:
 	VFMADD231PS  Z24, Z17, Z4
 	VFMADD231PS  Z24, Z25, Z9
 
-over132:
-end124:
+over133:
+end125:
 	VPXORD Z10, Z10, Z10
 	VADDPS Z10, Z0, Z0
 	VADDPS Z10, Z1, Z1
@@ -3386,7 +3388,7 @@ end124:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x20
-	JLT    fewer133
+	JLT    fewer134
 	IMUL3Q $0x08, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -3394,30 +3396,30 @@ end124:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves134
+	JMP    halves135
 
-fewer133:
+fewer134:
 	SUBQ $0x08, R9
 	MOVQ $0x00000018, R8
 	CMPQ R9, $0x18
-	JGE  inside135
+	JGE  inside136
 	MOVQ R9, R8
 
-inside135:
+inside136:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000010, DI
 	CMPQ  R9, $0x10
-	JGE   inside136
+	JGE   inside137
 	MOVQ  R9, DI
 
-inside136:
+inside137:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x08, DX, SI
 	ADDQ   BX, SI
 
-halves134:
+halves135:
 	LEAQ          (CX)(CX*2), R9
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, (SI)
@@ -3446,7 +3448,7 @@ halves134:
 	SUBQ   $0x20, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done125
+	JLE    done126
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -3458,14 +3460,14 @@ halves134:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x11
-	JGE    block121
+	JGE    block122
 
-done125:
+done126:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done141
+	JLE   done142
 
-block137:
+block138:
 	// 5×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -3476,33 +3478,33 @@ block137:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer142
+	JLT    fewer143
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves143
+	JMP    halves144
 
-fewer142:
+fewer143:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside144
+	JGE  inside145
 	MOVQ DI, SI
 
-inside144:
+inside145:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside145
+	JGE   inside146
 	MOVQ  DI, DX
 
-inside145:
+inside146:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves143:
+halves144:
 	LEAQ (CX)(CX*2), BX
 	LEAQ (CX)(CX*4), DI
 	LEAQ (BX)(CX*4), R8
@@ -3511,9 +3513,9 @@ halves143:
 	MOVQ n+64(FP), AX
 	LEAQ (R10)(R10*2), R11
 	CMPQ AX, $0x08
-	JLT  tail139
+	JLT  tail140
 
-square138:
+square139:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y5
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z5, Z5
@@ -3600,11 +3602,11 @@ square138:
 	ADDQ             $0x20, R9
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square138
+	JGE              square139
 
-tail139:
+tail140:
 	TESTQ AX, AX
-	JLE   end140
+	JLE   end141
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y5
@@ -3661,50 +3663,50 @@ tail139:
 	VFMADD231PS.BCST (R9)(R11*1), Z5, Z3
 	VFMADD231PS.BCST (R9)(R10*4), Z5, Z4
 	CMPQ             AX, $0x01
-	JE               over148
+	JE               over149
 	VFMADD231PS.BCST 4(R9), Z8, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z8, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z8, Z2
 	VFMADD231PS.BCST 4(R9)(R11*1), Z8, Z3
 	VFMADD231PS.BCST 4(R9)(R10*4), Z8, Z4
 	CMPQ             AX, $0x02
-	JE               over148
+	JE               over149
 	VFMADD231PS.BCST 8(R9), Z13, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z13, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z13, Z2
 	VFMADD231PS.BCST 8(R9)(R11*1), Z13, Z3
 	VFMADD231PS.BCST 8(R9)(R10*4), Z13, Z4
 	CMPQ             AX, $0x03
-	JE               over148
+	JE               over149
 	VFMADD231PS.BCST 12(R9), Z7, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z7, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z7, Z2
 	VFMADD231PS.BCST 12(R9)(R11*1), Z7, Z3
 	VFMADD231PS.BCST 12(R9)(R10*4), Z7, Z4
 	CMPQ             AX, $0x04
-	JE               over148
+	JE               over149
 	VFMADD231PS.BCST 16(R9), Z10, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z10, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z10, Z2
 	VFMADD231PS.BCST 16(R9)(R11*1), Z10, Z3
 	VFMADD231PS.BCST 16(R9)(R10*4), Z10, Z4
 	CMPQ             AX, $0x05
-	JE               over148
+	JE               over149
 	VFMADD231PS.BCST 20(R9), Z9, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z9, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z9, Z2
 	VFMADD231PS.BCST 20(R9)(R11*1), Z9, Z3
 	VFMADD231PS.BCST 20(R9)(R10*4), Z9, Z4
 	CMPQ             AX, $0x06
-	JE               over148
+	JE               over149
 	VFMADD231PS.BCST 24(R9), Z12, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z12, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z12, Z2
 	VFMADD231PS.BCST 24(R9)(R11*1), Z12, Z3
 	VFMADD231PS.BCST 24(R9)(R10*4), Z12, Z4
 
-over148:
-end140:
+over149:
+end141:
 	VPXORD Z5, Z5, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z1, Z1
@@ -3716,33 +3718,33 @@ end140:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer149
+	JLT    fewer150
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves150
+	JMP    halves151
 
-fewer149:
+fewer150:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside151
+	JGE  inside152
 	MOVQ R8, DI
 
-inside151:
+inside152:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside152
+	JGE   inside153
 	MOVQ  R8, SI
 
-inside152:
+inside153:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves150:
+halves151:
 	LEAQ          (CX)(CX*2), BX
 	VMOVUPS       Y0, (SI)
 	VEXTRACTF64X4 $0x01, Z0, (DI)
@@ -3760,7 +3762,7 @@ halves150:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done141
+	JLE    done142
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -3772,16 +3774,14 @@ halves150:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block137
+	JGE    block138
 
-done141:
+done142:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other120:
-	CMPQ  AX, $0x04
-	JNE   other153
+lower104:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4619,9 +4619,11 @@ done174:
 	VZEROUPPER
 	RET
 
-other153:
+lower103:
+	CMPQ  AX, $0x02
+	JLT   lower186
 	CMPQ  AX, $0x03
-	JNE   other186
+	JLT   lower187
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4630,9 +4632,9 @@ other153:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x10
-	JLE   done191
+	JLE   done192
 
-block187:
+block188:
 	// 3×32 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -4644,7 +4646,7 @@ block187:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x20
-	JLT    fewer192
+	JLT    fewer193
 	IMUL3Q $0x08, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -4652,30 +4654,30 @@ block187:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves193
+	JMP    halves194
 
-fewer192:
+fewer193:
 	SUBQ $0x08, R8
 	MOVQ $0x00000018, DI
 	CMPQ R8, $0x18
-	JGE  inside194
+	JGE  inside195
 	MOVQ R8, DI
 
-inside194:
+inside195:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000010, SI
 	CMPQ  R8, $0x10
-	JGE   inside195
+	JGE   inside196
 	MOVQ  R8, SI
 
-inside195:
+inside196:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x08, CX, DX
 	ADDQ   BX, DX
 
-halves193:
+halves194:
 	LEAQ (CX)(CX*2), R8
 	LEAQ (CX)(CX*4), R9
 	LEAQ (R8)(CX*4), R10
@@ -4683,9 +4685,9 @@ halves193:
 	MOVQ lddz+24(FP), R12
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail189
+	JLT  tail190
 
-square188:
+square189:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), Y6
 	VINSERTF64X4 $0x01, (BX)(CX*4), Z6, Z6
@@ -4846,11 +4848,11 @@ square188:
 	ADDQ         $0x20, R11
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square188
+	JGE          square189
 
-tail189:
+tail190:
 	TESTQ AX, AX
-	JLE   end190
+	JLE   end191
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, Y6
@@ -4959,7 +4961,7 @@ tail189:
 	VFMADD231PS  Z20, Z6, Z2
 	VFMADD231PS  Z20, Z12, Z5
 	CMPQ         AX, $0x01
-	JE           over198
+	JE           over199
 	VBROADCASTSS 4(R11), Z20
 	VFMADD231PS  Z20, Z9, Z0
 	VFMADD231PS  Z20, Z17, Z3
@@ -4970,7 +4972,7 @@ tail189:
 	VFMADD231PS  Z20, Z9, Z2
 	VFMADD231PS  Z20, Z17, Z5
 	CMPQ         AX, $0x02
-	JE           over198
+	JE           over199
 	VBROADCASTSS 8(R11), Z20
 	VFMADD231PS  Z20, Z14, Z0
 	VFMADD231PS  Z20, Z22, Z3
@@ -4981,7 +4983,7 @@ tail189:
 	VFMADD231PS  Z20, Z14, Z2
 	VFMADD231PS  Z20, Z22, Z5
 	CMPQ         AX, $0x03
-	JE           over198
+	JE           over199
 	VBROADCASTSS 12(R11), Z20
 	VFMADD231PS  Z20, Z8, Z0
 	VFMADD231PS  Z20, Z16, Z3
@@ -4992,7 +4994,7 @@ tail189:
 	VFMADD231PS  Z20, Z8, Z2
 	VFMADD231PS  Z20, Z16, Z5
 	CMPQ         AX, $0x04
-	JE           over198
+	JE           over199
 	VBROADCASTSS 16(R11), Z20
 	VFMADD231PS  Z20, Z11, Z0
 	VFMADD231PS  Z20, Z19, Z3
@@ -5003,7 +5005,7 @@ tail189:
 	VFMADD231PS  Z20, Z11, Z2
 	VFMADD231PS  Z20, Z19, Z5
 	CMPQ         AX, $0x05
-	JE           over198
+	JE           over199
 	VBROADCASTSS 20(R11), Z20
 	VFMADD231PS  Z20, Z10, Z0
 	VFMADD231PS  Z20, Z18, Z3
@@ -5014,7 +5016,7 @@ tail189:
 	VFMADD231PS  Z20, Z10, Z2
 	VFMADD231PS  Z20, Z18, Z5
 	CMPQ         AX, $0x06
-	JE           over198
+	JE           over199
 	VBROADCASTSS 24(R11), Z20
 	VFMADD231PS  Z20, Z13, Z0
 	VFMADD231PS  Z20, Z21, Z3
@@ -5025,8 +5027,8 @@ tail189:
 	VFMADD231PS  Z20, Z13, Z2
 	VFMADD231PS  Z20, Z21, Z5
 
-over198:
-end190:
+over199:
+end191:
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -5039,7 +5041,7 @@ end190:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x20
-	JLT    fewer199
+	JLT    fewer200
 	IMUL3Q $0x08, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -5047,30 +5049,30 @@ end190:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves200
+	JMP    halves201
 
-fewer199:
+fewer200:
 	SUBQ $0x08, R9
 	MOVQ $0x00000018, R8
 	CMPQ R9, $0x18
-	JGE  inside201
+	JGE  inside202
 	MOVQ R9, R8
 
-inside201:
+inside202:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000010, DI
 	CMPQ  R9, $0x10
-	JGE   inside202
+	JGE   inside203
 	MOVQ  R9, DI
 
-inside202:
+inside203:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x08, DX, SI
 	ADDQ   BX, SI
 
-halves200:
+halves201:
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, (SI)
 	VMOVUPS       Y1, (BX)(CX*1)
@@ -5089,7 +5091,7 @@ halves200:
 	SUBQ   $0x20, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done191
+	JLE    done192
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -5101,14 +5103,14 @@ halves200:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x11
-	JGE    block187
+	JGE    block188
 
-done191:
+done192:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done207
+	JLE   done208
 
-block203:
+block204:
 	// 3×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -5117,33 +5119,33 @@ block203:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer208
+	JLT    fewer209
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves209
+	JMP    halves210
 
-fewer208:
+fewer209:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside210
+	JGE  inside211
 	MOVQ DI, SI
 
-inside210:
+inside211:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside211
+	JGE   inside212
 	MOVQ  DI, DX
 
-inside211:
+inside212:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves209:
+halves210:
 	LEAQ (CX)(CX*2), BX
 	LEAQ (CX)(CX*4), DI
 	LEAQ (BX)(CX*4), R8
@@ -5151,9 +5153,9 @@ halves209:
 	MOVQ lddz+24(FP), R10
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail205
+	JLT  tail206
 
-square204:
+square205:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y3
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z3, Z3
@@ -5224,11 +5226,11 @@ square204:
 	ADDQ             $0x20, R9
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square204
+	JGE              square205
 
-tail205:
+tail206:
 	TESTQ AX, AX
-	JLE   end206
+	JLE   end207
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y3
@@ -5283,38 +5285,38 @@ tail205:
 	VFMADD231PS.BCST (R9)(R10*1), Z3, Z1
 	VFMADD231PS.BCST (R9)(R10*2), Z3, Z2
 	CMPQ             AX, $0x01
-	JE               over214
+	JE               over215
 	VFMADD231PS.BCST 4(R9), Z6, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z6, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z6, Z2
 	CMPQ             AX, $0x02
-	JE               over214
+	JE               over215
 	VFMADD231PS.BCST 8(R9), Z11, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z11, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z11, Z2
 	CMPQ             AX, $0x03
-	JE               over214
+	JE               over215
 	VFMADD231PS.BCST 12(R9), Z5, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z5, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z5, Z2
 	CMPQ             AX, $0x04
-	JE               over214
+	JE               over215
 	VFMADD231PS.BCST 16(R9), Z8, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z8, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z8, Z2
 	CMPQ             AX, $0x05
-	JE               over214
+	JE               over215
 	VFMADD231PS.BCST 20(R9), Z7, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z7, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z7, Z2
 	CMPQ             AX, $0x06
-	JE               over214
+	JE               over215
 	VFMADD231PS.BCST 24(R9), Z10, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z10, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z10, Z2
 
-over214:
-end206:
+over215:
+end207:
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
@@ -5324,33 +5326,33 @@ end206:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer215
+	JLT    fewer216
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves216
+	JMP    halves217
 
-fewer215:
+fewer216:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside217
+	JGE  inside218
 	MOVQ R8, DI
 
-inside217:
+inside218:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside218
+	JGE   inside219
 	MOVQ  R8, SI
 
-inside218:
+inside219:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves216:
+halves217:
 	VMOVUPS       Y0, (SI)
 	VEXTRACTF64X4 $0x01, Z0, (DI)
 	VMOVUPS       Y1, (SI)(CX*1)
@@ -5363,7 +5365,7 @@ halves216:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done207
+	JLE    done208
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -5375,16 +5377,14 @@ halves216:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block203
+	JGE    block204
 
-done207:
+done208:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other186:
-	CMPQ  AX, $0x02
-	JNE   other219
+lower187:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -6073,7 +6073,7 @@ done240:
 	VZEROUPPER
 	RET
 
-other219:
+lower186:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -6082,9 +6082,9 @@ other219:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x10
-	JLE   done257
+	JLE   done256
 
-block253:
+block252:
 	// 1×32 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -6092,7 +6092,7 @@ block253:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x20
-	JLT    fewer258
+	JLT    fewer257
 	IMUL3Q $0x08, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -6100,39 +6100,39 @@ block253:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves259
+	JMP    halves258
 
-fewer258:
+fewer257:
 	SUBQ $0x08, R8
 	MOVQ $0x00000018, DI
 	CMPQ R8, $0x18
-	JGE  inside260
+	JGE  inside259
 	MOVQ R8, DI
 
-inside260:
+inside259:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000010, SI
 	CMPQ  R8, $0x10
-	JGE   inside261
+	JGE   inside260
 	MOVQ  R8, SI
 
-inside261:
+inside260:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x08, CX, DX
 	ADDQ   BX, DX
 
-halves259:
+halves258:
 	LEAQ (CX)(CX*2), R8
 	LEAQ (CX)(CX*4), R9
 	LEAQ (R8)(CX*4), R10
 	MOVQ dz+16(FP), R11
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail255
+	JLT  tail254
 
-square254:
+square253:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), Y2
 	VINSERTF64X4 $0x01, (BX)(CX*4), Z2, Z2
@@ -6245,11 +6245,11 @@ square254:
 	ADDQ         $0x20, R11
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square254
+	JGE          square253
 
-tail255:
+tail254:
 	TESTQ AX, AX
-	JLE   end256
+	JLE   end255
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, Y2
@@ -6352,38 +6352,38 @@ tail255:
 	VFMADD231PS  Z16, Z2, Z0
 	VFMADD231PS  Z16, Z8, Z1
 	CMPQ         AX, $0x01
-	JE           over264
+	JE           over263
 	VBROADCASTSS 4(R11), Z16
 	VFMADD231PS  Z16, Z5, Z0
 	VFMADD231PS  Z16, Z13, Z1
 	CMPQ         AX, $0x02
-	JE           over264
+	JE           over263
 	VBROADCASTSS 8(R11), Z16
 	VFMADD231PS  Z16, Z10, Z0
 	VFMADD231PS  Z16, Z18, Z1
 	CMPQ         AX, $0x03
-	JE           over264
+	JE           over263
 	VBROADCASTSS 12(R11), Z16
 	VFMADD231PS  Z16, Z4, Z0
 	VFMADD231PS  Z16, Z12, Z1
 	CMPQ         AX, $0x04
-	JE           over264
+	JE           over263
 	VBROADCASTSS 16(R11), Z16
 	VFMADD231PS  Z16, Z7, Z0
 	VFMADD231PS  Z16, Z15, Z1
 	CMPQ         AX, $0x05
-	JE           over264
+	JE           over263
 	VBROADCASTSS 20(R11), Z16
 	VFMADD231PS  Z16, Z6, Z0
 	VFMADD231PS  Z16, Z14, Z1
 	CMPQ         AX, $0x06
-	JE           over264
+	JE           over263
 	VBROADCASTSS 24(R11), Z16
 	VFMADD231PS  Z16, Z9, Z0
 	VFMADD231PS  Z16, Z17, Z1
 
-over264:
-end256:
+over263:
+end255:
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
@@ -6392,7 +6392,7 @@ end256:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x20
-	JLT    fewer265
+	JLT    fewer264
 	IMUL3Q $0x08, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -6400,30 +6400,30 @@ end256:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves266
+	JMP    halves265
 
-fewer265:
+fewer264:
 	SUBQ $0x08, R9
 	MOVQ $0x00000018, R8
 	CMPQ R9, $0x18
-	JGE  inside267
+	JGE  inside266
 	MOVQ R9, R8
 
-inside267:
+inside266:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000010, DI
 	CMPQ  R9, $0x10
-	JGE   inside268
+	JGE   inside267
 	MOVQ  R9, DI
 
-inside268:
+inside267:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x08, DX, SI
 	ADDQ   BX, SI
 
-halves266:
+halves265:
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, (SI)
 	VMOVUPS       Y1, (DI)
@@ -6434,7 +6434,7 @@ halves266:
 	SUBQ   $0x20, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done257
+	JLE    done256
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -6446,56 +6446,56 @@ halves266:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x11
-	JGE    block253
+	JGE    block252
 
-done257:
+done256:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done273
+	JLE   done272
 
-block269:
+block268:
 	// 1×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	MOVQ   w+32(FP), BX
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer274
+	JLT    fewer273
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves275
+	JMP    halves274
 
-fewer274:
+fewer273:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside276
+	JGE  inside275
 	MOVQ DI, SI
 
-inside276:
+inside275:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside277
+	JGE   inside276
 	MOVQ  DI, DX
 
-inside277:
+inside276:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves275:
+halves274:
 	LEAQ (CX)(CX*2), BX
 	LEAQ (CX)(CX*4), DI
 	LEAQ (BX)(CX*4), R8
 	MOVQ dz+16(FP), R9
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail271
+	JLT  tail270
 
-square270:
+square269:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y1
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z1, Z1
@@ -6550,11 +6550,11 @@ square270:
 	ADDQ             $0x20, R9
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square270
+	JGE              square269
 
-tail271:
+tail270:
 	TESTQ AX, AX
-	JLE   end272
+	JLE   end271
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y1
@@ -6607,26 +6607,26 @@ tail271:
 	VSHUFF64X2       $0x88, Z7, Z3, Z3
 	VFMADD231PS.BCST (R9), Z1, Z0
 	CMPQ             AX, $0x01
-	JE               over280
+	JE               over279
 	VFMADD231PS.BCST 4(R9), Z4, Z0
 	CMPQ             AX, $0x02
-	JE               over280
+	JE               over279
 	VFMADD231PS.BCST 8(R9), Z9, Z0
 	CMPQ             AX, $0x03
-	JE               over280
+	JE               over279
 	VFMADD231PS.BCST 12(R9), Z3, Z0
 	CMPQ             AX, $0x04
-	JE               over280
+	JE               over279
 	VFMADD231PS.BCST 16(R9), Z6, Z0
 	CMPQ             AX, $0x05
-	JE               over280
+	JE               over279
 	VFMADD231PS.BCST 20(R9), Z5, Z0
 	CMPQ             AX, $0x06
-	JE               over280
+	JE               over279
 	VFMADD231PS.BCST 24(R9), Z8, Z0
 
-over280:
-end272:
+over279:
+end271:
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	MOVQ   dx+0(FP), BX
@@ -6634,33 +6634,33 @@ end272:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer281
+	JLT    fewer280
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves282
+	JMP    halves281
 
-fewer281:
+fewer280:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside283
+	JGE  inside282
 	MOVQ R8, DI
 
-inside283:
+inside282:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside284
+	JGE   inside283
 	MOVQ  R8, SI
 
-inside284:
+inside283:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves282:
+halves281:
 	VMOVUPS       Y0, (SI)
 	VEXTRACTF64X4 $0x01, Z0, (DI)
 
@@ -6669,7 +6669,7 @@ halves282:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done273
+	JLE    done272
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -6681,9 +6681,9 @@ halves282:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block269
+	JGE    block268
 
-done273:
+done272:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -6693,8 +6693,14 @@ done273:
 TEXT ·inputAVX512F64(SB), NOSPLIT, $0-72
 	PCALIGN $0x40
 	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x06
+	JLT     lower1
+	CMPQ    AX, $0x08
+	JLT     lower2
+	CMPQ    AX, $0x09
+	JLT     lower3
 	CMPQ    AX, $0x0a
-	JNE     other1
+	JLT     lower4
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x03, CX
@@ -6703,9 +6709,9 @@ TEXT ·inputAVX512F64(SB), NOSPLIT, $0-72
 	KMOVW   BX, K1
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done6
+	JLE     done9
 
-block2:
+block5:
 	// 10×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -6731,7 +6737,7 @@ block2:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer7
+	JLT    fewer10
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -6739,30 +6745,30 @@ block2:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves8
+	JMP    halves11
 
-fewer7:
+fewer10:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside9
+	JGE  inside12
 	MOVQ R8, DI
 
-inside9:
+inside12:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside10
+	JGE   inside13
 	MOVQ  R8, SI
 
-inside10:
+inside13:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves8:
+halves11:
 	LEAQ   (CX)(CX*2), R8
 	MOVQ   dz+16(FP), R9
 	MOVQ   lddz+24(FP), R10
@@ -6771,9 +6777,9 @@ halves8:
 	ADDQ   R9, R11
 	LEAQ   (R10)(R10*2), R12
 	CMPQ   AX, $0x04
-	JLT    tail4
+	JLT    tail7
 
-square3:
+square6:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD      (BX), Y20
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z20, Z20
@@ -6935,11 +6941,11 @@ square3:
 	ADDQ         $0x20, R11
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square3
+	JGE          square6
 
-tail4:
+tail7:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end8
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Y20
@@ -7013,7 +7019,7 @@ tail4:
 	VFMADD231PD  Z25, Z20, Z9
 	VFMADD231PD  Z25, Z21, Z19
 	CMPQ         AX, $0x01
-	JE           over13
+	JE           over16
 	VBROADCASTSD 8(R9), Z25
 	VFMADD231PD  Z25, Z24, Z0
 	VFMADD231PD  Z25, Z28, Z10
@@ -7045,7 +7051,7 @@ tail4:
 	VFMADD231PD  Z25, Z24, Z9
 	VFMADD231PD  Z25, Z28, Z19
 	CMPQ         AX, $0x02
-	JE           over13
+	JE           over16
 	VBROADCASTSD 16(R9), Z25
 	VFMADD231PD  Z25, Z23, Z0
 	VFMADD231PD  Z25, Z27, Z10
@@ -7077,8 +7083,8 @@ tail4:
 	VFMADD231PD  Z25, Z23, Z9
 	VFMADD231PD  Z25, Z27, Z19
 
-over13:
-end5:
+over16:
+end8:
 	VPXORD Z20, Z20, Z20
 	VADDPD Z20, Z0, Z0
 	VADDPD Z20, Z1, Z1
@@ -7105,7 +7111,7 @@ end5:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer14
+	JLT    fewer17
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -7113,30 +7119,30 @@ end5:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves15
+	JMP    halves18
 
-fewer14:
+fewer17:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside16
+	JGE  inside19
 	MOVQ R9, R8
 
-inside16:
+inside19:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside17
+	JGE   inside20
 	MOVQ  R9, DI
 
-inside17:
+inside20:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves15:
+halves18:
 	LEAQ          (CX)(CX*2), R9
 	LEAQ          (CX)(CX*4), R10
 	LEAQ          (R9)(CX*4), R11
@@ -7193,7 +7199,7 @@ halves15:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done9
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -7205,14 +7211,14 @@ halves15:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block2
+	JGE    block5
 
-done6:
+done9:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done22
+	JLE   done25
 
-block18:
+block21:
 	// 10×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -7228,33 +7234,33 @@ block18:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer23
+	JLT    fewer26
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves24
+	JMP    halves27
 
-fewer23:
+fewer26:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside25
+	JGE  inside28
 	MOVQ DI, SI
 
-inside25:
+inside28:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside26
+	JGE   inside29
 	MOVQ  DI, DX
 
-inside26:
+inside29:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves24:
+halves27:
 	LEAQ   (CX)(CX*2), BX
 	MOVQ   dz+16(FP), DI
 	MOVQ   lddz+24(FP), R8
@@ -7263,9 +7269,9 @@ halves24:
 	ADDQ   DI, R9
 	LEAQ   (R8)(R8*2), R10
 	CMPQ   AX, $0x04
-	JLT    tail20
+	JLT    tail23
 
-square19:
+square22:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y10
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z10, Z10
@@ -7329,11 +7335,11 @@ square19:
 	ADDQ             $0x20, R9
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square19
+	JGE              square22
 
-tail20:
+tail23:
 	TESTQ AX, AX
-	JLE   end21
+	JLE   end24
 
 	// the same for fewer j
 	VMOVUPD.Z        (DX), K1, Y10
@@ -7367,7 +7373,7 @@ tail20:
 	VFMADD231PD.BCST (R9)(R10*1), Z10, Z8
 	VFMADD231PD.BCST (R9)(R8*4), Z10, Z9
 	CMPQ             AX, $0x01
-	JE               over29
+	JE               over32
 	VFMADD231PD.BCST 8(DI), Z14, Z0
 	VFMADD231PD.BCST 8(DI)(R8*1), Z14, Z1
 	VFMADD231PD.BCST 8(DI)(R8*2), Z14, Z2
@@ -7379,7 +7385,7 @@ tail20:
 	VFMADD231PD.BCST 8(R9)(R10*1), Z14, Z8
 	VFMADD231PD.BCST 8(R9)(R8*4), Z14, Z9
 	CMPQ             AX, $0x02
-	JE               over29
+	JE               over32
 	VFMADD231PD.BCST 16(DI), Z13, Z0
 	VFMADD231PD.BCST 16(DI)(R8*1), Z13, Z1
 	VFMADD231PD.BCST 16(DI)(R8*2), Z13, Z2
@@ -7391,8 +7397,8 @@ tail20:
 	VFMADD231PD.BCST 16(R9)(R10*1), Z13, Z8
 	VFMADD231PD.BCST 16(R9)(R8*4), Z13, Z9
 
-over29:
-end21:
+over32:
+end24:
 	VPXORD Z10, Z10, Z10
 	VADDPD Z10, Z0, Z0
 	VADDPD Z10, Z1, Z1
@@ -7409,33 +7415,33 @@ end21:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer30
+	JLT    fewer33
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves31
+	JMP    halves34
 
-fewer30:
+fewer33:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside32
+	JGE  inside35
 	MOVQ R8, DI
 
-inside32:
+inside35:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside33
+	JGE   inside36
 	MOVQ  R8, SI
 
-inside33:
+inside36:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves31:
+halves34:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -7467,7 +7473,7 @@ halves31:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done22
+	JLE    done25
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -7479,16 +7485,14 @@ halves31:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block18
+	JGE    block21
 
-done22:
+done25:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ  AX, $0x09
-	JNE   other34
+lower4:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -7497,9 +7501,9 @@ other1:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done39
+	JLE   done41
 
-block35:
+block37:
 	// 9×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -7523,7 +7527,7 @@ block35:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer40
+	JLT    fewer42
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -7531,30 +7535,30 @@ block35:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves41
+	JMP    halves43
 
-fewer40:
+fewer42:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside42
+	JGE  inside44
 	MOVQ R8, DI
 
-inside42:
+inside44:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside43
+	JGE   inside45
 	MOVQ  R8, SI
 
-inside43:
+inside45:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves41:
+halves43:
 	LEAQ   (CX)(CX*2), R8
 	MOVQ   dz+16(FP), R9
 	MOVQ   lddz+24(FP), R10
@@ -7563,9 +7567,9 @@ halves41:
 	ADDQ   R9, R11
 	LEAQ   (R10)(R10*2), R12
 	CMPQ   AX, $0x04
-	JLT    tail37
+	JLT    tail39
 
-square36:
+square38:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD      (BX), Y18
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z18, Z18
@@ -7715,11 +7719,11 @@ square36:
 	ADDQ         $0x20, R11
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square36
+	JGE          square38
 
-tail37:
+tail39:
 	TESTQ AX, AX
-	JLE   end38
+	JLE   end40
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Y18
@@ -7790,7 +7794,7 @@ tail37:
 	VFMADD231PD  Z23, Z18, Z8
 	VFMADD231PD  Z23, Z19, Z17
 	CMPQ         AX, $0x01
-	JE           over46
+	JE           over48
 	VBROADCASTSD 8(R9), Z23
 	VFMADD231PD  Z23, Z22, Z0
 	VFMADD231PD  Z23, Z26, Z9
@@ -7819,7 +7823,7 @@ tail37:
 	VFMADD231PD  Z23, Z22, Z8
 	VFMADD231PD  Z23, Z26, Z17
 	CMPQ         AX, $0x02
-	JE           over46
+	JE           over48
 	VBROADCASTSD 16(R9), Z23
 	VFMADD231PD  Z23, Z21, Z0
 	VFMADD231PD  Z23, Z25, Z9
@@ -7848,8 +7852,8 @@ tail37:
 	VFMADD231PD  Z23, Z21, Z8
 	VFMADD231PD  Z23, Z25, Z17
 
-over46:
-end38:
+over48:
+end40:
 	VPXORD Z18, Z18, Z18
 	VADDPD Z18, Z0, Z0
 	VADDPD Z18, Z1, Z1
@@ -7874,7 +7878,7 @@ end38:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer47
+	JLT    fewer49
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -7882,30 +7886,30 @@ end38:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves48
+	JMP    halves50
 
-fewer47:
+fewer49:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside49
+	JGE  inside51
 	MOVQ R9, R8
 
-inside49:
+inside51:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside50
+	JGE   inside52
 	MOVQ  R9, DI
 
-inside50:
+inside52:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves48:
+halves50:
 	LEAQ          (CX)(CX*2), R9
 	LEAQ          (CX)(CX*4), R10
 	LEAQ          (R9)(CX*4), R11
@@ -7958,7 +7962,7 @@ halves48:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done39
+	JLE    done41
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -7970,14 +7974,14 @@ halves48:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block35
+	JGE    block37
 
-done39:
+done41:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done55
+	JLE   done57
 
-block51:
+block53:
 	// 9×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -7992,33 +7996,33 @@ block51:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer56
+	JLT    fewer58
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves57
+	JMP    halves59
 
-fewer56:
+fewer58:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside58
+	JGE  inside60
 	MOVQ DI, SI
 
-inside58:
+inside60:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside59
+	JGE   inside61
 	MOVQ  DI, DX
 
-inside59:
+inside61:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves57:
+halves59:
 	LEAQ   (CX)(CX*2), BX
 	MOVQ   dz+16(FP), DI
 	MOVQ   lddz+24(FP), R8
@@ -8027,9 +8031,9 @@ halves57:
 	ADDQ   DI, R9
 	LEAQ   (R8)(R8*2), R10
 	CMPQ   AX, $0x04
-	JLT    tail53
+	JLT    tail55
 
-square52:
+square54:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y9
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z9, Z9
@@ -8089,11 +8093,11 @@ square52:
 	ADDQ             $0x20, R9
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square52
+	JGE              square54
 
-tail53:
+tail55:
 	TESTQ AX, AX
-	JLE   end54
+	JLE   end56
 
 	// the same for fewer j
 	VMOVUPD.Z        (DX), K1, Y9
@@ -8126,7 +8130,7 @@ tail53:
 	VFMADD231PD.BCST (R9)(R8*2), Z9, Z7
 	VFMADD231PD.BCST (R9)(R10*1), Z9, Z8
 	CMPQ             AX, $0x01
-	JE               over62
+	JE               over64
 	VFMADD231PD.BCST 8(DI), Z13, Z0
 	VFMADD231PD.BCST 8(DI)(R8*1), Z13, Z1
 	VFMADD231PD.BCST 8(DI)(R8*2), Z13, Z2
@@ -8137,7 +8141,7 @@ tail53:
 	VFMADD231PD.BCST 8(R9)(R8*2), Z13, Z7
 	VFMADD231PD.BCST 8(R9)(R10*1), Z13, Z8
 	CMPQ             AX, $0x02
-	JE               over62
+	JE               over64
 	VFMADD231PD.BCST 16(DI), Z12, Z0
 	VFMADD231PD.BCST 16(DI)(R8*1), Z12, Z1
 	VFMADD231PD.BCST 16(DI)(R8*2), Z12, Z2
@@ -8148,8 +8152,8 @@ tail53:
 	VFMADD231PD.BCST 16(R9)(R8*2), Z12, Z7
 	VFMADD231PD.BCST 16(R9)(R10*1), Z12, Z8
 
-over62:
-end54:
+over64:
+end56:
 	VPXORD Z9, Z9, Z9
 	VADDPD Z9, Z0, Z0
 	VADDPD Z9, Z1, Z1
@@ -8165,33 +8169,33 @@ end54:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer63
+	JLT    fewer65
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves64
+	JMP    halves66
 
-fewer63:
+fewer65:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside65
+	JGE  inside67
 	MOVQ R8, DI
 
-inside65:
+inside67:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside66
+	JGE   inside68
 	MOVQ  R8, SI
 
-inside66:
+inside68:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves64:
+halves66:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -8221,7 +8225,7 @@ halves64:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done55
+	JLE    done57
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -8233,16 +8237,14 @@ halves64:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block51
+	JGE    block53
 
-done55:
+done57:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other34:
-	CMPQ  AX, $0x08
-	JNE   other67
+lower3:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -8251,9 +8253,9 @@ other34:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done72
+	JLE   done73
 
-block68:
+block69:
 	// 8×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -8275,7 +8277,7 @@ block68:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer73
+	JLT    fewer74
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -8283,30 +8285,30 @@ block68:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves74
+	JMP    halves75
 
-fewer73:
+fewer74:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside75
+	JGE  inside76
 	MOVQ R8, DI
 
-inside75:
+inside76:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside76
+	JGE   inside77
 	MOVQ  R8, SI
 
-inside76:
+inside77:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves74:
+halves75:
 	LEAQ (CX)(CX*2), R8
 	MOVQ dz+16(FP), R9
 	MOVQ lddz+24(FP), R10
@@ -8315,9 +8317,9 @@ halves74:
 	LEAQ (R10)(R10*4), R12
 	LEAQ (R11)(R10*4), R13
 	CMPQ AX, $0x04
-	JLT  tail70
+	JLT  tail71
 
-square69:
+square70:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD      (BX), Y16
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z16, Z16
@@ -8454,11 +8456,11 @@ square69:
 	ADDQ         $0x20, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square69
+	JGE          square70
 
-tail70:
+tail71:
 	TESTQ AX, AX
-	JLE   end71
+	JLE   end72
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Y16
@@ -8526,7 +8528,7 @@ tail70:
 	VFMADD231PD  Z21, Z16, Z7
 	VFMADD231PD  Z21, Z17, Z15
 	CMPQ         AX, $0x01
-	JE           over79
+	JE           over80
 	VBROADCASTSD 8(R9), Z21
 	VFMADD231PD  Z21, Z20, Z0
 	VFMADD231PD  Z21, Z24, Z8
@@ -8552,7 +8554,7 @@ tail70:
 	VFMADD231PD  Z21, Z20, Z7
 	VFMADD231PD  Z21, Z24, Z15
 	CMPQ         AX, $0x02
-	JE           over79
+	JE           over80
 	VBROADCASTSD 16(R9), Z21
 	VFMADD231PD  Z21, Z19, Z0
 	VFMADD231PD  Z21, Z23, Z8
@@ -8578,8 +8580,8 @@ tail70:
 	VFMADD231PD  Z21, Z19, Z7
 	VFMADD231PD  Z21, Z23, Z15
 
-over79:
-end71:
+over80:
+end72:
 	VPXORD Z16, Z16, Z16
 	VADDPD Z16, Z0, Z0
 	VADDPD Z16, Z1, Z1
@@ -8602,7 +8604,7 @@ end71:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer80
+	JLT    fewer81
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -8610,30 +8612,30 @@ end71:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves81
+	JMP    halves82
 
-fewer80:
+fewer81:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside82
+	JGE  inside83
 	MOVQ R9, R8
 
-inside82:
+inside83:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside83
+	JGE   inside84
 	MOVQ  R9, DI
 
-inside83:
+inside84:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves81:
+halves82:
 	LEAQ          (CX)(CX*2), R9
 	LEAQ          (CX)(CX*4), R10
 	LEAQ          (R9)(CX*4), R11
@@ -8678,7 +8680,7 @@ halves81:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done72
+	JLE    done73
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -8690,14 +8692,14 @@ halves81:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block68
+	JGE    block69
 
-done72:
+done73:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done88
+	JLE   done89
 
-block84:
+block85:
 	// 8×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -8711,33 +8713,33 @@ block84:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer89
+	JLT    fewer90
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves90
+	JMP    halves91
 
-fewer89:
+fewer90:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside91
+	JGE  inside92
 	MOVQ DI, SI
 
-inside91:
+inside92:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside92
+	JGE   inside93
 	MOVQ  DI, DX
 
-inside92:
+inside93:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves90:
+halves91:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+16(FP), DI
 	MOVQ lddz+24(FP), R8
@@ -8746,9 +8748,9 @@ halves90:
 	LEAQ (R8)(R8*4), R10
 	LEAQ (R9)(R8*4), R11
 	CMPQ AX, $0x04
-	JLT  tail86
+	JLT  tail87
 
-square85:
+square86:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y8
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z8, Z8
@@ -8803,11 +8805,11 @@ square85:
 	ADDQ             $0x20, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square85
+	JGE              square86
 
-tail86:
+tail87:
 	TESTQ AX, AX
-	JLE   end87
+	JLE   end88
 
 	// the same for fewer j
 	VMOVUPD.Z        (DX), K1, Y8
@@ -8839,7 +8841,7 @@ tail86:
 	VFMADD231PD.BCST (DI)(R9*2), Z8, Z6
 	VFMADD231PD.BCST (DI)(R11*1), Z8, Z7
 	CMPQ             AX, $0x01
-	JE               over95
+	JE               over96
 	VFMADD231PD.BCST 8(DI), Z12, Z0
 	VFMADD231PD.BCST 8(DI)(R8*1), Z12, Z1
 	VFMADD231PD.BCST 8(DI)(R8*2), Z12, Z2
@@ -8849,7 +8851,7 @@ tail86:
 	VFMADD231PD.BCST 8(DI)(R9*2), Z12, Z6
 	VFMADD231PD.BCST 8(DI)(R11*1), Z12, Z7
 	CMPQ             AX, $0x02
-	JE               over95
+	JE               over96
 	VFMADD231PD.BCST 16(DI), Z11, Z0
 	VFMADD231PD.BCST 16(DI)(R8*1), Z11, Z1
 	VFMADD231PD.BCST 16(DI)(R8*2), Z11, Z2
@@ -8859,8 +8861,8 @@ tail86:
 	VFMADD231PD.BCST 16(DI)(R9*2), Z11, Z6
 	VFMADD231PD.BCST 16(DI)(R11*1), Z11, Z7
 
-over95:
-end87:
+over96:
+end88:
 	VPXORD Z8, Z8, Z8
 	VADDPD Z8, Z0, Z0
 	VADDPD Z8, Z1, Z1
@@ -8875,33 +8877,33 @@ end87:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer96
+	JLT    fewer97
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves97
+	JMP    halves98
 
-fewer96:
+fewer97:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside98
+	JGE  inside99
 	MOVQ R8, DI
 
-inside98:
+inside99:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside99
+	JGE   inside100
 	MOVQ  R8, SI
 
-inside99:
+inside100:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves97:
+halves98:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -8927,7 +8929,7 @@ halves97:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done88
+	JLE    done89
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -8939,16 +8941,16 @@ halves97:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block84
+	JGE    block85
 
-done88:
+done89:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other67:
+lower2:
 	CMPQ  AX, $0x07
-	JNE   other100
+	JLT   lower101
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -8957,9 +8959,9 @@ other67:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done105
+	JLE   done106
 
-block101:
+block102:
 	// 7×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -8979,7 +8981,7 @@ block101:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer106
+	JLT    fewer107
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -8987,30 +8989,30 @@ block101:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves107
+	JMP    halves108
 
-fewer106:
+fewer107:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside108
+	JGE  inside109
 	MOVQ R8, DI
 
-inside108:
+inside109:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside109
+	JGE   inside110
 	MOVQ  R8, SI
 
-inside109:
+inside110:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves107:
+halves108:
 	LEAQ (CX)(CX*2), R8
 	MOVQ dz+16(FP), R9
 	MOVQ lddz+24(FP), R10
@@ -9018,9 +9020,9 @@ halves107:
 	LEAQ (R10)(R10*2), R11
 	LEAQ (R10)(R10*4), R12
 	CMPQ AX, $0x04
-	JLT  tail103
+	JLT  tail104
 
-square102:
+square103:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD      (BX), Y14
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z14, Z14
@@ -9145,11 +9147,11 @@ square102:
 	ADDQ         $0x20, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square102
+	JGE          square103
 
-tail103:
+tail104:
 	TESTQ AX, AX
-	JLE   end104
+	JLE   end105
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Y14
@@ -9214,7 +9216,7 @@ tail103:
 	VFMADD231PD  Z19, Z14, Z6
 	VFMADD231PD  Z19, Z15, Z13
 	CMPQ         AX, $0x01
-	JE           over112
+	JE           over113
 	VBROADCASTSD 8(R9), Z19
 	VFMADD231PD  Z19, Z18, Z0
 	VFMADD231PD  Z19, Z22, Z7
@@ -9237,7 +9239,7 @@ tail103:
 	VFMADD231PD  Z19, Z18, Z6
 	VFMADD231PD  Z19, Z22, Z13
 	CMPQ         AX, $0x02
-	JE           over112
+	JE           over113
 	VBROADCASTSD 16(R9), Z19
 	VFMADD231PD  Z19, Z17, Z0
 	VFMADD231PD  Z19, Z21, Z7
@@ -9260,8 +9262,8 @@ tail103:
 	VFMADD231PD  Z19, Z17, Z6
 	VFMADD231PD  Z19, Z21, Z13
 
-over112:
-end104:
+over113:
+end105:
 	VPXORD Z14, Z14, Z14
 	VADDPD Z14, Z0, Z0
 	VADDPD Z14, Z1, Z1
@@ -9282,7 +9284,7 @@ end104:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer113
+	JLT    fewer114
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -9290,30 +9292,30 @@ end104:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves114
+	JMP    halves115
 
-fewer113:
+fewer114:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside115
+	JGE  inside116
 	MOVQ R9, R8
 
-inside115:
+inside116:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside116
+	JGE   inside117
 	MOVQ  R9, DI
 
-inside116:
+inside117:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves114:
+halves115:
 	LEAQ          (CX)(CX*2), R9
 	LEAQ          (CX)(CX*4), R10
 	VMOVUPD       Y0, (BX)
@@ -9352,7 +9354,7 @@ halves114:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done105
+	JLE    done106
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -9364,14 +9366,14 @@ halves114:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block101
+	JGE    block102
 
-done105:
+done106:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done121
+	JLE   done122
 
-block117:
+block118:
 	// 7×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -9384,33 +9386,33 @@ block117:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer122
+	JLT    fewer123
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves123
+	JMP    halves124
 
-fewer122:
+fewer123:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside124
+	JGE  inside125
 	MOVQ DI, SI
 
-inside124:
+inside125:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside125
+	JGE   inside126
 	MOVQ  DI, DX
 
-inside125:
+inside126:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves123:
+halves124:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+16(FP), DI
 	MOVQ lddz+24(FP), R8
@@ -9418,9 +9420,9 @@ halves123:
 	LEAQ (R8)(R8*2), R9
 	LEAQ (R8)(R8*4), R10
 	CMPQ AX, $0x04
-	JLT  tail119
+	JLT  tail120
 
-square118:
+square119:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y7
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z7, Z7
@@ -9471,11 +9473,11 @@ square118:
 	ADDQ             $0x20, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square118
+	JGE              square119
 
-tail119:
+tail120:
 	TESTQ AX, AX
-	JLE   end120
+	JLE   end121
 
 	// the same for fewer j
 	VMOVUPD.Z        (DX), K1, Y7
@@ -9506,7 +9508,7 @@ tail119:
 	VFMADD231PD.BCST (DI)(R10*1), Z7, Z5
 	VFMADD231PD.BCST (DI)(R9*2), Z7, Z6
 	CMPQ             AX, $0x01
-	JE               over128
+	JE               over129
 	VFMADD231PD.BCST 8(DI), Z11, Z0
 	VFMADD231PD.BCST 8(DI)(R8*1), Z11, Z1
 	VFMADD231PD.BCST 8(DI)(R8*2), Z11, Z2
@@ -9515,7 +9517,7 @@ tail119:
 	VFMADD231PD.BCST 8(DI)(R10*1), Z11, Z5
 	VFMADD231PD.BCST 8(DI)(R9*2), Z11, Z6
 	CMPQ             AX, $0x02
-	JE               over128
+	JE               over129
 	VFMADD231PD.BCST 16(DI), Z10, Z0
 	VFMADD231PD.BCST 16(DI)(R8*1), Z10, Z1
 	VFMADD231PD.BCST 16(DI)(R8*2), Z10, Z2
@@ -9524,8 +9526,8 @@ tail119:
 	VFMADD231PD.BCST 16(DI)(R10*1), Z10, Z5
 	VFMADD231PD.BCST 16(DI)(R9*2), Z10, Z6
 
-over128:
-end120:
+over129:
+end121:
 	VPXORD Z7, Z7, Z7
 	VADDPD Z7, Z0, Z0
 	VADDPD Z7, Z1, Z1
@@ -9539,33 +9541,33 @@ end120:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer129
+	JLT    fewer130
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves130
+	JMP    halves131
 
-fewer129:
+fewer130:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside131
+	JGE  inside132
 	MOVQ R8, DI
 
-inside131:
+inside132:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside132
+	JGE   inside133
 	MOVQ  R8, SI
 
-inside132:
+inside133:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves130:
+halves131:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	VMOVUPD       Y0, (SI)
@@ -9588,7 +9590,7 @@ halves130:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done121
+	JLE    done122
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -9600,16 +9602,14 @@ halves130:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block117
+	JGE    block118
 
-done121:
+done122:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other100:
-	CMPQ  AX, $0x06
-	JNE   other133
+lower101:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -10228,9 +10228,13 @@ done154:
 	VZEROUPPER
 	RET
 
-other133:
+lower1:
+	CMPQ  AX, $0x03
+	JLT   lower166
+	CMPQ  AX, $0x04
+	JLT   lower167
 	CMPQ  AX, $0x05
-	JNE   other166
+	JLT   lower168
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -10239,9 +10243,9 @@ other133:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done171
+	JLE   done173
 
-block167:
+block169:
 	// 5×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -10257,7 +10261,7 @@ block167:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer172
+	JLT    fewer174
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -10265,39 +10269,39 @@ block167:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves173
+	JMP    halves175
 
-fewer172:
+fewer174:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside174
+	JGE  inside176
 	MOVQ R8, DI
 
-inside174:
+inside176:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside175
+	JGE   inside177
 	MOVQ  R8, SI
 
-inside175:
+inside177:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves173:
+halves175:
 	LEAQ (CX)(CX*2), R8
 	MOVQ dz+16(FP), R9
 	MOVQ lddz+24(FP), R10
 	MOVQ n+64(FP), AX
 	LEAQ (R10)(R10*2), R11
 	CMPQ AX, $0x04
-	JLT  tail169
+	JLT  tail171
 
-square168:
+square170:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD      (BX), Y10
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z10, Z10
@@ -10398,11 +10402,11 @@ square168:
 	ADDQ         $0x20, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square168
+	JGE          square170
 
-tail169:
+tail171:
 	TESTQ AX, AX
-	JLE   end170
+	JLE   end172
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Y10
@@ -10461,7 +10465,7 @@ tail169:
 	VFMADD231PD  Z15, Z10, Z4
 	VFMADD231PD  Z15, Z11, Z9
 	CMPQ         AX, $0x01
-	JE           over178
+	JE           over180
 	VBROADCASTSD 8(R9), Z15
 	VFMADD231PD  Z15, Z14, Z0
 	VFMADD231PD  Z15, Z18, Z5
@@ -10478,7 +10482,7 @@ tail169:
 	VFMADD231PD  Z15, Z14, Z4
 	VFMADD231PD  Z15, Z18, Z9
 	CMPQ         AX, $0x02
-	JE           over178
+	JE           over180
 	VBROADCASTSD 16(R9), Z15
 	VFMADD231PD  Z15, Z13, Z0
 	VFMADD231PD  Z15, Z17, Z5
@@ -10495,8 +10499,8 @@ tail169:
 	VFMADD231PD  Z15, Z13, Z4
 	VFMADD231PD  Z15, Z17, Z9
 
-over178:
-end170:
+over180:
+end172:
 	VPXORD Z10, Z10, Z10
 	VADDPD Z10, Z0, Z0
 	VADDPD Z10, Z1, Z1
@@ -10513,7 +10517,7 @@ end170:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer179
+	JLT    fewer181
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -10521,30 +10525,30 @@ end170:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves180
+	JMP    halves182
 
-fewer179:
+fewer181:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside181
+	JGE  inside183
 	MOVQ R9, R8
 
-inside181:
+inside183:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside182
+	JGE   inside184
 	MOVQ  R9, DI
 
-inside182:
+inside184:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves180:
+halves182:
 	LEAQ          (CX)(CX*2), R9
 	VMOVUPD       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, (SI)
@@ -10573,7 +10577,7 @@ halves180:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done171
+	JLE    done173
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -10585,14 +10589,14 @@ halves180:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block167
+	JGE    block169
 
-done171:
+done173:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done187
+	JLE   done189
 
-block183:
+block185:
 	// 5×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -10603,42 +10607,42 @@ block183:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer188
+	JLT    fewer190
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves189
+	JMP    halves191
 
-fewer188:
+fewer190:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside190
+	JGE  inside192
 	MOVQ DI, SI
 
-inside190:
+inside192:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside191
+	JGE   inside193
 	MOVQ  DI, DX
 
-inside191:
+inside193:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves189:
+halves191:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+16(FP), DI
 	MOVQ lddz+24(FP), R8
 	MOVQ n+64(FP), AX
 	LEAQ (R8)(R8*2), R9
 	CMPQ AX, $0x04
-	JLT  tail185
+	JLT  tail187
 
-square184:
+square186:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y5
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z5, Z5
@@ -10681,11 +10685,11 @@ square184:
 	ADDQ             $0x20, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square184
+	JGE              square186
 
-tail185:
+tail187:
 	TESTQ AX, AX
-	JLE   end186
+	JLE   end188
 
 	// the same for fewer j
 	VMOVUPD.Z        (DX), K1, Y5
@@ -10714,22 +10718,22 @@ tail185:
 	VFMADD231PD.BCST (DI)(R9*1), Z5, Z3
 	VFMADD231PD.BCST (DI)(R8*4), Z5, Z4
 	CMPQ             AX, $0x01
-	JE               over194
+	JE               over196
 	VFMADD231PD.BCST 8(DI), Z9, Z0
 	VFMADD231PD.BCST 8(DI)(R8*1), Z9, Z1
 	VFMADD231PD.BCST 8(DI)(R8*2), Z9, Z2
 	VFMADD231PD.BCST 8(DI)(R9*1), Z9, Z3
 	VFMADD231PD.BCST 8(DI)(R8*4), Z9, Z4
 	CMPQ             AX, $0x02
-	JE               over194
+	JE               over196
 	VFMADD231PD.BCST 16(DI), Z8, Z0
 	VFMADD231PD.BCST 16(DI)(R8*1), Z8, Z1
 	VFMADD231PD.BCST 16(DI)(R8*2), Z8, Z2
 	VFMADD231PD.BCST 16(DI)(R9*1), Z8, Z3
 	VFMADD231PD.BCST 16(DI)(R8*4), Z8, Z4
 
-over194:
-end186:
+over196:
+end188:
 	VPXORD Z5, Z5, Z5
 	VADDPD Z5, Z0, Z0
 	VADDPD Z5, Z1, Z1
@@ -10741,33 +10745,33 @@ end186:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer195
+	JLT    fewer197
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves196
+	JMP    halves198
 
-fewer195:
+fewer197:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside197
+	JGE  inside199
 	MOVQ R8, DI
 
-inside197:
+inside199:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside198
+	JGE   inside200
 	MOVQ  R8, SI
 
-inside198:
+inside200:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves196:
+halves198:
 	LEAQ          (CX)(CX*2), BX
 	VMOVUPD       Y0, (SI)
 	VEXTRACTF64X4 $0x01, Z0, (DI)
@@ -10785,7 +10789,7 @@ halves196:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done187
+	JLE    done189
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -10797,16 +10801,14 @@ halves196:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block183
+	JGE    block185
 
-done187:
+done189:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other166:
-	CMPQ  AX, $0x04
-	JNE   other199
+lower168:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -10815,9 +10817,9 @@ other166:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done204
+	JLE   done205
 
-block200:
+block201:
 	// 4×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -10831,7 +10833,7 @@ block200:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer205
+	JLT    fewer206
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -10839,39 +10841,39 @@ block200:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves206
+	JMP    halves207
 
-fewer205:
+fewer206:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside207
+	JGE  inside208
 	MOVQ R8, DI
 
-inside207:
+inside208:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside208
+	JGE   inside209
 	MOVQ  R8, SI
 
-inside208:
+inside209:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves206:
+halves207:
 	LEAQ (CX)(CX*2), R8
 	MOVQ dz+16(FP), R9
 	MOVQ lddz+24(FP), R10
 	MOVQ n+64(FP), AX
 	LEAQ (R10)(R10*2), R11
 	CMPQ AX, $0x04
-	JLT  tail202
+	JLT  tail203
 
-square201:
+square202:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD      (BX), Y8
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z8, Z8
@@ -10960,11 +10962,11 @@ square201:
 	ADDQ         $0x20, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square201
+	JGE          square202
 
-tail202:
+tail203:
 	TESTQ AX, AX
-	JLE   end203
+	JLE   end204
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Y8
@@ -11020,7 +11022,7 @@ tail202:
 	VFMADD231PD  Z13, Z8, Z3
 	VFMADD231PD  Z13, Z9, Z7
 	CMPQ         AX, $0x01
-	JE           over211
+	JE           over212
 	VBROADCASTSD 8(R9), Z13
 	VFMADD231PD  Z13, Z12, Z0
 	VFMADD231PD  Z13, Z16, Z4
@@ -11034,7 +11036,7 @@ tail202:
 	VFMADD231PD  Z13, Z12, Z3
 	VFMADD231PD  Z13, Z16, Z7
 	CMPQ         AX, $0x02
-	JE           over211
+	JE           over212
 	VBROADCASTSD 16(R9), Z13
 	VFMADD231PD  Z13, Z11, Z0
 	VFMADD231PD  Z13, Z15, Z4
@@ -11048,8 +11050,8 @@ tail202:
 	VFMADD231PD  Z13, Z11, Z3
 	VFMADD231PD  Z13, Z15, Z7
 
-over211:
-end203:
+over212:
+end204:
 	VPXORD Z8, Z8, Z8
 	VADDPD Z8, Z0, Z0
 	VADDPD Z8, Z1, Z1
@@ -11064,7 +11066,7 @@ end203:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer212
+	JLT    fewer213
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -11072,30 +11074,30 @@ end203:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves213
+	JMP    halves214
 
-fewer212:
+fewer213:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside214
+	JGE  inside215
 	MOVQ R9, R8
 
-inside214:
+inside215:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside215
+	JGE   inside216
 	MOVQ  R9, DI
 
-inside215:
+inside216:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves213:
+halves214:
 	LEAQ          (CX)(CX*2), R9
 	VMOVUPD       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, (SI)
@@ -11120,7 +11122,7 @@ halves213:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done204
+	JLE    done205
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -11132,14 +11134,14 @@ halves213:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block200
+	JGE    block201
 
-done204:
+done205:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done220
+	JLE   done221
 
-block216:
+block217:
 	// 4×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -11149,42 +11151,42 @@ block216:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer221
+	JLT    fewer222
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves222
+	JMP    halves223
 
-fewer221:
+fewer222:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside223
+	JGE  inside224
 	MOVQ DI, SI
 
-inside223:
+inside224:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside224
+	JGE   inside225
 	MOVQ  DI, DX
 
-inside224:
+inside225:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves222:
+halves223:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+16(FP), DI
 	MOVQ lddz+24(FP), R8
 	MOVQ n+64(FP), AX
 	LEAQ (R8)(R8*2), R9
 	CMPQ AX, $0x04
-	JLT  tail218
+	JLT  tail219
 
-square217:
+square218:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y4
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z4, Z4
@@ -11223,11 +11225,11 @@ square217:
 	ADDQ             $0x20, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square217
+	JGE              square218
 
-tail218:
+tail219:
 	TESTQ AX, AX
-	JLE   end219
+	JLE   end220
 
 	// the same for fewer j
 	VMOVUPD.Z        (DX), K1, Y4
@@ -11255,20 +11257,20 @@ tail218:
 	VFMADD231PD.BCST (DI)(R8*2), Z4, Z2
 	VFMADD231PD.BCST (DI)(R9*1), Z4, Z3
 	CMPQ             AX, $0x01
-	JE               over227
+	JE               over228
 	VFMADD231PD.BCST 8(DI), Z8, Z0
 	VFMADD231PD.BCST 8(DI)(R8*1), Z8, Z1
 	VFMADD231PD.BCST 8(DI)(R8*2), Z8, Z2
 	VFMADD231PD.BCST 8(DI)(R9*1), Z8, Z3
 	CMPQ             AX, $0x02
-	JE               over227
+	JE               over228
 	VFMADD231PD.BCST 16(DI), Z7, Z0
 	VFMADD231PD.BCST 16(DI)(R8*1), Z7, Z1
 	VFMADD231PD.BCST 16(DI)(R8*2), Z7, Z2
 	VFMADD231PD.BCST 16(DI)(R9*1), Z7, Z3
 
-over227:
-end219:
+over228:
+end220:
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
@@ -11279,33 +11281,33 @@ end219:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer228
+	JLT    fewer229
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves229
+	JMP    halves230
 
-fewer228:
+fewer229:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside230
+	JGE  inside231
 	MOVQ R8, DI
 
-inside230:
+inside231:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside231
+	JGE   inside232
 	MOVQ  R8, SI
 
-inside231:
+inside232:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves229:
+halves230:
 	LEAQ          (CX)(CX*2), BX
 	VMOVUPD       Y0, (SI)
 	VEXTRACTF64X4 $0x01, Z0, (DI)
@@ -11321,7 +11323,7 @@ halves229:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done220
+	JLE    done221
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -11333,16 +11335,14 @@ halves229:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block216
+	JGE    block217
 
-done220:
+done221:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other199:
-	CMPQ  AX, $0x03
-	JNE   other232
+lower167:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -11831,9 +11831,9 @@ done253:
 	VZEROUPPER
 	RET
 
-other232:
+lower166:
 	CMPQ  AX, $0x02
-	JNE   other265
+	JLT   lower265
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -12282,7 +12282,7 @@ done286:
 	VZEROUPPER
 	RET
 
-other265:
+lower265:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -12291,9 +12291,9 @@ other265:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done303
+	JLE   done302
 
-block299:
+block298:
 	// 1×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -12301,7 +12301,7 @@ block299:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer304
+	JLT    fewer303
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -12309,37 +12309,37 @@ block299:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves305
+	JMP    halves304
 
-fewer304:
+fewer303:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside306
+	JGE  inside305
 	MOVQ R8, DI
 
-inside306:
+inside305:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside307
+	JGE   inside306
 	MOVQ  R8, SI
 
-inside307:
+inside306:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves305:
+halves304:
 	LEAQ (CX)(CX*2), R8
 	MOVQ dz+16(FP), R9
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail301
+	JLT  tail300
 
-square300:
+square299:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD      (BX), Y2
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z2, Z2
@@ -12392,11 +12392,11 @@ square300:
 	ADDQ         $0x20, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square300
+	JGE          square299
 
-tail301:
+tail300:
 	TESTQ AX, AX
-	JLE   end302
+	JLE   end301
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Y2
@@ -12443,18 +12443,18 @@ tail301:
 	VFMADD231PD  Z7, Z2, Z0
 	VFMADD231PD  Z7, Z3, Z1
 	CMPQ         AX, $0x01
-	JE           over310
+	JE           over309
 	VBROADCASTSD 8(R9), Z7
 	VFMADD231PD  Z7, Z6, Z0
 	VFMADD231PD  Z7, Z10, Z1
 	CMPQ         AX, $0x02
-	JE           over310
+	JE           over309
 	VBROADCASTSD 16(R9), Z7
 	VFMADD231PD  Z7, Z5, Z0
 	VFMADD231PD  Z7, Z9, Z1
 
-over310:
-end302:
+over309:
+end301:
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
@@ -12463,7 +12463,7 @@ end302:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer311
+	JLT    fewer310
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -12471,30 +12471,30 @@ end302:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves312
+	JMP    halves311
 
-fewer311:
+fewer310:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside313
+	JGE  inside312
 	MOVQ R9, R8
 
-inside313:
+inside312:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside314
+	JGE   inside313
 	MOVQ  R9, DI
 
-inside314:
+inside313:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves312:
+halves311:
 	VMOVUPD       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, (SI)
 	VMOVUPD       Y1, (DI)
@@ -12505,7 +12505,7 @@ halves312:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done303
+	JLE    done302
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -12517,54 +12517,54 @@ halves312:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block299
+	JGE    block298
 
-done303:
+done302:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done319
+	JLE   done318
 
-block315:
+block314:
 	// 1×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	MOVQ   w+32(FP), BX
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer320
+	JLT    fewer319
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves321
+	JMP    halves320
 
-fewer320:
+fewer319:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside322
+	JGE  inside321
 	MOVQ DI, SI
 
-inside322:
+inside321:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside323
+	JGE   inside322
 	MOVQ  DI, DX
 
-inside323:
+inside322:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves321:
+halves320:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+16(FP), DI
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail317
+	JLT  tail316
 
-square316:
+square315:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y1
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z1, Z1
@@ -12591,11 +12591,11 @@ square316:
 	ADDQ             $0x20, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square316
+	JGE              square315
 
-tail317:
+tail316:
 	TESTQ AX, AX
-	JLE   end318
+	JLE   end317
 
 	// the same for fewer j
 	VMOVUPD.Z        (DX), K1, Y1
@@ -12620,14 +12620,14 @@ tail317:
 	VSHUFF64X2       $0x88, Z2, Z5, Z5
 	VFMADD231PD.BCST (DI), Z1, Z0
 	CMPQ             AX, $0x01
-	JE               over326
+	JE               over325
 	VFMADD231PD.BCST 8(DI), Z5, Z0
 	CMPQ             AX, $0x02
-	JE               over326
+	JE               over325
 	VFMADD231PD.BCST 16(DI), Z4, Z0
 
-over326:
-end318:
+over325:
+end317:
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	MOVQ   dx+0(FP), BX
@@ -12635,33 +12635,33 @@ end318:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer327
+	JLT    fewer326
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves328
+	JMP    halves327
 
-fewer327:
+fewer326:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside329
+	JGE  inside328
 	MOVQ R8, DI
 
-inside329:
+inside328:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside330
+	JGE   inside329
 	MOVQ  R8, SI
 
-inside330:
+inside329:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves328:
+halves327:
 	VMOVUPD       Y0, (SI)
 	VEXTRACTF64X4 $0x01, Z0, (DI)
 
@@ -12670,7 +12670,7 @@ halves328:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done319
+	JLE    done318
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -12682,9 +12682,9 @@ halves328:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block315
+	JGE    block314
 
-done319:
+done318:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -12694,8 +12694,12 @@ done319:
 TEXT ·turnedAVX512F32(SB), NOSPLIT, $0-72
 	PCALIGN $0x40
 	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x05
+	JLT     lower1
+	CMPQ    AX, $0x07
+	JLT     lower2
 	CMPQ    AX, $0x08
-	JNE     other1
+	JLT     lower3
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x07, CX
@@ -12704,9 +12708,9 @@ TEXT ·turnedAVX512F32(SB), NOSPLIT, $0-72
 	KMOVW   BX, K1
 	MOVQ    cols+56(FP), BX
 	TESTQ   BX, BX
-	JLE     done6
+	JLE     done8
 
-block2:
+block4:
 	// 8×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -12720,33 +12724,33 @@ block2:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer7
+	JLT    fewer9
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves8
+	JMP    halves10
 
-fewer7:
+fewer9:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside9
+	JGE  inside11
 	MOVQ DI, SI
 
-inside9:
+inside11:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside10
+	JGE   inside12
 	MOVQ  DI, DX
 
-inside10:
+inside12:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves8:
+halves10:
 	LEAQ (CX)(CX*2), BX
 	LEAQ (CX)(CX*4), DI
 	LEAQ (BX)(CX*4), R8
@@ -12757,9 +12761,9 @@ halves8:
 	LEAQ (R10)(R10*4), R12
 	LEAQ (R11)(R10*4), R13
 	CMPQ AX, $0x08
-	JLT  tail4
+	JLT  tail6
 
-square3:
+square5:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y8
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z8, Z8
@@ -12870,11 +12874,11 @@ square3:
 	ADDQ             $0x20, R9
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square3
+	JGE              square5
 
-tail4:
+tail6:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end7
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y8
@@ -12934,7 +12938,7 @@ tail4:
 	VFMADD231PS.BCST (R9)(R11*2), Z8, Z6
 	VFMADD231PS.BCST (R9)(R13*1), Z8, Z7
 	CMPQ             AX, $0x01
-	JE               over13
+	JE               over15
 	VFMADD231PS.BCST 4(R9), Z11, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z11, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z11, Z2
@@ -12944,7 +12948,7 @@ tail4:
 	VFMADD231PS.BCST 4(R9)(R11*2), Z11, Z6
 	VFMADD231PS.BCST 4(R9)(R13*1), Z11, Z7
 	CMPQ             AX, $0x02
-	JE               over13
+	JE               over15
 	VFMADD231PS.BCST 8(R9), Z16, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z16, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z16, Z2
@@ -12954,7 +12958,7 @@ tail4:
 	VFMADD231PS.BCST 8(R9)(R11*2), Z16, Z6
 	VFMADD231PS.BCST 8(R9)(R13*1), Z16, Z7
 	CMPQ             AX, $0x03
-	JE               over13
+	JE               over15
 	VFMADD231PS.BCST 12(R9), Z10, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z10, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z10, Z2
@@ -12964,7 +12968,7 @@ tail4:
 	VFMADD231PS.BCST 12(R9)(R11*2), Z10, Z6
 	VFMADD231PS.BCST 12(R9)(R13*1), Z10, Z7
 	CMPQ             AX, $0x04
-	JE               over13
+	JE               over15
 	VFMADD231PS.BCST 16(R9), Z13, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z13, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z13, Z2
@@ -12974,7 +12978,7 @@ tail4:
 	VFMADD231PS.BCST 16(R9)(R11*2), Z13, Z6
 	VFMADD231PS.BCST 16(R9)(R13*1), Z13, Z7
 	CMPQ             AX, $0x05
-	JE               over13
+	JE               over15
 	VFMADD231PS.BCST 20(R9), Z12, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z12, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z12, Z2
@@ -12984,7 +12988,7 @@ tail4:
 	VFMADD231PS.BCST 20(R9)(R11*2), Z12, Z6
 	VFMADD231PS.BCST 20(R9)(R13*1), Z12, Z7
 	CMPQ             AX, $0x06
-	JE               over13
+	JE               over15
 	VFMADD231PS.BCST 24(R9), Z15, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z15, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z15, Z2
@@ -12994,8 +12998,8 @@ tail4:
 	VFMADD231PS.BCST 24(R9)(R11*2), Z15, Z6
 	VFMADD231PS.BCST 24(R9)(R13*1), Z15, Z7
 
-over13:
-end5:
+over15:
+end7:
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -13010,33 +13014,33 @@ end5:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer14
+	JLT    fewer16
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves15
+	JMP    halves17
 
-fewer14:
+fewer16:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside16
+	JGE  inside18
 	MOVQ R8, DI
 
-inside16:
+inside18:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside17
+	JGE   inside19
 	MOVQ  R8, SI
 
-inside17:
+inside19:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves15:
+halves17:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -13198,7 +13202,7 @@ halves15:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done8
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -13210,16 +13214,14 @@ halves15:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block2
+	JGE    block4
 
-done6:
+done8:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ  AX, $0x07
-	JNE   other20
+lower3:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -13228,9 +13230,9 @@ other1:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done25
+	JLE   done26
 
-block21:
+block22:
 	// 7×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -13243,33 +13245,33 @@ block21:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer26
+	JLT    fewer27
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves27
+	JMP    halves28
 
-fewer26:
+fewer27:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside28
+	JGE  inside29
 	MOVQ DI, SI
 
-inside28:
+inside29:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside29
+	JGE   inside30
 	MOVQ  DI, DX
 
-inside29:
+inside30:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves27:
+halves28:
 	LEAQ (CX)(CX*2), BX
 	LEAQ (CX)(CX*4), DI
 	LEAQ (BX)(CX*4), R8
@@ -13279,9 +13281,9 @@ halves27:
 	LEAQ (R10)(R10*2), R11
 	LEAQ (R10)(R10*4), R12
 	CMPQ AX, $0x08
-	JLT  tail23
+	JLT  tail24
 
-square22:
+square23:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y7
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z7, Z7
@@ -13384,11 +13386,11 @@ square22:
 	ADDQ             $0x20, R9
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square22
+	JGE              square23
 
-tail23:
+tail24:
 	TESTQ AX, AX
-	JLE   end24
+	JLE   end25
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y7
@@ -13447,7 +13449,7 @@ tail23:
 	VFMADD231PS.BCST (R9)(R12*1), Z7, Z5
 	VFMADD231PS.BCST (R9)(R11*2), Z7, Z6
 	CMPQ             AX, $0x01
-	JE               over32
+	JE               over33
 	VFMADD231PS.BCST 4(R9), Z10, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z10, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z10, Z2
@@ -13456,7 +13458,7 @@ tail23:
 	VFMADD231PS.BCST 4(R9)(R12*1), Z10, Z5
 	VFMADD231PS.BCST 4(R9)(R11*2), Z10, Z6
 	CMPQ             AX, $0x02
-	JE               over32
+	JE               over33
 	VFMADD231PS.BCST 8(R9), Z15, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z15, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z15, Z2
@@ -13465,7 +13467,7 @@ tail23:
 	VFMADD231PS.BCST 8(R9)(R12*1), Z15, Z5
 	VFMADD231PS.BCST 8(R9)(R11*2), Z15, Z6
 	CMPQ             AX, $0x03
-	JE               over32
+	JE               over33
 	VFMADD231PS.BCST 12(R9), Z9, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z9, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z9, Z2
@@ -13474,7 +13476,7 @@ tail23:
 	VFMADD231PS.BCST 12(R9)(R12*1), Z9, Z5
 	VFMADD231PS.BCST 12(R9)(R11*2), Z9, Z6
 	CMPQ             AX, $0x04
-	JE               over32
+	JE               over33
 	VFMADD231PS.BCST 16(R9), Z12, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z12, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z12, Z2
@@ -13483,7 +13485,7 @@ tail23:
 	VFMADD231PS.BCST 16(R9)(R12*1), Z12, Z5
 	VFMADD231PS.BCST 16(R9)(R11*2), Z12, Z6
 	CMPQ             AX, $0x05
-	JE               over32
+	JE               over33
 	VFMADD231PS.BCST 20(R9), Z11, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z11, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z11, Z2
@@ -13492,7 +13494,7 @@ tail23:
 	VFMADD231PS.BCST 20(R9)(R12*1), Z11, Z5
 	VFMADD231PS.BCST 20(R9)(R11*2), Z11, Z6
 	CMPQ             AX, $0x06
-	JE               over32
+	JE               over33
 	VFMADD231PS.BCST 24(R9), Z14, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z14, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z14, Z2
@@ -13501,8 +13503,8 @@ tail23:
 	VFMADD231PS.BCST 24(R9)(R12*1), Z14, Z5
 	VFMADD231PS.BCST 24(R9)(R11*2), Z14, Z6
 
-over32:
-end24:
+over33:
+end25:
 	VPXORD Z7, Z7, Z7
 	VADDPS Z7, Z0, Z0
 	VADDPS Z7, Z1, Z1
@@ -13516,33 +13518,33 @@ end24:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer33
+	JLT    fewer34
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves34
+	JMP    halves35
 
-fewer33:
+fewer34:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside35
+	JGE  inside36
 	MOVQ R8, DI
 
-inside35:
+inside36:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside36
+	JGE   inside37
 	MOVQ  R8, SI
 
-inside36:
+inside37:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves34:
+halves35:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -13685,7 +13687,7 @@ halves34:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done25
+	JLE    done26
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -13697,16 +13699,16 @@ halves34:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block21
+	JGE    block22
 
-done25:
+done26:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other20:
+lower2:
 	CMPQ  AX, $0x06
-	JNE   other39
+	JLT   lower40
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -13715,9 +13717,9 @@ other20:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done44
+	JLE   done45
 
-block40:
+block41:
 	// 6×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -13729,33 +13731,33 @@ block40:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer45
+	JLT    fewer46
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves46
+	JMP    halves47
 
-fewer45:
+fewer46:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside47
+	JGE  inside48
 	MOVQ DI, SI
 
-inside47:
+inside48:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside48
+	JGE   inside49
 	MOVQ  DI, DX
 
-inside48:
+inside49:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves46:
+halves47:
 	LEAQ (CX)(CX*2), BX
 	LEAQ (CX)(CX*4), DI
 	LEAQ (BX)(CX*4), R8
@@ -13765,9 +13767,9 @@ halves46:
 	LEAQ (R10)(R10*2), R11
 	LEAQ (R10)(R10*4), R12
 	CMPQ AX, $0x08
-	JLT  tail42
+	JLT  tail43
 
-square41:
+square42:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y6
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z6, Z6
@@ -13862,11 +13864,11 @@ square41:
 	ADDQ             $0x20, R9
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square41
+	JGE              square42
 
-tail42:
+tail43:
 	TESTQ AX, AX
-	JLE   end43
+	JLE   end44
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y6
@@ -13924,7 +13926,7 @@ tail42:
 	VFMADD231PS.BCST (R9)(R10*4), Z6, Z4
 	VFMADD231PS.BCST (R9)(R12*1), Z6, Z5
 	CMPQ             AX, $0x01
-	JE               over51
+	JE               over52
 	VFMADD231PS.BCST 4(R9), Z9, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z9, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z9, Z2
@@ -13932,7 +13934,7 @@ tail42:
 	VFMADD231PS.BCST 4(R9)(R10*4), Z9, Z4
 	VFMADD231PS.BCST 4(R9)(R12*1), Z9, Z5
 	CMPQ             AX, $0x02
-	JE               over51
+	JE               over52
 	VFMADD231PS.BCST 8(R9), Z14, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z14, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z14, Z2
@@ -13940,7 +13942,7 @@ tail42:
 	VFMADD231PS.BCST 8(R9)(R10*4), Z14, Z4
 	VFMADD231PS.BCST 8(R9)(R12*1), Z14, Z5
 	CMPQ             AX, $0x03
-	JE               over51
+	JE               over52
 	VFMADD231PS.BCST 12(R9), Z8, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z8, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z8, Z2
@@ -13948,7 +13950,7 @@ tail42:
 	VFMADD231PS.BCST 12(R9)(R10*4), Z8, Z4
 	VFMADD231PS.BCST 12(R9)(R12*1), Z8, Z5
 	CMPQ             AX, $0x04
-	JE               over51
+	JE               over52
 	VFMADD231PS.BCST 16(R9), Z11, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z11, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z11, Z2
@@ -13956,7 +13958,7 @@ tail42:
 	VFMADD231PS.BCST 16(R9)(R10*4), Z11, Z4
 	VFMADD231PS.BCST 16(R9)(R12*1), Z11, Z5
 	CMPQ             AX, $0x05
-	JE               over51
+	JE               over52
 	VFMADD231PS.BCST 20(R9), Z10, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z10, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z10, Z2
@@ -13964,7 +13966,7 @@ tail42:
 	VFMADD231PS.BCST 20(R9)(R10*4), Z10, Z4
 	VFMADD231PS.BCST 20(R9)(R12*1), Z10, Z5
 	CMPQ             AX, $0x06
-	JE               over51
+	JE               over52
 	VFMADD231PS.BCST 24(R9), Z13, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z13, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z13, Z2
@@ -13972,8 +13974,8 @@ tail42:
 	VFMADD231PS.BCST 24(R9)(R10*4), Z13, Z4
 	VFMADD231PS.BCST 24(R9)(R12*1), Z13, Z5
 
-over51:
-end43:
+over52:
+end44:
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -13986,33 +13988,33 @@ end43:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer52
+	JLT    fewer53
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves53
+	JMP    halves54
 
-fewer52:
+fewer53:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside54
+	JGE  inside55
 	MOVQ R8, DI
 
-inside54:
+inside55:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside55
+	JGE   inside56
 	MOVQ  R8, SI
 
-inside55:
+inside56:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves53:
+halves54:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -14136,7 +14138,7 @@ halves53:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done44
+	JLE    done45
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -14148,16 +14150,14 @@ halves53:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block40
+	JGE    block41
 
-done44:
+done45:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other39:
-	CMPQ  AX, $0x05
-	JNE   other58
+lower40:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -15328,9 +15328,11 @@ done83:
 	VZEROUPPER
 	RET
 
-other58:
+lower1:
+	CMPQ  AX, $0x03
+	JLT   lower97
 	CMPQ  AX, $0x04
-	JNE   other97
+	JLT   lower98
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -15339,9 +15341,9 @@ other58:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x10
-	JLE   done102
+	JLE   done103
 
-block98:
+block99:
 	// 4×32 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -15355,7 +15357,7 @@ block98:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x20
-	JLT    fewer103
+	JLT    fewer104
 	IMUL3Q $0x08, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -15363,30 +15365,30 @@ block98:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves104
+	JMP    halves105
 
-fewer103:
+fewer104:
 	SUBQ $0x08, R8
 	MOVQ $0x00000018, DI
 	CMPQ R8, $0x18
-	JGE  inside105
+	JGE  inside106
 	MOVQ R8, DI
 
-inside105:
+inside106:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000010, SI
 	CMPQ  R8, $0x10
-	JGE   inside106
+	JGE   inside107
 	MOVQ  R8, SI
 
-inside106:
+inside107:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x08, CX, DX
 	ADDQ   BX, DX
 
-halves104:
+halves105:
 	LEAQ (CX)(CX*2), R8
 	LEAQ (CX)(CX*4), R9
 	LEAQ (R8)(CX*4), R10
@@ -15395,9 +15397,9 @@ halves104:
 	MOVQ n+64(FP), AX
 	LEAQ (R12)(R12*2), R13
 	CMPQ AX, $0x08
-	JLT  tail100
+	JLT  tail101
 
-square99:
+square100:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), Y8
 	VINSERTF64X4 $0x01, (BX)(CX*4), Z8, Z8
@@ -15582,11 +15584,11 @@ square99:
 	ADDQ         $0x20, R11
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square99
+	JGE          square100
 
-tail100:
+tail101:
 	TESTQ AX, AX
-	JLE   end101
+	JLE   end102
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, Y8
@@ -15698,7 +15700,7 @@ tail100:
 	VFMADD231PS  Z22, Z8, Z3
 	VFMADD231PS  Z22, Z14, Z7
 	CMPQ         AX, $0x01
-	JE           over109
+	JE           over110
 	VBROADCASTSS 4(R11), Z22
 	VFMADD231PS  Z22, Z11, Z0
 	VFMADD231PS  Z22, Z19, Z4
@@ -15712,7 +15714,7 @@ tail100:
 	VFMADD231PS  Z22, Z11, Z3
 	VFMADD231PS  Z22, Z19, Z7
 	CMPQ         AX, $0x02
-	JE           over109
+	JE           over110
 	VBROADCASTSS 8(R11), Z22
 	VFMADD231PS  Z22, Z16, Z0
 	VFMADD231PS  Z22, Z24, Z4
@@ -15726,7 +15728,7 @@ tail100:
 	VFMADD231PS  Z22, Z16, Z3
 	VFMADD231PS  Z22, Z24, Z7
 	CMPQ         AX, $0x03
-	JE           over109
+	JE           over110
 	VBROADCASTSS 12(R11), Z22
 	VFMADD231PS  Z22, Z10, Z0
 	VFMADD231PS  Z22, Z18, Z4
@@ -15740,7 +15742,7 @@ tail100:
 	VFMADD231PS  Z22, Z10, Z3
 	VFMADD231PS  Z22, Z18, Z7
 	CMPQ         AX, $0x04
-	JE           over109
+	JE           over110
 	VBROADCASTSS 16(R11), Z22
 	VFMADD231PS  Z22, Z13, Z0
 	VFMADD231PS  Z22, Z21, Z4
@@ -15754,7 +15756,7 @@ tail100:
 	VFMADD231PS  Z22, Z13, Z3
 	VFMADD231PS  Z22, Z21, Z7
 	CMPQ         AX, $0x05
-	JE           over109
+	JE           over110
 	VBROADCASTSS 20(R11), Z22
 	VFMADD231PS  Z22, Z12, Z0
 	VFMADD231PS  Z22, Z20, Z4
@@ -15768,7 +15770,7 @@ tail100:
 	VFMADD231PS  Z22, Z12, Z3
 	VFMADD231PS  Z22, Z20, Z7
 	CMPQ         AX, $0x06
-	JE           over109
+	JE           over110
 	VBROADCASTSS 24(R11), Z22
 	VFMADD231PS  Z22, Z15, Z0
 	VFMADD231PS  Z22, Z23, Z4
@@ -15782,8 +15784,8 @@ tail100:
 	VFMADD231PS  Z22, Z15, Z3
 	VFMADD231PS  Z22, Z23, Z7
 
-over109:
-end101:
+over110:
+end102:
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -15798,7 +15800,7 @@ end101:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x20
-	JLT    fewer110
+	JLT    fewer111
 	IMUL3Q $0x08, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -15806,30 +15808,30 @@ end101:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves111
+	JMP    halves112
 
-fewer110:
+fewer111:
 	SUBQ $0x08, R9
 	MOVQ $0x00000018, R8
 	CMPQ R9, $0x18
-	JGE  inside112
+	JGE  inside113
 	MOVQ R9, R8
 
-inside112:
+inside113:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000010, DI
 	CMPQ  R9, $0x10
-	JGE   inside113
+	JGE   inside114
 	MOVQ  R9, DI
 
-inside113:
+inside114:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x08, DX, SI
 	ADDQ   BX, SI
 
-halves111:
+halves112:
 	LEAQ          (CX)(CX*2), R9
 	LEAQ          (CX)(CX*4), R10
 	LEAQ          (R9)(CX*4), R11
@@ -15994,7 +15996,7 @@ halves111:
 	SUBQ   $0x20, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done102
+	JLE    done103
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -16006,14 +16008,14 @@ halves111:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x11
-	JGE    block98
+	JGE    block99
 
-done102:
+done103:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done122
+	JLE   done123
 
-block118:
+block119:
 	// 4×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -16023,33 +16025,33 @@ block118:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer123
+	JLT    fewer124
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves124
+	JMP    halves125
 
-fewer123:
+fewer124:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside125
+	JGE  inside126
 	MOVQ DI, SI
 
-inside125:
+inside126:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside126
+	JGE   inside127
 	MOVQ  DI, DX
 
-inside126:
+inside127:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves124:
+halves125:
 	LEAQ (CX)(CX*2), BX
 	LEAQ (CX)(CX*4), DI
 	LEAQ (BX)(CX*4), R8
@@ -16058,9 +16060,9 @@ halves124:
 	MOVQ n+64(FP), AX
 	LEAQ (R10)(R10*2), R11
 	CMPQ AX, $0x08
-	JLT  tail120
+	JLT  tail121
 
-square119:
+square120:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y4
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z4, Z4
@@ -16139,11 +16141,11 @@ square119:
 	ADDQ             $0x20, R9
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square119
+	JGE              square120
 
-tail120:
+tail121:
 	TESTQ AX, AX
-	JLE   end121
+	JLE   end122
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y4
@@ -16199,44 +16201,44 @@ tail120:
 	VFMADD231PS.BCST (R9)(R10*2), Z4, Z2
 	VFMADD231PS.BCST (R9)(R11*1), Z4, Z3
 	CMPQ             AX, $0x01
-	JE               over129
+	JE               over130
 	VFMADD231PS.BCST 4(R9), Z7, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z7, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z7, Z2
 	VFMADD231PS.BCST 4(R9)(R11*1), Z7, Z3
 	CMPQ             AX, $0x02
-	JE               over129
+	JE               over130
 	VFMADD231PS.BCST 8(R9), Z12, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z12, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z12, Z2
 	VFMADD231PS.BCST 8(R9)(R11*1), Z12, Z3
 	CMPQ             AX, $0x03
-	JE               over129
+	JE               over130
 	VFMADD231PS.BCST 12(R9), Z6, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z6, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z6, Z2
 	VFMADD231PS.BCST 12(R9)(R11*1), Z6, Z3
 	CMPQ             AX, $0x04
-	JE               over129
+	JE               over130
 	VFMADD231PS.BCST 16(R9), Z9, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z9, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z9, Z2
 	VFMADD231PS.BCST 16(R9)(R11*1), Z9, Z3
 	CMPQ             AX, $0x05
-	JE               over129
+	JE               over130
 	VFMADD231PS.BCST 20(R9), Z8, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z8, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z8, Z2
 	VFMADD231PS.BCST 20(R9)(R11*1), Z8, Z3
 	CMPQ             AX, $0x06
-	JE               over129
+	JE               over130
 	VFMADD231PS.BCST 24(R9), Z11, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z11, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z11, Z2
 	VFMADD231PS.BCST 24(R9)(R11*1), Z11, Z3
 
-over129:
-end121:
+over130:
+end122:
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
@@ -16247,33 +16249,33 @@ end121:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer130
+	JLT    fewer131
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves131
+	JMP    halves132
 
-fewer130:
+fewer131:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside132
+	JGE  inside133
 	MOVQ R8, DI
 
-inside132:
+inside133:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside133
+	JGE   inside134
 	MOVQ  R8, SI
 
-inside133:
+inside134:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves131:
+halves132:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -16359,7 +16361,7 @@ halves131:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done122
+	JLE    done123
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -16371,16 +16373,14 @@ halves131:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block118
+	JGE    block119
 
-done122:
+done123:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other97:
-	CMPQ  AX, $0x03
-	JNE   other136
+lower98:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -17303,9 +17303,9 @@ done161:
 	VZEROUPPER
 	RET
 
-other136:
+lower97:
 	CMPQ  AX, $0x02
-	JNE   other175
+	JLT   lower175
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -18105,7 +18105,7 @@ done200:
 	VZEROUPPER
 	RET
 
-other175:
+lower175:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -18114,9 +18114,9 @@ other175:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x10
-	JLE   done219
+	JLE   done218
 
-block215:
+block214:
 	// 1×32 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -18124,7 +18124,7 @@ block215:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x20
-	JLT    fewer220
+	JLT    fewer219
 	IMUL3Q $0x08, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -18132,39 +18132,39 @@ block215:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves221
+	JMP    halves220
 
-fewer220:
+fewer219:
 	SUBQ $0x08, R8
 	MOVQ $0x00000018, DI
 	CMPQ R8, $0x18
-	JGE  inside222
+	JGE  inside221
 	MOVQ R8, DI
 
-inside222:
+inside221:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000010, SI
 	CMPQ  R8, $0x10
-	JGE   inside223
+	JGE   inside222
 	MOVQ  R8, SI
 
-inside223:
+inside222:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x08, CX, DX
 	ADDQ   BX, DX
 
-halves221:
+halves220:
 	LEAQ (CX)(CX*2), R8
 	LEAQ (CX)(CX*4), R9
 	LEAQ (R8)(CX*4), R10
 	MOVQ w+16(FP), R11
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail217
+	JLT  tail216
 
-square216:
+square215:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), Y2
 	VINSERTF64X4 $0x01, (BX)(CX*4), Z2, Z2
@@ -18277,11 +18277,11 @@ square216:
 	ADDQ         $0x20, R11
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square216
+	JGE          square215
 
-tail217:
+tail216:
 	TESTQ AX, AX
-	JLE   end218
+	JLE   end217
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, Y2
@@ -18384,38 +18384,38 @@ tail217:
 	VFMADD231PS  Z16, Z2, Z0
 	VFMADD231PS  Z16, Z8, Z1
 	CMPQ         AX, $0x01
-	JE           over226
+	JE           over225
 	VBROADCASTSS 4(R11), Z16
 	VFMADD231PS  Z16, Z5, Z0
 	VFMADD231PS  Z16, Z13, Z1
 	CMPQ         AX, $0x02
-	JE           over226
+	JE           over225
 	VBROADCASTSS 8(R11), Z16
 	VFMADD231PS  Z16, Z10, Z0
 	VFMADD231PS  Z16, Z18, Z1
 	CMPQ         AX, $0x03
-	JE           over226
+	JE           over225
 	VBROADCASTSS 12(R11), Z16
 	VFMADD231PS  Z16, Z4, Z0
 	VFMADD231PS  Z16, Z12, Z1
 	CMPQ         AX, $0x04
-	JE           over226
+	JE           over225
 	VBROADCASTSS 16(R11), Z16
 	VFMADD231PS  Z16, Z7, Z0
 	VFMADD231PS  Z16, Z15, Z1
 	CMPQ         AX, $0x05
-	JE           over226
+	JE           over225
 	VBROADCASTSS 20(R11), Z16
 	VFMADD231PS  Z16, Z6, Z0
 	VFMADD231PS  Z16, Z14, Z1
 	CMPQ         AX, $0x06
-	JE           over226
+	JE           over225
 	VBROADCASTSS 24(R11), Z16
 	VFMADD231PS  Z16, Z9, Z0
 	VFMADD231PS  Z16, Z17, Z1
 
-over226:
-end218:
+over225:
+end217:
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
@@ -18424,7 +18424,7 @@ end218:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x20
-	JLT    fewer227
+	JLT    fewer226
 	IMUL3Q $0x08, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -18432,37 +18432,37 @@ end218:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves228
+	JMP    halves227
 
-fewer227:
+fewer226:
 	SUBQ $0x08, R9
 	MOVQ $0x00000018, R8
 	CMPQ R9, $0x18
-	JGE  inside229
+	JGE  inside228
 	MOVQ R9, R8
 
-inside229:
+inside228:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000010, DI
 	CMPQ  R9, $0x10
-	JGE   inside230
+	JGE   inside229
 	MOVQ  R9, DI
 
-inside230:
+inside229:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x08, DX, SI
 	ADDQ   BX, SI
 
-halves228:
+halves227:
 	CMPQ          CX, $0x04
-	JNE           apart231
+	JNE           apart230
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, (SI)
-	JMP           stored232
+	JMP           stored231
 
-apart231:
+apart230:
 	LEAQ          (CX)(CX*2), R9
 	LEAQ          (CX)(CX*4), R10
 	LEAQ          (R9)(CX*4), R11
@@ -18486,14 +18486,14 @@ apart231:
 	VEXTRACTPS    $0x02, X2, (SI)(R9*2)
 	VEXTRACTPS    $0x03, X2, (SI)(R11*1)
 
-stored232:
+stored231:
 	CMPQ          CX, $0x04
-	JNE           apart233
+	JNE           apart232
 	VMOVUPS       Y1, (DI)
 	VEXTRACTF64X4 $0x01, Z1, (R8)
-	JMP           stored234
+	JMP           stored233
 
-apart233:
+apart232:
 	LEAQ          (CX)(CX*2), R9
 	LEAQ          (CX)(CX*4), R10
 	LEAQ          (R9)(CX*4), R11
@@ -18517,13 +18517,13 @@ apart233:
 	VEXTRACTPS    $0x02, X2, (R8)(R9*2)
 	VEXTRACTPS    $0x03, X2, (R8)(R11*1)
 
-stored234:
+stored233:
 	// the next 32 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x20, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done219
+	JLE    done218
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -18535,56 +18535,56 @@ stored234:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x11
-	JGE    block215
+	JGE    block214
 
-done219:
+done218:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done239
+	JLE   done238
 
-block235:
+block234:
 	// 1×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	MOVQ   dz+32(FP), BX
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer240
+	JLT    fewer239
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves241
+	JMP    halves240
 
-fewer240:
+fewer239:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside242
+	JGE  inside241
 	MOVQ DI, SI
 
-inside242:
+inside241:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside243
+	JGE   inside242
 	MOVQ  DI, DX
 
-inside243:
+inside242:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves241:
+halves240:
 	LEAQ (CX)(CX*2), BX
 	LEAQ (CX)(CX*4), DI
 	LEAQ (BX)(CX*4), R8
 	MOVQ w+16(FP), R9
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail237
+	JLT  tail236
 
-square236:
+square235:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y1
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z1, Z1
@@ -18639,11 +18639,11 @@ square236:
 	ADDQ             $0x20, R9
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square236
+	JGE              square235
 
-tail237:
+tail236:
 	TESTQ AX, AX
-	JLE   end238
+	JLE   end237
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y1
@@ -18696,26 +18696,26 @@ tail237:
 	VSHUFF64X2       $0x88, Z7, Z3, Z3
 	VFMADD231PS.BCST (R9), Z1, Z0
 	CMPQ             AX, $0x01
-	JE               over246
+	JE               over245
 	VFMADD231PS.BCST 4(R9), Z4, Z0
 	CMPQ             AX, $0x02
-	JE               over246
+	JE               over245
 	VFMADD231PS.BCST 8(R9), Z9, Z0
 	CMPQ             AX, $0x03
-	JE               over246
+	JE               over245
 	VFMADD231PS.BCST 12(R9), Z3, Z0
 	CMPQ             AX, $0x04
-	JE               over246
+	JE               over245
 	VFMADD231PS.BCST 16(R9), Z6, Z0
 	CMPQ             AX, $0x05
-	JE               over246
+	JE               over245
 	VFMADD231PS.BCST 20(R9), Z5, Z0
 	CMPQ             AX, $0x06
-	JE               over246
+	JE               over245
 	VFMADD231PS.BCST 24(R9), Z8, Z0
 
-over246:
-end238:
+over245:
+end237:
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	MOVQ   dx+0(FP), BX
@@ -18723,40 +18723,40 @@ end238:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer247
+	JLT    fewer246
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves248
+	JMP    halves247
 
-fewer247:
+fewer246:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside249
+	JGE  inside248
 	MOVQ R8, DI
 
-inside249:
+inside248:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside250
+	JGE   inside249
 	MOVQ  R8, SI
 
-inside250:
+inside249:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves248:
+halves247:
 	CMPQ          CX, $0x04
-	JNE           apart251
+	JNE           apart250
 	VMOVUPS       Y0, (SI)
 	VEXTRACTF64X4 $0x01, Z0, (DI)
-	JMP           stored252
+	JMP           stored251
 
-apart251:
+apart250:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -18780,13 +18780,13 @@ apart251:
 	VEXTRACTPS    $0x02, X1, (DI)(BX*2)
 	VEXTRACTPS    $0x03, X1, (DI)(R9*1)
 
-stored252:
+stored251:
 	// the next 16 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done239
+	JLE    done238
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -18798,9 +18798,9 @@ stored252:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block235
+	JGE    block234
 
-done239:
+done238:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -18810,8 +18810,12 @@ done239:
 TEXT ·turnedAVX512F64(SB), NOSPLIT, $0-72
 	PCALIGN $0x40
 	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x04
+	JLT     lower1
+	CMPQ    AX, $0x06
+	JLT     lower2
 	CMPQ    AX, $0x07
-	JNE     other1
+	JLT     lower3
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x03, CX
@@ -18820,9 +18824,9 @@ TEXT ·turnedAVX512F64(SB), NOSPLIT, $0-72
 	KMOVW   BX, K1
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done6
+	JLE     done8
 
-block2:
+block4:
 	// 7×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -18842,7 +18846,7 @@ block2:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer7
+	JLT    fewer9
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -18850,30 +18854,30 @@ block2:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves8
+	JMP    halves10
 
-fewer7:
+fewer9:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside9
+	JGE  inside11
 	MOVQ R8, DI
 
-inside9:
+inside11:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside10
+	JGE   inside12
 	MOVQ  R8, SI
 
-inside10:
+inside12:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves8:
+halves10:
 	LEAQ (CX)(CX*2), R8
 	MOVQ w+16(FP), R9
 	MOVQ ldw+24(FP), R10
@@ -18881,9 +18885,9 @@ halves8:
 	LEAQ (R10)(R10*2), R11
 	LEAQ (R10)(R10*4), R12
 	CMPQ AX, $0x04
-	JLT  tail4
+	JLT  tail6
 
-square3:
+square5:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD      (BX), Y14
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z14, Z14
@@ -19008,11 +19012,11 @@ square3:
 	ADDQ         $0x20, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square3
+	JGE          square5
 
-tail4:
+tail6:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end7
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Y14
@@ -19077,7 +19081,7 @@ tail4:
 	VFMADD231PD  Z19, Z14, Z6
 	VFMADD231PD  Z19, Z15, Z13
 	CMPQ         AX, $0x01
-	JE           over13
+	JE           over15
 	VBROADCASTSD 8(R9), Z19
 	VFMADD231PD  Z19, Z18, Z0
 	VFMADD231PD  Z19, Z22, Z7
@@ -19100,7 +19104,7 @@ tail4:
 	VFMADD231PD  Z19, Z18, Z6
 	VFMADD231PD  Z19, Z22, Z13
 	CMPQ         AX, $0x02
-	JE           over13
+	JE           over15
 	VBROADCASTSD 16(R9), Z19
 	VFMADD231PD  Z19, Z17, Z0
 	VFMADD231PD  Z19, Z21, Z7
@@ -19123,8 +19127,8 @@ tail4:
 	VFMADD231PD  Z19, Z17, Z6
 	VFMADD231PD  Z19, Z21, Z13
 
-over13:
-end5:
+over15:
+end7:
 	VPXORD Z14, Z14, Z14
 	VADDPD Z14, Z0, Z0
 	VADDPD Z14, Z1, Z1
@@ -19145,7 +19149,7 @@ end5:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer14
+	JLT    fewer16
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -19153,30 +19157,30 @@ end5:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves15
+	JMP    halves17
 
-fewer14:
+fewer16:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside16
+	JGE  inside18
 	MOVQ R9, R8
 
-inside16:
+inside18:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside17
+	JGE   inside19
 	MOVQ  R9, DI
 
-inside17:
+inside19:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves15:
+halves17:
 	LEAQ          (CX)(CX*2), R9
 	VMOVSD        X0, (BX)
 	VMOVHPD       X0, (BX)(CX*1)
@@ -19339,7 +19343,7 @@ halves15:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done8
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -19351,14 +19355,14 @@ halves15:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block2
+	JGE    block4
 
-done6:
+done8:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done26
+	JLE   done28
 
-block22:
+block24:
 	// 7×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -19371,33 +19375,33 @@ block22:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer27
+	JLT    fewer29
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves28
+	JMP    halves30
 
-fewer27:
+fewer29:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside29
+	JGE  inside31
 	MOVQ DI, SI
 
-inside29:
+inside31:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside30
+	JGE   inside32
 	MOVQ  DI, DX
 
-inside30:
+inside32:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves28:
+halves30:
 	LEAQ (CX)(CX*2), BX
 	MOVQ w+16(FP), DI
 	MOVQ ldw+24(FP), R8
@@ -19405,9 +19409,9 @@ halves28:
 	LEAQ (R8)(R8*2), R9
 	LEAQ (R8)(R8*4), R10
 	CMPQ AX, $0x04
-	JLT  tail24
+	JLT  tail26
 
-square23:
+square25:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y7
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z7, Z7
@@ -19458,11 +19462,11 @@ square23:
 	ADDQ             $0x20, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square23
+	JGE              square25
 
-tail24:
+tail26:
 	TESTQ AX, AX
-	JLE   end25
+	JLE   end27
 
 	// the same for fewer j
 	VMOVUPD.Z        (DX), K1, Y7
@@ -19493,7 +19497,7 @@ tail24:
 	VFMADD231PD.BCST (DI)(R10*1), Z7, Z5
 	VFMADD231PD.BCST (DI)(R9*2), Z7, Z6
 	CMPQ             AX, $0x01
-	JE               over33
+	JE               over35
 	VFMADD231PD.BCST 8(DI), Z11, Z0
 	VFMADD231PD.BCST 8(DI)(R8*1), Z11, Z1
 	VFMADD231PD.BCST 8(DI)(R8*2), Z11, Z2
@@ -19502,7 +19506,7 @@ tail24:
 	VFMADD231PD.BCST 8(DI)(R10*1), Z11, Z5
 	VFMADD231PD.BCST 8(DI)(R9*2), Z11, Z6
 	CMPQ             AX, $0x02
-	JE               over33
+	JE               over35
 	VFMADD231PD.BCST 16(DI), Z10, Z0
 	VFMADD231PD.BCST 16(DI)(R8*1), Z10, Z1
 	VFMADD231PD.BCST 16(DI)(R8*2), Z10, Z2
@@ -19511,8 +19515,8 @@ tail24:
 	VFMADD231PD.BCST 16(DI)(R10*1), Z10, Z5
 	VFMADD231PD.BCST 16(DI)(R9*2), Z10, Z6
 
-over33:
-end25:
+over35:
+end27:
 	VPXORD Z7, Z7, Z7
 	VADDPD Z7, Z0, Z0
 	VADDPD Z7, Z1, Z1
@@ -19526,33 +19530,33 @@ end25:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer34
+	JLT    fewer36
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves35
+	JMP    halves37
 
-fewer34:
+fewer36:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside36
+	JGE  inside38
 	MOVQ R8, DI
 
-inside36:
+inside38:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside37
+	JGE   inside39
 	MOVQ  R8, SI
 
-inside37:
+inside39:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves35:
+halves37:
 	LEAQ          (CX)(CX*2), BX
 	VMOVSD        X0, (SI)
 	VMOVHPD       X0, (SI)(CX*1)
@@ -19637,7 +19641,7 @@ halves35:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done26
+	JLE    done28
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -19649,16 +19653,14 @@ halves35:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block22
+	JGE    block24
 
-done26:
+done28:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ  AX, $0x06
-	JNE   other40
+lower3:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -19667,9 +19669,9 @@ other1:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done45
+	JLE   done46
 
-block41:
+block42:
 	// 6×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -19687,7 +19689,7 @@ block41:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer46
+	JLT    fewer47
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -19695,30 +19697,30 @@ block41:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves47
+	JMP    halves48
 
-fewer46:
+fewer47:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside48
+	JGE  inside49
 	MOVQ R8, DI
 
-inside48:
+inside49:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside49
+	JGE   inside50
 	MOVQ  R8, SI
 
-inside49:
+inside50:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves47:
+halves48:
 	LEAQ (CX)(CX*2), R8
 	MOVQ w+16(FP), R9
 	MOVQ ldw+24(FP), R10
@@ -19726,9 +19728,9 @@ halves47:
 	LEAQ (R10)(R10*2), R11
 	LEAQ (R10)(R10*4), R12
 	CMPQ AX, $0x04
-	JLT  tail43
+	JLT  tail44
 
-square42:
+square43:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD      (BX), Y12
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z12, Z12
@@ -19841,11 +19843,11 @@ square42:
 	ADDQ         $0x20, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square42
+	JGE          square43
 
-tail43:
+tail44:
 	TESTQ AX, AX
-	JLE   end44
+	JLE   end45
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Y12
@@ -19907,7 +19909,7 @@ tail43:
 	VFMADD231PD  Z17, Z12, Z5
 	VFMADD231PD  Z17, Z13, Z11
 	CMPQ         AX, $0x01
-	JE           over52
+	JE           over53
 	VBROADCASTSD 8(R9), Z17
 	VFMADD231PD  Z17, Z16, Z0
 	VFMADD231PD  Z17, Z20, Z6
@@ -19927,7 +19929,7 @@ tail43:
 	VFMADD231PD  Z17, Z16, Z5
 	VFMADD231PD  Z17, Z20, Z11
 	CMPQ         AX, $0x02
-	JE           over52
+	JE           over53
 	VBROADCASTSD 16(R9), Z17
 	VFMADD231PD  Z17, Z15, Z0
 	VFMADD231PD  Z17, Z19, Z6
@@ -19947,8 +19949,8 @@ tail43:
 	VFMADD231PD  Z17, Z15, Z5
 	VFMADD231PD  Z17, Z19, Z11
 
-over52:
-end44:
+over53:
+end45:
 	VPXORD Z12, Z12, Z12
 	VADDPD Z12, Z0, Z0
 	VADDPD Z12, Z1, Z1
@@ -19967,7 +19969,7 @@ end44:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer53
+	JLT    fewer54
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -19975,30 +19977,30 @@ end44:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves54
+	JMP    halves55
 
-fewer53:
+fewer54:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside55
+	JGE  inside56
 	MOVQ R9, R8
 
-inside55:
+inside56:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside56
+	JGE   inside57
 	MOVQ  R9, DI
 
-inside56:
+inside57:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves54:
+halves55:
 	LEAQ          (CX)(CX*2), R9
 	VMOVSD        X0, (BX)
 	VMOVHPD       X0, (BX)(CX*1)
@@ -20139,7 +20141,7 @@ halves54:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done45
+	JLE    done46
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -20151,14 +20153,14 @@ halves54:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block41
+	JGE    block42
 
-done45:
+done46:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done65
+	JLE   done66
 
-block61:
+block62:
 	// 6×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -20170,33 +20172,33 @@ block61:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer66
+	JLT    fewer67
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves67
+	JMP    halves68
 
-fewer66:
+fewer67:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside68
+	JGE  inside69
 	MOVQ DI, SI
 
-inside68:
+inside69:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside69
+	JGE   inside70
 	MOVQ  DI, DX
 
-inside69:
+inside70:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves67:
+halves68:
 	LEAQ (CX)(CX*2), BX
 	MOVQ w+16(FP), DI
 	MOVQ ldw+24(FP), R8
@@ -20204,9 +20206,9 @@ halves67:
 	LEAQ (R8)(R8*2), R9
 	LEAQ (R8)(R8*4), R10
 	CMPQ AX, $0x04
-	JLT  tail63
+	JLT  tail64
 
-square62:
+square63:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y6
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z6, Z6
@@ -20253,11 +20255,11 @@ square62:
 	ADDQ             $0x20, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square62
+	JGE              square63
 
-tail63:
+tail64:
 	TESTQ AX, AX
-	JLE   end64
+	JLE   end65
 
 	// the same for fewer j
 	VMOVUPD.Z        (DX), K1, Y6
@@ -20287,7 +20289,7 @@ tail63:
 	VFMADD231PD.BCST (DI)(R8*4), Z6, Z4
 	VFMADD231PD.BCST (DI)(R10*1), Z6, Z5
 	CMPQ             AX, $0x01
-	JE               over72
+	JE               over73
 	VFMADD231PD.BCST 8(DI), Z10, Z0
 	VFMADD231PD.BCST 8(DI)(R8*1), Z10, Z1
 	VFMADD231PD.BCST 8(DI)(R8*2), Z10, Z2
@@ -20295,7 +20297,7 @@ tail63:
 	VFMADD231PD.BCST 8(DI)(R8*4), Z10, Z4
 	VFMADD231PD.BCST 8(DI)(R10*1), Z10, Z5
 	CMPQ             AX, $0x02
-	JE               over72
+	JE               over73
 	VFMADD231PD.BCST 16(DI), Z9, Z0
 	VFMADD231PD.BCST 16(DI)(R8*1), Z9, Z1
 	VFMADD231PD.BCST 16(DI)(R8*2), Z9, Z2
@@ -20303,8 +20305,8 @@ tail63:
 	VFMADD231PD.BCST 16(DI)(R8*4), Z9, Z4
 	VFMADD231PD.BCST 16(DI)(R10*1), Z9, Z5
 
-over72:
-end64:
+over73:
+end65:
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -20317,33 +20319,33 @@ end64:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer73
+	JLT    fewer74
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves74
+	JMP    halves75
 
-fewer73:
+fewer74:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside75
+	JGE  inside76
 	MOVQ R8, DI
 
-inside75:
+inside76:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside76
+	JGE   inside77
 	MOVQ  R8, SI
 
-inside76:
+inside77:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves74:
+halves75:
 	LEAQ          (CX)(CX*2), BX
 	VMOVSD        X0, (SI)
 	VMOVHPD       X0, (SI)(CX*1)
@@ -20417,7 +20419,7 @@ halves74:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done65
+	JLE    done66
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -20429,16 +20431,16 @@ halves74:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block61
+	JGE    block62
 
-done65:
+done66:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other40:
+lower2:
 	CMPQ  AX, $0x05
-	JNE   other79
+	JLT   lower80
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -20447,9 +20449,9 @@ other40:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done84
+	JLE   done85
 
-block80:
+block81:
 	// 5×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -20465,7 +20467,7 @@ block80:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer85
+	JLT    fewer86
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -20473,39 +20475,39 @@ block80:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves86
+	JMP    halves87
 
-fewer85:
+fewer86:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside87
+	JGE  inside88
 	MOVQ R8, DI
 
-inside87:
+inside88:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside88
+	JGE   inside89
 	MOVQ  R8, SI
 
-inside88:
+inside89:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves86:
+halves87:
 	LEAQ (CX)(CX*2), R8
 	MOVQ w+16(FP), R9
 	MOVQ ldw+24(FP), R10
 	MOVQ n+64(FP), AX
 	LEAQ (R10)(R10*2), R11
 	CMPQ AX, $0x04
-	JLT  tail82
+	JLT  tail83
 
-square81:
+square82:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD      (BX), Y10
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z10, Z10
@@ -20606,11 +20608,11 @@ square81:
 	ADDQ         $0x20, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square81
+	JGE          square82
 
-tail82:
+tail83:
 	TESTQ AX, AX
-	JLE   end83
+	JLE   end84
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Y10
@@ -20669,7 +20671,7 @@ tail82:
 	VFMADD231PD  Z15, Z10, Z4
 	VFMADD231PD  Z15, Z11, Z9
 	CMPQ         AX, $0x01
-	JE           over91
+	JE           over92
 	VBROADCASTSD 8(R9), Z15
 	VFMADD231PD  Z15, Z14, Z0
 	VFMADD231PD  Z15, Z18, Z5
@@ -20686,7 +20688,7 @@ tail82:
 	VFMADD231PD  Z15, Z14, Z4
 	VFMADD231PD  Z15, Z18, Z9
 	CMPQ         AX, $0x02
-	JE           over91
+	JE           over92
 	VBROADCASTSD 16(R9), Z15
 	VFMADD231PD  Z15, Z13, Z0
 	VFMADD231PD  Z15, Z17, Z5
@@ -20703,8 +20705,8 @@ tail82:
 	VFMADD231PD  Z15, Z13, Z4
 	VFMADD231PD  Z15, Z17, Z9
 
-over91:
-end83:
+over92:
+end84:
 	VPXORD Z10, Z10, Z10
 	VADDPD Z10, Z0, Z0
 	VADDPD Z10, Z1, Z1
@@ -20721,7 +20723,7 @@ end83:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer92
+	JLT    fewer93
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -20729,30 +20731,30 @@ end83:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves93
+	JMP    halves94
 
-fewer92:
+fewer93:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside94
+	JGE  inside95
 	MOVQ R9, R8
 
-inside94:
+inside95:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside95
+	JGE   inside96
 	MOVQ  R9, DI
 
-inside95:
+inside96:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves93:
+halves94:
 	LEAQ          (CX)(CX*2), R9
 	VMOVSD        X0, (BX)
 	VMOVHPD       X0, (BX)(CX*1)
@@ -20871,7 +20873,7 @@ halves93:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done84
+	JLE    done85
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -20883,14 +20885,14 @@ halves93:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block80
+	JGE    block81
 
-done84:
+done85:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done104
+	JLE   done105
 
-block100:
+block101:
 	// 5×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -20901,42 +20903,42 @@ block100:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer105
+	JLT    fewer106
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves106
+	JMP    halves107
 
-fewer105:
+fewer106:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside107
+	JGE  inside108
 	MOVQ DI, SI
 
-inside107:
+inside108:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside108
+	JGE   inside109
 	MOVQ  DI, DX
 
-inside108:
+inside109:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves106:
+halves107:
 	LEAQ (CX)(CX*2), BX
 	MOVQ w+16(FP), DI
 	MOVQ ldw+24(FP), R8
 	MOVQ n+64(FP), AX
 	LEAQ (R8)(R8*2), R9
 	CMPQ AX, $0x04
-	JLT  tail102
+	JLT  tail103
 
-square101:
+square102:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y5
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z5, Z5
@@ -20979,11 +20981,11 @@ square101:
 	ADDQ             $0x20, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square101
+	JGE              square102
 
-tail102:
+tail103:
 	TESTQ AX, AX
-	JLE   end103
+	JLE   end104
 
 	// the same for fewer j
 	VMOVUPD.Z        (DX), K1, Y5
@@ -21012,22 +21014,22 @@ tail102:
 	VFMADD231PD.BCST (DI)(R9*1), Z5, Z3
 	VFMADD231PD.BCST (DI)(R8*4), Z5, Z4
 	CMPQ             AX, $0x01
-	JE               over111
+	JE               over112
 	VFMADD231PD.BCST 8(DI), Z9, Z0
 	VFMADD231PD.BCST 8(DI)(R8*1), Z9, Z1
 	VFMADD231PD.BCST 8(DI)(R8*2), Z9, Z2
 	VFMADD231PD.BCST 8(DI)(R9*1), Z9, Z3
 	VFMADD231PD.BCST 8(DI)(R8*4), Z9, Z4
 	CMPQ             AX, $0x02
-	JE               over111
+	JE               over112
 	VFMADD231PD.BCST 16(DI), Z8, Z0
 	VFMADD231PD.BCST 16(DI)(R8*1), Z8, Z1
 	VFMADD231PD.BCST 16(DI)(R8*2), Z8, Z2
 	VFMADD231PD.BCST 16(DI)(R9*1), Z8, Z3
 	VFMADD231PD.BCST 16(DI)(R8*4), Z8, Z4
 
-over111:
-end103:
+over112:
+end104:
 	VPXORD Z5, Z5, Z5
 	VADDPD Z5, Z0, Z0
 	VADDPD Z5, Z1, Z1
@@ -21039,33 +21041,33 @@ end103:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer112
+	JLT    fewer113
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves113
+	JMP    halves114
 
-fewer112:
+fewer113:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside114
+	JGE  inside115
 	MOVQ R8, DI
 
-inside114:
+inside115:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside115
+	JGE   inside116
 	MOVQ  R8, SI
 
-inside115:
+inside116:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves113:
+halves114:
 	LEAQ          (CX)(CX*2), BX
 	VMOVSD        X0, (SI)
 	VMOVHPD       X0, (SI)(CX*1)
@@ -21128,7 +21130,7 @@ halves113:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done104
+	JLE    done105
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -21140,16 +21142,14 @@ halves113:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block100
+	JGE    block101
 
-done104:
+done105:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other79:
-	CMPQ  AX, $0x04
-	JNE   other118
+lower80:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -21791,9 +21791,11 @@ done143:
 	VZEROUPPER
 	RET
 
-other118:
+lower1:
+	CMPQ  AX, $0x02
+	JLT   lower157
 	CMPQ  AX, $0x03
-	JNE   other157
+	JLT   lower158
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -21802,9 +21804,9 @@ other118:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done162
+	JLE   done163
 
-block158:
+block159:
 	// 3×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -21816,7 +21818,7 @@ block158:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer163
+	JLT    fewer164
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -21824,38 +21826,38 @@ block158:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves164
+	JMP    halves165
 
-fewer163:
+fewer164:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside165
+	JGE  inside166
 	MOVQ R8, DI
 
-inside165:
+inside166:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside166
+	JGE   inside167
 	MOVQ  R8, SI
 
-inside166:
+inside167:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves164:
+halves165:
 	LEAQ (CX)(CX*2), R8
 	MOVQ w+16(FP), R9
 	MOVQ ldw+24(FP), R10
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail160
+	JLT  tail161
 
-square159:
+square160:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD      (BX), Y6
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z6, Z6
@@ -21932,11 +21934,11 @@ square159:
 	ADDQ         $0x20, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square159
+	JGE          square160
 
-tail160:
+tail161:
 	TESTQ AX, AX
-	JLE   end161
+	JLE   end162
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Y6
@@ -21989,7 +21991,7 @@ tail160:
 	VFMADD231PD  Z11, Z6, Z2
 	VFMADD231PD  Z11, Z7, Z5
 	CMPQ         AX, $0x01
-	JE           over169
+	JE           over170
 	VBROADCASTSD 8(R9), Z11
 	VFMADD231PD  Z11, Z10, Z0
 	VFMADD231PD  Z11, Z14, Z3
@@ -22000,7 +22002,7 @@ tail160:
 	VFMADD231PD  Z11, Z10, Z2
 	VFMADD231PD  Z11, Z14, Z5
 	CMPQ         AX, $0x02
-	JE           over169
+	JE           over170
 	VBROADCASTSD 16(R9), Z11
 	VFMADD231PD  Z11, Z9, Z0
 	VFMADD231PD  Z11, Z13, Z3
@@ -22011,8 +22013,8 @@ tail160:
 	VFMADD231PD  Z11, Z9, Z2
 	VFMADD231PD  Z11, Z13, Z5
 
-over169:
-end161:
+over170:
+end162:
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -22025,7 +22027,7 @@ end161:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer170
+	JLT    fewer171
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -22033,30 +22035,30 @@ end161:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves171
+	JMP    halves172
 
-fewer170:
+fewer171:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside172
+	JGE  inside173
 	MOVQ R9, R8
 
-inside172:
+inside173:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside173
+	JGE   inside174
 	MOVQ  R9, DI
 
-inside173:
+inside174:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves171:
+halves172:
 	LEAQ          (CX)(CX*2), R9
 	VMOVSD        X0, (BX)
 	VMOVHPD       X0, (BX)(CX*1)
@@ -22131,7 +22133,7 @@ halves171:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done162
+	JLE    done163
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -22143,14 +22145,14 @@ halves171:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block158
+	JGE    block159
 
-done162:
+done163:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done182
+	JLE   done183
 
-block178:
+block179:
 	// 3×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -22159,41 +22161,41 @@ block178:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer183
+	JLT    fewer184
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves184
+	JMP    halves185
 
-fewer183:
+fewer184:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside185
+	JGE  inside186
 	MOVQ DI, SI
 
-inside185:
+inside186:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside186
+	JGE   inside187
 	MOVQ  DI, DX
 
-inside186:
+inside187:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves184:
+halves185:
 	LEAQ (CX)(CX*2), BX
 	MOVQ w+16(FP), DI
 	MOVQ ldw+24(FP), R8
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail180
+	JLT  tail181
 
-square179:
+square180:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y3
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z3, Z3
@@ -22228,11 +22230,11 @@ square179:
 	ADDQ             $0x20, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square179
+	JGE              square180
 
-tail180:
+tail181:
 	TESTQ AX, AX
-	JLE   end181
+	JLE   end182
 
 	// the same for fewer j
 	VMOVUPD.Z        (DX), K1, Y3
@@ -22259,18 +22261,18 @@ tail180:
 	VFMADD231PD.BCST (DI)(R8*1), Z3, Z1
 	VFMADD231PD.BCST (DI)(R8*2), Z3, Z2
 	CMPQ             AX, $0x01
-	JE               over189
+	JE               over190
 	VFMADD231PD.BCST 8(DI), Z7, Z0
 	VFMADD231PD.BCST 8(DI)(R8*1), Z7, Z1
 	VFMADD231PD.BCST 8(DI)(R8*2), Z7, Z2
 	CMPQ             AX, $0x02
-	JE               over189
+	JE               over190
 	VFMADD231PD.BCST 16(DI), Z6, Z0
 	VFMADD231PD.BCST 16(DI)(R8*1), Z6, Z1
 	VFMADD231PD.BCST 16(DI)(R8*2), Z6, Z2
 
-over189:
-end181:
+over190:
+end182:
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
@@ -22280,33 +22282,33 @@ end181:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer190
+	JLT    fewer191
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves191
+	JMP    halves192
 
-fewer190:
+fewer191:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside192
+	JGE  inside193
 	MOVQ R8, DI
 
-inside192:
+inside193:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside193
+	JGE   inside194
 	MOVQ  R8, SI
 
-inside193:
+inside194:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves191:
+halves192:
 	LEAQ          (CX)(CX*2), BX
 	VMOVSD        X0, (SI)
 	VMOVHPD       X0, (SI)(CX*1)
@@ -22347,7 +22349,7 @@ halves191:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done182
+	JLE    done183
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -22359,16 +22361,14 @@ halves191:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block178
+	JGE    block179
 
-done182:
+done183:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other157:
-	CMPQ  AX, $0x02
-	JNE   other196
+lower158:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -22874,7 +22874,7 @@ done221:
 	VZEROUPPER
 	RET
 
-other196:
+lower157:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -22883,9 +22883,9 @@ other196:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done240
+	JLE   done239
 
-block236:
+block235:
 	// 1×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -22893,7 +22893,7 @@ block236:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer241
+	JLT    fewer240
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -22901,37 +22901,37 @@ block236:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves242
+	JMP    halves241
 
-fewer241:
+fewer240:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside243
+	JGE  inside242
 	MOVQ R8, DI
 
-inside243:
+inside242:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside244
+	JGE   inside243
 	MOVQ  R8, SI
 
-inside244:
+inside243:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves242:
+halves241:
 	LEAQ (CX)(CX*2), R8
 	MOVQ w+16(FP), R9
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail238
+	JLT  tail237
 
-square237:
+square236:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD      (BX), Y2
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z2, Z2
@@ -22984,11 +22984,11 @@ square237:
 	ADDQ         $0x20, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square237
+	JGE          square236
 
-tail238:
+tail237:
 	TESTQ AX, AX
-	JLE   end239
+	JLE   end238
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Y2
@@ -23035,18 +23035,18 @@ tail238:
 	VFMADD231PD  Z7, Z2, Z0
 	VFMADD231PD  Z7, Z3, Z1
 	CMPQ         AX, $0x01
-	JE           over247
+	JE           over246
 	VBROADCASTSD 8(R9), Z7
 	VFMADD231PD  Z7, Z6, Z0
 	VFMADD231PD  Z7, Z10, Z1
 	CMPQ         AX, $0x02
-	JE           over247
+	JE           over246
 	VBROADCASTSD 16(R9), Z7
 	VFMADD231PD  Z7, Z5, Z0
 	VFMADD231PD  Z7, Z9, Z1
 
-over247:
-end239:
+over246:
+end238:
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
@@ -23055,7 +23055,7 @@ end239:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer248
+	JLT    fewer247
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -23063,37 +23063,37 @@ end239:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves249
+	JMP    halves248
 
-fewer248:
+fewer247:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside250
+	JGE  inside249
 	MOVQ R9, R8
 
-inside250:
+inside249:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside251
+	JGE   inside250
 	MOVQ  R9, DI
 
-inside251:
+inside250:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves249:
+halves248:
 	CMPQ          CX, $0x08
-	JNE           apart252
+	JNE           apart251
 	VMOVUPD       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, (SI)
-	JMP           stored253
+	JMP           stored252
 
-apart252:
+apart251:
 	LEAQ          (CX)(CX*2), R9
 	VMOVSD        X0, (BX)
 	VMOVHPD       X0, (BX)(CX*1)
@@ -23107,14 +23107,14 @@ apart252:
 	VMOVSD        X2, (SI)(CX*2)
 	VMOVHPD       X2, (SI)(R9*1)
 
-stored253:
+stored252:
 	CMPQ          CX, $0x08
-	JNE           apart254
+	JNE           apart253
 	VMOVUPD       Y1, (DI)
 	VEXTRACTF64X4 $0x01, Z1, (R8)
-	JMP           stored255
+	JMP           stored254
 
-apart254:
+apart253:
 	LEAQ          (CX)(CX*2), R9
 	VMOVSD        X1, (DI)
 	VMOVHPD       X1, (DI)(CX*1)
@@ -23128,13 +23128,13 @@ apart254:
 	VMOVSD        X2, (R8)(CX*2)
 	VMOVHPD       X2, (R8)(R9*1)
 
-stored255:
+stored254:
 	// the next 16 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done240
+	JLE    done239
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -23146,54 +23146,54 @@ stored255:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block236
+	JGE    block235
 
-done240:
+done239:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done260
+	JLE   done259
 
-block256:
+block255:
 	// 1×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	MOVQ   dz+32(FP), BX
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer261
+	JLT    fewer260
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves262
+	JMP    halves261
 
-fewer261:
+fewer260:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside263
+	JGE  inside262
 	MOVQ DI, SI
 
-inside263:
+inside262:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside264
+	JGE   inside263
 	MOVQ  DI, DX
 
-inside264:
+inside263:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves262:
+halves261:
 	LEAQ (CX)(CX*2), BX
 	MOVQ w+16(FP), DI
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail258
+	JLT  tail257
 
-square257:
+square256:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y1
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z1, Z1
@@ -23220,11 +23220,11 @@ square257:
 	ADDQ             $0x20, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square257
+	JGE              square256
 
-tail258:
+tail257:
 	TESTQ AX, AX
-	JLE   end259
+	JLE   end258
 
 	// the same for fewer j
 	VMOVUPD.Z        (DX), K1, Y1
@@ -23249,14 +23249,14 @@ tail258:
 	VSHUFF64X2       $0x88, Z2, Z5, Z5
 	VFMADD231PD.BCST (DI), Z1, Z0
 	CMPQ             AX, $0x01
-	JE               over267
+	JE               over266
 	VFMADD231PD.BCST 8(DI), Z5, Z0
 	CMPQ             AX, $0x02
-	JE               over267
+	JE               over266
 	VFMADD231PD.BCST 16(DI), Z4, Z0
 
-over267:
-end259:
+over266:
+end258:
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	MOVQ   dx+0(FP), BX
@@ -23264,40 +23264,40 @@ end259:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer268
+	JLT    fewer267
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves269
+	JMP    halves268
 
-fewer268:
+fewer267:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside270
+	JGE  inside269
 	MOVQ R8, DI
 
-inside270:
+inside269:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside271
+	JGE   inside270
 	MOVQ  R8, SI
 
-inside271:
+inside270:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves269:
+halves268:
 	CMPQ          CX, $0x08
-	JNE           apart272
+	JNE           apart271
 	VMOVUPD       Y0, (SI)
 	VEXTRACTF64X4 $0x01, Z0, (DI)
-	JMP           stored273
+	JMP           stored272
 
-apart272:
+apart271:
 	LEAQ          (CX)(CX*2), BX
 	VMOVSD        X0, (SI)
 	VMOVHPD       X0, (SI)(CX*1)
@@ -23311,13 +23311,13 @@ apart272:
 	VMOVSD        X1, (DI)(CX*2)
 	VMOVHPD       X1, (DI)(BX*1)
 
-stored273:
+stored272:
 	// the next 8 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done260
+	JLE    done259
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -23329,9 +23329,9 @@ stored273:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block256
+	JGE    block255
 
-done260:
+done259:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -23341,8 +23341,10 @@ done260:
 TEXT ·bothAVX512F64(SB), NOSPLIT, $0-104
 	PCALIGN $0x40
 	MOVQ    rows+80(FP), AX
+	CMPQ    AX, $0x02
+	JLT     lower1
 	CMPQ    AX, $0x03
-	JNE     other1
+	JLT     lower2
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x07, CX
@@ -23351,9 +23353,9 @@ TEXT ·bothAVX512F64(SB), NOSPLIT, $0-104
 	KMOVW   BX, K1
 	MOVQ    cols+88(FP), BX
 	TESTQ   BX, BX
-	JLE     done6
+	JLE     done7
 
-block2:
+block3:
 	// 3×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -23362,41 +23364,41 @@ block2:
 	MOVQ   ldw+72(FP), CX
 	MOVQ   cols+88(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer7
+	JLT    fewer8
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves8
+	JMP    halves9
 
-fewer7:
+fewer8:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside9
+	JGE  inside10
 	MOVQ DI, SI
 
-inside9:
+inside10:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside10
+	JGE   inside11
 	MOVQ  DI, DX
 
-inside10:
+inside11:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves8:
+halves9:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+32(FP), DI
 	MOVQ lddz+40(FP), R8
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail4
+	JLT  tail5
 
-square3:
+square4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y3
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z3, Z3
@@ -23463,16 +23465,16 @@ square3:
 	MOVQ ldx+56(FP), R12
 	MOVQ cols+88(FP), R11
 	CMPQ R11, $0x08
-	JLE  fewer14
+	JLE  fewer15
 	MOVQ $0x00000008, R11
 
-fewer14:
+fewer15:
 	VPXORD  Z8, Z8, Z8
 	VMOVUPD (DI), Z3
 	VMOVUPD (DI)(R8*1), Z4
 	VMOVUPD (DI)(R8*2), Z5
 
-row13:
+row14:
 	VMOVAPD          Z8, Z6
 	VFMADD231PD.BCST (R10), Z3, Z6
 	VFMADD231PD.BCST (R10)(R12*1), Z4, Z6
@@ -23482,21 +23484,21 @@ row13:
 	ADDQ             lddw+24(FP), R9
 	ADDQ             $0x08, R10
 	DECQ             R11
-	JNZ              row13
+	JNZ              row14
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, SI
 	ADDQ             $0x40, DI
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square3
+	JGE              square4
 
-tail4:
+tail5:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end6
 
 	// the same for fewer j
 	CMPQ             AX, $0x04
-	JLT              fewer16
+	JLT              fewer17
 	VMOVUPD          (DX), Y3
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z3, Z3
 	VMOVUPD          (DX)(CX*1), Y4
@@ -23526,7 +23528,7 @@ tail4:
 	VFMADD231PD.BCST 24(DI)(R8*1), Z5, Z1
 	VFMADD231PD.BCST 24(DI)(R8*2), Z5, Z2
 	CMPQ             AX, $0x04
-	JE               ready15
+	JE               ready16
 	KSHIFTRW         $0x04, K1, K2
 	VMOVUPD.Z        32(DX), K2, Y3
 	VMOVUPD.Z        32(DX)(CX*2), K2, Y7
@@ -23552,20 +23554,20 @@ tail4:
 	VFMADD231PD.BCST 32(DI)(R8*1), Z3, Z1
 	VFMADD231PD.BCST 32(DI)(R8*2), Z3, Z2
 	CMPQ             AX, $0x05
-	JE               over18
+	JE               over19
 	VFMADD231PD.BCST 40(DI), Z7, Z0
 	VFMADD231PD.BCST 40(DI)(R8*1), Z7, Z1
 	VFMADD231PD.BCST 40(DI)(R8*2), Z7, Z2
 	CMPQ             AX, $0x06
-	JE               over18
+	JE               over19
 	VFMADD231PD.BCST 48(DI), Z6, Z0
 	VFMADD231PD.BCST 48(DI)(R8*1), Z6, Z1
 	VFMADD231PD.BCST 48(DI)(R8*2), Z6, Z2
 
-over18:
-	JMP ready15
+over19:
+	JMP ready16
 
-fewer16:
+fewer17:
 	VMOVUPD.Z        (DX), K1, Y3
 	VMOVUPD.Z        (DX)(CX*2), K1, Y7
 	VINSERTF64X4     $0x01, Y7, Z3, Z3
@@ -23590,18 +23592,18 @@ fewer16:
 	VFMADD231PD.BCST (DI)(R8*1), Z3, Z1
 	VFMADD231PD.BCST (DI)(R8*2), Z3, Z2
 	CMPQ             AX, $0x01
-	JE               over19
+	JE               over20
 	VFMADD231PD.BCST 8(DI), Z7, Z0
 	VFMADD231PD.BCST 8(DI)(R8*1), Z7, Z1
 	VFMADD231PD.BCST 8(DI)(R8*2), Z7, Z2
 	CMPQ             AX, $0x02
-	JE               over19
+	JE               over20
 	VFMADD231PD.BCST 16(DI), Z6, Z0
 	VFMADD231PD.BCST 16(DI)(R8*1), Z6, Z1
 	VFMADD231PD.BCST 16(DI)(R8*2), Z6, Z2
 
-over19:
-ready15:
+over20:
+ready16:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x08, AX
 	IMUL3Q $0x08, AX, AX
@@ -23615,16 +23617,16 @@ ready15:
 	MOVQ ldx+56(FP), R12
 	MOVQ cols+88(FP), R11
 	CMPQ R11, $0x08
-	JLE  fewer21
+	JLE  fewer22
 	MOVQ $0x00000008, R11
 
-fewer21:
+fewer22:
 	VPXORD  Z8, Z8, Z8
 	VMOVUPD (DI), Z3
 	VMOVUPD (DI)(R8*1), Z4
 	VMOVUPD (DI)(R8*2), Z5
 
-row20:
+row21:
 	VMOVAPD          Z8, Z6
 	VFMADD231PD.BCST (R10), Z3, Z6
 	VFMADD231PD.BCST (R10)(R12*1), Z4, Z6
@@ -23634,9 +23636,9 @@ row20:
 	ADDQ             lddw+24(FP), R9
 	ADDQ             $0x08, R10
 	DECQ             R11
-	JNZ              row20
+	JNZ              row21
 
-end5:
+end6:
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
@@ -23646,33 +23648,33 @@ end5:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+88(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer22
+	JLT    fewer23
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves23
+	JMP    halves24
 
-fewer22:
+fewer23:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside24
+	JGE  inside25
 	MOVQ R8, DI
 
-inside24:
+inside25:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside25
+	JGE   inside26
 	MOVQ  R8, SI
 
-inside25:
+inside26:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves23:
+halves24:
 	VMOVUPD       Y0, (SI)
 	VEXTRACTF64X4 $0x01, Z0, (DI)
 	VMOVUPD       Y1, (SI)(CX*1)
@@ -23685,7 +23687,7 @@ halves23:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done7
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -23707,16 +23709,14 @@ halves23:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block2
+	JGE    block3
 
-done6:
+done7:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ  AX, $0x02
-	JNE   other26
+lower2:
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -24062,7 +24062,7 @@ done31:
 	VZEROUPPER
 	RET
 
-other26:
+lower1:
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -24071,9 +24071,9 @@ other26:
 	KMOVW BX, K1
 	MOVQ  cols+88(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done56
+	JLE   done55
 
-block52:
+block51:
 	// 1×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -24081,7 +24081,7 @@ block52:
 	MOVQ   ldw+72(FP), CX
 	MOVQ   cols+88(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer57
+	JLT    fewer56
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -24089,37 +24089,37 @@ block52:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves58
+	JMP    halves57
 
-fewer57:
+fewer56:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside59
+	JGE  inside58
 	MOVQ R8, DI
 
-inside59:
+inside58:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside60
+	JGE   inside59
 	MOVQ  R8, SI
 
-inside60:
+inside59:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves58:
+halves57:
 	LEAQ (CX)(CX*2), R8
 	MOVQ dz+32(FP), R9
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail54
+	JLT  tail53
 
-square53:
+square52:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD      (BX), Y2
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z2, Z2
@@ -24217,14 +24217,14 @@ square53:
 	MOVQ x+48(FP), R11
 	MOVQ cols+88(FP), R12
 	CMPQ R12, $0x10
-	JLE  fewer64
+	JLE  fewer63
 	MOVQ $0x00000010, R12
 
-fewer64:
+fewer63:
 	VPXORD  Z5, Z5, Z5
 	VMOVUPD (R9), Z2
 
-row63:
+row62:
 	VMOVAPD          Z5, Z3
 	VFMADD231PD.BCST (R11), Z2, Z3
 	VADDPD           Z5, Z3, Z3
@@ -24232,7 +24232,7 @@ row63:
 	ADDQ             lddw+24(FP), R10
 	ADDQ             $0x08, R11
 	DECQ             R12
-	JNZ              row63
+	JNZ              row62
 	ADDQ             $0x40, BX
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, SI
@@ -24240,15 +24240,15 @@ row63:
 	ADDQ             $0x40, R9
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square53
+	JGE              square52
 
-tail54:
+tail53:
 	TESTQ AX, AX
-	JLE   end55
+	JLE   end54
 
 	// the same for fewer j
 	CMPQ         AX, $0x04
-	JLT          fewer66
+	JLT          fewer65
 	VMOVUPD      (BX), Y2
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z2, Z2
 	VMOVUPD      (BX)(CX*1), Y3
@@ -24294,7 +24294,7 @@ tail54:
 	VFMADD231PD  Z7, Z4, Z0
 	VFMADD231PD  Z7, Z8, Z1
 	CMPQ         AX, $0x04
-	JE           ready65
+	JE           ready64
 	KSHIFTRW     $0x04, K1, K2
 	VMOVUPD.Z    32(BX), K2, Y2
 	VMOVUPD.Z    32(BX)(CX*2), K2, Y6
@@ -24341,20 +24341,20 @@ tail54:
 	VFMADD231PD  Z7, Z2, Z0
 	VFMADD231PD  Z7, Z3, Z1
 	CMPQ         AX, $0x05
-	JE           over68
+	JE           over67
 	VBROADCASTSD 40(R9), Z7
 	VFMADD231PD  Z7, Z6, Z0
 	VFMADD231PD  Z7, Z10, Z1
 	CMPQ         AX, $0x06
-	JE           over68
+	JE           over67
 	VBROADCASTSD 48(R9), Z7
 	VFMADD231PD  Z7, Z5, Z0
 	VFMADD231PD  Z7, Z9, Z1
 
-over68:
-	JMP ready65
+over67:
+	JMP ready64
 
-fewer66:
+fewer65:
 	VMOVUPD.Z    (BX), K1, Y2
 	VMOVUPD.Z    (BX)(CX*2), K1, Y6
 	VINSERTF64X4 $0x01, Y6, Z2, Z2
@@ -24399,18 +24399,18 @@ fewer66:
 	VFMADD231PD  Z7, Z2, Z0
 	VFMADD231PD  Z7, Z3, Z1
 	CMPQ         AX, $0x01
-	JE           over69
+	JE           over68
 	VBROADCASTSD 8(R9), Z7
 	VFMADD231PD  Z7, Z6, Z0
 	VFMADD231PD  Z7, Z10, Z1
 	CMPQ         AX, $0x02
-	JE           over69
+	JE           over68
 	VBROADCASTSD 16(R9), Z7
 	VFMADD231PD  Z7, Z5, Z0
 	VFMADD231PD  Z7, Z9, Z1
 
-over69:
-ready65:
+over68:
+ready64:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x08, AX
 	IMUL3Q $0x08, AX, AX
@@ -24423,14 +24423,14 @@ ready65:
 	MOVQ x+48(FP), R11
 	MOVQ cols+88(FP), R12
 	CMPQ R12, $0x10
-	JLE  fewer71
+	JLE  fewer70
 	MOVQ $0x00000010, R12
 
-fewer71:
+fewer70:
 	VPXORD  Z5, Z5, Z5
 	VMOVUPD (R9), Z2
 
-row70:
+row69:
 	VMOVAPD          Z5, Z3
 	VFMADD231PD.BCST (R11), Z2, Z3
 	VADDPD           Z5, Z3, Z3
@@ -24438,9 +24438,9 @@ row70:
 	ADDQ             lddw+24(FP), R10
 	ADDQ             $0x08, R11
 	DECQ             R12
-	JNZ              row70
+	JNZ              row69
 
-end55:
+end54:
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
@@ -24449,7 +24449,7 @@ end55:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+88(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer72
+	JLT    fewer71
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -24457,30 +24457,30 @@ end55:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves73
+	JMP    halves72
 
-fewer72:
+fewer71:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside74
+	JGE  inside73
 	MOVQ R9, R8
 
-inside74:
+inside73:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside75
+	JGE   inside74
 	MOVQ  R9, DI
 
-inside75:
+inside74:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves73:
+halves72:
 	VMOVUPD       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, (SI)
 	VMOVUPD       Y1, (DI)
@@ -24491,7 +24491,7 @@ halves73:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done56
+	JLE    done55
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -24513,54 +24513,54 @@ halves73:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block52
+	JGE    block51
 
-done56:
+done55:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done80
+	JLE   done79
 
-block76:
+block75:
 	// 1×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	MOVQ   w+64(FP), BX
 	MOVQ   ldw+72(FP), CX
 	MOVQ   cols+88(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer81
+	JLT    fewer80
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves82
+	JMP    halves81
 
-fewer81:
+fewer80:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside83
+	JGE  inside82
 	MOVQ DI, SI
 
-inside83:
+inside82:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside84
+	JGE   inside83
 	MOVQ  DI, DX
 
-inside84:
+inside83:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves82:
+halves81:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+32(FP), DI
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail78
+	JLT  tail77
 
-square77:
+square76:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y1
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z1, Z1
@@ -24610,14 +24610,14 @@ square77:
 	MOVQ x+48(FP), R9
 	MOVQ cols+88(FP), R10
 	CMPQ R10, $0x08
-	JLE  fewer88
+	JLE  fewer87
 	MOVQ $0x00000008, R10
 
-fewer88:
+fewer87:
 	VPXORD  Z4, Z4, Z4
 	VMOVUPD (DI), Z1
 
-row87:
+row86:
 	VMOVAPD          Z4, Z2
 	VFMADD231PD.BCST (R9), Z1, Z2
 	VADDPD           Z4, Z2, Z2
@@ -24625,21 +24625,21 @@ row87:
 	ADDQ             lddw+24(FP), R8
 	ADDQ             $0x08, R9
 	DECQ             R10
-	JNZ              row87
+	JNZ              row86
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, SI
 	ADDQ             $0x40, DI
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square77
+	JGE              square76
 
-tail78:
+tail77:
 	TESTQ AX, AX
-	JLE   end79
+	JLE   end78
 
 	// the same for fewer j
 	CMPQ             AX, $0x04
-	JLT              fewer90
+	JLT              fewer89
 	VMOVUPD          (DX), Y1
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z1, Z1
 	VMOVUPD          (DX)(CX*1), Y2
@@ -24661,7 +24661,7 @@ tail78:
 	VFMADD231PD.BCST 16(DI), Z4, Z0
 	VFMADD231PD.BCST 24(DI), Z3, Z0
 	CMPQ             AX, $0x04
-	JE               ready89
+	JE               ready88
 	KSHIFTRW         $0x04, K1, K2
 	VMOVUPD.Z        32(DX), K2, Y1
 	VMOVUPD.Z        32(DX)(CX*2), K2, Y5
@@ -24685,16 +24685,16 @@ tail78:
 	VSHUFF64X2       $0x88, Z2, Z5, Z5
 	VFMADD231PD.BCST 32(DI), Z1, Z0
 	CMPQ             AX, $0x05
-	JE               over92
+	JE               over91
 	VFMADD231PD.BCST 40(DI), Z5, Z0
 	CMPQ             AX, $0x06
-	JE               over92
+	JE               over91
 	VFMADD231PD.BCST 48(DI), Z4, Z0
 
-over92:
-	JMP ready89
+over91:
+	JMP ready88
 
-fewer90:
+fewer89:
 	VMOVUPD.Z        (DX), K1, Y1
 	VMOVUPD.Z        (DX)(CX*2), K1, Y5
 	VINSERTF64X4     $0x01, Y5, Z1, Z1
@@ -24717,14 +24717,14 @@ fewer90:
 	VSHUFF64X2       $0x88, Z2, Z5, Z5
 	VFMADD231PD.BCST (DI), Z1, Z0
 	CMPQ             AX, $0x01
-	JE               over93
+	JE               over92
 	VFMADD231PD.BCST 8(DI), Z5, Z0
 	CMPQ             AX, $0x02
-	JE               over93
+	JE               over92
 	VFMADD231PD.BCST 16(DI), Z4, Z0
 
-over93:
-ready89:
+over92:
+ready88:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x08, AX
 	IMUL3Q $0x08, AX, AX
@@ -24737,14 +24737,14 @@ ready89:
 	MOVQ x+48(FP), R9
 	MOVQ cols+88(FP), R10
 	CMPQ R10, $0x08
-	JLE  fewer95
+	JLE  fewer94
 	MOVQ $0x00000008, R10
 
-fewer95:
+fewer94:
 	VPXORD  Z4, Z4, Z4
 	VMOVUPD (DI), Z1
 
-row94:
+row93:
 	VMOVAPD          Z4, Z2
 	VFMADD231PD.BCST (R9), Z1, Z2
 	VADDPD           Z4, Z2, Z2
@@ -24752,9 +24752,9 @@ row94:
 	ADDQ             lddw+24(FP), R8
 	ADDQ             $0x08, R9
 	DECQ             R10
-	JNZ              row94
+	JNZ              row93
 
-end79:
+end78:
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	MOVQ   dx+0(FP), BX
@@ -24762,33 +24762,33 @@ end79:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+88(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer96
+	JLT    fewer95
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves97
+	JMP    halves96
 
-fewer96:
+fewer95:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside98
+	JGE  inside97
 	MOVQ R8, DI
 
-inside98:
+inside97:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside99
+	JGE   inside98
 	MOVQ  R8, SI
 
-inside99:
+inside98:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves97:
+halves96:
 	VMOVUPD       Y0, (SI)
 	VEXTRACTF64X4 $0x01, Z0, (DI)
 
@@ -24797,7 +24797,7 @@ halves97:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done80
+	JLE    done79
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -24819,9 +24819,9 @@ halves97:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block76
+	JGE    block75
 
-done80:
+done79:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -24832,7 +24832,7 @@ TEXT ·bothTurnedAVX512F32(SB), NOSPLIT, $0-104
 	PCALIGN $0x40
 	MOVQ    rows+80(FP), AX
 	CMPQ    AX, $0x02
-	JNE     other1
+	JLT     lower1
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x0f, CX
@@ -25393,7 +25393,7 @@ done6:
 	VZEROUPPER
 	RET
 
-other1:
+lower1:
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
@@ -25402,51 +25402,51 @@ other1:
 	KMOVW BX, K1
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done31
+	JLE   done30
 
-block27:
+block26:
 	// 1×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	MOVQ   dz+64(FP), BX
 	MOVQ   lddz+72(FP), CX
 	MOVQ   cols+88(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer32
+	JLT    fewer31
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves33
+	JMP    halves32
 
-fewer32:
+fewer31:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside34
+	JGE  inside33
 	MOVQ DI, SI
 
-inside34:
+inside33:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside35
+	JGE   inside34
 	MOVQ  DI, DX
 
-inside35:
+inside34:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves33:
+halves32:
 	LEAQ (CX)(CX*2), BX
 	LEAQ (CX)(CX*4), DI
 	LEAQ (BX)(CX*4), R8
 	MOVQ w+32(FP), R9
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x10
-	JLT  tail29
+	JLT  tail28
 
-square28:
+square27:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y1
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z1, Z1
@@ -25553,13 +25553,13 @@ square28:
 	MOVQ   cols+88(FP), R12
 	VPXORD Z3, Z3, Z3
 
-row38:
+row37:
 	VMOVUPS          (R10), Z1
 	VFMADD231PS.BCST (R11), Z1, Z3
 	ADDQ             lddz+72(FP), R10
 	ADDQ             ldx+56(FP), R11
 	DECQ             R12
-	JNZ              row38
+	JNZ              row37
 	MOVQ             R9, R10
 	SUBQ             w+32(FP), R10
 	ADDQ             dw+16(FP), R10
@@ -25572,15 +25572,15 @@ row38:
 	ADDQ             $0x40, R9
 	SUBQ             $0x10, AX
 	CMPQ             AX, $0x10
-	JGE              square28
+	JGE              square27
 
-tail29:
+tail28:
 	TESTQ AX, AX
-	JLE   end30
+	JLE   end29
 
 	// the same for fewer j
 	CMPQ             AX, $0x08
-	JLT              fewer40
+	JLT              fewer39
 	VMOVUPS          (DX), Y1
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z1, Z1
 	VMOVUPS          (DX)(CX*1), Y2
@@ -25630,7 +25630,7 @@ tail29:
 	VFMADD231PS.BCST 24(R9), Z8, Z0
 	VFMADD231PS.BCST 28(R9), Z2, Z0
 	CMPQ             AX, $0x08
-	JE               ready39
+	JE               ready38
 	KSHIFTRW         $0x08, K1, K2
 	VMOVUPS.Z        32(DX), K2, Y1
 	VMOVUPS.Z        32(DX)(CX*4), K2, Y9
@@ -25682,28 +25682,28 @@ tail29:
 	VSHUFF64X2       $0x88, Z7, Z3, Z3
 	VFMADD231PS.BCST 32(R9), Z1, Z0
 	CMPQ             AX, $0x09
-	JE               over42
+	JE               over41
 	VFMADD231PS.BCST 36(R9), Z4, Z0
 	CMPQ             AX, $0x0a
-	JE               over42
+	JE               over41
 	VFMADD231PS.BCST 40(R9), Z9, Z0
 	CMPQ             AX, $0x0b
-	JE               over42
+	JE               over41
 	VFMADD231PS.BCST 44(R9), Z3, Z0
 	CMPQ             AX, $0x0c
-	JE               over42
+	JE               over41
 	VFMADD231PS.BCST 48(R9), Z6, Z0
 	CMPQ             AX, $0x0d
-	JE               over42
+	JE               over41
 	VFMADD231PS.BCST 52(R9), Z5, Z0
 	CMPQ             AX, $0x0e
-	JE               over42
+	JE               over41
 	VFMADD231PS.BCST 56(R9), Z8, Z0
 
-over42:
-	JMP ready39
+over41:
+	JMP ready38
 
-fewer40:
+fewer39:
 	VMOVUPS.Z        (DX), K1, Y1
 	VMOVUPS.Z        (DX)(CX*4), K1, Y9
 	VINSERTF64X4     $0x01, Y9, Z1, Z1
@@ -25754,26 +25754,26 @@ fewer40:
 	VSHUFF64X2       $0x88, Z7, Z3, Z3
 	VFMADD231PS.BCST (R9), Z1, Z0
 	CMPQ             AX, $0x01
-	JE               over43
+	JE               over42
 	VFMADD231PS.BCST 4(R9), Z4, Z0
 	CMPQ             AX, $0x02
-	JE               over43
+	JE               over42
 	VFMADD231PS.BCST 8(R9), Z9, Z0
 	CMPQ             AX, $0x03
-	JE               over43
+	JE               over42
 	VFMADD231PS.BCST 12(R9), Z3, Z0
 	CMPQ             AX, $0x04
-	JE               over43
+	JE               over42
 	VFMADD231PS.BCST 16(R9), Z6, Z0
 	CMPQ             AX, $0x05
-	JE               over43
+	JE               over42
 	VFMADD231PS.BCST 20(R9), Z5, Z0
 	CMPQ             AX, $0x06
-	JE               over43
+	JE               over42
 	VFMADD231PS.BCST 24(R9), Z8, Z0
 
-over43:
-ready39:
+over42:
+ready38:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x10, AX
 	IMUL3Q $0x04, AX, AX
@@ -25787,13 +25787,13 @@ ready39:
 	MOVQ   cols+88(FP), R12
 	VPXORD Z3, Z3, Z3
 
-row44:
+row43:
 	VMOVUPS          (R10), Z1
 	VFMADD231PS.BCST (R11), Z1, Z3
 	ADDQ             lddz+72(FP), R10
 	ADDQ             ldx+56(FP), R11
 	DECQ             R12
-	JNZ              row44
+	JNZ              row43
 	MOVQ             R9, R10
 	SUBQ             w+32(FP), R10
 	ADDQ             dw+16(FP), R10
@@ -25802,7 +25802,7 @@ row44:
 	VMOVUPS          Z3, (R10)
 	ADDQ             lddw+24(FP), R10
 
-end30:
+end29:
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	MOVQ   dx+0(FP), BX
@@ -25810,40 +25810,40 @@ end30:
 	MOVQ   CX, DX
 	MOVQ   cols+88(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer45
+	JLT    fewer44
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves46
+	JMP    halves45
 
-fewer45:
+fewer44:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside47
+	JGE  inside46
 	MOVQ R8, DI
 
-inside47:
+inside46:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside48
+	JGE   inside47
 	MOVQ  R8, SI
 
-inside48:
+inside47:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves46:
+halves45:
 	CMPQ          CX, $0x04
-	JNE           apart49
+	JNE           apart48
 	VMOVUPS       Y0, (SI)
 	VEXTRACTF64X4 $0x01, Z0, (DI)
-	JMP           stored50
+	JMP           stored49
 
-apart49:
+apart48:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -25867,13 +25867,13 @@ apart49:
 	VEXTRACTPS    $0x02, X1, (DI)(BX*2)
 	VEXTRACTPS    $0x03, X1, (DI)(R9*1)
 
-stored50:
+stored49:
 	// the next 16 inputs
 	MOVQ   cols+88(FP), BX
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done31
+	JLE    done30
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -25885,9 +25885,9 @@ stored50:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block27
+	JGE    block26
 
-done31:
+done30:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -25898,7 +25898,7 @@ TEXT ·bothTurnedAVX512F64(SB), NOSPLIT, $0-104
 	PCALIGN $0x40
 	MOVQ    rows+80(FP), AX
 	CMPQ    AX, $0x02
-	JNE     other1
+	JLT     lower1
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x07, CX
@@ -26801,7 +26801,7 @@ done32:
 	VZEROUPPER
 	RET
 
-other1:
+lower1:
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -26810,9 +26810,9 @@ other1:
 	KMOVW BX, K1
 	MOVQ  cols+88(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done57
+	JLE   done56
 
-block53:
+block52:
 	// 1×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -26820,7 +26820,7 @@ block53:
 	MOVQ   lddz+72(FP), CX
 	MOVQ   cols+88(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer58
+	JLT    fewer57
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -26828,37 +26828,37 @@ block53:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves59
+	JMP    halves58
 
-fewer58:
+fewer57:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside60
+	JGE  inside59
 	MOVQ R8, DI
 
-inside60:
+inside59:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside61
+	JGE   inside60
 	MOVQ  R8, SI
 
-inside61:
+inside60:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves59:
+halves58:
 	LEAQ (CX)(CX*2), R8
 	MOVQ w+32(FP), R9
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail55
+	JLT  tail54
 
-square54:
+square53:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD      (BX), Y2
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z2, Z2
@@ -26957,13 +26957,13 @@ square54:
 	MOVQ   cols+88(FP), R12
 	VPXORD Z4, Z4, Z4
 
-row64:
+row63:
 	VMOVUPD          (R10), Z2
 	VFMADD231PD.BCST (R11), Z2, Z4
 	ADDQ             lddz+72(FP), R10
 	ADDQ             ldx+56(FP), R11
 	DECQ             R12
-	JNZ              row64
+	JNZ              row63
 	MOVQ             R9, R10
 	SUBQ             w+32(FP), R10
 	ADDQ             dw+16(FP), R10
@@ -26978,15 +26978,15 @@ row64:
 	ADDQ             $0x40, R9
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square54
+	JGE              square53
 
-tail55:
+tail54:
 	TESTQ AX, AX
-	JLE   end56
+	JLE   end55
 
 	// the same for fewer j
 	CMPQ         AX, $0x04
-	JLT          fewer66
+	JLT          fewer65
 	VMOVUPD      (BX), Y2
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z2, Z2
 	VMOVUPD      (BX)(CX*1), Y3
@@ -27032,7 +27032,7 @@ tail55:
 	VFMADD231PD  Z7, Z4, Z0
 	VFMADD231PD  Z7, Z8, Z1
 	CMPQ         AX, $0x04
-	JE           ready65
+	JE           ready64
 	KSHIFTRW     $0x04, K1, K2
 	VMOVUPD.Z    32(BX), K2, Y2
 	VMOVUPD.Z    32(BX)(CX*2), K2, Y6
@@ -27079,20 +27079,20 @@ tail55:
 	VFMADD231PD  Z7, Z2, Z0
 	VFMADD231PD  Z7, Z3, Z1
 	CMPQ         AX, $0x05
-	JE           over68
+	JE           over67
 	VBROADCASTSD 40(R9), Z7
 	VFMADD231PD  Z7, Z6, Z0
 	VFMADD231PD  Z7, Z10, Z1
 	CMPQ         AX, $0x06
-	JE           over68
+	JE           over67
 	VBROADCASTSD 48(R9), Z7
 	VFMADD231PD  Z7, Z5, Z0
 	VFMADD231PD  Z7, Z9, Z1
 
-over68:
-	JMP ready65
+over67:
+	JMP ready64
 
-fewer66:
+fewer65:
 	VMOVUPD.Z    (BX), K1, Y2
 	VMOVUPD.Z    (BX)(CX*2), K1, Y6
 	VINSERTF64X4 $0x01, Y6, Z2, Z2
@@ -27137,18 +27137,18 @@ fewer66:
 	VFMADD231PD  Z7, Z2, Z0
 	VFMADD231PD  Z7, Z3, Z1
 	CMPQ         AX, $0x01
-	JE           over69
+	JE           over68
 	VBROADCASTSD 8(R9), Z7
 	VFMADD231PD  Z7, Z6, Z0
 	VFMADD231PD  Z7, Z10, Z1
 	CMPQ         AX, $0x02
-	JE           over69
+	JE           over68
 	VBROADCASTSD 16(R9), Z7
 	VFMADD231PD  Z7, Z5, Z0
 	VFMADD231PD  Z7, Z9, Z1
 
-over69:
-ready65:
+over68:
+ready64:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x08, AX
 	IMUL3Q $0x08, AX, AX
@@ -27162,13 +27162,13 @@ ready65:
 	MOVQ   cols+88(FP), R12
 	VPXORD Z4, Z4, Z4
 
-row70:
+row69:
 	VMOVUPD          (R10), Z2
 	VFMADD231PD.BCST (R11), Z2, Z4
 	ADDQ             lddz+72(FP), R10
 	ADDQ             ldx+56(FP), R11
 	DECQ             R12
-	JNZ              row70
+	JNZ              row69
 	MOVQ             R9, R10
 	SUBQ             w+32(FP), R10
 	ADDQ             dw+16(FP), R10
@@ -27177,7 +27177,7 @@ row70:
 	VMOVUPD          Z4, (R10)
 	ADDQ             lddw+24(FP), R10
 
-end56:
+end55:
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
@@ -27186,7 +27186,7 @@ end56:
 	MOVQ   CX, DX
 	MOVQ   cols+88(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer71
+	JLT    fewer70
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -27194,37 +27194,37 @@ end56:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves72
+	JMP    halves71
 
-fewer71:
+fewer70:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside73
+	JGE  inside72
 	MOVQ R9, R8
 
-inside73:
+inside72:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside74
+	JGE   inside73
 	MOVQ  R9, DI
 
-inside74:
+inside73:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves72:
+halves71:
 	CMPQ          CX, $0x08
-	JNE           apart75
+	JNE           apart74
 	VMOVUPD       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, (SI)
-	JMP           stored76
+	JMP           stored75
 
-apart75:
+apart74:
 	LEAQ          (CX)(CX*2), R9
 	VMOVSD        X0, (BX)
 	VMOVHPD       X0, (BX)(CX*1)
@@ -27238,14 +27238,14 @@ apart75:
 	VMOVSD        X2, (SI)(CX*2)
 	VMOVHPD       X2, (SI)(R9*1)
 
-stored76:
+stored75:
 	CMPQ          CX, $0x08
-	JNE           apart77
+	JNE           apart76
 	VMOVUPD       Y1, (DI)
 	VEXTRACTF64X4 $0x01, Z1, (R8)
-	JMP           stored78
+	JMP           stored77
 
-apart77:
+apart76:
 	LEAQ          (CX)(CX*2), R9
 	VMOVSD        X1, (DI)
 	VMOVHPD       X1, (DI)(CX*1)
@@ -27259,13 +27259,13 @@ apart77:
 	VMOVSD        X2, (R8)(CX*2)
 	VMOVHPD       X2, (R8)(R9*1)
 
-stored78:
+stored77:
 	// the next 16 inputs
 	MOVQ   cols+88(FP), BX
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done57
+	JLE    done56
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -27277,54 +27277,54 @@ stored78:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block53
+	JGE    block52
 
-done57:
+done56:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done83
+	JLE   done82
 
-block79:
+block78:
 	// 1×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	MOVQ   dz+64(FP), BX
 	MOVQ   lddz+72(FP), CX
 	MOVQ   cols+88(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer84
+	JLT    fewer83
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves85
+	JMP    halves84
 
-fewer84:
+fewer83:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside86
+	JGE  inside85
 	MOVQ DI, SI
 
-inside86:
+inside85:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside87
+	JGE   inside86
 	MOVQ  DI, DX
 
-inside87:
+inside86:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves85:
+halves84:
 	LEAQ (CX)(CX*2), BX
 	MOVQ w+32(FP), DI
 	MOVQ n+96(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail81
+	JLT  tail80
 
-square80:
+square79:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y1
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z1, Z1
@@ -27375,13 +27375,13 @@ square80:
 	MOVQ   cols+88(FP), R10
 	VPXORD Z3, Z3, Z3
 
-row90:
+row89:
 	VMOVUPD          (R8), Z1
 	VFMADD231PD.BCST (R9), Z1, Z3
 	ADDQ             lddz+72(FP), R8
 	ADDQ             ldx+56(FP), R9
 	DECQ             R10
-	JNZ              row90
+	JNZ              row89
 	MOVQ             DI, R8
 	SUBQ             w+32(FP), R8
 	ADDQ             dw+16(FP), R8
@@ -27394,15 +27394,15 @@ row90:
 	ADDQ             $0x40, DI
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square80
+	JGE              square79
 
-tail81:
+tail80:
 	TESTQ AX, AX
-	JLE   end82
+	JLE   end81
 
 	// the same for fewer j
 	CMPQ             AX, $0x04
-	JLT              fewer92
+	JLT              fewer91
 	VMOVUPD          (DX), Y1
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z1, Z1
 	VMOVUPD          (DX)(CX*1), Y2
@@ -27424,7 +27424,7 @@ tail81:
 	VFMADD231PD.BCST 16(DI), Z4, Z0
 	VFMADD231PD.BCST 24(DI), Z3, Z0
 	CMPQ             AX, $0x04
-	JE               ready91
+	JE               ready90
 	KSHIFTRW         $0x04, K1, K2
 	VMOVUPD.Z        32(DX), K2, Y1
 	VMOVUPD.Z        32(DX)(CX*2), K2, Y5
@@ -27448,16 +27448,16 @@ tail81:
 	VSHUFF64X2       $0x88, Z2, Z5, Z5
 	VFMADD231PD.BCST 32(DI), Z1, Z0
 	CMPQ             AX, $0x05
-	JE               over94
+	JE               over93
 	VFMADD231PD.BCST 40(DI), Z5, Z0
 	CMPQ             AX, $0x06
-	JE               over94
+	JE               over93
 	VFMADD231PD.BCST 48(DI), Z4, Z0
 
-over94:
-	JMP ready91
+over93:
+	JMP ready90
 
-fewer92:
+fewer91:
 	VMOVUPD.Z        (DX), K1, Y1
 	VMOVUPD.Z        (DX)(CX*2), K1, Y5
 	VINSERTF64X4     $0x01, Y5, Z1, Z1
@@ -27480,14 +27480,14 @@ fewer92:
 	VSHUFF64X2       $0x88, Z2, Z5, Z5
 	VFMADD231PD.BCST (DI), Z1, Z0
 	CMPQ             AX, $0x01
-	JE               over95
+	JE               over94
 	VFMADD231PD.BCST 8(DI), Z5, Z0
 	CMPQ             AX, $0x02
-	JE               over95
+	JE               over94
 	VFMADD231PD.BCST 16(DI), Z4, Z0
 
-over95:
-ready91:
+over94:
+ready90:
 	// a vector that ends with the row: some of it once more
 	SUBQ   $0x08, AX
 	IMUL3Q $0x08, AX, AX
@@ -27501,13 +27501,13 @@ ready91:
 	MOVQ   cols+88(FP), R10
 	VPXORD Z3, Z3, Z3
 
-row96:
+row95:
 	VMOVUPD          (R8), Z1
 	VFMADD231PD.BCST (R9), Z1, Z3
 	ADDQ             lddz+72(FP), R8
 	ADDQ             ldx+56(FP), R9
 	DECQ             R10
-	JNZ              row96
+	JNZ              row95
 	MOVQ             DI, R8
 	SUBQ             w+32(FP), R8
 	ADDQ             dw+16(FP), R8
@@ -27516,7 +27516,7 @@ row96:
 	VMOVUPD          Z3, (R8)
 	ADDQ             lddw+24(FP), R8
 
-end82:
+end81:
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	MOVQ   dx+0(FP), BX
@@ -27524,40 +27524,40 @@ end82:
 	MOVQ   CX, DX
 	MOVQ   cols+88(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer97
+	JLT    fewer96
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves98
+	JMP    halves97
 
-fewer97:
+fewer96:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside99
+	JGE  inside98
 	MOVQ R8, DI
 
-inside99:
+inside98:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside100
+	JGE   inside99
 	MOVQ  R8, SI
 
-inside100:
+inside99:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves98:
+halves97:
 	CMPQ          CX, $0x08
-	JNE           apart101
+	JNE           apart100
 	VMOVUPD       Y0, (SI)
 	VEXTRACTF64X4 $0x01, Z0, (DI)
-	JMP           stored102
+	JMP           stored101
 
-apart101:
+apart100:
 	LEAQ          (CX)(CX*2), BX
 	VMOVSD        X0, (SI)
 	VMOVHPD       X0, (SI)(CX*1)
@@ -27571,13 +27571,13 @@ apart101:
 	VMOVSD        X1, (DI)(CX*2)
 	VMOVHPD       X1, (DI)(BX*1)
 
-stored102:
+stored101:
 	// the next 8 inputs
 	MOVQ   cols+88(FP), BX
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done83
+	JLE    done82
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -27589,9 +27589,9 @@ stored102:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block79
+	JGE    block78
 
-done83:
+done82:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -27601,11 +27601,13 @@ done83:
 TEXT ·stripsAVX512F32(SB), NOSPLIT, $0-120
 	PCALIGN $0x40
 	MOVQ    rows+80(FP), AX
+	CMPQ    AX, $0x03
+	JLT     lower1
 	CMPQ    AX, $0x04
-	JNE     other1
+	JLT     lower2
 	MOVQ    cols+88(FP), AX
 	CMPQ    AX, $0x10
-	JLT     done3
+	JLT     done4
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x0f, CX
@@ -27613,7 +27615,7 @@ TEXT ·stripsAVX512F32(SB), NOSPLIT, $0-120
 	BZHIL   CX, BX, BX
 	KMOVW   BX, K1
 
-strip2:
+strip3:
 	// 4×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -27633,9 +27635,9 @@ strip2:
 	LEAQ   (SI)(DI*8), R12
 	LEAQ   (R8)(R8*2), R13
 	CMPQ   AX, $0x10
-	JLT    tail4
+	JLT    tail5
 
-squares6:
+squares7:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPS          (BX), Z7
 	ADDQ             lddz+40(FP), BX
@@ -27921,15 +27923,15 @@ squares6:
 	SUBQ             back+112(FP), CX
 	SUBQ             $0x10, AX
 	CMPQ             AX, $0x10
-	JGE              squares6
+	JGE              squares7
 
-tail4:
+tail5:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end6
 
 	// the same for fewer j
 	CMPQ             AX, $0x08
-	JLT              fewer8
+	JLT              fewer9
 	VMOVUPS          (SI), Y11
 	VINSERTF64X4     $0x01, (SI)(DI*4), Z11, Z11
 	VMOVUPS          (SI)(DI*1), Y12
@@ -28009,7 +28011,7 @@ tail4:
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
 	CMPQ             AX, $0x08
-	JE               ready7
+	JE               ready8
 	KSHIFTRW         $0x08, K1, K2
 	VMOVUPS.Z        32(SI), K2, Y11
 	VMOVUPS.Z        32(SI)(DI*4), K2, Y19
@@ -28061,97 +28063,97 @@ tail4:
 	VSHUFF64X2       $0x88, Z17, Z13, Z13
 	VFMADD231PS.BCST 32(BX), Z11, Z0
 	CMPQ             AX, $0x09
-	JE               over13
+	JE               over14
 	VFMADD231PS.BCST 36(BX), Z14, Z0
 	CMPQ             AX, $0x0a
-	JE               over13
+	JE               over14
 	VFMADD231PS.BCST 40(BX), Z19, Z0
 	CMPQ             AX, $0x0b
-	JE               over13
+	JE               over14
 	VFMADD231PS.BCST 44(BX), Z13, Z0
 	CMPQ             AX, $0x0c
-	JE               over13
+	JE               over14
 	VFMADD231PS.BCST 48(BX), Z16, Z0
 	CMPQ             AX, $0x0d
-	JE               over13
+	JE               over14
 	VFMADD231PS.BCST 52(BX), Z15, Z0
 	CMPQ             AX, $0x0e
-	JE               over13
+	JE               over14
 	VFMADD231PS.BCST 56(BX), Z18, Z0
-
-over13:
-	ADDQ             lddz+40(FP), BX
-	VFMADD231PS.BCST 32(BX), Z11, Z1
-	CMPQ             AX, $0x09
-	JE               over14
-	VFMADD231PS.BCST 36(BX), Z14, Z1
-	CMPQ             AX, $0x0a
-	JE               over14
-	VFMADD231PS.BCST 40(BX), Z19, Z1
-	CMPQ             AX, $0x0b
-	JE               over14
-	VFMADD231PS.BCST 44(BX), Z13, Z1
-	CMPQ             AX, $0x0c
-	JE               over14
-	VFMADD231PS.BCST 48(BX), Z16, Z1
-	CMPQ             AX, $0x0d
-	JE               over14
-	VFMADD231PS.BCST 52(BX), Z15, Z1
-	CMPQ             AX, $0x0e
-	JE               over14
-	VFMADD231PS.BCST 56(BX), Z18, Z1
 
 over14:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PS.BCST 32(BX), Z11, Z2
+	VFMADD231PS.BCST 32(BX), Z11, Z1
 	CMPQ             AX, $0x09
 	JE               over15
-	VFMADD231PS.BCST 36(BX), Z14, Z2
+	VFMADD231PS.BCST 36(BX), Z14, Z1
 	CMPQ             AX, $0x0a
 	JE               over15
-	VFMADD231PS.BCST 40(BX), Z19, Z2
+	VFMADD231PS.BCST 40(BX), Z19, Z1
 	CMPQ             AX, $0x0b
 	JE               over15
-	VFMADD231PS.BCST 44(BX), Z13, Z2
+	VFMADD231PS.BCST 44(BX), Z13, Z1
 	CMPQ             AX, $0x0c
 	JE               over15
-	VFMADD231PS.BCST 48(BX), Z16, Z2
+	VFMADD231PS.BCST 48(BX), Z16, Z1
 	CMPQ             AX, $0x0d
 	JE               over15
-	VFMADD231PS.BCST 52(BX), Z15, Z2
+	VFMADD231PS.BCST 52(BX), Z15, Z1
 	CMPQ             AX, $0x0e
 	JE               over15
-	VFMADD231PS.BCST 56(BX), Z18, Z2
+	VFMADD231PS.BCST 56(BX), Z18, Z1
 
 over15:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PS.BCST 32(BX), Z11, Z3
+	VFMADD231PS.BCST 32(BX), Z11, Z2
 	CMPQ             AX, $0x09
 	JE               over16
-	VFMADD231PS.BCST 36(BX), Z14, Z3
+	VFMADD231PS.BCST 36(BX), Z14, Z2
 	CMPQ             AX, $0x0a
 	JE               over16
-	VFMADD231PS.BCST 40(BX), Z19, Z3
+	VFMADD231PS.BCST 40(BX), Z19, Z2
 	CMPQ             AX, $0x0b
 	JE               over16
-	VFMADD231PS.BCST 44(BX), Z13, Z3
+	VFMADD231PS.BCST 44(BX), Z13, Z2
 	CMPQ             AX, $0x0c
 	JE               over16
-	VFMADD231PS.BCST 48(BX), Z16, Z3
+	VFMADD231PS.BCST 48(BX), Z16, Z2
 	CMPQ             AX, $0x0d
 	JE               over16
-	VFMADD231PS.BCST 52(BX), Z15, Z3
+	VFMADD231PS.BCST 52(BX), Z15, Z2
 	CMPQ             AX, $0x0e
 	JE               over16
-	VFMADD231PS.BCST 56(BX), Z18, Z3
+	VFMADD231PS.BCST 56(BX), Z18, Z2
 
 over16:
-	SUBQ lddz+40(FP), BX
-	SUBQ lddz+40(FP), BX
-	SUBQ lddz+40(FP), BX
-	JMP  ready7
+	ADDQ             lddz+40(FP), BX
+	VFMADD231PS.BCST 32(BX), Z11, Z3
+	CMPQ             AX, $0x09
+	JE               over17
+	VFMADD231PS.BCST 36(BX), Z14, Z3
+	CMPQ             AX, $0x0a
+	JE               over17
+	VFMADD231PS.BCST 40(BX), Z19, Z3
+	CMPQ             AX, $0x0b
+	JE               over17
+	VFMADD231PS.BCST 44(BX), Z13, Z3
+	CMPQ             AX, $0x0c
+	JE               over17
+	VFMADD231PS.BCST 48(BX), Z16, Z3
+	CMPQ             AX, $0x0d
+	JE               over17
+	VFMADD231PS.BCST 52(BX), Z15, Z3
+	CMPQ             AX, $0x0e
+	JE               over17
+	VFMADD231PS.BCST 56(BX), Z18, Z3
 
-fewer8:
+over17:
+	SUBQ lddz+40(FP), BX
+	SUBQ lddz+40(FP), BX
+	SUBQ lddz+40(FP), BX
+	JMP  ready8
+
+fewer9:
 	VMOVUPS.Z        (SI), K1, Y11
 	VMOVUPS.Z        (SI)(DI*4), K1, Y19
 	VINSERTF64X4     $0x01, Y19, Z11, Z11
@@ -28202,96 +28204,96 @@ fewer8:
 	VSHUFF64X2       $0x88, Z17, Z13, Z13
 	VFMADD231PS.BCST (BX), Z11, Z0
 	CMPQ             AX, $0x01
-	JE               over17
+	JE               over18
 	VFMADD231PS.BCST 4(BX), Z14, Z0
 	CMPQ             AX, $0x02
-	JE               over17
+	JE               over18
 	VFMADD231PS.BCST 8(BX), Z19, Z0
 	CMPQ             AX, $0x03
-	JE               over17
+	JE               over18
 	VFMADD231PS.BCST 12(BX), Z13, Z0
 	CMPQ             AX, $0x04
-	JE               over17
+	JE               over18
 	VFMADD231PS.BCST 16(BX), Z16, Z0
 	CMPQ             AX, $0x05
-	JE               over17
+	JE               over18
 	VFMADD231PS.BCST 20(BX), Z15, Z0
 	CMPQ             AX, $0x06
-	JE               over17
+	JE               over18
 	VFMADD231PS.BCST 24(BX), Z18, Z0
-
-over17:
-	ADDQ             lddz+40(FP), BX
-	VFMADD231PS.BCST (BX), Z11, Z1
-	CMPQ             AX, $0x01
-	JE               over18
-	VFMADD231PS.BCST 4(BX), Z14, Z1
-	CMPQ             AX, $0x02
-	JE               over18
-	VFMADD231PS.BCST 8(BX), Z19, Z1
-	CMPQ             AX, $0x03
-	JE               over18
-	VFMADD231PS.BCST 12(BX), Z13, Z1
-	CMPQ             AX, $0x04
-	JE               over18
-	VFMADD231PS.BCST 16(BX), Z16, Z1
-	CMPQ             AX, $0x05
-	JE               over18
-	VFMADD231PS.BCST 20(BX), Z15, Z1
-	CMPQ             AX, $0x06
-	JE               over18
-	VFMADD231PS.BCST 24(BX), Z18, Z1
 
 over18:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PS.BCST (BX), Z11, Z2
+	VFMADD231PS.BCST (BX), Z11, Z1
 	CMPQ             AX, $0x01
 	JE               over19
-	VFMADD231PS.BCST 4(BX), Z14, Z2
+	VFMADD231PS.BCST 4(BX), Z14, Z1
 	CMPQ             AX, $0x02
 	JE               over19
-	VFMADD231PS.BCST 8(BX), Z19, Z2
+	VFMADD231PS.BCST 8(BX), Z19, Z1
 	CMPQ             AX, $0x03
 	JE               over19
-	VFMADD231PS.BCST 12(BX), Z13, Z2
+	VFMADD231PS.BCST 12(BX), Z13, Z1
 	CMPQ             AX, $0x04
 	JE               over19
-	VFMADD231PS.BCST 16(BX), Z16, Z2
+	VFMADD231PS.BCST 16(BX), Z16, Z1
 	CMPQ             AX, $0x05
 	JE               over19
-	VFMADD231PS.BCST 20(BX), Z15, Z2
+	VFMADD231PS.BCST 20(BX), Z15, Z1
 	CMPQ             AX, $0x06
 	JE               over19
-	VFMADD231PS.BCST 24(BX), Z18, Z2
+	VFMADD231PS.BCST 24(BX), Z18, Z1
 
 over19:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PS.BCST (BX), Z11, Z3
+	VFMADD231PS.BCST (BX), Z11, Z2
 	CMPQ             AX, $0x01
 	JE               over20
-	VFMADD231PS.BCST 4(BX), Z14, Z3
+	VFMADD231PS.BCST 4(BX), Z14, Z2
 	CMPQ             AX, $0x02
 	JE               over20
-	VFMADD231PS.BCST 8(BX), Z19, Z3
+	VFMADD231PS.BCST 8(BX), Z19, Z2
 	CMPQ             AX, $0x03
 	JE               over20
-	VFMADD231PS.BCST 12(BX), Z13, Z3
+	VFMADD231PS.BCST 12(BX), Z13, Z2
 	CMPQ             AX, $0x04
 	JE               over20
-	VFMADD231PS.BCST 16(BX), Z16, Z3
+	VFMADD231PS.BCST 16(BX), Z16, Z2
 	CMPQ             AX, $0x05
 	JE               over20
-	VFMADD231PS.BCST 20(BX), Z15, Z3
+	VFMADD231PS.BCST 20(BX), Z15, Z2
 	CMPQ             AX, $0x06
 	JE               over20
-	VFMADD231PS.BCST 24(BX), Z18, Z3
+	VFMADD231PS.BCST 24(BX), Z18, Z2
 
 over20:
+	ADDQ             lddz+40(FP), BX
+	VFMADD231PS.BCST (BX), Z11, Z3
+	CMPQ             AX, $0x01
+	JE               over21
+	VFMADD231PS.BCST 4(BX), Z14, Z3
+	CMPQ             AX, $0x02
+	JE               over21
+	VFMADD231PS.BCST 8(BX), Z19, Z3
+	CMPQ             AX, $0x03
+	JE               over21
+	VFMADD231PS.BCST 12(BX), Z13, Z3
+	CMPQ             AX, $0x04
+	JE               over21
+	VFMADD231PS.BCST 16(BX), Z16, Z3
+	CMPQ             AX, $0x05
+	JE               over21
+	VFMADD231PS.BCST 20(BX), Z15, Z3
+	CMPQ             AX, $0x06
+	JE               over21
+	VFMADD231PS.BCST 24(BX), Z18, Z3
+
+over21:
 	SUBQ lddz+40(FP), BX
 	SUBQ lddz+40(FP), BX
 	SUBQ lddz+40(FP), BX
 
-ready7:
+ready8:
 	// a vector that ends with the row: some of it once more
 	SUBQ    $0x10, AX
 	IMUL3Q  $0x04, AX, AX
@@ -28309,7 +28311,7 @@ ready7:
 	SUBQ    lddz+40(FP), BX
 	MOVQ    $0x00000010, R9
 
-row21:
+row22:
 	VMULPS.BCST      (DX), Z7, Z4
 	VFMADD231PS.BCST (DX)(R8*1), Z8, Z4
 	VFMADD231PS.BCST (DX)(R8*2), Z9, Z4
@@ -28319,9 +28321,9 @@ row21:
 	ADDQ             lddw+24(FP), CX
 	ADDQ             $0x04, DX
 	DECQ             R9
-	JNZ              row21
+	JNZ              row22
 
-end5:
+end6:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
@@ -28355,16 +28357,14 @@ end5:
 	SUBQ   $0x10, AX
 	MOVQ   AX, cols+88(FP)
 	CMPQ   AX, $0x10
-	JGE    strip2
+	JGE    strip3
 
-done3:
+done4:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ  AX, $0x03
-	JNE   other22
+lower2:
 	MOVQ  cols+88(FP), AX
 	CMPQ  AX, $0x10
 	JLT   done24
@@ -29021,9 +29021,9 @@ done24:
 	VZEROUPPER
 	RET
 
-other22:
+lower1:
 	CMPQ  AX, $0x02
-	JNE   other40
+	JLT   lower40
 	MOVQ  cols+88(FP), AX
 	CMPQ  AX, $0x20
 	JLT   done42
@@ -31947,10 +31947,10 @@ done64:
 	VZEROUPPER
 	RET
 
-other40:
+lower40:
 	MOVQ  cols+88(FP), AX
 	CMPQ  AX, $0x20
-	JLT   done81
+	JLT   done80
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
@@ -31958,7 +31958,7 @@ other40:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-strip80:
+strip79:
 	// 1×32 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -31975,9 +31975,9 @@ strip80:
 	LEAQ   (SI)(DI*8), R11
 	MOVQ   lddw+24(FP), R12
 	CMPQ   AX, $0x20
-	JLT    fewer85
+	JLT    fewer84
 
-squares84:
+squares83:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPS      (BX), Z6
 	VMOVUPS      64(BX), Z7
@@ -32668,13 +32668,13 @@ squares84:
 	SUBQ         back+112(FP), CX
 	SUBQ         $0x20, AX
 	CMPQ         AX, $0x20
-	JGE          squares84
+	JGE          squares83
 
-fewer85:
+fewer84:
 	CMPQ AX, $0x10
-	JLT  tail82
+	JLT  tail81
 
-squares86:
+squares85:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (SI), Y8
@@ -33025,15 +33025,15 @@ squares86:
 	SUBQ         $0x40, CX
 	SUBQ         $0x10, AX
 	CMPQ         AX, $0x10
-	JGE          squares86
+	JGE          squares85
 
-tail82:
+tail81:
 	TESTQ AX, AX
-	JLE   end83
+	JLE   end82
 
 	// the same for fewer j
 	CMPQ             AX, $0x08
-	JLT              fewer88
+	JLT              fewer87
 	VMOVUPS          (SI), Y8
 	VINSERTF64X4     $0x01, (SI)(DI*4), Z8, Z8
 	VMOVUPS          (SI)(DI*1), Y9
@@ -33135,7 +33135,7 @@ tail82:
 	SUBQ             down+104(FP), SI
 	SUBQ             down+104(FP), R11
 	CMPQ             AX, $0x08
-	JE               ready87
+	JE               ready86
 	KSHIFTRW         $0x08, K1, K2
 	VMOVUPS.Z        32(SI), K2, Y8
 	VMOVUPS.Z        32(SI)(DI*4), K2, Y16
@@ -33187,25 +33187,25 @@ tail82:
 	VSHUFF64X2       $0x88, Z14, Z10, Z10
 	VFMADD231PS.BCST 32(BX), Z8, Z0
 	CMPQ             AX, $0x09
-	JE               over91
+	JE               over90
 	VFMADD231PS.BCST 36(BX), Z11, Z0
 	CMPQ             AX, $0x0a
-	JE               over91
+	JE               over90
 	VFMADD231PS.BCST 40(BX), Z16, Z0
 	CMPQ             AX, $0x0b
-	JE               over91
+	JE               over90
 	VFMADD231PS.BCST 44(BX), Z10, Z0
 	CMPQ             AX, $0x0c
-	JE               over91
+	JE               over90
 	VFMADD231PS.BCST 48(BX), Z13, Z0
 	CMPQ             AX, $0x0d
-	JE               over91
+	JE               over90
 	VFMADD231PS.BCST 52(BX), Z12, Z0
 	CMPQ             AX, $0x0e
-	JE               over91
+	JE               over90
 	VFMADD231PS.BCST 56(BX), Z15, Z0
 
-over91:
+over90:
 	ADDQ             down+104(FP), SI
 	ADDQ             down+104(FP), R11
 	KSHIFTRW         $0x08, K1, K2
@@ -33259,30 +33259,30 @@ over91:
 	VSHUFF64X2       $0x88, Z14, Z10, Z10
 	VFMADD231PS.BCST 32(BX), Z8, Z1
 	CMPQ             AX, $0x09
-	JE               over92
+	JE               over91
 	VFMADD231PS.BCST 36(BX), Z11, Z1
 	CMPQ             AX, $0x0a
-	JE               over92
+	JE               over91
 	VFMADD231PS.BCST 40(BX), Z16, Z1
 	CMPQ             AX, $0x0b
-	JE               over92
+	JE               over91
 	VFMADD231PS.BCST 44(BX), Z10, Z1
 	CMPQ             AX, $0x0c
-	JE               over92
+	JE               over91
 	VFMADD231PS.BCST 48(BX), Z13, Z1
 	CMPQ             AX, $0x0d
-	JE               over92
+	JE               over91
 	VFMADD231PS.BCST 52(BX), Z12, Z1
 	CMPQ             AX, $0x0e
-	JE               over92
+	JE               over91
 	VFMADD231PS.BCST 56(BX), Z15, Z1
 
-over92:
+over91:
 	SUBQ down+104(FP), SI
 	SUBQ down+104(FP), R11
-	JMP  ready87
+	JMP  ready86
 
-fewer88:
+fewer87:
 	VMOVUPS.Z        (SI), K1, Y8
 	VMOVUPS.Z        (SI)(DI*4), K1, Y16
 	VINSERTF64X4     $0x01, Y16, Z8, Z8
@@ -33333,25 +33333,25 @@ fewer88:
 	VSHUFF64X2       $0x88, Z14, Z10, Z10
 	VFMADD231PS.BCST (BX), Z8, Z0
 	CMPQ             AX, $0x01
-	JE               over93
+	JE               over92
 	VFMADD231PS.BCST 4(BX), Z11, Z0
 	CMPQ             AX, $0x02
-	JE               over93
+	JE               over92
 	VFMADD231PS.BCST 8(BX), Z16, Z0
 	CMPQ             AX, $0x03
-	JE               over93
+	JE               over92
 	VFMADD231PS.BCST 12(BX), Z10, Z0
 	CMPQ             AX, $0x04
-	JE               over93
+	JE               over92
 	VFMADD231PS.BCST 16(BX), Z13, Z0
 	CMPQ             AX, $0x05
-	JE               over93
+	JE               over92
 	VFMADD231PS.BCST 20(BX), Z12, Z0
 	CMPQ             AX, $0x06
-	JE               over93
+	JE               over92
 	VFMADD231PS.BCST 24(BX), Z15, Z0
 
-over93:
+over92:
 	ADDQ             down+104(FP), SI
 	ADDQ             down+104(FP), R11
 	VMOVUPS.Z        (SI), K1, Y8
@@ -33404,29 +33404,29 @@ over93:
 	VSHUFF64X2       $0x88, Z14, Z10, Z10
 	VFMADD231PS.BCST (BX), Z8, Z1
 	CMPQ             AX, $0x01
-	JE               over94
+	JE               over93
 	VFMADD231PS.BCST 4(BX), Z11, Z1
 	CMPQ             AX, $0x02
-	JE               over94
+	JE               over93
 	VFMADD231PS.BCST 8(BX), Z16, Z1
 	CMPQ             AX, $0x03
-	JE               over94
+	JE               over93
 	VFMADD231PS.BCST 12(BX), Z10, Z1
 	CMPQ             AX, $0x04
-	JE               over94
+	JE               over93
 	VFMADD231PS.BCST 16(BX), Z13, Z1
 	CMPQ             AX, $0x05
-	JE               over94
+	JE               over93
 	VFMADD231PS.BCST 20(BX), Z12, Z1
 	CMPQ             AX, $0x06
-	JE               over94
+	JE               over93
 	VFMADD231PS.BCST 24(BX), Z15, Z1
 
-over94:
+over93:
 	SUBQ down+104(FP), SI
 	SUBQ down+104(FP), R11
 
-ready87:
+ready86:
 	// a vector that ends with the row: some of it once more
 	SUBQ    $0x10, AX
 	IMUL3Q  $0x04, AX, AX
@@ -33435,16 +33435,16 @@ ready87:
 	VMOVUPS (BX), Z6
 	MOVQ    $0x00000020, R8
 
-row95:
+row94:
 	VMULPS.BCST (DX), Z6, Z2
 	VADDPS      Z4, Z2, Z2
 	VMOVUPS     Z2, (CX)
 	ADDQ        R12, CX
 	ADDQ        $0x04, DX
 	DECQ        R8
-	JNZ         row95
+	JNZ         row94
 
-end83:
+end82:
 	VPXORD  Z4, Z4, Z4
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z4, Z1, Z1
@@ -33471,12 +33471,12 @@ end83:
 	SUBQ   $0x20, AX
 	MOVQ   AX, cols+88(FP)
 	CMPQ   AX, $0x20
-	JGE    strip80
+	JGE    strip79
 
-done81:
+done80:
 	MOVQ  cols+88(FP), AX
 	CMPQ  AX, $0x10
-	JLT   done97
+	JLT   done96
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
@@ -33484,7 +33484,7 @@ done81:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-strip96:
+strip95:
 	// 1×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z3, Z3, Z3
@@ -33500,9 +33500,9 @@ strip96:
 	LEAQ   (SI)(DI*8), R11
 	MOVQ   lddw+24(FP), R12
 	CMPQ   AX, $0x20
-	JLT    fewer101
+	JLT    fewer100
 
-squares100:
+squares99:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPS          (BX), Z5
 	VMOVUPS          64(BX), Z6
@@ -33833,13 +33833,13 @@ squares100:
 	ADDQ             $0x40, CX
 	SUBQ             $0x20, AX
 	CMPQ             AX, $0x20
-	JGE              squares100
+	JGE              squares99
 
-fewer101:
+fewer100:
 	CMPQ AX, $0x10
-	JLT  tail98
+	JLT  tail97
 
-squares102:
+squares101:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPS          (BX), Z5
 	VMOVUPS          (SI), Y7
@@ -34008,15 +34008,15 @@ squares102:
 	SUBQ             back+112(FP), CX
 	SUBQ             $0x10, AX
 	CMPQ             AX, $0x10
-	JGE              squares102
+	JGE              squares101
 
-tail98:
+tail97:
 	TESTQ AX, AX
-	JLE   end99
+	JLE   end98
 
 	// the same for fewer j
 	CMPQ             AX, $0x08
-	JLT              fewer104
+	JLT              fewer103
 	VMOVUPS          (SI), Y7
 	VINSERTF64X4     $0x01, (SI)(DI*4), Z7, Z7
 	VMOVUPS          (SI)(DI*1), Y8
@@ -34066,7 +34066,7 @@ tail98:
 	VFMADD231PS.BCST 24(BX), Z14, Z0
 	VFMADD231PS.BCST 28(BX), Z8, Z0
 	CMPQ             AX, $0x08
-	JE               ready103
+	JE               ready102
 	KSHIFTRW         $0x08, K1, K2
 	VMOVUPS.Z        32(SI), K2, Y7
 	VMOVUPS.Z        32(SI)(DI*4), K2, Y15
@@ -34118,28 +34118,28 @@ tail98:
 	VSHUFF64X2       $0x88, Z13, Z9, Z9
 	VFMADD231PS.BCST 32(BX), Z7, Z0
 	CMPQ             AX, $0x09
-	JE               over106
+	JE               over105
 	VFMADD231PS.BCST 36(BX), Z10, Z0
 	CMPQ             AX, $0x0a
-	JE               over106
+	JE               over105
 	VFMADD231PS.BCST 40(BX), Z15, Z0
 	CMPQ             AX, $0x0b
-	JE               over106
+	JE               over105
 	VFMADD231PS.BCST 44(BX), Z9, Z0
 	CMPQ             AX, $0x0c
-	JE               over106
+	JE               over105
 	VFMADD231PS.BCST 48(BX), Z12, Z0
 	CMPQ             AX, $0x0d
-	JE               over106
+	JE               over105
 	VFMADD231PS.BCST 52(BX), Z11, Z0
 	CMPQ             AX, $0x0e
-	JE               over106
+	JE               over105
 	VFMADD231PS.BCST 56(BX), Z14, Z0
 
-over106:
-	JMP ready103
+over105:
+	JMP ready102
 
-fewer104:
+fewer103:
 	VMOVUPS.Z        (SI), K1, Y7
 	VMOVUPS.Z        (SI)(DI*4), K1, Y15
 	VINSERTF64X4     $0x01, Y15, Z7, Z7
@@ -34190,26 +34190,26 @@ fewer104:
 	VSHUFF64X2       $0x88, Z13, Z9, Z9
 	VFMADD231PS.BCST (BX), Z7, Z0
 	CMPQ             AX, $0x01
-	JE               over107
+	JE               over106
 	VFMADD231PS.BCST 4(BX), Z10, Z0
 	CMPQ             AX, $0x02
-	JE               over107
+	JE               over106
 	VFMADD231PS.BCST 8(BX), Z15, Z0
 	CMPQ             AX, $0x03
-	JE               over107
+	JE               over106
 	VFMADD231PS.BCST 12(BX), Z9, Z0
 	CMPQ             AX, $0x04
-	JE               over107
+	JE               over106
 	VFMADD231PS.BCST 16(BX), Z12, Z0
 	CMPQ             AX, $0x05
-	JE               over107
+	JE               over106
 	VFMADD231PS.BCST 20(BX), Z11, Z0
 	CMPQ             AX, $0x06
-	JE               over107
+	JE               over106
 	VFMADD231PS.BCST 24(BX), Z14, Z0
 
-over107:
-ready103:
+over106:
+ready102:
 	// a vector that ends with the row: some of it once more
 	SUBQ    $0x10, AX
 	IMUL3Q  $0x04, AX, AX
@@ -34218,16 +34218,16 @@ ready103:
 	VMOVUPS (BX), Z5
 	MOVQ    $0x00000010, R8
 
-row108:
+row107:
 	VMULPS.BCST (DX), Z5, Z1
 	VADDPS      Z3, Z1, Z1
 	VMOVUPS     Z1, (CX)
 	ADDQ        R12, CX
 	ADDQ        $0x04, DX
 	DECQ        R8
-	JNZ         row108
+	JNZ         row107
 
-end99:
+end98:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	MOVQ    dx+0(FP), BX
@@ -34252,9 +34252,9 @@ end99:
 	SUBQ   $0x10, AX
 	MOVQ   AX, cols+88(FP)
 	CMPQ   AX, $0x10
-	JGE    strip96
+	JGE    strip95
 
-done97:
+done96:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -34264,11 +34264,13 @@ done97:
 TEXT ·stripsAVX512F64(SB), NOSPLIT, $0-120
 	PCALIGN $0x40
 	MOVQ    rows+80(FP), AX
+	CMPQ    AX, $0x03
+	JLT     lower1
 	CMPQ    AX, $0x04
-	JNE     other1
+	JLT     lower2
 	MOVQ    cols+88(FP), AX
 	CMPQ    AX, $0x10
-	JLT     done3
+	JLT     done4
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x07, CX
@@ -34276,7 +34278,7 @@ TEXT ·stripsAVX512F64(SB), NOSPLIT, $0-120
 	BZHIL   CX, BX, BX
 	KMOVW   BX, K1
 
-strip2:
+strip3:
 	// 4×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -34300,9 +34302,9 @@ strip2:
 	LEAQ   (SI)(DI*8), R12
 	LEAQ   (R8)(R8*2), R13
 	CMPQ   AX, $0x08
-	JLT    tail4
+	JLT    tail5
 
-squares6:
+squares7:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPD          (BX), Z11
 	ADDQ             lddz+40(FP), BX
@@ -34604,15 +34606,15 @@ squares6:
 	SUBQ             back+112(FP), CX
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              squares6
+	JGE              squares7
 
-tail4:
+tail5:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end6
 
 	// the same for fewer j
 	CMPQ             AX, $0x04
-	JLT              fewer8
+	JLT              fewer9
 	VMOVUPD          (SI), Y15
 	VINSERTF64X4     $0x01, (SI)(DI*2), Z15, Z15
 	VMOVUPD          (SI)(DI*1), Y16
@@ -34690,7 +34692,7 @@ tail4:
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
 	CMPQ             AX, $0x04
-	JE               ready7
+	JE               ready8
 	KSHIFTRW         $0x04, K1, K2
 	VMOVUPD.Z        32(SI), K2, Y15
 	VMOVUPD.Z        32(SI)(DI*2), K2, Y19
@@ -34714,43 +34716,43 @@ tail4:
 	VSHUFF64X2       $0x88, Z16, Z19, Z19
 	VFMADD231PD.BCST 32(BX), Z15, Z0
 	CMPQ             AX, $0x05
-	JE               over17
+	JE               over18
 	VFMADD231PD.BCST 40(BX), Z19, Z0
 	CMPQ             AX, $0x06
-	JE               over17
+	JE               over18
 	VFMADD231PD.BCST 48(BX), Z18, Z0
-
-over17:
-	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST 32(BX), Z15, Z1
-	CMPQ             AX, $0x05
-	JE               over18
-	VFMADD231PD.BCST 40(BX), Z19, Z1
-	CMPQ             AX, $0x06
-	JE               over18
-	VFMADD231PD.BCST 48(BX), Z18, Z1
 
 over18:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST 32(BX), Z15, Z2
+	VFMADD231PD.BCST 32(BX), Z15, Z1
 	CMPQ             AX, $0x05
 	JE               over19
-	VFMADD231PD.BCST 40(BX), Z19, Z2
+	VFMADD231PD.BCST 40(BX), Z19, Z1
 	CMPQ             AX, $0x06
 	JE               over19
-	VFMADD231PD.BCST 48(BX), Z18, Z2
+	VFMADD231PD.BCST 48(BX), Z18, Z1
 
 over19:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST 32(BX), Z15, Z3
+	VFMADD231PD.BCST 32(BX), Z15, Z2
 	CMPQ             AX, $0x05
 	JE               over20
-	VFMADD231PD.BCST 40(BX), Z19, Z3
+	VFMADD231PD.BCST 40(BX), Z19, Z2
 	CMPQ             AX, $0x06
 	JE               over20
-	VFMADD231PD.BCST 48(BX), Z18, Z3
+	VFMADD231PD.BCST 48(BX), Z18, Z2
 
 over20:
+	ADDQ             lddz+40(FP), BX
+	VFMADD231PD.BCST 32(BX), Z15, Z3
+	CMPQ             AX, $0x05
+	JE               over21
+	VFMADD231PD.BCST 40(BX), Z19, Z3
+	CMPQ             AX, $0x06
+	JE               over21
+	VFMADD231PD.BCST 48(BX), Z18, Z3
+
+over21:
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
@@ -34777,49 +34779,49 @@ over20:
 	VSHUFF64X2       $0x88, Z16, Z19, Z19
 	VFMADD231PD.BCST 32(BX), Z15, Z4
 	CMPQ             AX, $0x05
-	JE               over21
+	JE               over22
 	VFMADD231PD.BCST 40(BX), Z19, Z4
 	CMPQ             AX, $0x06
-	JE               over21
+	JE               over22
 	VFMADD231PD.BCST 48(BX), Z18, Z4
-
-over21:
-	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST 32(BX), Z15, Z5
-	CMPQ             AX, $0x05
-	JE               over22
-	VFMADD231PD.BCST 40(BX), Z19, Z5
-	CMPQ             AX, $0x06
-	JE               over22
-	VFMADD231PD.BCST 48(BX), Z18, Z5
 
 over22:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST 32(BX), Z15, Z6
+	VFMADD231PD.BCST 32(BX), Z15, Z5
 	CMPQ             AX, $0x05
 	JE               over23
-	VFMADD231PD.BCST 40(BX), Z19, Z6
+	VFMADD231PD.BCST 40(BX), Z19, Z5
 	CMPQ             AX, $0x06
 	JE               over23
-	VFMADD231PD.BCST 48(BX), Z18, Z6
+	VFMADD231PD.BCST 48(BX), Z18, Z5
 
 over23:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST 32(BX), Z15, Z7
+	VFMADD231PD.BCST 32(BX), Z15, Z6
 	CMPQ             AX, $0x05
 	JE               over24
-	VFMADD231PD.BCST 40(BX), Z19, Z7
+	VFMADD231PD.BCST 40(BX), Z19, Z6
 	CMPQ             AX, $0x06
 	JE               over24
-	VFMADD231PD.BCST 48(BX), Z18, Z7
+	VFMADD231PD.BCST 48(BX), Z18, Z6
 
 over24:
-	SUBQ lddz+40(FP), BX
-	SUBQ lddz+40(FP), BX
-	SUBQ lddz+40(FP), BX
-	JMP  ready7
+	ADDQ             lddz+40(FP), BX
+	VFMADD231PD.BCST 32(BX), Z15, Z7
+	CMPQ             AX, $0x05
+	JE               over25
+	VFMADD231PD.BCST 40(BX), Z19, Z7
+	CMPQ             AX, $0x06
+	JE               over25
+	VFMADD231PD.BCST 48(BX), Z18, Z7
 
-fewer8:
+over25:
+	SUBQ lddz+40(FP), BX
+	SUBQ lddz+40(FP), BX
+	SUBQ lddz+40(FP), BX
+	JMP  ready8
+
+fewer9:
 	VMOVUPD.Z        (SI), K1, Y15
 	VMOVUPD.Z        (SI)(DI*2), K1, Y19
 	VINSERTF64X4     $0x01, Y19, Z15, Z15
@@ -34842,43 +34844,43 @@ fewer8:
 	VSHUFF64X2       $0x88, Z16, Z19, Z19
 	VFMADD231PD.BCST (BX), Z15, Z0
 	CMPQ             AX, $0x01
-	JE               over25
+	JE               over26
 	VFMADD231PD.BCST 8(BX), Z19, Z0
 	CMPQ             AX, $0x02
-	JE               over25
+	JE               over26
 	VFMADD231PD.BCST 16(BX), Z18, Z0
-
-over25:
-	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST (BX), Z15, Z1
-	CMPQ             AX, $0x01
-	JE               over26
-	VFMADD231PD.BCST 8(BX), Z19, Z1
-	CMPQ             AX, $0x02
-	JE               over26
-	VFMADD231PD.BCST 16(BX), Z18, Z1
 
 over26:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST (BX), Z15, Z2
+	VFMADD231PD.BCST (BX), Z15, Z1
 	CMPQ             AX, $0x01
 	JE               over27
-	VFMADD231PD.BCST 8(BX), Z19, Z2
+	VFMADD231PD.BCST 8(BX), Z19, Z1
 	CMPQ             AX, $0x02
 	JE               over27
-	VFMADD231PD.BCST 16(BX), Z18, Z2
+	VFMADD231PD.BCST 16(BX), Z18, Z1
 
 over27:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST (BX), Z15, Z3
+	VFMADD231PD.BCST (BX), Z15, Z2
 	CMPQ             AX, $0x01
 	JE               over28
-	VFMADD231PD.BCST 8(BX), Z19, Z3
+	VFMADD231PD.BCST 8(BX), Z19, Z2
 	CMPQ             AX, $0x02
 	JE               over28
-	VFMADD231PD.BCST 16(BX), Z18, Z3
+	VFMADD231PD.BCST 16(BX), Z18, Z2
 
 over28:
+	ADDQ             lddz+40(FP), BX
+	VFMADD231PD.BCST (BX), Z15, Z3
+	CMPQ             AX, $0x01
+	JE               over29
+	VFMADD231PD.BCST 8(BX), Z19, Z3
+	CMPQ             AX, $0x02
+	JE               over29
+	VFMADD231PD.BCST 16(BX), Z18, Z3
+
+over29:
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
 	SUBQ             lddz+40(FP), BX
@@ -34904,48 +34906,48 @@ over28:
 	VSHUFF64X2       $0x88, Z16, Z19, Z19
 	VFMADD231PD.BCST (BX), Z15, Z4
 	CMPQ             AX, $0x01
-	JE               over29
+	JE               over30
 	VFMADD231PD.BCST 8(BX), Z19, Z4
 	CMPQ             AX, $0x02
-	JE               over29
+	JE               over30
 	VFMADD231PD.BCST 16(BX), Z18, Z4
-
-over29:
-	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST (BX), Z15, Z5
-	CMPQ             AX, $0x01
-	JE               over30
-	VFMADD231PD.BCST 8(BX), Z19, Z5
-	CMPQ             AX, $0x02
-	JE               over30
-	VFMADD231PD.BCST 16(BX), Z18, Z5
 
 over30:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST (BX), Z15, Z6
+	VFMADD231PD.BCST (BX), Z15, Z5
 	CMPQ             AX, $0x01
 	JE               over31
-	VFMADD231PD.BCST 8(BX), Z19, Z6
+	VFMADD231PD.BCST 8(BX), Z19, Z5
 	CMPQ             AX, $0x02
 	JE               over31
-	VFMADD231PD.BCST 16(BX), Z18, Z6
+	VFMADD231PD.BCST 16(BX), Z18, Z5
 
 over31:
 	ADDQ             lddz+40(FP), BX
-	VFMADD231PD.BCST (BX), Z15, Z7
+	VFMADD231PD.BCST (BX), Z15, Z6
 	CMPQ             AX, $0x01
 	JE               over32
-	VFMADD231PD.BCST 8(BX), Z19, Z7
+	VFMADD231PD.BCST 8(BX), Z19, Z6
 	CMPQ             AX, $0x02
 	JE               over32
-	VFMADD231PD.BCST 16(BX), Z18, Z7
+	VFMADD231PD.BCST 16(BX), Z18, Z6
 
 over32:
+	ADDQ             lddz+40(FP), BX
+	VFMADD231PD.BCST (BX), Z15, Z7
+	CMPQ             AX, $0x01
+	JE               over33
+	VFMADD231PD.BCST 8(BX), Z19, Z7
+	CMPQ             AX, $0x02
+	JE               over33
+	VFMADD231PD.BCST 16(BX), Z18, Z7
+
+over33:
 	SUBQ lddz+40(FP), BX
 	SUBQ lddz+40(FP), BX
 	SUBQ lddz+40(FP), BX
 
-ready7:
+ready8:
 	// a vector that ends with the row: some of it once more
 	SUBQ    $0x08, AX
 	IMUL3Q  $0x08, AX, AX
@@ -34963,7 +34965,7 @@ ready7:
 	SUBQ    lddz+40(FP), BX
 	MOVQ    $0x00000010, R9
 
-row33:
+row34:
 	VMULPD.BCST      (DX), Z11, Z8
 	VFMADD231PD.BCST (DX)(R8*1), Z12, Z8
 	VFMADD231PD.BCST (DX)(R8*2), Z13, Z8
@@ -34973,9 +34975,9 @@ row33:
 	ADDQ             lddw+24(FP), CX
 	ADDQ             $0x08, DX
 	DECQ             R9
-	JNZ              row33
+	JNZ              row34
 
-end5:
+end6:
 	VPXORD  Z9, Z9, Z9
 	VADDPD  Z9, Z0, Z0
 	VADDPD  Z9, Z1, Z1
@@ -35017,16 +35019,14 @@ end5:
 	SUBQ   $0x10, AX
 	MOVQ   AX, cols+88(FP)
 	CMPQ   AX, $0x10
-	JGE    strip2
+	JGE    strip3
 
-done3:
+done4:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ  AX, $0x03
-	JNE   other34
+lower2:
 	MOVQ  cols+88(FP), AX
 	CMPQ  AX, $0x10
 	JLT   done36
@@ -35671,9 +35671,9 @@ done36:
 	VZEROUPPER
 	RET
 
-other34:
+lower1:
 	CMPQ  AX, $0x02
-	JNE   other61
+	JLT   lower61
 	MOVQ  cols+88(FP), AX
 	CMPQ  AX, $0x10
 	JLT   done63
@@ -36633,10 +36633,10 @@ done63:
 	VZEROUPPER
 	RET
 
-other61:
+lower61:
 	MOVQ  cols+88(FP), AX
 	CMPQ  AX, $0x20
-	JLT   done86
+	JLT   done85
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -36644,7 +36644,7 @@ other61:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-strip85:
+strip84:
 	// 1×32 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -36663,9 +36663,9 @@ strip85:
 	LEAQ   (SI)(DI*8), R11
 	MOVQ   lddw+24(FP), R12
 	CMPQ   AX, $0x10
-	JLT    fewer90
+	JLT    fewer89
 
-squares89:
+squares88:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPD      (BX), Z8
 	VMOVUPD      64(BX), Z9
@@ -37288,13 +37288,13 @@ squares89:
 	SUBQ         back+112(FP), CX
 	SUBQ         $0x10, AX
 	CMPQ         AX, $0x10
-	JGE          squares89
+	JGE          squares88
 
-fewer90:
+fewer89:
 	CMPQ AX, $0x08
-	JLT  tail87
+	JLT  tail86
 
-squares91:
+squares90:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPD      (BX), Z8
 	VMOVUPD      (SI), Y10
@@ -37613,15 +37613,15 @@ squares91:
 	SUBQ         $0x40, CX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          squares91
+	JGE          squares90
 
-tail87:
+tail86:
 	TESTQ AX, AX
-	JLE   end88
+	JLE   end87
 
 	// the same for fewer j
 	CMPQ             AX, $0x04
-	JLT              fewer93
+	JLT              fewer92
 	VMOVUPD          (SI), Y10
 	VINSERTF64X4     $0x01, (SI)(DI*2), Z10, Z10
 	VMOVUPD          (SI)(DI*1), Y11
@@ -37707,7 +37707,7 @@ tail87:
 	SUBQ             down+104(FP), SI
 	SUBQ             down+104(FP), R11
 	CMPQ             AX, $0x04
-	JE               ready92
+	JE               ready91
 	KSHIFTRW         $0x04, K1, K2
 	VMOVUPD.Z        32(SI), K2, Y10
 	VMOVUPD.Z        32(SI)(DI*2), K2, Y14
@@ -37731,13 +37731,13 @@ tail87:
 	VSHUFF64X2       $0x88, Z11, Z14, Z14
 	VFMADD231PD.BCST 32(BX), Z10, Z0
 	CMPQ             AX, $0x05
-	JE               over98
+	JE               over97
 	VFMADD231PD.BCST 40(BX), Z14, Z0
 	CMPQ             AX, $0x06
-	JE               over98
+	JE               over97
 	VFMADD231PD.BCST 48(BX), Z13, Z0
 
-over98:
+over97:
 	KSHIFTRW         $0x04, K1, K2
 	VMOVUPD.Z        32(R11), K2, Y10
 	VMOVUPD.Z        32(R11)(DI*2), K2, Y14
@@ -37761,13 +37761,13 @@ over98:
 	VSHUFF64X2       $0x88, Z11, Z14, Z14
 	VFMADD231PD.BCST 32(BX), Z10, Z1
 	CMPQ             AX, $0x05
-	JE               over99
+	JE               over98
 	VFMADD231PD.BCST 40(BX), Z14, Z1
 	CMPQ             AX, $0x06
-	JE               over99
+	JE               over98
 	VFMADD231PD.BCST 48(BX), Z13, Z1
 
-over99:
+over98:
 	ADDQ             down+104(FP), SI
 	ADDQ             down+104(FP), R11
 	KSHIFTRW         $0x04, K1, K2
@@ -37793,13 +37793,13 @@ over99:
 	VSHUFF64X2       $0x88, Z11, Z14, Z14
 	VFMADD231PD.BCST 32(BX), Z10, Z2
 	CMPQ             AX, $0x05
-	JE               over100
+	JE               over99
 	VFMADD231PD.BCST 40(BX), Z14, Z2
 	CMPQ             AX, $0x06
-	JE               over100
+	JE               over99
 	VFMADD231PD.BCST 48(BX), Z13, Z2
 
-over100:
+over99:
 	KSHIFTRW         $0x04, K1, K2
 	VMOVUPD.Z        32(R11), K2, Y10
 	VMOVUPD.Z        32(R11)(DI*2), K2, Y14
@@ -37823,18 +37823,18 @@ over100:
 	VSHUFF64X2       $0x88, Z11, Z14, Z14
 	VFMADD231PD.BCST 32(BX), Z10, Z3
 	CMPQ             AX, $0x05
-	JE               over101
+	JE               over100
 	VFMADD231PD.BCST 40(BX), Z14, Z3
 	CMPQ             AX, $0x06
-	JE               over101
+	JE               over100
 	VFMADD231PD.BCST 48(BX), Z13, Z3
 
-over101:
+over100:
 	SUBQ down+104(FP), SI
 	SUBQ down+104(FP), R11
-	JMP  ready92
+	JMP  ready91
 
-fewer93:
+fewer92:
 	VMOVUPD.Z        (SI), K1, Y10
 	VMOVUPD.Z        (SI)(DI*2), K1, Y14
 	VINSERTF64X4     $0x01, Y14, Z10, Z10
@@ -37857,13 +37857,13 @@ fewer93:
 	VSHUFF64X2       $0x88, Z11, Z14, Z14
 	VFMADD231PD.BCST (BX), Z10, Z0
 	CMPQ             AX, $0x01
-	JE               over102
+	JE               over101
 	VFMADD231PD.BCST 8(BX), Z14, Z0
 	CMPQ             AX, $0x02
-	JE               over102
+	JE               over101
 	VFMADD231PD.BCST 16(BX), Z13, Z0
 
-over102:
+over101:
 	VMOVUPD.Z        (R11), K1, Y10
 	VMOVUPD.Z        (R11)(DI*2), K1, Y14
 	VINSERTF64X4     $0x01, Y14, Z10, Z10
@@ -37886,13 +37886,13 @@ over102:
 	VSHUFF64X2       $0x88, Z11, Z14, Z14
 	VFMADD231PD.BCST (BX), Z10, Z1
 	CMPQ             AX, $0x01
-	JE               over103
+	JE               over102
 	VFMADD231PD.BCST 8(BX), Z14, Z1
 	CMPQ             AX, $0x02
-	JE               over103
+	JE               over102
 	VFMADD231PD.BCST 16(BX), Z13, Z1
 
-over103:
+over102:
 	ADDQ             down+104(FP), SI
 	ADDQ             down+104(FP), R11
 	VMOVUPD.Z        (SI), K1, Y10
@@ -37917,13 +37917,13 @@ over103:
 	VSHUFF64X2       $0x88, Z11, Z14, Z14
 	VFMADD231PD.BCST (BX), Z10, Z2
 	CMPQ             AX, $0x01
-	JE               over104
+	JE               over103
 	VFMADD231PD.BCST 8(BX), Z14, Z2
 	CMPQ             AX, $0x02
-	JE               over104
+	JE               over103
 	VFMADD231PD.BCST 16(BX), Z13, Z2
 
-over104:
+over103:
 	VMOVUPD.Z        (R11), K1, Y10
 	VMOVUPD.Z        (R11)(DI*2), K1, Y14
 	VINSERTF64X4     $0x01, Y14, Z10, Z10
@@ -37946,17 +37946,17 @@ over104:
 	VSHUFF64X2       $0x88, Z11, Z14, Z14
 	VFMADD231PD.BCST (BX), Z10, Z3
 	CMPQ             AX, $0x01
-	JE               over105
+	JE               over104
 	VFMADD231PD.BCST 8(BX), Z14, Z3
 	CMPQ             AX, $0x02
-	JE               over105
+	JE               over104
 	VFMADD231PD.BCST 16(BX), Z13, Z3
 
-over105:
+over104:
 	SUBQ down+104(FP), SI
 	SUBQ down+104(FP), R11
 
-ready92:
+ready91:
 	// a vector that ends with the row: some of it once more
 	SUBQ    $0x08, AX
 	IMUL3Q  $0x08, AX, AX
@@ -37965,16 +37965,16 @@ ready92:
 	VMOVUPD (BX), Z8
 	MOVQ    $0x00000020, R8
 
-row106:
+row105:
 	VMULPD.BCST (DX), Z8, Z4
 	VADDPD      Z6, Z4, Z4
 	VMOVUPD     Z4, (CX)
 	ADDQ        R12, CX
 	ADDQ        $0x08, DX
 	DECQ        R8
-	JNZ         row106
+	JNZ         row105
 
-end88:
+end87:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
@@ -38005,12 +38005,12 @@ end88:
 	SUBQ   $0x20, AX
 	MOVQ   AX, cols+88(FP)
 	CMPQ   AX, $0x20
-	JGE    strip85
+	JGE    strip84
 
-done86:
+done85:
 	MOVQ  cols+88(FP), AX
 	CMPQ  AX, $0x10
-	JLT   done108
+	JLT   done107
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -38018,7 +38018,7 @@ done86:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-strip107:
+strip106:
 	// 1×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -38035,9 +38035,9 @@ strip107:
 	LEAQ   (SI)(DI*8), R11
 	MOVQ   lddw+24(FP), R12
 	CMPQ   AX, $0x10
-	JLT    fewer112
+	JLT    fewer111
 
-squares111:
+squares110:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPD      (BX), Z6
 	VMOVUPD      64(BX), Z7
@@ -38352,13 +38352,13 @@ squares111:
 	ADDQ         $0x40, CX
 	SUBQ         $0x10, AX
 	CMPQ         AX, $0x10
-	JGE          squares111
+	JGE          squares110
 
-fewer112:
+fewer111:
 	CMPQ AX, $0x08
-	JLT  tail109
+	JLT  tail108
 
-squares113:
+squares112:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (SI), Y8
@@ -38519,15 +38519,15 @@ squares113:
 	SUBQ         back+112(FP), CX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          squares113
+	JGE          squares112
 
-tail109:
+tail108:
 	TESTQ AX, AX
-	JLE   end110
+	JLE   end109
 
 	// the same for fewer j
 	CMPQ             AX, $0x04
-	JLT              fewer115
+	JLT              fewer114
 	VMOVUPD          (SI), Y8
 	VINSERTF64X4     $0x01, (SI)(DI*2), Z8, Z8
 	VMOVUPD          (SI)(DI*1), Y9
@@ -38569,7 +38569,7 @@ tail109:
 	VFMADD231PD.BCST 16(BX), Z11, Z1
 	VFMADD231PD.BCST 24(BX), Z10, Z1
 	CMPQ             AX, $0x04
-	JE               ready114
+	JE               ready113
 	KSHIFTRW         $0x04, K1, K2
 	VMOVUPD.Z        32(SI), K2, Y8
 	VMOVUPD.Z        32(SI)(DI*2), K2, Y12
@@ -38593,13 +38593,13 @@ tail109:
 	VSHUFF64X2       $0x88, Z9, Z12, Z12
 	VFMADD231PD.BCST 32(BX), Z8, Z0
 	CMPQ             AX, $0x05
-	JE               over118
+	JE               over117
 	VFMADD231PD.BCST 40(BX), Z12, Z0
 	CMPQ             AX, $0x06
-	JE               over118
+	JE               over117
 	VFMADD231PD.BCST 48(BX), Z11, Z0
 
-over118:
+over117:
 	KSHIFTRW         $0x04, K1, K2
 	VMOVUPD.Z        32(R11), K2, Y8
 	VMOVUPD.Z        32(R11)(DI*2), K2, Y12
@@ -38623,16 +38623,16 @@ over118:
 	VSHUFF64X2       $0x88, Z9, Z12, Z12
 	VFMADD231PD.BCST 32(BX), Z8, Z1
 	CMPQ             AX, $0x05
-	JE               over119
+	JE               over118
 	VFMADD231PD.BCST 40(BX), Z12, Z1
 	CMPQ             AX, $0x06
-	JE               over119
+	JE               over118
 	VFMADD231PD.BCST 48(BX), Z11, Z1
 
-over119:
-	JMP ready114
+over118:
+	JMP ready113
 
-fewer115:
+fewer114:
 	VMOVUPD.Z        (SI), K1, Y8
 	VMOVUPD.Z        (SI)(DI*2), K1, Y12
 	VINSERTF64X4     $0x01, Y12, Z8, Z8
@@ -38655,13 +38655,13 @@ fewer115:
 	VSHUFF64X2       $0x88, Z9, Z12, Z12
 	VFMADD231PD.BCST (BX), Z8, Z0
 	CMPQ             AX, $0x01
-	JE               over120
+	JE               over119
 	VFMADD231PD.BCST 8(BX), Z12, Z0
 	CMPQ             AX, $0x02
-	JE               over120
+	JE               over119
 	VFMADD231PD.BCST 16(BX), Z11, Z0
 
-over120:
+over119:
 	VMOVUPD.Z        (R11), K1, Y8
 	VMOVUPD.Z        (R11)(DI*2), K1, Y12
 	VINSERTF64X4     $0x01, Y12, Z8, Z8
@@ -38684,14 +38684,14 @@ over120:
 	VSHUFF64X2       $0x88, Z9, Z12, Z12
 	VFMADD231PD.BCST (BX), Z8, Z1
 	CMPQ             AX, $0x01
-	JE               over121
+	JE               over120
 	VFMADD231PD.BCST 8(BX), Z12, Z1
 	CMPQ             AX, $0x02
-	JE               over121
+	JE               over120
 	VFMADD231PD.BCST 16(BX), Z11, Z1
 
-over121:
-ready114:
+over120:
+ready113:
 	// a vector that ends with the row: some of it once more
 	SUBQ    $0x08, AX
 	IMUL3Q  $0x08, AX, AX
@@ -38700,16 +38700,16 @@ ready114:
 	VMOVUPD (BX), Z6
 	MOVQ    $0x00000010, R8
 
-row122:
+row121:
 	VMULPD.BCST (DX), Z6, Z2
 	VADDPD      Z4, Z2, Z2
 	VMOVUPD     Z2, (CX)
 	ADDQ        R12, CX
 	ADDQ        $0x08, DX
 	DECQ        R8
-	JNZ         row122
+	JNZ         row121
 
-end110:
+end109:
 	VPXORD  Z4, Z4, Z4
 	VADDPD  Z4, Z0, Z0
 	VADDPD  Z4, Z1, Z1
@@ -38736,9 +38736,9 @@ end110:
 	SUBQ   $0x10, AX
 	MOVQ   AX, cols+88(FP)
 	CMPQ   AX, $0x10
-	JGE    strip107
+	JGE    strip106
 
-done108:
+done107:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -9,8 +9,14 @@
 TEXT ·inputAVX512VLF32(SB), NOSPLIT, $0-72
 	PCALIGN $0x40
 	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x06
+	JLT     lower1
+	CMPQ    AX, $0x08
+	JLT     lower2
+	CMPQ    AX, $0x09
+	JLT     lower3
 	CMPQ    AX, $0x0a
-	JNE     other1
+	JLT     lower4
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x03, CX
@@ -19,9 +25,9 @@ TEXT ·inputAVX512VLF32(SB), NOSPLIT, $0-72
 	KMOVW   BX, K1
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done6
+	JLE     done9
 
-block2:
+block5:
 	// 10×16 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -47,7 +53,7 @@ block2:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer7
+	JLT    fewer10
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -55,30 +61,30 @@ block2:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves8
+	JMP    halves11
 
-fewer7:
+fewer10:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside9
+	JGE  inside12
 	MOVQ R8, DI
 
-inside9:
+inside12:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside10
+	JGE   inside13
 	MOVQ  R8, SI
 
-inside10:
+inside13:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves8:
+halves11:
 	LEAQ   (CX)(CX*2), R8
 	MOVQ   dz+16(FP), R9
 	MOVQ   lddz+24(FP), R10
@@ -87,9 +93,9 @@ halves8:
 	ADDQ   R9, R11
 	LEAQ   (R10)(R10*2), R12
 	CMPQ   AX, $0x04
-	JLT    tail4
+	JLT    tail7
 
-square3:
+square6:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X20
 	VINSERTF32X4 $0x01, (DX), Y20, Y20
@@ -251,11 +257,11 @@ square3:
 	ADDQ         $0x10, R11
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square3
+	JGE          square6
 
-tail4:
+tail7:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end8
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, X20
@@ -329,7 +335,7 @@ tail4:
 	VFMADD231PS  Y25, Y20, Y9
 	VFMADD231PS  Y25, Y21, Y19
 	CMPQ         AX, $0x01
-	JE           over13
+	JE           over16
 	VBROADCASTSS 4(R9), Y25
 	VFMADD231PS  Y25, Y23, Y0
 	VFMADD231PS  Y25, Y27, Y10
@@ -361,7 +367,7 @@ tail4:
 	VFMADD231PS  Y25, Y23, Y9
 	VFMADD231PS  Y25, Y27, Y19
 	CMPQ         AX, $0x02
-	JE           over13
+	JE           over16
 	VBROADCASTSS 8(R9), Y25
 	VFMADD231PS  Y25, Y24, Y0
 	VFMADD231PS  Y25, Y28, Y10
@@ -393,8 +399,8 @@ tail4:
 	VFMADD231PS  Y25, Y24, Y9
 	VFMADD231PS  Y25, Y28, Y19
 
-over13:
-end5:
+over16:
+end8:
 	VPXORD Y20, Y20, Y20
 	VADDPS Y20, Y0, Y0
 	VADDPS Y20, Y1, Y1
@@ -421,7 +427,7 @@ end5:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer14
+	JLT    fewer17
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -429,30 +435,30 @@ end5:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves15
+	JMP    halves18
 
-fewer14:
+fewer17:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside16
+	JGE  inside19
 	MOVQ R9, R8
 
-inside16:
+inside19:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside17
+	JGE   inside20
 	MOVQ  R9, DI
 
-inside17:
+inside20:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves15:
+halves18:
 	LEAQ          (CX)(CX*2), R9
 	LEAQ          (CX)(CX*4), R10
 	LEAQ          (R9)(CX*4), R11
@@ -509,7 +515,7 @@ halves15:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done9
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -521,14 +527,14 @@ halves15:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block2
+	JGE    block5
 
-done6:
+done9:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done22
+	JLE   done25
 
-block18:
+block21:
 	// 10×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -544,33 +550,33 @@ block18:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer23
+	JLT    fewer26
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves24
+	JMP    halves27
 
-fewer23:
+fewer26:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside25
+	JGE  inside28
 	MOVQ DI, SI
 
-inside25:
+inside28:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside26
+	JGE   inside29
 	MOVQ  DI, DX
 
-inside26:
+inside29:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves24:
+halves27:
 	LEAQ   (CX)(CX*2), BX
 	MOVQ   dz+16(FP), DI
 	MOVQ   lddz+24(FP), R8
@@ -579,9 +585,9 @@ halves24:
 	ADDQ   DI, R9
 	LEAQ   (R8)(R8*2), R10
 	CMPQ   AX, $0x04
-	JLT    tail20
+	JLT    tail23
 
-square19:
+square22:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS          (DX), X10
 	VINSERTF32X4     $0x01, (SI), Y10, Y10
@@ -645,11 +651,11 @@ square19:
 	ADDQ             $0x10, R9
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square19
+	JGE              square22
 
-tail20:
+tail23:
 	TESTQ AX, AX
-	JLE   end21
+	JLE   end24
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, X10
@@ -683,7 +689,7 @@ tail20:
 	VFMADD231PS.BCST (R9)(R10*1), Y10, Y8
 	VFMADD231PS.BCST (R9)(R8*4), Y10, Y9
 	CMPQ             AX, $0x01
-	JE               over29
+	JE               over32
 	VFMADD231PS.BCST 4(DI), Y13, Y0
 	VFMADD231PS.BCST 4(DI)(R8*1), Y13, Y1
 	VFMADD231PS.BCST 4(DI)(R8*2), Y13, Y2
@@ -695,7 +701,7 @@ tail20:
 	VFMADD231PS.BCST 4(R9)(R10*1), Y13, Y8
 	VFMADD231PS.BCST 4(R9)(R8*4), Y13, Y9
 	CMPQ             AX, $0x02
-	JE               over29
+	JE               over32
 	VFMADD231PS.BCST 8(DI), Y14, Y0
 	VFMADD231PS.BCST 8(DI)(R8*1), Y14, Y1
 	VFMADD231PS.BCST 8(DI)(R8*2), Y14, Y2
@@ -707,8 +713,8 @@ tail20:
 	VFMADD231PS.BCST 8(R9)(R10*1), Y14, Y8
 	VFMADD231PS.BCST 8(R9)(R8*4), Y14, Y9
 
-over29:
-end21:
+over32:
+end24:
 	VPXORD Y10, Y10, Y10
 	VADDPS Y10, Y0, Y0
 	VADDPS Y10, Y1, Y1
@@ -725,33 +731,33 @@ end21:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer30
+	JLT    fewer33
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves31
+	JMP    halves34
 
-fewer30:
+fewer33:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside32
+	JGE  inside35
 	MOVQ R8, DI
 
-inside32:
+inside35:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside33
+	JGE   inside36
 	MOVQ  R8, SI
 
-inside33:
+inside36:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves31:
+halves34:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -783,7 +789,7 @@ halves31:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done22
+	JLE    done25
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -795,16 +801,14 @@ halves31:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block18
+	JGE    block21
 
-done22:
+done25:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ  AX, $0x09
-	JNE   other34
+lower4:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -813,9 +817,9 @@ other1:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done39
+	JLE   done41
 
-block35:
+block37:
 	// 9×16 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -839,7 +843,7 @@ block35:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer40
+	JLT    fewer42
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -847,30 +851,30 @@ block35:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves41
+	JMP    halves43
 
-fewer40:
+fewer42:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside42
+	JGE  inside44
 	MOVQ R8, DI
 
-inside42:
+inside44:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside43
+	JGE   inside45
 	MOVQ  R8, SI
 
-inside43:
+inside45:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves41:
+halves43:
 	LEAQ   (CX)(CX*2), R8
 	MOVQ   dz+16(FP), R9
 	MOVQ   lddz+24(FP), R10
@@ -879,9 +883,9 @@ halves41:
 	ADDQ   R9, R11
 	LEAQ   (R10)(R10*2), R12
 	CMPQ   AX, $0x04
-	JLT    tail37
+	JLT    tail39
 
-square36:
+square38:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X18
 	VINSERTF32X4 $0x01, (DX), Y18, Y18
@@ -1031,11 +1035,11 @@ square36:
 	ADDQ         $0x10, R11
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square36
+	JGE          square38
 
-tail37:
+tail39:
 	TESTQ AX, AX
-	JLE   end38
+	JLE   end40
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, X18
@@ -1106,7 +1110,7 @@ tail37:
 	VFMADD231PS  Y23, Y18, Y8
 	VFMADD231PS  Y23, Y19, Y17
 	CMPQ         AX, $0x01
-	JE           over46
+	JE           over48
 	VBROADCASTSS 4(R9), Y23
 	VFMADD231PS  Y23, Y21, Y0
 	VFMADD231PS  Y23, Y25, Y9
@@ -1135,7 +1139,7 @@ tail37:
 	VFMADD231PS  Y23, Y21, Y8
 	VFMADD231PS  Y23, Y25, Y17
 	CMPQ         AX, $0x02
-	JE           over46
+	JE           over48
 	VBROADCASTSS 8(R9), Y23
 	VFMADD231PS  Y23, Y22, Y0
 	VFMADD231PS  Y23, Y26, Y9
@@ -1164,8 +1168,8 @@ tail37:
 	VFMADD231PS  Y23, Y22, Y8
 	VFMADD231PS  Y23, Y26, Y17
 
-over46:
-end38:
+over48:
+end40:
 	VPXORD Y18, Y18, Y18
 	VADDPS Y18, Y0, Y0
 	VADDPS Y18, Y1, Y1
@@ -1190,7 +1194,7 @@ end38:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer47
+	JLT    fewer49
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -1198,30 +1202,30 @@ end38:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves48
+	JMP    halves50
 
-fewer47:
+fewer49:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside49
+	JGE  inside51
 	MOVQ R9, R8
 
-inside49:
+inside51:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside50
+	JGE   inside52
 	MOVQ  R9, DI
 
-inside50:
+inside52:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves48:
+halves50:
 	LEAQ          (CX)(CX*2), R9
 	LEAQ          (CX)(CX*4), R10
 	LEAQ          (R9)(CX*4), R11
@@ -1274,7 +1278,7 @@ halves48:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done39
+	JLE    done41
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -1286,14 +1290,14 @@ halves48:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block35
+	JGE    block37
 
-done39:
+done41:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done55
+	JLE   done57
 
-block51:
+block53:
 	// 9×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -1308,33 +1312,33 @@ block51:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer56
+	JLT    fewer58
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves57
+	JMP    halves59
 
-fewer56:
+fewer58:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside58
+	JGE  inside60
 	MOVQ DI, SI
 
-inside58:
+inside60:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside59
+	JGE   inside61
 	MOVQ  DI, DX
 
-inside59:
+inside61:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves57:
+halves59:
 	LEAQ   (CX)(CX*2), BX
 	MOVQ   dz+16(FP), DI
 	MOVQ   lddz+24(FP), R8
@@ -1343,9 +1347,9 @@ halves57:
 	ADDQ   DI, R9
 	LEAQ   (R8)(R8*2), R10
 	CMPQ   AX, $0x04
-	JLT    tail53
+	JLT    tail55
 
-square52:
+square54:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS          (DX), X9
 	VINSERTF32X4     $0x01, (SI), Y9, Y9
@@ -1405,11 +1409,11 @@ square52:
 	ADDQ             $0x10, R9
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square52
+	JGE              square54
 
-tail53:
+tail55:
 	TESTQ AX, AX
-	JLE   end54
+	JLE   end56
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, X9
@@ -1442,7 +1446,7 @@ tail53:
 	VFMADD231PS.BCST (R9)(R8*2), Y9, Y7
 	VFMADD231PS.BCST (R9)(R10*1), Y9, Y8
 	CMPQ             AX, $0x01
-	JE               over62
+	JE               over64
 	VFMADD231PS.BCST 4(DI), Y12, Y0
 	VFMADD231PS.BCST 4(DI)(R8*1), Y12, Y1
 	VFMADD231PS.BCST 4(DI)(R8*2), Y12, Y2
@@ -1453,7 +1457,7 @@ tail53:
 	VFMADD231PS.BCST 4(R9)(R8*2), Y12, Y7
 	VFMADD231PS.BCST 4(R9)(R10*1), Y12, Y8
 	CMPQ             AX, $0x02
-	JE               over62
+	JE               over64
 	VFMADD231PS.BCST 8(DI), Y13, Y0
 	VFMADD231PS.BCST 8(DI)(R8*1), Y13, Y1
 	VFMADD231PS.BCST 8(DI)(R8*2), Y13, Y2
@@ -1464,8 +1468,8 @@ tail53:
 	VFMADD231PS.BCST 8(R9)(R8*2), Y13, Y7
 	VFMADD231PS.BCST 8(R9)(R10*1), Y13, Y8
 
-over62:
-end54:
+over64:
+end56:
 	VPXORD Y9, Y9, Y9
 	VADDPS Y9, Y0, Y0
 	VADDPS Y9, Y1, Y1
@@ -1481,33 +1485,33 @@ end54:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer63
+	JLT    fewer65
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves64
+	JMP    halves66
 
-fewer63:
+fewer65:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside65
+	JGE  inside67
 	MOVQ R8, DI
 
-inside65:
+inside67:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside66
+	JGE   inside68
 	MOVQ  R8, SI
 
-inside66:
+inside68:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves64:
+halves66:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -1537,7 +1541,7 @@ halves64:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done55
+	JLE    done57
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -1549,16 +1553,14 @@ halves64:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block51
+	JGE    block53
 
-done55:
+done57:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other34:
-	CMPQ  AX, $0x08
-	JNE   other67
+lower3:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -1567,9 +1569,9 @@ other34:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done72
+	JLE   done73
 
-block68:
+block69:
 	// 8×16 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -1591,7 +1593,7 @@ block68:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer73
+	JLT    fewer74
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -1599,30 +1601,30 @@ block68:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves74
+	JMP    halves75
 
-fewer73:
+fewer74:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside75
+	JGE  inside76
 	MOVQ R8, DI
 
-inside75:
+inside76:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside76
+	JGE   inside77
 	MOVQ  R8, SI
 
-inside76:
+inside77:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves74:
+halves75:
 	LEAQ (CX)(CX*2), R8
 	MOVQ dz+16(FP), R9
 	MOVQ lddz+24(FP), R10
@@ -1631,9 +1633,9 @@ halves74:
 	LEAQ (R10)(R10*4), R12
 	LEAQ (R11)(R10*4), R13
 	CMPQ AX, $0x04
-	JLT  tail70
+	JLT  tail71
 
-square69:
+square70:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X16
 	VINSERTF32X4 $0x01, (DX), Y16, Y16
@@ -1770,11 +1772,11 @@ square69:
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square69
+	JGE          square70
 
-tail70:
+tail71:
 	TESTQ AX, AX
-	JLE   end71
+	JLE   end72
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, X16
@@ -1842,7 +1844,7 @@ tail70:
 	VFMADD231PS  Y21, Y16, Y7
 	VFMADD231PS  Y21, Y17, Y15
 	CMPQ         AX, $0x01
-	JE           over79
+	JE           over80
 	VBROADCASTSS 4(R9), Y21
 	VFMADD231PS  Y21, Y19, Y0
 	VFMADD231PS  Y21, Y23, Y8
@@ -1868,7 +1870,7 @@ tail70:
 	VFMADD231PS  Y21, Y19, Y7
 	VFMADD231PS  Y21, Y23, Y15
 	CMPQ         AX, $0x02
-	JE           over79
+	JE           over80
 	VBROADCASTSS 8(R9), Y21
 	VFMADD231PS  Y21, Y20, Y0
 	VFMADD231PS  Y21, Y24, Y8
@@ -1894,8 +1896,8 @@ tail70:
 	VFMADD231PS  Y21, Y20, Y7
 	VFMADD231PS  Y21, Y24, Y15
 
-over79:
-end71:
+over80:
+end72:
 	VPXORD Y16, Y16, Y16
 	VADDPS Y16, Y0, Y0
 	VADDPS Y16, Y1, Y1
@@ -1918,7 +1920,7 @@ end71:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer80
+	JLT    fewer81
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -1926,30 +1928,30 @@ end71:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves81
+	JMP    halves82
 
-fewer80:
+fewer81:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside82
+	JGE  inside83
 	MOVQ R9, R8
 
-inside82:
+inside83:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside83
+	JGE   inside84
 	MOVQ  R9, DI
 
-inside83:
+inside84:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves81:
+halves82:
 	LEAQ          (CX)(CX*2), R9
 	LEAQ          (CX)(CX*4), R10
 	LEAQ          (R9)(CX*4), R11
@@ -1994,7 +1996,7 @@ halves81:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done72
+	JLE    done73
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -2006,14 +2008,14 @@ halves81:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block68
+	JGE    block69
 
-done72:
+done73:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done88
+	JLE   done89
 
-block84:
+block85:
 	// 8×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -2027,33 +2029,33 @@ block84:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer89
+	JLT    fewer90
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves90
+	JMP    halves91
 
-fewer89:
+fewer90:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside91
+	JGE  inside92
 	MOVQ DI, SI
 
-inside91:
+inside92:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside92
+	JGE   inside93
 	MOVQ  DI, DX
 
-inside92:
+inside93:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves90:
+halves91:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+16(FP), DI
 	MOVQ lddz+24(FP), R8
@@ -2062,9 +2064,9 @@ halves90:
 	LEAQ (R8)(R8*4), R10
 	LEAQ (R9)(R8*4), R11
 	CMPQ AX, $0x04
-	JLT  tail86
+	JLT  tail87
 
-square85:
+square86:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS          (DX), X8
 	VINSERTF32X4     $0x01, (SI), Y8, Y8
@@ -2119,11 +2121,11 @@ square85:
 	ADDQ             $0x10, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square85
+	JGE              square86
 
-tail86:
+tail87:
 	TESTQ AX, AX
-	JLE   end87
+	JLE   end88
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, X8
@@ -2155,7 +2157,7 @@ tail86:
 	VFMADD231PS.BCST (DI)(R9*2), Y8, Y6
 	VFMADD231PS.BCST (DI)(R11*1), Y8, Y7
 	CMPQ             AX, $0x01
-	JE               over95
+	JE               over96
 	VFMADD231PS.BCST 4(DI), Y11, Y0
 	VFMADD231PS.BCST 4(DI)(R8*1), Y11, Y1
 	VFMADD231PS.BCST 4(DI)(R8*2), Y11, Y2
@@ -2165,7 +2167,7 @@ tail86:
 	VFMADD231PS.BCST 4(DI)(R9*2), Y11, Y6
 	VFMADD231PS.BCST 4(DI)(R11*1), Y11, Y7
 	CMPQ             AX, $0x02
-	JE               over95
+	JE               over96
 	VFMADD231PS.BCST 8(DI), Y12, Y0
 	VFMADD231PS.BCST 8(DI)(R8*1), Y12, Y1
 	VFMADD231PS.BCST 8(DI)(R8*2), Y12, Y2
@@ -2175,8 +2177,8 @@ tail86:
 	VFMADD231PS.BCST 8(DI)(R9*2), Y12, Y6
 	VFMADD231PS.BCST 8(DI)(R11*1), Y12, Y7
 
-over95:
-end87:
+over96:
+end88:
 	VPXORD Y8, Y8, Y8
 	VADDPS Y8, Y0, Y0
 	VADDPS Y8, Y1, Y1
@@ -2191,33 +2193,33 @@ end87:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer96
+	JLT    fewer97
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves97
+	JMP    halves98
 
-fewer96:
+fewer97:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside98
+	JGE  inside99
 	MOVQ R8, DI
 
-inside98:
+inside99:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside99
+	JGE   inside100
 	MOVQ  R8, SI
 
-inside99:
+inside100:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves97:
+halves98:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -2243,7 +2245,7 @@ halves97:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done88
+	JLE    done89
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -2255,16 +2257,16 @@ halves97:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block84
+	JGE    block85
 
-done88:
+done89:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other67:
+lower2:
 	CMPQ  AX, $0x07
-	JNE   other100
+	JLT   lower101
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -2273,9 +2275,9 @@ other67:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done105
+	JLE   done106
 
-block101:
+block102:
 	// 7×16 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -2295,7 +2297,7 @@ block101:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer106
+	JLT    fewer107
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -2303,30 +2305,30 @@ block101:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves107
+	JMP    halves108
 
-fewer106:
+fewer107:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside108
+	JGE  inside109
 	MOVQ R8, DI
 
-inside108:
+inside109:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside109
+	JGE   inside110
 	MOVQ  R8, SI
 
-inside109:
+inside110:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves107:
+halves108:
 	LEAQ (CX)(CX*2), R8
 	MOVQ dz+16(FP), R9
 	MOVQ lddz+24(FP), R10
@@ -2334,9 +2336,9 @@ halves107:
 	LEAQ (R10)(R10*2), R11
 	LEAQ (R10)(R10*4), R12
 	CMPQ AX, $0x04
-	JLT  tail103
+	JLT  tail104
 
-square102:
+square103:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X14
 	VINSERTF32X4 $0x01, (DX), Y14, Y14
@@ -2461,11 +2463,11 @@ square102:
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square102
+	JGE          square103
 
-tail103:
+tail104:
 	TESTQ AX, AX
-	JLE   end104
+	JLE   end105
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, X14
@@ -2530,7 +2532,7 @@ tail103:
 	VFMADD231PS  Y19, Y14, Y6
 	VFMADD231PS  Y19, Y15, Y13
 	CMPQ         AX, $0x01
-	JE           over112
+	JE           over113
 	VBROADCASTSS 4(R9), Y19
 	VFMADD231PS  Y19, Y17, Y0
 	VFMADD231PS  Y19, Y21, Y7
@@ -2553,7 +2555,7 @@ tail103:
 	VFMADD231PS  Y19, Y17, Y6
 	VFMADD231PS  Y19, Y21, Y13
 	CMPQ         AX, $0x02
-	JE           over112
+	JE           over113
 	VBROADCASTSS 8(R9), Y19
 	VFMADD231PS  Y19, Y18, Y0
 	VFMADD231PS  Y19, Y22, Y7
@@ -2576,8 +2578,8 @@ tail103:
 	VFMADD231PS  Y19, Y18, Y6
 	VFMADD231PS  Y19, Y22, Y13
 
-over112:
-end104:
+over113:
+end105:
 	VPXORD Y14, Y14, Y14
 	VADDPS Y14, Y0, Y0
 	VADDPS Y14, Y1, Y1
@@ -2598,7 +2600,7 @@ end104:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer113
+	JLT    fewer114
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -2606,30 +2608,30 @@ end104:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves114
+	JMP    halves115
 
-fewer113:
+fewer114:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside115
+	JGE  inside116
 	MOVQ R9, R8
 
-inside115:
+inside116:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside116
+	JGE   inside117
 	MOVQ  R9, DI
 
-inside116:
+inside117:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves114:
+halves115:
 	LEAQ          (CX)(CX*2), R9
 	LEAQ          (CX)(CX*4), R10
 	VMOVUPS       X0, (BX)
@@ -2668,7 +2670,7 @@ halves114:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done105
+	JLE    done106
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -2680,14 +2682,14 @@ halves114:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block101
+	JGE    block102
 
-done105:
+done106:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done121
+	JLE   done122
 
-block117:
+block118:
 	// 7×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -2700,33 +2702,33 @@ block117:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer122
+	JLT    fewer123
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves123
+	JMP    halves124
 
-fewer122:
+fewer123:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside124
+	JGE  inside125
 	MOVQ DI, SI
 
-inside124:
+inside125:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside125
+	JGE   inside126
 	MOVQ  DI, DX
 
-inside125:
+inside126:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves123:
+halves124:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+16(FP), DI
 	MOVQ lddz+24(FP), R8
@@ -2734,9 +2736,9 @@ halves123:
 	LEAQ (R8)(R8*2), R9
 	LEAQ (R8)(R8*4), R10
 	CMPQ AX, $0x04
-	JLT  tail119
+	JLT  tail120
 
-square118:
+square119:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS          (DX), X7
 	VINSERTF32X4     $0x01, (SI), Y7, Y7
@@ -2787,11 +2789,11 @@ square118:
 	ADDQ             $0x10, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square118
+	JGE              square119
 
-tail119:
+tail120:
 	TESTQ AX, AX
-	JLE   end120
+	JLE   end121
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, X7
@@ -2822,7 +2824,7 @@ tail119:
 	VFMADD231PS.BCST (DI)(R10*1), Y7, Y5
 	VFMADD231PS.BCST (DI)(R9*2), Y7, Y6
 	CMPQ             AX, $0x01
-	JE               over128
+	JE               over129
 	VFMADD231PS.BCST 4(DI), Y10, Y0
 	VFMADD231PS.BCST 4(DI)(R8*1), Y10, Y1
 	VFMADD231PS.BCST 4(DI)(R8*2), Y10, Y2
@@ -2831,7 +2833,7 @@ tail119:
 	VFMADD231PS.BCST 4(DI)(R10*1), Y10, Y5
 	VFMADD231PS.BCST 4(DI)(R9*2), Y10, Y6
 	CMPQ             AX, $0x02
-	JE               over128
+	JE               over129
 	VFMADD231PS.BCST 8(DI), Y11, Y0
 	VFMADD231PS.BCST 8(DI)(R8*1), Y11, Y1
 	VFMADD231PS.BCST 8(DI)(R8*2), Y11, Y2
@@ -2840,8 +2842,8 @@ tail119:
 	VFMADD231PS.BCST 8(DI)(R10*1), Y11, Y5
 	VFMADD231PS.BCST 8(DI)(R9*2), Y11, Y6
 
-over128:
-end120:
+over129:
+end121:
 	VPXORD Y7, Y7, Y7
 	VADDPS Y7, Y0, Y0
 	VADDPS Y7, Y1, Y1
@@ -2855,33 +2857,33 @@ end120:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer129
+	JLT    fewer130
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves130
+	JMP    halves131
 
-fewer129:
+fewer130:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside131
+	JGE  inside132
 	MOVQ R8, DI
 
-inside131:
+inside132:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside132
+	JGE   inside133
 	MOVQ  R8, SI
 
-inside132:
+inside133:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves130:
+halves131:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	VMOVUPS       X0, (SI)
@@ -2904,7 +2906,7 @@ halves130:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done121
+	JLE    done122
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -2916,16 +2918,14 @@ halves130:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block117
+	JGE    block118
 
-done121:
+done122:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other100:
-	CMPQ  AX, $0x06
-	JNE   other133
+lower101:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -3544,9 +3544,13 @@ done154:
 	VZEROUPPER
 	RET
 
-other133:
+lower1:
+	CMPQ  AX, $0x03
+	JLT   lower166
+	CMPQ  AX, $0x04
+	JLT   lower167
 	CMPQ  AX, $0x05
-	JNE   other166
+	JLT   lower168
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -3555,9 +3559,9 @@ other133:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done171
+	JLE   done173
 
-block167:
+block169:
 	// 5×16 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -3573,7 +3577,7 @@ block167:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer172
+	JLT    fewer174
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -3581,39 +3585,39 @@ block167:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves173
+	JMP    halves175
 
-fewer172:
+fewer174:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside174
+	JGE  inside176
 	MOVQ R8, DI
 
-inside174:
+inside176:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside175
+	JGE   inside177
 	MOVQ  R8, SI
 
-inside175:
+inside177:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves173:
+halves175:
 	LEAQ (CX)(CX*2), R8
 	MOVQ dz+16(FP), R9
 	MOVQ lddz+24(FP), R10
 	MOVQ n+64(FP), AX
 	LEAQ (R10)(R10*2), R11
 	CMPQ AX, $0x04
-	JLT  tail169
+	JLT  tail171
 
-square168:
+square170:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X10
 	VINSERTF32X4 $0x01, (DX), Y10, Y10
@@ -3714,11 +3718,11 @@ square168:
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square168
+	JGE          square170
 
-tail169:
+tail171:
 	TESTQ AX, AX
-	JLE   end170
+	JLE   end172
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, X10
@@ -3777,7 +3781,7 @@ tail169:
 	VFMADD231PS  Y15, Y10, Y4
 	VFMADD231PS  Y15, Y11, Y9
 	CMPQ         AX, $0x01
-	JE           over178
+	JE           over180
 	VBROADCASTSS 4(R9), Y15
 	VFMADD231PS  Y15, Y13, Y0
 	VFMADD231PS  Y15, Y17, Y5
@@ -3794,7 +3798,7 @@ tail169:
 	VFMADD231PS  Y15, Y13, Y4
 	VFMADD231PS  Y15, Y17, Y9
 	CMPQ         AX, $0x02
-	JE           over178
+	JE           over180
 	VBROADCASTSS 8(R9), Y15
 	VFMADD231PS  Y15, Y14, Y0
 	VFMADD231PS  Y15, Y18, Y5
@@ -3811,8 +3815,8 @@ tail169:
 	VFMADD231PS  Y15, Y14, Y4
 	VFMADD231PS  Y15, Y18, Y9
 
-over178:
-end170:
+over180:
+end172:
 	VPXORD Y10, Y10, Y10
 	VADDPS Y10, Y0, Y0
 	VADDPS Y10, Y1, Y1
@@ -3829,7 +3833,7 @@ end170:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer179
+	JLT    fewer181
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -3837,30 +3841,30 @@ end170:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves180
+	JMP    halves182
 
-fewer179:
+fewer181:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside181
+	JGE  inside183
 	MOVQ R9, R8
 
-inside181:
+inside183:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside182
+	JGE   inside184
 	MOVQ  R9, DI
 
-inside182:
+inside184:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves180:
+halves182:
 	LEAQ          (CX)(CX*2), R9
 	VMOVUPS       X0, (BX)
 	VEXTRACTF32X4 $0x01, Y0, (SI)
@@ -3889,7 +3893,7 @@ halves180:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done171
+	JLE    done173
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -3901,14 +3905,14 @@ halves180:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block167
+	JGE    block169
 
-done171:
+done173:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done187
+	JLE   done189
 
-block183:
+block185:
 	// 5×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -3919,42 +3923,42 @@ block183:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer188
+	JLT    fewer190
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves189
+	JMP    halves191
 
-fewer188:
+fewer190:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside190
+	JGE  inside192
 	MOVQ DI, SI
 
-inside190:
+inside192:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside191
+	JGE   inside193
 	MOVQ  DI, DX
 
-inside191:
+inside193:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves189:
+halves191:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+16(FP), DI
 	MOVQ lddz+24(FP), R8
 	MOVQ n+64(FP), AX
 	LEAQ (R8)(R8*2), R9
 	CMPQ AX, $0x04
-	JLT  tail185
+	JLT  tail187
 
-square184:
+square186:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS          (DX), X5
 	VINSERTF32X4     $0x01, (SI), Y5, Y5
@@ -3997,11 +4001,11 @@ square184:
 	ADDQ             $0x10, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square184
+	JGE              square186
 
-tail185:
+tail187:
 	TESTQ AX, AX
-	JLE   end186
+	JLE   end188
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, X5
@@ -4030,22 +4034,22 @@ tail185:
 	VFMADD231PS.BCST (DI)(R9*1), Y5, Y3
 	VFMADD231PS.BCST (DI)(R8*4), Y5, Y4
 	CMPQ             AX, $0x01
-	JE               over194
+	JE               over196
 	VFMADD231PS.BCST 4(DI), Y8, Y0
 	VFMADD231PS.BCST 4(DI)(R8*1), Y8, Y1
 	VFMADD231PS.BCST 4(DI)(R8*2), Y8, Y2
 	VFMADD231PS.BCST 4(DI)(R9*1), Y8, Y3
 	VFMADD231PS.BCST 4(DI)(R8*4), Y8, Y4
 	CMPQ             AX, $0x02
-	JE               over194
+	JE               over196
 	VFMADD231PS.BCST 8(DI), Y9, Y0
 	VFMADD231PS.BCST 8(DI)(R8*1), Y9, Y1
 	VFMADD231PS.BCST 8(DI)(R8*2), Y9, Y2
 	VFMADD231PS.BCST 8(DI)(R9*1), Y9, Y3
 	VFMADD231PS.BCST 8(DI)(R8*4), Y9, Y4
 
-over194:
-end186:
+over196:
+end188:
 	VPXORD Y5, Y5, Y5
 	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y1, Y1
@@ -4057,33 +4061,33 @@ end186:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer195
+	JLT    fewer197
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves196
+	JMP    halves198
 
-fewer195:
+fewer197:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside197
+	JGE  inside199
 	MOVQ R8, DI
 
-inside197:
+inside199:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside198
+	JGE   inside200
 	MOVQ  R8, SI
 
-inside198:
+inside200:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves196:
+halves198:
 	LEAQ          (CX)(CX*2), BX
 	VMOVUPS       X0, (SI)
 	VEXTRACTF32X4 $0x01, Y0, (DI)
@@ -4101,7 +4105,7 @@ halves196:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done187
+	JLE    done189
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -4113,16 +4117,14 @@ halves196:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block183
+	JGE    block185
 
-done187:
+done189:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other166:
-	CMPQ  AX, $0x04
-	JNE   other199
+lower168:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -4131,9 +4133,9 @@ other166:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done204
+	JLE   done205
 
-block200:
+block201:
 	// 4×16 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -4147,7 +4149,7 @@ block200:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer205
+	JLT    fewer206
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -4155,39 +4157,39 @@ block200:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves206
+	JMP    halves207
 
-fewer205:
+fewer206:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside207
+	JGE  inside208
 	MOVQ R8, DI
 
-inside207:
+inside208:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside208
+	JGE   inside209
 	MOVQ  R8, SI
 
-inside208:
+inside209:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves206:
+halves207:
 	LEAQ (CX)(CX*2), R8
 	MOVQ dz+16(FP), R9
 	MOVQ lddz+24(FP), R10
 	MOVQ n+64(FP), AX
 	LEAQ (R10)(R10*2), R11
 	CMPQ AX, $0x04
-	JLT  tail202
+	JLT  tail203
 
-square201:
+square202:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X8
 	VINSERTF32X4 $0x01, (DX), Y8, Y8
@@ -4276,11 +4278,11 @@ square201:
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square201
+	JGE          square202
 
-tail202:
+tail203:
 	TESTQ AX, AX
-	JLE   end203
+	JLE   end204
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, X8
@@ -4336,7 +4338,7 @@ tail202:
 	VFMADD231PS  Y13, Y8, Y3
 	VFMADD231PS  Y13, Y9, Y7
 	CMPQ         AX, $0x01
-	JE           over211
+	JE           over212
 	VBROADCASTSS 4(R9), Y13
 	VFMADD231PS  Y13, Y11, Y0
 	VFMADD231PS  Y13, Y15, Y4
@@ -4350,7 +4352,7 @@ tail202:
 	VFMADD231PS  Y13, Y11, Y3
 	VFMADD231PS  Y13, Y15, Y7
 	CMPQ         AX, $0x02
-	JE           over211
+	JE           over212
 	VBROADCASTSS 8(R9), Y13
 	VFMADD231PS  Y13, Y12, Y0
 	VFMADD231PS  Y13, Y16, Y4
@@ -4364,8 +4366,8 @@ tail202:
 	VFMADD231PS  Y13, Y12, Y3
 	VFMADD231PS  Y13, Y16, Y7
 
-over211:
-end203:
+over212:
+end204:
 	VPXORD Y8, Y8, Y8
 	VADDPS Y8, Y0, Y0
 	VADDPS Y8, Y1, Y1
@@ -4380,7 +4382,7 @@ end203:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer212
+	JLT    fewer213
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -4388,30 +4390,30 @@ end203:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves213
+	JMP    halves214
 
-fewer212:
+fewer213:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside214
+	JGE  inside215
 	MOVQ R9, R8
 
-inside214:
+inside215:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside215
+	JGE   inside216
 	MOVQ  R9, DI
 
-inside215:
+inside216:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves213:
+halves214:
 	LEAQ          (CX)(CX*2), R9
 	VMOVUPS       X0, (BX)
 	VEXTRACTF32X4 $0x01, Y0, (SI)
@@ -4436,7 +4438,7 @@ halves213:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done204
+	JLE    done205
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -4448,14 +4450,14 @@ halves213:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block200
+	JGE    block201
 
-done204:
+done205:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done220
+	JLE   done221
 
-block216:
+block217:
 	// 4×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -4465,42 +4467,42 @@ block216:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer221
+	JLT    fewer222
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves222
+	JMP    halves223
 
-fewer221:
+fewer222:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside223
+	JGE  inside224
 	MOVQ DI, SI
 
-inside223:
+inside224:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside224
+	JGE   inside225
 	MOVQ  DI, DX
 
-inside224:
+inside225:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves222:
+halves223:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+16(FP), DI
 	MOVQ lddz+24(FP), R8
 	MOVQ n+64(FP), AX
 	LEAQ (R8)(R8*2), R9
 	CMPQ AX, $0x04
-	JLT  tail218
+	JLT  tail219
 
-square217:
+square218:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS          (DX), X4
 	VINSERTF32X4     $0x01, (SI), Y4, Y4
@@ -4539,11 +4541,11 @@ square217:
 	ADDQ             $0x10, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square217
+	JGE              square218
 
-tail218:
+tail219:
 	TESTQ AX, AX
-	JLE   end219
+	JLE   end220
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, X4
@@ -4571,20 +4573,20 @@ tail218:
 	VFMADD231PS.BCST (DI)(R8*2), Y4, Y2
 	VFMADD231PS.BCST (DI)(R9*1), Y4, Y3
 	CMPQ             AX, $0x01
-	JE               over227
+	JE               over228
 	VFMADD231PS.BCST 4(DI), Y7, Y0
 	VFMADD231PS.BCST 4(DI)(R8*1), Y7, Y1
 	VFMADD231PS.BCST 4(DI)(R8*2), Y7, Y2
 	VFMADD231PS.BCST 4(DI)(R9*1), Y7, Y3
 	CMPQ             AX, $0x02
-	JE               over227
+	JE               over228
 	VFMADD231PS.BCST 8(DI), Y8, Y0
 	VFMADD231PS.BCST 8(DI)(R8*1), Y8, Y1
 	VFMADD231PS.BCST 8(DI)(R8*2), Y8, Y2
 	VFMADD231PS.BCST 8(DI)(R9*1), Y8, Y3
 
-over227:
-end219:
+over228:
+end220:
 	VPXORD Y4, Y4, Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
@@ -4595,33 +4597,33 @@ end219:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer228
+	JLT    fewer229
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves229
+	JMP    halves230
 
-fewer228:
+fewer229:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside230
+	JGE  inside231
 	MOVQ R8, DI
 
-inside230:
+inside231:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside231
+	JGE   inside232
 	MOVQ  R8, SI
 
-inside231:
+inside232:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves229:
+halves230:
 	LEAQ          (CX)(CX*2), BX
 	VMOVUPS       X0, (SI)
 	VEXTRACTF32X4 $0x01, Y0, (DI)
@@ -4637,7 +4639,7 @@ halves229:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done220
+	JLE    done221
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -4649,16 +4651,14 @@ halves229:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block216
+	JGE    block217
 
-done220:
+done221:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other199:
-	CMPQ  AX, $0x03
-	JNE   other232
+lower167:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -5147,9 +5147,9 @@ done253:
 	VZEROUPPER
 	RET
 
-other232:
+lower166:
 	CMPQ  AX, $0x02
-	JNE   other265
+	JLT   lower265
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -5598,7 +5598,7 @@ done286:
 	VZEROUPPER
 	RET
 
-other265:
+lower265:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -5607,9 +5607,9 @@ other265:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x10
-	JLE   done303
+	JLE   done302
 
-block299:
+block298:
 	// 1×32 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -5619,7 +5619,7 @@ block299:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R12
 	CMPQ   R12, $0x20
-	JLT    fewer304
+	JLT    fewer303
 	IMUL3Q $0x04, CX, R12
 	MOVQ   BX, DX
 	ADDQ   R12, DX
@@ -5635,40 +5635,40 @@ block299:
 	ADDQ   R12, R10
 	MOVQ   R10, R11
 	ADDQ   R12, R11
-	JMP    halves305
+	JMP    halves304
 
-fewer304:
+fewer303:
 	SUBQ $0x04, R12
 	MOVQ $0x0000001c, R11
 	CMPQ R12, $0x1c
-	JGE  inside306
+	JGE  inside305
 	MOVQ R12, R11
 
-inside306:
+inside305:
 	IMULQ CX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x00000018, R10
 	CMPQ  R12, $0x18
-	JGE   inside307
+	JGE   inside306
 	MOVQ  R12, R10
 
-inside307:
+inside306:
 	IMULQ CX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x00000014, R9
 	CMPQ  R12, $0x14
-	JGE   inside308
+	JGE   inside307
 	MOVQ  R12, R9
 
-inside308:
+inside307:
 	IMULQ CX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000010, R8
 	CMPQ  R12, $0x10
-	JGE   inside309
+	JGE   inside308
 	MOVQ  R12, R8
 
-inside309:
+inside308:
 	IMULQ  CX, R8
 	ADDQ   BX, R8
 	IMUL3Q $0x0c, CX, DI
@@ -5678,14 +5678,14 @@ inside309:
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves305:
+halves304:
 	LEAQ (CX)(CX*2), R12
 	MOVQ dz+16(FP), R13
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail301
+	JLT  tail300
 
-square300:
+square299:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X4
 	VINSERTF32X4 $0x01, (DX), Y4, Y4
@@ -5782,11 +5782,11 @@ square300:
 	ADDQ         $0x10, R13
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square300
+	JGE          square299
 
-tail301:
+tail300:
 	TESTQ AX, AX
-	JLE   end302
+	JLE   end301
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, X4
@@ -5875,22 +5875,22 @@ tail301:
 	VFMADD231PS  Y17, Y9, Y2
 	VFMADD231PS  Y17, Y13, Y3
 	CMPQ         AX, $0x01
-	JE           over312
+	JE           over311
 	VBROADCASTSS 4(R13), Y17
 	VFMADD231PS  Y17, Y7, Y0
 	VFMADD231PS  Y17, Y11, Y1
 	VFMADD231PS  Y17, Y15, Y2
 	VFMADD231PS  Y17, Y19, Y3
 	CMPQ         AX, $0x02
-	JE           over312
+	JE           over311
 	VBROADCASTSS 8(R13), Y17
 	VFMADD231PS  Y17, Y8, Y0
 	VFMADD231PS  Y17, Y12, Y1
 	VFMADD231PS  Y17, Y16, Y2
 	VFMADD231PS  Y17, Y20, Y3
 
-over312:
-end302:
+over311:
+end301:
 	VPXORD Y4, Y4, Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
@@ -5901,7 +5901,7 @@ end302:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R13
 	CMPQ   R13, $0x20
-	JLT    fewer313
+	JLT    fewer312
 	IMUL3Q $0x04, DX, R13
 	MOVQ   BX, SI
 	ADDQ   R13, SI
@@ -5917,40 +5917,40 @@ end302:
 	ADDQ   R13, R11
 	MOVQ   R11, R12
 	ADDQ   R13, R12
-	JMP    halves314
+	JMP    halves313
 
-fewer313:
+fewer312:
 	SUBQ $0x04, R13
 	MOVQ $0x0000001c, R12
 	CMPQ R13, $0x1c
-	JGE  inside315
+	JGE  inside314
 	MOVQ R13, R12
 
-inside315:
+inside314:
 	IMULQ DX, R12
 	ADDQ  BX, R12
 	MOVQ  $0x00000018, R11
 	CMPQ  R13, $0x18
-	JGE   inside316
+	JGE   inside315
 	MOVQ  R13, R11
 
-inside316:
+inside315:
 	IMULQ DX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x00000014, R10
 	CMPQ  R13, $0x14
-	JGE   inside317
+	JGE   inside316
 	MOVQ  R13, R10
 
-inside317:
+inside316:
 	IMULQ DX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x00000010, R9
 	CMPQ  R13, $0x10
-	JGE   inside318
+	JGE   inside317
 	MOVQ  R13, R9
 
-inside318:
+inside317:
 	IMULQ  DX, R9
 	ADDQ   BX, R9
 	IMUL3Q $0x0c, DX, R8
@@ -5960,7 +5960,7 @@ inside318:
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves314:
+halves313:
 	VMOVUPS       X0, (BX)
 	VEXTRACTF32X4 $0x01, Y0, (SI)
 	VMOVUPS       X1, (DI)
@@ -5975,7 +5975,7 @@ halves314:
 	SUBQ   $0x20, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done303
+	JLE    done302
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -5987,14 +5987,14 @@ halves314:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x11
-	JGE    block299
+	JGE    block298
 
-done303:
+done302:
 	MOVQ cols+56(FP), BX
 	CMPQ BX, $0x08
-	JLE  done323
+	JLE  done322
 
-block319:
+block318:
 	// 1×16 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -6002,7 +6002,7 @@ block319:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer324
+	JLT    fewer323
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -6010,37 +6010,37 @@ block319:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves325
+	JMP    halves324
 
-fewer324:
+fewer323:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside326
+	JGE  inside325
 	MOVQ R8, DI
 
-inside326:
+inside325:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside327
+	JGE   inside326
 	MOVQ  R8, SI
 
-inside327:
+inside326:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves325:
+halves324:
 	LEAQ (CX)(CX*2), R8
 	MOVQ dz+16(FP), R9
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail321
+	JLT  tail320
 
-square320:
+square319:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X2
 	VINSERTF32X4 $0x01, (DX), Y2, Y2
@@ -6093,11 +6093,11 @@ square320:
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square320
+	JGE          square319
 
-tail321:
+tail320:
 	TESTQ AX, AX
-	JLE   end322
+	JLE   end321
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, X2
@@ -6144,18 +6144,18 @@ tail321:
 	VFMADD231PS  Y7, Y2, Y0
 	VFMADD231PS  Y7, Y3, Y1
 	CMPQ         AX, $0x01
-	JE           over330
+	JE           over329
 	VBROADCASTSS 4(R9), Y7
 	VFMADD231PS  Y7, Y5, Y0
 	VFMADD231PS  Y7, Y9, Y1
 	CMPQ         AX, $0x02
-	JE           over330
+	JE           over329
 	VBROADCASTSS 8(R9), Y7
 	VFMADD231PS  Y7, Y6, Y0
 	VFMADD231PS  Y7, Y10, Y1
 
-over330:
-end322:
+over329:
+end321:
 	VPXORD Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
@@ -6164,7 +6164,7 @@ end322:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer331
+	JLT    fewer330
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -6172,30 +6172,30 @@ end322:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves332
+	JMP    halves331
 
-fewer331:
+fewer330:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside333
+	JGE  inside332
 	MOVQ R9, R8
 
-inside333:
+inside332:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside334
+	JGE   inside333
 	MOVQ  R9, DI
 
-inside334:
+inside333:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves332:
+halves331:
 	VMOVUPS       X0, (BX)
 	VEXTRACTF32X4 $0x01, Y0, (SI)
 	VMOVUPS       X1, (DI)
@@ -6206,7 +6206,7 @@ halves332:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done323
+	JLE    done322
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -6218,54 +6218,54 @@ halves332:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block319
+	JGE    block318
 
-done323:
+done322:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done339
+	JLE   done338
 
-block335:
+block334:
 	// 1×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	MOVQ   w+32(FP), BX
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer340
+	JLT    fewer339
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves341
+	JMP    halves340
 
-fewer340:
+fewer339:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside342
+	JGE  inside341
 	MOVQ DI, SI
 
-inside342:
+inside341:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside343
+	JGE   inside342
 	MOVQ  DI, DX
 
-inside343:
+inside342:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves341:
+halves340:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+16(FP), DI
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail337
+	JLT  tail336
 
-square336:
+square335:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS          (DX), X1
 	VINSERTF32X4     $0x01, (SI), Y1, Y1
@@ -6292,11 +6292,11 @@ square336:
 	ADDQ             $0x10, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square336
+	JGE              square335
 
-tail337:
+tail336:
 	TESTQ AX, AX
-	JLE   end338
+	JLE   end337
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, X1
@@ -6321,14 +6321,14 @@ tail337:
 	VUNPCKLPD        Y2, Y5, Y5
 	VFMADD231PS.BCST (DI), Y1, Y0
 	CMPQ             AX, $0x01
-	JE               over346
+	JE               over345
 	VFMADD231PS.BCST 4(DI), Y4, Y0
 	CMPQ             AX, $0x02
-	JE               over346
+	JE               over345
 	VFMADD231PS.BCST 8(DI), Y5, Y0
 
-over346:
-end338:
+over345:
+end337:
 	VPXORD Y1, Y1, Y1
 	VADDPS Y1, Y0, Y0
 	MOVQ   dx+0(FP), BX
@@ -6336,33 +6336,33 @@ end338:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer347
+	JLT    fewer346
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves348
+	JMP    halves347
 
-fewer347:
+fewer346:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside349
+	JGE  inside348
 	MOVQ R8, DI
 
-inside349:
+inside348:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside350
+	JGE   inside349
 	MOVQ  R8, SI
 
-inside350:
+inside349:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves348:
+halves347:
 	VMOVUPS       X0, (SI)
 	VEXTRACTF32X4 $0x01, Y0, (DI)
 
@@ -6371,7 +6371,7 @@ halves348:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done339
+	JLE    done338
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -6383,9 +6383,9 @@ halves348:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block335
+	JGE    block334
 
-done339:
+done338:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -6395,8 +6395,14 @@ done339:
 TEXT ·inputAVX512VLF64(SB), NOSPLIT, $0-72
 	PCALIGN $0x40
 	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x05
+	JLT     lower1
+	CMPQ    AX, $0x07
+	JLT     lower2
+	CMPQ    AX, $0x08
+	JLT     lower3
 	CMPQ    AX, $0x09
-	JNE     other1
+	JLT     lower4
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x03, CX
@@ -6405,9 +6411,9 @@ TEXT ·inputAVX512VLF64(SB), NOSPLIT, $0-72
 	KMOVW   BX, K1
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done6
+	JLE     done9
 
-block2:
+block5:
 	// 9×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -6431,7 +6437,7 @@ block2:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer7
+	JLT    fewer10
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -6439,30 +6445,30 @@ block2:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves8
+	JMP    halves11
 
-fewer7:
+fewer10:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside9
+	JGE  inside12
 	MOVQ R8, DI
 
-inside9:
+inside12:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside10
+	JGE   inside13
 	MOVQ  R8, SI
 
-inside10:
+inside13:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves8:
+halves11:
 	MOVQ   dz+16(FP), R8
 	MOVQ   lddz+24(FP), R9
 	MOVQ   n+64(FP), AX
@@ -6470,9 +6476,9 @@ halves8:
 	ADDQ   R8, R10
 	LEAQ   (R9)(R9*2), R11
 	CMPQ   AX, $0x04
-	JLT    tail4
+	JLT    tail7
 
-square3:
+square6:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X18
 	VINSERTF32X4 $0x01, (DX), Y18, Y18
@@ -6614,15 +6620,15 @@ square3:
 	ADDQ         $0x20, R10
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square3
+	JGE          square6
 
-tail4:
+tail7:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end8
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer14
+	JLT          fewer17
 	VMOVUPD      (BX), X18
 	VINSERTF32X4 $0x01, (DX), Y18, Y18
 	VMOVUPD      (BX)(CX*1), X19
@@ -6690,7 +6696,7 @@ tail4:
 	VFMADD231PD  Y21, Y20, Y8
 	VFMADD231PD  Y21, Y22, Y17
 	CMPQ         AX, $0x02
-	JE           ready13
+	JE           ready16
 	KSHIFTRW     $0x02, K1, K2
 	VMOVUPD.Z    16(BX), K2, X18
 	VMOVUPD.Z    16(DX), K2, X20
@@ -6736,9 +6742,9 @@ tail4:
 	VBROADCASTSD 16(R10)(R11*1), Y21
 	VFMADD231PD  Y21, Y18, Y8
 	VFMADD231PD  Y21, Y19, Y17
-	JMP          ready13
+	JMP          ready16
 
-fewer14:
+fewer17:
 	VMOVUPD.Z    (BX), K1, X18
 	VMOVUPD.Z    (DX), K1, X20
 	VINSERTF32X4 $0x01, X20, Y18, Y18
@@ -6783,8 +6789,8 @@ fewer14:
 	VFMADD231PD  Y21, Y18, Y8
 	VFMADD231PD  Y21, Y19, Y17
 
-ready13:
-end5:
+ready16:
+end8:
 	VPXORD Y18, Y18, Y18
 	VADDPD Y18, Y0, Y0
 	VADDPD Y18, Y1, Y1
@@ -6809,7 +6815,7 @@ end5:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer18
+	JLT    fewer21
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -6817,30 +6823,30 @@ end5:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves19
+	JMP    halves22
 
-fewer18:
+fewer21:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside20
+	JGE  inside23
 	MOVQ R9, R8
 
-inside20:
+inside23:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside21
+	JGE   inside24
 	MOVQ  R9, DI
 
-inside21:
+inside24:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves19:
+halves22:
 	LEAQ          (CX)(CX*2), R9
 	LEAQ          (CX)(CX*4), R10
 	LEAQ          (R9)(CX*4), R11
@@ -6893,7 +6899,7 @@ halves19:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done9
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -6905,14 +6911,14 @@ halves19:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block2
+	JGE    block5
 
-done6:
+done9:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done26
+	JLE   done29
 
-block22:
+block25:
 	// 9×4 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -6927,33 +6933,33 @@ block22:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer27
+	JLT    fewer30
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves28
+	JMP    halves31
 
-fewer27:
+fewer30:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside29
+	JGE  inside32
 	MOVQ DI, SI
 
-inside29:
+inside32:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside30
+	JGE   inside33
 	MOVQ  DI, DX
 
-inside30:
+inside33:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves28:
+halves31:
 	MOVQ   dz+16(FP), BX
 	MOVQ   lddz+24(FP), DI
 	MOVQ   n+64(FP), AX
@@ -6961,9 +6967,9 @@ halves28:
 	ADDQ   BX, R8
 	LEAQ   (DI)(DI*2), R9
 	CMPQ   AX, $0x04
-	JLT    tail24
+	JLT    tail27
 
-square23:
+square26:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD          (DX), X9
 	VINSERTF32X4     $0x01, (SI), Y9, Y9
@@ -7019,15 +7025,15 @@ square23:
 	ADDQ             $0x20, R8
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square23
+	JGE              square26
 
-tail24:
+tail27:
 	TESTQ AX, AX
-	JLE   end25
+	JLE   end28
 
 	// the same for fewer j
 	CMPQ             AX, $0x02
-	JLT              fewer34
+	JLT              fewer37
 	VMOVUPD          (DX), X9
 	VINSERTF32X4     $0x01, (SI), Y9, Y9
 	VMOVUPD          (DX)(CX*1), X10
@@ -7053,7 +7059,7 @@ tail24:
 	VFMADD231PD.BCST 8(R8)(DI*2), Y11, Y7
 	VFMADD231PD.BCST 8(R8)(R9*1), Y11, Y8
 	CMPQ             AX, $0x02
-	JE               ready33
+	JE               ready36
 	KSHIFTRW         $0x02, K1, K2
 	VMOVUPD.Z        16(DX), K2, X9
 	VMOVUPD.Z        16(SI), K2, X11
@@ -7072,9 +7078,9 @@ tail24:
 	VFMADD231PD.BCST 16(R8)(DI*1), Y9, Y6
 	VFMADD231PD.BCST 16(R8)(DI*2), Y9, Y7
 	VFMADD231PD.BCST 16(R8)(R9*1), Y9, Y8
-	JMP              ready33
+	JMP              ready36
 
-fewer34:
+fewer37:
 	VMOVUPD.Z        (DX), K1, X9
 	VMOVUPD.Z        (SI), K1, X11
 	VINSERTF32X4     $0x01, X11, Y9, Y9
@@ -7093,8 +7099,8 @@ fewer34:
 	VFMADD231PD.BCST (R8)(DI*2), Y9, Y7
 	VFMADD231PD.BCST (R8)(R9*1), Y9, Y8
 
-ready33:
-end25:
+ready36:
+end28:
 	VPXORD Y9, Y9, Y9
 	VADDPD Y9, Y0, Y0
 	VADDPD Y9, Y1, Y1
@@ -7110,33 +7116,33 @@ end25:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer38
+	JLT    fewer41
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves39
+	JMP    halves42
 
-fewer38:
+fewer41:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside40
+	JGE  inside43
 	MOVQ R8, DI
 
-inside40:
+inside43:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside41
+	JGE   inside44
 	MOVQ  R8, SI
 
-inside41:
+inside44:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves39:
+halves42:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -7166,7 +7172,7 @@ halves39:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done26
+	JLE    done29
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -7178,16 +7184,14 @@ halves39:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block22
+	JGE    block25
 
-done26:
+done29:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ  AX, $0x08
-	JNE   other42
+lower4:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -7196,9 +7200,9 @@ other1:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x04
-	JLE   done47
+	JLE   done49
 
-block43:
+block45:
 	// 8×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -7220,7 +7224,7 @@ block43:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer48
+	JLT    fewer50
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -7228,30 +7232,30 @@ block43:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves49
+	JMP    halves51
 
-fewer48:
+fewer50:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside50
+	JGE  inside52
 	MOVQ R8, DI
 
-inside50:
+inside52:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside51
+	JGE   inside53
 	MOVQ  R8, SI
 
-inside51:
+inside53:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves49:
+halves51:
 	MOVQ dz+16(FP), R8
 	MOVQ lddz+24(FP), R9
 	MOVQ n+64(FP), AX
@@ -7259,9 +7263,9 @@ halves49:
 	LEAQ (R9)(R9*4), R11
 	LEAQ (R10)(R9*4), R12
 	CMPQ AX, $0x04
-	JLT  tail45
+	JLT  tail47
 
-square44:
+square46:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X16
 	VINSERTF32X4 $0x01, (DX), Y16, Y16
@@ -7390,15 +7394,15 @@ square44:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square44
+	JGE          square46
 
-tail45:
+tail47:
 	TESTQ AX, AX
-	JLE   end46
+	JLE   end48
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer55
+	JLT          fewer57
 	VMOVUPD      (BX), X16
 	VINSERTF32X4 $0x01, (DX), Y16, Y16
 	VMOVUPD      (BX)(CX*1), X17
@@ -7460,7 +7464,7 @@ tail45:
 	VFMADD231PD  Y19, Y18, Y7
 	VFMADD231PD  Y19, Y20, Y15
 	CMPQ         AX, $0x02
-	JE           ready54
+	JE           ready56
 	KSHIFTRW     $0x02, K1, K2
 	VMOVUPD.Z    16(BX), K2, X16
 	VMOVUPD.Z    16(DX), K2, X18
@@ -7503,9 +7507,9 @@ tail45:
 	VBROADCASTSD 16(R8)(R12*1), Y19
 	VFMADD231PD  Y19, Y16, Y7
 	VFMADD231PD  Y19, Y17, Y15
-	JMP          ready54
+	JMP          ready56
 
-fewer55:
+fewer57:
 	VMOVUPD.Z    (BX), K1, X16
 	VMOVUPD.Z    (DX), K1, X18
 	VINSERTF32X4 $0x01, X18, Y16, Y16
@@ -7547,8 +7551,8 @@ fewer55:
 	VFMADD231PD  Y19, Y16, Y7
 	VFMADD231PD  Y19, Y17, Y15
 
-ready54:
-end46:
+ready56:
+end48:
 	VPXORD Y16, Y16, Y16
 	VADDPD Y16, Y0, Y0
 	VADDPD Y16, Y1, Y1
@@ -7571,7 +7575,7 @@ end46:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer59
+	JLT    fewer61
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -7579,30 +7583,30 @@ end46:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves60
+	JMP    halves62
 
-fewer59:
+fewer61:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside61
+	JGE  inside63
 	MOVQ R9, R8
 
-inside61:
+inside63:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside62
+	JGE   inside64
 	MOVQ  R9, DI
 
-inside62:
+inside64:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves60:
+halves62:
 	LEAQ          (CX)(CX*2), R9
 	LEAQ          (CX)(CX*4), R10
 	LEAQ          (R9)(CX*4), R11
@@ -7647,7 +7651,7 @@ halves60:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done47
+	JLE    done49
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -7659,14 +7663,14 @@ halves60:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block43
+	JGE    block45
 
-done47:
+done49:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done67
+	JLE   done69
 
-block63:
+block65:
 	// 8×4 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -7680,33 +7684,33 @@ block63:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer68
+	JLT    fewer70
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves69
+	JMP    halves71
 
-fewer68:
+fewer70:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside70
+	JGE  inside72
 	MOVQ DI, SI
 
-inside70:
+inside72:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside71
+	JGE   inside73
 	MOVQ  DI, DX
 
-inside71:
+inside73:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves69:
+halves71:
 	MOVQ dz+16(FP), BX
 	MOVQ lddz+24(FP), DI
 	MOVQ n+64(FP), AX
@@ -7714,9 +7718,9 @@ halves69:
 	LEAQ (DI)(DI*4), R9
 	LEAQ (R8)(DI*4), R10
 	CMPQ AX, $0x04
-	JLT  tail65
+	JLT  tail67
 
-square64:
+square66:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD          (DX), X8
 	VINSERTF32X4     $0x01, (SI), Y8, Y8
@@ -7767,15 +7771,15 @@ square64:
 	ADDQ             $0x20, BX
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square64
+	JGE              square66
 
-tail65:
+tail67:
 	TESTQ AX, AX
-	JLE   end66
+	JLE   end68
 
 	// the same for fewer j
 	CMPQ             AX, $0x02
-	JLT              fewer75
+	JLT              fewer77
 	VMOVUPD          (DX), X8
 	VINSERTF32X4     $0x01, (SI), Y8, Y8
 	VMOVUPD          (DX)(CX*1), X9
@@ -7799,7 +7803,7 @@ tail65:
 	VFMADD231PD.BCST 8(BX)(R8*2), Y10, Y6
 	VFMADD231PD.BCST 8(BX)(R10*1), Y10, Y7
 	CMPQ             AX, $0x02
-	JE               ready74
+	JE               ready76
 	KSHIFTRW         $0x02, K1, K2
 	VMOVUPD.Z        16(DX), K2, X8
 	VMOVUPD.Z        16(SI), K2, X10
@@ -7817,9 +7821,9 @@ tail65:
 	VFMADD231PD.BCST 16(BX)(R9*1), Y8, Y5
 	VFMADD231PD.BCST 16(BX)(R8*2), Y8, Y6
 	VFMADD231PD.BCST 16(BX)(R10*1), Y8, Y7
-	JMP              ready74
+	JMP              ready76
 
-fewer75:
+fewer77:
 	VMOVUPD.Z        (DX), K1, X8
 	VMOVUPD.Z        (SI), K1, X10
 	VINSERTF32X4     $0x01, X10, Y8, Y8
@@ -7837,8 +7841,8 @@ fewer75:
 	VFMADD231PD.BCST (BX)(R8*2), Y8, Y6
 	VFMADD231PD.BCST (BX)(R10*1), Y8, Y7
 
-ready74:
-end66:
+ready76:
+end68:
 	VPXORD Y8, Y8, Y8
 	VADDPD Y8, Y0, Y0
 	VADDPD Y8, Y1, Y1
@@ -7853,33 +7857,33 @@ end66:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer79
+	JLT    fewer81
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves80
+	JMP    halves82
 
-fewer79:
+fewer81:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside81
+	JGE  inside83
 	MOVQ R8, DI
 
-inside81:
+inside83:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside82
+	JGE   inside84
 	MOVQ  R8, SI
 
-inside82:
+inside84:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves80:
+halves82:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -7905,7 +7909,7 @@ halves80:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done67
+	JLE    done69
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -7917,16 +7921,14 @@ halves80:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block63
+	JGE    block65
 
-done67:
+done69:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other42:
-	CMPQ  AX, $0x07
-	JNE   other83
+lower3:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -7935,9 +7937,9 @@ other42:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x04
-	JLE   done88
+	JLE   done89
 
-block84:
+block85:
 	// 7×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -7957,7 +7959,7 @@ block84:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer89
+	JLT    fewer90
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -7965,39 +7967,39 @@ block84:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves90
+	JMP    halves91
 
-fewer89:
+fewer90:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside91
+	JGE  inside92
 	MOVQ R8, DI
 
-inside91:
+inside92:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside92
+	JGE   inside93
 	MOVQ  R8, SI
 
-inside92:
+inside93:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves90:
+halves91:
 	MOVQ dz+16(FP), R8
 	MOVQ lddz+24(FP), R9
 	MOVQ n+64(FP), AX
 	LEAQ (R9)(R9*2), R10
 	LEAQ (R9)(R9*4), R11
 	CMPQ AX, $0x04
-	JLT  tail86
+	JLT  tail87
 
-square85:
+square86:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X14
 	VINSERTF32X4 $0x01, (DX), Y14, Y14
@@ -8114,15 +8116,15 @@ square85:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square85
+	JGE          square86
 
-tail86:
+tail87:
 	TESTQ AX, AX
-	JLE   end87
+	JLE   end88
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer96
+	JLT          fewer97
 	VMOVUPD      (BX), X14
 	VINSERTF32X4 $0x01, (DX), Y14, Y14
 	VMOVUPD      (BX)(CX*1), X15
@@ -8178,7 +8180,7 @@ tail86:
 	VFMADD231PD  Y17, Y16, Y6
 	VFMADD231PD  Y17, Y18, Y13
 	CMPQ         AX, $0x02
-	JE           ready95
+	JE           ready96
 	KSHIFTRW     $0x02, K1, K2
 	VMOVUPD.Z    16(BX), K2, X14
 	VMOVUPD.Z    16(DX), K2, X16
@@ -8218,9 +8220,9 @@ tail86:
 	VBROADCASTSD 16(R8)(R10*2), Y17
 	VFMADD231PD  Y17, Y14, Y6
 	VFMADD231PD  Y17, Y15, Y13
-	JMP          ready95
+	JMP          ready96
 
-fewer96:
+fewer97:
 	VMOVUPD.Z    (BX), K1, X14
 	VMOVUPD.Z    (DX), K1, X16
 	VINSERTF32X4 $0x01, X16, Y14, Y14
@@ -8259,8 +8261,8 @@ fewer96:
 	VFMADD231PD  Y17, Y14, Y6
 	VFMADD231PD  Y17, Y15, Y13
 
-ready95:
-end87:
+ready96:
+end88:
 	VPXORD Y14, Y14, Y14
 	VADDPD Y14, Y0, Y0
 	VADDPD Y14, Y1, Y1
@@ -8281,7 +8283,7 @@ end87:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer100
+	JLT    fewer101
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -8289,30 +8291,30 @@ end87:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves101
+	JMP    halves102
 
-fewer100:
+fewer101:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside102
+	JGE  inside103
 	MOVQ R9, R8
 
-inside102:
+inside103:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside103
+	JGE   inside104
 	MOVQ  R9, DI
 
-inside103:
+inside104:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves101:
+halves102:
 	LEAQ          (CX)(CX*2), R9
 	LEAQ          (CX)(CX*4), R10
 	VMOVUPD       X0, (BX)
@@ -8351,7 +8353,7 @@ halves101:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done88
+	JLE    done89
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -8363,14 +8365,14 @@ halves101:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block84
+	JGE    block85
 
-done88:
+done89:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done108
+	JLE   done109
 
-block104:
+block105:
 	// 7×4 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -8383,42 +8385,42 @@ block104:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer109
+	JLT    fewer110
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves110
+	JMP    halves111
 
-fewer109:
+fewer110:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside111
+	JGE  inside112
 	MOVQ DI, SI
 
-inside111:
+inside112:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside112
+	JGE   inside113
 	MOVQ  DI, DX
 
-inside112:
+inside113:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves110:
+halves111:
 	MOVQ dz+16(FP), BX
 	MOVQ lddz+24(FP), DI
 	MOVQ n+64(FP), AX
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
 	CMPQ AX, $0x04
-	JLT  tail106
+	JLT  tail107
 
-square105:
+square106:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD          (DX), X7
 	VINSERTF32X4     $0x01, (SI), Y7, Y7
@@ -8465,15 +8467,15 @@ square105:
 	ADDQ             $0x20, BX
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square105
+	JGE              square106
 
-tail106:
+tail107:
 	TESTQ AX, AX
-	JLE   end107
+	JLE   end108
 
 	// the same for fewer j
 	CMPQ             AX, $0x02
-	JLT              fewer116
+	JLT              fewer117
 	VMOVUPD          (DX), X7
 	VINSERTF32X4     $0x01, (SI), Y7, Y7
 	VMOVUPD          (DX)(CX*1), X8
@@ -8495,7 +8497,7 @@ tail106:
 	VFMADD231PD.BCST 8(BX)(R9*1), Y9, Y5
 	VFMADD231PD.BCST 8(BX)(R8*2), Y9, Y6
 	CMPQ             AX, $0x02
-	JE               ready115
+	JE               ready116
 	KSHIFTRW         $0x02, K1, K2
 	VMOVUPD.Z        16(DX), K2, X7
 	VMOVUPD.Z        16(SI), K2, X9
@@ -8512,9 +8514,9 @@ tail106:
 	VFMADD231PD.BCST 16(BX)(DI*4), Y7, Y4
 	VFMADD231PD.BCST 16(BX)(R9*1), Y7, Y5
 	VFMADD231PD.BCST 16(BX)(R8*2), Y7, Y6
-	JMP              ready115
+	JMP              ready116
 
-fewer116:
+fewer117:
 	VMOVUPD.Z        (DX), K1, X7
 	VMOVUPD.Z        (SI), K1, X9
 	VINSERTF32X4     $0x01, X9, Y7, Y7
@@ -8531,8 +8533,8 @@ fewer116:
 	VFMADD231PD.BCST (BX)(R9*1), Y7, Y5
 	VFMADD231PD.BCST (BX)(R8*2), Y7, Y6
 
-ready115:
-end107:
+ready116:
+end108:
 	VPXORD Y7, Y7, Y7
 	VADDPD Y7, Y0, Y0
 	VADDPD Y7, Y1, Y1
@@ -8546,33 +8548,33 @@ end107:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer120
+	JLT    fewer121
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves121
+	JMP    halves122
 
-fewer120:
+fewer121:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside122
+	JGE  inside123
 	MOVQ R8, DI
 
-inside122:
+inside123:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside123
+	JGE   inside124
 	MOVQ  R8, SI
 
-inside123:
+inside124:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves121:
+halves122:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	VMOVUPD       X0, (SI)
@@ -8595,7 +8597,7 @@ halves121:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done108
+	JLE    done109
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -8607,16 +8609,16 @@ halves121:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block104
+	JGE    block105
 
-done108:
+done109:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other83:
+lower2:
 	CMPQ  AX, $0x06
-	JNE   other124
+	JLT   lower125
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -8625,9 +8627,9 @@ other83:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x04
-	JLE   done129
+	JLE   done130
 
-block125:
+block126:
 	// 6×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -8645,7 +8647,7 @@ block125:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer130
+	JLT    fewer131
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -8653,39 +8655,39 @@ block125:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves131
+	JMP    halves132
 
-fewer130:
+fewer131:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside132
+	JGE  inside133
 	MOVQ R8, DI
 
-inside132:
+inside133:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside133
+	JGE   inside134
 	MOVQ  R8, SI
 
-inside133:
+inside134:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves131:
+halves132:
 	MOVQ dz+16(FP), R8
 	MOVQ lddz+24(FP), R9
 	MOVQ n+64(FP), AX
 	LEAQ (R9)(R9*2), R10
 	LEAQ (R9)(R9*4), R11
 	CMPQ AX, $0x04
-	JLT  tail127
+	JLT  tail128
 
-square126:
+square127:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X12
 	VINSERTF32X4 $0x01, (DX), Y12, Y12
@@ -8790,15 +8792,15 @@ square126:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square126
+	JGE          square127
 
-tail127:
+tail128:
 	TESTQ AX, AX
-	JLE   end128
+	JLE   end129
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer137
+	JLT          fewer138
 	VMOVUPD      (BX), X12
 	VINSERTF32X4 $0x01, (DX), Y12, Y12
 	VMOVUPD      (BX)(CX*1), X13
@@ -8848,7 +8850,7 @@ tail127:
 	VFMADD231PD  Y15, Y14, Y5
 	VFMADD231PD  Y15, Y16, Y11
 	CMPQ         AX, $0x02
-	JE           ready136
+	JE           ready137
 	KSHIFTRW     $0x02, K1, K2
 	VMOVUPD.Z    16(BX), K2, X12
 	VMOVUPD.Z    16(DX), K2, X14
@@ -8885,9 +8887,9 @@ tail127:
 	VBROADCASTSD 16(R8)(R11*1), Y15
 	VFMADD231PD  Y15, Y12, Y5
 	VFMADD231PD  Y15, Y13, Y11
-	JMP          ready136
+	JMP          ready137
 
-fewer137:
+fewer138:
 	VMOVUPD.Z    (BX), K1, X12
 	VMOVUPD.Z    (DX), K1, X14
 	VINSERTF32X4 $0x01, X14, Y12, Y12
@@ -8923,8 +8925,8 @@ fewer137:
 	VFMADD231PD  Y15, Y12, Y5
 	VFMADD231PD  Y15, Y13, Y11
 
-ready136:
-end128:
+ready137:
+end129:
 	VPXORD Y12, Y12, Y12
 	VADDPD Y12, Y0, Y0
 	VADDPD Y12, Y1, Y1
@@ -8943,7 +8945,7 @@ end128:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer141
+	JLT    fewer142
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -8951,30 +8953,30 @@ end128:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves142
+	JMP    halves143
 
-fewer141:
+fewer142:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside143
+	JGE  inside144
 	MOVQ R9, R8
 
-inside143:
+inside144:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside144
+	JGE   inside145
 	MOVQ  R9, DI
 
-inside144:
+inside145:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves142:
+halves143:
 	LEAQ          (CX)(CX*2), R9
 	LEAQ          (CX)(CX*4), R10
 	VMOVUPD       X0, (BX)
@@ -9009,7 +9011,7 @@ halves142:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done129
+	JLE    done130
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -9021,14 +9023,14 @@ halves142:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block125
+	JGE    block126
 
-done129:
+done130:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done149
+	JLE   done150
 
-block145:
+block146:
 	// 6×4 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -9040,42 +9042,42 @@ block145:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer150
+	JLT    fewer151
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves151
+	JMP    halves152
 
-fewer150:
+fewer151:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside152
+	JGE  inside153
 	MOVQ DI, SI
 
-inside152:
+inside153:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside153
+	JGE   inside154
 	MOVQ  DI, DX
 
-inside153:
+inside154:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves151:
+halves152:
 	MOVQ dz+16(FP), BX
 	MOVQ lddz+24(FP), DI
 	MOVQ n+64(FP), AX
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
 	CMPQ AX, $0x04
-	JLT  tail147
+	JLT  tail148
 
-square146:
+square147:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD          (DX), X6
 	VINSERTF32X4     $0x01, (SI), Y6, Y6
@@ -9118,15 +9120,15 @@ square146:
 	ADDQ             $0x20, BX
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square146
+	JGE              square147
 
-tail147:
+tail148:
 	TESTQ AX, AX
-	JLE   end148
+	JLE   end149
 
 	// the same for fewer j
 	CMPQ             AX, $0x02
-	JLT              fewer157
+	JLT              fewer158
 	VMOVUPD          (DX), X6
 	VINSERTF32X4     $0x01, (SI), Y6, Y6
 	VMOVUPD          (DX)(CX*1), X7
@@ -9146,7 +9148,7 @@ tail147:
 	VFMADD231PD.BCST 8(BX)(DI*4), Y8, Y4
 	VFMADD231PD.BCST 8(BX)(R9*1), Y8, Y5
 	CMPQ             AX, $0x02
-	JE               ready156
+	JE               ready157
 	KSHIFTRW         $0x02, K1, K2
 	VMOVUPD.Z        16(DX), K2, X6
 	VMOVUPD.Z        16(SI), K2, X8
@@ -9162,9 +9164,9 @@ tail147:
 	VFMADD231PD.BCST 16(BX)(R8*1), Y6, Y3
 	VFMADD231PD.BCST 16(BX)(DI*4), Y6, Y4
 	VFMADD231PD.BCST 16(BX)(R9*1), Y6, Y5
-	JMP              ready156
+	JMP              ready157
 
-fewer157:
+fewer158:
 	VMOVUPD.Z        (DX), K1, X6
 	VMOVUPD.Z        (SI), K1, X8
 	VINSERTF32X4     $0x01, X8, Y6, Y6
@@ -9180,8 +9182,8 @@ fewer157:
 	VFMADD231PD.BCST (BX)(DI*4), Y6, Y4
 	VFMADD231PD.BCST (BX)(R9*1), Y6, Y5
 
-ready156:
-end148:
+ready157:
+end149:
 	VPXORD Y6, Y6, Y6
 	VADDPD Y6, Y0, Y0
 	VADDPD Y6, Y1, Y1
@@ -9194,33 +9196,33 @@ end148:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer161
+	JLT    fewer162
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves162
+	JMP    halves163
 
-fewer161:
+fewer162:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside163
+	JGE  inside164
 	MOVQ R8, DI
 
-inside163:
+inside164:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside164
+	JGE   inside165
 	MOVQ  R8, SI
 
-inside164:
+inside165:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves162:
+halves163:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	VMOVUPD       X0, (SI)
@@ -9241,7 +9243,7 @@ halves162:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done149
+	JLE    done150
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -9253,16 +9255,14 @@ halves162:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block145
+	JGE    block146
 
-done149:
+done150:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other124:
-	CMPQ  AX, $0x05
-	JNE   other165
+lower125:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -9857,9 +9857,11 @@ done190:
 	VZEROUPPER
 	RET
 
-other165:
+lower1:
+	CMPQ  AX, $0x03
+	JLT   lower206
 	CMPQ  AX, $0x04
-	JNE   other206
+	JLT   lower207
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -9868,9 +9870,9 @@ other165:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x04
-	JLE   done211
+	JLE   done212
 
-block207:
+block208:
 	// 4×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -9884,7 +9886,7 @@ block207:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer212
+	JLT    fewer213
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -9892,38 +9894,38 @@ block207:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves213
+	JMP    halves214
 
-fewer212:
+fewer213:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside214
+	JGE  inside215
 	MOVQ R8, DI
 
-inside214:
+inside215:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside215
+	JGE   inside216
 	MOVQ  R8, SI
 
-inside215:
+inside216:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves213:
+halves214:
 	MOVQ dz+16(FP), R8
 	MOVQ lddz+24(FP), R9
 	MOVQ n+64(FP), AX
 	LEAQ (R9)(R9*2), R10
 	CMPQ AX, $0x04
-	JLT  tail209
+	JLT  tail210
 
-square208:
+square209:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X8
 	VINSERTF32X4 $0x01, (DX), Y8, Y8
@@ -10004,15 +10006,15 @@ square208:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square208
+	JGE          square209
 
-tail209:
+tail210:
 	TESTQ AX, AX
-	JLE   end210
+	JLE   end211
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer219
+	JLT          fewer220
 	VMOVUPD      (BX), X8
 	VINSERTF32X4 $0x01, (DX), Y8, Y8
 	VMOVUPD      (BX)(CX*1), X9
@@ -10050,7 +10052,7 @@ tail209:
 	VFMADD231PD  Y11, Y10, Y3
 	VFMADD231PD  Y11, Y12, Y7
 	CMPQ         AX, $0x02
-	JE           ready218
+	JE           ready219
 	KSHIFTRW     $0x02, K1, K2
 	VMOVUPD.Z    16(BX), K2, X8
 	VMOVUPD.Z    16(DX), K2, X10
@@ -10081,9 +10083,9 @@ tail209:
 	VBROADCASTSD 16(R8)(R10*1), Y11
 	VFMADD231PD  Y11, Y8, Y3
 	VFMADD231PD  Y11, Y9, Y7
-	JMP          ready218
+	JMP          ready219
 
-fewer219:
+fewer220:
 	VMOVUPD.Z    (BX), K1, X8
 	VMOVUPD.Z    (DX), K1, X10
 	VINSERTF32X4 $0x01, X10, Y8, Y8
@@ -10113,8 +10115,8 @@ fewer219:
 	VFMADD231PD  Y11, Y8, Y3
 	VFMADD231PD  Y11, Y9, Y7
 
-ready218:
-end210:
+ready219:
+end211:
 	VPXORD Y8, Y8, Y8
 	VADDPD Y8, Y0, Y0
 	VADDPD Y8, Y1, Y1
@@ -10129,7 +10131,7 @@ end210:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer223
+	JLT    fewer224
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -10137,30 +10139,30 @@ end210:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves224
+	JMP    halves225
 
-fewer223:
+fewer224:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside225
+	JGE  inside226
 	MOVQ R9, R8
 
-inside225:
+inside226:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside226
+	JGE   inside227
 	MOVQ  R9, DI
 
-inside226:
+inside227:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves224:
+halves225:
 	LEAQ          (CX)(CX*2), R9
 	VMOVUPD       X0, (BX)
 	VEXTRACTF32X4 $0x01, Y0, (SI)
@@ -10185,7 +10187,7 @@ halves224:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done211
+	JLE    done212
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -10197,14 +10199,14 @@ halves224:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block207
+	JGE    block208
 
-done211:
+done212:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done231
+	JLE   done232
 
-block227:
+block228:
 	// 4×4 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -10214,41 +10216,41 @@ block227:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer232
+	JLT    fewer233
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves233
+	JMP    halves234
 
-fewer232:
+fewer233:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside234
+	JGE  inside235
 	MOVQ DI, SI
 
-inside234:
+inside235:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside235
+	JGE   inside236
 	MOVQ  DI, DX
 
-inside235:
+inside236:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves233:
+halves234:
 	MOVQ dz+16(FP), BX
 	MOVQ lddz+24(FP), DI
 	MOVQ n+64(FP), AX
 	LEAQ (DI)(DI*2), R8
 	CMPQ AX, $0x04
-	JLT  tail229
+	JLT  tail230
 
-square228:
+square229:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD          (DX), X4
 	VINSERTF32X4     $0x01, (SI), Y4, Y4
@@ -10283,15 +10285,15 @@ square228:
 	ADDQ             $0x20, BX
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square228
+	JGE              square229
 
-tail229:
+tail230:
 	TESTQ AX, AX
-	JLE   end230
+	JLE   end231
 
 	// the same for fewer j
 	CMPQ             AX, $0x02
-	JLT              fewer239
+	JLT              fewer240
 	VMOVUPD          (DX), X4
 	VINSERTF32X4     $0x01, (SI), Y4, Y4
 	VMOVUPD          (DX)(CX*1), X5
@@ -10307,7 +10309,7 @@ tail229:
 	VFMADD231PD.BCST 8(BX)(DI*2), Y6, Y2
 	VFMADD231PD.BCST 8(BX)(R8*1), Y6, Y3
 	CMPQ             AX, $0x02
-	JE               ready238
+	JE               ready239
 	KSHIFTRW         $0x02, K1, K2
 	VMOVUPD.Z        16(DX), K2, X4
 	VMOVUPD.Z        16(SI), K2, X6
@@ -10321,9 +10323,9 @@ tail229:
 	VFMADD231PD.BCST 16(BX)(DI*1), Y4, Y1
 	VFMADD231PD.BCST 16(BX)(DI*2), Y4, Y2
 	VFMADD231PD.BCST 16(BX)(R8*1), Y4, Y3
-	JMP              ready238
+	JMP              ready239
 
-fewer239:
+fewer240:
 	VMOVUPD.Z        (DX), K1, X4
 	VMOVUPD.Z        (SI), K1, X6
 	VINSERTF32X4     $0x01, X6, Y4, Y4
@@ -10337,8 +10339,8 @@ fewer239:
 	VFMADD231PD.BCST (BX)(DI*2), Y4, Y2
 	VFMADD231PD.BCST (BX)(R8*1), Y4, Y3
 
-ready238:
-end230:
+ready239:
+end231:
 	VPXORD Y4, Y4, Y4
 	VADDPD Y4, Y0, Y0
 	VADDPD Y4, Y1, Y1
@@ -10349,33 +10351,33 @@ end230:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer243
+	JLT    fewer244
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves244
+	JMP    halves245
 
-fewer243:
+fewer244:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside245
+	JGE  inside246
 	MOVQ R8, DI
 
-inside245:
+inside246:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside246
+	JGE   inside247
 	MOVQ  R8, SI
 
-inside246:
+inside247:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves244:
+halves245:
 	LEAQ          (CX)(CX*2), BX
 	VMOVUPD       X0, (SI)
 	VEXTRACTF32X4 $0x01, Y0, (DI)
@@ -10391,7 +10393,7 @@ halves244:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done231
+	JLE    done232
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -10403,16 +10405,14 @@ halves244:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block227
+	JGE    block228
 
-done231:
+done232:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other206:
-	CMPQ  AX, $0x03
-	JNE   other247
+lower207:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -10914,9 +10914,9 @@ done272:
 	VZEROUPPER
 	RET
 
-other247:
+lower206:
 	CMPQ  AX, $0x02
-	JNE   other288
+	JLT   lower288
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -11374,7 +11374,7 @@ done313:
 	VZEROUPPER
 	RET
 
-other288:
+lower288:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -11383,9 +11383,9 @@ other288:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done334
+	JLE   done333
 
-block330:
+block329:
 	// 1×16 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -11395,7 +11395,7 @@ block330:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R12
 	CMPQ   R12, $0x10
-	JLT    fewer335
+	JLT    fewer334
 	IMUL3Q $0x02, CX, R12
 	MOVQ   BX, DX
 	ADDQ   R12, DX
@@ -11411,40 +11411,40 @@ block330:
 	ADDQ   R12, R10
 	MOVQ   R10, R11
 	ADDQ   R12, R11
-	JMP    halves336
+	JMP    halves335
 
-fewer335:
+fewer334:
 	SUBQ $0x02, R12
 	MOVQ $0x0000000e, R11
 	CMPQ R12, $0x0e
-	JGE  inside337
+	JGE  inside336
 	MOVQ R12, R11
 
-inside337:
+inside336:
 	IMULQ CX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x0000000c, R10
 	CMPQ  R12, $0x0c
-	JGE   inside338
+	JGE   inside337
 	MOVQ  R12, R10
 
-inside338:
+inside337:
 	IMULQ CX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x0000000a, R9
 	CMPQ  R12, $0x0a
-	JGE   inside339
+	JGE   inside338
 	MOVQ  R12, R9
 
-inside339:
+inside338:
 	IMULQ CX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000008, R8
 	CMPQ  R12, $0x08
-	JGE   inside340
+	JGE   inside339
 	MOVQ  R12, R8
 
-inside340:
+inside339:
 	IMULQ  CX, R8
 	ADDQ   BX, R8
 	IMUL3Q $0x06, CX, DI
@@ -11454,13 +11454,13 @@ inside340:
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves336:
+halves335:
 	MOVQ dz+16(FP), R12
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail332
+	JLT  tail331
 
-square331:
+square330:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X4
 	VINSERTF32X4 $0x01, (DX), Y4, Y4
@@ -11541,15 +11541,15 @@ square331:
 	ADDQ         $0x20, R12
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square331
+	JGE          square330
 
-tail332:
+tail331:
 	TESTQ AX, AX
-	JLE   end333
+	JLE   end332
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer344
+	JLT          fewer343
 	VMOVUPD      (BX), X4
 	VINSERTF32X4 $0x01, (DX), Y4, Y4
 	VMOVUPD      (BX)(CX*1), X5
@@ -11585,7 +11585,7 @@ tail332:
 	VFMADD231PD  Y11, Y10, Y2
 	VFMADD231PD  Y11, Y12, Y3
 	CMPQ         AX, $0x02
-	JE           ready343
+	JE           ready342
 	KSHIFTRW     $0x02, K1, K2
 	VMOVUPD.Z    16(BX), K2, X4
 	VMOVUPD.Z    16(DX), K2, X6
@@ -11627,9 +11627,9 @@ tail332:
 	VFMADD231PD  Y11, Y5, Y1
 	VFMADD231PD  Y11, Y7, Y2
 	VFMADD231PD  Y11, Y9, Y3
-	JMP          ready343
+	JMP          ready342
 
-fewer344:
+fewer343:
 	VMOVUPD.Z    (BX), K1, X4
 	VMOVUPD.Z    (DX), K1, X6
 	VINSERTF32X4 $0x01, X6, Y4, Y4
@@ -11668,8 +11668,8 @@ fewer344:
 	VFMADD231PD  Y11, Y7, Y2
 	VFMADD231PD  Y11, Y9, Y3
 
-ready343:
-end333:
+ready342:
+end332:
 	VPXORD Y4, Y4, Y4
 	VADDPD Y4, Y0, Y0
 	VADDPD Y4, Y1, Y1
@@ -11680,7 +11680,7 @@ end333:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R13
 	CMPQ   R13, $0x10
-	JLT    fewer348
+	JLT    fewer347
 	IMUL3Q $0x02, DX, R13
 	MOVQ   BX, SI
 	ADDQ   R13, SI
@@ -11696,40 +11696,40 @@ end333:
 	ADDQ   R13, R11
 	MOVQ   R11, R12
 	ADDQ   R13, R12
-	JMP    halves349
+	JMP    halves348
 
-fewer348:
+fewer347:
 	SUBQ $0x02, R13
 	MOVQ $0x0000000e, R12
 	CMPQ R13, $0x0e
-	JGE  inside350
+	JGE  inside349
 	MOVQ R13, R12
 
-inside350:
+inside349:
 	IMULQ DX, R12
 	ADDQ  BX, R12
 	MOVQ  $0x0000000c, R11
 	CMPQ  R13, $0x0c
-	JGE   inside351
+	JGE   inside350
 	MOVQ  R13, R11
 
-inside351:
+inside350:
 	IMULQ DX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x0000000a, R10
 	CMPQ  R13, $0x0a
-	JGE   inside352
+	JGE   inside351
 	MOVQ  R13, R10
 
-inside352:
+inside351:
 	IMULQ DX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x00000008, R9
 	CMPQ  R13, $0x08
-	JGE   inside353
+	JGE   inside352
 	MOVQ  R13, R9
 
-inside353:
+inside352:
 	IMULQ  DX, R9
 	ADDQ   BX, R9
 	IMUL3Q $0x06, DX, R8
@@ -11739,7 +11739,7 @@ inside353:
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves349:
+halves348:
 	VMOVUPD       X0, (BX)
 	VEXTRACTF32X4 $0x01, Y0, (SI)
 	VMOVUPD       X1, (DI)
@@ -11754,7 +11754,7 @@ halves349:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done334
+	JLE    done333
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -11766,14 +11766,14 @@ halves349:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block330
+	JGE    block329
 
-done334:
+done333:
 	MOVQ cols+56(FP), BX
 	CMPQ BX, $0x04
-	JLE  done358
+	JLE  done357
 
-block354:
+block353:
 	// 1×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -11781,7 +11781,7 @@ block354:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer359
+	JLT    fewer358
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -11789,36 +11789,36 @@ block354:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves360
+	JMP    halves359
 
-fewer359:
+fewer358:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside361
+	JGE  inside360
 	MOVQ R8, DI
 
-inside361:
+inside360:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside362
+	JGE   inside361
 	MOVQ  R8, SI
 
-inside362:
+inside361:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves360:
+halves359:
 	MOVQ dz+16(FP), R8
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail356
+	JLT  tail355
 
-square355:
+square354:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X2
 	VINSERTF32X4 $0x01, (DX), Y2, Y2
@@ -11863,15 +11863,15 @@ square355:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square355
+	JGE          square354
 
-tail356:
+tail355:
 	TESTQ AX, AX
-	JLE   end357
+	JLE   end356
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer366
+	JLT          fewer365
 	VMOVUPD      (BX), X2
 	VINSERTF32X4 $0x01, (DX), Y2, Y2
 	VMOVUPD      (BX)(CX*1), X3
@@ -11891,7 +11891,7 @@ tail356:
 	VFMADD231PD  Y5, Y4, Y0
 	VFMADD231PD  Y5, Y6, Y1
 	CMPQ         AX, $0x02
-	JE           ready365
+	JE           ready364
 	KSHIFTRW     $0x02, K1, K2
 	VMOVUPD.Z    16(BX), K2, X2
 	VMOVUPD.Z    16(DX), K2, X4
@@ -11913,9 +11913,9 @@ tail356:
 	VBROADCASTSD 16(R8), Y5
 	VFMADD231PD  Y5, Y2, Y0
 	VFMADD231PD  Y5, Y3, Y1
-	JMP          ready365
+	JMP          ready364
 
-fewer366:
+fewer365:
 	VMOVUPD.Z    (BX), K1, X2
 	VMOVUPD.Z    (DX), K1, X4
 	VINSERTF32X4 $0x01, X4, Y2, Y2
@@ -11936,8 +11936,8 @@ fewer366:
 	VFMADD231PD  Y5, Y2, Y0
 	VFMADD231PD  Y5, Y3, Y1
 
-ready365:
-end357:
+ready364:
+end356:
 	VPXORD Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
@@ -11946,7 +11946,7 @@ end357:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer370
+	JLT    fewer369
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -11954,30 +11954,30 @@ end357:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves371
+	JMP    halves370
 
-fewer370:
+fewer369:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside372
+	JGE  inside371
 	MOVQ R9, R8
 
-inside372:
+inside371:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside373
+	JGE   inside372
 	MOVQ  R9, DI
 
-inside373:
+inside372:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves371:
+halves370:
 	VMOVUPD       X0, (BX)
 	VEXTRACTF32X4 $0x01, Y0, (SI)
 	VMOVUPD       X1, (DI)
@@ -11988,7 +11988,7 @@ halves371:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done358
+	JLE    done357
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -12000,53 +12000,53 @@ halves371:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block354
+	JGE    block353
 
-done358:
+done357:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done378
+	JLE   done377
 
-block374:
+block373:
 	// 1×4 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	MOVQ   w+32(FP), BX
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer379
+	JLT    fewer378
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves380
+	JMP    halves379
 
-fewer379:
+fewer378:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside381
+	JGE  inside380
 	MOVQ DI, SI
 
-inside381:
+inside380:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside382
+	JGE   inside381
 	MOVQ  DI, DX
 
-inside382:
+inside381:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves380:
+halves379:
 	MOVQ dz+16(FP), BX
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail376
+	JLT  tail375
 
-square375:
+square374:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD          (DX), X1
 	VINSERTF32X4     $0x01, (SI), Y1, Y1
@@ -12069,15 +12069,15 @@ square375:
 	ADDQ             $0x20, BX
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square375
+	JGE              square374
 
-tail376:
+tail375:
 	TESTQ AX, AX
-	JLE   end377
+	JLE   end376
 
 	// the same for fewer j
 	CMPQ             AX, $0x02
-	JLT              fewer386
+	JLT              fewer385
 	VMOVUPD          (DX), X1
 	VINSERTF32X4     $0x01, (SI), Y1, Y1
 	VMOVUPD          (DX)(CX*1), X2
@@ -12087,7 +12087,7 @@ tail376:
 	VFMADD231PD.BCST (BX), Y1, Y0
 	VFMADD231PD.BCST 8(BX), Y3, Y0
 	CMPQ             AX, $0x02
-	JE               ready385
+	JE               ready384
 	KSHIFTRW         $0x02, K1, K2
 	VMOVUPD.Z        16(DX), K2, X1
 	VMOVUPD.Z        16(SI), K2, X3
@@ -12098,9 +12098,9 @@ tail376:
 	VUNPCKHPD        Y2, Y1, Y3
 	VUNPCKLPD        Y2, Y1, Y1
 	VFMADD231PD.BCST 16(BX), Y1, Y0
-	JMP              ready385
+	JMP              ready384
 
-fewer386:
+fewer385:
 	VMOVUPD.Z        (DX), K1, X1
 	VMOVUPD.Z        (SI), K1, X3
 	VINSERTF32X4     $0x01, X3, Y1, Y1
@@ -12111,8 +12111,8 @@ fewer386:
 	VUNPCKLPD        Y2, Y1, Y1
 	VFMADD231PD.BCST (BX), Y1, Y0
 
-ready385:
-end377:
+ready384:
+end376:
 	VPXORD Y1, Y1, Y1
 	VADDPD Y1, Y0, Y0
 	MOVQ   dx+0(FP), BX
@@ -12120,33 +12120,33 @@ end377:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer390
+	JLT    fewer389
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves391
+	JMP    halves390
 
-fewer390:
+fewer389:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside392
+	JGE  inside391
 	MOVQ R8, DI
 
-inside392:
+inside391:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside393
+	JGE   inside392
 	MOVQ  R8, SI
 
-inside393:
+inside392:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves391:
+halves390:
 	VMOVUPD       X0, (SI)
 	VEXTRACTF32X4 $0x01, Y0, (DI)
 
@@ -12155,7 +12155,7 @@ halves391:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done378
+	JLE    done377
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -12167,9 +12167,9 @@ halves391:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block374
+	JGE    block373
 
-done378:
+done377:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -12179,8 +12179,12 @@ done378:
 TEXT ·turnedAVX512VLF32(SB), NOSPLIT, $0-72
 	PCALIGN $0x40
 	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x04
+	JLT     lower1
+	CMPQ    AX, $0x06
+	JLT     lower2
 	CMPQ    AX, $0x07
-	JNE     other1
+	JLT     lower3
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x03, CX
@@ -12189,9 +12193,9 @@ TEXT ·turnedAVX512VLF32(SB), NOSPLIT, $0-72
 	KMOVW   BX, K1
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done6
+	JLE     done8
 
-block2:
+block4:
 	// 7×16 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -12211,7 +12215,7 @@ block2:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer7
+	JLT    fewer9
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -12219,30 +12223,30 @@ block2:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves8
+	JMP    halves10
 
-fewer7:
+fewer9:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside9
+	JGE  inside11
 	MOVQ R8, DI
 
-inside9:
+inside11:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside10
+	JGE   inside12
 	MOVQ  R8, SI
 
-inside10:
+inside12:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves8:
+halves10:
 	LEAQ (CX)(CX*2), R8
 	MOVQ w+16(FP), R9
 	MOVQ ldw+24(FP), R10
@@ -12250,9 +12254,9 @@ halves8:
 	LEAQ (R10)(R10*2), R11
 	LEAQ (R10)(R10*4), R12
 	CMPQ AX, $0x04
-	JLT  tail4
+	JLT  tail6
 
-square3:
+square5:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X14
 	VINSERTF32X4 $0x01, (DX), Y14, Y14
@@ -12377,11 +12381,11 @@ square3:
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square3
+	JGE          square5
 
-tail4:
+tail6:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end7
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, X14
@@ -12446,7 +12450,7 @@ tail4:
 	VFMADD231PS  Y19, Y14, Y6
 	VFMADD231PS  Y19, Y15, Y13
 	CMPQ         AX, $0x01
-	JE           over13
+	JE           over15
 	VBROADCASTSS 4(R9), Y19
 	VFMADD231PS  Y19, Y17, Y0
 	VFMADD231PS  Y19, Y21, Y7
@@ -12469,7 +12473,7 @@ tail4:
 	VFMADD231PS  Y19, Y17, Y6
 	VFMADD231PS  Y19, Y21, Y13
 	CMPQ         AX, $0x02
-	JE           over13
+	JE           over15
 	VBROADCASTSS 8(R9), Y19
 	VFMADD231PS  Y19, Y18, Y0
 	VFMADD231PS  Y19, Y22, Y7
@@ -12492,8 +12496,8 @@ tail4:
 	VFMADD231PS  Y19, Y18, Y6
 	VFMADD231PS  Y19, Y22, Y13
 
-over13:
-end5:
+over15:
+end7:
 	VPXORD Y14, Y14, Y14
 	VADDPS Y14, Y0, Y0
 	VADDPS Y14, Y1, Y1
@@ -12514,7 +12518,7 @@ end5:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer14
+	JLT    fewer16
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -12522,30 +12526,30 @@ end5:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves15
+	JMP    halves17
 
-fewer14:
+fewer16:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside16
+	JGE  inside18
 	MOVQ R9, R8
 
-inside16:
+inside18:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside17
+	JGE   inside19
 	MOVQ  R9, DI
 
-inside17:
+inside19:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves15:
+halves17:
 	LEAQ          (CX)(CX*2), R9
 	VMOVSS        X0, (BX)
 	VEXTRACTPS    $0x01, X0, (BX)(CX*1)
@@ -12680,7 +12684,7 @@ halves15:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done8
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -12692,14 +12696,14 @@ halves15:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block2
+	JGE    block4
 
-done6:
+done8:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done26
+	JLE   done28
 
-block22:
+block24:
 	// 7×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -12712,33 +12716,33 @@ block22:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer27
+	JLT    fewer29
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves28
+	JMP    halves30
 
-fewer27:
+fewer29:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside29
+	JGE  inside31
 	MOVQ DI, SI
 
-inside29:
+inside31:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside30
+	JGE   inside32
 	MOVQ  DI, DX
 
-inside30:
+inside32:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves28:
+halves30:
 	LEAQ (CX)(CX*2), BX
 	MOVQ w+16(FP), DI
 	MOVQ ldw+24(FP), R8
@@ -12746,9 +12750,9 @@ halves28:
 	LEAQ (R8)(R8*2), R9
 	LEAQ (R8)(R8*4), R10
 	CMPQ AX, $0x04
-	JLT  tail24
+	JLT  tail26
 
-square23:
+square25:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS          (DX), X7
 	VINSERTF32X4     $0x01, (SI), Y7, Y7
@@ -12799,11 +12803,11 @@ square23:
 	ADDQ             $0x10, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square23
+	JGE              square25
 
-tail24:
+tail26:
 	TESTQ AX, AX
-	JLE   end25
+	JLE   end27
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, X7
@@ -12834,7 +12838,7 @@ tail24:
 	VFMADD231PS.BCST (DI)(R10*1), Y7, Y5
 	VFMADD231PS.BCST (DI)(R9*2), Y7, Y6
 	CMPQ             AX, $0x01
-	JE               over33
+	JE               over35
 	VFMADD231PS.BCST 4(DI), Y10, Y0
 	VFMADD231PS.BCST 4(DI)(R8*1), Y10, Y1
 	VFMADD231PS.BCST 4(DI)(R8*2), Y10, Y2
@@ -12843,7 +12847,7 @@ tail24:
 	VFMADD231PS.BCST 4(DI)(R10*1), Y10, Y5
 	VFMADD231PS.BCST 4(DI)(R9*2), Y10, Y6
 	CMPQ             AX, $0x02
-	JE               over33
+	JE               over35
 	VFMADD231PS.BCST 8(DI), Y11, Y0
 	VFMADD231PS.BCST 8(DI)(R8*1), Y11, Y1
 	VFMADD231PS.BCST 8(DI)(R8*2), Y11, Y2
@@ -12852,8 +12856,8 @@ tail24:
 	VFMADD231PS.BCST 8(DI)(R10*1), Y11, Y5
 	VFMADD231PS.BCST 8(DI)(R9*2), Y11, Y6
 
-over33:
-end25:
+over35:
+end27:
 	VPXORD Y7, Y7, Y7
 	VADDPS Y7, Y0, Y0
 	VADDPS Y7, Y1, Y1
@@ -12867,33 +12871,33 @@ end25:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer34
+	JLT    fewer36
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves35
+	JMP    halves37
 
-fewer34:
+fewer36:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside36
+	JGE  inside38
 	MOVQ R8, DI
 
-inside36:
+inside38:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside37
+	JGE   inside39
 	MOVQ  R8, SI
 
-inside37:
+inside39:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves35:
+halves37:
 	LEAQ          (CX)(CX*2), BX
 	VMOVSS        X0, (SI)
 	VEXTRACTPS    $0x01, X0, (SI)(CX*1)
@@ -12964,7 +12968,7 @@ halves35:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done26
+	JLE    done28
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -12976,16 +12980,14 @@ halves35:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block22
+	JGE    block24
 
-done26:
+done28:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ  AX, $0x06
-	JNE   other40
+lower3:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -12994,9 +12996,9 @@ other1:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done45
+	JLE   done46
 
-block41:
+block42:
 	// 6×16 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -13014,7 +13016,7 @@ block41:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer46
+	JLT    fewer47
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -13022,30 +13024,30 @@ block41:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves47
+	JMP    halves48
 
-fewer46:
+fewer47:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside48
+	JGE  inside49
 	MOVQ R8, DI
 
-inside48:
+inside49:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside49
+	JGE   inside50
 	MOVQ  R8, SI
 
-inside49:
+inside50:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves47:
+halves48:
 	LEAQ (CX)(CX*2), R8
 	MOVQ w+16(FP), R9
 	MOVQ ldw+24(FP), R10
@@ -13053,9 +13055,9 @@ halves47:
 	LEAQ (R10)(R10*2), R11
 	LEAQ (R10)(R10*4), R12
 	CMPQ AX, $0x04
-	JLT  tail43
+	JLT  tail44
 
-square42:
+square43:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X12
 	VINSERTF32X4 $0x01, (DX), Y12, Y12
@@ -13168,11 +13170,11 @@ square42:
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square42
+	JGE          square43
 
-tail43:
+tail44:
 	TESTQ AX, AX
-	JLE   end44
+	JLE   end45
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, X12
@@ -13234,7 +13236,7 @@ tail43:
 	VFMADD231PS  Y17, Y12, Y5
 	VFMADD231PS  Y17, Y13, Y11
 	CMPQ         AX, $0x01
-	JE           over52
+	JE           over53
 	VBROADCASTSS 4(R9), Y17
 	VFMADD231PS  Y17, Y15, Y0
 	VFMADD231PS  Y17, Y19, Y6
@@ -13254,7 +13256,7 @@ tail43:
 	VFMADD231PS  Y17, Y15, Y5
 	VFMADD231PS  Y17, Y19, Y11
 	CMPQ         AX, $0x02
-	JE           over52
+	JE           over53
 	VBROADCASTSS 8(R9), Y17
 	VFMADD231PS  Y17, Y16, Y0
 	VFMADD231PS  Y17, Y20, Y6
@@ -13274,8 +13276,8 @@ tail43:
 	VFMADD231PS  Y17, Y16, Y5
 	VFMADD231PS  Y17, Y20, Y11
 
-over52:
-end44:
+over53:
+end45:
 	VPXORD Y12, Y12, Y12
 	VADDPS Y12, Y0, Y0
 	VADDPS Y12, Y1, Y1
@@ -13294,7 +13296,7 @@ end44:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer53
+	JLT    fewer54
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -13302,30 +13304,30 @@ end44:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves54
+	JMP    halves55
 
-fewer53:
+fewer54:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside55
+	JGE  inside56
 	MOVQ R9, R8
 
-inside55:
+inside56:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside56
+	JGE   inside57
 	MOVQ  R9, DI
 
-inside56:
+inside57:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves54:
+halves55:
 	LEAQ          (CX)(CX*2), R9
 	VMOVSS        X0, (BX)
 	VEXTRACTPS    $0x01, X0, (BX)(CX*1)
@@ -13442,7 +13444,7 @@ halves54:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done45
+	JLE    done46
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -13454,14 +13456,14 @@ halves54:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block41
+	JGE    block42
 
-done45:
+done46:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done65
+	JLE   done66
 
-block61:
+block62:
 	// 6×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -13473,33 +13475,33 @@ block61:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer66
+	JLT    fewer67
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves67
+	JMP    halves68
 
-fewer66:
+fewer67:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside68
+	JGE  inside69
 	MOVQ DI, SI
 
-inside68:
+inside69:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside69
+	JGE   inside70
 	MOVQ  DI, DX
 
-inside69:
+inside70:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves67:
+halves68:
 	LEAQ (CX)(CX*2), BX
 	MOVQ w+16(FP), DI
 	MOVQ ldw+24(FP), R8
@@ -13507,9 +13509,9 @@ halves67:
 	LEAQ (R8)(R8*2), R9
 	LEAQ (R8)(R8*4), R10
 	CMPQ AX, $0x04
-	JLT  tail63
+	JLT  tail64
 
-square62:
+square63:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS          (DX), X6
 	VINSERTF32X4     $0x01, (SI), Y6, Y6
@@ -13556,11 +13558,11 @@ square62:
 	ADDQ             $0x10, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square62
+	JGE              square63
 
-tail63:
+tail64:
 	TESTQ AX, AX
-	JLE   end64
+	JLE   end65
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, X6
@@ -13590,7 +13592,7 @@ tail63:
 	VFMADD231PS.BCST (DI)(R8*4), Y6, Y4
 	VFMADD231PS.BCST (DI)(R10*1), Y6, Y5
 	CMPQ             AX, $0x01
-	JE               over72
+	JE               over73
 	VFMADD231PS.BCST 4(DI), Y9, Y0
 	VFMADD231PS.BCST 4(DI)(R8*1), Y9, Y1
 	VFMADD231PS.BCST 4(DI)(R8*2), Y9, Y2
@@ -13598,7 +13600,7 @@ tail63:
 	VFMADD231PS.BCST 4(DI)(R8*4), Y9, Y4
 	VFMADD231PS.BCST 4(DI)(R10*1), Y9, Y5
 	CMPQ             AX, $0x02
-	JE               over72
+	JE               over73
 	VFMADD231PS.BCST 8(DI), Y10, Y0
 	VFMADD231PS.BCST 8(DI)(R8*1), Y10, Y1
 	VFMADD231PS.BCST 8(DI)(R8*2), Y10, Y2
@@ -13606,8 +13608,8 @@ tail63:
 	VFMADD231PS.BCST 8(DI)(R8*4), Y10, Y4
 	VFMADD231PS.BCST 8(DI)(R10*1), Y10, Y5
 
-over72:
-end64:
+over73:
+end65:
 	VPXORD Y6, Y6, Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -13620,33 +13622,33 @@ end64:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer73
+	JLT    fewer74
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves74
+	JMP    halves75
 
-fewer73:
+fewer74:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside75
+	JGE  inside76
 	MOVQ R8, DI
 
-inside75:
+inside76:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside76
+	JGE   inside77
 	MOVQ  R8, SI
 
-inside76:
+inside77:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves74:
+halves75:
 	LEAQ          (CX)(CX*2), BX
 	VMOVSS        X0, (SI)
 	VEXTRACTPS    $0x01, X0, (SI)(CX*1)
@@ -13708,7 +13710,7 @@ halves74:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done65
+	JLE    done66
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -13720,16 +13722,16 @@ halves74:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block61
+	JGE    block62
 
-done65:
+done66:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other40:
+lower2:
 	CMPQ  AX, $0x05
-	JNE   other79
+	JLT   lower80
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -13738,9 +13740,9 @@ other40:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done84
+	JLE   done85
 
-block80:
+block81:
 	// 5×16 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -13756,7 +13758,7 @@ block80:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer85
+	JLT    fewer86
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -13764,39 +13766,39 @@ block80:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves86
+	JMP    halves87
 
-fewer85:
+fewer86:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside87
+	JGE  inside88
 	MOVQ R8, DI
 
-inside87:
+inside88:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside88
+	JGE   inside89
 	MOVQ  R8, SI
 
-inside88:
+inside89:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves86:
+halves87:
 	LEAQ (CX)(CX*2), R8
 	MOVQ w+16(FP), R9
 	MOVQ ldw+24(FP), R10
 	MOVQ n+64(FP), AX
 	LEAQ (R10)(R10*2), R11
 	CMPQ AX, $0x04
-	JLT  tail82
+	JLT  tail83
 
-square81:
+square82:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X10
 	VINSERTF32X4 $0x01, (DX), Y10, Y10
@@ -13897,11 +13899,11 @@ square81:
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square81
+	JGE          square82
 
-tail82:
+tail83:
 	TESTQ AX, AX
-	JLE   end83
+	JLE   end84
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, X10
@@ -13960,7 +13962,7 @@ tail82:
 	VFMADD231PS  Y15, Y10, Y4
 	VFMADD231PS  Y15, Y11, Y9
 	CMPQ         AX, $0x01
-	JE           over91
+	JE           over92
 	VBROADCASTSS 4(R9), Y15
 	VFMADD231PS  Y15, Y13, Y0
 	VFMADD231PS  Y15, Y17, Y5
@@ -13977,7 +13979,7 @@ tail82:
 	VFMADD231PS  Y15, Y13, Y4
 	VFMADD231PS  Y15, Y17, Y9
 	CMPQ         AX, $0x02
-	JE           over91
+	JE           over92
 	VBROADCASTSS 8(R9), Y15
 	VFMADD231PS  Y15, Y14, Y0
 	VFMADD231PS  Y15, Y18, Y5
@@ -13994,8 +13996,8 @@ tail82:
 	VFMADD231PS  Y15, Y14, Y4
 	VFMADD231PS  Y15, Y18, Y9
 
-over91:
-end83:
+over92:
+end84:
 	VPXORD Y10, Y10, Y10
 	VADDPS Y10, Y0, Y0
 	VADDPS Y10, Y1, Y1
@@ -14012,7 +14014,7 @@ end83:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer92
+	JLT    fewer93
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -14020,30 +14022,30 @@ end83:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves93
+	JMP    halves94
 
-fewer92:
+fewer93:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside94
+	JGE  inside95
 	MOVQ R9, R8
 
-inside94:
+inside95:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside95
+	JGE   inside96
 	MOVQ  R9, DI
 
-inside95:
+inside96:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves93:
+halves94:
 	LEAQ          (CX)(CX*2), R9
 	VMOVSS        X0, (BX)
 	VEXTRACTPS    $0x01, X0, (BX)(CX*1)
@@ -14142,7 +14144,7 @@ halves93:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done84
+	JLE    done85
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -14154,14 +14156,14 @@ halves93:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block80
+	JGE    block81
 
-done84:
+done85:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done104
+	JLE   done105
 
-block100:
+block101:
 	// 5×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -14172,42 +14174,42 @@ block100:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer105
+	JLT    fewer106
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves106
+	JMP    halves107
 
-fewer105:
+fewer106:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside107
+	JGE  inside108
 	MOVQ DI, SI
 
-inside107:
+inside108:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside108
+	JGE   inside109
 	MOVQ  DI, DX
 
-inside108:
+inside109:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves106:
+halves107:
 	LEAQ (CX)(CX*2), BX
 	MOVQ w+16(FP), DI
 	MOVQ ldw+24(FP), R8
 	MOVQ n+64(FP), AX
 	LEAQ (R8)(R8*2), R9
 	CMPQ AX, $0x04
-	JLT  tail102
+	JLT  tail103
 
-square101:
+square102:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS          (DX), X5
 	VINSERTF32X4     $0x01, (SI), Y5, Y5
@@ -14250,11 +14252,11 @@ square101:
 	ADDQ             $0x10, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square101
+	JGE              square102
 
-tail102:
+tail103:
 	TESTQ AX, AX
-	JLE   end103
+	JLE   end104
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, X5
@@ -14283,22 +14285,22 @@ tail102:
 	VFMADD231PS.BCST (DI)(R9*1), Y5, Y3
 	VFMADD231PS.BCST (DI)(R8*4), Y5, Y4
 	CMPQ             AX, $0x01
-	JE               over111
+	JE               over112
 	VFMADD231PS.BCST 4(DI), Y8, Y0
 	VFMADD231PS.BCST 4(DI)(R8*1), Y8, Y1
 	VFMADD231PS.BCST 4(DI)(R8*2), Y8, Y2
 	VFMADD231PS.BCST 4(DI)(R9*1), Y8, Y3
 	VFMADD231PS.BCST 4(DI)(R8*4), Y8, Y4
 	CMPQ             AX, $0x02
-	JE               over111
+	JE               over112
 	VFMADD231PS.BCST 8(DI), Y9, Y0
 	VFMADD231PS.BCST 8(DI)(R8*1), Y9, Y1
 	VFMADD231PS.BCST 8(DI)(R8*2), Y9, Y2
 	VFMADD231PS.BCST 8(DI)(R9*1), Y9, Y3
 	VFMADD231PS.BCST 8(DI)(R8*4), Y9, Y4
 
-over111:
-end103:
+over112:
+end104:
 	VPXORD Y5, Y5, Y5
 	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y1, Y1
@@ -14310,33 +14312,33 @@ end103:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer112
+	JLT    fewer113
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves113
+	JMP    halves114
 
-fewer112:
+fewer113:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside114
+	JGE  inside115
 	MOVQ R8, DI
 
-inside114:
+inside115:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside115
+	JGE   inside116
 	MOVQ  R8, SI
 
-inside115:
+inside116:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves113:
+halves114:
 	LEAQ          (CX)(CX*2), BX
 	VMOVSS        X0, (SI)
 	VEXTRACTPS    $0x01, X0, (SI)(CX*1)
@@ -14389,7 +14391,7 @@ halves113:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done104
+	JLE    done105
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -14401,16 +14403,14 @@ halves113:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block100
+	JGE    block101
 
-done104:
+done105:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other79:
-	CMPQ  AX, $0x04
-	JNE   other118
+lower80:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -15028,9 +15028,11 @@ done143:
 	VZEROUPPER
 	RET
 
-other118:
+lower1:
+	CMPQ  AX, $0x02
+	JLT   lower157
 	CMPQ  AX, $0x03
-	JNE   other157
+	JLT   lower158
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -15039,9 +15041,9 @@ other118:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done162
+	JLE   done163
 
-block158:
+block159:
 	// 3×16 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -15053,7 +15055,7 @@ block158:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer163
+	JLT    fewer164
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -15061,38 +15063,38 @@ block158:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves164
+	JMP    halves165
 
-fewer163:
+fewer164:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside165
+	JGE  inside166
 	MOVQ R8, DI
 
-inside165:
+inside166:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside166
+	JGE   inside167
 	MOVQ  R8, SI
 
-inside166:
+inside167:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves164:
+halves165:
 	LEAQ (CX)(CX*2), R8
 	MOVQ w+16(FP), R9
 	MOVQ ldw+24(FP), R10
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail160
+	JLT  tail161
 
-square159:
+square160:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X6
 	VINSERTF32X4 $0x01, (DX), Y6, Y6
@@ -15169,11 +15171,11 @@ square159:
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square159
+	JGE          square160
 
-tail160:
+tail161:
 	TESTQ AX, AX
-	JLE   end161
+	JLE   end162
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, X6
@@ -15226,7 +15228,7 @@ tail160:
 	VFMADD231PS  Y11, Y6, Y2
 	VFMADD231PS  Y11, Y7, Y5
 	CMPQ         AX, $0x01
-	JE           over169
+	JE           over170
 	VBROADCASTSS 4(R9), Y11
 	VFMADD231PS  Y11, Y9, Y0
 	VFMADD231PS  Y11, Y13, Y3
@@ -15237,7 +15239,7 @@ tail160:
 	VFMADD231PS  Y11, Y9, Y2
 	VFMADD231PS  Y11, Y13, Y5
 	CMPQ         AX, $0x02
-	JE           over169
+	JE           over170
 	VBROADCASTSS 8(R9), Y11
 	VFMADD231PS  Y11, Y10, Y0
 	VFMADD231PS  Y11, Y14, Y3
@@ -15248,8 +15250,8 @@ tail160:
 	VFMADD231PS  Y11, Y10, Y2
 	VFMADD231PS  Y11, Y14, Y5
 
-over169:
-end161:
+over170:
+end162:
 	VPXORD Y6, Y6, Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -15262,7 +15264,7 @@ end161:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer170
+	JLT    fewer171
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -15270,30 +15272,30 @@ end161:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves171
+	JMP    halves172
 
-fewer170:
+fewer171:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside172
+	JGE  inside173
 	MOVQ R9, R8
 
-inside172:
+inside173:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside173
+	JGE   inside174
 	MOVQ  R9, DI
 
-inside173:
+inside174:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves171:
+halves172:
 	LEAQ          (CX)(CX*2), R9
 	VMOVSS        X0, (BX)
 	VEXTRACTPS    $0x01, X0, (BX)(CX*1)
@@ -15356,7 +15358,7 @@ halves171:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done162
+	JLE    done163
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -15368,14 +15370,14 @@ halves171:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block158
+	JGE    block159
 
-done162:
+done163:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done182
+	JLE   done183
 
-block178:
+block179:
 	// 3×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -15384,41 +15386,41 @@ block178:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer183
+	JLT    fewer184
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves184
+	JMP    halves185
 
-fewer183:
+fewer184:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside185
+	JGE  inside186
 	MOVQ DI, SI
 
-inside185:
+inside186:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside186
+	JGE   inside187
 	MOVQ  DI, DX
 
-inside186:
+inside187:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves184:
+halves185:
 	LEAQ (CX)(CX*2), BX
 	MOVQ w+16(FP), DI
 	MOVQ ldw+24(FP), R8
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail180
+	JLT  tail181
 
-square179:
+square180:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS          (DX), X3
 	VINSERTF32X4     $0x01, (SI), Y3, Y3
@@ -15453,11 +15455,11 @@ square179:
 	ADDQ             $0x10, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square179
+	JGE              square180
 
-tail180:
+tail181:
 	TESTQ AX, AX
-	JLE   end181
+	JLE   end182
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, X3
@@ -15484,18 +15486,18 @@ tail180:
 	VFMADD231PS.BCST (DI)(R8*1), Y3, Y1
 	VFMADD231PS.BCST (DI)(R8*2), Y3, Y2
 	CMPQ             AX, $0x01
-	JE               over189
+	JE               over190
 	VFMADD231PS.BCST 4(DI), Y6, Y0
 	VFMADD231PS.BCST 4(DI)(R8*1), Y6, Y1
 	VFMADD231PS.BCST 4(DI)(R8*2), Y6, Y2
 	CMPQ             AX, $0x02
-	JE               over189
+	JE               over190
 	VFMADD231PS.BCST 8(DI), Y7, Y0
 	VFMADD231PS.BCST 8(DI)(R8*1), Y7, Y1
 	VFMADD231PS.BCST 8(DI)(R8*2), Y7, Y2
 
-over189:
-end181:
+over190:
+end182:
 	VPXORD Y3, Y3, Y3
 	VADDPS Y3, Y0, Y0
 	VADDPS Y3, Y1, Y1
@@ -15505,33 +15507,33 @@ end181:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer190
+	JLT    fewer191
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves191
+	JMP    halves192
 
-fewer190:
+fewer191:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside192
+	JGE  inside193
 	MOVQ R8, DI
 
-inside192:
+inside193:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside193
+	JGE   inside194
 	MOVQ  R8, SI
 
-inside193:
+inside194:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves191:
+halves192:
 	LEAQ          (CX)(CX*2), BX
 	VMOVSS        X0, (SI)
 	VEXTRACTPS    $0x01, X0, (SI)(CX*1)
@@ -15566,7 +15568,7 @@ halves191:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done182
+	JLE    done183
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -15578,16 +15580,14 @@ halves191:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block178
+	JGE    block179
 
-done182:
+done183:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other157:
-	CMPQ  AX, $0x02
-	JNE   other196
+lower158:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -16081,7 +16081,7 @@ done221:
 	VZEROUPPER
 	RET
 
-other196:
+lower157:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -16090,9 +16090,9 @@ other196:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x10
-	JLE   done240
+	JLE   done239
 
-block236:
+block235:
 	// 1×32 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -16102,7 +16102,7 @@ block236:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R12
 	CMPQ   R12, $0x20
-	JLT    fewer241
+	JLT    fewer240
 	IMUL3Q $0x04, CX, R12
 	MOVQ   BX, DX
 	ADDQ   R12, DX
@@ -16118,40 +16118,40 @@ block236:
 	ADDQ   R12, R10
 	MOVQ   R10, R11
 	ADDQ   R12, R11
-	JMP    halves242
+	JMP    halves241
 
-fewer241:
+fewer240:
 	SUBQ $0x04, R12
 	MOVQ $0x0000001c, R11
 	CMPQ R12, $0x1c
-	JGE  inside243
+	JGE  inside242
 	MOVQ R12, R11
 
-inside243:
+inside242:
 	IMULQ CX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x00000018, R10
 	CMPQ  R12, $0x18
-	JGE   inside244
+	JGE   inside243
 	MOVQ  R12, R10
 
-inside244:
+inside243:
 	IMULQ CX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x00000014, R9
 	CMPQ  R12, $0x14
-	JGE   inside245
+	JGE   inside244
 	MOVQ  R12, R9
 
-inside245:
+inside244:
 	IMULQ CX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000010, R8
 	CMPQ  R12, $0x10
-	JGE   inside246
+	JGE   inside245
 	MOVQ  R12, R8
 
-inside246:
+inside245:
 	IMULQ  CX, R8
 	ADDQ   BX, R8
 	IMUL3Q $0x0c, CX, DI
@@ -16161,14 +16161,14 @@ inside246:
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves242:
+halves241:
 	LEAQ (CX)(CX*2), R12
 	MOVQ w+16(FP), R13
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail238
+	JLT  tail237
 
-square237:
+square236:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X4
 	VINSERTF32X4 $0x01, (DX), Y4, Y4
@@ -16265,11 +16265,11 @@ square237:
 	ADDQ         $0x10, R13
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square237
+	JGE          square236
 
-tail238:
+tail237:
 	TESTQ AX, AX
-	JLE   end239
+	JLE   end238
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, X4
@@ -16358,22 +16358,22 @@ tail238:
 	VFMADD231PS  Y17, Y9, Y2
 	VFMADD231PS  Y17, Y13, Y3
 	CMPQ         AX, $0x01
-	JE           over249
+	JE           over248
 	VBROADCASTSS 4(R13), Y17
 	VFMADD231PS  Y17, Y7, Y0
 	VFMADD231PS  Y17, Y11, Y1
 	VFMADD231PS  Y17, Y15, Y2
 	VFMADD231PS  Y17, Y19, Y3
 	CMPQ         AX, $0x02
-	JE           over249
+	JE           over248
 	VBROADCASTSS 8(R13), Y17
 	VFMADD231PS  Y17, Y8, Y0
 	VFMADD231PS  Y17, Y12, Y1
 	VFMADD231PS  Y17, Y16, Y2
 	VFMADD231PS  Y17, Y20, Y3
 
-over249:
-end239:
+over248:
+end238:
 	VPXORD Y4, Y4, Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
@@ -16384,7 +16384,7 @@ end239:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R13
 	CMPQ   R13, $0x20
-	JLT    fewer250
+	JLT    fewer249
 	IMUL3Q $0x04, DX, R13
 	MOVQ   BX, SI
 	ADDQ   R13, SI
@@ -16400,40 +16400,40 @@ end239:
 	ADDQ   R13, R11
 	MOVQ   R11, R12
 	ADDQ   R13, R12
-	JMP    halves251
+	JMP    halves250
 
-fewer250:
+fewer249:
 	SUBQ $0x04, R13
 	MOVQ $0x0000001c, R12
 	CMPQ R13, $0x1c
-	JGE  inside252
+	JGE  inside251
 	MOVQ R13, R12
 
-inside252:
+inside251:
 	IMULQ DX, R12
 	ADDQ  BX, R12
 	MOVQ  $0x00000018, R11
 	CMPQ  R13, $0x18
-	JGE   inside253
+	JGE   inside252
 	MOVQ  R13, R11
 
-inside253:
+inside252:
 	IMULQ DX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x00000014, R10
 	CMPQ  R13, $0x14
-	JGE   inside254
+	JGE   inside253
 	MOVQ  R13, R10
 
-inside254:
+inside253:
 	IMULQ DX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x00000010, R9
 	CMPQ  R13, $0x10
-	JGE   inside255
+	JGE   inside254
 	MOVQ  R13, R9
 
-inside255:
+inside254:
 	IMULQ  DX, R9
 	ADDQ   BX, R9
 	IMUL3Q $0x0c, DX, R8
@@ -16443,14 +16443,14 @@ inside255:
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves251:
+halves250:
 	CMPQ          CX, $0x04
-	JNE           apart256
+	JNE           apart255
 	VMOVUPS       X0, (BX)
 	VEXTRACTF32X4 $0x01, Y0, (SI)
-	JMP           stored257
+	JMP           stored256
 
-apart256:
+apart255:
 	LEAQ          (CX)(CX*2), R13
 	VMOVSS        X0, (BX)
 	VEXTRACTPS    $0x01, X0, (BX)(CX*1)
@@ -16462,14 +16462,14 @@ apart256:
 	VEXTRACTPS    $0x02, X4, (SI)(CX*2)
 	VEXTRACTPS    $0x03, X4, (SI)(R13*1)
 
-stored257:
+stored256:
 	CMPQ          CX, $0x04
-	JNE           apart258
+	JNE           apart257
 	VMOVUPS       X1, (DI)
 	VEXTRACTF32X4 $0x01, Y1, (R8)
-	JMP           stored259
+	JMP           stored258
 
-apart258:
+apart257:
 	LEAQ          (CX)(CX*2), R13
 	VMOVSS        X1, (DI)
 	VEXTRACTPS    $0x01, X1, (DI)(CX*1)
@@ -16481,14 +16481,14 @@ apart258:
 	VEXTRACTPS    $0x02, X4, (R8)(CX*2)
 	VEXTRACTPS    $0x03, X4, (R8)(R13*1)
 
-stored259:
+stored258:
 	CMPQ          CX, $0x04
-	JNE           apart260
+	JNE           apart259
 	VMOVUPS       X2, (R9)
 	VEXTRACTF32X4 $0x01, Y2, (R10)
-	JMP           stored261
+	JMP           stored260
 
-apart260:
+apart259:
 	LEAQ          (CX)(CX*2), R13
 	VMOVSS        X2, (R9)
 	VEXTRACTPS    $0x01, X2, (R9)(CX*1)
@@ -16500,14 +16500,14 @@ apart260:
 	VEXTRACTPS    $0x02, X4, (R10)(CX*2)
 	VEXTRACTPS    $0x03, X4, (R10)(R13*1)
 
-stored261:
+stored260:
 	CMPQ          CX, $0x04
-	JNE           apart262
+	JNE           apart261
 	VMOVUPS       X3, (R11)
 	VEXTRACTF32X4 $0x01, Y3, (R12)
-	JMP           stored263
+	JMP           stored262
 
-apart262:
+apart261:
 	LEAQ          (CX)(CX*2), R13
 	VMOVSS        X3, (R11)
 	VEXTRACTPS    $0x01, X3, (R11)(CX*1)
@@ -16519,13 +16519,13 @@ apart262:
 	VEXTRACTPS    $0x02, X4, (R12)(CX*2)
 	VEXTRACTPS    $0x03, X4, (R12)(R13*1)
 
-stored263:
+stored262:
 	// the next 32 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x20, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done240
+	JLE    done239
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -16537,14 +16537,14 @@ stored263:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x11
-	JGE    block236
+	JGE    block235
 
-done240:
+done239:
 	MOVQ cols+56(FP), BX
 	CMPQ BX, $0x08
-	JLE  done268
+	JLE  done267
 
-block264:
+block263:
 	// 1×16 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -16552,7 +16552,7 @@ block264:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer269
+	JLT    fewer268
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -16560,37 +16560,37 @@ block264:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves270
+	JMP    halves269
 
-fewer269:
+fewer268:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside271
+	JGE  inside270
 	MOVQ R8, DI
 
-inside271:
+inside270:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside272
+	JGE   inside271
 	MOVQ  R8, SI
 
-inside272:
+inside271:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves270:
+halves269:
 	LEAQ (CX)(CX*2), R8
 	MOVQ w+16(FP), R9
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail266
+	JLT  tail265
 
-square265:
+square264:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X2
 	VINSERTF32X4 $0x01, (DX), Y2, Y2
@@ -16643,11 +16643,11 @@ square265:
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square265
+	JGE          square264
 
-tail266:
+tail265:
 	TESTQ AX, AX
-	JLE   end267
+	JLE   end266
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, X2
@@ -16694,18 +16694,18 @@ tail266:
 	VFMADD231PS  Y7, Y2, Y0
 	VFMADD231PS  Y7, Y3, Y1
 	CMPQ         AX, $0x01
-	JE           over275
+	JE           over274
 	VBROADCASTSS 4(R9), Y7
 	VFMADD231PS  Y7, Y5, Y0
 	VFMADD231PS  Y7, Y9, Y1
 	CMPQ         AX, $0x02
-	JE           over275
+	JE           over274
 	VBROADCASTSS 8(R9), Y7
 	VFMADD231PS  Y7, Y6, Y0
 	VFMADD231PS  Y7, Y10, Y1
 
-over275:
-end267:
+over274:
+end266:
 	VPXORD Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
@@ -16714,7 +16714,7 @@ end267:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer276
+	JLT    fewer275
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -16722,37 +16722,37 @@ end267:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves277
+	JMP    halves276
 
-fewer276:
+fewer275:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside278
+	JGE  inside277
 	MOVQ R9, R8
 
-inside278:
+inside277:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside279
+	JGE   inside278
 	MOVQ  R9, DI
 
-inside279:
+inside278:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves277:
+halves276:
 	CMPQ          CX, $0x04
-	JNE           apart280
+	JNE           apart279
 	VMOVUPS       X0, (BX)
 	VEXTRACTF32X4 $0x01, Y0, (SI)
-	JMP           stored281
+	JMP           stored280
 
-apart280:
+apart279:
 	LEAQ          (CX)(CX*2), R9
 	VMOVSS        X0, (BX)
 	VEXTRACTPS    $0x01, X0, (BX)(CX*1)
@@ -16764,14 +16764,14 @@ apart280:
 	VEXTRACTPS    $0x02, X2, (SI)(CX*2)
 	VEXTRACTPS    $0x03, X2, (SI)(R9*1)
 
-stored281:
+stored280:
 	CMPQ          CX, $0x04
-	JNE           apart282
+	JNE           apart281
 	VMOVUPS       X1, (DI)
 	VEXTRACTF32X4 $0x01, Y1, (R8)
-	JMP           stored283
+	JMP           stored282
 
-apart282:
+apart281:
 	LEAQ          (CX)(CX*2), R9
 	VMOVSS        X1, (DI)
 	VEXTRACTPS    $0x01, X1, (DI)(CX*1)
@@ -16783,13 +16783,13 @@ apart282:
 	VEXTRACTPS    $0x02, X2, (R8)(CX*2)
 	VEXTRACTPS    $0x03, X2, (R8)(R9*1)
 
-stored283:
+stored282:
 	// the next 16 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done268
+	JLE    done267
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -16801,54 +16801,54 @@ stored283:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block264
+	JGE    block263
 
-done268:
+done267:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done288
+	JLE   done287
 
-block284:
+block283:
 	// 1×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	MOVQ   dz+32(FP), BX
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer289
+	JLT    fewer288
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves290
+	JMP    halves289
 
-fewer289:
+fewer288:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside291
+	JGE  inside290
 	MOVQ DI, SI
 
-inside291:
+inside290:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside292
+	JGE   inside291
 	MOVQ  DI, DX
 
-inside292:
+inside291:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves290:
+halves289:
 	LEAQ (CX)(CX*2), BX
 	MOVQ w+16(FP), DI
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail286
+	JLT  tail285
 
-square285:
+square284:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS          (DX), X1
 	VINSERTF32X4     $0x01, (SI), Y1, Y1
@@ -16875,11 +16875,11 @@ square285:
 	ADDQ             $0x10, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square285
+	JGE              square284
 
-tail286:
+tail285:
 	TESTQ AX, AX
-	JLE   end287
+	JLE   end286
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, X1
@@ -16904,14 +16904,14 @@ tail286:
 	VUNPCKLPD        Y2, Y5, Y5
 	VFMADD231PS.BCST (DI), Y1, Y0
 	CMPQ             AX, $0x01
-	JE               over295
+	JE               over294
 	VFMADD231PS.BCST 4(DI), Y4, Y0
 	CMPQ             AX, $0x02
-	JE               over295
+	JE               over294
 	VFMADD231PS.BCST 8(DI), Y5, Y0
 
-over295:
-end287:
+over294:
+end286:
 	VPXORD Y1, Y1, Y1
 	VADDPS Y1, Y0, Y0
 	MOVQ   dx+0(FP), BX
@@ -16919,40 +16919,40 @@ end287:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer296
+	JLT    fewer295
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves297
+	JMP    halves296
 
-fewer296:
+fewer295:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside298
+	JGE  inside297
 	MOVQ R8, DI
 
-inside298:
+inside297:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside299
+	JGE   inside298
 	MOVQ  R8, SI
 
-inside299:
+inside298:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves297:
+halves296:
 	CMPQ          CX, $0x04
-	JNE           apart300
+	JNE           apart299
 	VMOVUPS       X0, (SI)
 	VEXTRACTF32X4 $0x01, Y0, (DI)
-	JMP           stored301
+	JMP           stored300
 
-apart300:
+apart299:
 	LEAQ          (CX)(CX*2), BX
 	VMOVSS        X0, (SI)
 	VEXTRACTPS    $0x01, X0, (SI)(CX*1)
@@ -16964,13 +16964,13 @@ apart300:
 	VEXTRACTPS    $0x02, X1, (DI)(CX*2)
 	VEXTRACTPS    $0x03, X1, (DI)(BX*1)
 
-stored301:
+stored300:
 	// the next 8 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done288
+	JLE    done287
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -16982,9 +16982,9 @@ stored301:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block284
+	JGE    block283
 
-done288:
+done287:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -16994,8 +16994,10 @@ done288:
 TEXT ·turnedAVX512VLF64(SB), NOSPLIT, $0-72
 	PCALIGN $0x40
 	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x02
+	JLT     lower1
 	CMPQ    AX, $0x03
-	JNE     other1
+	JLT     lower2
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x03, CX
@@ -17004,9 +17006,9 @@ TEXT ·turnedAVX512VLF64(SB), NOSPLIT, $0-72
 	KMOVW   BX, K1
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done6
+	JLE     done7
 
-block2:
+block3:
 	// 3×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -17018,7 +17020,7 @@ block2:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer7
+	JLT    fewer8
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -17026,37 +17028,37 @@ block2:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves8
+	JMP    halves9
 
-fewer7:
+fewer8:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside9
+	JGE  inside10
 	MOVQ R8, DI
 
-inside9:
+inside10:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside10
+	JGE   inside11
 	MOVQ  R8, SI
 
-inside10:
+inside11:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves8:
+halves9:
 	MOVQ w+16(FP), R8
 	MOVQ ldw+24(FP), R9
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail4
+	JLT  tail5
 
-square3:
+square4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X6
 	VINSERTF32X4 $0x01, (DX), Y6, Y6
@@ -17125,15 +17127,15 @@ square3:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square3
+	JGE          square4
 
-tail4:
+tail5:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end6
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer14
+	JLT          fewer15
 	VMOVUPD      (BX), X6
 	VINSERTF32X4 $0x01, (DX), Y6, Y6
 	VMOVUPD      (BX)(CX*1), X7
@@ -17165,7 +17167,7 @@ tail4:
 	VFMADD231PD  Y9, Y8, Y2
 	VFMADD231PD  Y9, Y10, Y5
 	CMPQ         AX, $0x02
-	JE           ready13
+	JE           ready14
 	KSHIFTRW     $0x02, K1, K2
 	VMOVUPD.Z    16(BX), K2, X6
 	VMOVUPD.Z    16(DX), K2, X8
@@ -17193,9 +17195,9 @@ tail4:
 	VBROADCASTSD 16(R8)(R9*2), Y9
 	VFMADD231PD  Y9, Y6, Y2
 	VFMADD231PD  Y9, Y7, Y5
-	JMP          ready13
+	JMP          ready14
 
-fewer14:
+fewer15:
 	VMOVUPD.Z    (BX), K1, X6
 	VMOVUPD.Z    (DX), K1, X8
 	VINSERTF32X4 $0x01, X8, Y6, Y6
@@ -17222,8 +17224,8 @@ fewer14:
 	VFMADD231PD  Y9, Y6, Y2
 	VFMADD231PD  Y9, Y7, Y5
 
-ready13:
-end5:
+ready14:
+end6:
 	VPXORD Y6, Y6, Y6
 	VADDPD Y6, Y0, Y0
 	VADDPD Y6, Y1, Y1
@@ -17236,7 +17238,7 @@ end5:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer18
+	JLT    fewer19
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -17244,30 +17246,30 @@ end5:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves19
+	JMP    halves20
 
-fewer18:
+fewer19:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside20
+	JGE  inside21
 	MOVQ R9, R8
 
-inside20:
+inside21:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside21
+	JGE   inside22
 	MOVQ  R9, DI
 
-inside21:
+inside22:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves19:
+halves20:
 	VMOVSD        X0, (BX)
 	VMOVHPD       X0, (BX)(CX*1)
 	VEXTRACTF32X4 $0x01, Y0, X6
@@ -17304,7 +17306,7 @@ halves19:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done7
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -17316,14 +17318,14 @@ halves19:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block2
+	JGE    block3
 
-done6:
+done7:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done30
+	JLE   done31
 
-block26:
+block27:
 	// 3×4 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -17332,40 +17334,40 @@ block26:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer31
+	JLT    fewer32
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves32
+	JMP    halves33
 
-fewer31:
+fewer32:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside33
+	JGE  inside34
 	MOVQ DI, SI
 
-inside33:
+inside34:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside34
+	JGE   inside35
 	MOVQ  DI, DX
 
-inside34:
+inside35:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves32:
+halves33:
 	MOVQ w+16(FP), BX
 	MOVQ ldw+24(FP), DI
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail28
+	JLT  tail29
 
-square27:
+square28:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD          (DX), X3
 	VINSERTF32X4     $0x01, (SI), Y3, Y3
@@ -17396,15 +17398,15 @@ square27:
 	ADDQ             $0x20, BX
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square27
+	JGE              square28
 
-tail28:
+tail29:
 	TESTQ AX, AX
-	JLE   end29
+	JLE   end30
 
 	// the same for fewer j
 	CMPQ             AX, $0x02
-	JLT              fewer38
+	JLT              fewer39
 	VMOVUPD          (DX), X3
 	VINSERTF32X4     $0x01, (SI), Y3, Y3
 	VMOVUPD          (DX)(CX*1), X4
@@ -17418,7 +17420,7 @@ tail28:
 	VFMADD231PD.BCST 8(BX)(DI*1), Y5, Y1
 	VFMADD231PD.BCST 8(BX)(DI*2), Y5, Y2
 	CMPQ             AX, $0x02
-	JE               ready37
+	JE               ready38
 	KSHIFTRW         $0x02, K1, K2
 	VMOVUPD.Z        16(DX), K2, X3
 	VMOVUPD.Z        16(SI), K2, X5
@@ -17431,9 +17433,9 @@ tail28:
 	VFMADD231PD.BCST 16(BX), Y3, Y0
 	VFMADD231PD.BCST 16(BX)(DI*1), Y3, Y1
 	VFMADD231PD.BCST 16(BX)(DI*2), Y3, Y2
-	JMP              ready37
+	JMP              ready38
 
-fewer38:
+fewer39:
 	VMOVUPD.Z        (DX), K1, X3
 	VMOVUPD.Z        (SI), K1, X5
 	VINSERTF32X4     $0x01, X5, Y3, Y3
@@ -17446,8 +17448,8 @@ fewer38:
 	VFMADD231PD.BCST (BX)(DI*1), Y3, Y1
 	VFMADD231PD.BCST (BX)(DI*2), Y3, Y2
 
-ready37:
-end29:
+ready38:
+end30:
 	VPXORD Y3, Y3, Y3
 	VADDPD Y3, Y0, Y0
 	VADDPD Y3, Y1, Y1
@@ -17457,33 +17459,33 @@ end29:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer42
+	JLT    fewer43
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves43
+	JMP    halves44
 
-fewer42:
+fewer43:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside44
+	JGE  inside45
 	MOVQ R8, DI
 
-inside44:
+inside45:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside45
+	JGE   inside46
 	MOVQ  R8, SI
 
-inside45:
+inside46:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves43:
+halves44:
 	VMOVSD        X0, (SI)
 	VMOVHPD       X0, (SI)(CX*1)
 	VEXTRACTF32X4 $0x01, Y0, X3
@@ -17505,7 +17507,7 @@ halves43:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done30
+	JLE    done31
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -17517,16 +17519,14 @@ halves43:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block26
+	JGE    block27
 
-done30:
+done31:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ  AX, $0x02
-	JNE   other48
+lower2:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -18002,7 +18002,7 @@ done77:
 	VZEROUPPER
 	RET
 
-other48:
+lower1:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -18011,9 +18011,9 @@ other48:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done100
+	JLE   done99
 
-block96:
+block95:
 	// 1×16 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -18023,7 +18023,7 @@ block96:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R12
 	CMPQ   R12, $0x10
-	JLT    fewer101
+	JLT    fewer100
 	IMUL3Q $0x02, CX, R12
 	MOVQ   BX, DX
 	ADDQ   R12, DX
@@ -18039,40 +18039,40 @@ block96:
 	ADDQ   R12, R10
 	MOVQ   R10, R11
 	ADDQ   R12, R11
-	JMP    halves102
+	JMP    halves101
 
-fewer101:
+fewer100:
 	SUBQ $0x02, R12
 	MOVQ $0x0000000e, R11
 	CMPQ R12, $0x0e
-	JGE  inside103
+	JGE  inside102
 	MOVQ R12, R11
 
-inside103:
+inside102:
 	IMULQ CX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x0000000c, R10
 	CMPQ  R12, $0x0c
-	JGE   inside104
+	JGE   inside103
 	MOVQ  R12, R10
 
-inside104:
+inside103:
 	IMULQ CX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x0000000a, R9
 	CMPQ  R12, $0x0a
-	JGE   inside105
+	JGE   inside104
 	MOVQ  R12, R9
 
-inside105:
+inside104:
 	IMULQ CX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000008, R8
 	CMPQ  R12, $0x08
-	JGE   inside106
+	JGE   inside105
 	MOVQ  R12, R8
 
-inside106:
+inside105:
 	IMULQ  CX, R8
 	ADDQ   BX, R8
 	IMUL3Q $0x06, CX, DI
@@ -18082,13 +18082,13 @@ inside106:
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves102:
+halves101:
 	MOVQ w+16(FP), R12
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail98
+	JLT  tail97
 
-square97:
+square96:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X4
 	VINSERTF32X4 $0x01, (DX), Y4, Y4
@@ -18169,15 +18169,15 @@ square97:
 	ADDQ         $0x20, R12
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square97
+	JGE          square96
 
-tail98:
+tail97:
 	TESTQ AX, AX
-	JLE   end99
+	JLE   end98
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer110
+	JLT          fewer109
 	VMOVUPD      (BX), X4
 	VINSERTF32X4 $0x01, (DX), Y4, Y4
 	VMOVUPD      (BX)(CX*1), X5
@@ -18213,7 +18213,7 @@ tail98:
 	VFMADD231PD  Y11, Y10, Y2
 	VFMADD231PD  Y11, Y12, Y3
 	CMPQ         AX, $0x02
-	JE           ready109
+	JE           ready108
 	KSHIFTRW     $0x02, K1, K2
 	VMOVUPD.Z    16(BX), K2, X4
 	VMOVUPD.Z    16(DX), K2, X6
@@ -18255,9 +18255,9 @@ tail98:
 	VFMADD231PD  Y11, Y5, Y1
 	VFMADD231PD  Y11, Y7, Y2
 	VFMADD231PD  Y11, Y9, Y3
-	JMP          ready109
+	JMP          ready108
 
-fewer110:
+fewer109:
 	VMOVUPD.Z    (BX), K1, X4
 	VMOVUPD.Z    (DX), K1, X6
 	VINSERTF32X4 $0x01, X6, Y4, Y4
@@ -18296,8 +18296,8 @@ fewer110:
 	VFMADD231PD  Y11, Y7, Y2
 	VFMADD231PD  Y11, Y9, Y3
 
-ready109:
-end99:
+ready108:
+end98:
 	VPXORD Y4, Y4, Y4
 	VADDPD Y4, Y0, Y0
 	VADDPD Y4, Y1, Y1
@@ -18308,7 +18308,7 @@ end99:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R13
 	CMPQ   R13, $0x10
-	JLT    fewer114
+	JLT    fewer113
 	IMUL3Q $0x02, DX, R13
 	MOVQ   BX, SI
 	ADDQ   R13, SI
@@ -18324,40 +18324,40 @@ end99:
 	ADDQ   R13, R11
 	MOVQ   R11, R12
 	ADDQ   R13, R12
-	JMP    halves115
+	JMP    halves114
 
-fewer114:
+fewer113:
 	SUBQ $0x02, R13
 	MOVQ $0x0000000e, R12
 	CMPQ R13, $0x0e
-	JGE  inside116
+	JGE  inside115
 	MOVQ R13, R12
 
-inside116:
+inside115:
 	IMULQ DX, R12
 	ADDQ  BX, R12
 	MOVQ  $0x0000000c, R11
 	CMPQ  R13, $0x0c
-	JGE   inside117
+	JGE   inside116
 	MOVQ  R13, R11
 
-inside117:
+inside116:
 	IMULQ DX, R11
 	ADDQ  BX, R11
 	MOVQ  $0x0000000a, R10
 	CMPQ  R13, $0x0a
-	JGE   inside118
+	JGE   inside117
 	MOVQ  R13, R10
 
-inside118:
+inside117:
 	IMULQ DX, R10
 	ADDQ  BX, R10
 	MOVQ  $0x00000008, R9
 	CMPQ  R13, $0x08
-	JGE   inside119
+	JGE   inside118
 	MOVQ  R13, R9
 
-inside119:
+inside118:
 	IMULQ  DX, R9
 	ADDQ   BX, R9
 	IMUL3Q $0x06, DX, R8
@@ -18367,69 +18367,69 @@ inside119:
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves115:
+halves114:
 	CMPQ          CX, $0x08
-	JNE           apart120
+	JNE           apart119
 	VMOVUPD       X0, (BX)
 	VEXTRACTF32X4 $0x01, Y0, (SI)
-	JMP           stored121
+	JMP           stored120
 
-apart120:
+apart119:
 	VMOVSD        X0, (BX)
 	VMOVHPD       X0, (BX)(CX*1)
 	VEXTRACTF32X4 $0x01, Y0, X4
 	VMOVSD        X4, (SI)
 	VMOVHPD       X4, (SI)(CX*1)
 
-stored121:
+stored120:
 	CMPQ          CX, $0x08
-	JNE           apart122
+	JNE           apart121
 	VMOVUPD       X1, (DI)
 	VEXTRACTF32X4 $0x01, Y1, (R8)
-	JMP           stored123
+	JMP           stored122
 
-apart122:
+apart121:
 	VMOVSD        X1, (DI)
 	VMOVHPD       X1, (DI)(CX*1)
 	VEXTRACTF32X4 $0x01, Y1, X4
 	VMOVSD        X4, (R8)
 	VMOVHPD       X4, (R8)(CX*1)
 
-stored123:
+stored122:
 	CMPQ          CX, $0x08
-	JNE           apart124
+	JNE           apart123
 	VMOVUPD       X2, (R9)
 	VEXTRACTF32X4 $0x01, Y2, (R10)
-	JMP           stored125
+	JMP           stored124
 
-apart124:
+apart123:
 	VMOVSD        X2, (R9)
 	VMOVHPD       X2, (R9)(CX*1)
 	VEXTRACTF32X4 $0x01, Y2, X4
 	VMOVSD        X4, (R10)
 	VMOVHPD       X4, (R10)(CX*1)
 
-stored125:
+stored124:
 	CMPQ          CX, $0x08
-	JNE           apart126
+	JNE           apart125
 	VMOVUPD       X3, (R11)
 	VEXTRACTF32X4 $0x01, Y3, (R12)
-	JMP           stored127
+	JMP           stored126
 
-apart126:
+apart125:
 	VMOVSD        X3, (R11)
 	VMOVHPD       X3, (R11)(CX*1)
 	VEXTRACTF32X4 $0x01, Y3, X4
 	VMOVSD        X4, (R12)
 	VMOVHPD       X4, (R12)(CX*1)
 
-stored127:
+stored126:
 	// the next 16 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done100
+	JLE    done99
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -18441,14 +18441,14 @@ stored127:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block96
+	JGE    block95
 
-done100:
+done99:
 	MOVQ cols+56(FP), BX
 	CMPQ BX, $0x04
-	JLE  done132
+	JLE  done131
 
-block128:
+block127:
 	// 1×8 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
@@ -18456,7 +18456,7 @@ block128:
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer133
+	JLT    fewer132
 	IMUL3Q $0x02, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -18464,36 +18464,36 @@ block128:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves134
+	JMP    halves133
 
-fewer133:
+fewer132:
 	SUBQ $0x02, R8
 	MOVQ $0x00000006, DI
 	CMPQ R8, $0x06
-	JGE  inside135
+	JGE  inside134
 	MOVQ R8, DI
 
-inside135:
+inside134:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, SI
 	CMPQ  R8, $0x04
-	JGE   inside136
+	JGE   inside135
 	MOVQ  R8, SI
 
-inside136:
+inside135:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x02, CX, DX
 	ADDQ   BX, DX
 
-halves134:
+halves133:
 	MOVQ w+16(FP), R8
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail130
+	JLT  tail129
 
-square129:
+square128:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD      (BX), X2
 	VINSERTF32X4 $0x01, (DX), Y2, Y2
@@ -18538,15 +18538,15 @@ square129:
 	ADDQ         $0x20, R8
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square129
+	JGE          square128
 
-tail130:
+tail129:
 	TESTQ AX, AX
-	JLE   end131
+	JLE   end130
 
 	// the same for fewer j
 	CMPQ         AX, $0x02
-	JLT          fewer140
+	JLT          fewer139
 	VMOVUPD      (BX), X2
 	VINSERTF32X4 $0x01, (DX), Y2, Y2
 	VMOVUPD      (BX)(CX*1), X3
@@ -18566,7 +18566,7 @@ tail130:
 	VFMADD231PD  Y5, Y4, Y0
 	VFMADD231PD  Y5, Y6, Y1
 	CMPQ         AX, $0x02
-	JE           ready139
+	JE           ready138
 	KSHIFTRW     $0x02, K1, K2
 	VMOVUPD.Z    16(BX), K2, X2
 	VMOVUPD.Z    16(DX), K2, X4
@@ -18588,9 +18588,9 @@ tail130:
 	VBROADCASTSD 16(R8), Y5
 	VFMADD231PD  Y5, Y2, Y0
 	VFMADD231PD  Y5, Y3, Y1
-	JMP          ready139
+	JMP          ready138
 
-fewer140:
+fewer139:
 	VMOVUPD.Z    (BX), K1, X2
 	VMOVUPD.Z    (DX), K1, X4
 	VINSERTF32X4 $0x01, X4, Y2, Y2
@@ -18611,8 +18611,8 @@ fewer140:
 	VFMADD231PD  Y5, Y2, Y0
 	VFMADD231PD  Y5, Y3, Y1
 
-ready139:
-end131:
+ready138:
+end130:
 	VPXORD Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
@@ -18621,7 +18621,7 @@ end131:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x08
-	JLT    fewer144
+	JLT    fewer143
 	IMUL3Q $0x02, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -18629,64 +18629,64 @@ end131:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves145
+	JMP    halves144
 
-fewer144:
+fewer143:
 	SUBQ $0x02, R9
 	MOVQ $0x00000006, R8
 	CMPQ R9, $0x06
-	JGE  inside146
+	JGE  inside145
 	MOVQ R9, R8
 
-inside146:
+inside145:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, DI
 	CMPQ  R9, $0x04
-	JGE   inside147
+	JGE   inside146
 	MOVQ  R9, DI
 
-inside147:
+inside146:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, DX, SI
 	ADDQ   BX, SI
 
-halves145:
+halves144:
 	CMPQ          CX, $0x08
-	JNE           apart148
+	JNE           apart147
 	VMOVUPD       X0, (BX)
 	VEXTRACTF32X4 $0x01, Y0, (SI)
-	JMP           stored149
+	JMP           stored148
 
-apart148:
+apart147:
 	VMOVSD        X0, (BX)
 	VMOVHPD       X0, (BX)(CX*1)
 	VEXTRACTF32X4 $0x01, Y0, X2
 	VMOVSD        X2, (SI)
 	VMOVHPD       X2, (SI)(CX*1)
 
-stored149:
+stored148:
 	CMPQ          CX, $0x08
-	JNE           apart150
+	JNE           apart149
 	VMOVUPD       X1, (DI)
 	VEXTRACTF32X4 $0x01, Y1, (R8)
-	JMP           stored151
+	JMP           stored150
 
-apart150:
+apart149:
 	VMOVSD        X1, (DI)
 	VMOVHPD       X1, (DI)(CX*1)
 	VEXTRACTF32X4 $0x01, Y1, X2
 	VMOVSD        X2, (R8)
 	VMOVHPD       X2, (R8)(CX*1)
 
-stored151:
+stored150:
 	// the next 8 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done132
+	JLE    done131
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -18698,53 +18698,53 @@ stored151:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block128
+	JGE    block127
 
-done132:
+done131:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done156
+	JLE   done155
 
-block152:
+block151:
 	// 1×4 elements of dx, from +0
 	VPXORD Y0, Y0, Y0
 	MOVQ   dz+32(FP), BX
 	MOVQ   lddz+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x04
-	JLT    fewer157
+	JLT    fewer156
 	IMUL3Q $0x02, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves158
+	JMP    halves157
 
-fewer157:
+fewer156:
 	SUBQ $0x02, DI
 	MOVQ $0x00000002, SI
 	CMPQ DI, $0x02
-	JGE  inside159
+	JGE  inside158
 	MOVQ DI, SI
 
-inside159:
+inside158:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside160
+	JGE   inside159
 	MOVQ  DI, DX
 
-inside160:
+inside159:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves158:
+halves157:
 	MOVQ w+16(FP), BX
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail154
+	JLT  tail153
 
-square153:
+square152:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	VMOVUPD          (DX), X1
 	VINSERTF32X4     $0x01, (SI), Y1, Y1
@@ -18767,15 +18767,15 @@ square153:
 	ADDQ             $0x20, BX
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square153
+	JGE              square152
 
-tail154:
+tail153:
 	TESTQ AX, AX
-	JLE   end155
+	JLE   end154
 
 	// the same for fewer j
 	CMPQ             AX, $0x02
-	JLT              fewer164
+	JLT              fewer163
 	VMOVUPD          (DX), X1
 	VINSERTF32X4     $0x01, (SI), Y1, Y1
 	VMOVUPD          (DX)(CX*1), X2
@@ -18785,7 +18785,7 @@ tail154:
 	VFMADD231PD.BCST (BX), Y1, Y0
 	VFMADD231PD.BCST 8(BX), Y3, Y0
 	CMPQ             AX, $0x02
-	JE               ready163
+	JE               ready162
 	KSHIFTRW         $0x02, K1, K2
 	VMOVUPD.Z        16(DX), K2, X1
 	VMOVUPD.Z        16(SI), K2, X3
@@ -18796,9 +18796,9 @@ tail154:
 	VUNPCKHPD        Y2, Y1, Y3
 	VUNPCKLPD        Y2, Y1, Y1
 	VFMADD231PD.BCST 16(BX), Y1, Y0
-	JMP              ready163
+	JMP              ready162
 
-fewer164:
+fewer163:
 	VMOVUPD.Z        (DX), K1, X1
 	VMOVUPD.Z        (SI), K1, X3
 	VINSERTF32X4     $0x01, X3, Y1, Y1
@@ -18809,8 +18809,8 @@ fewer164:
 	VUNPCKLPD        Y2, Y1, Y1
 	VFMADD231PD.BCST (BX), Y1, Y0
 
-ready163:
-end155:
+ready162:
+end154:
 	VPXORD Y1, Y1, Y1
 	VADDPD Y1, Y0, Y0
 	MOVQ   dx+0(FP), BX
@@ -18818,53 +18818,53 @@ end155:
 	MOVQ   CX, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x04
-	JLT    fewer168
+	JLT    fewer167
 	IMUL3Q $0x02, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves169
+	JMP    halves168
 
-fewer168:
+fewer167:
 	SUBQ $0x02, R8
 	MOVQ $0x00000002, DI
 	CMPQ R8, $0x02
-	JGE  inside170
+	JGE  inside169
 	MOVQ R8, DI
 
-inside170:
+inside169:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside171
+	JGE   inside170
 	MOVQ  R8, SI
 
-inside171:
+inside170:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves169:
+halves168:
 	CMPQ          CX, $0x08
-	JNE           apart172
+	JNE           apart171
 	VMOVUPD       X0, (SI)
 	VEXTRACTF32X4 $0x01, Y0, (DI)
-	JMP           stored173
+	JMP           stored172
 
-apart172:
+apart171:
 	VMOVSD        X0, (SI)
 	VMOVHPD       X0, (SI)(CX*1)
 	VEXTRACTF32X4 $0x01, Y0, X1
 	VMOVSD        X1, (DI)
 	VMOVHPD       X1, (DI)(CX*1)
 
-stored173:
+stored172:
 	// the next 4 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done156
+	JLE    done155
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -18876,9 +18876,9 @@ stored173:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block152
+	JGE    block151
 
-done156:
+done155:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

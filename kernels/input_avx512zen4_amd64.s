@@ -9,8 +9,14 @@
 TEXT ·inputAVX512Zen4F32(SB), NOSPLIT, $0-72
 	PCALIGN $0x40
 	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x07
+	JLT     lower1
+	CMPQ    AX, $0x0a
+	JLT     lower2
+	CMPQ    AX, $0x0b
+	JLT     lower3
 	CMPQ    AX, $0x0c
-	JNE     other1
+	JLT     lower4
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x07, CX
@@ -19,9 +25,9 @@ TEXT ·inputAVX512Zen4F32(SB), NOSPLIT, $0-72
 	KMOVW   BX, K1
 	MOVQ    cols+56(FP), BX
 	TESTQ   BX, BX
-	JLE     done6
+	JLE     done9
 
-block2:
+block5:
 	// 12×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -39,33 +45,33 @@ block2:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer7
+	JLT    fewer10
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves8
+	JMP    halves11
 
-fewer7:
+fewer10:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside9
+	JGE  inside12
 	MOVQ DI, SI
 
-inside9:
+inside12:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside10
+	JGE   inside13
 	MOVQ  DI, DX
 
-inside10:
+inside13:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves8:
+halves11:
 	LEAQ   (CX)(CX*2), BX
 	LEAQ   (CX)(CX*4), DI
 	LEAQ   (BX)(CX*4), R8
@@ -77,9 +83,9 @@ halves8:
 	LEAQ   (R10)(R10*2), R12
 	LEAQ   (R10)(R10*4), R13
 	CMPQ   AX, $0x08
-	JLT    tail4
+	JLT    tail7
 
-square3:
+square6:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y12
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z12, Z12
@@ -223,11 +229,11 @@ square3:
 	ADDQ             $0x20, R11
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square3
+	JGE              square6
 
-tail4:
+tail7:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end8
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y12
@@ -291,7 +297,7 @@ tail4:
 	VFMADD231PS.BCST (R11)(R10*4), Z12, Z10
 	VFMADD231PS.BCST (R11)(R13*1), Z12, Z11
 	CMPQ             AX, $0x01
-	JE               over13
+	JE               over16
 	VFMADD231PS.BCST 4(R9), Z15, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z15, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z15, Z2
@@ -305,7 +311,7 @@ tail4:
 	VFMADD231PS.BCST 4(R11)(R10*4), Z15, Z10
 	VFMADD231PS.BCST 4(R11)(R13*1), Z15, Z11
 	CMPQ             AX, $0x02
-	JE               over13
+	JE               over16
 	VFMADD231PS.BCST 8(R9), Z20, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z20, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z20, Z2
@@ -319,7 +325,7 @@ tail4:
 	VFMADD231PS.BCST 8(R11)(R10*4), Z20, Z10
 	VFMADD231PS.BCST 8(R11)(R13*1), Z20, Z11
 	CMPQ             AX, $0x03
-	JE               over13
+	JE               over16
 	VFMADD231PS.BCST 12(R9), Z14, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z14, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z14, Z2
@@ -333,7 +339,7 @@ tail4:
 	VFMADD231PS.BCST 12(R11)(R10*4), Z14, Z10
 	VFMADD231PS.BCST 12(R11)(R13*1), Z14, Z11
 	CMPQ             AX, $0x04
-	JE               over13
+	JE               over16
 	VFMADD231PS.BCST 16(R9), Z17, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z17, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z17, Z2
@@ -347,7 +353,7 @@ tail4:
 	VFMADD231PS.BCST 16(R11)(R10*4), Z17, Z10
 	VFMADD231PS.BCST 16(R11)(R13*1), Z17, Z11
 	CMPQ             AX, $0x05
-	JE               over13
+	JE               over16
 	VFMADD231PS.BCST 20(R9), Z16, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z16, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z16, Z2
@@ -361,7 +367,7 @@ tail4:
 	VFMADD231PS.BCST 20(R11)(R10*4), Z16, Z10
 	VFMADD231PS.BCST 20(R11)(R13*1), Z16, Z11
 	CMPQ             AX, $0x06
-	JE               over13
+	JE               over16
 	VFMADD231PS.BCST 24(R9), Z19, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z19, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z19, Z2
@@ -375,8 +381,8 @@ tail4:
 	VFMADD231PS.BCST 24(R11)(R10*4), Z19, Z10
 	VFMADD231PS.BCST 24(R11)(R13*1), Z19, Z11
 
-over13:
-end5:
+over16:
+end8:
 	VPXORD Z12, Z12, Z12
 	VADDPS Z12, Z0, Z0
 	VADDPS Z12, Z1, Z1
@@ -395,33 +401,33 @@ end5:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer14
+	JLT    fewer17
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves15
+	JMP    halves18
 
-fewer14:
+fewer17:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside16
+	JGE  inside19
 	MOVQ R8, DI
 
-inside16:
+inside19:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside17
+	JGE   inside20
 	MOVQ  R8, SI
 
-inside17:
+inside20:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves15:
+halves18:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -457,7 +463,7 @@ halves15:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done9
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -469,16 +475,14 @@ halves15:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block2
+	JGE    block5
 
-done6:
+done9:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ  AX, $0x0b
-	JNE   other18
+lower4:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -487,9 +491,9 @@ other1:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done23
+	JLE   done25
 
-block19:
+block21:
 	// 11×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -506,33 +510,33 @@ block19:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer24
+	JLT    fewer26
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves25
+	JMP    halves27
 
-fewer24:
+fewer26:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside26
+	JGE  inside28
 	MOVQ DI, SI
 
-inside26:
+inside28:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside27
+	JGE   inside29
 	MOVQ  DI, DX
 
-inside27:
+inside29:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves25:
+halves27:
 	LEAQ   (CX)(CX*2), BX
 	LEAQ   (CX)(CX*4), DI
 	LEAQ   (BX)(CX*4), R8
@@ -544,9 +548,9 @@ halves25:
 	LEAQ   (R10)(R10*2), R12
 	LEAQ   (R10)(R10*4), R13
 	CMPQ   AX, $0x08
-	JLT    tail21
+	JLT    tail23
 
-square20:
+square22:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y11
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z11, Z11
@@ -682,11 +686,11 @@ square20:
 	ADDQ             $0x20, R11
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square20
+	JGE              square22
 
-tail21:
+tail23:
 	TESTQ AX, AX
-	JLE   end22
+	JLE   end24
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y11
@@ -749,7 +753,7 @@ tail21:
 	VFMADD231PS.BCST (R11)(R12*1), Z11, Z9
 	VFMADD231PS.BCST (R11)(R10*4), Z11, Z10
 	CMPQ             AX, $0x01
-	JE               over30
+	JE               over32
 	VFMADD231PS.BCST 4(R9), Z14, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z14, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z14, Z2
@@ -762,7 +766,7 @@ tail21:
 	VFMADD231PS.BCST 4(R11)(R12*1), Z14, Z9
 	VFMADD231PS.BCST 4(R11)(R10*4), Z14, Z10
 	CMPQ             AX, $0x02
-	JE               over30
+	JE               over32
 	VFMADD231PS.BCST 8(R9), Z19, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z19, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z19, Z2
@@ -775,7 +779,7 @@ tail21:
 	VFMADD231PS.BCST 8(R11)(R12*1), Z19, Z9
 	VFMADD231PS.BCST 8(R11)(R10*4), Z19, Z10
 	CMPQ             AX, $0x03
-	JE               over30
+	JE               over32
 	VFMADD231PS.BCST 12(R9), Z13, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z13, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z13, Z2
@@ -788,7 +792,7 @@ tail21:
 	VFMADD231PS.BCST 12(R11)(R12*1), Z13, Z9
 	VFMADD231PS.BCST 12(R11)(R10*4), Z13, Z10
 	CMPQ             AX, $0x04
-	JE               over30
+	JE               over32
 	VFMADD231PS.BCST 16(R9), Z16, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z16, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z16, Z2
@@ -801,7 +805,7 @@ tail21:
 	VFMADD231PS.BCST 16(R11)(R12*1), Z16, Z9
 	VFMADD231PS.BCST 16(R11)(R10*4), Z16, Z10
 	CMPQ             AX, $0x05
-	JE               over30
+	JE               over32
 	VFMADD231PS.BCST 20(R9), Z15, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z15, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z15, Z2
@@ -814,7 +818,7 @@ tail21:
 	VFMADD231PS.BCST 20(R11)(R12*1), Z15, Z9
 	VFMADD231PS.BCST 20(R11)(R10*4), Z15, Z10
 	CMPQ             AX, $0x06
-	JE               over30
+	JE               over32
 	VFMADD231PS.BCST 24(R9), Z18, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z18, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z18, Z2
@@ -827,8 +831,8 @@ tail21:
 	VFMADD231PS.BCST 24(R11)(R12*1), Z18, Z9
 	VFMADD231PS.BCST 24(R11)(R10*4), Z18, Z10
 
-over30:
-end22:
+over32:
+end24:
 	VPXORD Z11, Z11, Z11
 	VADDPS Z11, Z0, Z0
 	VADDPS Z11, Z1, Z1
@@ -846,33 +850,33 @@ end22:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer31
+	JLT    fewer33
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves32
+	JMP    halves34
 
-fewer31:
+fewer33:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside33
+	JGE  inside35
 	MOVQ R8, DI
 
-inside33:
+inside35:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside34
+	JGE   inside36
 	MOVQ  R8, SI
 
-inside34:
+inside36:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves32:
+halves34:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -906,7 +910,7 @@ halves32:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done23
+	JLE    done25
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -918,16 +922,14 @@ halves32:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block19
+	JGE    block21
 
-done23:
+done25:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other18:
-	CMPQ  AX, $0x0a
-	JNE   other35
+lower3:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -936,9 +938,9 @@ other18:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done40
+	JLE   done41
 
-block36:
+block37:
 	// 10×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -954,33 +956,33 @@ block36:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer41
+	JLT    fewer42
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves42
+	JMP    halves43
 
-fewer41:
+fewer42:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside43
+	JGE  inside44
 	MOVQ DI, SI
 
-inside43:
+inside44:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside44
+	JGE   inside45
 	MOVQ  DI, DX
 
-inside44:
+inside45:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves42:
+halves43:
 	LEAQ   (CX)(CX*2), BX
 	LEAQ   (CX)(CX*4), DI
 	LEAQ   (BX)(CX*4), R8
@@ -991,9 +993,9 @@ halves42:
 	ADDQ   R9, R11
 	LEAQ   (R10)(R10*2), R12
 	CMPQ   AX, $0x08
-	JLT    tail38
+	JLT    tail39
 
-square37:
+square38:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y10
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z10, Z10
@@ -1121,11 +1123,11 @@ square37:
 	ADDQ             $0x20, R11
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square37
+	JGE              square38
 
-tail38:
+tail39:
 	TESTQ AX, AX
-	JLE   end39
+	JLE   end40
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y10
@@ -1187,7 +1189,7 @@ tail38:
 	VFMADD231PS.BCST (R11)(R12*1), Z10, Z8
 	VFMADD231PS.BCST (R11)(R10*4), Z10, Z9
 	CMPQ             AX, $0x01
-	JE               over47
+	JE               over48
 	VFMADD231PS.BCST 4(R9), Z13, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z13, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z13, Z2
@@ -1199,7 +1201,7 @@ tail38:
 	VFMADD231PS.BCST 4(R11)(R12*1), Z13, Z8
 	VFMADD231PS.BCST 4(R11)(R10*4), Z13, Z9
 	CMPQ             AX, $0x02
-	JE               over47
+	JE               over48
 	VFMADD231PS.BCST 8(R9), Z18, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z18, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z18, Z2
@@ -1211,7 +1213,7 @@ tail38:
 	VFMADD231PS.BCST 8(R11)(R12*1), Z18, Z8
 	VFMADD231PS.BCST 8(R11)(R10*4), Z18, Z9
 	CMPQ             AX, $0x03
-	JE               over47
+	JE               over48
 	VFMADD231PS.BCST 12(R9), Z12, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z12, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z12, Z2
@@ -1223,7 +1225,7 @@ tail38:
 	VFMADD231PS.BCST 12(R11)(R12*1), Z12, Z8
 	VFMADD231PS.BCST 12(R11)(R10*4), Z12, Z9
 	CMPQ             AX, $0x04
-	JE               over47
+	JE               over48
 	VFMADD231PS.BCST 16(R9), Z15, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z15, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z15, Z2
@@ -1235,7 +1237,7 @@ tail38:
 	VFMADD231PS.BCST 16(R11)(R12*1), Z15, Z8
 	VFMADD231PS.BCST 16(R11)(R10*4), Z15, Z9
 	CMPQ             AX, $0x05
-	JE               over47
+	JE               over48
 	VFMADD231PS.BCST 20(R9), Z14, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z14, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z14, Z2
@@ -1247,7 +1249,7 @@ tail38:
 	VFMADD231PS.BCST 20(R11)(R12*1), Z14, Z8
 	VFMADD231PS.BCST 20(R11)(R10*4), Z14, Z9
 	CMPQ             AX, $0x06
-	JE               over47
+	JE               over48
 	VFMADD231PS.BCST 24(R9), Z17, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z17, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z17, Z2
@@ -1259,8 +1261,8 @@ tail38:
 	VFMADD231PS.BCST 24(R11)(R12*1), Z17, Z8
 	VFMADD231PS.BCST 24(R11)(R10*4), Z17, Z9
 
-over47:
-end39:
+over48:
+end40:
 	VPXORD Z10, Z10, Z10
 	VADDPS Z10, Z0, Z0
 	VADDPS Z10, Z1, Z1
@@ -1277,33 +1279,33 @@ end39:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer48
+	JLT    fewer49
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves49
+	JMP    halves50
 
-fewer48:
+fewer49:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside50
+	JGE  inside51
 	MOVQ R8, DI
 
-inside50:
+inside51:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside51
+	JGE   inside52
 	MOVQ  R8, SI
 
-inside51:
+inside52:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves49:
+halves50:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -1335,7 +1337,7 @@ halves49:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done40
+	JLE    done41
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -1347,16 +1349,18 @@ halves49:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block36
+	JGE    block37
 
-done40:
+done41:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other35:
+lower2:
+	CMPQ  AX, $0x08
+	JLT   lower53
 	CMPQ  AX, $0x09
-	JNE   other52
+	JLT   lower54
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -1365,9 +1369,9 @@ other35:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done57
+	JLE   done59
 
-block53:
+block55:
 	// 9×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -1382,33 +1386,33 @@ block53:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer58
+	JLT    fewer60
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves59
+	JMP    halves61
 
-fewer58:
+fewer60:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside60
+	JGE  inside62
 	MOVQ DI, SI
 
-inside60:
+inside62:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside61
+	JGE   inside63
 	MOVQ  DI, DX
 
-inside61:
+inside63:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves59:
+halves61:
 	LEAQ   (CX)(CX*2), BX
 	LEAQ   (CX)(CX*4), DI
 	LEAQ   (BX)(CX*4), R8
@@ -1419,9 +1423,9 @@ halves59:
 	ADDQ   R9, R11
 	LEAQ   (R10)(R10*2), R12
 	CMPQ   AX, $0x08
-	JLT    tail55
+	JLT    tail57
 
-square54:
+square56:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y9
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z9, Z9
@@ -1541,11 +1545,11 @@ square54:
 	ADDQ             $0x20, R11
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square54
+	JGE              square56
 
-tail55:
+tail57:
 	TESTQ AX, AX
-	JLE   end56
+	JLE   end58
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y9
@@ -1606,7 +1610,7 @@ tail55:
 	VFMADD231PS.BCST (R11)(R10*2), Z9, Z7
 	VFMADD231PS.BCST (R11)(R12*1), Z9, Z8
 	CMPQ             AX, $0x01
-	JE               over64
+	JE               over66
 	VFMADD231PS.BCST 4(R9), Z12, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z12, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z12, Z2
@@ -1617,7 +1621,7 @@ tail55:
 	VFMADD231PS.BCST 4(R11)(R10*2), Z12, Z7
 	VFMADD231PS.BCST 4(R11)(R12*1), Z12, Z8
 	CMPQ             AX, $0x02
-	JE               over64
+	JE               over66
 	VFMADD231PS.BCST 8(R9), Z17, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z17, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z17, Z2
@@ -1628,7 +1632,7 @@ tail55:
 	VFMADD231PS.BCST 8(R11)(R10*2), Z17, Z7
 	VFMADD231PS.BCST 8(R11)(R12*1), Z17, Z8
 	CMPQ             AX, $0x03
-	JE               over64
+	JE               over66
 	VFMADD231PS.BCST 12(R9), Z11, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z11, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z11, Z2
@@ -1639,7 +1643,7 @@ tail55:
 	VFMADD231PS.BCST 12(R11)(R10*2), Z11, Z7
 	VFMADD231PS.BCST 12(R11)(R12*1), Z11, Z8
 	CMPQ             AX, $0x04
-	JE               over64
+	JE               over66
 	VFMADD231PS.BCST 16(R9), Z14, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z14, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z14, Z2
@@ -1650,7 +1654,7 @@ tail55:
 	VFMADD231PS.BCST 16(R11)(R10*2), Z14, Z7
 	VFMADD231PS.BCST 16(R11)(R12*1), Z14, Z8
 	CMPQ             AX, $0x05
-	JE               over64
+	JE               over66
 	VFMADD231PS.BCST 20(R9), Z13, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z13, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z13, Z2
@@ -1661,7 +1665,7 @@ tail55:
 	VFMADD231PS.BCST 20(R11)(R10*2), Z13, Z7
 	VFMADD231PS.BCST 20(R11)(R12*1), Z13, Z8
 	CMPQ             AX, $0x06
-	JE               over64
+	JE               over66
 	VFMADD231PS.BCST 24(R9), Z16, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z16, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z16, Z2
@@ -1672,8 +1676,8 @@ tail55:
 	VFMADD231PS.BCST 24(R11)(R10*2), Z16, Z7
 	VFMADD231PS.BCST 24(R11)(R12*1), Z16, Z8
 
-over64:
-end56:
+over66:
+end58:
 	VPXORD Z9, Z9, Z9
 	VADDPS Z9, Z0, Z0
 	VADDPS Z9, Z1, Z1
@@ -1689,33 +1693,33 @@ end56:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer65
+	JLT    fewer67
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves66
+	JMP    halves68
 
-fewer65:
+fewer67:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside67
+	JGE  inside69
 	MOVQ R8, DI
 
-inside67:
+inside69:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside68
+	JGE   inside70
 	MOVQ  R8, SI
 
-inside68:
+inside70:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves66:
+halves68:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -1745,7 +1749,7 @@ halves66:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done57
+	JLE    done59
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -1757,16 +1761,14 @@ halves66:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block53
+	JGE    block55
 
-done57:
+done59:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other52:
-	CMPQ  AX, $0x08
-	JNE   other69
+lower54:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -1775,9 +1777,9 @@ other52:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done74
+	JLE   done75
 
-block70:
+block71:
 	// 8×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -1791,33 +1793,33 @@ block70:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer75
+	JLT    fewer76
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves76
+	JMP    halves77
 
-fewer75:
+fewer76:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside77
+	JGE  inside78
 	MOVQ DI, SI
 
-inside77:
+inside78:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside78
+	JGE   inside79
 	MOVQ  DI, DX
 
-inside78:
+inside79:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves76:
+halves77:
 	LEAQ (CX)(CX*2), BX
 	LEAQ (CX)(CX*4), DI
 	LEAQ (BX)(CX*4), R8
@@ -1828,9 +1830,9 @@ halves76:
 	LEAQ (R10)(R10*4), R12
 	LEAQ (R11)(R10*4), R13
 	CMPQ AX, $0x08
-	JLT  tail72
+	JLT  tail73
 
-square71:
+square72:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y8
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z8, Z8
@@ -1941,11 +1943,11 @@ square71:
 	ADDQ             $0x20, R9
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square71
+	JGE              square72
 
-tail72:
+tail73:
 	TESTQ AX, AX
-	JLE   end73
+	JLE   end74
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y8
@@ -2005,7 +2007,7 @@ tail72:
 	VFMADD231PS.BCST (R9)(R11*2), Z8, Z6
 	VFMADD231PS.BCST (R9)(R13*1), Z8, Z7
 	CMPQ             AX, $0x01
-	JE               over81
+	JE               over82
 	VFMADD231PS.BCST 4(R9), Z11, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z11, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z11, Z2
@@ -2015,7 +2017,7 @@ tail72:
 	VFMADD231PS.BCST 4(R9)(R11*2), Z11, Z6
 	VFMADD231PS.BCST 4(R9)(R13*1), Z11, Z7
 	CMPQ             AX, $0x02
-	JE               over81
+	JE               over82
 	VFMADD231PS.BCST 8(R9), Z16, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z16, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z16, Z2
@@ -2025,7 +2027,7 @@ tail72:
 	VFMADD231PS.BCST 8(R9)(R11*2), Z16, Z6
 	VFMADD231PS.BCST 8(R9)(R13*1), Z16, Z7
 	CMPQ             AX, $0x03
-	JE               over81
+	JE               over82
 	VFMADD231PS.BCST 12(R9), Z10, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z10, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z10, Z2
@@ -2035,7 +2037,7 @@ tail72:
 	VFMADD231PS.BCST 12(R9)(R11*2), Z10, Z6
 	VFMADD231PS.BCST 12(R9)(R13*1), Z10, Z7
 	CMPQ             AX, $0x04
-	JE               over81
+	JE               over82
 	VFMADD231PS.BCST 16(R9), Z13, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z13, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z13, Z2
@@ -2045,7 +2047,7 @@ tail72:
 	VFMADD231PS.BCST 16(R9)(R11*2), Z13, Z6
 	VFMADD231PS.BCST 16(R9)(R13*1), Z13, Z7
 	CMPQ             AX, $0x05
-	JE               over81
+	JE               over82
 	VFMADD231PS.BCST 20(R9), Z12, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z12, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z12, Z2
@@ -2055,7 +2057,7 @@ tail72:
 	VFMADD231PS.BCST 20(R9)(R11*2), Z12, Z6
 	VFMADD231PS.BCST 20(R9)(R13*1), Z12, Z7
 	CMPQ             AX, $0x06
-	JE               over81
+	JE               over82
 	VFMADD231PS.BCST 24(R9), Z15, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z15, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z15, Z2
@@ -2065,8 +2067,8 @@ tail72:
 	VFMADD231PS.BCST 24(R9)(R11*2), Z15, Z6
 	VFMADD231PS.BCST 24(R9)(R13*1), Z15, Z7
 
-over81:
-end73:
+over82:
+end74:
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -2081,33 +2083,33 @@ end73:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer82
+	JLT    fewer83
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves83
+	JMP    halves84
 
-fewer82:
+fewer83:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside84
+	JGE  inside85
 	MOVQ R8, DI
 
-inside84:
+inside85:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside85
+	JGE   inside86
 	MOVQ  R8, SI
 
-inside85:
+inside86:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves83:
+halves84:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -2133,7 +2135,7 @@ halves83:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done74
+	JLE    done75
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -2145,16 +2147,14 @@ halves83:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block70
+	JGE    block71
 
-done74:
+done75:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other69:
-	CMPQ  AX, $0x07
-	JNE   other86
+lower53:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -2519,9 +2519,13 @@ done91:
 	VZEROUPPER
 	RET
 
-other86:
+lower1:
+	CMPQ  AX, $0x04
+	JLT   lower103
+	CMPQ  AX, $0x05
+	JLT   lower104
 	CMPQ  AX, $0x06
-	JNE   other103
+	JLT   lower105
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -2530,9 +2534,9 @@ other86:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done108
+	JLE   done110
 
-block104:
+block106:
 	// 6×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2544,33 +2548,33 @@ block104:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer109
+	JLT    fewer111
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves110
+	JMP    halves112
 
-fewer109:
+fewer111:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside111
+	JGE  inside113
 	MOVQ DI, SI
 
-inside111:
+inside113:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside112
+	JGE   inside114
 	MOVQ  DI, DX
 
-inside112:
+inside114:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves110:
+halves112:
 	LEAQ (CX)(CX*2), BX
 	LEAQ (CX)(CX*4), DI
 	LEAQ (BX)(CX*4), R8
@@ -2580,9 +2584,9 @@ halves110:
 	LEAQ (R10)(R10*2), R11
 	LEAQ (R10)(R10*4), R12
 	CMPQ AX, $0x08
-	JLT  tail106
+	JLT  tail108
 
-square105:
+square107:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y6
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z6, Z6
@@ -2677,11 +2681,11 @@ square105:
 	ADDQ             $0x20, R9
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square105
+	JGE              square107
 
-tail106:
+tail108:
 	TESTQ AX, AX
-	JLE   end107
+	JLE   end109
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y6
@@ -2739,7 +2743,7 @@ tail106:
 	VFMADD231PS.BCST (R9)(R10*4), Z6, Z4
 	VFMADD231PS.BCST (R9)(R12*1), Z6, Z5
 	CMPQ             AX, $0x01
-	JE               over115
+	JE               over117
 	VFMADD231PS.BCST 4(R9), Z9, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z9, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z9, Z2
@@ -2747,7 +2751,7 @@ tail106:
 	VFMADD231PS.BCST 4(R9)(R10*4), Z9, Z4
 	VFMADD231PS.BCST 4(R9)(R12*1), Z9, Z5
 	CMPQ             AX, $0x02
-	JE               over115
+	JE               over117
 	VFMADD231PS.BCST 8(R9), Z14, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z14, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z14, Z2
@@ -2755,7 +2759,7 @@ tail106:
 	VFMADD231PS.BCST 8(R9)(R10*4), Z14, Z4
 	VFMADD231PS.BCST 8(R9)(R12*1), Z14, Z5
 	CMPQ             AX, $0x03
-	JE               over115
+	JE               over117
 	VFMADD231PS.BCST 12(R9), Z8, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z8, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z8, Z2
@@ -2763,7 +2767,7 @@ tail106:
 	VFMADD231PS.BCST 12(R9)(R10*4), Z8, Z4
 	VFMADD231PS.BCST 12(R9)(R12*1), Z8, Z5
 	CMPQ             AX, $0x04
-	JE               over115
+	JE               over117
 	VFMADD231PS.BCST 16(R9), Z11, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z11, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z11, Z2
@@ -2771,7 +2775,7 @@ tail106:
 	VFMADD231PS.BCST 16(R9)(R10*4), Z11, Z4
 	VFMADD231PS.BCST 16(R9)(R12*1), Z11, Z5
 	CMPQ             AX, $0x05
-	JE               over115
+	JE               over117
 	VFMADD231PS.BCST 20(R9), Z10, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z10, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z10, Z2
@@ -2779,7 +2783,7 @@ tail106:
 	VFMADD231PS.BCST 20(R9)(R10*4), Z10, Z4
 	VFMADD231PS.BCST 20(R9)(R12*1), Z10, Z5
 	CMPQ             AX, $0x06
-	JE               over115
+	JE               over117
 	VFMADD231PS.BCST 24(R9), Z13, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z13, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z13, Z2
@@ -2787,8 +2791,8 @@ tail106:
 	VFMADD231PS.BCST 24(R9)(R10*4), Z13, Z4
 	VFMADD231PS.BCST 24(R9)(R12*1), Z13, Z5
 
-over115:
-end107:
+over117:
+end109:
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -2801,33 +2805,33 @@ end107:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer116
+	JLT    fewer118
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves117
+	JMP    halves119
 
-fewer116:
+fewer118:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside118
+	JGE  inside120
 	MOVQ R8, DI
 
-inside118:
+inside120:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside119
+	JGE   inside121
 	MOVQ  R8, SI
 
-inside119:
+inside121:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves117:
+halves119:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	VMOVUPS       Y0, (SI)
@@ -2848,7 +2852,7 @@ halves117:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done108
+	JLE    done110
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -2860,16 +2864,14 @@ halves117:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block104
+	JGE    block106
 
-done108:
+done110:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other103:
-	CMPQ  AX, $0x05
-	JNE   other120
+lower105:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -2878,9 +2880,9 @@ other103:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x10
-	JLE   done125
+	JLE   done126
 
-block121:
+block122:
 	// 5×32 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2896,7 +2898,7 @@ block121:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x20
-	JLT    fewer126
+	JLT    fewer127
 	IMUL3Q $0x08, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -2904,30 +2906,30 @@ block121:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves127
+	JMP    halves128
 
-fewer126:
+fewer127:
 	SUBQ $0x08, R8
 	MOVQ $0x00000018, DI
 	CMPQ R8, $0x18
-	JGE  inside128
+	JGE  inside129
 	MOVQ R8, DI
 
-inside128:
+inside129:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000010, SI
 	CMPQ  R8, $0x10
-	JGE   inside129
+	JGE   inside130
 	MOVQ  R8, SI
 
-inside129:
+inside130:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x08, CX, DX
 	ADDQ   BX, DX
 
-halves127:
+halves128:
 	LEAQ (CX)(CX*2), R8
 	LEAQ (CX)(CX*4), R9
 	LEAQ (R8)(CX*4), R10
@@ -2936,9 +2938,9 @@ halves127:
 	MOVQ n+64(FP), AX
 	LEAQ (R12)(R12*2), R13
 	CMPQ AX, $0x08
-	JLT  tail123
+	JLT  tail124
 
-square122:
+square123:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (BX), Y10
 	VINSERTF64X4     $0x01, (BX)(CX*4), Z10, Z10
@@ -3107,11 +3109,11 @@ square122:
 	ADDQ             $0x20, R11
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square122
+	JGE              square123
 
-tail123:
+tail124:
 	TESTQ AX, AX
-	JLE   end124
+	JLE   end125
 
 	// the same for fewer j
 	VMOVUPS.Z        (BX), K1, Y10
@@ -3221,7 +3223,7 @@ tail123:
 	VFMADD231PS.BCST (R11)(R12*4), Z10, Z4
 	VFMADD231PS.BCST (R11)(R12*4), Z16, Z9
 	CMPQ             AX, $0x01
-	JE               over132
+	JE               over133
 	VFMADD231PS.BCST 4(R11), Z13, Z0
 	VFMADD231PS.BCST 4(R11), Z21, Z5
 	VFMADD231PS.BCST 4(R11)(R12*1), Z13, Z1
@@ -3233,7 +3235,7 @@ tail123:
 	VFMADD231PS.BCST 4(R11)(R12*4), Z13, Z4
 	VFMADD231PS.BCST 4(R11)(R12*4), Z21, Z9
 	CMPQ             AX, $0x02
-	JE               over132
+	JE               over133
 	VFMADD231PS.BCST 8(R11), Z18, Z0
 	VFMADD231PS.BCST 8(R11), Z26, Z5
 	VFMADD231PS.BCST 8(R11)(R12*1), Z18, Z1
@@ -3245,7 +3247,7 @@ tail123:
 	VFMADD231PS.BCST 8(R11)(R12*4), Z18, Z4
 	VFMADD231PS.BCST 8(R11)(R12*4), Z26, Z9
 	CMPQ             AX, $0x03
-	JE               over132
+	JE               over133
 	VFMADD231PS.BCST 12(R11), Z12, Z0
 	VFMADD231PS.BCST 12(R11), Z20, Z5
 	VFMADD231PS.BCST 12(R11)(R12*1), Z12, Z1
@@ -3257,7 +3259,7 @@ tail123:
 	VFMADD231PS.BCST 12(R11)(R12*4), Z12, Z4
 	VFMADD231PS.BCST 12(R11)(R12*4), Z20, Z9
 	CMPQ             AX, $0x04
-	JE               over132
+	JE               over133
 	VFMADD231PS.BCST 16(R11), Z15, Z0
 	VFMADD231PS.BCST 16(R11), Z23, Z5
 	VFMADD231PS.BCST 16(R11)(R12*1), Z15, Z1
@@ -3269,7 +3271,7 @@ tail123:
 	VFMADD231PS.BCST 16(R11)(R12*4), Z15, Z4
 	VFMADD231PS.BCST 16(R11)(R12*4), Z23, Z9
 	CMPQ             AX, $0x05
-	JE               over132
+	JE               over133
 	VFMADD231PS.BCST 20(R11), Z14, Z0
 	VFMADD231PS.BCST 20(R11), Z22, Z5
 	VFMADD231PS.BCST 20(R11)(R12*1), Z14, Z1
@@ -3281,7 +3283,7 @@ tail123:
 	VFMADD231PS.BCST 20(R11)(R12*4), Z14, Z4
 	VFMADD231PS.BCST 20(R11)(R12*4), Z22, Z9
 	CMPQ             AX, $0x06
-	JE               over132
+	JE               over133
 	VFMADD231PS.BCST 24(R11), Z17, Z0
 	VFMADD231PS.BCST 24(R11), Z25, Z5
 	VFMADD231PS.BCST 24(R11)(R12*1), Z17, Z1
@@ -3293,8 +3295,8 @@ tail123:
 	VFMADD231PS.BCST 24(R11)(R12*4), Z17, Z4
 	VFMADD231PS.BCST 24(R11)(R12*4), Z25, Z9
 
-over132:
-end124:
+over133:
+end125:
 	VPXORD Z10, Z10, Z10
 	VADDPS Z10, Z0, Z0
 	VADDPS Z10, Z1, Z1
@@ -3311,7 +3313,7 @@ end124:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x20
-	JLT    fewer133
+	JLT    fewer134
 	IMUL3Q $0x08, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -3319,30 +3321,30 @@ end124:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves134
+	JMP    halves135
 
-fewer133:
+fewer134:
 	SUBQ $0x08, R9
 	MOVQ $0x00000018, R8
 	CMPQ R9, $0x18
-	JGE  inside135
+	JGE  inside136
 	MOVQ R9, R8
 
-inside135:
+inside136:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000010, DI
 	CMPQ  R9, $0x10
-	JGE   inside136
+	JGE   inside137
 	MOVQ  R9, DI
 
-inside136:
+inside137:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x08, DX, SI
 	ADDQ   BX, SI
 
-halves134:
+halves135:
 	LEAQ          (CX)(CX*2), R9
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, (SI)
@@ -3371,7 +3373,7 @@ halves134:
 	SUBQ   $0x20, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done125
+	JLE    done126
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -3383,14 +3385,14 @@ halves134:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x11
-	JGE    block121
+	JGE    block122
 
-done125:
+done126:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done141
+	JLE   done142
 
-block137:
+block138:
 	// 5×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -3401,33 +3403,33 @@ block137:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer142
+	JLT    fewer143
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves143
+	JMP    halves144
 
-fewer142:
+fewer143:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside144
+	JGE  inside145
 	MOVQ DI, SI
 
-inside144:
+inside145:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside145
+	JGE   inside146
 	MOVQ  DI, DX
 
-inside145:
+inside146:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves143:
+halves144:
 	LEAQ (CX)(CX*2), BX
 	LEAQ (CX)(CX*4), DI
 	LEAQ (BX)(CX*4), R8
@@ -3436,9 +3438,9 @@ halves143:
 	MOVQ n+64(FP), AX
 	LEAQ (R10)(R10*2), R11
 	CMPQ AX, $0x08
-	JLT  tail139
+	JLT  tail140
 
-square138:
+square139:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y5
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z5, Z5
@@ -3525,11 +3527,11 @@ square138:
 	ADDQ             $0x20, R9
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square138
+	JGE              square139
 
-tail139:
+tail140:
 	TESTQ AX, AX
-	JLE   end140
+	JLE   end141
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y5
@@ -3586,50 +3588,50 @@ tail139:
 	VFMADD231PS.BCST (R9)(R11*1), Z5, Z3
 	VFMADD231PS.BCST (R9)(R10*4), Z5, Z4
 	CMPQ             AX, $0x01
-	JE               over148
+	JE               over149
 	VFMADD231PS.BCST 4(R9), Z8, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z8, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z8, Z2
 	VFMADD231PS.BCST 4(R9)(R11*1), Z8, Z3
 	VFMADD231PS.BCST 4(R9)(R10*4), Z8, Z4
 	CMPQ             AX, $0x02
-	JE               over148
+	JE               over149
 	VFMADD231PS.BCST 8(R9), Z13, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z13, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z13, Z2
 	VFMADD231PS.BCST 8(R9)(R11*1), Z13, Z3
 	VFMADD231PS.BCST 8(R9)(R10*4), Z13, Z4
 	CMPQ             AX, $0x03
-	JE               over148
+	JE               over149
 	VFMADD231PS.BCST 12(R9), Z7, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z7, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z7, Z2
 	VFMADD231PS.BCST 12(R9)(R11*1), Z7, Z3
 	VFMADD231PS.BCST 12(R9)(R10*4), Z7, Z4
 	CMPQ             AX, $0x04
-	JE               over148
+	JE               over149
 	VFMADD231PS.BCST 16(R9), Z10, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z10, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z10, Z2
 	VFMADD231PS.BCST 16(R9)(R11*1), Z10, Z3
 	VFMADD231PS.BCST 16(R9)(R10*4), Z10, Z4
 	CMPQ             AX, $0x05
-	JE               over148
+	JE               over149
 	VFMADD231PS.BCST 20(R9), Z9, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z9, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z9, Z2
 	VFMADD231PS.BCST 20(R9)(R11*1), Z9, Z3
 	VFMADD231PS.BCST 20(R9)(R10*4), Z9, Z4
 	CMPQ             AX, $0x06
-	JE               over148
+	JE               over149
 	VFMADD231PS.BCST 24(R9), Z12, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z12, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z12, Z2
 	VFMADD231PS.BCST 24(R9)(R11*1), Z12, Z3
 	VFMADD231PS.BCST 24(R9)(R10*4), Z12, Z4
 
-over148:
-end140:
+over149:
+end141:
 	VPXORD Z5, Z5, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z1, Z1
@@ -3641,33 +3643,33 @@ end140:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer149
+	JLT    fewer150
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves150
+	JMP    halves151
 
-fewer149:
+fewer150:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside151
+	JGE  inside152
 	MOVQ R8, DI
 
-inside151:
+inside152:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside152
+	JGE   inside153
 	MOVQ  R8, SI
 
-inside152:
+inside153:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves150:
+halves151:
 	LEAQ          (CX)(CX*2), BX
 	VMOVUPS       Y0, (SI)
 	VEXTRACTF64X4 $0x01, Z0, (DI)
@@ -3685,7 +3687,7 @@ halves150:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done141
+	JLE    done142
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -3697,16 +3699,14 @@ halves150:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block137
+	JGE    block138
 
-done141:
+done142:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other120:
-	CMPQ  AX, $0x04
-	JNE   other153
+lower104:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4484,9 +4484,11 @@ done174:
 	VZEROUPPER
 	RET
 
-other153:
+lower103:
+	CMPQ  AX, $0x02
+	JLT   lower186
 	CMPQ  AX, $0x03
-	JNE   other186
+	JLT   lower187
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4495,9 +4497,9 @@ other153:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x10
-	JLE   done191
+	JLE   done192
 
-block187:
+block188:
 	// 3×32 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -4509,7 +4511,7 @@ block187:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x20
-	JLT    fewer192
+	JLT    fewer193
 	IMUL3Q $0x08, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -4517,30 +4519,30 @@ block187:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves193
+	JMP    halves194
 
-fewer192:
+fewer193:
 	SUBQ $0x08, R8
 	MOVQ $0x00000018, DI
 	CMPQ R8, $0x18
-	JGE  inside194
+	JGE  inside195
 	MOVQ R8, DI
 
-inside194:
+inside195:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000010, SI
 	CMPQ  R8, $0x10
-	JGE   inside195
+	JGE   inside196
 	MOVQ  R8, SI
 
-inside195:
+inside196:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x08, CX, DX
 	ADDQ   BX, DX
 
-halves193:
+halves194:
 	LEAQ (CX)(CX*2), R8
 	LEAQ (CX)(CX*4), R9
 	LEAQ (R8)(CX*4), R10
@@ -4548,9 +4550,9 @@ halves193:
 	MOVQ lddz+24(FP), R12
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail189
+	JLT  tail190
 
-square188:
+square189:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (BX), Y6
 	VINSERTF64X4     $0x01, (BX)(CX*4), Z6, Z6
@@ -4687,11 +4689,11 @@ square188:
 	ADDQ             $0x20, R11
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square188
+	JGE              square189
 
-tail189:
+tail190:
 	TESTQ AX, AX
-	JLE   end190
+	JLE   end191
 
 	// the same for fewer j
 	VMOVUPS.Z        (BX), K1, Y6
@@ -4797,7 +4799,7 @@ tail189:
 	VFMADD231PS.BCST (R11)(R12*2), Z6, Z2
 	VFMADD231PS.BCST (R11)(R12*2), Z12, Z5
 	CMPQ             AX, $0x01
-	JE               over198
+	JE               over199
 	VFMADD231PS.BCST 4(R11), Z9, Z0
 	VFMADD231PS.BCST 4(R11), Z17, Z3
 	VFMADD231PS.BCST 4(R11)(R12*1), Z9, Z1
@@ -4805,7 +4807,7 @@ tail189:
 	VFMADD231PS.BCST 4(R11)(R12*2), Z9, Z2
 	VFMADD231PS.BCST 4(R11)(R12*2), Z17, Z5
 	CMPQ             AX, $0x02
-	JE               over198
+	JE               over199
 	VFMADD231PS.BCST 8(R11), Z14, Z0
 	VFMADD231PS.BCST 8(R11), Z22, Z3
 	VFMADD231PS.BCST 8(R11)(R12*1), Z14, Z1
@@ -4813,7 +4815,7 @@ tail189:
 	VFMADD231PS.BCST 8(R11)(R12*2), Z14, Z2
 	VFMADD231PS.BCST 8(R11)(R12*2), Z22, Z5
 	CMPQ             AX, $0x03
-	JE               over198
+	JE               over199
 	VFMADD231PS.BCST 12(R11), Z8, Z0
 	VFMADD231PS.BCST 12(R11), Z16, Z3
 	VFMADD231PS.BCST 12(R11)(R12*1), Z8, Z1
@@ -4821,7 +4823,7 @@ tail189:
 	VFMADD231PS.BCST 12(R11)(R12*2), Z8, Z2
 	VFMADD231PS.BCST 12(R11)(R12*2), Z16, Z5
 	CMPQ             AX, $0x04
-	JE               over198
+	JE               over199
 	VFMADD231PS.BCST 16(R11), Z11, Z0
 	VFMADD231PS.BCST 16(R11), Z19, Z3
 	VFMADD231PS.BCST 16(R11)(R12*1), Z11, Z1
@@ -4829,7 +4831,7 @@ tail189:
 	VFMADD231PS.BCST 16(R11)(R12*2), Z11, Z2
 	VFMADD231PS.BCST 16(R11)(R12*2), Z19, Z5
 	CMPQ             AX, $0x05
-	JE               over198
+	JE               over199
 	VFMADD231PS.BCST 20(R11), Z10, Z0
 	VFMADD231PS.BCST 20(R11), Z18, Z3
 	VFMADD231PS.BCST 20(R11)(R12*1), Z10, Z1
@@ -4837,7 +4839,7 @@ tail189:
 	VFMADD231PS.BCST 20(R11)(R12*2), Z10, Z2
 	VFMADD231PS.BCST 20(R11)(R12*2), Z18, Z5
 	CMPQ             AX, $0x06
-	JE               over198
+	JE               over199
 	VFMADD231PS.BCST 24(R11), Z13, Z0
 	VFMADD231PS.BCST 24(R11), Z21, Z3
 	VFMADD231PS.BCST 24(R11)(R12*1), Z13, Z1
@@ -4845,8 +4847,8 @@ tail189:
 	VFMADD231PS.BCST 24(R11)(R12*2), Z13, Z2
 	VFMADD231PS.BCST 24(R11)(R12*2), Z21, Z5
 
-over198:
-end190:
+over199:
+end191:
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -4859,7 +4861,7 @@ end190:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x20
-	JLT    fewer199
+	JLT    fewer200
 	IMUL3Q $0x08, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -4867,30 +4869,30 @@ end190:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves200
+	JMP    halves201
 
-fewer199:
+fewer200:
 	SUBQ $0x08, R9
 	MOVQ $0x00000018, R8
 	CMPQ R9, $0x18
-	JGE  inside201
+	JGE  inside202
 	MOVQ R9, R8
 
-inside201:
+inside202:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000010, DI
 	CMPQ  R9, $0x10
-	JGE   inside202
+	JGE   inside203
 	MOVQ  R9, DI
 
-inside202:
+inside203:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x08, DX, SI
 	ADDQ   BX, SI
 
-halves200:
+halves201:
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, (SI)
 	VMOVUPS       Y1, (BX)(CX*1)
@@ -4909,7 +4911,7 @@ halves200:
 	SUBQ   $0x20, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done191
+	JLE    done192
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -4921,14 +4923,14 @@ halves200:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x11
-	JGE    block187
+	JGE    block188
 
-done191:
+done192:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done207
+	JLE   done208
 
-block203:
+block204:
 	// 3×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -4937,33 +4939,33 @@ block203:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer208
+	JLT    fewer209
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves209
+	JMP    halves210
 
-fewer208:
+fewer209:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside210
+	JGE  inside211
 	MOVQ DI, SI
 
-inside210:
+inside211:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside211
+	JGE   inside212
 	MOVQ  DI, DX
 
-inside211:
+inside212:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves209:
+halves210:
 	LEAQ (CX)(CX*2), BX
 	LEAQ (CX)(CX*4), DI
 	LEAQ (BX)(CX*4), R8
@@ -4971,9 +4973,9 @@ halves209:
 	MOVQ lddz+24(FP), R10
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail205
+	JLT  tail206
 
-square204:
+square205:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y3
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z3, Z3
@@ -5044,11 +5046,11 @@ square204:
 	ADDQ             $0x20, R9
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square204
+	JGE              square205
 
-tail205:
+tail206:
 	TESTQ AX, AX
-	JLE   end206
+	JLE   end207
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y3
@@ -5103,38 +5105,38 @@ tail205:
 	VFMADD231PS.BCST (R9)(R10*1), Z3, Z1
 	VFMADD231PS.BCST (R9)(R10*2), Z3, Z2
 	CMPQ             AX, $0x01
-	JE               over214
+	JE               over215
 	VFMADD231PS.BCST 4(R9), Z6, Z0
 	VFMADD231PS.BCST 4(R9)(R10*1), Z6, Z1
 	VFMADD231PS.BCST 4(R9)(R10*2), Z6, Z2
 	CMPQ             AX, $0x02
-	JE               over214
+	JE               over215
 	VFMADD231PS.BCST 8(R9), Z11, Z0
 	VFMADD231PS.BCST 8(R9)(R10*1), Z11, Z1
 	VFMADD231PS.BCST 8(R9)(R10*2), Z11, Z2
 	CMPQ             AX, $0x03
-	JE               over214
+	JE               over215
 	VFMADD231PS.BCST 12(R9), Z5, Z0
 	VFMADD231PS.BCST 12(R9)(R10*1), Z5, Z1
 	VFMADD231PS.BCST 12(R9)(R10*2), Z5, Z2
 	CMPQ             AX, $0x04
-	JE               over214
+	JE               over215
 	VFMADD231PS.BCST 16(R9), Z8, Z0
 	VFMADD231PS.BCST 16(R9)(R10*1), Z8, Z1
 	VFMADD231PS.BCST 16(R9)(R10*2), Z8, Z2
 	CMPQ             AX, $0x05
-	JE               over214
+	JE               over215
 	VFMADD231PS.BCST 20(R9), Z7, Z0
 	VFMADD231PS.BCST 20(R9)(R10*1), Z7, Z1
 	VFMADD231PS.BCST 20(R9)(R10*2), Z7, Z2
 	CMPQ             AX, $0x06
-	JE               over214
+	JE               over215
 	VFMADD231PS.BCST 24(R9), Z10, Z0
 	VFMADD231PS.BCST 24(R9)(R10*1), Z10, Z1
 	VFMADD231PS.BCST 24(R9)(R10*2), Z10, Z2
 
-over214:
-end206:
+over215:
+end207:
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
@@ -5144,33 +5146,33 @@ end206:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer215
+	JLT    fewer216
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves216
+	JMP    halves217
 
-fewer215:
+fewer216:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside217
+	JGE  inside218
 	MOVQ R8, DI
 
-inside217:
+inside218:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside218
+	JGE   inside219
 	MOVQ  R8, SI
 
-inside218:
+inside219:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves216:
+halves217:
 	VMOVUPS       Y0, (SI)
 	VEXTRACTF64X4 $0x01, Z0, (DI)
 	VMOVUPS       Y1, (SI)(CX*1)
@@ -5183,7 +5185,7 @@ halves216:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done207
+	JLE    done208
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -5195,16 +5197,14 @@ halves216:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block203
+	JGE    block204
 
-done207:
+done208:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other186:
-	CMPQ  AX, $0x02
-	JNE   other219
+lower187:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -5863,7 +5863,7 @@ done240:
 	VZEROUPPER
 	RET
 
-other219:
+lower186:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -5872,9 +5872,9 @@ other219:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x10
-	JLE   done257
+	JLE   done256
 
-block253:
+block252:
 	// 1×32 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -5882,7 +5882,7 @@ block253:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x20
-	JLT    fewer258
+	JLT    fewer257
 	IMUL3Q $0x08, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -5890,39 +5890,39 @@ block253:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves259
+	JMP    halves258
 
-fewer258:
+fewer257:
 	SUBQ $0x08, R8
 	MOVQ $0x00000018, DI
 	CMPQ R8, $0x18
-	JGE  inside260
+	JGE  inside259
 	MOVQ R8, DI
 
-inside260:
+inside259:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000010, SI
 	CMPQ  R8, $0x10
-	JGE   inside261
+	JGE   inside260
 	MOVQ  R8, SI
 
-inside261:
+inside260:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x08, CX, DX
 	ADDQ   BX, DX
 
-halves259:
+halves258:
 	LEAQ (CX)(CX*2), R8
 	LEAQ (CX)(CX*4), R9
 	LEAQ (R8)(CX*4), R10
 	MOVQ dz+16(FP), R11
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail255
+	JLT  tail254
 
-square254:
+square253:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (BX), Y2
 	VINSERTF64X4     $0x01, (BX)(CX*4), Z2, Z2
@@ -6027,11 +6027,11 @@ square254:
 	ADDQ             $0x20, R11
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square254
+	JGE              square253
 
-tail255:
+tail254:
 	TESTQ AX, AX
-	JLE   end256
+	JLE   end255
 
 	// the same for fewer j
 	VMOVUPS.Z        (BX), K1, Y2
@@ -6133,32 +6133,32 @@ tail255:
 	VFMADD231PS.BCST (R11), Z2, Z0
 	VFMADD231PS.BCST (R11), Z8, Z1
 	CMPQ             AX, $0x01
-	JE               over264
+	JE               over263
 	VFMADD231PS.BCST 4(R11), Z5, Z0
 	VFMADD231PS.BCST 4(R11), Z13, Z1
 	CMPQ             AX, $0x02
-	JE               over264
+	JE               over263
 	VFMADD231PS.BCST 8(R11), Z10, Z0
 	VFMADD231PS.BCST 8(R11), Z18, Z1
 	CMPQ             AX, $0x03
-	JE               over264
+	JE               over263
 	VFMADD231PS.BCST 12(R11), Z4, Z0
 	VFMADD231PS.BCST 12(R11), Z12, Z1
 	CMPQ             AX, $0x04
-	JE               over264
+	JE               over263
 	VFMADD231PS.BCST 16(R11), Z7, Z0
 	VFMADD231PS.BCST 16(R11), Z15, Z1
 	CMPQ             AX, $0x05
-	JE               over264
+	JE               over263
 	VFMADD231PS.BCST 20(R11), Z6, Z0
 	VFMADD231PS.BCST 20(R11), Z14, Z1
 	CMPQ             AX, $0x06
-	JE               over264
+	JE               over263
 	VFMADD231PS.BCST 24(R11), Z9, Z0
 	VFMADD231PS.BCST 24(R11), Z17, Z1
 
-over264:
-end256:
+over263:
+end255:
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
@@ -6167,7 +6167,7 @@ end256:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x20
-	JLT    fewer265
+	JLT    fewer264
 	IMUL3Q $0x08, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -6175,30 +6175,30 @@ end256:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves266
+	JMP    halves265
 
-fewer265:
+fewer264:
 	SUBQ $0x08, R9
 	MOVQ $0x00000018, R8
 	CMPQ R9, $0x18
-	JGE  inside267
+	JGE  inside266
 	MOVQ R9, R8
 
-inside267:
+inside266:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000010, DI
 	CMPQ  R9, $0x10
-	JGE   inside268
+	JGE   inside267
 	MOVQ  R9, DI
 
-inside268:
+inside267:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x08, DX, SI
 	ADDQ   BX, SI
 
-halves266:
+halves265:
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, (SI)
 	VMOVUPS       Y1, (DI)
@@ -6209,7 +6209,7 @@ halves266:
 	SUBQ   $0x20, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done257
+	JLE    done256
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -6221,56 +6221,56 @@ halves266:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x11
-	JGE    block253
+	JGE    block252
 
-done257:
+done256:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done273
+	JLE   done272
 
-block269:
+block268:
 	// 1×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	MOVQ   w+32(FP), BX
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x10
-	JLT    fewer274
+	JLT    fewer273
 	IMUL3Q $0x08, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves275
+	JMP    halves274
 
-fewer274:
+fewer273:
 	SUBQ $0x08, DI
 	MOVQ $0x00000008, SI
 	CMPQ DI, $0x08
-	JGE  inside276
+	JGE  inside275
 	MOVQ DI, SI
 
-inside276:
+inside275:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside277
+	JGE   inside276
 	MOVQ  DI, DX
 
-inside277:
+inside276:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves275:
+halves274:
 	LEAQ (CX)(CX*2), BX
 	LEAQ (CX)(CX*4), DI
 	LEAQ (BX)(CX*4), R8
 	MOVQ dz+16(FP), R9
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x08
-	JLT  tail271
+	JLT  tail270
 
-square270:
+square269:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS          (DX), Y1
 	VINSERTF64X4     $0x01, (DX)(CX*4), Z1, Z1
@@ -6325,11 +6325,11 @@ square270:
 	ADDQ             $0x20, R9
 	SUBQ             $0x08, AX
 	CMPQ             AX, $0x08
-	JGE              square270
+	JGE              square269
 
-tail271:
+tail270:
 	TESTQ AX, AX
-	JLE   end272
+	JLE   end271
 
 	// the same for fewer j
 	VMOVUPS.Z        (DX), K1, Y1
@@ -6382,26 +6382,26 @@ tail271:
 	VSHUFF64X2       $0x88, Z7, Z3, Z3
 	VFMADD231PS.BCST (R9), Z1, Z0
 	CMPQ             AX, $0x01
-	JE               over280
+	JE               over279
 	VFMADD231PS.BCST 4(R9), Z4, Z0
 	CMPQ             AX, $0x02
-	JE               over280
+	JE               over279
 	VFMADD231PS.BCST 8(R9), Z9, Z0
 	CMPQ             AX, $0x03
-	JE               over280
+	JE               over279
 	VFMADD231PS.BCST 12(R9), Z3, Z0
 	CMPQ             AX, $0x04
-	JE               over280
+	JE               over279
 	VFMADD231PS.BCST 16(R9), Z6, Z0
 	CMPQ             AX, $0x05
-	JE               over280
+	JE               over279
 	VFMADD231PS.BCST 20(R9), Z5, Z0
 	CMPQ             AX, $0x06
-	JE               over280
+	JE               over279
 	VFMADD231PS.BCST 24(R9), Z8, Z0
 
-over280:
-end272:
+over279:
+end271:
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	MOVQ   dx+0(FP), BX
@@ -6409,33 +6409,33 @@ end272:
 	MOVQ   $0x00000004, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer281
+	JLT    fewer280
 	IMUL3Q $0x08, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves282
+	JMP    halves281
 
-fewer281:
+fewer280:
 	SUBQ $0x08, R8
 	MOVQ $0x00000008, DI
 	CMPQ R8, $0x08
-	JGE  inside283
+	JGE  inside282
 	MOVQ R8, DI
 
-inside283:
+inside282:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside284
+	JGE   inside283
 	MOVQ  R8, SI
 
-inside284:
+inside283:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves282:
+halves281:
 	VMOVUPS       Y0, (SI)
 	VEXTRACTF64X4 $0x01, Z0, (DI)
 
@@ -6444,7 +6444,7 @@ halves282:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done273
+	JLE    done272
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -6456,9 +6456,9 @@ halves282:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block269
+	JGE    block268
 
-done273:
+done272:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -6468,8 +6468,14 @@ done273:
 TEXT ·inputAVX512Zen4F64(SB), NOSPLIT, $0-72
 	PCALIGN $0x40
 	MOVQ    rows+48(FP), AX
+	CMPQ    AX, $0x06
+	JLT     lower1
+	CMPQ    AX, $0x08
+	JLT     lower2
+	CMPQ    AX, $0x09
+	JLT     lower3
 	CMPQ    AX, $0x0a
-	JNE     other1
+	JLT     lower4
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x03, CX
@@ -6478,9 +6484,9 @@ TEXT ·inputAVX512Zen4F64(SB), NOSPLIT, $0-72
 	KMOVW   BX, K1
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done6
+	JLE     done9
 
-block2:
+block5:
 	// 10×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -6506,7 +6512,7 @@ block2:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer7
+	JLT    fewer10
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -6514,30 +6520,30 @@ block2:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves8
+	JMP    halves11
 
-fewer7:
+fewer10:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside9
+	JGE  inside12
 	MOVQ R8, DI
 
-inside9:
+inside12:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside10
+	JGE   inside13
 	MOVQ  R8, SI
 
-inside10:
+inside13:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves8:
+halves11:
 	LEAQ   (CX)(CX*2), R8
 	MOVQ   dz+16(FP), R9
 	MOVQ   lddz+24(FP), R10
@@ -6546,9 +6552,9 @@ halves8:
 	ADDQ   R9, R11
 	LEAQ   (R10)(R10*2), R12
 	CMPQ   AX, $0x04
-	JLT    tail4
+	JLT    tail7
 
-square3:
+square6:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (BX), Y20
 	VINSERTF64X4     $0x01, (BX)(CX*2), Z20, Z20
@@ -6670,11 +6676,11 @@ square3:
 	ADDQ             $0x20, R11
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square3
+	JGE              square6
 
-tail4:
+tail7:
 	TESTQ AX, AX
-	JLE   end5
+	JLE   end8
 
 	// the same for fewer j
 	VMOVUPD.Z        (BX), K1, Y20
@@ -6738,7 +6744,7 @@ tail4:
 	VFMADD231PD.BCST (R11)(R10*4), Z20, Z9
 	VFMADD231PD.BCST (R11)(R10*4), Z21, Z19
 	CMPQ             AX, $0x01
-	JE               over13
+	JE               over16
 	VFMADD231PD.BCST 8(R9), Z24, Z0
 	VFMADD231PD.BCST 8(R9), Z28, Z10
 	VFMADD231PD.BCST 8(R9)(R10*1), Z24, Z1
@@ -6760,7 +6766,7 @@ tail4:
 	VFMADD231PD.BCST 8(R11)(R10*4), Z24, Z9
 	VFMADD231PD.BCST 8(R11)(R10*4), Z28, Z19
 	CMPQ             AX, $0x02
-	JE               over13
+	JE               over16
 	VFMADD231PD.BCST 16(R9), Z23, Z0
 	VFMADD231PD.BCST 16(R9), Z27, Z10
 	VFMADD231PD.BCST 16(R9)(R10*1), Z23, Z1
@@ -6782,8 +6788,8 @@ tail4:
 	VFMADD231PD.BCST 16(R11)(R10*4), Z23, Z9
 	VFMADD231PD.BCST 16(R11)(R10*4), Z27, Z19
 
-over13:
-end5:
+over16:
+end8:
 	VPXORD Z20, Z20, Z20
 	VADDPD Z20, Z0, Z0
 	VADDPD Z20, Z1, Z1
@@ -6810,7 +6816,7 @@ end5:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer14
+	JLT    fewer17
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -6818,30 +6824,30 @@ end5:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves15
+	JMP    halves18
 
-fewer14:
+fewer17:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside16
+	JGE  inside19
 	MOVQ R9, R8
 
-inside16:
+inside19:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside17
+	JGE   inside20
 	MOVQ  R9, DI
 
-inside17:
+inside20:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves15:
+halves18:
 	LEAQ          (CX)(CX*2), R9
 	LEAQ          (CX)(CX*4), R10
 	LEAQ          (R9)(CX*4), R11
@@ -6898,7 +6904,7 @@ halves15:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done6
+	JLE    done9
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -6910,14 +6916,14 @@ halves15:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block2
+	JGE    block5
 
-done6:
+done9:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done22
+	JLE   done25
 
-block18:
+block21:
 	// 10×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -6933,33 +6939,33 @@ block18:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer23
+	JLT    fewer26
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves24
+	JMP    halves27
 
-fewer23:
+fewer26:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside25
+	JGE  inside28
 	MOVQ DI, SI
 
-inside25:
+inside28:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside26
+	JGE   inside29
 	MOVQ  DI, DX
 
-inside26:
+inside29:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves24:
+halves27:
 	LEAQ   (CX)(CX*2), BX
 	MOVQ   dz+16(FP), DI
 	MOVQ   lddz+24(FP), R8
@@ -6968,9 +6974,9 @@ halves24:
 	ADDQ   DI, R9
 	LEAQ   (R8)(R8*2), R10
 	CMPQ   AX, $0x04
-	JLT    tail20
+	JLT    tail23
 
-square19:
+square22:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y10
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z10, Z10
@@ -7034,11 +7040,11 @@ square19:
 	ADDQ             $0x20, R9
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square19
+	JGE              square22
 
-tail20:
+tail23:
 	TESTQ AX, AX
-	JLE   end21
+	JLE   end24
 
 	// the same for fewer j
 	VMOVUPD.Z        (DX), K1, Y10
@@ -7072,7 +7078,7 @@ tail20:
 	VFMADD231PD.BCST (R9)(R10*1), Z10, Z8
 	VFMADD231PD.BCST (R9)(R8*4), Z10, Z9
 	CMPQ             AX, $0x01
-	JE               over29
+	JE               over32
 	VFMADD231PD.BCST 8(DI), Z14, Z0
 	VFMADD231PD.BCST 8(DI)(R8*1), Z14, Z1
 	VFMADD231PD.BCST 8(DI)(R8*2), Z14, Z2
@@ -7084,7 +7090,7 @@ tail20:
 	VFMADD231PD.BCST 8(R9)(R10*1), Z14, Z8
 	VFMADD231PD.BCST 8(R9)(R8*4), Z14, Z9
 	CMPQ             AX, $0x02
-	JE               over29
+	JE               over32
 	VFMADD231PD.BCST 16(DI), Z13, Z0
 	VFMADD231PD.BCST 16(DI)(R8*1), Z13, Z1
 	VFMADD231PD.BCST 16(DI)(R8*2), Z13, Z2
@@ -7096,8 +7102,8 @@ tail20:
 	VFMADD231PD.BCST 16(R9)(R10*1), Z13, Z8
 	VFMADD231PD.BCST 16(R9)(R8*4), Z13, Z9
 
-over29:
-end21:
+over32:
+end24:
 	VPXORD Z10, Z10, Z10
 	VADDPD Z10, Z0, Z0
 	VADDPD Z10, Z1, Z1
@@ -7114,33 +7120,33 @@ end21:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer30
+	JLT    fewer33
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves31
+	JMP    halves34
 
-fewer30:
+fewer33:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside32
+	JGE  inside35
 	MOVQ R8, DI
 
-inside32:
+inside35:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside33
+	JGE   inside36
 	MOVQ  R8, SI
 
-inside33:
+inside36:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves31:
+halves34:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -7172,7 +7178,7 @@ halves31:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done22
+	JLE    done25
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -7184,16 +7190,14 @@ halves31:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block18
+	JGE    block21
 
-done22:
+done25:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ  AX, $0x09
-	JNE   other34
+lower4:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -7202,9 +7206,9 @@ other1:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done39
+	JLE   done41
 
-block35:
+block37:
 	// 9×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -7228,7 +7232,7 @@ block35:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer40
+	JLT    fewer42
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -7236,30 +7240,30 @@ block35:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves41
+	JMP    halves43
 
-fewer40:
+fewer42:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside42
+	JGE  inside44
 	MOVQ R8, DI
 
-inside42:
+inside44:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside43
+	JGE   inside45
 	MOVQ  R8, SI
 
-inside43:
+inside45:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves41:
+halves43:
 	LEAQ   (CX)(CX*2), R8
 	MOVQ   dz+16(FP), R9
 	MOVQ   lddz+24(FP), R10
@@ -7268,9 +7272,9 @@ halves41:
 	ADDQ   R9, R11
 	LEAQ   (R10)(R10*2), R12
 	CMPQ   AX, $0x04
-	JLT    tail37
+	JLT    tail39
 
-square36:
+square38:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (BX), Y18
 	VINSERTF64X4     $0x01, (BX)(CX*2), Z18, Z18
@@ -7384,11 +7388,11 @@ square36:
 	ADDQ             $0x20, R11
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square36
+	JGE              square38
 
-tail37:
+tail39:
 	TESTQ AX, AX
-	JLE   end38
+	JLE   end40
 
 	// the same for fewer j
 	VMOVUPD.Z        (BX), K1, Y18
@@ -7450,7 +7454,7 @@ tail37:
 	VFMADD231PD.BCST (R11)(R12*1), Z18, Z8
 	VFMADD231PD.BCST (R11)(R12*1), Z19, Z17
 	CMPQ             AX, $0x01
-	JE               over46
+	JE               over48
 	VFMADD231PD.BCST 8(R9), Z22, Z0
 	VFMADD231PD.BCST 8(R9), Z26, Z9
 	VFMADD231PD.BCST 8(R9)(R10*1), Z22, Z1
@@ -7470,7 +7474,7 @@ tail37:
 	VFMADD231PD.BCST 8(R11)(R12*1), Z22, Z8
 	VFMADD231PD.BCST 8(R11)(R12*1), Z26, Z17
 	CMPQ             AX, $0x02
-	JE               over46
+	JE               over48
 	VFMADD231PD.BCST 16(R9), Z21, Z0
 	VFMADD231PD.BCST 16(R9), Z25, Z9
 	VFMADD231PD.BCST 16(R9)(R10*1), Z21, Z1
@@ -7490,8 +7494,8 @@ tail37:
 	VFMADD231PD.BCST 16(R11)(R12*1), Z21, Z8
 	VFMADD231PD.BCST 16(R11)(R12*1), Z25, Z17
 
-over46:
-end38:
+over48:
+end40:
 	VPXORD Z18, Z18, Z18
 	VADDPD Z18, Z0, Z0
 	VADDPD Z18, Z1, Z1
@@ -7516,7 +7520,7 @@ end38:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer47
+	JLT    fewer49
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -7524,30 +7528,30 @@ end38:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves48
+	JMP    halves50
 
-fewer47:
+fewer49:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside49
+	JGE  inside51
 	MOVQ R9, R8
 
-inside49:
+inside51:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside50
+	JGE   inside52
 	MOVQ  R9, DI
 
-inside50:
+inside52:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves48:
+halves50:
 	LEAQ          (CX)(CX*2), R9
 	LEAQ          (CX)(CX*4), R10
 	LEAQ          (R9)(CX*4), R11
@@ -7600,7 +7604,7 @@ halves48:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done39
+	JLE    done41
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -7612,14 +7616,14 @@ halves48:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block35
+	JGE    block37
 
-done39:
+done41:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done55
+	JLE   done57
 
-block51:
+block53:
 	// 9×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -7634,33 +7638,33 @@ block51:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer56
+	JLT    fewer58
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves57
+	JMP    halves59
 
-fewer56:
+fewer58:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside58
+	JGE  inside60
 	MOVQ DI, SI
 
-inside58:
+inside60:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside59
+	JGE   inside61
 	MOVQ  DI, DX
 
-inside59:
+inside61:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves57:
+halves59:
 	LEAQ   (CX)(CX*2), BX
 	MOVQ   dz+16(FP), DI
 	MOVQ   lddz+24(FP), R8
@@ -7669,9 +7673,9 @@ halves57:
 	ADDQ   DI, R9
 	LEAQ   (R8)(R8*2), R10
 	CMPQ   AX, $0x04
-	JLT    tail53
+	JLT    tail55
 
-square52:
+square54:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y9
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z9, Z9
@@ -7731,11 +7735,11 @@ square52:
 	ADDQ             $0x20, R9
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square52
+	JGE              square54
 
-tail53:
+tail55:
 	TESTQ AX, AX
-	JLE   end54
+	JLE   end56
 
 	// the same for fewer j
 	VMOVUPD.Z        (DX), K1, Y9
@@ -7768,7 +7772,7 @@ tail53:
 	VFMADD231PD.BCST (R9)(R8*2), Z9, Z7
 	VFMADD231PD.BCST (R9)(R10*1), Z9, Z8
 	CMPQ             AX, $0x01
-	JE               over62
+	JE               over64
 	VFMADD231PD.BCST 8(DI), Z13, Z0
 	VFMADD231PD.BCST 8(DI)(R8*1), Z13, Z1
 	VFMADD231PD.BCST 8(DI)(R8*2), Z13, Z2
@@ -7779,7 +7783,7 @@ tail53:
 	VFMADD231PD.BCST 8(R9)(R8*2), Z13, Z7
 	VFMADD231PD.BCST 8(R9)(R10*1), Z13, Z8
 	CMPQ             AX, $0x02
-	JE               over62
+	JE               over64
 	VFMADD231PD.BCST 16(DI), Z12, Z0
 	VFMADD231PD.BCST 16(DI)(R8*1), Z12, Z1
 	VFMADD231PD.BCST 16(DI)(R8*2), Z12, Z2
@@ -7790,8 +7794,8 @@ tail53:
 	VFMADD231PD.BCST 16(R9)(R8*2), Z12, Z7
 	VFMADD231PD.BCST 16(R9)(R10*1), Z12, Z8
 
-over62:
-end54:
+over64:
+end56:
 	VPXORD Z9, Z9, Z9
 	VADDPD Z9, Z0, Z0
 	VADDPD Z9, Z1, Z1
@@ -7807,33 +7811,33 @@ end54:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer63
+	JLT    fewer65
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves64
+	JMP    halves66
 
-fewer63:
+fewer65:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside65
+	JGE  inside67
 	MOVQ R8, DI
 
-inside65:
+inside67:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside66
+	JGE   inside68
 	MOVQ  R8, SI
 
-inside66:
+inside68:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves64:
+halves66:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -7863,7 +7867,7 @@ halves64:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done55
+	JLE    done57
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -7875,16 +7879,14 @@ halves64:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block51
+	JGE    block53
 
-done55:
+done57:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other34:
-	CMPQ  AX, $0x08
-	JNE   other67
+lower3:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -7893,9 +7895,9 @@ other34:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done72
+	JLE   done73
 
-block68:
+block69:
 	// 8×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -7917,7 +7919,7 @@ block68:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer73
+	JLT    fewer74
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -7925,30 +7927,30 @@ block68:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves74
+	JMP    halves75
 
-fewer73:
+fewer74:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside75
+	JGE  inside76
 	MOVQ R8, DI
 
-inside75:
+inside76:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside76
+	JGE   inside77
 	MOVQ  R8, SI
 
-inside76:
+inside77:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves74:
+halves75:
 	LEAQ (CX)(CX*2), R8
 	MOVQ dz+16(FP), R9
 	MOVQ lddz+24(FP), R10
@@ -7957,9 +7959,9 @@ halves74:
 	LEAQ (R10)(R10*4), R12
 	LEAQ (R11)(R10*4), R13
 	CMPQ AX, $0x04
-	JLT  tail70
+	JLT  tail71
 
-square69:
+square70:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (BX), Y16
 	VINSERTF64X4     $0x01, (BX)(CX*2), Z16, Z16
@@ -8064,11 +8066,11 @@ square69:
 	ADDQ             $0x20, R9
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square69
+	JGE              square70
 
-tail70:
+tail71:
 	TESTQ AX, AX
-	JLE   end71
+	JLE   end72
 
 	// the same for fewer j
 	VMOVUPD.Z        (BX), K1, Y16
@@ -8128,7 +8130,7 @@ tail70:
 	VFMADD231PD.BCST (R9)(R13*1), Z16, Z7
 	VFMADD231PD.BCST (R9)(R13*1), Z17, Z15
 	CMPQ             AX, $0x01
-	JE               over79
+	JE               over80
 	VFMADD231PD.BCST 8(R9), Z20, Z0
 	VFMADD231PD.BCST 8(R9), Z24, Z8
 	VFMADD231PD.BCST 8(R9)(R10*1), Z20, Z1
@@ -8146,7 +8148,7 @@ tail70:
 	VFMADD231PD.BCST 8(R9)(R13*1), Z20, Z7
 	VFMADD231PD.BCST 8(R9)(R13*1), Z24, Z15
 	CMPQ             AX, $0x02
-	JE               over79
+	JE               over80
 	VFMADD231PD.BCST 16(R9), Z19, Z0
 	VFMADD231PD.BCST 16(R9), Z23, Z8
 	VFMADD231PD.BCST 16(R9)(R10*1), Z19, Z1
@@ -8164,8 +8166,8 @@ tail70:
 	VFMADD231PD.BCST 16(R9)(R13*1), Z19, Z7
 	VFMADD231PD.BCST 16(R9)(R13*1), Z23, Z15
 
-over79:
-end71:
+over80:
+end72:
 	VPXORD Z16, Z16, Z16
 	VADDPD Z16, Z0, Z0
 	VADDPD Z16, Z1, Z1
@@ -8188,7 +8190,7 @@ end71:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer80
+	JLT    fewer81
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -8196,30 +8198,30 @@ end71:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves81
+	JMP    halves82
 
-fewer80:
+fewer81:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside82
+	JGE  inside83
 	MOVQ R9, R8
 
-inside82:
+inside83:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside83
+	JGE   inside84
 	MOVQ  R9, DI
 
-inside83:
+inside84:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves81:
+halves82:
 	LEAQ          (CX)(CX*2), R9
 	LEAQ          (CX)(CX*4), R10
 	LEAQ          (R9)(CX*4), R11
@@ -8264,7 +8266,7 @@ halves81:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done72
+	JLE    done73
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -8276,14 +8278,14 @@ halves81:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block68
+	JGE    block69
 
-done72:
+done73:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done88
+	JLE   done89
 
-block84:
+block85:
 	// 8×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -8297,33 +8299,33 @@ block84:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer89
+	JLT    fewer90
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves90
+	JMP    halves91
 
-fewer89:
+fewer90:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside91
+	JGE  inside92
 	MOVQ DI, SI
 
-inside91:
+inside92:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside92
+	JGE   inside93
 	MOVQ  DI, DX
 
-inside92:
+inside93:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves90:
+halves91:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+16(FP), DI
 	MOVQ lddz+24(FP), R8
@@ -8332,9 +8334,9 @@ halves90:
 	LEAQ (R8)(R8*4), R10
 	LEAQ (R9)(R8*4), R11
 	CMPQ AX, $0x04
-	JLT  tail86
+	JLT  tail87
 
-square85:
+square86:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y8
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z8, Z8
@@ -8389,11 +8391,11 @@ square85:
 	ADDQ             $0x20, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square85
+	JGE              square86
 
-tail86:
+tail87:
 	TESTQ AX, AX
-	JLE   end87
+	JLE   end88
 
 	// the same for fewer j
 	VMOVUPD.Z        (DX), K1, Y8
@@ -8425,7 +8427,7 @@ tail86:
 	VFMADD231PD.BCST (DI)(R9*2), Z8, Z6
 	VFMADD231PD.BCST (DI)(R11*1), Z8, Z7
 	CMPQ             AX, $0x01
-	JE               over95
+	JE               over96
 	VFMADD231PD.BCST 8(DI), Z12, Z0
 	VFMADD231PD.BCST 8(DI)(R8*1), Z12, Z1
 	VFMADD231PD.BCST 8(DI)(R8*2), Z12, Z2
@@ -8435,7 +8437,7 @@ tail86:
 	VFMADD231PD.BCST 8(DI)(R9*2), Z12, Z6
 	VFMADD231PD.BCST 8(DI)(R11*1), Z12, Z7
 	CMPQ             AX, $0x02
-	JE               over95
+	JE               over96
 	VFMADD231PD.BCST 16(DI), Z11, Z0
 	VFMADD231PD.BCST 16(DI)(R8*1), Z11, Z1
 	VFMADD231PD.BCST 16(DI)(R8*2), Z11, Z2
@@ -8445,8 +8447,8 @@ tail86:
 	VFMADD231PD.BCST 16(DI)(R9*2), Z11, Z6
 	VFMADD231PD.BCST 16(DI)(R11*1), Z11, Z7
 
-over95:
-end87:
+over96:
+end88:
 	VPXORD Z8, Z8, Z8
 	VADDPD Z8, Z0, Z0
 	VADDPD Z8, Z1, Z1
@@ -8461,33 +8463,33 @@ end87:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer96
+	JLT    fewer97
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves97
+	JMP    halves98
 
-fewer96:
+fewer97:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside98
+	JGE  inside99
 	MOVQ R8, DI
 
-inside98:
+inside99:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside99
+	JGE   inside100
 	MOVQ  R8, SI
 
-inside99:
+inside100:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves97:
+halves98:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	LEAQ          (BX)(CX*4), R9
@@ -8513,7 +8515,7 @@ halves97:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done88
+	JLE    done89
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -8525,16 +8527,16 @@ halves97:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block84
+	JGE    block85
 
-done88:
+done89:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other67:
+lower2:
 	CMPQ  AX, $0x07
-	JNE   other100
+	JLT   lower101
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -8543,9 +8545,9 @@ other67:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done105
+	JLE   done106
 
-block101:
+block102:
 	// 7×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -8565,7 +8567,7 @@ block101:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer106
+	JLT    fewer107
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -8573,30 +8575,30 @@ block101:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves107
+	JMP    halves108
 
-fewer106:
+fewer107:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside108
+	JGE  inside109
 	MOVQ R8, DI
 
-inside108:
+inside109:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside109
+	JGE   inside110
 	MOVQ  R8, SI
 
-inside109:
+inside110:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves107:
+halves108:
 	LEAQ (CX)(CX*2), R8
 	MOVQ dz+16(FP), R9
 	MOVQ lddz+24(FP), R10
@@ -8604,9 +8606,9 @@ halves107:
 	LEAQ (R10)(R10*2), R11
 	LEAQ (R10)(R10*4), R12
 	CMPQ AX, $0x04
-	JLT  tail103
+	JLT  tail104
 
-square102:
+square103:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (BX), Y14
 	VINSERTF64X4     $0x01, (BX)(CX*2), Z14, Z14
@@ -8703,11 +8705,11 @@ square102:
 	ADDQ             $0x20, R9
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square102
+	JGE              square103
 
-tail103:
+tail104:
 	TESTQ AX, AX
-	JLE   end104
+	JLE   end105
 
 	// the same for fewer j
 	VMOVUPD.Z        (BX), K1, Y14
@@ -8765,7 +8767,7 @@ tail103:
 	VFMADD231PD.BCST (R9)(R11*2), Z14, Z6
 	VFMADD231PD.BCST (R9)(R11*2), Z15, Z13
 	CMPQ             AX, $0x01
-	JE               over112
+	JE               over113
 	VFMADD231PD.BCST 8(R9), Z18, Z0
 	VFMADD231PD.BCST 8(R9), Z22, Z7
 	VFMADD231PD.BCST 8(R9)(R10*1), Z18, Z1
@@ -8781,7 +8783,7 @@ tail103:
 	VFMADD231PD.BCST 8(R9)(R11*2), Z18, Z6
 	VFMADD231PD.BCST 8(R9)(R11*2), Z22, Z13
 	CMPQ             AX, $0x02
-	JE               over112
+	JE               over113
 	VFMADD231PD.BCST 16(R9), Z17, Z0
 	VFMADD231PD.BCST 16(R9), Z21, Z7
 	VFMADD231PD.BCST 16(R9)(R10*1), Z17, Z1
@@ -8797,8 +8799,8 @@ tail103:
 	VFMADD231PD.BCST 16(R9)(R11*2), Z17, Z6
 	VFMADD231PD.BCST 16(R9)(R11*2), Z21, Z13
 
-over112:
-end104:
+over113:
+end105:
 	VPXORD Z14, Z14, Z14
 	VADDPD Z14, Z0, Z0
 	VADDPD Z14, Z1, Z1
@@ -8819,7 +8821,7 @@ end104:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer113
+	JLT    fewer114
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -8827,30 +8829,30 @@ end104:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves114
+	JMP    halves115
 
-fewer113:
+fewer114:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside115
+	JGE  inside116
 	MOVQ R9, R8
 
-inside115:
+inside116:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside116
+	JGE   inside117
 	MOVQ  R9, DI
 
-inside116:
+inside117:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves114:
+halves115:
 	LEAQ          (CX)(CX*2), R9
 	LEAQ          (CX)(CX*4), R10
 	VMOVUPD       Y0, (BX)
@@ -8889,7 +8891,7 @@ halves114:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done105
+	JLE    done106
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -8901,14 +8903,14 @@ halves114:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block101
+	JGE    block102
 
-done105:
+done106:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done121
+	JLE   done122
 
-block117:
+block118:
 	// 7×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -8921,33 +8923,33 @@ block117:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer122
+	JLT    fewer123
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves123
+	JMP    halves124
 
-fewer122:
+fewer123:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside124
+	JGE  inside125
 	MOVQ DI, SI
 
-inside124:
+inside125:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside125
+	JGE   inside126
 	MOVQ  DI, DX
 
-inside125:
+inside126:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves123:
+halves124:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+16(FP), DI
 	MOVQ lddz+24(FP), R8
@@ -8955,9 +8957,9 @@ halves123:
 	LEAQ (R8)(R8*2), R9
 	LEAQ (R8)(R8*4), R10
 	CMPQ AX, $0x04
-	JLT  tail119
+	JLT  tail120
 
-square118:
+square119:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y7
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z7, Z7
@@ -9008,11 +9010,11 @@ square118:
 	ADDQ             $0x20, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square118
+	JGE              square119
 
-tail119:
+tail120:
 	TESTQ AX, AX
-	JLE   end120
+	JLE   end121
 
 	// the same for fewer j
 	VMOVUPD.Z        (DX), K1, Y7
@@ -9043,7 +9045,7 @@ tail119:
 	VFMADD231PD.BCST (DI)(R10*1), Z7, Z5
 	VFMADD231PD.BCST (DI)(R9*2), Z7, Z6
 	CMPQ             AX, $0x01
-	JE               over128
+	JE               over129
 	VFMADD231PD.BCST 8(DI), Z11, Z0
 	VFMADD231PD.BCST 8(DI)(R8*1), Z11, Z1
 	VFMADD231PD.BCST 8(DI)(R8*2), Z11, Z2
@@ -9052,7 +9054,7 @@ tail119:
 	VFMADD231PD.BCST 8(DI)(R10*1), Z11, Z5
 	VFMADD231PD.BCST 8(DI)(R9*2), Z11, Z6
 	CMPQ             AX, $0x02
-	JE               over128
+	JE               over129
 	VFMADD231PD.BCST 16(DI), Z10, Z0
 	VFMADD231PD.BCST 16(DI)(R8*1), Z10, Z1
 	VFMADD231PD.BCST 16(DI)(R8*2), Z10, Z2
@@ -9061,8 +9063,8 @@ tail119:
 	VFMADD231PD.BCST 16(DI)(R10*1), Z10, Z5
 	VFMADD231PD.BCST 16(DI)(R9*2), Z10, Z6
 
-over128:
-end120:
+over129:
+end121:
 	VPXORD Z7, Z7, Z7
 	VADDPD Z7, Z0, Z0
 	VADDPD Z7, Z1, Z1
@@ -9076,33 +9078,33 @@ end120:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer129
+	JLT    fewer130
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves130
+	JMP    halves131
 
-fewer129:
+fewer130:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside131
+	JGE  inside132
 	MOVQ R8, DI
 
-inside131:
+inside132:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside132
+	JGE   inside133
 	MOVQ  R8, SI
 
-inside132:
+inside133:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves130:
+halves131:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), R8
 	VMOVUPD       Y0, (SI)
@@ -9125,7 +9127,7 @@ halves130:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done121
+	JLE    done122
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -9137,16 +9139,14 @@ halves130:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block117
+	JGE    block118
 
-done121:
+done122:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other100:
-	CMPQ  AX, $0x06
-	JNE   other133
+lower101:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -9723,9 +9723,13 @@ done154:
 	VZEROUPPER
 	RET
 
-other133:
+lower1:
+	CMPQ  AX, $0x03
+	JLT   lower166
+	CMPQ  AX, $0x04
+	JLT   lower167
 	CMPQ  AX, $0x05
-	JNE   other166
+	JLT   lower168
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -9734,9 +9738,9 @@ other133:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done171
+	JLE   done173
 
-block167:
+block169:
 	// 5×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -9752,7 +9756,7 @@ block167:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer172
+	JLT    fewer174
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -9760,39 +9764,39 @@ block167:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves173
+	JMP    halves175
 
-fewer172:
+fewer174:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside174
+	JGE  inside176
 	MOVQ R8, DI
 
-inside174:
+inside176:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside175
+	JGE   inside177
 	MOVQ  R8, SI
 
-inside175:
+inside177:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves173:
+halves175:
 	LEAQ (CX)(CX*2), R8
 	MOVQ dz+16(FP), R9
 	MOVQ lddz+24(FP), R10
 	MOVQ n+64(FP), AX
 	LEAQ (R10)(R10*2), R11
 	CMPQ AX, $0x04
-	JLT  tail169
+	JLT  tail171
 
-square168:
+square170:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (BX), Y10
 	VINSERTF64X4     $0x01, (BX)(CX*2), Z10, Z10
@@ -9873,11 +9877,11 @@ square168:
 	ADDQ             $0x20, R9
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square168
+	JGE              square170
 
-tail169:
+tail171:
 	TESTQ AX, AX
-	JLE   end170
+	JLE   end172
 
 	// the same for fewer j
 	VMOVUPD.Z        (BX), K1, Y10
@@ -9931,7 +9935,7 @@ tail169:
 	VFMADD231PD.BCST (R9)(R10*4), Z10, Z4
 	VFMADD231PD.BCST (R9)(R10*4), Z11, Z9
 	CMPQ             AX, $0x01
-	JE               over178
+	JE               over180
 	VFMADD231PD.BCST 8(R9), Z14, Z0
 	VFMADD231PD.BCST 8(R9), Z18, Z5
 	VFMADD231PD.BCST 8(R9)(R10*1), Z14, Z1
@@ -9943,7 +9947,7 @@ tail169:
 	VFMADD231PD.BCST 8(R9)(R10*4), Z14, Z4
 	VFMADD231PD.BCST 8(R9)(R10*4), Z18, Z9
 	CMPQ             AX, $0x02
-	JE               over178
+	JE               over180
 	VFMADD231PD.BCST 16(R9), Z13, Z0
 	VFMADD231PD.BCST 16(R9), Z17, Z5
 	VFMADD231PD.BCST 16(R9)(R10*1), Z13, Z1
@@ -9955,8 +9959,8 @@ tail169:
 	VFMADD231PD.BCST 16(R9)(R10*4), Z13, Z4
 	VFMADD231PD.BCST 16(R9)(R10*4), Z17, Z9
 
-over178:
-end170:
+over180:
+end172:
 	VPXORD Z10, Z10, Z10
 	VADDPD Z10, Z0, Z0
 	VADDPD Z10, Z1, Z1
@@ -9973,7 +9977,7 @@ end170:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer179
+	JLT    fewer181
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -9981,30 +9985,30 @@ end170:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves180
+	JMP    halves182
 
-fewer179:
+fewer181:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside181
+	JGE  inside183
 	MOVQ R9, R8
 
-inside181:
+inside183:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside182
+	JGE   inside184
 	MOVQ  R9, DI
 
-inside182:
+inside184:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves180:
+halves182:
 	LEAQ          (CX)(CX*2), R9
 	VMOVUPD       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, (SI)
@@ -10033,7 +10037,7 @@ halves180:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done171
+	JLE    done173
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -10045,14 +10049,14 @@ halves180:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block167
+	JGE    block169
 
-done171:
+done173:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done187
+	JLE   done189
 
-block183:
+block185:
 	// 5×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -10063,42 +10067,42 @@ block183:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer188
+	JLT    fewer190
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves189
+	JMP    halves191
 
-fewer188:
+fewer190:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside190
+	JGE  inside192
 	MOVQ DI, SI
 
-inside190:
+inside192:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside191
+	JGE   inside193
 	MOVQ  DI, DX
 
-inside191:
+inside193:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves189:
+halves191:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+16(FP), DI
 	MOVQ lddz+24(FP), R8
 	MOVQ n+64(FP), AX
 	LEAQ (R8)(R8*2), R9
 	CMPQ AX, $0x04
-	JLT  tail185
+	JLT  tail187
 
-square184:
+square186:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y5
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z5, Z5
@@ -10141,11 +10145,11 @@ square184:
 	ADDQ             $0x20, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square184
+	JGE              square186
 
-tail185:
+tail187:
 	TESTQ AX, AX
-	JLE   end186
+	JLE   end188
 
 	// the same for fewer j
 	VMOVUPD.Z        (DX), K1, Y5
@@ -10174,22 +10178,22 @@ tail185:
 	VFMADD231PD.BCST (DI)(R9*1), Z5, Z3
 	VFMADD231PD.BCST (DI)(R8*4), Z5, Z4
 	CMPQ             AX, $0x01
-	JE               over194
+	JE               over196
 	VFMADD231PD.BCST 8(DI), Z9, Z0
 	VFMADD231PD.BCST 8(DI)(R8*1), Z9, Z1
 	VFMADD231PD.BCST 8(DI)(R8*2), Z9, Z2
 	VFMADD231PD.BCST 8(DI)(R9*1), Z9, Z3
 	VFMADD231PD.BCST 8(DI)(R8*4), Z9, Z4
 	CMPQ             AX, $0x02
-	JE               over194
+	JE               over196
 	VFMADD231PD.BCST 16(DI), Z8, Z0
 	VFMADD231PD.BCST 16(DI)(R8*1), Z8, Z1
 	VFMADD231PD.BCST 16(DI)(R8*2), Z8, Z2
 	VFMADD231PD.BCST 16(DI)(R9*1), Z8, Z3
 	VFMADD231PD.BCST 16(DI)(R8*4), Z8, Z4
 
-over194:
-end186:
+over196:
+end188:
 	VPXORD Z5, Z5, Z5
 	VADDPD Z5, Z0, Z0
 	VADDPD Z5, Z1, Z1
@@ -10201,33 +10205,33 @@ end186:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer195
+	JLT    fewer197
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves196
+	JMP    halves198
 
-fewer195:
+fewer197:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside197
+	JGE  inside199
 	MOVQ R8, DI
 
-inside197:
+inside199:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside198
+	JGE   inside200
 	MOVQ  R8, SI
 
-inside198:
+inside200:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves196:
+halves198:
 	LEAQ          (CX)(CX*2), BX
 	VMOVUPD       Y0, (SI)
 	VEXTRACTF64X4 $0x01, Z0, (DI)
@@ -10245,7 +10249,7 @@ halves196:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done187
+	JLE    done189
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -10257,16 +10261,14 @@ halves196:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block183
+	JGE    block185
 
-done187:
+done189:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other166:
-	CMPQ  AX, $0x04
-	JNE   other199
+lower168:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -10275,9 +10277,9 @@ other166:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done204
+	JLE   done205
 
-block200:
+block201:
 	// 4×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -10291,7 +10293,7 @@ block200:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer205
+	JLT    fewer206
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -10299,39 +10301,39 @@ block200:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves206
+	JMP    halves207
 
-fewer205:
+fewer206:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside207
+	JGE  inside208
 	MOVQ R8, DI
 
-inside207:
+inside208:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside208
+	JGE   inside209
 	MOVQ  R8, SI
 
-inside208:
+inside209:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves206:
+halves207:
 	LEAQ (CX)(CX*2), R8
 	MOVQ dz+16(FP), R9
 	MOVQ lddz+24(FP), R10
 	MOVQ n+64(FP), AX
 	LEAQ (R10)(R10*2), R11
 	CMPQ AX, $0x04
-	JLT  tail202
+	JLT  tail203
 
-square201:
+square202:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (BX), Y8
 	VINSERTF64X4     $0x01, (BX)(CX*2), Z8, Z8
@@ -10404,11 +10406,11 @@ square201:
 	ADDQ             $0x20, R9
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square201
+	JGE              square202
 
-tail202:
+tail203:
 	TESTQ AX, AX
-	JLE   end203
+	JLE   end204
 
 	// the same for fewer j
 	VMOVUPD.Z        (BX), K1, Y8
@@ -10460,7 +10462,7 @@ tail202:
 	VFMADD231PD.BCST (R9)(R11*1), Z8, Z3
 	VFMADD231PD.BCST (R9)(R11*1), Z9, Z7
 	CMPQ             AX, $0x01
-	JE               over211
+	JE               over212
 	VFMADD231PD.BCST 8(R9), Z12, Z0
 	VFMADD231PD.BCST 8(R9), Z16, Z4
 	VFMADD231PD.BCST 8(R9)(R10*1), Z12, Z1
@@ -10470,7 +10472,7 @@ tail202:
 	VFMADD231PD.BCST 8(R9)(R11*1), Z12, Z3
 	VFMADD231PD.BCST 8(R9)(R11*1), Z16, Z7
 	CMPQ             AX, $0x02
-	JE               over211
+	JE               over212
 	VFMADD231PD.BCST 16(R9), Z11, Z0
 	VFMADD231PD.BCST 16(R9), Z15, Z4
 	VFMADD231PD.BCST 16(R9)(R10*1), Z11, Z1
@@ -10480,8 +10482,8 @@ tail202:
 	VFMADD231PD.BCST 16(R9)(R11*1), Z11, Z3
 	VFMADD231PD.BCST 16(R9)(R11*1), Z15, Z7
 
-over211:
-end203:
+over212:
+end204:
 	VPXORD Z8, Z8, Z8
 	VADDPD Z8, Z0, Z0
 	VADDPD Z8, Z1, Z1
@@ -10496,7 +10498,7 @@ end203:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer212
+	JLT    fewer213
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -10504,30 +10506,30 @@ end203:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves213
+	JMP    halves214
 
-fewer212:
+fewer213:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside214
+	JGE  inside215
 	MOVQ R9, R8
 
-inside214:
+inside215:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside215
+	JGE   inside216
 	MOVQ  R9, DI
 
-inside215:
+inside216:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves213:
+halves214:
 	LEAQ          (CX)(CX*2), R9
 	VMOVUPD       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, (SI)
@@ -10552,7 +10554,7 @@ halves213:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done204
+	JLE    done205
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -10564,14 +10566,14 @@ halves213:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block200
+	JGE    block201
 
-done204:
+done205:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done220
+	JLE   done221
 
-block216:
+block217:
 	// 4×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -10581,42 +10583,42 @@ block216:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer221
+	JLT    fewer222
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves222
+	JMP    halves223
 
-fewer221:
+fewer222:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside223
+	JGE  inside224
 	MOVQ DI, SI
 
-inside223:
+inside224:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside224
+	JGE   inside225
 	MOVQ  DI, DX
 
-inside224:
+inside225:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves222:
+halves223:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+16(FP), DI
 	MOVQ lddz+24(FP), R8
 	MOVQ n+64(FP), AX
 	LEAQ (R8)(R8*2), R9
 	CMPQ AX, $0x04
-	JLT  tail218
+	JLT  tail219
 
-square217:
+square218:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y4
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z4, Z4
@@ -10655,11 +10657,11 @@ square217:
 	ADDQ             $0x20, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square217
+	JGE              square218
 
-tail218:
+tail219:
 	TESTQ AX, AX
-	JLE   end219
+	JLE   end220
 
 	// the same for fewer j
 	VMOVUPD.Z        (DX), K1, Y4
@@ -10687,20 +10689,20 @@ tail218:
 	VFMADD231PD.BCST (DI)(R8*2), Z4, Z2
 	VFMADD231PD.BCST (DI)(R9*1), Z4, Z3
 	CMPQ             AX, $0x01
-	JE               over227
+	JE               over228
 	VFMADD231PD.BCST 8(DI), Z8, Z0
 	VFMADD231PD.BCST 8(DI)(R8*1), Z8, Z1
 	VFMADD231PD.BCST 8(DI)(R8*2), Z8, Z2
 	VFMADD231PD.BCST 8(DI)(R9*1), Z8, Z3
 	CMPQ             AX, $0x02
-	JE               over227
+	JE               over228
 	VFMADD231PD.BCST 16(DI), Z7, Z0
 	VFMADD231PD.BCST 16(DI)(R8*1), Z7, Z1
 	VFMADD231PD.BCST 16(DI)(R8*2), Z7, Z2
 	VFMADD231PD.BCST 16(DI)(R9*1), Z7, Z3
 
-over227:
-end219:
+over228:
+end220:
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
@@ -10711,33 +10713,33 @@ end219:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer228
+	JLT    fewer229
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves229
+	JMP    halves230
 
-fewer228:
+fewer229:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside230
+	JGE  inside231
 	MOVQ R8, DI
 
-inside230:
+inside231:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside231
+	JGE   inside232
 	MOVQ  R8, SI
 
-inside231:
+inside232:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves229:
+halves230:
 	LEAQ          (CX)(CX*2), BX
 	VMOVUPD       Y0, (SI)
 	VEXTRACTF64X4 $0x01, Z0, (DI)
@@ -10753,7 +10755,7 @@ halves229:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done220
+	JLE    done221
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -10765,16 +10767,14 @@ halves229:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block216
+	JGE    block217
 
-done220:
+done221:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other199:
-	CMPQ  AX, $0x03
-	JNE   other232
+lower167:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -11242,9 +11242,9 @@ done253:
 	VZEROUPPER
 	RET
 
-other232:
+lower166:
 	CMPQ  AX, $0x02
-	JNE   other265
+	JLT   lower265
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -11679,7 +11679,7 @@ done286:
 	VZEROUPPER
 	RET
 
-other265:
+lower265:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
@@ -11688,9 +11688,9 @@ other265:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done303
+	JLE   done302
 
-block299:
+block298:
 	// 1×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -11698,7 +11698,7 @@ block299:
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x10
-	JLT    fewer304
+	JLT    fewer303
 	IMUL3Q $0x04, CX, R8
 	MOVQ   BX, DX
 	ADDQ   R8, DX
@@ -11706,37 +11706,37 @@ block299:
 	ADDQ   R8, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves305
+	JMP    halves304
 
-fewer304:
+fewer303:
 	SUBQ $0x04, R8
 	MOVQ $0x0000000c, DI
 	CMPQ R8, $0x0c
-	JGE  inside306
+	JGE  inside305
 	MOVQ R8, DI
 
-inside306:
+inside305:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, SI
 	CMPQ  R8, $0x08
-	JGE   inside307
+	JGE   inside306
 	MOVQ  R8, SI
 
-inside307:
+inside306:
 	IMULQ  CX, SI
 	ADDQ   BX, SI
 	IMUL3Q $0x04, CX, DX
 	ADDQ   BX, DX
 
-halves305:
+halves304:
 	LEAQ (CX)(CX*2), R8
 	MOVQ dz+16(FP), R9
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail301
+	JLT  tail300
 
-square300:
+square299:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (BX), Y2
 	VINSERTF64X4     $0x01, (BX)(CX*2), Z2, Z2
@@ -11785,11 +11785,11 @@ square300:
 	ADDQ             $0x20, R9
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square300
+	JGE              square299
 
-tail301:
+tail300:
 	TESTQ AX, AX
-	JLE   end302
+	JLE   end301
 
 	// the same for fewer j
 	VMOVUPD.Z        (BX), K1, Y2
@@ -11835,16 +11835,16 @@ tail301:
 	VFMADD231PD.BCST (R9), Z2, Z0
 	VFMADD231PD.BCST (R9), Z3, Z1
 	CMPQ             AX, $0x01
-	JE               over310
+	JE               over309
 	VFMADD231PD.BCST 8(R9), Z6, Z0
 	VFMADD231PD.BCST 8(R9), Z10, Z1
 	CMPQ             AX, $0x02
-	JE               over310
+	JE               over309
 	VFMADD231PD.BCST 16(R9), Z5, Z0
 	VFMADD231PD.BCST 16(R9), Z9, Z1
 
-over310:
-end302:
+over309:
+end301:
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
@@ -11853,7 +11853,7 @@ end302:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R9
 	CMPQ   R9, $0x10
-	JLT    fewer311
+	JLT    fewer310
 	IMUL3Q $0x04, DX, R9
 	MOVQ   BX, SI
 	ADDQ   R9, SI
@@ -11861,30 +11861,30 @@ end302:
 	ADDQ   R9, DI
 	MOVQ   DI, R8
 	ADDQ   R9, R8
-	JMP    halves312
+	JMP    halves311
 
-fewer311:
+fewer310:
 	SUBQ $0x04, R9
 	MOVQ $0x0000000c, R8
 	CMPQ R9, $0x0c
-	JGE  inside313
+	JGE  inside312
 	MOVQ R9, R8
 
-inside313:
+inside312:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, DI
 	CMPQ  R9, $0x08
-	JGE   inside314
+	JGE   inside313
 	MOVQ  R9, DI
 
-inside314:
+inside313:
 	IMULQ  DX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, DX, SI
 	ADDQ   BX, SI
 
-halves312:
+halves311:
 	VMOVUPD       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, (SI)
 	VMOVUPD       Y1, (DI)
@@ -11895,7 +11895,7 @@ halves312:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done303
+	JLE    done302
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -11907,54 +11907,54 @@ halves312:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block299
+	JGE    block298
 
-done303:
+done302:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done319
+	JLE   done318
 
-block315:
+block314:
 	// 1×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	MOVQ   w+32(FP), BX
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DI
 	CMPQ   DI, $0x08
-	JLT    fewer320
+	JLT    fewer319
 	IMUL3Q $0x04, CX, DI
 	MOVQ   BX, DX
 	MOVQ   DX, SI
 	ADDQ   DI, SI
-	JMP    halves321
+	JMP    halves320
 
-fewer320:
+fewer319:
 	SUBQ $0x04, DI
 	MOVQ $0x00000004, SI
 	CMPQ DI, $0x04
-	JGE  inside322
+	JGE  inside321
 	MOVQ DI, SI
 
-inside322:
+inside321:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DX
 	TESTQ DI, DI
-	JGE   inside323
+	JGE   inside322
 	MOVQ  DI, DX
 
-inside323:
+inside322:
 	IMULQ CX, DX
 	ADDQ  BX, DX
 
-halves321:
+halves320:
 	LEAQ (CX)(CX*2), BX
 	MOVQ dz+16(FP), DI
 	MOVQ n+64(FP), AX
 	CMPQ AX, $0x04
-	JLT  tail317
+	JLT  tail316
 
-square316:
+square315:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPD          (DX), Y1
 	VINSERTF64X4     $0x01, (DX)(CX*2), Z1, Z1
@@ -11981,11 +11981,11 @@ square316:
 	ADDQ             $0x20, DI
 	SUBQ             $0x04, AX
 	CMPQ             AX, $0x04
-	JGE              square316
+	JGE              square315
 
-tail317:
+tail316:
 	TESTQ AX, AX
-	JLE   end318
+	JLE   end317
 
 	// the same for fewer j
 	VMOVUPD.Z        (DX), K1, Y1
@@ -12010,14 +12010,14 @@ tail317:
 	VSHUFF64X2       $0x88, Z2, Z5, Z5
 	VFMADD231PD.BCST (DI), Z1, Z0
 	CMPQ             AX, $0x01
-	JE               over326
+	JE               over325
 	VFMADD231PD.BCST 8(DI), Z5, Z0
 	CMPQ             AX, $0x02
-	JE               over326
+	JE               over325
 	VFMADD231PD.BCST 16(DI), Z4, Z0
 
-over326:
-end318:
+over325:
+end317:
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	MOVQ   dx+0(FP), BX
@@ -12025,33 +12025,33 @@ end318:
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), R8
 	CMPQ   R8, $0x08
-	JLT    fewer327
+	JLT    fewer326
 	IMUL3Q $0x04, DX, R8
 	MOVQ   BX, SI
 	MOVQ   SI, DI
 	ADDQ   R8, DI
-	JMP    halves328
+	JMP    halves327
 
-fewer327:
+fewer326:
 	SUBQ $0x04, R8
 	MOVQ $0x00000004, DI
 	CMPQ R8, $0x04
-	JGE  inside329
+	JGE  inside328
 	MOVQ R8, DI
 
-inside329:
+inside328:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, SI
 	TESTQ R8, R8
-	JGE   inside330
+	JGE   inside329
 	MOVQ  R8, SI
 
-inside330:
+inside329:
 	IMULQ DX, SI
 	ADDQ  BX, SI
 
-halves328:
+halves327:
 	VMOVUPD       Y0, (SI)
 	VEXTRACTF64X4 $0x01, Z0, (DI)
 
@@ -12060,7 +12060,7 @@ halves328:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done319
+	JLE    done318
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -12072,9 +12072,9 @@ halves328:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block315
+	JGE    block314
 
-done319:
+done318:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

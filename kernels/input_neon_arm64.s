@@ -7,14 +7,20 @@
 // func inputNEONF32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 TEXT ·inputNEONF32(SB), NOSPLIT, $0-72
 	MOVD rows+48(FP), R0
+	CMP  $5, R0
+	BLT  lower1
+	CMP  $7, R0
+	BLT  lower2
+	CMP  $8, R0
+	BLT  lower3
 	CMP  $9, R0
-	BNE  other1
+	BLT  lower4
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done6
+	BLE  done9
 
-block2:
+block5:
 	// 9×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -38,7 +44,7 @@ block2:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
-	BLT   fewer7
+	BLT   fewer10
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -47,31 +53,31 @@ block2:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves8
+	B     halves11
 
-fewer7:
+fewer10:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside9
+	BGE  inside12
 	MOVD R6, R5
 
-inside9:
+inside12:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside10
+	BGE  inside13
 	MOVD R6, R4
 
-inside10:
+inside13:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves8:
+halves11:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -91,9 +97,9 @@ halves8:
 	ADD  R11, R21, R22
 	ADD  R11, R22, R23
 	CMP  $4, R0
-	BLT  tail4
+	BLT  tail7
 
-square3:
+square6:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F18
 	FMOVQ 0(R6), F19
@@ -229,65 +235,65 @@ square3:
 	ADD   $16, R23
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square3
+	BGE   square6
 
-tail4:
+tail7:
 	CMP $0, R0
-	BLE end5
+	BLE end8
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one14
+	BEQ   one17
 	FMOVD 0(R1), F18
 	TST   $1, R0
-	BEQ   moved15
+	BEQ   moved18
 	ADD   $8, R1, R16
 	VLD1  (R16), V18.S[2]
-	B     moved15
+	B     moved18
 
-one14:
+one17:
 	FMOVS 0(R1), F18
 
-moved15:
+moved18:
 	TST   $2, R0
-	BEQ   one16
+	BEQ   one19
 	FMOVD 0(R6), F19
 	TST   $1, R0
-	BEQ   moved17
+	BEQ   moved20
 	ADD   $8, R6, R16
 	VLD1  (R16), V19.S[2]
-	B     moved17
+	B     moved20
 
-one16:
+one19:
 	FMOVS 0(R6), F19
 
-moved17:
+moved20:
 	TST   $2, R0
-	BEQ   one18
+	BEQ   one21
 	FMOVD 0(R3), F20
 	TST   $1, R0
-	BEQ   moved19
+	BEQ   moved22
 	ADD   $8, R3, R16
 	VLD1  (R16), V20.S[2]
-	B     moved19
+	B     moved22
 
-one18:
+one21:
 	FMOVS 0(R3), F20
 
-moved19:
+moved22:
 	TST   $2, R0
-	BEQ   one20
+	BEQ   one23
 	FMOVD 0(R7), F21
 	TST   $1, R0
-	BEQ   moved21
+	BEQ   moved24
 	ADD   $8, R7, R16
 	VLD1  (R16), V21.S[2]
-	B     moved21
+	B     moved24
 
-one20:
+one23:
 	FMOVS 0(R7), F21
 
-moved21:
+moved24:
 	VZIP2 V19.S4, V18.S4, V22.S4
 	VZIP1 V19.S4, V18.S4, V18.S4
 	VZIP2 V21.S4, V20.S4, V23.S4
@@ -297,57 +303,57 @@ moved21:
 	VZIP1 V23.D2, V22.D2, V20.D2
 	VZIP2 V23.D2, V22.D2, V21.D2
 	TST   $2, R0
-	BEQ   one22
+	BEQ   one25
 	FMOVD 0(R4), F22
 	TST   $1, R0
-	BEQ   moved23
+	BEQ   moved26
 	ADD   $8, R4, R16
 	VLD1  (R16), V22.S[2]
-	B     moved23
+	B     moved26
 
-one22:
+one25:
 	FMOVS 0(R4), F22
 
-moved23:
+moved26:
 	TST   $2, R0
-	BEQ   one24
+	BEQ   one27
 	FMOVD 0(R8), F23
 	TST   $1, R0
-	BEQ   moved25
+	BEQ   moved28
 	ADD   $8, R8, R16
 	VLD1  (R16), V23.S[2]
-	B     moved25
+	B     moved28
 
-one24:
+one27:
 	FMOVS 0(R8), F23
 
-moved25:
+moved28:
 	TST   $2, R0
-	BEQ   one26
+	BEQ   one29
 	FMOVD 0(R5), F24
 	TST   $1, R0
-	BEQ   moved27
+	BEQ   moved30
 	ADD   $8, R5, R16
 	VLD1  (R16), V24.S[2]
-	B     moved27
+	B     moved30
 
-one26:
+one29:
 	FMOVS 0(R5), F24
 
-moved27:
+moved30:
 	TST   $2, R0
-	BEQ   one28
+	BEQ   one31
 	FMOVD 0(R9), F25
 	TST   $1, R0
-	BEQ   moved29
+	BEQ   moved32
 	ADD   $8, R9, R16
 	VLD1  (R16), V25.S[2]
-	B     moved29
+	B     moved32
 
-one28:
+one31:
 	FMOVS 0(R9), F25
 
-moved29:
+moved32:
 	VZIP2 V23.S4, V22.S4, V26.S4
 	VZIP1 V23.S4, V22.S4, V22.S4
 	VZIP2 V25.S4, V24.S4, V27.S4
@@ -384,7 +390,7 @@ moved29:
 	WORD  $0x4f9a1248 // fmla v8.4s, v18.4s, v26.s[0]
 	WORD  $0x4f9a12d1 // fmla v17.4s, v22.4s, v26.s[0]
 	CMP   $1, R0
-	BEQ   over13
+	BEQ   over16
 	FMOVS 4(R10), F26
 	WORD  $0x4f9a1260 // fmla v0.4s, v19.4s, v26.s[0]
 	WORD  $0x4f9a12e9 // fmla v9.4s, v23.4s, v26.s[0]
@@ -413,7 +419,7 @@ moved29:
 	WORD  $0x4f9a1268 // fmla v8.4s, v19.4s, v26.s[0]
 	WORD  $0x4f9a12f1 // fmla v17.4s, v23.4s, v26.s[0]
 	CMP   $2, R0
-	BEQ   over13
+	BEQ   over16
 	FMOVS 8(R10), F26
 	WORD  $0x4f9a1280 // fmla v0.4s, v20.4s, v26.s[0]
 	WORD  $0x4f9a1309 // fmla v9.4s, v24.4s, v26.s[0]
@@ -442,8 +448,8 @@ moved29:
 	WORD  $0x4f9a1288 // fmla v8.4s, v20.4s, v26.s[0]
 	WORD  $0x4f9a1311 // fmla v17.4s, v24.4s, v26.s[0]
 
-over13:
-end5:
+over16:
+end8:
 	VMOVI $0, V18.B16
 	WORD  $0x4e32d400 // fadd v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32d421 // fadd v1.4s, v1.4s, v18.4s
@@ -468,7 +474,7 @@ end5:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer30
+	BLT   fewer33
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -477,31 +483,31 @@ end5:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves31
+	B     halves34
 
-fewer30:
+fewer33:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside32
+	BGE  inside35
 	MOVD R7, R6
 
-inside32:
+inside35:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside33
+	BGE  inside36
 	MOVD R7, R5
 
-inside33:
+inside36:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves31:
+halves34:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
@@ -576,7 +582,7 @@ halves31:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done6
+	BLE  done9
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -590,14 +596,14 @@ halves31:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block2
+	BGE  block5
 
-done6:
+done9:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done38
+	BLE  done41
 
-block34:
+block37:
 	// 9×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -612,34 +618,34 @@ block34:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer39
+	BLT   fewer42
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves40
+	B     halves43
 
-fewer39:
+fewer42:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside41
+	BGE  inside44
 	MOVD R5, R4
 
-inside41:
+inside44:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside42
+	BGE  inside45
 	MOVD R5, R3
 
-inside42:
+inside45:
 	MUL R2, R3
 	ADD R1, R3
 
-halves40:
+halves43:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
@@ -657,9 +663,9 @@ halves40:
 	ADD  R7, R14, R15
 	ADD  R7, R15, R19
 	CMP  $4, R0
-	BLT  tail36
+	BLT  tail39
 
-square35:
+square38:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F9
 	FMOVQ 0(R1), F10
@@ -743,65 +749,65 @@ square35:
 	ADD   $16, R19
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square35
+	BGE   square38
 
-tail36:
+tail39:
 	CMP $0, R0
-	BLE end37
+	BLE end40
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one46
+	BEQ   one49
 	FMOVD 0(R3), F9
 	TST   $1, R0
-	BEQ   moved47
+	BEQ   moved50
 	ADD   $8, R3, R16
 	VLD1  (R16), V9.S[2]
-	B     moved47
+	B     moved50
 
-one46:
+one49:
 	FMOVS 0(R3), F9
 
-moved47:
+moved50:
 	TST   $2, R0
-	BEQ   one48
+	BEQ   one51
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved49
+	BEQ   moved52
 	ADD   $8, R1, R16
 	VLD1  (R16), V10.S[2]
-	B     moved49
+	B     moved52
 
-one48:
+one51:
 	FMOVS 0(R1), F10
 
-moved49:
+moved52:
 	TST   $2, R0
-	BEQ   one50
+	BEQ   one53
 	FMOVD 0(R4), F11
 	TST   $1, R0
-	BEQ   moved51
+	BEQ   moved54
 	ADD   $8, R4, R16
 	VLD1  (R16), V11.S[2]
-	B     moved51
+	B     moved54
 
-one50:
+one53:
 	FMOVS 0(R4), F11
 
-moved51:
+moved54:
 	TST   $2, R0
-	BEQ   one52
+	BEQ   one55
 	FMOVD 0(R5), F12
 	TST   $1, R0
-	BEQ   moved53
+	BEQ   moved56
 	ADD   $8, R5, R16
 	VLD1  (R16), V12.S[2]
-	B     moved53
+	B     moved56
 
-one52:
+one55:
 	FMOVS 0(R5), F12
 
-moved53:
+moved56:
 	VZIP2 V10.S4, V9.S4, V13.S4
 	VZIP1 V10.S4, V9.S4, V9.S4
 	VZIP2 V12.S4, V11.S4, V14.S4
@@ -829,7 +835,7 @@ moved53:
 	FMOVS 0(R15), F13
 	WORD  $0x4f8d1128 // fmla v8.4s, v9.4s, v13.s[0]
 	CMP   $1, R0
-	BEQ   over45
+	BEQ   over48
 	FMOVS 4(R6), F13
 	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
 	FMOVS 4(R9), F13
@@ -849,7 +855,7 @@ moved53:
 	FMOVS 4(R15), F13
 	WORD  $0x4f8d1148 // fmla v8.4s, v10.4s, v13.s[0]
 	CMP   $2, R0
-	BEQ   over45
+	BEQ   over48
 	FMOVS 8(R6), F13
 	WORD  $0x4f8d1160 // fmla v0.4s, v11.4s, v13.s[0]
 	FMOVS 8(R9), F13
@@ -869,8 +875,8 @@ moved53:
 	FMOVS 8(R15), F13
 	WORD  $0x4f8d1168 // fmla v8.4s, v11.4s, v13.s[0]
 
-over45:
-end37:
+over48:
+end40:
 	VMOVI $0, V9.B16
 	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
@@ -886,34 +892,34 @@ end37:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer54
+	BLT   fewer57
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves55
+	B     halves58
 
-fewer54:
+fewer57:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside56
+	BGE  inside59
 	MOVD R6, R5
 
-inside56:
+inside59:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside57
+	BGE  inside60
 	MOVD R6, R4
 
-inside57:
+inside60:
 	MUL R3, R4
 	ADD R1, R4
 
-halves55:
+halves58:
 	ADD   R2, R4, R1
 	ADD   R2, R1, R6
 	ADD   R2, R6, R7
@@ -954,7 +960,7 @@ halves55:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done38
+	BLE  done41
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -968,20 +974,18 @@ halves55:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block34
+	BGE  block37
 
-done38:
+done41:
 	RET
 
-other1:
-	CMP  $8, R0
-	BNE  other58
+lower4:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done63
+	BLE  done65
 
-block59:
+block61:
 	// 8×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -1003,7 +1007,7 @@ block59:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
-	BLT   fewer64
+	BLT   fewer66
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -1012,31 +1016,31 @@ block59:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves65
+	B     halves67
 
-fewer64:
+fewer66:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside66
+	BGE  inside68
 	MOVD R6, R5
 
-inside66:
+inside68:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside67
+	BGE  inside69
 	MOVD R6, R4
 
-inside67:
+inside69:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves65:
+halves67:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -1052,9 +1056,9 @@ halves65:
 	ADD  R11, R19, R20
 	ADD  R11, R20, R21
 	CMP  $4, R0
-	BLT  tail61
+	BLT  tail63
 
-square60:
+square62:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F16
 	FMOVQ 0(R6), F17
@@ -1178,65 +1182,65 @@ square60:
 	ADD   $16, R21
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square60
+	BGE   square62
 
-tail61:
+tail63:
 	CMP $0, R0
-	BLE end62
+	BLE end64
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one71
+	BEQ   one73
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved72
+	BEQ   moved74
 	ADD   $8, R1, R16
 	VLD1  (R16), V16.S[2]
-	B     moved72
-
-one71:
-	FMOVS 0(R1), F16
-
-moved72:
-	TST   $2, R0
-	BEQ   one73
-	FMOVD 0(R6), F17
-	TST   $1, R0
-	BEQ   moved74
-	ADD   $8, R6, R16
-	VLD1  (R16), V17.S[2]
 	B     moved74
 
 one73:
-	FMOVS 0(R6), F17
+	FMOVS 0(R1), F16
 
 moved74:
 	TST   $2, R0
 	BEQ   one75
-	FMOVD 0(R3), F18
+	FMOVD 0(R6), F17
 	TST   $1, R0
 	BEQ   moved76
-	ADD   $8, R3, R16
-	VLD1  (R16), V18.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V17.S[2]
 	B     moved76
 
 one75:
-	FMOVS 0(R3), F18
+	FMOVS 0(R6), F17
 
 moved76:
 	TST   $2, R0
 	BEQ   one77
-	FMOVD 0(R7), F19
+	FMOVD 0(R3), F18
 	TST   $1, R0
 	BEQ   moved78
-	ADD   $8, R7, R16
-	VLD1  (R16), V19.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V18.S[2]
 	B     moved78
 
 one77:
-	FMOVS 0(R7), F19
+	FMOVS 0(R3), F18
 
 moved78:
+	TST   $2, R0
+	BEQ   one79
+	FMOVD 0(R7), F19
+	TST   $1, R0
+	BEQ   moved80
+	ADD   $8, R7, R16
+	VLD1  (R16), V19.S[2]
+	B     moved80
+
+one79:
+	FMOVS 0(R7), F19
+
+moved80:
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
 	VZIP2 V19.S4, V18.S4, V21.S4
@@ -1246,57 +1250,57 @@ moved78:
 	VZIP1 V21.D2, V20.D2, V18.D2
 	VZIP2 V21.D2, V20.D2, V19.D2
 	TST   $2, R0
-	BEQ   one79
+	BEQ   one81
 	FMOVD 0(R4), F20
 	TST   $1, R0
-	BEQ   moved80
+	BEQ   moved82
 	ADD   $8, R4, R16
 	VLD1  (R16), V20.S[2]
-	B     moved80
-
-one79:
-	FMOVS 0(R4), F20
-
-moved80:
-	TST   $2, R0
-	BEQ   one81
-	FMOVD 0(R8), F21
-	TST   $1, R0
-	BEQ   moved82
-	ADD   $8, R8, R16
-	VLD1  (R16), V21.S[2]
 	B     moved82
 
 one81:
-	FMOVS 0(R8), F21
+	FMOVS 0(R4), F20
 
 moved82:
 	TST   $2, R0
 	BEQ   one83
-	FMOVD 0(R5), F22
+	FMOVD 0(R8), F21
 	TST   $1, R0
 	BEQ   moved84
-	ADD   $8, R5, R16
-	VLD1  (R16), V22.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V21.S[2]
 	B     moved84
 
 one83:
-	FMOVS 0(R5), F22
+	FMOVS 0(R8), F21
 
 moved84:
 	TST   $2, R0
 	BEQ   one85
-	FMOVD 0(R9), F23
+	FMOVD 0(R5), F22
 	TST   $1, R0
 	BEQ   moved86
-	ADD   $8, R9, R16
-	VLD1  (R16), V23.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V22.S[2]
 	B     moved86
 
 one85:
-	FMOVS 0(R9), F23
+	FMOVS 0(R5), F22
 
 moved86:
+	TST   $2, R0
+	BEQ   one87
+	FMOVD 0(R9), F23
+	TST   $1, R0
+	BEQ   moved88
+	ADD   $8, R9, R16
+	VLD1  (R16), V23.S[2]
+	B     moved88
+
+one87:
+	FMOVS 0(R9), F23
+
+moved88:
 	VZIP2 V21.S4, V20.S4, V24.S4
 	VZIP1 V21.S4, V20.S4, V20.S4
 	VZIP2 V23.S4, V22.S4, V25.S4
@@ -1330,7 +1334,7 @@ moved86:
 	WORD  $0x4f981207 // fmla v7.4s, v16.4s, v24.s[0]
 	WORD  $0x4f98128f // fmla v15.4s, v20.4s, v24.s[0]
 	CMP   $1, R0
-	BEQ   over70
+	BEQ   over72
 	FMOVS 4(R10), F24
 	WORD  $0x4f981220 // fmla v0.4s, v17.4s, v24.s[0]
 	WORD  $0x4f9812a8 // fmla v8.4s, v21.4s, v24.s[0]
@@ -1356,7 +1360,7 @@ moved86:
 	WORD  $0x4f981227 // fmla v7.4s, v17.4s, v24.s[0]
 	WORD  $0x4f9812af // fmla v15.4s, v21.4s, v24.s[0]
 	CMP   $2, R0
-	BEQ   over70
+	BEQ   over72
 	FMOVS 8(R10), F24
 	WORD  $0x4f981240 // fmla v0.4s, v18.4s, v24.s[0]
 	WORD  $0x4f9812c8 // fmla v8.4s, v22.4s, v24.s[0]
@@ -1382,8 +1386,8 @@ moved86:
 	WORD  $0x4f981247 // fmla v7.4s, v18.4s, v24.s[0]
 	WORD  $0x4f9812cf // fmla v15.4s, v22.4s, v24.s[0]
 
-over70:
-end62:
+over72:
+end64:
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
@@ -1406,7 +1410,7 @@ end62:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer87
+	BLT   fewer89
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -1415,31 +1419,31 @@ end62:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves88
+	B     halves90
 
-fewer87:
+fewer89:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside89
+	BGE  inside91
 	MOVD R7, R6
 
-inside89:
+inside91:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside90
+	BGE  inside92
 	MOVD R7, R5
 
-inside90:
+inside92:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves88:
+halves90:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
@@ -1506,7 +1510,7 @@ halves88:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done63
+	BLE  done65
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -1520,14 +1524,14 @@ halves88:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block59
+	BGE  block61
 
-done63:
+done65:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done95
+	BLE  done97
 
-block91:
+block93:
 	// 8×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -1541,34 +1545,34 @@ block91:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer96
+	BLT   fewer98
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves97
+	B     halves99
 
-fewer96:
+fewer98:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside98
+	BGE  inside100
 	MOVD R5, R4
 
-inside98:
+inside100:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside99
+	BGE  inside101
 	MOVD R5, R3
 
-inside99:
+inside101:
 	MUL R2, R3
 	ADD R1, R3
 
-halves97:
+halves99:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
@@ -1582,9 +1586,9 @@ halves97:
 	ADD  R7, R12, R13
 	ADD  R7, R13, R14
 	CMP  $4, R0
-	BLT  tail93
+	BLT  tail95
 
-square92:
+square94:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F8
 	FMOVQ 0(R1), F9
@@ -1660,65 +1664,65 @@ square92:
 	ADD   $16, R14
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square92
+	BGE   square94
 
-tail93:
+tail95:
 	CMP $0, R0
-	BLE end94
+	BLE end96
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one103
+	BEQ   one105
 	FMOVD 0(R3), F8
 	TST   $1, R0
-	BEQ   moved104
+	BEQ   moved106
 	ADD   $8, R3, R16
 	VLD1  (R16), V8.S[2]
-	B     moved104
-
-one103:
-	FMOVS 0(R3), F8
-
-moved104:
-	TST   $2, R0
-	BEQ   one105
-	FMOVD 0(R1), F9
-	TST   $1, R0
-	BEQ   moved106
-	ADD   $8, R1, R16
-	VLD1  (R16), V9.S[2]
 	B     moved106
 
 one105:
-	FMOVS 0(R1), F9
+	FMOVS 0(R3), F8
 
 moved106:
 	TST   $2, R0
 	BEQ   one107
-	FMOVD 0(R4), F10
+	FMOVD 0(R1), F9
 	TST   $1, R0
 	BEQ   moved108
-	ADD   $8, R4, R16
-	VLD1  (R16), V10.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V9.S[2]
 	B     moved108
 
 one107:
-	FMOVS 0(R4), F10
+	FMOVS 0(R1), F9
 
 moved108:
 	TST   $2, R0
 	BEQ   one109
-	FMOVD 0(R5), F11
+	FMOVD 0(R4), F10
 	TST   $1, R0
 	BEQ   moved110
-	ADD   $8, R5, R16
-	VLD1  (R16), V11.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V10.S[2]
 	B     moved110
 
 one109:
-	FMOVS 0(R5), F11
+	FMOVS 0(R4), F10
 
 moved110:
+	TST   $2, R0
+	BEQ   one111
+	FMOVD 0(R5), F11
+	TST   $1, R0
+	BEQ   moved112
+	ADD   $8, R5, R16
+	VLD1  (R16), V11.S[2]
+	B     moved112
+
+one111:
+	FMOVS 0(R5), F11
+
+moved112:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -1744,7 +1748,7 @@ moved110:
 	FMOVS 0(R14), F12
 	WORD  $0x4f8c1107 // fmla v7.4s, v8.4s, v12.s[0]
 	CMP   $1, R0
-	BEQ   over102
+	BEQ   over104
 	FMOVS 4(R6), F12
 	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
 	FMOVS 4(R8), F12
@@ -1762,7 +1766,7 @@ moved110:
 	FMOVS 4(R14), F12
 	WORD  $0x4f8c1127 // fmla v7.4s, v9.4s, v12.s[0]
 	CMP   $2, R0
-	BEQ   over102
+	BEQ   over104
 	FMOVS 8(R6), F12
 	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
 	FMOVS 8(R8), F12
@@ -1780,8 +1784,8 @@ moved110:
 	FMOVS 8(R14), F12
 	WORD  $0x4f8c1147 // fmla v7.4s, v10.4s, v12.s[0]
 
-over102:
-end94:
+over104:
+end96:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -1796,34 +1800,34 @@ end94:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer111
+	BLT   fewer113
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves112
+	B     halves114
 
-fewer111:
+fewer113:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside113
+	BGE  inside115
 	MOVD R6, R5
 
-inside113:
+inside115:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside114
+	BGE  inside116
 	MOVD R6, R4
 
-inside114:
+inside116:
 	MUL R3, R4
 	ADD R1, R4
 
-halves112:
+halves114:
 	ADD   R2, R4, R1
 	ADD   R2, R1, R6
 	ADD   R2, R6, R7
@@ -1860,7 +1864,7 @@ halves112:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done95
+	BLE  done97
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -1874,20 +1878,18 @@ halves112:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block91
+	BGE  block93
 
-done95:
+done97:
 	RET
 
-other58:
-	CMP  $7, R0
-	BNE  other115
+lower3:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done120
+	BLE  done121
 
-block116:
+block117:
 	// 7×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -1907,7 +1909,7 @@ block116:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
-	BLT   fewer121
+	BLT   fewer122
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -1916,31 +1918,31 @@ block116:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves122
+	B     halves123
 
-fewer121:
+fewer122:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside123
+	BGE  inside124
 	MOVD R6, R5
 
-inside123:
+inside124:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside124
+	BGE  inside125
 	MOVD R6, R4
 
-inside124:
+inside125:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves122:
+halves123:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -1955,9 +1957,9 @@ halves122:
 	ADD  R11, R15, R19
 	ADD  R11, R19, R20
 	CMP  $4, R0
-	BLT  tail118
+	BLT  tail119
 
-square117:
+square118:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F14
 	FMOVQ 0(R6), F15
@@ -2070,65 +2072,65 @@ square117:
 	ADD   $16, R20
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square117
+	BGE   square118
 
-tail118:
+tail119:
 	CMP $0, R0
-	BLE end119
+	BLE end120
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one128
+	BEQ   one129
 	FMOVD 0(R1), F14
 	TST   $1, R0
-	BEQ   moved129
+	BEQ   moved130
 	ADD   $8, R1, R16
 	VLD1  (R16), V14.S[2]
-	B     moved129
+	B     moved130
 
-one128:
+one129:
 	FMOVS 0(R1), F14
 
-moved129:
+moved130:
 	TST   $2, R0
-	BEQ   one130
+	BEQ   one131
 	FMOVD 0(R6), F15
 	TST   $1, R0
-	BEQ   moved131
+	BEQ   moved132
 	ADD   $8, R6, R16
 	VLD1  (R16), V15.S[2]
-	B     moved131
+	B     moved132
 
-one130:
+one131:
 	FMOVS 0(R6), F15
 
-moved131:
+moved132:
 	TST   $2, R0
-	BEQ   one132
+	BEQ   one133
 	FMOVD 0(R3), F16
 	TST   $1, R0
-	BEQ   moved133
+	BEQ   moved134
 	ADD   $8, R3, R16
 	VLD1  (R16), V16.S[2]
-	B     moved133
+	B     moved134
 
-one132:
+one133:
 	FMOVS 0(R3), F16
 
-moved133:
+moved134:
 	TST   $2, R0
-	BEQ   one134
+	BEQ   one135
 	FMOVD 0(R7), F17
 	TST   $1, R0
-	BEQ   moved135
+	BEQ   moved136
 	ADD   $8, R7, R16
 	VLD1  (R16), V17.S[2]
-	B     moved135
+	B     moved136
 
-one134:
+one135:
 	FMOVS 0(R7), F17
 
-moved135:
+moved136:
 	VZIP2 V15.S4, V14.S4, V18.S4
 	VZIP1 V15.S4, V14.S4, V14.S4
 	VZIP2 V17.S4, V16.S4, V19.S4
@@ -2138,57 +2140,57 @@ moved135:
 	VZIP1 V19.D2, V18.D2, V16.D2
 	VZIP2 V19.D2, V18.D2, V17.D2
 	TST   $2, R0
-	BEQ   one136
+	BEQ   one137
 	FMOVD 0(R4), F18
 	TST   $1, R0
-	BEQ   moved137
+	BEQ   moved138
 	ADD   $8, R4, R16
 	VLD1  (R16), V18.S[2]
-	B     moved137
+	B     moved138
 
-one136:
+one137:
 	FMOVS 0(R4), F18
 
-moved137:
+moved138:
 	TST   $2, R0
-	BEQ   one138
+	BEQ   one139
 	FMOVD 0(R8), F19
 	TST   $1, R0
-	BEQ   moved139
+	BEQ   moved140
 	ADD   $8, R8, R16
 	VLD1  (R16), V19.S[2]
-	B     moved139
+	B     moved140
 
-one138:
+one139:
 	FMOVS 0(R8), F19
 
-moved139:
+moved140:
 	TST   $2, R0
-	BEQ   one140
+	BEQ   one141
 	FMOVD 0(R5), F20
 	TST   $1, R0
-	BEQ   moved141
+	BEQ   moved142
 	ADD   $8, R5, R16
 	VLD1  (R16), V20.S[2]
-	B     moved141
+	B     moved142
 
-one140:
+one141:
 	FMOVS 0(R5), F20
 
-moved141:
+moved142:
 	TST   $2, R0
-	BEQ   one142
+	BEQ   one143
 	FMOVD 0(R9), F21
 	TST   $1, R0
-	BEQ   moved143
+	BEQ   moved144
 	ADD   $8, R9, R16
 	VLD1  (R16), V21.S[2]
-	B     moved143
+	B     moved144
 
-one142:
+one143:
 	FMOVS 0(R9), F21
 
-moved143:
+moved144:
 	VZIP2 V19.S4, V18.S4, V22.S4
 	VZIP1 V19.S4, V18.S4, V18.S4
 	VZIP2 V21.S4, V20.S4, V23.S4
@@ -2219,7 +2221,7 @@ moved143:
 	WORD  $0x4f9611c6 // fmla v6.4s, v14.4s, v22.s[0]
 	WORD  $0x4f96124d // fmla v13.4s, v18.4s, v22.s[0]
 	CMP   $1, R0
-	BEQ   over127
+	BEQ   over128
 	FMOVS 4(R10), F22
 	WORD  $0x4f9611e0 // fmla v0.4s, v15.4s, v22.s[0]
 	WORD  $0x4f961267 // fmla v7.4s, v19.4s, v22.s[0]
@@ -2242,7 +2244,7 @@ moved143:
 	WORD  $0x4f9611e6 // fmla v6.4s, v15.4s, v22.s[0]
 	WORD  $0x4f96126d // fmla v13.4s, v19.4s, v22.s[0]
 	CMP   $2, R0
-	BEQ   over127
+	BEQ   over128
 	FMOVS 8(R10), F22
 	WORD  $0x4f961200 // fmla v0.4s, v16.4s, v22.s[0]
 	WORD  $0x4f961287 // fmla v7.4s, v20.4s, v22.s[0]
@@ -2265,8 +2267,8 @@ moved143:
 	WORD  $0x4f961206 // fmla v6.4s, v16.4s, v22.s[0]
 	WORD  $0x4f96128d // fmla v13.4s, v20.4s, v22.s[0]
 
-over127:
-end119:
+over128:
+end120:
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
@@ -2287,7 +2289,7 @@ end119:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer144
+	BLT   fewer145
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -2296,31 +2298,31 @@ end119:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves145
+	B     halves146
 
-fewer144:
+fewer145:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside146
+	BGE  inside147
 	MOVD R7, R6
 
-inside146:
+inside147:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside147
+	BGE  inside148
 	MOVD R7, R5
 
-inside147:
+inside148:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves145:
+halves146:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
@@ -2379,7 +2381,7 @@ halves145:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done120
+	BLE  done121
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -2393,14 +2395,14 @@ halves145:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block116
+	BGE  block117
 
-done120:
+done121:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done152
+	BLE  done153
 
-block148:
+block149:
 	// 7×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -2413,34 +2415,34 @@ block148:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer153
+	BLT   fewer154
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves154
+	B     halves155
 
-fewer153:
+fewer154:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside155
+	BGE  inside156
 	MOVD R5, R4
 
-inside155:
+inside156:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside156
+	BGE  inside157
 	MOVD R5, R3
 
-inside156:
+inside157:
 	MUL R2, R3
 	ADD R1, R3
 
-halves154:
+halves155:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
@@ -2453,9 +2455,9 @@ halves154:
 	ADD  R7, R11, R12
 	ADD  R7, R12, R13
 	CMP  $4, R0
-	BLT  tail150
+	BLT  tail151
 
-square149:
+square150:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F7
 	FMOVQ 0(R1), F8
@@ -2524,65 +2526,65 @@ square149:
 	ADD   $16, R13
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square149
+	BGE   square150
 
-tail150:
+tail151:
 	CMP $0, R0
-	BLE end151
+	BLE end152
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one160
+	BEQ   one161
 	FMOVD 0(R3), F7
 	TST   $1, R0
-	BEQ   moved161
+	BEQ   moved162
 	ADD   $8, R3, R16
 	VLD1  (R16), V7.S[2]
-	B     moved161
+	B     moved162
 
-one160:
+one161:
 	FMOVS 0(R3), F7
 
-moved161:
+moved162:
 	TST   $2, R0
-	BEQ   one162
+	BEQ   one163
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved163
+	BEQ   moved164
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved163
+	B     moved164
 
-one162:
+one163:
 	FMOVS 0(R1), F8
 
-moved163:
+moved164:
 	TST   $2, R0
-	BEQ   one164
+	BEQ   one165
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved165
+	BEQ   moved166
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved165
+	B     moved166
 
-one164:
+one165:
 	FMOVS 0(R4), F9
 
-moved165:
+moved166:
 	TST   $2, R0
-	BEQ   one166
+	BEQ   one167
 	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved167
+	BEQ   moved168
 	ADD   $8, R5, R16
 	VLD1  (R16), V10.S[2]
-	B     moved167
+	B     moved168
 
-one166:
+one167:
 	FMOVS 0(R5), F10
 
-moved167:
+moved168:
 	VZIP2 V8.S4, V7.S4, V11.S4
 	VZIP1 V8.S4, V7.S4, V7.S4
 	VZIP2 V10.S4, V9.S4, V12.S4
@@ -2606,7 +2608,7 @@ moved167:
 	FMOVS 0(R13), F11
 	WORD  $0x4f8b10e6 // fmla v6.4s, v7.4s, v11.s[0]
 	CMP   $1, R0
-	BEQ   over159
+	BEQ   over160
 	FMOVS 4(R6), F11
 	WORD  $0x4f8b1100 // fmla v0.4s, v8.4s, v11.s[0]
 	FMOVS 4(R8), F11
@@ -2622,7 +2624,7 @@ moved167:
 	FMOVS 4(R13), F11
 	WORD  $0x4f8b1106 // fmla v6.4s, v8.4s, v11.s[0]
 	CMP   $2, R0
-	BEQ   over159
+	BEQ   over160
 	FMOVS 8(R6), F11
 	WORD  $0x4f8b1120 // fmla v0.4s, v9.4s, v11.s[0]
 	FMOVS 8(R8), F11
@@ -2638,8 +2640,8 @@ moved167:
 	FMOVS 8(R13), F11
 	WORD  $0x4f8b1126 // fmla v6.4s, v9.4s, v11.s[0]
 
-over159:
-end151:
+over160:
+end152:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -2653,34 +2655,34 @@ end151:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer168
+	BLT   fewer169
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves169
+	B     halves170
 
-fewer168:
+fewer169:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside170
+	BGE  inside171
 	MOVD R6, R5
 
-inside170:
+inside171:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside171
+	BGE  inside172
 	MOVD R6, R4
 
-inside171:
+inside172:
 	MUL R3, R4
 	ADD R1, R4
 
-halves169:
+halves170:
 	ADD   R2, R4, R1
 	ADD   R2, R1, R6
 	ADD   R2, R6, R7
@@ -2713,7 +2715,7 @@ halves169:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done152
+	BLE  done153
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -2727,20 +2729,20 @@ halves169:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block148
+	BGE  block149
 
-done152:
+done153:
 	RET
 
-other115:
+lower2:
 	CMP  $6, R0
-	BNE  other172
+	BLT  lower173
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done177
+	BLE  done178
 
-block173:
+block174:
 	// 6×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -2758,7 +2760,7 @@ block173:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
-	BLT   fewer178
+	BLT   fewer179
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -2767,31 +2769,31 @@ block173:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves179
+	B     halves180
 
-fewer178:
+fewer179:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside180
+	BGE  inside181
 	MOVD R6, R5
 
-inside180:
+inside181:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside181
+	BGE  inside182
 	MOVD R6, R4
 
-inside181:
+inside182:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves179:
+halves180:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -2805,9 +2807,9 @@ halves179:
 	ADD  R11, R14, R15
 	ADD  R11, R15, R19
 	CMP  $4, R0
-	BLT  tail175
+	BLT  tail176
 
-square174:
+square175:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F12
 	FMOVQ 0(R6), F13
@@ -2909,65 +2911,65 @@ square174:
 	ADD   $16, R19
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square174
+	BGE   square175
 
-tail175:
+tail176:
 	CMP $0, R0
-	BLE end176
+	BLE end177
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one185
+	BEQ   one186
 	FMOVD 0(R1), F12
 	TST   $1, R0
-	BEQ   moved186
+	BEQ   moved187
 	ADD   $8, R1, R16
 	VLD1  (R16), V12.S[2]
-	B     moved186
+	B     moved187
 
-one185:
+one186:
 	FMOVS 0(R1), F12
 
-moved186:
+moved187:
 	TST   $2, R0
-	BEQ   one187
+	BEQ   one188
 	FMOVD 0(R6), F13
 	TST   $1, R0
-	BEQ   moved188
+	BEQ   moved189
 	ADD   $8, R6, R16
 	VLD1  (R16), V13.S[2]
-	B     moved188
+	B     moved189
 
-one187:
+one188:
 	FMOVS 0(R6), F13
 
-moved188:
+moved189:
 	TST   $2, R0
-	BEQ   one189
+	BEQ   one190
 	FMOVD 0(R3), F14
 	TST   $1, R0
-	BEQ   moved190
+	BEQ   moved191
 	ADD   $8, R3, R16
 	VLD1  (R16), V14.S[2]
-	B     moved190
+	B     moved191
 
-one189:
+one190:
 	FMOVS 0(R3), F14
 
-moved190:
+moved191:
 	TST   $2, R0
-	BEQ   one191
+	BEQ   one192
 	FMOVD 0(R7), F15
 	TST   $1, R0
-	BEQ   moved192
+	BEQ   moved193
 	ADD   $8, R7, R16
 	VLD1  (R16), V15.S[2]
-	B     moved192
+	B     moved193
 
-one191:
+one192:
 	FMOVS 0(R7), F15
 
-moved192:
+moved193:
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
 	VZIP2 V15.S4, V14.S4, V17.S4
@@ -2977,57 +2979,57 @@ moved192:
 	VZIP1 V17.D2, V16.D2, V14.D2
 	VZIP2 V17.D2, V16.D2, V15.D2
 	TST   $2, R0
-	BEQ   one193
+	BEQ   one194
 	FMOVD 0(R4), F16
 	TST   $1, R0
-	BEQ   moved194
+	BEQ   moved195
 	ADD   $8, R4, R16
 	VLD1  (R16), V16.S[2]
-	B     moved194
+	B     moved195
 
-one193:
+one194:
 	FMOVS 0(R4), F16
 
-moved194:
+moved195:
 	TST   $2, R0
-	BEQ   one195
+	BEQ   one196
 	FMOVD 0(R8), F17
 	TST   $1, R0
-	BEQ   moved196
+	BEQ   moved197
 	ADD   $8, R8, R16
 	VLD1  (R16), V17.S[2]
-	B     moved196
+	B     moved197
 
-one195:
+one196:
 	FMOVS 0(R8), F17
 
-moved196:
+moved197:
 	TST   $2, R0
-	BEQ   one197
+	BEQ   one198
 	FMOVD 0(R5), F18
 	TST   $1, R0
-	BEQ   moved198
+	BEQ   moved199
 	ADD   $8, R5, R16
 	VLD1  (R16), V18.S[2]
-	B     moved198
+	B     moved199
 
-one197:
+one198:
 	FMOVS 0(R5), F18
 
-moved198:
+moved199:
 	TST   $2, R0
-	BEQ   one199
+	BEQ   one200
 	FMOVD 0(R9), F19
 	TST   $1, R0
-	BEQ   moved200
+	BEQ   moved201
 	ADD   $8, R9, R16
 	VLD1  (R16), V19.S[2]
-	B     moved200
+	B     moved201
 
-one199:
+one200:
 	FMOVS 0(R9), F19
 
-moved200:
+moved201:
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
 	VZIP2 V19.S4, V18.S4, V21.S4
@@ -3055,7 +3057,7 @@ moved200:
 	WORD  $0x4f941185 // fmla v5.4s, v12.4s, v20.s[0]
 	WORD  $0x4f94120b // fmla v11.4s, v16.4s, v20.s[0]
 	CMP   $1, R0
-	BEQ   over184
+	BEQ   over185
 	FMOVS 4(R10), F20
 	WORD  $0x4f9411a0 // fmla v0.4s, v13.4s, v20.s[0]
 	WORD  $0x4f941226 // fmla v6.4s, v17.4s, v20.s[0]
@@ -3075,7 +3077,7 @@ moved200:
 	WORD  $0x4f9411a5 // fmla v5.4s, v13.4s, v20.s[0]
 	WORD  $0x4f94122b // fmla v11.4s, v17.4s, v20.s[0]
 	CMP   $2, R0
-	BEQ   over184
+	BEQ   over185
 	FMOVS 8(R10), F20
 	WORD  $0x4f9411c0 // fmla v0.4s, v14.4s, v20.s[0]
 	WORD  $0x4f941246 // fmla v6.4s, v18.4s, v20.s[0]
@@ -3095,8 +3097,8 @@ moved200:
 	WORD  $0x4f9411c5 // fmla v5.4s, v14.4s, v20.s[0]
 	WORD  $0x4f94124b // fmla v11.4s, v18.4s, v20.s[0]
 
-over184:
-end176:
+over185:
+end177:
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
@@ -3115,7 +3117,7 @@ end176:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer201
+	BLT   fewer202
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -3124,31 +3126,31 @@ end176:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves202
+	B     halves203
 
-fewer201:
+fewer202:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside203
+	BGE  inside204
 	MOVD R7, R6
 
-inside203:
+inside204:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside204
+	BGE  inside205
 	MOVD R7, R5
 
-inside204:
+inside205:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves202:
+halves203:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
@@ -3199,7 +3201,7 @@ halves202:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done177
+	BLE  done178
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -3213,14 +3215,14 @@ halves202:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block173
+	BGE  block174
 
-done177:
+done178:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done209
+	BLE  done210
 
-block205:
+block206:
 	// 6×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3232,34 +3234,34 @@ block205:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer210
+	BLT   fewer211
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves211
+	B     halves212
 
-fewer210:
+fewer211:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside212
+	BGE  inside213
 	MOVD R5, R4
 
-inside212:
+inside213:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside213
+	BGE  inside214
 	MOVD R5, R3
 
-inside213:
+inside214:
 	MUL R2, R3
 	ADD R1, R3
 
-halves211:
+halves212:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
@@ -3271,9 +3273,9 @@ halves211:
 	ADD  R7, R10, R11
 	ADD  R7, R11, R12
 	CMP  $4, R0
-	BLT  tail207
+	BLT  tail208
 
-square206:
+square207:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F6
 	FMOVQ 0(R1), F7
@@ -3335,65 +3337,65 @@ square206:
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square206
+	BGE   square207
 
-tail207:
+tail208:
 	CMP $0, R0
-	BLE end208
+	BLE end209
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one217
+	BEQ   one218
 	FMOVD 0(R3), F6
 	TST   $1, R0
-	BEQ   moved218
+	BEQ   moved219
 	ADD   $8, R3, R16
 	VLD1  (R16), V6.S[2]
-	B     moved218
+	B     moved219
 
-one217:
+one218:
 	FMOVS 0(R3), F6
 
-moved218:
+moved219:
 	TST   $2, R0
-	BEQ   one219
+	BEQ   one220
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved220
+	BEQ   moved221
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved220
+	B     moved221
 
-one219:
+one220:
 	FMOVS 0(R1), F7
 
-moved220:
+moved221:
 	TST   $2, R0
-	BEQ   one221
+	BEQ   one222
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved222
+	BEQ   moved223
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved222
+	B     moved223
 
-one221:
+one222:
 	FMOVS 0(R4), F8
 
-moved222:
+moved223:
 	TST   $2, R0
-	BEQ   one223
+	BEQ   one224
 	FMOVD 0(R5), F9
 	TST   $1, R0
-	BEQ   moved224
+	BEQ   moved225
 	ADD   $8, R5, R16
 	VLD1  (R16), V9.S[2]
-	B     moved224
+	B     moved225
 
-one223:
+one224:
 	FMOVS 0(R5), F9
 
-moved224:
+moved225:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -3415,7 +3417,7 @@ moved224:
 	FMOVS 0(R12), F10
 	WORD  $0x4f8a10c5 // fmla v5.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over216
+	BEQ   over217
 	FMOVS 4(R6), F10
 	WORD  $0x4f8a10e0 // fmla v0.4s, v7.4s, v10.s[0]
 	FMOVS 4(R8), F10
@@ -3429,7 +3431,7 @@ moved224:
 	FMOVS 4(R12), F10
 	WORD  $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over216
+	BEQ   over217
 	FMOVS 8(R6), F10
 	WORD  $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
 	FMOVS 8(R8), F10
@@ -3443,8 +3445,8 @@ moved224:
 	FMOVS 8(R12), F10
 	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
 
-over216:
-end208:
+over217:
+end209:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -3457,34 +3459,34 @@ end208:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer225
+	BLT   fewer226
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves226
+	B     halves227
 
-fewer225:
+fewer226:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside227
+	BGE  inside228
 	MOVD R6, R5
 
-inside227:
+inside228:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside228
+	BGE  inside229
 	MOVD R6, R4
 
-inside228:
+inside229:
 	MUL R3, R4
 	ADD R1, R4
 
-halves226:
+halves227:
 	ADD   R2, R4, R1
 	ADD   R2, R1, R6
 	ADD   R2, R6, R7
@@ -3513,7 +3515,7 @@ halves226:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done209
+	BLE  done210
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -3527,14 +3529,12 @@ halves226:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block205
+	BGE  block206
 
-done209:
+done210:
 	RET
 
-other172:
-	CMP  $5, R0
-	BNE  other229
+lower173:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
@@ -4279,15 +4279,17 @@ halves283:
 done266:
 	RET
 
-other229:
+lower1:
+	CMP  $3, R0
+	BLT  lower286
 	CMP  $4, R0
-	BNE  other286
+	BLT  lower287
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done291
+	BLE  done292
 
-block287:
+block288:
 	// 4×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -4301,7 +4303,7 @@ block287:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
-	BLT   fewer292
+	BLT   fewer293
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -4310,31 +4312,31 @@ block287:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves293
+	B     halves294
 
-fewer292:
+fewer293:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside294
+	BGE  inside295
 	MOVD R6, R5
 
-inside294:
+inside295:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside295
+	BGE  inside296
 	MOVD R6, R4
 
-inside295:
+inside296:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves293:
+halves294:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -4346,9 +4348,9 @@ halves293:
 	ADD  R11, R12, R13
 	ADD  R11, R13, R14
 	CMP  $4, R0
-	BLT  tail289
+	BLT  tail290
 
-square288:
+square289:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R6), F9
@@ -4428,65 +4430,65 @@ square288:
 	ADD   $16, R14
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square288
+	BGE   square289
 
-tail289:
+tail290:
 	CMP $0, R0
-	BLE end290
+	BLE end291
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one299
+	BEQ   one300
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved300
+	BEQ   moved301
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved300
+	B     moved301
 
-one299:
+one300:
 	FMOVS 0(R1), F8
 
-moved300:
+moved301:
 	TST   $2, R0
-	BEQ   one301
+	BEQ   one302
 	FMOVD 0(R6), F9
 	TST   $1, R0
-	BEQ   moved302
+	BEQ   moved303
 	ADD   $8, R6, R16
 	VLD1  (R16), V9.S[2]
-	B     moved302
+	B     moved303
 
-one301:
+one302:
 	FMOVS 0(R6), F9
 
-moved302:
+moved303:
 	TST   $2, R0
-	BEQ   one303
+	BEQ   one304
 	FMOVD 0(R3), F10
 	TST   $1, R0
-	BEQ   moved304
+	BEQ   moved305
 	ADD   $8, R3, R16
 	VLD1  (R16), V10.S[2]
-	B     moved304
+	B     moved305
 
-one303:
+one304:
 	FMOVS 0(R3), F10
 
-moved304:
+moved305:
 	TST   $2, R0
-	BEQ   one305
+	BEQ   one306
 	FMOVD 0(R7), F11
 	TST   $1, R0
-	BEQ   moved306
+	BEQ   moved307
 	ADD   $8, R7, R16
 	VLD1  (R16), V11.S[2]
-	B     moved306
+	B     moved307
 
-one305:
+one306:
 	FMOVS 0(R7), F11
 
-moved306:
+moved307:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -4496,57 +4498,57 @@ moved306:
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
 	TST   $2, R0
-	BEQ   one307
+	BEQ   one308
 	FMOVD 0(R4), F12
 	TST   $1, R0
-	BEQ   moved308
+	BEQ   moved309
 	ADD   $8, R4, R16
 	VLD1  (R16), V12.S[2]
-	B     moved308
+	B     moved309
 
-one307:
+one308:
 	FMOVS 0(R4), F12
 
-moved308:
+moved309:
 	TST   $2, R0
-	BEQ   one309
+	BEQ   one310
 	FMOVD 0(R8), F13
 	TST   $1, R0
-	BEQ   moved310
+	BEQ   moved311
 	ADD   $8, R8, R16
 	VLD1  (R16), V13.S[2]
-	B     moved310
+	B     moved311
 
-one309:
+one310:
 	FMOVS 0(R8), F13
 
-moved310:
+moved311:
 	TST   $2, R0
-	BEQ   one311
+	BEQ   one312
 	FMOVD 0(R5), F14
 	TST   $1, R0
-	BEQ   moved312
+	BEQ   moved313
 	ADD   $8, R5, R16
 	VLD1  (R16), V14.S[2]
-	B     moved312
+	B     moved313
 
-one311:
+one312:
 	FMOVS 0(R5), F14
 
-moved312:
+moved313:
 	TST   $2, R0
-	BEQ   one313
+	BEQ   one314
 	FMOVD 0(R9), F15
 	TST   $1, R0
-	BEQ   moved314
+	BEQ   moved315
 	ADD   $8, R9, R16
 	VLD1  (R16), V15.S[2]
-	B     moved314
+	B     moved315
 
-one313:
+one314:
 	FMOVS 0(R9), F15
 
-moved314:
+moved315:
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
 	VZIP2 V15.S4, V14.S4, V17.S4
@@ -4568,7 +4570,7 @@ moved314:
 	WORD  $0x4f901103 // fmla v3.4s, v8.4s, v16.s[0]
 	WORD  $0x4f901187 // fmla v7.4s, v12.4s, v16.s[0]
 	CMP   $1, R0
-	BEQ   over298
+	BEQ   over299
 	FMOVS 4(R10), F16
 	WORD  $0x4f901120 // fmla v0.4s, v9.4s, v16.s[0]
 	WORD  $0x4f9011a4 // fmla v4.4s, v13.4s, v16.s[0]
@@ -4582,7 +4584,7 @@ moved314:
 	WORD  $0x4f901123 // fmla v3.4s, v9.4s, v16.s[0]
 	WORD  $0x4f9011a7 // fmla v7.4s, v13.4s, v16.s[0]
 	CMP   $2, R0
-	BEQ   over298
+	BEQ   over299
 	FMOVS 8(R10), F16
 	WORD  $0x4f901140 // fmla v0.4s, v10.4s, v16.s[0]
 	WORD  $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
@@ -4596,8 +4598,8 @@ moved314:
 	WORD  $0x4f901143 // fmla v3.4s, v10.4s, v16.s[0]
 	WORD  $0x4f9011c7 // fmla v7.4s, v14.4s, v16.s[0]
 
-over298:
-end290:
+over299:
+end291:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -4612,7 +4614,7 @@ end290:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer315
+	BLT   fewer316
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -4621,31 +4623,31 @@ end290:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves316
+	B     halves317
 
-fewer315:
+fewer316:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside317
+	BGE  inside318
 	MOVD R7, R6
 
-inside317:
+inside318:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside318
+	BGE  inside319
 	MOVD R7, R5
 
-inside318:
+inside319:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves316:
+halves317:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
@@ -4680,7 +4682,7 @@ halves316:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done291
+	BLE  done292
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -4694,14 +4696,14 @@ halves316:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block287
+	BGE  block288
 
-done291:
+done292:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done323
+	BLE  done324
 
-block319:
+block320:
 	// 4×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -4711,34 +4713,34 @@ block319:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer324
+	BLT   fewer325
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves325
+	B     halves326
 
-fewer324:
+fewer325:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside326
+	BGE  inside327
 	MOVD R5, R4
 
-inside326:
+inside327:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside327
+	BGE  inside328
 	MOVD R5, R3
 
-inside327:
+inside328:
 	MUL R2, R3
 	ADD R1, R3
 
-halves325:
+halves326:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
@@ -4748,9 +4750,9 @@ halves325:
 	ADD  R7, R8, R9
 	ADD  R7, R9, R10
 	CMP  $4, R0
-	BLT  tail321
+	BLT  tail322
 
-square320:
+square321:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F4
 	FMOVQ 0(R1), F5
@@ -4798,65 +4800,65 @@ square320:
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square320
+	BGE   square321
 
-tail321:
+tail322:
 	CMP $0, R0
-	BLE end322
+	BLE end323
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one331
+	BEQ   one332
 	FMOVD 0(R3), F4
 	TST   $1, R0
-	BEQ   moved332
+	BEQ   moved333
 	ADD   $8, R3, R16
 	VLD1  (R16), V4.S[2]
-	B     moved332
+	B     moved333
 
-one331:
+one332:
 	FMOVS 0(R3), F4
 
-moved332:
+moved333:
 	TST   $2, R0
-	BEQ   one333
+	BEQ   one334
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved334
+	BEQ   moved335
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved334
+	B     moved335
 
-one333:
+one334:
 	FMOVS 0(R1), F5
 
-moved334:
+moved335:
 	TST   $2, R0
-	BEQ   one335
+	BEQ   one336
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved336
+	BEQ   moved337
 	ADD   $8, R4, R16
 	VLD1  (R16), V6.S[2]
-	B     moved336
+	B     moved337
 
-one335:
+one336:
 	FMOVS 0(R4), F6
 
-moved336:
+moved337:
 	TST   $2, R0
-	BEQ   one337
+	BEQ   one338
 	FMOVD 0(R5), F7
 	TST   $1, R0
-	BEQ   moved338
+	BEQ   moved339
 	ADD   $8, R5, R16
 	VLD1  (R16), V7.S[2]
-	B     moved338
+	B     moved339
 
-one337:
+one338:
 	FMOVS 0(R5), F7
 
-moved338:
+moved339:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -4874,7 +4876,7 @@ moved338:
 	FMOVS 0(R10), F8
 	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over330
+	BEQ   over331
 	FMOVS 4(R6), F8
 	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
 	FMOVS 4(R8), F8
@@ -4884,7 +4886,7 @@ moved338:
 	FMOVS 4(R10), F8
 	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over330
+	BEQ   over331
 	FMOVS 8(R6), F8
 	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
 	FMOVS 8(R8), F8
@@ -4894,8 +4896,8 @@ moved338:
 	FMOVS 8(R10), F8
 	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
 
-over330:
-end322:
+over331:
+end323:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -4906,34 +4908,34 @@ end322:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer339
+	BLT   fewer340
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves340
+	B     halves341
 
-fewer339:
+fewer340:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside341
+	BGE  inside342
 	MOVD R6, R5
 
-inside341:
+inside342:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside342
+	BGE  inside343
 	MOVD R6, R4
 
-inside342:
+inside343:
 	MUL R3, R4
 	ADD R1, R4
 
-halves340:
+halves341:
 	ADD   R2, R4, R1
 	ADD   R2, R1, R6
 	ADD   R2, R6, R7
@@ -4954,7 +4956,7 @@ halves340:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done323
+	BLE  done324
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -4968,14 +4970,12 @@ halves340:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block319
+	BGE  block320
 
-done323:
+done324:
 	RET
 
-other286:
-	CMP  $3, R0
-	BNE  other343
+lower287:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
@@ -5614,9 +5614,9 @@ halves397:
 done380:
 	RET
 
-other343:
+lower286:
 	CMP  $2, R0
-	BNE  other400
+	BLT  lower400
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
@@ -6202,13 +6202,13 @@ halves454:
 done437:
 	RET
 
-other400:
+lower400:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $8, R1
-	BLE  done462
+	BLE  done461
 
-block458:
+block457:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -6218,7 +6218,7 @@ block458:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R10
 	CMP   $16, R10
-	BLT   fewer463
+	BLT   fewer462
 	MOVD  $2, R16
 	MUL   R16, R2, R10
 	MOVD  R1, R3
@@ -6235,40 +6235,40 @@ block458:
 	ADD   R10, R8
 	MOVD  R8, R9
 	ADD   R10, R9
-	B     halves464
+	B     halves463
 
-fewer463:
+fewer462:
 	SUB  $2, R10
 	MOVD $14, R9
 	CMP  $14, R10
-	BGE  inside465
+	BGE  inside464
 	MOVD R10, R9
 
-inside465:
+inside464:
 	MUL  R2, R9
 	ADD  R1, R9
 	MOVD $12, R8
 	CMP  $12, R10
-	BGE  inside466
+	BGE  inside465
 	MOVD R10, R8
 
-inside466:
+inside465:
 	MUL  R2, R8
 	ADD  R1, R8
 	MOVD $10, R7
 	CMP  $10, R10
-	BGE  inside467
+	BGE  inside466
 	MOVD R10, R7
 
-inside467:
+inside466:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $8, R6
 	CMP  $8, R10
-	BGE  inside468
+	BGE  inside467
 	MOVD R10, R6
 
-inside468:
+inside467:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $6, R16
@@ -6281,7 +6281,7 @@ inside468:
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves464:
+halves463:
 	ADD  R2, R1, R10
 	ADD  R2, R3, R11
 	ADD  R2, R4, R12
@@ -6293,9 +6293,9 @@ halves464:
 	MOVD dz+16(FP), R21
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail460
+	BLT  tail459
 
-square459:
+square458:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R10), F5
@@ -6382,65 +6382,65 @@ square459:
 	ADD   $16, R21
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square459
+	BGE   square458
 
-tail460:
+tail459:
 	CMP $0, R0
-	BLE end461
+	BLE end460
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one472
+	BEQ   one471
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved473
+	BEQ   moved472
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved473
+	B     moved472
 
-one472:
+one471:
 	FMOVS 0(R1), F4
 
-moved473:
+moved472:
 	TST   $2, R0
-	BEQ   one474
+	BEQ   one473
 	FMOVD 0(R10), F5
 	TST   $1, R0
-	BEQ   moved475
+	BEQ   moved474
 	ADD   $8, R10, R16
 	VLD1  (R16), V5.S[2]
-	B     moved475
+	B     moved474
 
-one474:
+one473:
 	FMOVS 0(R10), F5
 
-moved475:
+moved474:
 	TST   $2, R0
-	BEQ   one476
+	BEQ   one475
 	FMOVD 0(R3), F6
 	TST   $1, R0
-	BEQ   moved477
+	BEQ   moved476
 	ADD   $8, R3, R16
 	VLD1  (R16), V6.S[2]
-	B     moved477
+	B     moved476
 
-one476:
+one475:
 	FMOVS 0(R3), F6
 
-moved477:
+moved476:
 	TST   $2, R0
-	BEQ   one478
+	BEQ   one477
 	FMOVD 0(R11), F7
 	TST   $1, R0
-	BEQ   moved479
+	BEQ   moved478
 	ADD   $8, R11, R16
 	VLD1  (R16), V7.S[2]
-	B     moved479
+	B     moved478
 
-one478:
+one477:
 	FMOVS 0(R11), F7
 
-moved479:
+moved478:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -6450,57 +6450,57 @@ moved479:
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
 	TST   $2, R0
-	BEQ   one480
+	BEQ   one479
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved481
+	BEQ   moved480
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved481
+	B     moved480
 
-one480:
+one479:
 	FMOVS 0(R4), F8
 
-moved481:
+moved480:
 	TST   $2, R0
-	BEQ   one482
+	BEQ   one481
 	FMOVD 0(R12), F9
 	TST   $1, R0
-	BEQ   moved483
+	BEQ   moved482
 	ADD   $8, R12, R16
 	VLD1  (R16), V9.S[2]
-	B     moved483
+	B     moved482
 
-one482:
+one481:
 	FMOVS 0(R12), F9
 
-moved483:
+moved482:
 	TST   $2, R0
-	BEQ   one484
+	BEQ   one483
 	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved485
+	BEQ   moved484
 	ADD   $8, R5, R16
 	VLD1  (R16), V10.S[2]
-	B     moved485
+	B     moved484
 
-one484:
+one483:
 	FMOVS 0(R5), F10
 
-moved485:
+moved484:
 	TST   $2, R0
-	BEQ   one486
+	BEQ   one485
 	FMOVD 0(R13), F11
 	TST   $1, R0
-	BEQ   moved487
+	BEQ   moved486
 	ADD   $8, R13, R16
 	VLD1  (R16), V11.S[2]
-	B     moved487
+	B     moved486
 
-one486:
+one485:
 	FMOVS 0(R13), F11
 
-moved487:
+moved486:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -6510,57 +6510,57 @@ moved487:
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
 	TST   $2, R0
-	BEQ   one488
+	BEQ   one487
 	FMOVD 0(R6), F12
 	TST   $1, R0
-	BEQ   moved489
+	BEQ   moved488
 	ADD   $8, R6, R16
 	VLD1  (R16), V12.S[2]
-	B     moved489
+	B     moved488
 
-one488:
+one487:
 	FMOVS 0(R6), F12
 
-moved489:
+moved488:
 	TST   $2, R0
-	BEQ   one490
+	BEQ   one489
 	FMOVD 0(R14), F13
 	TST   $1, R0
-	BEQ   moved491
+	BEQ   moved490
 	ADD   $8, R14, R16
 	VLD1  (R16), V13.S[2]
-	B     moved491
+	B     moved490
 
-one490:
+one489:
 	FMOVS 0(R14), F13
 
-moved491:
+moved490:
 	TST   $2, R0
-	BEQ   one492
+	BEQ   one491
 	FMOVD 0(R7), F14
 	TST   $1, R0
-	BEQ   moved493
+	BEQ   moved492
 	ADD   $8, R7, R16
 	VLD1  (R16), V14.S[2]
-	B     moved493
+	B     moved492
 
-one492:
+one491:
 	FMOVS 0(R7), F14
 
-moved493:
+moved492:
 	TST   $2, R0
-	BEQ   one494
+	BEQ   one493
 	FMOVD 0(R15), F15
 	TST   $1, R0
-	BEQ   moved495
+	BEQ   moved494
 	ADD   $8, R15, R16
 	VLD1  (R16), V15.S[2]
-	B     moved495
+	B     moved494
 
-one494:
+one493:
 	FMOVS 0(R15), F15
 
-moved495:
+moved494:
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
 	VZIP2 V15.S4, V14.S4, V17.S4
@@ -6570,57 +6570,57 @@ moved495:
 	VZIP1 V17.D2, V16.D2, V14.D2
 	VZIP2 V17.D2, V16.D2, V15.D2
 	TST   $2, R0
-	BEQ   one496
+	BEQ   one495
 	FMOVD 0(R8), F16
 	TST   $1, R0
-	BEQ   moved497
+	BEQ   moved496
 	ADD   $8, R8, R16
 	VLD1  (R16), V16.S[2]
-	B     moved497
+	B     moved496
 
-one496:
+one495:
 	FMOVS 0(R8), F16
 
-moved497:
+moved496:
 	TST   $2, R0
-	BEQ   one498
+	BEQ   one497
 	FMOVD 0(R19), F17
 	TST   $1, R0
-	BEQ   moved499
+	BEQ   moved498
 	ADD   $8, R19, R16
 	VLD1  (R16), V17.S[2]
-	B     moved499
+	B     moved498
 
-one498:
+one497:
 	FMOVS 0(R19), F17
 
-moved499:
+moved498:
 	TST   $2, R0
-	BEQ   one500
+	BEQ   one499
 	FMOVD 0(R9), F18
 	TST   $1, R0
-	BEQ   moved501
+	BEQ   moved500
 	ADD   $8, R9, R16
 	VLD1  (R16), V18.S[2]
-	B     moved501
+	B     moved500
 
-one500:
+one499:
 	FMOVS 0(R9), F18
 
-moved501:
+moved500:
 	TST   $2, R0
-	BEQ   one502
+	BEQ   one501
 	FMOVD 0(R20), F19
 	TST   $1, R0
-	BEQ   moved503
+	BEQ   moved502
 	ADD   $8, R20, R16
 	VLD1  (R16), V19.S[2]
-	B     moved503
+	B     moved502
 
-one502:
+one501:
 	FMOVS 0(R20), F19
 
-moved503:
+moved502:
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
 	VZIP2 V19.S4, V18.S4, V21.S4
@@ -6635,22 +6635,22 @@ moved503:
 	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
 	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
 	CMP   $1, R0
-	BEQ   over471
+	BEQ   over470
 	FMOVS 4(R21), F20
 	WORD  $0x4f9410a0 // fmla v0.4s, v5.4s, v20.s[0]
 	WORD  $0x4f941121 // fmla v1.4s, v9.4s, v20.s[0]
 	WORD  $0x4f9411a2 // fmla v2.4s, v13.4s, v20.s[0]
 	WORD  $0x4f941223 // fmla v3.4s, v17.4s, v20.s[0]
 	CMP   $2, R0
-	BEQ   over471
+	BEQ   over470
 	FMOVS 8(R21), F20
 	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
 	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
 	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
 	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
 
-over471:
-end461:
+over470:
+end460:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -6661,7 +6661,7 @@ end461:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R11
 	CMP   $16, R11
-	BLT   fewer504
+	BLT   fewer503
 	MOVD  $2, R16
 	MUL   R16, R3, R11
 	MOVD  R1, R4
@@ -6678,40 +6678,40 @@ end461:
 	ADD   R11, R9
 	MOVD  R9, R10
 	ADD   R11, R10
-	B     halves505
+	B     halves504
 
-fewer504:
+fewer503:
 	SUB  $2, R11
 	MOVD $14, R10
 	CMP  $14, R11
-	BGE  inside506
+	BGE  inside505
 	MOVD R11, R10
 
-inside506:
+inside505:
 	MUL  R3, R10
 	ADD  R1, R10
 	MOVD $12, R9
 	CMP  $12, R11
-	BGE  inside507
+	BGE  inside506
 	MOVD R11, R9
 
-inside507:
+inside506:
 	MUL  R3, R9
 	ADD  R1, R9
 	MOVD $10, R8
 	CMP  $10, R11
-	BGE  inside508
+	BGE  inside507
 	MOVD R11, R8
 
-inside508:
+inside507:
 	MUL  R3, R8
 	ADD  R1, R8
 	MOVD $8, R7
 	CMP  $8, R11
-	BGE  inside509
+	BGE  inside508
 	MOVD R11, R7
 
-inside509:
+inside508:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $6, R16
@@ -6724,7 +6724,7 @@ inside509:
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves505:
+halves504:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 	FMOVD F1, 0(R5)
@@ -6739,7 +6739,7 @@ halves505:
 	SUB  $16, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done462
+	BLE  done461
 	MOVD dx+0(FP), R1
 	MOVD $16, R16
 	MUL  R16, R3, R3
@@ -6753,14 +6753,14 @@ halves505:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $9, R1
-	BGE  block458
+	BGE  block457
 
-done462:
+done461:
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done514
+	BLE  done513
 
-block510:
+block509:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -6768,7 +6768,7 @@ block510:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
-	BLT   fewer515
+	BLT   fewer514
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -6777,31 +6777,31 @@ block510:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves516
+	B     halves515
 
-fewer515:
+fewer514:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside517
+	BGE  inside516
 	MOVD R6, R5
 
-inside517:
+inside516:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside518
+	BGE  inside517
 	MOVD R6, R4
 
-inside518:
+inside517:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves516:
+halves515:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -6809,9 +6809,9 @@ halves516:
 	MOVD dz+16(FP), R10
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail512
+	BLT  tail511
 
-square511:
+square510:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R6), F3
@@ -6858,65 +6858,65 @@ square511:
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square511
+	BGE   square510
 
-tail512:
+tail511:
 	CMP $0, R0
-	BLE end513
+	BLE end512
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one522
+	BEQ   one521
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved523
+	BEQ   moved522
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved523
+	B     moved522
 
-one522:
+one521:
 	FMOVS 0(R1), F2
 
-moved523:
+moved522:
 	TST   $2, R0
-	BEQ   one524
+	BEQ   one523
 	FMOVD 0(R6), F3
 	TST   $1, R0
-	BEQ   moved525
+	BEQ   moved524
 	ADD   $8, R6, R16
 	VLD1  (R16), V3.S[2]
-	B     moved525
+	B     moved524
 
-one524:
+one523:
 	FMOVS 0(R6), F3
 
-moved525:
+moved524:
 	TST   $2, R0
-	BEQ   one526
+	BEQ   one525
 	FMOVD 0(R3), F4
 	TST   $1, R0
-	BEQ   moved527
+	BEQ   moved526
 	ADD   $8, R3, R16
 	VLD1  (R16), V4.S[2]
-	B     moved527
+	B     moved526
 
-one526:
+one525:
 	FMOVS 0(R3), F4
 
-moved527:
+moved526:
 	TST   $2, R0
-	BEQ   one528
+	BEQ   one527
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved529
+	BEQ   moved528
 	ADD   $8, R7, R16
 	VLD1  (R16), V5.S[2]
-	B     moved529
+	B     moved528
 
-one528:
+one527:
 	FMOVS 0(R7), F5
 
-moved529:
+moved528:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -6926,57 +6926,57 @@ moved529:
 	VZIP1 V7.D2, V6.D2, V4.D2
 	VZIP2 V7.D2, V6.D2, V5.D2
 	TST   $2, R0
-	BEQ   one530
+	BEQ   one529
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved531
+	BEQ   moved530
 	ADD   $8, R4, R16
 	VLD1  (R16), V6.S[2]
-	B     moved531
+	B     moved530
 
-one530:
+one529:
 	FMOVS 0(R4), F6
 
-moved531:
+moved530:
 	TST   $2, R0
-	BEQ   one532
+	BEQ   one531
 	FMOVD 0(R8), F7
 	TST   $1, R0
-	BEQ   moved533
+	BEQ   moved532
 	ADD   $8, R8, R16
 	VLD1  (R16), V7.S[2]
-	B     moved533
+	B     moved532
 
-one532:
+one531:
 	FMOVS 0(R8), F7
 
-moved533:
+moved532:
 	TST   $2, R0
-	BEQ   one534
+	BEQ   one533
 	FMOVD 0(R5), F8
 	TST   $1, R0
-	BEQ   moved535
+	BEQ   moved534
 	ADD   $8, R5, R16
 	VLD1  (R16), V8.S[2]
-	B     moved535
+	B     moved534
 
-one534:
+one533:
 	FMOVS 0(R5), F8
 
-moved535:
+moved534:
 	TST   $2, R0
-	BEQ   one536
+	BEQ   one535
 	FMOVD 0(R9), F9
 	TST   $1, R0
-	BEQ   moved537
+	BEQ   moved536
 	ADD   $8, R9, R16
 	VLD1  (R16), V9.S[2]
-	B     moved537
+	B     moved536
 
-one536:
+one535:
 	FMOVS 0(R9), F9
 
-moved537:
+moved536:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -6989,18 +6989,18 @@ moved537:
 	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
 	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over521
+	BEQ   over520
 	FMOVS 4(R10), F10
 	WORD  $0x4f8a1060 // fmla v0.4s, v3.4s, v10.s[0]
 	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over521
+	BEQ   over520
 	FMOVS 8(R10), F10
 	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
 	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
 
-over521:
-end513:
+over520:
+end512:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -7009,7 +7009,7 @@ end513:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer538
+	BLT   fewer537
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -7018,31 +7018,31 @@ end513:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves539
+	B     halves538
 
-fewer538:
+fewer537:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside540
+	BGE  inside539
 	MOVD R7, R6
 
-inside540:
+inside539:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside541
+	BGE  inside540
 	MOVD R7, R5
 
-inside541:
+inside540:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves539:
+halves538:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 	FMOVD F1, 0(R5)
@@ -7053,7 +7053,7 @@ halves539:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done514
+	BLE  done513
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -7067,56 +7067,56 @@ halves539:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block510
+	BGE  block509
 
-done514:
+done513:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done546
+	BLE  done545
 
-block542:
+block541:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer547
+	BLT   fewer546
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves548
+	B     halves547
 
-fewer547:
+fewer546:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside549
+	BGE  inside548
 	MOVD R5, R4
 
-inside549:
+inside548:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside550
+	BGE  inside549
 	MOVD R5, R3
 
-inside550:
+inside549:
 	MUL R2, R3
 	ADD R1, R3
 
-halves548:
+halves547:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail544
+	BLT  tail543
 
-square543:
+square542:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R1), F2
@@ -7143,65 +7143,65 @@ square543:
 	ADD   $16, R6
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square543
+	BGE   square542
 
-tail544:
+tail543:
 	CMP $0, R0
-	BLE end545
+	BLE end544
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one554
+	BEQ   one553
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved555
+	BEQ   moved554
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved555
+	B     moved554
 
-one554:
+one553:
 	FMOVS 0(R3), F1
 
-moved555:
+moved554:
 	TST   $2, R0
-	BEQ   one556
+	BEQ   one555
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved557
+	BEQ   moved556
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved557
+	B     moved556
 
-one556:
+one555:
 	FMOVS 0(R1), F2
 
-moved557:
+moved556:
 	TST   $2, R0
-	BEQ   one558
+	BEQ   one557
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved559
+	BEQ   moved558
 	ADD   $8, R4, R16
 	VLD1  (R16), V3.S[2]
-	B     moved559
+	B     moved558
 
-one558:
+one557:
 	FMOVS 0(R4), F3
 
-moved559:
+moved558:
 	TST   $2, R0
-	BEQ   one560
+	BEQ   one559
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved561
+	BEQ   moved560
 	ADD   $8, R5, R16
 	VLD1  (R16), V4.S[2]
-	B     moved561
+	B     moved560
 
-one560:
+one559:
 	FMOVS 0(R5), F4
 
-moved561:
+moved560:
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -7213,16 +7213,16 @@ moved561:
 	FMOVS 0(R6), F5
 	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
 	CMP   $1, R0
-	BEQ   over553
+	BEQ   over552
 	FMOVS 4(R6), F5
 	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
 	CMP   $2, R0
-	BEQ   over553
+	BEQ   over552
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 
-over553:
-end545:
+over552:
+end544:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
@@ -7230,34 +7230,34 @@ end545:
 	MOVD  $4, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer562
+	BLT   fewer561
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves563
+	B     halves562
 
-fewer562:
+fewer561:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside564
+	BGE  inside563
 	MOVD R6, R5
 
-inside564:
+inside563:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside565
+	BGE  inside564
 	MOVD R6, R4
 
-inside565:
+inside564:
 	MUL R3, R4
 	ADD R1, R4
 
-halves563:
+halves562:
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 
@@ -7266,7 +7266,7 @@ halves563:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done546
+	BLE  done545
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -7280,22 +7280,26 @@ halves563:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block542
+	BGE  block541
 
-done546:
+done545:
 	RET
 
 // func inputNEONF64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 TEXT ·inputNEONF64(SB), NOSPLIT, $0-72
 	MOVD rows+48(FP), R0
+	CMP  $5, R0
+	BLT  lower1
+	CMP  $7, R0
+	BLT  lower2
 	CMP  $8, R0
-	BNE  other1
+	BLT  lower3
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done6
+	BLE  done8
 
-block2:
+block4:
 	// 8×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -7317,7 +7321,7 @@ block2:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer7
+	BLT   fewer9
 	MOVD  $1, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -7326,31 +7330,31 @@ block2:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves8
+	B     halves10
 
-fewer7:
+fewer9:
 	SUB  $1, R6
 	MOVD $3, R5
 	CMP  $3, R6
-	BGE  inside9
+	BGE  inside11
 	MOVD R6, R5
 
-inside9:
+inside11:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R4
 	CMP  $2, R6
-	BGE  inside10
+	BGE  inside12
 	MOVD R6, R4
 
-inside10:
+inside12:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $1, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves8:
+halves10:
 	MOVD dz+16(FP), R6
 	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
@@ -7362,9 +7366,9 @@ halves8:
 	ADD  R7, R12, R13
 	ADD  R7, R13, R14
 	CMP  $2, R0
-	BLT  tail4
+	BLT  tail6
 
-square3:
+square5:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F16
 	FMOVQ 0(R3), F17
@@ -7430,11 +7434,11 @@ square3:
 	ADD   $16, R14
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square3
+	BGE   square5
 
-tail4:
+tail6:
 	CMP $0, R0
-	BLE end5
+	BLE end7
 
 	// the same for fewer j
 	FMOVD 0(R1), F16
@@ -7472,7 +7476,7 @@ tail4:
 	WORD  $0x4fd41207 // fmla v7.2d, v16.2d, v20.d[0]
 	WORD  $0x4fd4124f // fmla v15.2d, v18.2d, v20.d[0]
 
-end5:
+end7:
 	VMOVI $0, V16.B16
 	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
@@ -7495,7 +7499,7 @@ end5:
 	MOVD  $8, R3
 	MOVD  cols+56(FP), R7
 	CMP   $4, R7
-	BLT   fewer14
+	BLT   fewer16
 	MOVD  $1, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -7504,31 +7508,31 @@ end5:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves15
+	B     halves17
 
-fewer14:
+fewer16:
 	SUB  $1, R7
 	MOVD $3, R6
 	CMP  $3, R7
-	BGE  inside16
+	BGE  inside18
 	MOVD R7, R6
 
-inside16:
+inside18:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $2, R5
 	CMP  $2, R7
-	BGE  inside17
+	BGE  inside19
 	MOVD R7, R5
 
-inside17:
+inside19:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $1, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves15:
+halves17:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
@@ -7595,7 +7599,7 @@ halves15:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done6
+	BLE  done8
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -7609,14 +7613,14 @@ halves15:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block2
+	BGE  block4
 
-done6:
+done8:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done22
+	BLE  done24
 
-block18:
+block20:
 	// 8×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -7630,34 +7634,34 @@ block18:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $2, R5
-	BLT   fewer23
+	BLT   fewer25
 	MOVD  $1, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves24
+	B     halves26
 
-fewer23:
+fewer25:
 	SUB  $1, R5
 	MOVD $1, R4
 	CMP  $1, R5
-	BGE  inside25
+	BGE  inside27
 	MOVD R5, R4
 
-inside25:
+inside27:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside26
+	BGE  inside28
 	MOVD R5, R3
 
-inside26:
+inside28:
 	MUL R2, R3
 	ADD R1, R3
 
-halves24:
+halves26:
 	MOVD dz+16(FP), R1
 	MOVD lddz+24(FP), R5
 	MOVD n+64(FP), R0
@@ -7669,9 +7673,9 @@ halves24:
 	ADD  R5, R10, R11
 	ADD  R5, R11, R12
 	CMP  $2, R0
-	BLT  tail20
+	BLT  tail22
 
-square19:
+square21:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R3), F8
 	FMOVQ 0(R4), F9
@@ -7714,11 +7718,11 @@ square19:
 	ADD   $16, R12
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square19
+	BGE   square21
 
-tail20:
+tail22:
 	CMP $0, R0
-	BLE end21
+	BLE end23
 
 	// the same for fewer j
 	FMOVD 0(R3), F8
@@ -7743,7 +7747,7 @@ tail20:
 	FMOVD 0(R12), F10
 	WORD  $0x4fca1107 // fmla v7.2d, v8.2d, v10.d[0]
 
-end21:
+end23:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -7758,34 +7762,34 @@ end21:
 	MOVD  $8, R3
 	MOVD  cols+56(FP), R6
 	CMP   $2, R6
-	BLT   fewer30
+	BLT   fewer32
 	MOVD  $1, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves31
+	B     halves33
 
-fewer30:
+fewer32:
 	SUB  $1, R6
 	MOVD $1, R5
 	CMP  $1, R6
-	BGE  inside32
+	BGE  inside34
 	MOVD R6, R5
 
-inside32:
+inside34:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside33
+	BGE  inside35
 	MOVD R6, R4
 
-inside33:
+inside35:
 	MUL R3, R4
 	ADD R1, R4
 
-halves31:
+halves33:
 	ADD   R2, R4, R1
 	ADD   R2, R1, R6
 	ADD   R2, R6, R7
@@ -7822,7 +7826,7 @@ halves31:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done22
+	BLE  done24
 	MOVD dx+0(FP), R1
 	MOVD $2, R16
 	MUL  R16, R3, R3
@@ -7836,20 +7840,18 @@ halves31:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block18
+	BGE  block20
 
-done22:
+done24:
 	RET
 
-other1:
-	CMP  $7, R0
-	BNE  other34
+lower3:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done39
+	BLE  done40
 
-block35:
+block36:
 	// 7×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -7869,7 +7871,7 @@ block35:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer40
+	BLT   fewer41
 	MOVD  $1, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -7878,31 +7880,31 @@ block35:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves41
+	B     halves42
 
-fewer40:
+fewer41:
 	SUB  $1, R6
 	MOVD $3, R5
 	CMP  $3, R6
-	BGE  inside42
+	BGE  inside43
 	MOVD R6, R5
 
-inside42:
+inside43:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R4
 	CMP  $2, R6
-	BGE  inside43
+	BGE  inside44
 	MOVD R6, R4
 
-inside43:
+inside44:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $1, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves41:
+halves42:
 	MOVD dz+16(FP), R6
 	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
@@ -7913,9 +7915,9 @@ halves41:
 	ADD  R7, R11, R12
 	ADD  R7, R12, R13
 	CMP  $2, R0
-	BLT  tail37
+	BLT  tail38
 
-square36:
+square37:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F14
 	FMOVQ 0(R3), F15
@@ -7975,11 +7977,11 @@ square36:
 	ADD   $16, R13
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square36
+	BGE   square37
 
-tail37:
+tail38:
 	CMP $0, R0
-	BLE end38
+	BLE end39
 
 	// the same for fewer j
 	FMOVD 0(R1), F14
@@ -8014,7 +8016,7 @@ tail37:
 	WORD  $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
 	WORD  $0x4fd2120d // fmla v13.2d, v16.2d, v18.d[0]
 
-end38:
+end39:
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
@@ -8035,7 +8037,7 @@ end38:
 	MOVD  $8, R3
 	MOVD  cols+56(FP), R7
 	CMP   $4, R7
-	BLT   fewer47
+	BLT   fewer48
 	MOVD  $1, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -8044,31 +8046,31 @@ end38:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves48
+	B     halves49
 
-fewer47:
+fewer48:
 	SUB  $1, R7
 	MOVD $3, R6
 	CMP  $3, R7
-	BGE  inside49
+	BGE  inside50
 	MOVD R7, R6
 
-inside49:
+inside50:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $2, R5
 	CMP  $2, R7
-	BGE  inside50
+	BGE  inside51
 	MOVD R7, R5
 
-inside50:
+inside51:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $1, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves48:
+halves49:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
@@ -8127,7 +8129,7 @@ halves48:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done39
+	BLE  done40
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -8141,14 +8143,14 @@ halves48:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block35
+	BGE  block36
 
-done39:
+done40:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done55
+	BLE  done56
 
-block51:
+block52:
 	// 7×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -8161,34 +8163,34 @@ block51:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $2, R5
-	BLT   fewer56
+	BLT   fewer57
 	MOVD  $1, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves57
+	B     halves58
 
-fewer56:
+fewer57:
 	SUB  $1, R5
 	MOVD $1, R4
 	CMP  $1, R5
-	BGE  inside58
+	BGE  inside59
 	MOVD R5, R4
 
-inside58:
+inside59:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside59
+	BGE  inside60
 	MOVD R5, R3
 
-inside59:
+inside60:
 	MUL R2, R3
 	ADD R1, R3
 
-halves57:
+halves58:
 	MOVD dz+16(FP), R1
 	MOVD lddz+24(FP), R5
 	MOVD n+64(FP), R0
@@ -8199,9 +8201,9 @@ halves57:
 	ADD  R5, R9, R10
 	ADD  R5, R10, R11
 	CMP  $2, R0
-	BLT  tail53
+	BLT  tail54
 
-square52:
+square53:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R3), F7
 	FMOVQ 0(R4), F8
@@ -8240,11 +8242,11 @@ square52:
 	ADD   $16, R11
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square52
+	BGE   square53
 
-tail53:
+tail54:
 	CMP $0, R0
-	BLE end54
+	BLE end55
 
 	// the same for fewer j
 	FMOVD 0(R3), F7
@@ -8267,7 +8269,7 @@ tail53:
 	FMOVD 0(R11), F9
 	WORD  $0x4fc910e6 // fmla v6.2d, v7.2d, v9.d[0]
 
-end54:
+end55:
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
@@ -8281,34 +8283,34 @@ end54:
 	MOVD  $8, R3
 	MOVD  cols+56(FP), R6
 	CMP   $2, R6
-	BLT   fewer63
+	BLT   fewer64
 	MOVD  $1, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves64
+	B     halves65
 
-fewer63:
+fewer64:
 	SUB  $1, R6
 	MOVD $1, R5
 	CMP  $1, R6
-	BGE  inside65
+	BGE  inside66
 	MOVD R6, R5
 
-inside65:
+inside66:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside66
+	BGE  inside67
 	MOVD R6, R4
 
-inside66:
+inside67:
 	MUL R3, R4
 	ADD R1, R4
 
-halves64:
+halves65:
 	ADD   R2, R4, R1
 	ADD   R2, R1, R6
 	ADD   R2, R6, R7
@@ -8341,7 +8343,7 @@ halves64:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done55
+	BLE  done56
 	MOVD dx+0(FP), R1
 	MOVD $2, R16
 	MUL  R16, R3, R3
@@ -8355,20 +8357,20 @@ halves64:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block51
+	BGE  block52
 
-done55:
+done56:
 	RET
 
-other34:
+lower2:
 	CMP  $6, R0
-	BNE  other67
+	BLT  lower68
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done72
+	BLE  done73
 
-block68:
+block69:
 	// 6×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -8386,7 +8388,7 @@ block68:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer73
+	BLT   fewer74
 	MOVD  $1, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -8395,31 +8397,31 @@ block68:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves74
+	B     halves75
 
-fewer73:
+fewer74:
 	SUB  $1, R6
 	MOVD $3, R5
 	CMP  $3, R6
-	BGE  inside75
+	BGE  inside76
 	MOVD R6, R5
 
-inside75:
+inside76:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R4
 	CMP  $2, R6
-	BGE  inside76
+	BGE  inside77
 	MOVD R6, R4
 
-inside76:
+inside77:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $1, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves74:
+halves75:
 	MOVD dz+16(FP), R6
 	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
@@ -8429,9 +8431,9 @@ halves74:
 	ADD  R7, R10, R11
 	ADD  R7, R11, R12
 	CMP  $2, R0
-	BLT  tail70
+	BLT  tail71
 
-square69:
+square70:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F12
 	FMOVQ 0(R3), F13
@@ -8485,11 +8487,11 @@ square69:
 	ADD   $16, R12
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square69
+	BGE   square70
 
-tail70:
+tail71:
 	CMP $0, R0
-	BLE end71
+	BLE end72
 
 	// the same for fewer j
 	FMOVD 0(R1), F12
@@ -8521,7 +8523,7 @@ tail70:
 	WORD  $0x4fd01185 // fmla v5.2d, v12.2d, v16.d[0]
 	WORD  $0x4fd011cb // fmla v11.2d, v14.2d, v16.d[0]
 
-end71:
+end72:
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
@@ -8540,7 +8542,7 @@ end71:
 	MOVD  $8, R3
 	MOVD  cols+56(FP), R7
 	CMP   $4, R7
-	BLT   fewer80
+	BLT   fewer81
 	MOVD  $1, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -8549,31 +8551,31 @@ end71:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves81
+	B     halves82
 
-fewer80:
+fewer81:
 	SUB  $1, R7
 	MOVD $3, R6
 	CMP  $3, R7
-	BGE  inside82
+	BGE  inside83
 	MOVD R7, R6
 
-inside82:
+inside83:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $2, R5
 	CMP  $2, R7
-	BGE  inside83
+	BGE  inside84
 	MOVD R7, R5
 
-inside83:
+inside84:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $1, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves81:
+halves82:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
@@ -8624,7 +8626,7 @@ halves81:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done72
+	BLE  done73
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -8638,14 +8640,14 @@ halves81:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block68
+	BGE  block69
 
-done72:
+done73:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done88
+	BLE  done89
 
-block84:
+block85:
 	// 6×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -8657,34 +8659,34 @@ block84:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $2, R5
-	BLT   fewer89
+	BLT   fewer90
 	MOVD  $1, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves90
+	B     halves91
 
-fewer89:
+fewer90:
 	SUB  $1, R5
 	MOVD $1, R4
 	CMP  $1, R5
-	BGE  inside91
+	BGE  inside92
 	MOVD R5, R4
 
-inside91:
+inside92:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside92
+	BGE  inside93
 	MOVD R5, R3
 
-inside92:
+inside93:
 	MUL R2, R3
 	ADD R1, R3
 
-halves90:
+halves91:
 	MOVD dz+16(FP), R1
 	MOVD lddz+24(FP), R5
 	MOVD n+64(FP), R0
@@ -8694,9 +8696,9 @@ halves90:
 	ADD  R5, R8, R9
 	ADD  R5, R9, R10
 	CMP  $2, R0
-	BLT  tail86
+	BLT  tail87
 
-square85:
+square86:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R3), F6
 	FMOVQ 0(R4), F7
@@ -8731,11 +8733,11 @@ square85:
 	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square85
+	BGE   square86
 
-tail86:
+tail87:
 	CMP $0, R0
-	BLE end87
+	BLE end88
 
 	// the same for fewer j
 	FMOVD 0(R3), F6
@@ -8756,7 +8758,7 @@ tail86:
 	FMOVD 0(R10), F8
 	WORD  $0x4fc810c5 // fmla v5.2d, v6.2d, v8.d[0]
 
-end87:
+end88:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -8769,34 +8771,34 @@ end87:
 	MOVD  $8, R3
 	MOVD  cols+56(FP), R6
 	CMP   $2, R6
-	BLT   fewer96
+	BLT   fewer97
 	MOVD  $1, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves97
+	B     halves98
 
-fewer96:
+fewer97:
 	SUB  $1, R6
 	MOVD $1, R5
 	CMP  $1, R6
-	BGE  inside98
+	BGE  inside99
 	MOVD R6, R5
 
-inside98:
+inside99:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside99
+	BGE  inside100
 	MOVD R6, R4
 
-inside99:
+inside100:
 	MUL R3, R4
 	ADD R1, R4
 
-halves97:
+halves98:
 	ADD   R2, R4, R1
 	ADD   R2, R1, R6
 	ADD   R2, R6, R7
@@ -8825,7 +8827,7 @@ halves97:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done88
+	BLE  done89
 	MOVD dx+0(FP), R1
 	MOVD $2, R16
 	MUL  R16, R3, R3
@@ -8839,14 +8841,12 @@ halves97:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block84
+	BGE  block85
 
-done88:
+done89:
 	RET
 
-other67:
-	CMP  $5, R0
-	BNE  other100
+lower68:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
@@ -9293,15 +9293,17 @@ halves130:
 done121:
 	RET
 
-other100:
+lower1:
+	CMP  $3, R0
+	BLT  lower133
 	CMP  $4, R0
-	BNE  other133
+	BLT  lower134
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done138
+	BLE  done139
 
-block134:
+block135:
 	// 4×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -9315,7 +9317,7 @@ block134:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer139
+	BLT   fewer140
 	MOVD  $1, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -9324,31 +9326,31 @@ block134:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves140
+	B     halves141
 
-fewer139:
+fewer140:
 	SUB  $1, R6
 	MOVD $3, R5
 	CMP  $3, R6
-	BGE  inside141
+	BGE  inside142
 	MOVD R6, R5
 
-inside141:
+inside142:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R4
 	CMP  $2, R6
-	BGE  inside142
+	BGE  inside143
 	MOVD R6, R4
 
-inside142:
+inside143:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $1, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves140:
+halves141:
 	MOVD dz+16(FP), R6
 	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
@@ -9356,9 +9358,9 @@ halves140:
 	ADD  R7, R8, R9
 	ADD  R7, R9, R10
 	CMP  $2, R0
-	BLT  tail136
+	BLT  tail137
 
-square135:
+square136:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R3), F9
@@ -9400,11 +9402,11 @@ square135:
 	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square135
+	BGE   square136
 
-tail136:
+tail137:
 	CMP $0, R0
-	BLE end137
+	BLE end138
 
 	// the same for fewer j
 	FMOVD 0(R1), F8
@@ -9430,7 +9432,7 @@ tail136:
 	WORD  $0x4fcc1103 // fmla v3.2d, v8.2d, v12.d[0]
 	WORD  $0x4fcc1147 // fmla v7.2d, v10.2d, v12.d[0]
 
-end137:
+end138:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -9445,7 +9447,7 @@ end137:
 	MOVD  $8, R3
 	MOVD  cols+56(FP), R7
 	CMP   $4, R7
-	BLT   fewer146
+	BLT   fewer147
 	MOVD  $1, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -9454,31 +9456,31 @@ end137:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves147
+	B     halves148
 
-fewer146:
+fewer147:
 	SUB  $1, R7
 	MOVD $3, R6
 	CMP  $3, R7
-	BGE  inside148
+	BGE  inside149
 	MOVD R7, R6
 
-inside148:
+inside149:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $2, R5
 	CMP  $2, R7
-	BGE  inside149
+	BGE  inside150
 	MOVD R7, R5
 
-inside149:
+inside150:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $1, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves147:
+halves148:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
@@ -9513,7 +9515,7 @@ halves147:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done138
+	BLE  done139
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -9527,14 +9529,14 @@ halves147:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block134
+	BGE  block135
 
-done138:
+done139:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done154
+	BLE  done155
 
-block150:
+block151:
 	// 4×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -9544,34 +9546,34 @@ block150:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $2, R5
-	BLT   fewer155
+	BLT   fewer156
 	MOVD  $1, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves156
+	B     halves157
 
-fewer155:
+fewer156:
 	SUB  $1, R5
 	MOVD $1, R4
 	CMP  $1, R5
-	BGE  inside157
+	BGE  inside158
 	MOVD R5, R4
 
-inside157:
+inside158:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside158
+	BGE  inside159
 	MOVD R5, R3
 
-inside158:
+inside159:
 	MUL R2, R3
 	ADD R1, R3
 
-halves156:
+halves157:
 	MOVD dz+16(FP), R1
 	MOVD lddz+24(FP), R5
 	MOVD n+64(FP), R0
@@ -9579,9 +9581,9 @@ halves156:
 	ADD  R5, R6, R7
 	ADD  R5, R7, R8
 	CMP  $2, R0
-	BLT  tail152
+	BLT  tail153
 
-square151:
+square152:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R3), F4
 	FMOVQ 0(R4), F5
@@ -9608,11 +9610,11 @@ square151:
 	ADD   $16, R8
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square151
+	BGE   square152
 
-tail152:
+tail153:
 	CMP $0, R0
-	BLE end153
+	BLE end154
 
 	// the same for fewer j
 	FMOVD 0(R3), F4
@@ -9629,7 +9631,7 @@ tail152:
 	FMOVD 0(R8), F6
 	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
 
-end153:
+end154:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -9640,34 +9642,34 @@ end153:
 	MOVD  $8, R3
 	MOVD  cols+56(FP), R6
 	CMP   $2, R6
-	BLT   fewer162
+	BLT   fewer163
 	MOVD  $1, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves163
+	B     halves164
 
-fewer162:
+fewer163:
 	SUB  $1, R6
 	MOVD $1, R5
 	CMP  $1, R6
-	BGE  inside164
+	BGE  inside165
 	MOVD R6, R5
 
-inside164:
+inside165:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside165
+	BGE  inside166
 	MOVD R6, R4
 
-inside165:
+inside166:
 	MUL R3, R4
 	ADD R1, R4
 
-halves163:
+halves164:
 	ADD   R2, R4, R1
 	ADD   R2, R1, R6
 	ADD   R2, R6, R7
@@ -9688,7 +9690,7 @@ halves163:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done154
+	BLE  done155
 	MOVD dx+0(FP), R1
 	MOVD $2, R16
 	MUL  R16, R3, R3
@@ -9702,14 +9704,12 @@ halves163:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block150
+	BGE  block151
 
-done154:
+done155:
 	RET
 
-other133:
-	CMP  $3, R0
-	BNE  other166
+lower134:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
@@ -10086,9 +10086,9 @@ halves196:
 done187:
 	RET
 
-other166:
+lower133:
 	CMP  $2, R0
-	BNE  other199
+	BLT  lower199
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
@@ -10430,13 +10430,13 @@ halves229:
 done220:
 	RET
 
-other199:
+lower199:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done237
+	BLE  done236
 
-block233:
+block232:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -10446,7 +10446,7 @@ block233:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R10
 	CMP   $8, R10
-	BLT   fewer238
+	BLT   fewer237
 	MOVD  $1, R16
 	MUL   R16, R2, R10
 	MOVD  R1, R3
@@ -10463,40 +10463,40 @@ block233:
 	ADD   R10, R8
 	MOVD  R8, R9
 	ADD   R10, R9
-	B     halves239
+	B     halves238
 
-fewer238:
+fewer237:
 	SUB  $1, R10
 	MOVD $7, R9
 	CMP  $7, R10
-	BGE  inside240
+	BGE  inside239
 	MOVD R10, R9
 
-inside240:
+inside239:
 	MUL  R2, R9
 	ADD  R1, R9
 	MOVD $6, R8
 	CMP  $6, R10
-	BGE  inside241
+	BGE  inside240
 	MOVD R10, R8
 
-inside241:
+inside240:
 	MUL  R2, R8
 	ADD  R1, R8
 	MOVD $5, R7
 	CMP  $5, R10
-	BGE  inside242
+	BGE  inside241
 	MOVD R10, R7
 
-inside242:
+inside241:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $4, R6
 	CMP  $4, R10
-	BGE  inside243
+	BGE  inside242
 	MOVD R10, R6
 
-inside243:
+inside242:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $3, R16
@@ -10509,13 +10509,13 @@ inside243:
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves239:
+halves238:
 	MOVD dz+16(FP), R10
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail235
+	BLT  tail234
 
-square234:
+square233:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -10557,11 +10557,11 @@ square234:
 	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square234
+	BGE   square233
 
-tail235:
+tail234:
 	CMP $0, R0
-	BLE end236
+	BLE end235
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
@@ -10590,7 +10590,7 @@ tail235:
 	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
 	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
 
-end236:
+end235:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -10601,7 +10601,7 @@ end236:
 	MOVD  $8, R3
 	MOVD  cols+56(FP), R11
 	CMP   $8, R11
-	BLT   fewer247
+	BLT   fewer246
 	MOVD  $1, R16
 	MUL   R16, R3, R11
 	MOVD  R1, R4
@@ -10618,40 +10618,40 @@ end236:
 	ADD   R11, R9
 	MOVD  R9, R10
 	ADD   R11, R10
-	B     halves248
+	B     halves247
 
-fewer247:
+fewer246:
 	SUB  $1, R11
 	MOVD $7, R10
 	CMP  $7, R11
-	BGE  inside249
+	BGE  inside248
 	MOVD R11, R10
 
-inside249:
+inside248:
 	MUL  R3, R10
 	ADD  R1, R10
 	MOVD $6, R9
 	CMP  $6, R11
-	BGE  inside250
+	BGE  inside249
 	MOVD R11, R9
 
-inside250:
+inside249:
 	MUL  R3, R9
 	ADD  R1, R9
 	MOVD $5, R8
 	CMP  $5, R11
-	BGE  inside251
+	BGE  inside250
 	MOVD R11, R8
 
-inside251:
+inside250:
 	MUL  R3, R8
 	ADD  R1, R8
 	MOVD $4, R7
 	CMP  $4, R11
-	BGE  inside252
+	BGE  inside251
 	MOVD R11, R7
 
-inside252:
+inside251:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $3, R16
@@ -10664,7 +10664,7 @@ inside252:
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves248:
+halves247:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 	FMOVD F1, 0(R5)
@@ -10679,7 +10679,7 @@ halves248:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done237
+	BLE  done236
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -10693,14 +10693,14 @@ halves248:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block233
+	BGE  block232
 
-done237:
+done236:
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done257
+	BLE  done256
 
-block253:
+block252:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -10708,7 +10708,7 @@ block253:
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer258
+	BLT   fewer257
 	MOVD  $1, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -10717,37 +10717,37 @@ block253:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves259
+	B     halves258
 
-fewer258:
+fewer257:
 	SUB  $1, R6
 	MOVD $3, R5
 	CMP  $3, R6
-	BGE  inside260
+	BGE  inside259
 	MOVD R6, R5
 
-inside260:
+inside259:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R4
 	CMP  $2, R6
-	BGE  inside261
+	BGE  inside260
 	MOVD R6, R4
 
-inside261:
+inside260:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $1, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves259:
+halves258:
 	MOVD dz+16(FP), R6
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail255
+	BLT  tail254
 
-square254:
+square253:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F3
@@ -10771,11 +10771,11 @@ square254:
 	ADD   $16, R6
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square254
+	BGE   square253
 
-tail255:
+tail254:
 	CMP $0, R0
-	BLE end256
+	BLE end255
 
 	// the same for fewer j
 	FMOVD 0(R1), F2
@@ -10792,7 +10792,7 @@ tail255:
 	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 
-end256:
+end255:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -10801,7 +10801,7 @@ end256:
 	MOVD  $8, R3
 	MOVD  cols+56(FP), R7
 	CMP   $4, R7
-	BLT   fewer265
+	BLT   fewer264
 	MOVD  $1, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -10810,31 +10810,31 @@ end256:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves266
+	B     halves265
 
-fewer265:
+fewer264:
 	SUB  $1, R7
 	MOVD $3, R6
 	CMP  $3, R7
-	BGE  inside267
+	BGE  inside266
 	MOVD R7, R6
 
-inside267:
+inside266:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $2, R5
 	CMP  $2, R7
-	BGE  inside268
+	BGE  inside267
 	MOVD R7, R5
 
-inside268:
+inside267:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $1, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves266:
+halves265:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 	FMOVD F1, 0(R5)
@@ -10845,7 +10845,7 @@ halves266:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done257
+	BLE  done256
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -10859,54 +10859,54 @@ halves266:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block253
+	BGE  block252
 
-done257:
+done256:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done273
+	BLE  done272
 
-block269:
+block268:
 	// 1×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $2, R5
-	BLT   fewer274
+	BLT   fewer273
 	MOVD  $1, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves275
+	B     halves274
 
-fewer274:
+fewer273:
 	SUB  $1, R5
 	MOVD $1, R4
 	CMP  $1, R5
-	BGE  inside276
+	BGE  inside275
 	MOVD R5, R4
 
-inside276:
+inside275:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside277
+	BGE  inside276
 	MOVD R5, R3
 
-inside277:
+inside276:
 	MUL R2, R3
 	ADD R1, R3
 
-halves275:
+halves274:
 	MOVD dz+16(FP), R1
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail271
+	BLT  tail270
 
-square270:
+square269:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
@@ -10921,11 +10921,11 @@ square270:
 	ADD   $16, R1
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square270
+	BGE   square269
 
-tail271:
+tail270:
 	CMP $0, R0
-	BLE end272
+	BLE end271
 
 	// the same for fewer j
 	FMOVD 0(R3), F1
@@ -10936,7 +10936,7 @@ tail271:
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
 
-end272:
+end271:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R1
@@ -10944,34 +10944,34 @@ end272:
 	MOVD  $8, R3
 	MOVD  cols+56(FP), R6
 	CMP   $2, R6
-	BLT   fewer281
+	BLT   fewer280
 	MOVD  $1, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves282
+	B     halves281
 
-fewer281:
+fewer280:
 	SUB  $1, R6
 	MOVD $1, R5
 	CMP  $1, R6
-	BGE  inside283
+	BGE  inside282
 	MOVD R6, R5
 
-inside283:
+inside282:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside284
+	BGE  inside283
 	MOVD R6, R4
 
-inside284:
+inside283:
 	MUL R3, R4
 	ADD R1, R4
 
-halves282:
+halves281:
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 
@@ -10980,7 +10980,7 @@ halves282:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done273
+	BLE  done272
 	MOVD dx+0(FP), R1
 	MOVD $2, R16
 	MUL  R16, R3, R3
@@ -10994,22 +10994,24 @@ halves282:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block269
+	BGE  block268
 
-done273:
+done272:
 	RET
 
 // func turnedNEONF32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
 TEXT ·turnedNEONF32(SB), NOSPLIT, $0-72
 	MOVD rows+48(FP), R0
+	CMP  $2, R0
+	BLT  lower1
 	CMP  $3, R0
-	BNE  other1
+	BLT  lower2
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done6
+	BLE  done7
 
-block2:
+block3:
 	// 3×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -11021,7 +11023,7 @@ block2:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
-	BLT   fewer7
+	BLT   fewer8
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -11030,31 +11032,31 @@ block2:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves8
+	B     halves9
 
-fewer7:
+fewer8:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside9
+	BGE  inside10
 	MOVD R6, R5
 
-inside9:
+inside10:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside10
+	BGE  inside11
 	MOVD R6, R4
 
-inside10:
+inside11:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves8:
+halves9:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -11065,9 +11067,9 @@ halves8:
 	ADD  R11, R10, R12
 	ADD  R11, R12, R13
 	CMP  $4, R0
-	BLT  tail4
+	BLT  tail5
 
-square3:
+square4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R6), F7
@@ -11136,65 +11138,65 @@ square3:
 	ADD   $16, R13
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square3
+	BGE   square4
 
-tail4:
+tail5:
 	CMP $0, R0
-	BLE end5
+	BLE end6
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one14
+	BEQ   one15
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved15
+	BEQ   moved16
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved15
+	B     moved16
 
-one14:
+one15:
 	FMOVS 0(R1), F6
 
-moved15:
+moved16:
 	TST   $2, R0
-	BEQ   one16
+	BEQ   one17
 	FMOVD 0(R6), F7
 	TST   $1, R0
-	BEQ   moved17
+	BEQ   moved18
 	ADD   $8, R6, R16
 	VLD1  (R16), V7.S[2]
-	B     moved17
+	B     moved18
 
-one16:
+one17:
 	FMOVS 0(R6), F7
 
-moved17:
+moved18:
 	TST   $2, R0
-	BEQ   one18
+	BEQ   one19
 	FMOVD 0(R3), F8
 	TST   $1, R0
-	BEQ   moved19
+	BEQ   moved20
 	ADD   $8, R3, R16
 	VLD1  (R16), V8.S[2]
-	B     moved19
+	B     moved20
 
-one18:
+one19:
 	FMOVS 0(R3), F8
 
-moved19:
+moved20:
 	TST   $2, R0
-	BEQ   one20
+	BEQ   one21
 	FMOVD 0(R7), F9
 	TST   $1, R0
-	BEQ   moved21
+	BEQ   moved22
 	ADD   $8, R7, R16
 	VLD1  (R16), V9.S[2]
-	B     moved21
+	B     moved22
 
-one20:
+one21:
 	FMOVS 0(R7), F9
 
-moved21:
+moved22:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -11204,57 +11206,57 @@ moved21:
 	VZIP1 V11.D2, V10.D2, V8.D2
 	VZIP2 V11.D2, V10.D2, V9.D2
 	TST   $2, R0
-	BEQ   one22
+	BEQ   one23
 	FMOVD 0(R4), F10
 	TST   $1, R0
-	BEQ   moved23
+	BEQ   moved24
 	ADD   $8, R4, R16
 	VLD1  (R16), V10.S[2]
-	B     moved23
+	B     moved24
 
-one22:
+one23:
 	FMOVS 0(R4), F10
 
-moved23:
+moved24:
 	TST   $2, R0
-	BEQ   one24
+	BEQ   one25
 	FMOVD 0(R8), F11
 	TST   $1, R0
-	BEQ   moved25
+	BEQ   moved26
 	ADD   $8, R8, R16
 	VLD1  (R16), V11.S[2]
-	B     moved25
+	B     moved26
 
-one24:
+one25:
 	FMOVS 0(R8), F11
 
-moved25:
+moved26:
 	TST   $2, R0
-	BEQ   one26
+	BEQ   one27
 	FMOVD 0(R5), F12
 	TST   $1, R0
-	BEQ   moved27
+	BEQ   moved28
 	ADD   $8, R5, R16
 	VLD1  (R16), V12.S[2]
-	B     moved27
+	B     moved28
 
-one26:
+one27:
 	FMOVS 0(R5), F12
 
-moved27:
+moved28:
 	TST   $2, R0
-	BEQ   one28
+	BEQ   one29
 	FMOVD 0(R9), F13
 	TST   $1, R0
-	BEQ   moved29
+	BEQ   moved30
 	ADD   $8, R9, R16
 	VLD1  (R16), V13.S[2]
-	B     moved29
+	B     moved30
 
-one28:
+one29:
 	FMOVS 0(R9), F13
 
-moved29:
+moved30:
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
 	VZIP2 V13.S4, V12.S4, V15.S4
@@ -11273,7 +11275,7 @@ moved29:
 	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
 	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
 	CMP   $1, R0
-	BEQ   over13
+	BEQ   over14
 	FMOVS 4(R10), F14
 	WORD  $0x4f8e10e0 // fmla v0.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
@@ -11284,7 +11286,7 @@ moved29:
 	WORD  $0x4f8e10e2 // fmla v2.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
 	CMP   $2, R0
-	BEQ   over13
+	BEQ   over14
 	FMOVS 8(R10), F14
 	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
@@ -11295,8 +11297,8 @@ moved29:
 	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
 
-over13:
-end5:
+over14:
+end6:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -11309,7 +11311,7 @@ end5:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer30
+	BLT   fewer31
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -11318,31 +11320,31 @@ end5:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves31
+	B     halves32
 
-fewer30:
+fewer31:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside32
+	BGE  inside33
 	MOVD R7, R6
 
-inside32:
+inside33:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside33
+	BGE  inside34
 	MOVD R7, R5
 
-inside33:
+inside34:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves31:
+halves32:
 	ADD   R2, R1, R7
 	ADD   R2, R4, R8
 	FMOVS F0, 0(R1)
@@ -11389,7 +11391,7 @@ halves31:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done6
+	BLE  done7
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -11403,14 +11405,14 @@ halves31:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block2
+	BGE  block3
 
-done6:
+done7:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done42
+	BLE  done43
 
-block38:
+block39:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -11419,34 +11421,34 @@ block38:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer43
+	BLT   fewer44
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves44
+	B     halves45
 
-fewer43:
+fewer44:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside45
+	BGE  inside46
 	MOVD R5, R4
 
-inside45:
+inside46:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside46
+	BGE  inside47
 	MOVD R5, R3
 
-inside46:
+inside47:
 	MUL R2, R3
 	ADD R1, R3
 
-halves44:
+halves45:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD w+16(FP), R6
@@ -11455,9 +11457,9 @@ halves44:
 	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $4, R0
-	BLT  tail40
+	BLT  tail41
 
-square39:
+square40:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F3
 	FMOVQ 0(R1), F4
@@ -11498,65 +11500,65 @@ square39:
 	ADD   $16, R9
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square39
+	BGE   square40
 
-tail40:
+tail41:
 	CMP $0, R0
-	BLE end41
+	BLE end42
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one50
+	BEQ   one51
 	FMOVD 0(R3), F3
 	TST   $1, R0
-	BEQ   moved51
+	BEQ   moved52
 	ADD   $8, R3, R16
 	VLD1  (R16), V3.S[2]
-	B     moved51
+	B     moved52
 
-one50:
+one51:
 	FMOVS 0(R3), F3
 
-moved51:
+moved52:
 	TST   $2, R0
-	BEQ   one52
+	BEQ   one53
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved53
+	BEQ   moved54
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved53
+	B     moved54
 
-one52:
+one53:
 	FMOVS 0(R1), F4
 
-moved53:
+moved54:
 	TST   $2, R0
-	BEQ   one54
+	BEQ   one55
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved55
+	BEQ   moved56
 	ADD   $8, R4, R16
 	VLD1  (R16), V5.S[2]
-	B     moved55
+	B     moved56
 
-one54:
+one55:
 	FMOVS 0(R4), F5
 
-moved55:
+moved56:
 	TST   $2, R0
-	BEQ   one56
+	BEQ   one57
 	FMOVD 0(R5), F6
 	TST   $1, R0
-	BEQ   moved57
+	BEQ   moved58
 	ADD   $8, R5, R16
 	VLD1  (R16), V6.S[2]
-	B     moved57
+	B     moved58
 
-one56:
+one57:
 	FMOVS 0(R5), F6
 
-moved57:
+moved58:
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -11572,7 +11574,7 @@ moved57:
 	FMOVS 0(R9), F7
 	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over49
+	BEQ   over50
 	FMOVS 4(R6), F7
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
 	FMOVS 4(R8), F7
@@ -11580,7 +11582,7 @@ moved57:
 	FMOVS 4(R9), F7
 	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over49
+	BEQ   over50
 	FMOVS 8(R6), F7
 	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
 	FMOVS 8(R8), F7
@@ -11588,8 +11590,8 @@ moved57:
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
 
-over49:
-end41:
+over50:
+end42:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -11599,34 +11601,34 @@ end41:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer58
+	BLT   fewer59
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves59
+	B     halves60
 
-fewer58:
+fewer59:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside60
+	BGE  inside61
 	MOVD R6, R5
 
-inside60:
+inside61:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside61
+	BGE  inside62
 	MOVD R6, R4
 
-inside61:
+inside62:
 	MUL R3, R4
 	ADD R1, R4
 
-halves59:
+halves60:
 	ADD   R2, R4, R1
 	ADD   R2, R5, R6
 	FMOVS F0, 0(R4)
@@ -11653,7 +11655,7 @@ halves59:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done42
+	BLE  done43
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -11667,14 +11669,12 @@ halves59:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block38
+	BGE  block39
 
-done42:
+done43:
 	RET
 
-other1:
-	CMP  $2, R0
-	BNE  other64
+lower2:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
@@ -12281,13 +12281,13 @@ halves122:
 done105:
 	RET
 
-other64:
+lower1:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $8, R1
-	BLE  done132
+	BLE  done131
 
-block128:
+block127:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -12297,7 +12297,7 @@ block128:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R10
 	CMP   $16, R10
-	BLT   fewer133
+	BLT   fewer132
 	MOVD  $2, R16
 	MUL   R16, R2, R10
 	MOVD  R1, R3
@@ -12314,40 +12314,40 @@ block128:
 	ADD   R10, R8
 	MOVD  R8, R9
 	ADD   R10, R9
-	B     halves134
+	B     halves133
 
-fewer133:
+fewer132:
 	SUB  $2, R10
 	MOVD $14, R9
 	CMP  $14, R10
-	BGE  inside135
+	BGE  inside134
 	MOVD R10, R9
 
-inside135:
+inside134:
 	MUL  R2, R9
 	ADD  R1, R9
 	MOVD $12, R8
 	CMP  $12, R10
-	BGE  inside136
+	BGE  inside135
 	MOVD R10, R8
 
-inside136:
+inside135:
 	MUL  R2, R8
 	ADD  R1, R8
 	MOVD $10, R7
 	CMP  $10, R10
-	BGE  inside137
+	BGE  inside136
 	MOVD R10, R7
 
-inside137:
+inside136:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $8, R6
 	CMP  $8, R10
-	BGE  inside138
+	BGE  inside137
 	MOVD R10, R6
 
-inside138:
+inside137:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $6, R16
@@ -12360,7 +12360,7 @@ inside138:
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves134:
+halves133:
 	ADD  R2, R1, R10
 	ADD  R2, R3, R11
 	ADD  R2, R4, R12
@@ -12372,9 +12372,9 @@ halves134:
 	MOVD w+16(FP), R21
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail130
+	BLT  tail129
 
-square129:
+square128:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R10), F5
@@ -12461,65 +12461,65 @@ square129:
 	ADD   $16, R21
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square129
+	BGE   square128
 
-tail130:
+tail129:
 	CMP $0, R0
-	BLE end131
+	BLE end130
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one142
+	BEQ   one141
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved143
+	BEQ   moved142
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved143
+	B     moved142
 
-one142:
+one141:
 	FMOVS 0(R1), F4
 
-moved143:
+moved142:
 	TST   $2, R0
-	BEQ   one144
+	BEQ   one143
 	FMOVD 0(R10), F5
 	TST   $1, R0
-	BEQ   moved145
+	BEQ   moved144
 	ADD   $8, R10, R16
 	VLD1  (R16), V5.S[2]
-	B     moved145
+	B     moved144
 
-one144:
+one143:
 	FMOVS 0(R10), F5
 
-moved145:
+moved144:
 	TST   $2, R0
-	BEQ   one146
+	BEQ   one145
 	FMOVD 0(R3), F6
 	TST   $1, R0
-	BEQ   moved147
+	BEQ   moved146
 	ADD   $8, R3, R16
 	VLD1  (R16), V6.S[2]
-	B     moved147
+	B     moved146
 
-one146:
+one145:
 	FMOVS 0(R3), F6
 
-moved147:
+moved146:
 	TST   $2, R0
-	BEQ   one148
+	BEQ   one147
 	FMOVD 0(R11), F7
 	TST   $1, R0
-	BEQ   moved149
+	BEQ   moved148
 	ADD   $8, R11, R16
 	VLD1  (R16), V7.S[2]
-	B     moved149
+	B     moved148
 
-one148:
+one147:
 	FMOVS 0(R11), F7
 
-moved149:
+moved148:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -12529,57 +12529,57 @@ moved149:
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
 	TST   $2, R0
-	BEQ   one150
+	BEQ   one149
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved151
+	BEQ   moved150
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved151
+	B     moved150
 
-one150:
+one149:
 	FMOVS 0(R4), F8
 
-moved151:
+moved150:
 	TST   $2, R0
-	BEQ   one152
+	BEQ   one151
 	FMOVD 0(R12), F9
 	TST   $1, R0
-	BEQ   moved153
+	BEQ   moved152
 	ADD   $8, R12, R16
 	VLD1  (R16), V9.S[2]
-	B     moved153
+	B     moved152
 
-one152:
+one151:
 	FMOVS 0(R12), F9
 
-moved153:
+moved152:
 	TST   $2, R0
-	BEQ   one154
+	BEQ   one153
 	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved155
+	BEQ   moved154
 	ADD   $8, R5, R16
 	VLD1  (R16), V10.S[2]
-	B     moved155
+	B     moved154
 
-one154:
+one153:
 	FMOVS 0(R5), F10
 
-moved155:
+moved154:
 	TST   $2, R0
-	BEQ   one156
+	BEQ   one155
 	FMOVD 0(R13), F11
 	TST   $1, R0
-	BEQ   moved157
+	BEQ   moved156
 	ADD   $8, R13, R16
 	VLD1  (R16), V11.S[2]
-	B     moved157
+	B     moved156
 
-one156:
+one155:
 	FMOVS 0(R13), F11
 
-moved157:
+moved156:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -12589,57 +12589,57 @@ moved157:
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
 	TST   $2, R0
-	BEQ   one158
+	BEQ   one157
 	FMOVD 0(R6), F12
 	TST   $1, R0
-	BEQ   moved159
+	BEQ   moved158
 	ADD   $8, R6, R16
 	VLD1  (R16), V12.S[2]
-	B     moved159
+	B     moved158
 
-one158:
+one157:
 	FMOVS 0(R6), F12
 
-moved159:
+moved158:
 	TST   $2, R0
-	BEQ   one160
+	BEQ   one159
 	FMOVD 0(R14), F13
 	TST   $1, R0
-	BEQ   moved161
+	BEQ   moved160
 	ADD   $8, R14, R16
 	VLD1  (R16), V13.S[2]
-	B     moved161
+	B     moved160
 
-one160:
+one159:
 	FMOVS 0(R14), F13
 
-moved161:
+moved160:
 	TST   $2, R0
-	BEQ   one162
+	BEQ   one161
 	FMOVD 0(R7), F14
 	TST   $1, R0
-	BEQ   moved163
+	BEQ   moved162
 	ADD   $8, R7, R16
 	VLD1  (R16), V14.S[2]
-	B     moved163
+	B     moved162
 
-one162:
+one161:
 	FMOVS 0(R7), F14
 
-moved163:
+moved162:
 	TST   $2, R0
-	BEQ   one164
+	BEQ   one163
 	FMOVD 0(R15), F15
 	TST   $1, R0
-	BEQ   moved165
+	BEQ   moved164
 	ADD   $8, R15, R16
 	VLD1  (R16), V15.S[2]
-	B     moved165
+	B     moved164
 
-one164:
+one163:
 	FMOVS 0(R15), F15
 
-moved165:
+moved164:
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
 	VZIP2 V15.S4, V14.S4, V17.S4
@@ -12649,57 +12649,57 @@ moved165:
 	VZIP1 V17.D2, V16.D2, V14.D2
 	VZIP2 V17.D2, V16.D2, V15.D2
 	TST   $2, R0
-	BEQ   one166
+	BEQ   one165
 	FMOVD 0(R8), F16
 	TST   $1, R0
-	BEQ   moved167
+	BEQ   moved166
 	ADD   $8, R8, R16
 	VLD1  (R16), V16.S[2]
-	B     moved167
+	B     moved166
 
-one166:
+one165:
 	FMOVS 0(R8), F16
 
-moved167:
+moved166:
 	TST   $2, R0
-	BEQ   one168
+	BEQ   one167
 	FMOVD 0(R19), F17
 	TST   $1, R0
-	BEQ   moved169
+	BEQ   moved168
 	ADD   $8, R19, R16
 	VLD1  (R16), V17.S[2]
-	B     moved169
+	B     moved168
 
-one168:
+one167:
 	FMOVS 0(R19), F17
 
-moved169:
+moved168:
 	TST   $2, R0
-	BEQ   one170
+	BEQ   one169
 	FMOVD 0(R9), F18
 	TST   $1, R0
-	BEQ   moved171
+	BEQ   moved170
 	ADD   $8, R9, R16
 	VLD1  (R16), V18.S[2]
-	B     moved171
+	B     moved170
 
-one170:
+one169:
 	FMOVS 0(R9), F18
 
-moved171:
+moved170:
 	TST   $2, R0
-	BEQ   one172
+	BEQ   one171
 	FMOVD 0(R20), F19
 	TST   $1, R0
-	BEQ   moved173
+	BEQ   moved172
 	ADD   $8, R20, R16
 	VLD1  (R16), V19.S[2]
-	B     moved173
+	B     moved172
 
-one172:
+one171:
 	FMOVS 0(R20), F19
 
-moved173:
+moved172:
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
 	VZIP2 V19.S4, V18.S4, V21.S4
@@ -12714,22 +12714,22 @@ moved173:
 	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
 	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
 	CMP   $1, R0
-	BEQ   over141
+	BEQ   over140
 	FMOVS 4(R21), F20
 	WORD  $0x4f9410a0 // fmla v0.4s, v5.4s, v20.s[0]
 	WORD  $0x4f941121 // fmla v1.4s, v9.4s, v20.s[0]
 	WORD  $0x4f9411a2 // fmla v2.4s, v13.4s, v20.s[0]
 	WORD  $0x4f941223 // fmla v3.4s, v17.4s, v20.s[0]
 	CMP   $2, R0
-	BEQ   over141
+	BEQ   over140
 	FMOVS 8(R21), F20
 	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
 	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
 	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
 	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
 
-over141:
-end131:
+over140:
+end130:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -12740,7 +12740,7 @@ end131:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R11
 	CMP   $16, R11
-	BLT   fewer174
+	BLT   fewer173
 	MOVD  $2, R16
 	MUL   R16, R3, R11
 	MOVD  R1, R4
@@ -12757,40 +12757,40 @@ end131:
 	ADD   R11, R9
 	MOVD  R9, R10
 	ADD   R11, R10
-	B     halves175
+	B     halves174
 
-fewer174:
+fewer173:
 	SUB  $2, R11
 	MOVD $14, R10
 	CMP  $14, R11
-	BGE  inside176
+	BGE  inside175
 	MOVD R11, R10
 
-inside176:
+inside175:
 	MUL  R3, R10
 	ADD  R1, R10
 	MOVD $12, R9
 	CMP  $12, R11
-	BGE  inside177
+	BGE  inside176
 	MOVD R11, R9
 
-inside177:
+inside176:
 	MUL  R3, R9
 	ADD  R1, R9
 	MOVD $10, R8
 	CMP  $10, R11
-	BGE  inside178
+	BGE  inside177
 	MOVD R11, R8
 
-inside178:
+inside177:
 	MUL  R3, R8
 	ADD  R1, R8
 	MOVD $8, R7
 	CMP  $8, R11
-	BGE  inside179
+	BGE  inside178
 	MOVD R11, R7
 
-inside179:
+inside178:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $6, R16
@@ -12803,14 +12803,14 @@ inside179:
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves175:
+halves174:
 	CMP   $4, R2
-	BNE   apart180
+	BNE   apart179
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
-	B     stored181
+	B     stored180
 
-apart180:
+apart179:
 	ADD   R2, R1, R11
 	ADD   R2, R4, R12
 	FMOVS F0, 0(R1)
@@ -12818,14 +12818,14 @@ apart180:
 	VST1  V0.S[2], (R4)
 	VST1  V0.S[3], (R12)
 
-stored181:
+stored180:
 	CMP   $4, R2
-	BNE   apart182
+	BNE   apart181
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
-	B     stored183
+	B     stored182
 
-apart182:
+apart181:
 	ADD   R2, R5, R11
 	ADD   R2, R6, R12
 	FMOVS F1, 0(R5)
@@ -12833,14 +12833,14 @@ apart182:
 	VST1  V1.S[2], (R6)
 	VST1  V1.S[3], (R12)
 
-stored183:
+stored182:
 	CMP   $4, R2
-	BNE   apart184
+	BNE   apart183
 	FMOVD F2, 0(R7)
 	VST1  V2.D[1], (R8)
-	B     stored185
+	B     stored184
 
-apart184:
+apart183:
 	ADD   R2, R7, R11
 	ADD   R2, R8, R12
 	FMOVS F2, 0(R7)
@@ -12848,14 +12848,14 @@ apart184:
 	VST1  V2.S[2], (R8)
 	VST1  V2.S[3], (R12)
 
-stored185:
+stored184:
 	CMP   $4, R2
-	BNE   apart186
+	BNE   apart185
 	FMOVD F3, 0(R9)
 	VST1  V3.D[1], (R10)
-	B     stored187
+	B     stored186
 
-apart186:
+apart185:
 	ADD   R2, R9, R11
 	ADD   R2, R10, R12
 	FMOVS F3, 0(R9)
@@ -12863,13 +12863,13 @@ apart186:
 	VST1  V3.S[2], (R10)
 	VST1  V3.S[3], (R12)
 
-stored187:
+stored186:
 	// the next 16 inputs
 	MOVD cols+56(FP), R1
 	SUB  $16, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done132
+	BLE  done131
 	MOVD dx+0(FP), R1
 	MOVD $16, R16
 	MUL  R16, R3, R3
@@ -12883,14 +12883,14 @@ stored187:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $9, R1
-	BGE  block128
+	BGE  block127
 
-done132:
+done131:
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done192
+	BLE  done191
 
-block188:
+block187:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -12898,7 +12898,7 @@ block188:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $8, R6
-	BLT   fewer193
+	BLT   fewer192
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -12907,31 +12907,31 @@ block188:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves194
+	B     halves193
 
-fewer193:
+fewer192:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside195
+	BGE  inside194
 	MOVD R6, R5
 
-inside195:
+inside194:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside196
+	BGE  inside195
 	MOVD R6, R4
 
-inside196:
+inside195:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves194:
+halves193:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -12939,9 +12939,9 @@ halves194:
 	MOVD w+16(FP), R10
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail190
+	BLT  tail189
 
-square189:
+square188:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R6), F3
@@ -12988,65 +12988,65 @@ square189:
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square189
+	BGE   square188
 
-tail190:
+tail189:
 	CMP $0, R0
-	BLE end191
+	BLE end190
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one200
+	BEQ   one199
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved201
+	BEQ   moved200
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved201
+	B     moved200
 
-one200:
+one199:
 	FMOVS 0(R1), F2
 
-moved201:
+moved200:
 	TST   $2, R0
-	BEQ   one202
+	BEQ   one201
 	FMOVD 0(R6), F3
 	TST   $1, R0
-	BEQ   moved203
+	BEQ   moved202
 	ADD   $8, R6, R16
 	VLD1  (R16), V3.S[2]
-	B     moved203
+	B     moved202
 
-one202:
+one201:
 	FMOVS 0(R6), F3
 
-moved203:
+moved202:
 	TST   $2, R0
-	BEQ   one204
+	BEQ   one203
 	FMOVD 0(R3), F4
 	TST   $1, R0
-	BEQ   moved205
+	BEQ   moved204
 	ADD   $8, R3, R16
 	VLD1  (R16), V4.S[2]
-	B     moved205
+	B     moved204
 
-one204:
+one203:
 	FMOVS 0(R3), F4
 
-moved205:
+moved204:
 	TST   $2, R0
-	BEQ   one206
+	BEQ   one205
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved207
+	BEQ   moved206
 	ADD   $8, R7, R16
 	VLD1  (R16), V5.S[2]
-	B     moved207
+	B     moved206
 
-one206:
+one205:
 	FMOVS 0(R7), F5
 
-moved207:
+moved206:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -13056,57 +13056,57 @@ moved207:
 	VZIP1 V7.D2, V6.D2, V4.D2
 	VZIP2 V7.D2, V6.D2, V5.D2
 	TST   $2, R0
-	BEQ   one208
+	BEQ   one207
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved209
+	BEQ   moved208
 	ADD   $8, R4, R16
 	VLD1  (R16), V6.S[2]
-	B     moved209
+	B     moved208
 
-one208:
+one207:
 	FMOVS 0(R4), F6
 
-moved209:
+moved208:
 	TST   $2, R0
-	BEQ   one210
+	BEQ   one209
 	FMOVD 0(R8), F7
 	TST   $1, R0
-	BEQ   moved211
+	BEQ   moved210
 	ADD   $8, R8, R16
 	VLD1  (R16), V7.S[2]
-	B     moved211
+	B     moved210
 
-one210:
+one209:
 	FMOVS 0(R8), F7
 
-moved211:
+moved210:
 	TST   $2, R0
-	BEQ   one212
+	BEQ   one211
 	FMOVD 0(R5), F8
 	TST   $1, R0
-	BEQ   moved213
+	BEQ   moved212
 	ADD   $8, R5, R16
 	VLD1  (R16), V8.S[2]
-	B     moved213
+	B     moved212
 
-one212:
+one211:
 	FMOVS 0(R5), F8
 
-moved213:
+moved212:
 	TST   $2, R0
-	BEQ   one214
+	BEQ   one213
 	FMOVD 0(R9), F9
 	TST   $1, R0
-	BEQ   moved215
+	BEQ   moved214
 	ADD   $8, R9, R16
 	VLD1  (R16), V9.S[2]
-	B     moved215
+	B     moved214
 
-one214:
+one213:
 	FMOVS 0(R9), F9
 
-moved215:
+moved214:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -13119,18 +13119,18 @@ moved215:
 	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
 	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over199
+	BEQ   over198
 	FMOVS 4(R10), F10
 	WORD  $0x4f8a1060 // fmla v0.4s, v3.4s, v10.s[0]
 	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over199
+	BEQ   over198
 	FMOVS 8(R10), F10
 	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
 	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
 
-over199:
-end191:
+over198:
+end190:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -13139,7 +13139,7 @@ end191:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R7
 	CMP   $8, R7
-	BLT   fewer216
+	BLT   fewer215
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -13148,38 +13148,38 @@ end191:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves217
+	B     halves216
 
-fewer216:
+fewer215:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside218
+	BGE  inside217
 	MOVD R7, R6
 
-inside218:
+inside217:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside219
+	BGE  inside218
 	MOVD R7, R5
 
-inside219:
+inside218:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves217:
+halves216:
 	CMP   $4, R2
-	BNE   apart220
+	BNE   apart219
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
-	B     stored221
+	B     stored220
 
-apart220:
+apart219:
 	ADD   R2, R1, R7
 	ADD   R2, R4, R8
 	FMOVS F0, 0(R1)
@@ -13187,14 +13187,14 @@ apart220:
 	VST1  V0.S[2], (R4)
 	VST1  V0.S[3], (R8)
 
-stored221:
+stored220:
 	CMP   $4, R2
-	BNE   apart222
+	BNE   apart221
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
-	B     stored223
+	B     stored222
 
-apart222:
+apart221:
 	ADD   R2, R5, R7
 	ADD   R2, R6, R8
 	FMOVS F1, 0(R5)
@@ -13202,13 +13202,13 @@ apart222:
 	VST1  V1.S[2], (R6)
 	VST1  V1.S[3], (R8)
 
-stored223:
+stored222:
 	// the next 8 inputs
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done192
+	BLE  done191
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -13222,56 +13222,56 @@ stored223:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block188
+	BGE  block187
 
-done192:
+done191:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done228
+	BLE  done227
 
-block224:
+block223:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+32(FP), R1
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $4, R5
-	BLT   fewer229
+	BLT   fewer228
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves230
+	B     halves229
 
-fewer229:
+fewer228:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside231
+	BGE  inside230
 	MOVD R5, R4
 
-inside231:
+inside230:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside232
+	BGE  inside231
 	MOVD R5, R3
 
-inside232:
+inside231:
 	MUL R2, R3
 	ADD R1, R3
 
-halves230:
+halves229:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD w+16(FP), R6
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail226
+	BLT  tail225
 
-square225:
+square224:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R1), F2
@@ -13298,65 +13298,65 @@ square225:
 	ADD   $16, R6
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square225
+	BGE   square224
 
-tail226:
+tail225:
 	CMP $0, R0
-	BLE end227
+	BLE end226
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one236
+	BEQ   one235
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved237
+	BEQ   moved236
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved237
+	B     moved236
 
-one236:
+one235:
 	FMOVS 0(R3), F1
 
-moved237:
+moved236:
 	TST   $2, R0
-	BEQ   one238
+	BEQ   one237
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved239
+	BEQ   moved238
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved239
+	B     moved238
 
-one238:
+one237:
 	FMOVS 0(R1), F2
 
-moved239:
+moved238:
 	TST   $2, R0
-	BEQ   one240
+	BEQ   one239
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved241
+	BEQ   moved240
 	ADD   $8, R4, R16
 	VLD1  (R16), V3.S[2]
-	B     moved241
+	B     moved240
 
-one240:
+one239:
 	FMOVS 0(R4), F3
 
-moved241:
+moved240:
 	TST   $2, R0
-	BEQ   one242
+	BEQ   one241
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved243
+	BEQ   moved242
 	ADD   $8, R5, R16
 	VLD1  (R16), V4.S[2]
-	B     moved243
+	B     moved242
 
-one242:
+one241:
 	FMOVS 0(R5), F4
 
-moved243:
+moved242:
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -13368,16 +13368,16 @@ moved243:
 	FMOVS 0(R6), F5
 	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
 	CMP   $1, R0
-	BEQ   over235
+	BEQ   over234
 	FMOVS 4(R6), F5
 	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
 	CMP   $2, R0
-	BEQ   over235
+	BEQ   over234
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 
-over235:
-end227:
+over234:
+end226:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
@@ -13385,41 +13385,41 @@ end227:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer244
+	BLT   fewer243
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves245
+	B     halves244
 
-fewer244:
+fewer243:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside246
+	BGE  inside245
 	MOVD R6, R5
 
-inside246:
+inside245:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside247
+	BGE  inside246
 	MOVD R6, R4
 
-inside247:
+inside246:
 	MUL R3, R4
 	ADD R1, R4
 
-halves245:
+halves244:
 	CMP   $4, R2
-	BNE   apart248
+	BNE   apart247
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
-	B     stored249
+	B     stored248
 
-apart248:
+apart247:
 	ADD   R2, R4, R1
 	ADD   R2, R5, R6
 	FMOVS F0, 0(R4)
@@ -13427,13 +13427,13 @@ apart248:
 	VST1  V0.S[2], (R5)
 	VST1  V0.S[3], (R6)
 
-stored249:
+stored248:
 	// the next 4 inputs
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done228
+	BLE  done227
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -13447,9 +13447,9 @@ stored249:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block224
+	BGE  block223
 
-done228:
+done227:
 	RET
 
 // func turnedNEONF64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
@@ -13458,9 +13458,9 @@ TEXT ·turnedNEONF64(SB), NOSPLIT, $0-72
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done6
+	BLE  done5
 
-block2:
+block1:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -13470,7 +13470,7 @@ block2:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R10
 	CMP   $8, R10
-	BLT   fewer7
+	BLT   fewer6
 	MOVD  $1, R16
 	MUL   R16, R2, R10
 	MOVD  R1, R3
@@ -13487,40 +13487,40 @@ block2:
 	ADD   R10, R8
 	MOVD  R8, R9
 	ADD   R10, R9
-	B     halves8
+	B     halves7
 
-fewer7:
+fewer6:
 	SUB  $1, R10
 	MOVD $7, R9
 	CMP  $7, R10
-	BGE  inside9
+	BGE  inside8
 	MOVD R10, R9
 
-inside9:
+inside8:
 	MUL  R2, R9
 	ADD  R1, R9
 	MOVD $6, R8
 	CMP  $6, R10
-	BGE  inside10
+	BGE  inside9
 	MOVD R10, R8
 
-inside10:
+inside9:
 	MUL  R2, R8
 	ADD  R1, R8
 	MOVD $5, R7
 	CMP  $5, R10
-	BGE  inside11
+	BGE  inside10
 	MOVD R10, R7
 
-inside11:
+inside10:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $4, R6
 	CMP  $4, R10
-	BGE  inside12
+	BGE  inside11
 	MOVD R10, R6
 
-inside12:
+inside11:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $3, R16
@@ -13533,13 +13533,13 @@ inside12:
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves8:
+halves7:
 	MOVD w+16(FP), R10
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail4
+	BLT  tail3
 
-square3:
+square2:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -13581,11 +13581,11 @@ square3:
 	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square3
+	BGE   square2
 
-tail4:
+tail3:
 	CMP $0, R0
-	BLE end5
+	BLE end4
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
@@ -13614,7 +13614,7 @@ tail4:
 	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
 	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
 
-end5:
+end4:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -13625,7 +13625,7 @@ end5:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R11
 	CMP   $8, R11
-	BLT   fewer16
+	BLT   fewer15
 	MOVD  $1, R16
 	MUL   R16, R3, R11
 	MOVD  R1, R4
@@ -13642,40 +13642,40 @@ end5:
 	ADD   R11, R9
 	MOVD  R9, R10
 	ADD   R11, R10
-	B     halves17
+	B     halves16
 
-fewer16:
+fewer15:
 	SUB  $1, R11
 	MOVD $7, R10
 	CMP  $7, R11
-	BGE  inside18
+	BGE  inside17
 	MOVD R11, R10
 
-inside18:
+inside17:
 	MUL  R3, R10
 	ADD  R1, R10
 	MOVD $6, R9
 	CMP  $6, R11
-	BGE  inside19
+	BGE  inside18
 	MOVD R11, R9
 
-inside19:
+inside18:
 	MUL  R3, R9
 	ADD  R1, R9
 	MOVD $5, R8
 	CMP  $5, R11
-	BGE  inside20
+	BGE  inside19
 	MOVD R11, R8
 
-inside20:
+inside19:
 	MUL  R3, R8
 	ADD  R1, R8
 	MOVD $4, R7
 	CMP  $4, R11
-	BGE  inside21
+	BGE  inside20
 	MOVD R11, R7
 
-inside21:
+inside20:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $3, R16
@@ -13688,57 +13688,57 @@ inside21:
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves17:
+halves16:
 	CMP   $8, R2
-	BNE   apart22
+	BNE   apart21
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
-	B     stored23
+	B     stored22
 
-apart22:
+apart21:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 
-stored23:
+stored22:
 	CMP   $8, R2
-	BNE   apart24
+	BNE   apart23
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
-	B     stored25
+	B     stored24
 
-apart24:
+apart23:
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
 
-stored25:
+stored24:
 	CMP   $8, R2
-	BNE   apart26
+	BNE   apart25
 	FMOVD F2, 0(R7)
 	VST1  V2.D[1], (R8)
-	B     stored27
+	B     stored26
 
-apart26:
+apart25:
 	FMOVD F2, 0(R7)
 	VST1  V2.D[1], (R8)
 
-stored27:
+stored26:
 	CMP   $8, R2
-	BNE   apart28
+	BNE   apart27
 	FMOVD F3, 0(R9)
 	VST1  V3.D[1], (R10)
-	B     stored29
+	B     stored28
 
-apart28:
+apart27:
 	FMOVD F3, 0(R9)
 	VST1  V3.D[1], (R10)
 
-stored29:
+stored28:
 	// the next 8 inputs
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done6
+	BLE  done5
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -13752,14 +13752,14 @@ stored29:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block2
+	BGE  block1
 
-done6:
+done5:
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done34
+	BLE  done33
 
-block30:
+block29:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -13767,7 +13767,7 @@ block30:
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R6
 	CMP   $4, R6
-	BLT   fewer35
+	BLT   fewer34
 	MOVD  $1, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -13776,37 +13776,37 @@ block30:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves36
+	B     halves35
 
-fewer35:
+fewer34:
 	SUB  $1, R6
 	MOVD $3, R5
 	CMP  $3, R6
-	BGE  inside37
+	BGE  inside36
 	MOVD R6, R5
 
-inside37:
+inside36:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R4
 	CMP  $2, R6
-	BGE  inside38
+	BGE  inside37
 	MOVD R6, R4
 
-inside38:
+inside37:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $1, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves36:
+halves35:
 	MOVD w+16(FP), R6
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail32
+	BLT  tail31
 
-square31:
+square30:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F3
@@ -13830,11 +13830,11 @@ square31:
 	ADD   $16, R6
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square31
+	BGE   square30
 
-tail32:
+tail31:
 	CMP $0, R0
-	BLE end33
+	BLE end32
 
 	// the same for fewer j
 	FMOVD 0(R1), F2
@@ -13851,7 +13851,7 @@ tail32:
 	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 
-end33:
+end32:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -13860,7 +13860,7 @@ end33:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R7
 	CMP   $4, R7
-	BLT   fewer42
+	BLT   fewer41
 	MOVD  $1, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -13869,59 +13869,59 @@ end33:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves43
+	B     halves42
 
-fewer42:
+fewer41:
 	SUB  $1, R7
 	MOVD $3, R6
 	CMP  $3, R7
-	BGE  inside44
+	BGE  inside43
 	MOVD R7, R6
 
-inside44:
+inside43:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $2, R5
 	CMP  $2, R7
-	BGE  inside45
+	BGE  inside44
 	MOVD R7, R5
 
-inside45:
+inside44:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $1, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves43:
+halves42:
 	CMP   $8, R2
-	BNE   apart46
+	BNE   apart45
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
-	B     stored47
+	B     stored46
 
-apart46:
+apart45:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 
-stored47:
+stored46:
 	CMP   $8, R2
-	BNE   apart48
+	BNE   apart47
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
-	B     stored49
+	B     stored48
 
-apart48:
+apart47:
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
 
-stored49:
+stored48:
 	// the next 4 inputs
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done34
+	BLE  done33
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -13935,54 +13935,54 @@ stored49:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block30
+	BGE  block29
 
-done34:
+done33:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done54
+	BLE  done53
 
-block50:
+block49:
 	// 1×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+32(FP), R1
 	MOVD  lddz+40(FP), R2
 	MOVD  cols+56(FP), R5
 	CMP   $2, R5
-	BLT   fewer55
+	BLT   fewer54
 	MOVD  $1, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves56
+	B     halves55
 
-fewer55:
+fewer54:
 	SUB  $1, R5
 	MOVD $1, R4
 	CMP  $1, R5
-	BGE  inside57
+	BGE  inside56
 	MOVD R5, R4
 
-inside57:
+inside56:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside58
+	BGE  inside57
 	MOVD R5, R3
 
-inside58:
+inside57:
 	MUL R2, R3
 	ADD R1, R3
 
-halves56:
+halves55:
 	MOVD w+16(FP), R1
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail52
+	BLT  tail51
 
-square51:
+square50:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
@@ -13997,11 +13997,11 @@ square51:
 	ADD   $16, R1
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square51
+	BGE   square50
 
-tail52:
+tail51:
 	CMP $0, R0
-	BLE end53
+	BLE end52
 
 	// the same for fewer j
 	FMOVD 0(R3), F1
@@ -14012,7 +14012,7 @@ tail52:
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
 
-end53:
+end52:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R1
@@ -14020,51 +14020,51 @@ end53:
 	MOVD  R2, R3
 	MOVD  cols+56(FP), R6
 	CMP   $2, R6
-	BLT   fewer62
+	BLT   fewer61
 	MOVD  $1, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves63
+	B     halves62
 
-fewer62:
+fewer61:
 	SUB  $1, R6
 	MOVD $1, R5
 	CMP  $1, R6
-	BGE  inside64
+	BGE  inside63
 	MOVD R6, R5
 
-inside64:
+inside63:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside65
+	BGE  inside64
 	MOVD R6, R4
 
-inside65:
+inside64:
 	MUL R3, R4
 	ADD R1, R4
 
-halves63:
+halves62:
 	CMP   $8, R2
-	BNE   apart66
+	BNE   apart65
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
-	B     stored67
+	B     stored66
 
-apart66:
+apart65:
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 
-stored67:
+stored66:
 	// the next 2 inputs
 	MOVD cols+56(FP), R1
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done54
+	BLE  done53
 	MOVD dx+0(FP), R1
 	MOVD $2, R16
 	MUL  R16, R3, R3
@@ -14078,22 +14078,24 @@ stored67:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block50
+	BGE  block49
 
-done54:
+done53:
 	RET
 
 // func bothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 TEXT ·bothNEONF32(SB), NOSPLIT, $0-104
 	MOVD rows+80(FP), R0
+	CMP  $2, R0
+	BLT  lower1
 	CMP  $3, R0
-	BNE  other1
+	BLT  lower2
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done6
+	BLE  done7
 
-block2:
+block3:
 	// 3×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -14105,7 +14107,7 @@ block2:
 	MOVD  ldw+72(FP), R2
 	MOVD  cols+88(FP), R6
 	CMP   $8, R6
-	BLT   fewer7
+	BLT   fewer8
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -14114,31 +14116,31 @@ block2:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves8
+	B     halves9
 
-fewer7:
+fewer8:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside9
+	BGE  inside10
 	MOVD R6, R5
 
-inside9:
+inside10:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside10
+	BGE  inside11
 	MOVD R6, R4
 
-inside10:
+inside11:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves8:
+halves9:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -14149,9 +14151,9 @@ halves8:
 	ADD  R11, R10, R12
 	ADD  R11, R12, R13
 	CMP  $4, R0
-	BLT  tail4
+	BLT  tail5
 
-square3:
+square4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R6), F7
@@ -14220,16 +14222,16 @@ square3:
 	ADD  R20, R21, R22
 	MOVD cols+88(FP), R19
 	CMP  $8, R19
-	BLE  fewer13
+	BLE  fewer14
 	MOVD $8, R19
 
-fewer13:
+fewer14:
 	VMOVI $0, V11.B16
 	FMOVQ 0(R10), F6
 	FMOVQ 0(R12), F7
 	FMOVQ 0(R13), F8
 
-row12:
+row13:
 	VORR  V11.B16, V11.B16, V9.B16
 	FMOVS 0(R15), F10
 	WORD  $0x4f8a10c9 // fmla v9.4s, v6.4s, v10.s[0]
@@ -14245,7 +14247,7 @@ row12:
 	ADD   $4, R21
 	ADD   $4, R22
 	SUBS  $1, R19
-	BNE   row12
+	BNE   row13
 	ADD   $16, R1
 	ADD   $16, R6
 	ADD   $16, R3
@@ -14259,65 +14261,65 @@ row12:
 	ADD   $16, R13
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square3
+	BGE   square4
 
-tail4:
+tail5:
 	CMP $0, R0
-	BLE end5
+	BLE end6
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one16
+	BEQ   one17
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved17
+	BEQ   moved18
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved17
+	B     moved18
 
-one16:
+one17:
 	FMOVS 0(R1), F6
 
-moved17:
+moved18:
 	TST   $2, R0
-	BEQ   one18
+	BEQ   one19
 	FMOVD 0(R6), F7
 	TST   $1, R0
-	BEQ   moved19
+	BEQ   moved20
 	ADD   $8, R6, R16
 	VLD1  (R16), V7.S[2]
-	B     moved19
+	B     moved20
 
-one18:
+one19:
 	FMOVS 0(R6), F7
 
-moved19:
+moved20:
 	TST   $2, R0
-	BEQ   one20
+	BEQ   one21
 	FMOVD 0(R3), F8
 	TST   $1, R0
-	BEQ   moved21
+	BEQ   moved22
 	ADD   $8, R3, R16
 	VLD1  (R16), V8.S[2]
-	B     moved21
+	B     moved22
 
-one20:
+one21:
 	FMOVS 0(R3), F8
 
-moved21:
+moved22:
 	TST   $2, R0
-	BEQ   one22
+	BEQ   one23
 	FMOVD 0(R7), F9
 	TST   $1, R0
-	BEQ   moved23
+	BEQ   moved24
 	ADD   $8, R7, R16
 	VLD1  (R16), V9.S[2]
-	B     moved23
+	B     moved24
 
-one22:
+one23:
 	FMOVS 0(R7), F9
 
-moved23:
+moved24:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -14327,57 +14329,57 @@ moved23:
 	VZIP1 V11.D2, V10.D2, V8.D2
 	VZIP2 V11.D2, V10.D2, V9.D2
 	TST   $2, R0
-	BEQ   one24
+	BEQ   one25
 	FMOVD 0(R4), F10
 	TST   $1, R0
-	BEQ   moved25
+	BEQ   moved26
 	ADD   $8, R4, R16
 	VLD1  (R16), V10.S[2]
-	B     moved25
+	B     moved26
 
-one24:
+one25:
 	FMOVS 0(R4), F10
 
-moved25:
+moved26:
 	TST   $2, R0
-	BEQ   one26
+	BEQ   one27
 	FMOVD 0(R8), F11
 	TST   $1, R0
-	BEQ   moved27
+	BEQ   moved28
 	ADD   $8, R8, R16
 	VLD1  (R16), V11.S[2]
-	B     moved27
+	B     moved28
 
-one26:
+one27:
 	FMOVS 0(R8), F11
 
-moved27:
+moved28:
 	TST   $2, R0
-	BEQ   one28
+	BEQ   one29
 	FMOVD 0(R5), F12
 	TST   $1, R0
-	BEQ   moved29
+	BEQ   moved30
 	ADD   $8, R5, R16
 	VLD1  (R16), V12.S[2]
-	B     moved29
+	B     moved30
 
-one28:
+one29:
 	FMOVS 0(R5), F12
 
-moved29:
+moved30:
 	TST   $2, R0
-	BEQ   one30
+	BEQ   one31
 	FMOVD 0(R9), F13
 	TST   $1, R0
-	BEQ   moved31
+	BEQ   moved32
 	ADD   $8, R9, R16
 	VLD1  (R16), V13.S[2]
-	B     moved31
+	B     moved32
 
-one30:
+one31:
 	FMOVS 0(R9), F13
 
-moved31:
+moved32:
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
 	VZIP2 V13.S4, V12.S4, V15.S4
@@ -14396,7 +14398,7 @@ moved31:
 	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
 	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
 	CMP   $1, R0
-	BEQ   over15
+	BEQ   over16
 	FMOVS 4(R10), F14
 	WORD  $0x4f8e10e0 // fmla v0.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
@@ -14407,7 +14409,7 @@ moved31:
 	WORD  $0x4f8e10e2 // fmla v2.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
 	CMP   $2, R0
-	BEQ   over15
+	BEQ   over16
 	FMOVS 8(R10), F14
 	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
@@ -14418,7 +14420,7 @@ moved31:
 	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
 
-over15:
+over16:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R16
@@ -14439,16 +14441,16 @@ over15:
 	ADD  R20, R21, R22
 	MOVD cols+88(FP), R19
 	CMP  $8, R19
-	BLE  fewer33
+	BLE  fewer34
 	MOVD $8, R19
 
-fewer33:
+fewer34:
 	VMOVI $0, V11.B16
 	FMOVQ 0(R10), F6
 	FMOVQ 0(R12), F7
 	FMOVQ 0(R13), F8
 
-row32:
+row33:
 	VORR  V11.B16, V11.B16, V9.B16
 	FMOVS 0(R15), F10
 	WORD  $0x4f8a10c9 // fmla v9.4s, v6.4s, v10.s[0]
@@ -14464,9 +14466,9 @@ row32:
 	ADD   $4, R21
 	ADD   $4, R22
 	SUBS  $1, R19
-	BNE   row32
+	BNE   row33
 
-end5:
+end6:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -14479,7 +14481,7 @@ end5:
 	MOVD  $4, R3
 	MOVD  cols+88(FP), R7
 	CMP   $8, R7
-	BLT   fewer34
+	BLT   fewer35
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -14488,31 +14490,31 @@ end5:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves35
+	B     halves36
 
-fewer34:
+fewer35:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside36
+	BGE  inside37
 	MOVD R7, R6
 
-inside36:
+inside37:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside37
+	BGE  inside38
 	MOVD R7, R5
 
-inside37:
+inside38:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves35:
+halves36:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R4, R9
@@ -14539,7 +14541,7 @@ halves35:
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done6
+	BLE  done7
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -14565,14 +14567,14 @@ halves35:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block2
+	BGE  block3
 
-done6:
+done7:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done42
+	BLE  done43
 
-block38:
+block39:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -14581,34 +14583,34 @@ block38:
 	MOVD  ldw+72(FP), R2
 	MOVD  cols+88(FP), R5
 	CMP   $4, R5
-	BLT   fewer43
+	BLT   fewer44
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves44
+	B     halves45
 
-fewer43:
+fewer44:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside45
+	BGE  inside46
 	MOVD R5, R4
 
-inside45:
+inside46:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside46
+	BGE  inside47
 	MOVD R5, R3
 
-inside46:
+inside47:
 	MUL R2, R3
 	ADD R1, R3
 
-halves44:
+halves45:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD dz+32(FP), R6
@@ -14617,9 +14619,9 @@ halves44:
 	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $4, R0
-	BLT  tail40
+	BLT  tail41
 
-square39:
+square40:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F3
 	FMOVQ 0(R1), F4
@@ -14664,16 +14666,16 @@ square39:
 	ADD  R13, R14, R15
 	MOVD cols+88(FP), R12
 	CMP  $4, R12
-	BLE  fewer49
+	BLE  fewer50
 	MOVD $4, R12
 
-fewer49:
+fewer50:
 	VMOVI $0, V8.B16
 	FMOVQ 0(R6), F3
 	FMOVQ 0(R8), F4
 	FMOVQ 0(R9), F5
 
-row48:
+row49:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVS 0(R11), F7
 	WORD  $0x4f871066 // fmla v6.4s, v3.4s, v7.s[0]
@@ -14689,7 +14691,7 @@ row48:
 	ADD   $4, R14
 	ADD   $4, R15
 	SUBS  $1, R12
-	BNE   row48
+	BNE   row49
 	ADD   $16, R3
 	ADD   $16, R1
 	ADD   $16, R4
@@ -14699,65 +14701,65 @@ row48:
 	ADD   $16, R9
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square39
+	BGE   square40
 
-tail40:
+tail41:
 	CMP $0, R0
-	BLE end41
+	BLE end42
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one52
+	BEQ   one53
 	FMOVD 0(R3), F3
 	TST   $1, R0
-	BEQ   moved53
+	BEQ   moved54
 	ADD   $8, R3, R16
 	VLD1  (R16), V3.S[2]
-	B     moved53
+	B     moved54
 
-one52:
+one53:
 	FMOVS 0(R3), F3
 
-moved53:
+moved54:
 	TST   $2, R0
-	BEQ   one54
+	BEQ   one55
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved55
+	BEQ   moved56
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved55
+	B     moved56
 
-one54:
+one55:
 	FMOVS 0(R1), F4
 
-moved55:
+moved56:
 	TST   $2, R0
-	BEQ   one56
+	BEQ   one57
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved57
+	BEQ   moved58
 	ADD   $8, R4, R16
 	VLD1  (R16), V5.S[2]
-	B     moved57
+	B     moved58
 
-one56:
+one57:
 	FMOVS 0(R4), F5
 
-moved57:
+moved58:
 	TST   $2, R0
-	BEQ   one58
+	BEQ   one59
 	FMOVD 0(R5), F6
 	TST   $1, R0
-	BEQ   moved59
+	BEQ   moved60
 	ADD   $8, R5, R16
 	VLD1  (R16), V6.S[2]
-	B     moved59
+	B     moved60
 
-one58:
+one59:
 	FMOVS 0(R5), F6
 
-moved59:
+moved60:
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -14773,7 +14775,7 @@ moved59:
 	FMOVS 0(R9), F7
 	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over51
+	BEQ   over52
 	FMOVS 4(R6), F7
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
 	FMOVS 4(R8), F7
@@ -14781,7 +14783,7 @@ moved59:
 	FMOVS 4(R9), F7
 	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over51
+	BEQ   over52
 	FMOVS 8(R6), F7
 	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
 	FMOVS 8(R8), F7
@@ -14789,7 +14791,7 @@ moved59:
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
 
-over51:
+over52:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R16
@@ -14810,16 +14812,16 @@ over51:
 	ADD  R13, R14, R15
 	MOVD cols+88(FP), R12
 	CMP  $4, R12
-	BLE  fewer61
+	BLE  fewer62
 	MOVD $4, R12
 
-fewer61:
+fewer62:
 	VMOVI $0, V8.B16
 	FMOVQ 0(R6), F3
 	FMOVQ 0(R8), F4
 	FMOVQ 0(R9), F5
 
-row60:
+row61:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVS 0(R11), F7
 	WORD  $0x4f871066 // fmla v6.4s, v3.4s, v7.s[0]
@@ -14835,9 +14837,9 @@ row60:
 	ADD   $4, R14
 	ADD   $4, R15
 	SUBS  $1, R12
-	BNE   row60
+	BNE   row61
 
-end41:
+end42:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -14847,34 +14849,34 @@ end41:
 	MOVD  $4, R3
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
-	BLT   fewer62
+	BLT   fewer63
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves63
+	B     halves64
 
-fewer62:
+fewer63:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside64
+	BGE  inside65
 	MOVD R6, R5
 
-inside64:
+inside65:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside65
+	BGE  inside66
 	MOVD R6, R4
 
-inside65:
+inside66:
 	MUL R3, R4
 	ADD R1, R4
 
-halves63:
+halves64:
 	ADD   R2, R4, R1
 	ADD   R2, R1, R6
 	ADD   R2, R5, R7
@@ -14891,7 +14893,7 @@ halves63:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done42
+	BLE  done43
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -14917,14 +14919,12 @@ halves63:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block38
+	BGE  block39
 
-done42:
+done43:
 	RET
 
-other1:
-	CMP  $2, R0
-	BNE  other66
+lower2:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
@@ -15684,13 +15684,13 @@ halves128:
 done107:
 	RET
 
-other66:
+lower1:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $8, R1
-	BLE  done136
+	BLE  done135
 
-block132:
+block131:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -15700,7 +15700,7 @@ block132:
 	MOVD  ldw+72(FP), R2
 	MOVD  cols+88(FP), R10
 	CMP   $16, R10
-	BLT   fewer137
+	BLT   fewer136
 	MOVD  $2, R16
 	MUL   R16, R2, R10
 	MOVD  R1, R3
@@ -15717,40 +15717,40 @@ block132:
 	ADD   R10, R8
 	MOVD  R8, R9
 	ADD   R10, R9
-	B     halves138
+	B     halves137
 
-fewer137:
+fewer136:
 	SUB  $2, R10
 	MOVD $14, R9
 	CMP  $14, R10
-	BGE  inside139
+	BGE  inside138
 	MOVD R10, R9
 
-inside139:
+inside138:
 	MUL  R2, R9
 	ADD  R1, R9
 	MOVD $12, R8
 	CMP  $12, R10
-	BGE  inside140
+	BGE  inside139
 	MOVD R10, R8
 
-inside140:
+inside139:
 	MUL  R2, R8
 	ADD  R1, R8
 	MOVD $10, R7
 	CMP  $10, R10
-	BGE  inside141
+	BGE  inside140
 	MOVD R10, R7
 
-inside141:
+inside140:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $8, R6
 	CMP  $8, R10
-	BGE  inside142
+	BGE  inside141
 	MOVD R10, R6
 
-inside142:
+inside141:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $6, R16
@@ -15763,7 +15763,7 @@ inside142:
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves138:
+halves137:
 	ADD  R2, R1, R10
 	ADD  R2, R3, R11
 	ADD  R2, R4, R12
@@ -15775,9 +15775,9 @@ halves138:
 	MOVD dz+32(FP), R21
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail134
+	BLT  tail133
 
-square133:
+square132:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R10), F5
@@ -15855,14 +15855,14 @@ square133:
 	MOVD x+48(FP), R23
 	MOVD cols+88(FP), R24
 	CMP  $16, R24
-	BLE  fewer145
+	BLE  fewer144
 	MOVD $16, R24
 
-fewer145:
+fewer144:
 	VMOVI $0, V7.B16
 	FMOVQ 0(R21), F4
 
-row144:
+row143:
 	VORR  V7.B16, V7.B16, V5.B16
 	FMOVS 0(R23), F6
 	WORD  $0x4f861085 // fmla v5.4s, v4.4s, v6.s[0]
@@ -15872,7 +15872,7 @@ row144:
 	ADD   R16, R22
 	ADD   $4, R23
 	SUBS  $1, R24
-	BNE   row144
+	BNE   row143
 	ADD   $16, R1
 	ADD   $16, R10
 	ADD   $16, R3
@@ -15892,65 +15892,65 @@ row144:
 	ADD   $16, R21
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square133
+	BGE   square132
 
-tail134:
+tail133:
 	CMP $0, R0
-	BLE end135
+	BLE end134
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one148
+	BEQ   one147
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved149
+	BEQ   moved148
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved149
+	B     moved148
 
-one148:
+one147:
 	FMOVS 0(R1), F4
 
-moved149:
+moved148:
 	TST   $2, R0
-	BEQ   one150
+	BEQ   one149
 	FMOVD 0(R10), F5
 	TST   $1, R0
-	BEQ   moved151
+	BEQ   moved150
 	ADD   $8, R10, R16
 	VLD1  (R16), V5.S[2]
-	B     moved151
+	B     moved150
 
-one150:
+one149:
 	FMOVS 0(R10), F5
 
-moved151:
+moved150:
 	TST   $2, R0
-	BEQ   one152
+	BEQ   one151
 	FMOVD 0(R3), F6
 	TST   $1, R0
-	BEQ   moved153
+	BEQ   moved152
 	ADD   $8, R3, R16
 	VLD1  (R16), V6.S[2]
-	B     moved153
+	B     moved152
 
-one152:
+one151:
 	FMOVS 0(R3), F6
 
-moved153:
+moved152:
 	TST   $2, R0
-	BEQ   one154
+	BEQ   one153
 	FMOVD 0(R11), F7
 	TST   $1, R0
-	BEQ   moved155
+	BEQ   moved154
 	ADD   $8, R11, R16
 	VLD1  (R16), V7.S[2]
-	B     moved155
+	B     moved154
 
-one154:
+one153:
 	FMOVS 0(R11), F7
 
-moved155:
+moved154:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -15960,57 +15960,57 @@ moved155:
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
 	TST   $2, R0
-	BEQ   one156
+	BEQ   one155
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved157
+	BEQ   moved156
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved157
+	B     moved156
 
-one156:
+one155:
 	FMOVS 0(R4), F8
 
-moved157:
+moved156:
 	TST   $2, R0
-	BEQ   one158
+	BEQ   one157
 	FMOVD 0(R12), F9
 	TST   $1, R0
-	BEQ   moved159
+	BEQ   moved158
 	ADD   $8, R12, R16
 	VLD1  (R16), V9.S[2]
-	B     moved159
+	B     moved158
 
-one158:
+one157:
 	FMOVS 0(R12), F9
 
-moved159:
+moved158:
 	TST   $2, R0
-	BEQ   one160
+	BEQ   one159
 	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved161
+	BEQ   moved160
 	ADD   $8, R5, R16
 	VLD1  (R16), V10.S[2]
-	B     moved161
+	B     moved160
 
-one160:
+one159:
 	FMOVS 0(R5), F10
 
-moved161:
+moved160:
 	TST   $2, R0
-	BEQ   one162
+	BEQ   one161
 	FMOVD 0(R13), F11
 	TST   $1, R0
-	BEQ   moved163
+	BEQ   moved162
 	ADD   $8, R13, R16
 	VLD1  (R16), V11.S[2]
-	B     moved163
+	B     moved162
 
-one162:
+one161:
 	FMOVS 0(R13), F11
 
-moved163:
+moved162:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -16020,57 +16020,57 @@ moved163:
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
 	TST   $2, R0
-	BEQ   one164
+	BEQ   one163
 	FMOVD 0(R6), F12
 	TST   $1, R0
-	BEQ   moved165
+	BEQ   moved164
 	ADD   $8, R6, R16
 	VLD1  (R16), V12.S[2]
-	B     moved165
+	B     moved164
 
-one164:
+one163:
 	FMOVS 0(R6), F12
 
-moved165:
+moved164:
 	TST   $2, R0
-	BEQ   one166
+	BEQ   one165
 	FMOVD 0(R14), F13
 	TST   $1, R0
-	BEQ   moved167
+	BEQ   moved166
 	ADD   $8, R14, R16
 	VLD1  (R16), V13.S[2]
-	B     moved167
+	B     moved166
 
-one166:
+one165:
 	FMOVS 0(R14), F13
 
-moved167:
+moved166:
 	TST   $2, R0
-	BEQ   one168
+	BEQ   one167
 	FMOVD 0(R7), F14
 	TST   $1, R0
-	BEQ   moved169
+	BEQ   moved168
 	ADD   $8, R7, R16
 	VLD1  (R16), V14.S[2]
-	B     moved169
+	B     moved168
 
-one168:
+one167:
 	FMOVS 0(R7), F14
 
-moved169:
+moved168:
 	TST   $2, R0
-	BEQ   one170
+	BEQ   one169
 	FMOVD 0(R15), F15
 	TST   $1, R0
-	BEQ   moved171
+	BEQ   moved170
 	ADD   $8, R15, R16
 	VLD1  (R16), V15.S[2]
-	B     moved171
+	B     moved170
 
-one170:
+one169:
 	FMOVS 0(R15), F15
 
-moved171:
+moved170:
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
 	VZIP2 V15.S4, V14.S4, V17.S4
@@ -16080,57 +16080,57 @@ moved171:
 	VZIP1 V17.D2, V16.D2, V14.D2
 	VZIP2 V17.D2, V16.D2, V15.D2
 	TST   $2, R0
-	BEQ   one172
+	BEQ   one171
 	FMOVD 0(R8), F16
 	TST   $1, R0
-	BEQ   moved173
+	BEQ   moved172
 	ADD   $8, R8, R16
 	VLD1  (R16), V16.S[2]
-	B     moved173
+	B     moved172
 
-one172:
+one171:
 	FMOVS 0(R8), F16
 
-moved173:
+moved172:
 	TST   $2, R0
-	BEQ   one174
+	BEQ   one173
 	FMOVD 0(R19), F17
 	TST   $1, R0
-	BEQ   moved175
+	BEQ   moved174
 	ADD   $8, R19, R16
 	VLD1  (R16), V17.S[2]
-	B     moved175
+	B     moved174
 
-one174:
+one173:
 	FMOVS 0(R19), F17
 
-moved175:
+moved174:
 	TST   $2, R0
-	BEQ   one176
+	BEQ   one175
 	FMOVD 0(R9), F18
 	TST   $1, R0
-	BEQ   moved177
+	BEQ   moved176
 	ADD   $8, R9, R16
 	VLD1  (R16), V18.S[2]
-	B     moved177
+	B     moved176
 
-one176:
+one175:
 	FMOVS 0(R9), F18
 
-moved177:
+moved176:
 	TST   $2, R0
-	BEQ   one178
+	BEQ   one177
 	FMOVD 0(R20), F19
 	TST   $1, R0
-	BEQ   moved179
+	BEQ   moved178
 	ADD   $8, R20, R16
 	VLD1  (R16), V19.S[2]
-	B     moved179
+	B     moved178
 
-one178:
+one177:
 	FMOVS 0(R20), F19
 
-moved179:
+moved178:
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
 	VZIP2 V19.S4, V18.S4, V21.S4
@@ -16145,21 +16145,21 @@ moved179:
 	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
 	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
 	CMP   $1, R0
-	BEQ   over147
+	BEQ   over146
 	FMOVS 4(R21), F20
 	WORD  $0x4f9410a0 // fmla v0.4s, v5.4s, v20.s[0]
 	WORD  $0x4f941121 // fmla v1.4s, v9.4s, v20.s[0]
 	WORD  $0x4f9411a2 // fmla v2.4s, v13.4s, v20.s[0]
 	WORD  $0x4f941223 // fmla v3.4s, v17.4s, v20.s[0]
 	CMP   $2, R0
-	BEQ   over147
+	BEQ   over146
 	FMOVS 8(R21), F20
 	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
 	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
 	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
 	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
 
-over147:
+over146:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R16
@@ -16175,14 +16175,14 @@ over147:
 	MOVD x+48(FP), R23
 	MOVD cols+88(FP), R24
 	CMP  $16, R24
-	BLE  fewer181
+	BLE  fewer180
 	MOVD $16, R24
 
-fewer181:
+fewer180:
 	VMOVI $0, V7.B16
 	FMOVQ 0(R21), F4
 
-row180:
+row179:
 	VORR  V7.B16, V7.B16, V5.B16
 	FMOVS 0(R23), F6
 	WORD  $0x4f861085 // fmla v5.4s, v4.4s, v6.s[0]
@@ -16192,9 +16192,9 @@ row180:
 	ADD   R16, R22
 	ADD   $4, R23
 	SUBS  $1, R24
-	BNE   row180
+	BNE   row179
 
-end135:
+end134:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -16205,7 +16205,7 @@ end135:
 	MOVD  $4, R3
 	MOVD  cols+88(FP), R11
 	CMP   $16, R11
-	BLT   fewer182
+	BLT   fewer181
 	MOVD  $2, R16
 	MUL   R16, R3, R11
 	MOVD  R1, R4
@@ -16222,40 +16222,40 @@ end135:
 	ADD   R11, R9
 	MOVD  R9, R10
 	ADD   R11, R10
-	B     halves183
+	B     halves182
 
-fewer182:
+fewer181:
 	SUB  $2, R11
 	MOVD $14, R10
 	CMP  $14, R11
-	BGE  inside184
+	BGE  inside183
 	MOVD R11, R10
 
-inside184:
+inside183:
 	MUL  R3, R10
 	ADD  R1, R10
 	MOVD $12, R9
 	CMP  $12, R11
-	BGE  inside185
+	BGE  inside184
 	MOVD R11, R9
 
-inside185:
+inside184:
 	MUL  R3, R9
 	ADD  R1, R9
 	MOVD $10, R8
 	CMP  $10, R11
-	BGE  inside186
+	BGE  inside185
 	MOVD R11, R8
 
-inside186:
+inside185:
 	MUL  R3, R8
 	ADD  R1, R8
 	MOVD $8, R7
 	CMP  $8, R11
-	BGE  inside187
+	BGE  inside186
 	MOVD R11, R7
 
-inside187:
+inside186:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $6, R16
@@ -16268,7 +16268,7 @@ inside187:
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves183:
+halves182:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 	FMOVD F1, 0(R5)
@@ -16283,7 +16283,7 @@ halves183:
 	SUB  $16, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done136
+	BLE  done135
 	MOVD dx+0(FP), R1
 	MOVD $16, R16
 	MUL  R16, R3, R3
@@ -16309,14 +16309,14 @@ halves183:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $9, R1
-	BGE  block132
+	BGE  block131
 
-done136:
+done135:
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done192
+	BLE  done191
 
-block188:
+block187:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -16324,7 +16324,7 @@ block188:
 	MOVD  ldw+72(FP), R2
 	MOVD  cols+88(FP), R6
 	CMP   $8, R6
-	BLT   fewer193
+	BLT   fewer192
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -16333,31 +16333,31 @@ block188:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves194
+	B     halves193
 
-fewer193:
+fewer192:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside195
+	BGE  inside194
 	MOVD R6, R5
 
-inside195:
+inside194:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside196
+	BGE  inside195
 	MOVD R6, R4
 
-inside196:
+inside195:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves194:
+halves193:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -16365,9 +16365,9 @@ halves194:
 	MOVD dz+32(FP), R10
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail190
+	BLT  tail189
 
-square189:
+square188:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R6), F3
@@ -16413,14 +16413,14 @@ square189:
 	MOVD x+48(FP), R12
 	MOVD cols+88(FP), R13
 	CMP  $8, R13
-	BLE  fewer199
+	BLE  fewer198
 	MOVD $8, R13
 
-fewer199:
+fewer198:
 	VMOVI $0, V5.B16
 	FMOVQ 0(R10), F2
 
-row198:
+row197:
 	VORR  V5.B16, V5.B16, V3.B16
 	FMOVS 0(R12), F4
 	WORD  $0x4f841043 // fmla v3.4s, v2.4s, v4.s[0]
@@ -16430,7 +16430,7 @@ row198:
 	ADD   R16, R11
 	ADD   $4, R12
 	SUBS  $1, R13
-	BNE   row198
+	BNE   row197
 	ADD   $16, R1
 	ADD   $16, R6
 	ADD   $16, R3
@@ -16442,65 +16442,65 @@ row198:
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square189
+	BGE   square188
 
-tail190:
+tail189:
 	CMP $0, R0
-	BLE end191
+	BLE end190
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one202
+	BEQ   one201
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved203
+	BEQ   moved202
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved203
+	B     moved202
 
-one202:
+one201:
 	FMOVS 0(R1), F2
 
-moved203:
+moved202:
 	TST   $2, R0
-	BEQ   one204
+	BEQ   one203
 	FMOVD 0(R6), F3
 	TST   $1, R0
-	BEQ   moved205
+	BEQ   moved204
 	ADD   $8, R6, R16
 	VLD1  (R16), V3.S[2]
-	B     moved205
+	B     moved204
 
-one204:
+one203:
 	FMOVS 0(R6), F3
 
-moved205:
+moved204:
 	TST   $2, R0
-	BEQ   one206
+	BEQ   one205
 	FMOVD 0(R3), F4
 	TST   $1, R0
-	BEQ   moved207
+	BEQ   moved206
 	ADD   $8, R3, R16
 	VLD1  (R16), V4.S[2]
-	B     moved207
+	B     moved206
 
-one206:
+one205:
 	FMOVS 0(R3), F4
 
-moved207:
+moved206:
 	TST   $2, R0
-	BEQ   one208
+	BEQ   one207
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved209
+	BEQ   moved208
 	ADD   $8, R7, R16
 	VLD1  (R16), V5.S[2]
-	B     moved209
+	B     moved208
 
-one208:
+one207:
 	FMOVS 0(R7), F5
 
-moved209:
+moved208:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -16510,57 +16510,57 @@ moved209:
 	VZIP1 V7.D2, V6.D2, V4.D2
 	VZIP2 V7.D2, V6.D2, V5.D2
 	TST   $2, R0
-	BEQ   one210
+	BEQ   one209
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved211
+	BEQ   moved210
 	ADD   $8, R4, R16
 	VLD1  (R16), V6.S[2]
-	B     moved211
+	B     moved210
 
-one210:
+one209:
 	FMOVS 0(R4), F6
 
-moved211:
+moved210:
 	TST   $2, R0
-	BEQ   one212
+	BEQ   one211
 	FMOVD 0(R8), F7
 	TST   $1, R0
-	BEQ   moved213
+	BEQ   moved212
 	ADD   $8, R8, R16
 	VLD1  (R16), V7.S[2]
-	B     moved213
+	B     moved212
 
-one212:
+one211:
 	FMOVS 0(R8), F7
 
-moved213:
+moved212:
 	TST   $2, R0
-	BEQ   one214
+	BEQ   one213
 	FMOVD 0(R5), F8
 	TST   $1, R0
-	BEQ   moved215
+	BEQ   moved214
 	ADD   $8, R5, R16
 	VLD1  (R16), V8.S[2]
-	B     moved215
+	B     moved214
 
-one214:
+one213:
 	FMOVS 0(R5), F8
 
-moved215:
+moved214:
 	TST   $2, R0
-	BEQ   one216
+	BEQ   one215
 	FMOVD 0(R9), F9
 	TST   $1, R0
-	BEQ   moved217
+	BEQ   moved216
 	ADD   $8, R9, R16
 	VLD1  (R16), V9.S[2]
-	B     moved217
+	B     moved216
 
-one216:
+one215:
 	FMOVS 0(R9), F9
 
-moved217:
+moved216:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -16573,17 +16573,17 @@ moved217:
 	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
 	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over201
+	BEQ   over200
 	FMOVS 4(R10), F10
 	WORD  $0x4f8a1060 // fmla v0.4s, v3.4s, v10.s[0]
 	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over201
+	BEQ   over200
 	FMOVS 8(R10), F10
 	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
 	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
 
-over201:
+over200:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R16
@@ -16599,14 +16599,14 @@ over201:
 	MOVD x+48(FP), R12
 	MOVD cols+88(FP), R13
 	CMP  $8, R13
-	BLE  fewer219
+	BLE  fewer218
 	MOVD $8, R13
 
-fewer219:
+fewer218:
 	VMOVI $0, V5.B16
 	FMOVQ 0(R10), F2
 
-row218:
+row217:
 	VORR  V5.B16, V5.B16, V3.B16
 	FMOVS 0(R12), F4
 	WORD  $0x4f841043 // fmla v3.4s, v2.4s, v4.s[0]
@@ -16616,9 +16616,9 @@ row218:
 	ADD   R16, R11
 	ADD   $4, R12
 	SUBS  $1, R13
-	BNE   row218
+	BNE   row217
 
-end191:
+end190:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -16627,7 +16627,7 @@ end191:
 	MOVD  $4, R3
 	MOVD  cols+88(FP), R7
 	CMP   $8, R7
-	BLT   fewer220
+	BLT   fewer219
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -16636,31 +16636,31 @@ end191:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves221
+	B     halves220
 
-fewer220:
+fewer219:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside222
+	BGE  inside221
 	MOVD R7, R6
 
-inside222:
+inside221:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside223
+	BGE  inside222
 	MOVD R7, R5
 
-inside223:
+inside222:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves221:
+halves220:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 	FMOVD F1, 0(R5)
@@ -16671,7 +16671,7 @@ halves221:
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done192
+	BLE  done191
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -16697,56 +16697,56 @@ halves221:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block188
+	BGE  block187
 
-done192:
+done191:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done228
+	BLE  done227
 
-block224:
+block223:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  w+64(FP), R1
 	MOVD  ldw+72(FP), R2
 	MOVD  cols+88(FP), R5
 	CMP   $4, R5
-	BLT   fewer229
+	BLT   fewer228
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves230
+	B     halves229
 
-fewer229:
+fewer228:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside231
+	BGE  inside230
 	MOVD R5, R4
 
-inside231:
+inside230:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside232
+	BGE  inside231
 	MOVD R5, R3
 
-inside232:
+inside231:
 	MUL R2, R3
 	ADD R1, R3
 
-halves230:
+halves229:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD dz+32(FP), R6
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail226
+	BLT  tail225
 
-square225:
+square224:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R1), F2
@@ -16776,14 +16776,14 @@ square225:
 	MOVD x+48(FP), R8
 	MOVD cols+88(FP), R9
 	CMP  $4, R9
-	BLE  fewer235
+	BLE  fewer234
 	MOVD $4, R9
 
-fewer235:
+fewer234:
 	VMOVI $0, V4.B16
 	FMOVQ 0(R6), F1
 
-row234:
+row233:
 	VORR  V4.B16, V4.B16, V2.B16
 	FMOVS 0(R8), F3
 	WORD  $0x4f831022 // fmla v2.4s, v1.4s, v3.s[0]
@@ -16793,7 +16793,7 @@ row234:
 	ADD   R16, R7
 	ADD   $4, R8
 	SUBS  $1, R9
-	BNE   row234
+	BNE   row233
 	ADD   $16, R3
 	ADD   $16, R1
 	ADD   $16, R4
@@ -16801,65 +16801,65 @@ row234:
 	ADD   $16, R6
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square225
+	BGE   square224
 
-tail226:
+tail225:
 	CMP $0, R0
-	BLE end227
+	BLE end226
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one238
+	BEQ   one237
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved239
+	BEQ   moved238
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved239
+	B     moved238
 
-one238:
+one237:
 	FMOVS 0(R3), F1
 
-moved239:
+moved238:
 	TST   $2, R0
-	BEQ   one240
+	BEQ   one239
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved241
+	BEQ   moved240
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved241
+	B     moved240
 
-one240:
+one239:
 	FMOVS 0(R1), F2
 
-moved241:
+moved240:
 	TST   $2, R0
-	BEQ   one242
+	BEQ   one241
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved243
+	BEQ   moved242
 	ADD   $8, R4, R16
 	VLD1  (R16), V3.S[2]
-	B     moved243
+	B     moved242
 
-one242:
+one241:
 	FMOVS 0(R4), F3
 
-moved243:
+moved242:
 	TST   $2, R0
-	BEQ   one244
+	BEQ   one243
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved245
+	BEQ   moved244
 	ADD   $8, R5, R16
 	VLD1  (R16), V4.S[2]
-	B     moved245
+	B     moved244
 
-one244:
+one243:
 	FMOVS 0(R5), F4
 
-moved245:
+moved244:
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -16871,15 +16871,15 @@ moved245:
 	FMOVS 0(R6), F5
 	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
 	CMP   $1, R0
-	BEQ   over237
+	BEQ   over236
 	FMOVS 4(R6), F5
 	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
 	CMP   $2, R0
-	BEQ   over237
+	BEQ   over236
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 
-over237:
+over236:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R16
@@ -16895,14 +16895,14 @@ over237:
 	MOVD x+48(FP), R8
 	MOVD cols+88(FP), R9
 	CMP  $4, R9
-	BLE  fewer247
+	BLE  fewer246
 	MOVD $4, R9
 
-fewer247:
+fewer246:
 	VMOVI $0, V4.B16
 	FMOVQ 0(R6), F1
 
-row246:
+row245:
 	VORR  V4.B16, V4.B16, V2.B16
 	FMOVS 0(R8), F3
 	WORD  $0x4f831022 // fmla v2.4s, v1.4s, v3.s[0]
@@ -16912,9 +16912,9 @@ row246:
 	ADD   R16, R7
 	ADD   $4, R8
 	SUBS  $1, R9
-	BNE   row246
+	BNE   row245
 
-end227:
+end226:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
@@ -16922,34 +16922,34 @@ end227:
 	MOVD  $4, R3
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
-	BLT   fewer248
+	BLT   fewer247
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves249
+	B     halves248
 
-fewer248:
+fewer247:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside250
+	BGE  inside249
 	MOVD R6, R5
 
-inside250:
+inside249:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside251
+	BGE  inside250
 	MOVD R6, R4
 
-inside251:
+inside250:
 	MUL R3, R4
 	ADD R1, R4
 
-halves249:
+halves248:
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 
@@ -16958,7 +16958,7 @@ halves249:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done228
+	BLE  done227
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -16984,22 +16984,24 @@ halves249:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block224
+	BGE  block223
 
-done228:
+done227:
 	RET
 
 // func bothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 TEXT ·bothNEONF64(SB), NOSPLIT, $0-104
 	MOVD rows+80(FP), R0
+	CMP  $2, R0
+	BLT  lower1
 	CMP  $3, R0
-	BNE  other1
+	BLT  lower2
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
-	BLE  done6
+	BLE  done7
 
-block2:
+block3:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -17011,7 +17013,7 @@ block2:
 	MOVD  ldw+72(FP), R2
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
-	BLT   fewer7
+	BLT   fewer8
 	MOVD  $1, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -17020,40 +17022,40 @@ block2:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves8
+	B     halves9
 
-fewer7:
+fewer8:
 	SUB  $1, R6
 	MOVD $3, R5
 	CMP  $3, R6
-	BGE  inside9
+	BGE  inside10
 	MOVD R6, R5
 
-inside9:
+inside10:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R4
 	CMP  $2, R6
-	BGE  inside10
+	BGE  inside11
 	MOVD R6, R4
 
-inside10:
+inside11:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $1, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves8:
+halves9:
 	MOVD dz+32(FP), R6
 	MOVD lddz+40(FP), R7
 	MOVD n+96(FP), R0
 	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $2, R0
-	BLT  tail4
+	BLT  tail5
 
-square3:
+square4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F7
@@ -17093,16 +17095,16 @@ square3:
 	ADD  R13, R14, R15
 	MOVD cols+88(FP), R12
 	CMP  $4, R12
-	BLE  fewer13
+	BLE  fewer14
 	MOVD $4, R12
 
-fewer13:
+fewer14:
 	VMOVI $0, V11.B16
 	FMOVQ 0(R6), F6
 	FMOVQ 0(R8), F7
 	FMOVQ 0(R9), F8
 
-row12:
+row13:
 	VORR  V11.B16, V11.B16, V9.B16
 	FMOVD 0(R11), F10
 	WORD  $0x4fca10c9 // fmla v9.2d, v6.2d, v10.d[0]
@@ -17118,7 +17120,7 @@ row12:
 	ADD   $8, R14
 	ADD   $8, R15
 	SUBS  $1, R12
-	BNE   row12
+	BNE   row13
 	ADD   $16, R1
 	ADD   $16, R3
 	ADD   $16, R4
@@ -17128,11 +17130,11 @@ row12:
 	ADD   $16, R9
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square3
+	BGE   square4
 
-tail4:
+tail5:
 	CMP $0, R0
-	BLE end5
+	BLE end6
 
 	// the same for fewer j
 	FMOVD 0(R1), F6
@@ -17175,16 +17177,16 @@ tail4:
 	ADD  R13, R14, R15
 	MOVD cols+88(FP), R12
 	CMP  $4, R12
-	BLE  fewer17
+	BLE  fewer18
 	MOVD $4, R12
 
-fewer17:
+fewer18:
 	VMOVI $0, V11.B16
 	FMOVQ 0(R6), F6
 	FMOVQ 0(R8), F7
 	FMOVQ 0(R9), F8
 
-row16:
+row17:
 	VORR  V11.B16, V11.B16, V9.B16
 	FMOVD 0(R11), F10
 	WORD  $0x4fca10c9 // fmla v9.2d, v6.2d, v10.d[0]
@@ -17200,9 +17202,9 @@ row16:
 	ADD   $8, R14
 	ADD   $8, R15
 	SUBS  $1, R12
-	BNE   row16
+	BNE   row17
 
-end5:
+end6:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -17215,7 +17217,7 @@ end5:
 	MOVD  $8, R3
 	MOVD  cols+88(FP), R7
 	CMP   $4, R7
-	BLT   fewer18
+	BLT   fewer19
 	MOVD  $1, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -17224,31 +17226,31 @@ end5:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves19
+	B     halves20
 
-fewer18:
+fewer19:
 	SUB  $1, R7
 	MOVD $3, R6
 	CMP  $3, R7
-	BGE  inside20
+	BGE  inside21
 	MOVD R7, R6
 
-inside20:
+inside21:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $2, R5
 	CMP  $2, R7
-	BGE  inside21
+	BGE  inside22
 	MOVD R7, R5
 
-inside21:
+inside22:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $1, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves19:
+halves20:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R4, R9
@@ -17275,7 +17277,7 @@ halves19:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done6
+	BLE  done7
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -17301,14 +17303,14 @@ halves19:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $3, R1
-	BGE  block2
+	BGE  block3
 
-done6:
+done7:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done26
+	BLE  done27
 
-block22:
+block23:
 	// 3×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -17317,43 +17319,43 @@ block22:
 	MOVD  ldw+72(FP), R2
 	MOVD  cols+88(FP), R5
 	CMP   $2, R5
-	BLT   fewer27
+	BLT   fewer28
 	MOVD  $1, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves28
+	B     halves29
 
-fewer27:
+fewer28:
 	SUB  $1, R5
 	MOVD $1, R4
 	CMP  $1, R5
-	BGE  inside29
+	BGE  inside30
 	MOVD R5, R4
 
-inside29:
+inside30:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside30
+	BGE  inside31
 	MOVD R5, R3
 
-inside30:
+inside31:
 	MUL R2, R3
 	ADD R1, R3
 
-halves28:
+halves29:
 	MOVD dz+32(FP), R1
 	MOVD lddz+40(FP), R5
 	MOVD n+96(FP), R0
 	ADD  R5, R1, R6
 	ADD  R5, R6, R7
 	CMP  $2, R0
-	BLT  tail24
+	BLT  tail25
 
-square23:
+square24:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R3), F3
 	FMOVQ 0(R4), F4
@@ -17382,16 +17384,16 @@ square23:
 	ADD  R11, R12, R13
 	MOVD cols+88(FP), R10
 	CMP  $2, R10
-	BLE  fewer33
+	BLE  fewer34
 	MOVD $2, R10
 
-fewer33:
+fewer34:
 	VMOVI $0, V8.B16
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R6), F4
 	FMOVQ 0(R7), F5
 
-row32:
+row33:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVD 0(R9), F7
 	WORD  $0x4fc71066 // fmla v6.2d, v3.2d, v7.d[0]
@@ -17407,7 +17409,7 @@ row32:
 	ADD   $8, R12
 	ADD   $8, R13
 	SUBS  $1, R10
-	BNE   row32
+	BNE   row33
 	ADD   $16, R3
 	ADD   $16, R4
 	ADD   $16, R1
@@ -17415,11 +17417,11 @@ row32:
 	ADD   $16, R7
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square23
+	BGE   square24
 
-tail24:
+tail25:
 	CMP $0, R0
-	BLE end25
+	BLE end26
 
 	// the same for fewer j
 	FMOVD 0(R3), F3
@@ -17454,16 +17456,16 @@ tail24:
 	ADD  R11, R12, R13
 	MOVD cols+88(FP), R10
 	CMP  $2, R10
-	BLE  fewer37
+	BLE  fewer38
 	MOVD $2, R10
 
-fewer37:
+fewer38:
 	VMOVI $0, V8.B16
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R6), F4
 	FMOVQ 0(R7), F5
 
-row36:
+row37:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVD 0(R9), F7
 	WORD  $0x4fc71066 // fmla v6.2d, v3.2d, v7.d[0]
@@ -17479,9 +17481,9 @@ row36:
 	ADD   $8, R12
 	ADD   $8, R13
 	SUBS  $1, R10
-	BNE   row36
+	BNE   row37
 
-end25:
+end26:
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
@@ -17491,34 +17493,34 @@ end25:
 	MOVD  $8, R3
 	MOVD  cols+88(FP), R6
 	CMP   $2, R6
-	BLT   fewer38
+	BLT   fewer39
 	MOVD  $1, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves39
+	B     halves40
 
-fewer38:
+fewer39:
 	SUB  $1, R6
 	MOVD $1, R5
 	CMP  $1, R6
-	BGE  inside40
+	BGE  inside41
 	MOVD R6, R5
 
-inside40:
+inside41:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside41
+	BGE  inside42
 	MOVD R6, R4
 
-inside41:
+inside42:
 	MUL R3, R4
 	ADD R1, R4
 
-halves39:
+halves40:
 	ADD   R2, R4, R1
 	ADD   R2, R1, R6
 	ADD   R2, R5, R7
@@ -17535,7 +17537,7 @@ halves39:
 	SUB  $2, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done26
+	BLE  done27
 	MOVD dx+0(FP), R1
 	MOVD $2, R16
 	MUL  R16, R3, R3
@@ -17561,14 +17563,12 @@ halves39:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block22
+	BGE  block23
 
-done26:
+done27:
 	RET
 
-other1:
-	CMP  $2, R0
-	BNE  other42
+lower2:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
@@ -18084,13 +18084,13 @@ halves80:
 done67:
 	RET
 
-other42:
+lower1:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done88
+	BLE  done87
 
-block84:
+block83:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -18100,7 +18100,7 @@ block84:
 	MOVD  ldw+72(FP), R2
 	MOVD  cols+88(FP), R10
 	CMP   $8, R10
-	BLT   fewer89
+	BLT   fewer88
 	MOVD  $1, R16
 	MUL   R16, R2, R10
 	MOVD  R1, R3
@@ -18117,40 +18117,40 @@ block84:
 	ADD   R10, R8
 	MOVD  R8, R9
 	ADD   R10, R9
-	B     halves90
+	B     halves89
 
-fewer89:
+fewer88:
 	SUB  $1, R10
 	MOVD $7, R9
 	CMP  $7, R10
-	BGE  inside91
+	BGE  inside90
 	MOVD R10, R9
 
-inside91:
+inside90:
 	MUL  R2, R9
 	ADD  R1, R9
 	MOVD $6, R8
 	CMP  $6, R10
-	BGE  inside92
+	BGE  inside91
 	MOVD R10, R8
 
-inside92:
+inside91:
 	MUL  R2, R8
 	ADD  R1, R8
 	MOVD $5, R7
 	CMP  $5, R10
-	BGE  inside93
+	BGE  inside92
 	MOVD R10, R7
 
-inside93:
+inside92:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $4, R6
 	CMP  $4, R10
-	BGE  inside94
+	BGE  inside93
 	MOVD R10, R6
 
-inside94:
+inside93:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $3, R16
@@ -18163,13 +18163,13 @@ inside94:
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves90:
+halves89:
 	MOVD dz+32(FP), R10
 	MOVD n+96(FP), R0
 	CMP  $2, R0
-	BLT  tail86
+	BLT  tail85
 
-square85:
+square84:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -18210,14 +18210,14 @@ square85:
 	MOVD x+48(FP), R12
 	MOVD cols+88(FP), R13
 	CMP  $8, R13
-	BLE  fewer97
+	BLE  fewer96
 	MOVD $8, R13
 
-fewer97:
+fewer96:
 	VMOVI $0, V7.B16
 	FMOVQ 0(R10), F4
 
-row96:
+row95:
 	VORR  V7.B16, V7.B16, V5.B16
 	FMOVD 0(R12), F6
 	WORD  $0x4fc61085 // fmla v5.2d, v4.2d, v6.d[0]
@@ -18227,7 +18227,7 @@ row96:
 	ADD   R16, R11
 	ADD   $8, R12
 	SUBS  $1, R13
-	BNE   row96
+	BNE   row95
 	ADD   $16, R1
 	ADD   $16, R3
 	ADD   $16, R4
@@ -18239,11 +18239,11 @@ row96:
 	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square85
+	BGE   square84
 
-tail86:
+tail85:
 	CMP $0, R0
-	BLE end87
+	BLE end86
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
@@ -18287,14 +18287,14 @@ tail86:
 	MOVD x+48(FP), R12
 	MOVD cols+88(FP), R13
 	CMP  $8, R13
-	BLE  fewer101
+	BLE  fewer100
 	MOVD $8, R13
 
-fewer101:
+fewer100:
 	VMOVI $0, V7.B16
 	FMOVQ 0(R10), F4
 
-row100:
+row99:
 	VORR  V7.B16, V7.B16, V5.B16
 	FMOVD 0(R12), F6
 	WORD  $0x4fc61085 // fmla v5.2d, v4.2d, v6.d[0]
@@ -18304,9 +18304,9 @@ row100:
 	ADD   R16, R11
 	ADD   $8, R12
 	SUBS  $1, R13
-	BNE   row100
+	BNE   row99
 
-end87:
+end86:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -18317,7 +18317,7 @@ end87:
 	MOVD  $8, R3
 	MOVD  cols+88(FP), R11
 	CMP   $8, R11
-	BLT   fewer102
+	BLT   fewer101
 	MOVD  $1, R16
 	MUL   R16, R3, R11
 	MOVD  R1, R4
@@ -18334,40 +18334,40 @@ end87:
 	ADD   R11, R9
 	MOVD  R9, R10
 	ADD   R11, R10
-	B     halves103
+	B     halves102
 
-fewer102:
+fewer101:
 	SUB  $1, R11
 	MOVD $7, R10
 	CMP  $7, R11
-	BGE  inside104
+	BGE  inside103
 	MOVD R11, R10
 
-inside104:
+inside103:
 	MUL  R3, R10
 	ADD  R1, R10
 	MOVD $6, R9
 	CMP  $6, R11
-	BGE  inside105
+	BGE  inside104
 	MOVD R11, R9
 
-inside105:
+inside104:
 	MUL  R3, R9
 	ADD  R1, R9
 	MOVD $5, R8
 	CMP  $5, R11
-	BGE  inside106
+	BGE  inside105
 	MOVD R11, R8
 
-inside106:
+inside105:
 	MUL  R3, R8
 	ADD  R1, R8
 	MOVD $4, R7
 	CMP  $4, R11
-	BGE  inside107
+	BGE  inside106
 	MOVD R11, R7
 
-inside107:
+inside106:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $3, R16
@@ -18380,7 +18380,7 @@ inside107:
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves103:
+halves102:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 	FMOVD F1, 0(R5)
@@ -18395,7 +18395,7 @@ halves103:
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done88
+	BLE  done87
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -18421,14 +18421,14 @@ halves103:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block84
+	BGE  block83
 
-done88:
+done87:
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
-	BLE  done112
+	BLE  done111
 
-block108:
+block107:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -18436,7 +18436,7 @@ block108:
 	MOVD  ldw+72(FP), R2
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
-	BLT   fewer113
+	BLT   fewer112
 	MOVD  $1, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -18445,37 +18445,37 @@ block108:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves114
+	B     halves113
 
-fewer113:
+fewer112:
 	SUB  $1, R6
 	MOVD $3, R5
 	CMP  $3, R6
-	BGE  inside115
+	BGE  inside114
 	MOVD R6, R5
 
-inside115:
+inside114:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R4
 	CMP  $2, R6
-	BGE  inside116
+	BGE  inside115
 	MOVD R6, R4
 
-inside116:
+inside115:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $1, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves114:
+halves113:
 	MOVD dz+32(FP), R6
 	MOVD n+96(FP), R0
 	CMP  $2, R0
-	BLT  tail110
+	BLT  tail109
 
-square109:
+square108:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F3
@@ -18502,14 +18502,14 @@ square109:
 	MOVD x+48(FP), R8
 	MOVD cols+88(FP), R9
 	CMP  $4, R9
-	BLE  fewer119
+	BLE  fewer118
 	MOVD $4, R9
 
-fewer119:
+fewer118:
 	VMOVI $0, V5.B16
 	FMOVQ 0(R6), F2
 
-row118:
+row117:
 	VORR  V5.B16, V5.B16, V3.B16
 	FMOVD 0(R8), F4
 	WORD  $0x4fc41043 // fmla v3.2d, v2.2d, v4.d[0]
@@ -18519,7 +18519,7 @@ row118:
 	ADD   R16, R7
 	ADD   $8, R8
 	SUBS  $1, R9
-	BNE   row118
+	BNE   row117
 	ADD   $16, R1
 	ADD   $16, R3
 	ADD   $16, R4
@@ -18527,11 +18527,11 @@ row118:
 	ADD   $16, R6
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square109
+	BGE   square108
 
-tail110:
+tail109:
 	CMP $0, R0
-	BLE end111
+	BLE end110
 
 	// the same for fewer j
 	FMOVD 0(R1), F2
@@ -18563,14 +18563,14 @@ tail110:
 	MOVD x+48(FP), R8
 	MOVD cols+88(FP), R9
 	CMP  $4, R9
-	BLE  fewer123
+	BLE  fewer122
 	MOVD $4, R9
 
-fewer123:
+fewer122:
 	VMOVI $0, V5.B16
 	FMOVQ 0(R6), F2
 
-row122:
+row121:
 	VORR  V5.B16, V5.B16, V3.B16
 	FMOVD 0(R8), F4
 	WORD  $0x4fc41043 // fmla v3.2d, v2.2d, v4.d[0]
@@ -18580,9 +18580,9 @@ row122:
 	ADD   R16, R7
 	ADD   $8, R8
 	SUBS  $1, R9
-	BNE   row122
+	BNE   row121
 
-end111:
+end110:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -18591,7 +18591,7 @@ end111:
 	MOVD  $8, R3
 	MOVD  cols+88(FP), R7
 	CMP   $4, R7
-	BLT   fewer124
+	BLT   fewer123
 	MOVD  $1, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -18600,31 +18600,31 @@ end111:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves125
+	B     halves124
 
-fewer124:
+fewer123:
 	SUB  $1, R7
 	MOVD $3, R6
 	CMP  $3, R7
-	BGE  inside126
+	BGE  inside125
 	MOVD R7, R6
 
-inside126:
+inside125:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $2, R5
 	CMP  $2, R7
-	BGE  inside127
+	BGE  inside126
 	MOVD R7, R5
 
-inside127:
+inside126:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $1, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves125:
+halves124:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 	FMOVD F1, 0(R5)
@@ -18635,7 +18635,7 @@ halves125:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done112
+	BLE  done111
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -18661,54 +18661,54 @@ halves125:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $3, R1
-	BGE  block108
+	BGE  block107
 
-done112:
+done111:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done132
+	BLE  done131
 
-block128:
+block127:
 	// 1×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  w+64(FP), R1
 	MOVD  ldw+72(FP), R2
 	MOVD  cols+88(FP), R5
 	CMP   $2, R5
-	BLT   fewer133
+	BLT   fewer132
 	MOVD  $1, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves134
+	B     halves133
 
-fewer133:
+fewer132:
 	SUB  $1, R5
 	MOVD $1, R4
 	CMP  $1, R5
-	BGE  inside135
+	BGE  inside134
 	MOVD R5, R4
 
-inside135:
+inside134:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside136
+	BGE  inside135
 	MOVD R5, R3
 
-inside136:
+inside135:
 	MUL R2, R3
 	ADD R1, R3
 
-halves134:
+halves133:
 	MOVD dz+32(FP), R1
 	MOVD n+96(FP), R0
 	CMP  $2, R0
-	BLT  tail130
+	BLT  tail129
 
-square129:
+square128:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
@@ -18728,14 +18728,14 @@ square129:
 	MOVD x+48(FP), R6
 	MOVD cols+88(FP), R7
 	CMP  $2, R7
-	BLE  fewer139
+	BLE  fewer138
 	MOVD $2, R7
 
-fewer139:
+fewer138:
 	VMOVI $0, V4.B16
 	FMOVQ 0(R1), F1
 
-row138:
+row137:
 	VORR  V4.B16, V4.B16, V2.B16
 	FMOVD 0(R6), F3
 	WORD  $0x4fc31022 // fmla v2.2d, v1.2d, v3.d[0]
@@ -18745,17 +18745,17 @@ row138:
 	ADD   R16, R5
 	ADD   $8, R6
 	SUBS  $1, R7
-	BNE   row138
+	BNE   row137
 	ADD   $16, R3
 	ADD   $16, R4
 	ADD   $16, R1
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square129
+	BGE   square128
 
-tail130:
+tail129:
 	CMP $0, R0
-	BLE end131
+	BLE end130
 
 	// the same for fewer j
 	FMOVD 0(R3), F1
@@ -18781,14 +18781,14 @@ tail130:
 	MOVD x+48(FP), R6
 	MOVD cols+88(FP), R7
 	CMP  $2, R7
-	BLE  fewer143
+	BLE  fewer142
 	MOVD $2, R7
 
-fewer143:
+fewer142:
 	VMOVI $0, V4.B16
 	FMOVQ 0(R1), F1
 
-row142:
+row141:
 	VORR  V4.B16, V4.B16, V2.B16
 	FMOVD 0(R6), F3
 	WORD  $0x4fc31022 // fmla v2.2d, v1.2d, v3.d[0]
@@ -18798,9 +18798,9 @@ row142:
 	ADD   R16, R5
 	ADD   $8, R6
 	SUBS  $1, R7
-	BNE   row142
+	BNE   row141
 
-end131:
+end130:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R1
@@ -18808,34 +18808,34 @@ end131:
 	MOVD  $8, R3
 	MOVD  cols+88(FP), R6
 	CMP   $2, R6
-	BLT   fewer144
+	BLT   fewer143
 	MOVD  $1, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves145
+	B     halves144
 
-fewer144:
+fewer143:
 	SUB  $1, R6
 	MOVD $1, R5
 	CMP  $1, R6
-	BGE  inside146
+	BGE  inside145
 	MOVD R6, R5
 
-inside146:
+inside145:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside147
+	BGE  inside146
 	MOVD R6, R4
 
-inside147:
+inside146:
 	MUL R3, R4
 	ADD R1, R4
 
-halves145:
+halves144:
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 
@@ -18844,7 +18844,7 @@ halves145:
 	SUB  $2, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done132
+	BLE  done131
 	MOVD dx+0(FP), R1
 	MOVD $2, R16
 	MUL  R16, R3, R3
@@ -18870,22 +18870,24 @@ halves145:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block128
+	BGE  block127
 
-done132:
+done131:
 	RET
 
 // func bothTurnedNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *float32, ldw uintptr, x *float32, ldx uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
 TEXT ·bothTurnedNEONF32(SB), NOSPLIT, $0-104
 	MOVD rows+80(FP), R0
+	CMP  $2, R0
+	BLT  lower1
 	CMP  $3, R0
-	BNE  other1
+	BLT  lower2
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done6
+	BLE  done7
 
-block2:
+block3:
 	// 3×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -18897,7 +18899,7 @@ block2:
 	MOVD  lddz+72(FP), R2
 	MOVD  cols+88(FP), R6
 	CMP   $8, R6
-	BLT   fewer7
+	BLT   fewer8
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -18906,31 +18908,31 @@ block2:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves8
+	B     halves9
 
-fewer7:
+fewer8:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside9
+	BGE  inside10
 	MOVD R6, R5
 
-inside9:
+inside10:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside10
+	BGE  inside11
 	MOVD R6, R4
 
-inside10:
+inside11:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves8:
+halves9:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -18941,9 +18943,9 @@ halves8:
 	ADD  R11, R10, R12
 	ADD  R11, R12, R13
 	CMP  $4, R0
-	BLT  tail4
+	BLT  tail5
 
-square3:
+square4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R6), F7
@@ -19012,7 +19014,7 @@ square3:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 
-row12:
+row13:
 	FMOVQ 0(R14), F6
 	FMOVS 0(R15), F7
 	WORD  $0x4f8710c8 // fmla v8.4s, v6.4s, v7.s[0]
@@ -19025,7 +19027,7 @@ row12:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R15
 	SUBS  $1, R19
-	BNE   row12
+	BNE   row13
 	MOVD  R10, R14
 	MOVD  w+32(FP), R16
 	SUB   R16, R14
@@ -19057,65 +19059,65 @@ row12:
 	ADD   $16, R13
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square3
+	BGE   square4
 
-tail4:
+tail5:
 	CMP $0, R0
-	BLE end5
+	BLE end6
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one15
+	BEQ   one16
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved16
+	BEQ   moved17
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved16
+	B     moved17
 
-one15:
+one16:
 	FMOVS 0(R1), F6
 
-moved16:
+moved17:
 	TST   $2, R0
-	BEQ   one17
+	BEQ   one18
 	FMOVD 0(R6), F7
 	TST   $1, R0
-	BEQ   moved18
+	BEQ   moved19
 	ADD   $8, R6, R16
 	VLD1  (R16), V7.S[2]
-	B     moved18
+	B     moved19
 
-one17:
+one18:
 	FMOVS 0(R6), F7
 
-moved18:
+moved19:
 	TST   $2, R0
-	BEQ   one19
+	BEQ   one20
 	FMOVD 0(R3), F8
 	TST   $1, R0
-	BEQ   moved20
+	BEQ   moved21
 	ADD   $8, R3, R16
 	VLD1  (R16), V8.S[2]
-	B     moved20
+	B     moved21
 
-one19:
+one20:
 	FMOVS 0(R3), F8
 
-moved20:
+moved21:
 	TST   $2, R0
-	BEQ   one21
+	BEQ   one22
 	FMOVD 0(R7), F9
 	TST   $1, R0
-	BEQ   moved22
+	BEQ   moved23
 	ADD   $8, R7, R16
 	VLD1  (R16), V9.S[2]
-	B     moved22
+	B     moved23
 
-one21:
+one22:
 	FMOVS 0(R7), F9
 
-moved22:
+moved23:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -19125,57 +19127,57 @@ moved22:
 	VZIP1 V11.D2, V10.D2, V8.D2
 	VZIP2 V11.D2, V10.D2, V9.D2
 	TST   $2, R0
-	BEQ   one23
+	BEQ   one24
 	FMOVD 0(R4), F10
 	TST   $1, R0
-	BEQ   moved24
+	BEQ   moved25
 	ADD   $8, R4, R16
 	VLD1  (R16), V10.S[2]
-	B     moved24
+	B     moved25
 
-one23:
+one24:
 	FMOVS 0(R4), F10
 
-moved24:
+moved25:
 	TST   $2, R0
-	BEQ   one25
+	BEQ   one26
 	FMOVD 0(R8), F11
 	TST   $1, R0
-	BEQ   moved26
+	BEQ   moved27
 	ADD   $8, R8, R16
 	VLD1  (R16), V11.S[2]
-	B     moved26
+	B     moved27
 
-one25:
+one26:
 	FMOVS 0(R8), F11
 
-moved26:
+moved27:
 	TST   $2, R0
-	BEQ   one27
+	BEQ   one28
 	FMOVD 0(R5), F12
 	TST   $1, R0
-	BEQ   moved28
+	BEQ   moved29
 	ADD   $8, R5, R16
 	VLD1  (R16), V12.S[2]
-	B     moved28
+	B     moved29
 
-one27:
+one28:
 	FMOVS 0(R5), F12
 
-moved28:
+moved29:
 	TST   $2, R0
-	BEQ   one29
+	BEQ   one30
 	FMOVD 0(R9), F13
 	TST   $1, R0
-	BEQ   moved30
+	BEQ   moved31
 	ADD   $8, R9, R16
 	VLD1  (R16), V13.S[2]
-	B     moved30
+	B     moved31
 
-one29:
+one30:
 	FMOVS 0(R9), F13
 
-moved30:
+moved31:
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
 	VZIP2 V13.S4, V12.S4, V15.S4
@@ -19194,7 +19196,7 @@ moved30:
 	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
 	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
 	CMP   $1, R0
-	BEQ   over14
+	BEQ   over15
 	FMOVS 4(R10), F14
 	WORD  $0x4f8e10e0 // fmla v0.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
@@ -19205,7 +19207,7 @@ moved30:
 	WORD  $0x4f8e10e2 // fmla v2.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
 	CMP   $2, R0
-	BEQ   over14
+	BEQ   over15
 	FMOVS 8(R10), F14
 	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
@@ -19216,7 +19218,7 @@ moved30:
 	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
 
-over14:
+over15:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R16
@@ -19237,7 +19239,7 @@ over14:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 
-row31:
+row32:
 	FMOVQ 0(R14), F6
 	FMOVS 0(R15), F7
 	WORD  $0x4f8710c8 // fmla v8.4s, v6.4s, v7.s[0]
@@ -19250,7 +19252,7 @@ row31:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R15
 	SUBS  $1, R19
-	BNE   row31
+	BNE   row32
 	MOVD  R10, R14
 	MOVD  w+32(FP), R16
 	SUB   R16, R14
@@ -19270,7 +19272,7 @@ row31:
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R14
 
-end5:
+end6:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -19283,7 +19285,7 @@ end5:
 	MOVD  R2, R3
 	MOVD  cols+88(FP), R7
 	CMP   $8, R7
-	BLT   fewer32
+	BLT   fewer33
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -19292,31 +19294,31 @@ end5:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves33
+	B     halves34
 
-fewer32:
+fewer33:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside34
+	BGE  inside35
 	MOVD R7, R6
 
-inside34:
+inside35:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside35
+	BGE  inside36
 	MOVD R7, R5
 
-inside35:
+inside36:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves33:
+halves34:
 	ADD   R2, R1, R7
 	ADD   R2, R4, R8
 	FMOVS F0, 0(R1)
@@ -19363,7 +19365,7 @@ halves33:
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done6
+	BLE  done7
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -19377,14 +19379,14 @@ halves33:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block2
+	BGE  block3
 
-done6:
+done7:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done44
+	BLE  done45
 
-block40:
+block41:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -19393,34 +19395,34 @@ block40:
 	MOVD  lddz+72(FP), R2
 	MOVD  cols+88(FP), R5
 	CMP   $4, R5
-	BLT   fewer45
+	BLT   fewer46
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves46
+	B     halves47
 
-fewer45:
+fewer46:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside47
+	BGE  inside48
 	MOVD R5, R4
 
-inside47:
+inside48:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside48
+	BGE  inside49
 	MOVD R5, R3
 
-inside48:
+inside49:
 	MUL R2, R3
 	ADD R1, R3
 
-halves46:
+halves47:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD w+32(FP), R6
@@ -19429,9 +19431,9 @@ halves46:
 	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $4, R0
-	BLT  tail42
+	BLT  tail43
 
-square41:
+square42:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F3
 	FMOVQ 0(R1), F4
@@ -19476,7 +19478,7 @@ square41:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row50:
+row51:
 	FMOVQ 0(R10), F3
 	FMOVS 0(R11), F4
 	WORD  $0x4f841065 // fmla v5.4s, v3.4s, v4.s[0]
@@ -19489,7 +19491,7 @@ row50:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R11
 	SUBS  $1, R12
-	BNE   row50
+	BNE   row51
 	MOVD  R6, R10
 	MOVD  w+32(FP), R16
 	SUB   R16, R10
@@ -19517,65 +19519,65 @@ row50:
 	ADD   $16, R9
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square41
+	BGE   square42
 
-tail42:
+tail43:
 	CMP $0, R0
-	BLE end43
+	BLE end44
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one53
+	BEQ   one54
 	FMOVD 0(R3), F3
 	TST   $1, R0
-	BEQ   moved54
+	BEQ   moved55
 	ADD   $8, R3, R16
 	VLD1  (R16), V3.S[2]
-	B     moved54
+	B     moved55
 
-one53:
+one54:
 	FMOVS 0(R3), F3
 
-moved54:
+moved55:
 	TST   $2, R0
-	BEQ   one55
+	BEQ   one56
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved56
+	BEQ   moved57
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved56
+	B     moved57
 
-one55:
+one56:
 	FMOVS 0(R1), F4
 
-moved56:
+moved57:
 	TST   $2, R0
-	BEQ   one57
+	BEQ   one58
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved58
+	BEQ   moved59
 	ADD   $8, R4, R16
 	VLD1  (R16), V5.S[2]
-	B     moved58
+	B     moved59
 
-one57:
+one58:
 	FMOVS 0(R4), F5
 
-moved58:
+moved59:
 	TST   $2, R0
-	BEQ   one59
+	BEQ   one60
 	FMOVD 0(R5), F6
 	TST   $1, R0
-	BEQ   moved60
+	BEQ   moved61
 	ADD   $8, R5, R16
 	VLD1  (R16), V6.S[2]
-	B     moved60
+	B     moved61
 
-one59:
+one60:
 	FMOVS 0(R5), F6
 
-moved60:
+moved61:
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -19591,7 +19593,7 @@ moved60:
 	FMOVS 0(R9), F7
 	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over52
+	BEQ   over53
 	FMOVS 4(R6), F7
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
 	FMOVS 4(R8), F7
@@ -19599,7 +19601,7 @@ moved60:
 	FMOVS 4(R9), F7
 	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over52
+	BEQ   over53
 	FMOVS 8(R6), F7
 	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
 	FMOVS 8(R8), F7
@@ -19607,7 +19609,7 @@ moved60:
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
 
-over52:
+over53:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R16
@@ -19628,7 +19630,7 @@ over52:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row61:
+row62:
 	FMOVQ 0(R10), F3
 	FMOVS 0(R11), F4
 	WORD  $0x4f841065 // fmla v5.4s, v3.4s, v4.s[0]
@@ -19641,7 +19643,7 @@ row61:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R11
 	SUBS  $1, R12
-	BNE   row61
+	BNE   row62
 	MOVD  R6, R10
 	MOVD  w+32(FP), R16
 	SUB   R16, R10
@@ -19661,7 +19663,7 @@ row61:
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R10
 
-end43:
+end44:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -19671,34 +19673,34 @@ end43:
 	MOVD  R2, R3
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
-	BLT   fewer62
+	BLT   fewer63
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves63
+	B     halves64
 
-fewer62:
+fewer63:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside64
+	BGE  inside65
 	MOVD R6, R5
 
-inside64:
+inside65:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside65
+	BGE  inside66
 	MOVD R6, R4
 
-inside65:
+inside66:
 	MUL R3, R4
 	ADD R1, R4
 
-halves63:
+halves64:
 	ADD   R2, R4, R1
 	ADD   R2, R5, R6
 	FMOVS F0, 0(R4)
@@ -19725,7 +19727,7 @@ halves63:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done44
+	BLE  done45
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -19739,14 +19741,12 @@ halves63:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block40
+	BGE  block41
 
-done44:
+done45:
 	RET
 
-other1:
-	CMP  $2, R0
-	BNE  other68
+lower2:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
@@ -20519,13 +20519,13 @@ halves130:
 done111:
 	RET
 
-other68:
+lower1:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $8, R1
-	BLE  done140
+	BLE  done139
 
-block136:
+block135:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -20535,7 +20535,7 @@ block136:
 	MOVD  lddz+72(FP), R2
 	MOVD  cols+88(FP), R10
 	CMP   $16, R10
-	BLT   fewer141
+	BLT   fewer140
 	MOVD  $2, R16
 	MUL   R16, R2, R10
 	MOVD  R1, R3
@@ -20552,40 +20552,40 @@ block136:
 	ADD   R10, R8
 	MOVD  R8, R9
 	ADD   R10, R9
-	B     halves142
+	B     halves141
 
-fewer141:
+fewer140:
 	SUB  $2, R10
 	MOVD $14, R9
 	CMP  $14, R10
-	BGE  inside143
+	BGE  inside142
 	MOVD R10, R9
 
-inside143:
+inside142:
 	MUL  R2, R9
 	ADD  R1, R9
 	MOVD $12, R8
 	CMP  $12, R10
-	BGE  inside144
+	BGE  inside143
 	MOVD R10, R8
 
-inside144:
+inside143:
 	MUL  R2, R8
 	ADD  R1, R8
 	MOVD $10, R7
 	CMP  $10, R10
-	BGE  inside145
+	BGE  inside144
 	MOVD R10, R7
 
-inside145:
+inside144:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $8, R6
 	CMP  $8, R10
-	BGE  inside146
+	BGE  inside145
 	MOVD R10, R6
 
-inside146:
+inside145:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $6, R16
@@ -20598,7 +20598,7 @@ inside146:
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves142:
+halves141:
 	ADD  R2, R1, R10
 	ADD  R2, R3, R11
 	ADD  R2, R4, R12
@@ -20610,9 +20610,9 @@ halves142:
 	MOVD w+32(FP), R21
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail138
+	BLT  tail137
 
-square137:
+square136:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R10), F5
@@ -20691,7 +20691,7 @@ square137:
 	MOVD  cols+88(FP), R24
 	VMOVI $0, V6.B16
 
-row148:
+row147:
 	FMOVQ 0(R22), F4
 	FMOVS 0(R23), F5
 	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
@@ -20700,7 +20700,7 @@ row148:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R23
 	SUBS  $1, R24
-	BNE   row148
+	BNE   row147
 	MOVD  R21, R22
 	MOVD  w+32(FP), R16
 	SUB   R16, R22
@@ -20730,65 +20730,65 @@ row148:
 	ADD   $16, R21
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square137
+	BGE   square136
 
-tail138:
+tail137:
 	CMP $0, R0
-	BLE end139
+	BLE end138
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one151
+	BEQ   one150
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved152
+	BEQ   moved151
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved152
+	B     moved151
 
-one151:
+one150:
 	FMOVS 0(R1), F4
 
-moved152:
+moved151:
 	TST   $2, R0
-	BEQ   one153
+	BEQ   one152
 	FMOVD 0(R10), F5
 	TST   $1, R0
-	BEQ   moved154
+	BEQ   moved153
 	ADD   $8, R10, R16
 	VLD1  (R16), V5.S[2]
-	B     moved154
+	B     moved153
 
-one153:
+one152:
 	FMOVS 0(R10), F5
 
-moved154:
+moved153:
 	TST   $2, R0
-	BEQ   one155
+	BEQ   one154
 	FMOVD 0(R3), F6
 	TST   $1, R0
-	BEQ   moved156
+	BEQ   moved155
 	ADD   $8, R3, R16
 	VLD1  (R16), V6.S[2]
-	B     moved156
+	B     moved155
 
-one155:
+one154:
 	FMOVS 0(R3), F6
 
-moved156:
+moved155:
 	TST   $2, R0
-	BEQ   one157
+	BEQ   one156
 	FMOVD 0(R11), F7
 	TST   $1, R0
-	BEQ   moved158
+	BEQ   moved157
 	ADD   $8, R11, R16
 	VLD1  (R16), V7.S[2]
-	B     moved158
+	B     moved157
 
-one157:
+one156:
 	FMOVS 0(R11), F7
 
-moved158:
+moved157:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -20798,57 +20798,57 @@ moved158:
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
 	TST   $2, R0
-	BEQ   one159
+	BEQ   one158
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved160
+	BEQ   moved159
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved160
+	B     moved159
 
-one159:
+one158:
 	FMOVS 0(R4), F8
 
-moved160:
+moved159:
 	TST   $2, R0
-	BEQ   one161
+	BEQ   one160
 	FMOVD 0(R12), F9
 	TST   $1, R0
-	BEQ   moved162
+	BEQ   moved161
 	ADD   $8, R12, R16
 	VLD1  (R16), V9.S[2]
-	B     moved162
+	B     moved161
 
-one161:
+one160:
 	FMOVS 0(R12), F9
 
-moved162:
+moved161:
 	TST   $2, R0
-	BEQ   one163
+	BEQ   one162
 	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved164
+	BEQ   moved163
 	ADD   $8, R5, R16
 	VLD1  (R16), V10.S[2]
-	B     moved164
+	B     moved163
 
-one163:
+one162:
 	FMOVS 0(R5), F10
 
-moved164:
+moved163:
 	TST   $2, R0
-	BEQ   one165
+	BEQ   one164
 	FMOVD 0(R13), F11
 	TST   $1, R0
-	BEQ   moved166
+	BEQ   moved165
 	ADD   $8, R13, R16
 	VLD1  (R16), V11.S[2]
-	B     moved166
+	B     moved165
 
-one165:
+one164:
 	FMOVS 0(R13), F11
 
-moved166:
+moved165:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -20858,57 +20858,57 @@ moved166:
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
 	TST   $2, R0
-	BEQ   one167
+	BEQ   one166
 	FMOVD 0(R6), F12
 	TST   $1, R0
-	BEQ   moved168
+	BEQ   moved167
 	ADD   $8, R6, R16
 	VLD1  (R16), V12.S[2]
-	B     moved168
+	B     moved167
 
-one167:
+one166:
 	FMOVS 0(R6), F12
 
-moved168:
+moved167:
 	TST   $2, R0
-	BEQ   one169
+	BEQ   one168
 	FMOVD 0(R14), F13
 	TST   $1, R0
-	BEQ   moved170
+	BEQ   moved169
 	ADD   $8, R14, R16
 	VLD1  (R16), V13.S[2]
-	B     moved170
+	B     moved169
 
-one169:
+one168:
 	FMOVS 0(R14), F13
 
-moved170:
+moved169:
 	TST   $2, R0
-	BEQ   one171
+	BEQ   one170
 	FMOVD 0(R7), F14
 	TST   $1, R0
-	BEQ   moved172
+	BEQ   moved171
 	ADD   $8, R7, R16
 	VLD1  (R16), V14.S[2]
-	B     moved172
+	B     moved171
 
-one171:
+one170:
 	FMOVS 0(R7), F14
 
-moved172:
+moved171:
 	TST   $2, R0
-	BEQ   one173
+	BEQ   one172
 	FMOVD 0(R15), F15
 	TST   $1, R0
-	BEQ   moved174
+	BEQ   moved173
 	ADD   $8, R15, R16
 	VLD1  (R16), V15.S[2]
-	B     moved174
+	B     moved173
 
-one173:
+one172:
 	FMOVS 0(R15), F15
 
-moved174:
+moved173:
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
 	VZIP2 V15.S4, V14.S4, V17.S4
@@ -20918,57 +20918,57 @@ moved174:
 	VZIP1 V17.D2, V16.D2, V14.D2
 	VZIP2 V17.D2, V16.D2, V15.D2
 	TST   $2, R0
-	BEQ   one175
+	BEQ   one174
 	FMOVD 0(R8), F16
 	TST   $1, R0
-	BEQ   moved176
+	BEQ   moved175
 	ADD   $8, R8, R16
 	VLD1  (R16), V16.S[2]
-	B     moved176
+	B     moved175
 
-one175:
+one174:
 	FMOVS 0(R8), F16
 
-moved176:
+moved175:
 	TST   $2, R0
-	BEQ   one177
+	BEQ   one176
 	FMOVD 0(R19), F17
 	TST   $1, R0
-	BEQ   moved178
+	BEQ   moved177
 	ADD   $8, R19, R16
 	VLD1  (R16), V17.S[2]
-	B     moved178
+	B     moved177
 
-one177:
+one176:
 	FMOVS 0(R19), F17
 
-moved178:
+moved177:
 	TST   $2, R0
-	BEQ   one179
+	BEQ   one178
 	FMOVD 0(R9), F18
 	TST   $1, R0
-	BEQ   moved180
+	BEQ   moved179
 	ADD   $8, R9, R16
 	VLD1  (R16), V18.S[2]
-	B     moved180
+	B     moved179
 
-one179:
+one178:
 	FMOVS 0(R9), F18
 
-moved180:
+moved179:
 	TST   $2, R0
-	BEQ   one181
+	BEQ   one180
 	FMOVD 0(R20), F19
 	TST   $1, R0
-	BEQ   moved182
+	BEQ   moved181
 	ADD   $8, R20, R16
 	VLD1  (R16), V19.S[2]
-	B     moved182
+	B     moved181
 
-one181:
+one180:
 	FMOVS 0(R20), F19
 
-moved182:
+moved181:
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
 	VZIP2 V19.S4, V18.S4, V21.S4
@@ -20983,21 +20983,21 @@ moved182:
 	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
 	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
 	CMP   $1, R0
-	BEQ   over150
+	BEQ   over149
 	FMOVS 4(R21), F20
 	WORD  $0x4f9410a0 // fmla v0.4s, v5.4s, v20.s[0]
 	WORD  $0x4f941121 // fmla v1.4s, v9.4s, v20.s[0]
 	WORD  $0x4f9411a2 // fmla v2.4s, v13.4s, v20.s[0]
 	WORD  $0x4f941223 // fmla v3.4s, v17.4s, v20.s[0]
 	CMP   $2, R0
-	BEQ   over150
+	BEQ   over149
 	FMOVS 8(R21), F20
 	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
 	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
 	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
 	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
 
-over150:
+over149:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R16
@@ -21014,7 +21014,7 @@ over150:
 	MOVD  cols+88(FP), R24
 	VMOVI $0, V6.B16
 
-row183:
+row182:
 	FMOVQ 0(R22), F4
 	FMOVS 0(R23), F5
 	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
@@ -21023,7 +21023,7 @@ row183:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R23
 	SUBS  $1, R24
-	BNE   row183
+	BNE   row182
 	MOVD  R21, R22
 	MOVD  w+32(FP), R16
 	SUB   R16, R22
@@ -21035,7 +21035,7 @@ row183:
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R22
 
-end139:
+end138:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -21046,7 +21046,7 @@ end139:
 	MOVD  R2, R3
 	MOVD  cols+88(FP), R11
 	CMP   $16, R11
-	BLT   fewer184
+	BLT   fewer183
 	MOVD  $2, R16
 	MUL   R16, R3, R11
 	MOVD  R1, R4
@@ -21063,40 +21063,40 @@ end139:
 	ADD   R11, R9
 	MOVD  R9, R10
 	ADD   R11, R10
-	B     halves185
+	B     halves184
 
-fewer184:
+fewer183:
 	SUB  $2, R11
 	MOVD $14, R10
 	CMP  $14, R11
-	BGE  inside186
+	BGE  inside185
 	MOVD R11, R10
 
-inside186:
+inside185:
 	MUL  R3, R10
 	ADD  R1, R10
 	MOVD $12, R9
 	CMP  $12, R11
-	BGE  inside187
+	BGE  inside186
 	MOVD R11, R9
 
-inside187:
+inside186:
 	MUL  R3, R9
 	ADD  R1, R9
 	MOVD $10, R8
 	CMP  $10, R11
-	BGE  inside188
+	BGE  inside187
 	MOVD R11, R8
 
-inside188:
+inside187:
 	MUL  R3, R8
 	ADD  R1, R8
 	MOVD $8, R7
 	CMP  $8, R11
-	BGE  inside189
+	BGE  inside188
 	MOVD R11, R7
 
-inside189:
+inside188:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $6, R16
@@ -21109,14 +21109,14 @@ inside189:
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves185:
+halves184:
 	CMP   $4, R2
-	BNE   apart190
+	BNE   apart189
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
-	B     stored191
+	B     stored190
 
-apart190:
+apart189:
 	ADD   R2, R1, R11
 	ADD   R2, R4, R12
 	FMOVS F0, 0(R1)
@@ -21124,14 +21124,14 @@ apart190:
 	VST1  V0.S[2], (R4)
 	VST1  V0.S[3], (R12)
 
-stored191:
+stored190:
 	CMP   $4, R2
-	BNE   apart192
+	BNE   apart191
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
-	B     stored193
+	B     stored192
 
-apart192:
+apart191:
 	ADD   R2, R5, R11
 	ADD   R2, R6, R12
 	FMOVS F1, 0(R5)
@@ -21139,14 +21139,14 @@ apart192:
 	VST1  V1.S[2], (R6)
 	VST1  V1.S[3], (R12)
 
-stored193:
+stored192:
 	CMP   $4, R2
-	BNE   apart194
+	BNE   apart193
 	FMOVD F2, 0(R7)
 	VST1  V2.D[1], (R8)
-	B     stored195
+	B     stored194
 
-apart194:
+apart193:
 	ADD   R2, R7, R11
 	ADD   R2, R8, R12
 	FMOVS F2, 0(R7)
@@ -21154,14 +21154,14 @@ apart194:
 	VST1  V2.S[2], (R8)
 	VST1  V2.S[3], (R12)
 
-stored195:
+stored194:
 	CMP   $4, R2
-	BNE   apart196
+	BNE   apart195
 	FMOVD F3, 0(R9)
 	VST1  V3.D[1], (R10)
-	B     stored197
+	B     stored196
 
-apart196:
+apart195:
 	ADD   R2, R9, R11
 	ADD   R2, R10, R12
 	FMOVS F3, 0(R9)
@@ -21169,13 +21169,13 @@ apart196:
 	VST1  V3.S[2], (R10)
 	VST1  V3.S[3], (R12)
 
-stored197:
+stored196:
 	// the next 16 inputs
 	MOVD cols+88(FP), R1
 	SUB  $16, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done140
+	BLE  done139
 	MOVD dx+0(FP), R1
 	MOVD $16, R16
 	MUL  R16, R3, R3
@@ -21189,14 +21189,14 @@ stored197:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $9, R1
-	BGE  block136
+	BGE  block135
 
-done140:
+done139:
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done202
+	BLE  done201
 
-block198:
+block197:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -21204,7 +21204,7 @@ block198:
 	MOVD  lddz+72(FP), R2
 	MOVD  cols+88(FP), R6
 	CMP   $8, R6
-	BLT   fewer203
+	BLT   fewer202
 	MOVD  $2, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -21213,31 +21213,31 @@ block198:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves204
+	B     halves203
 
-fewer203:
+fewer202:
 	SUB  $2, R6
 	MOVD $6, R5
 	CMP  $6, R6
-	BGE  inside205
+	BGE  inside204
 	MOVD R6, R5
 
-inside205:
+inside204:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $4, R4
 	CMP  $4, R6
-	BGE  inside206
+	BGE  inside205
 	MOVD R6, R4
 
-inside206:
+inside205:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves204:
+halves203:
 	ADD  R2, R1, R6
 	ADD  R2, R3, R7
 	ADD  R2, R4, R8
@@ -21245,9 +21245,9 @@ halves204:
 	MOVD w+32(FP), R10
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail200
+	BLT  tail199
 
-square199:
+square198:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R6), F3
@@ -21294,7 +21294,7 @@ square199:
 	MOVD  cols+88(FP), R13
 	VMOVI $0, V4.B16
 
-row208:
+row207:
 	FMOVQ 0(R11), F2
 	FMOVS 0(R12), F3
 	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
@@ -21303,7 +21303,7 @@ row208:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R12
 	SUBS  $1, R13
-	BNE   row208
+	BNE   row207
 	MOVD  R10, R11
 	MOVD  w+32(FP), R16
 	SUB   R16, R11
@@ -21325,65 +21325,65 @@ row208:
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square199
+	BGE   square198
 
-tail200:
+tail199:
 	CMP $0, R0
-	BLE end201
+	BLE end200
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one211
+	BEQ   one210
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved212
+	BEQ   moved211
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved212
+	B     moved211
 
-one211:
+one210:
 	FMOVS 0(R1), F2
 
-moved212:
+moved211:
 	TST   $2, R0
-	BEQ   one213
+	BEQ   one212
 	FMOVD 0(R6), F3
 	TST   $1, R0
-	BEQ   moved214
+	BEQ   moved213
 	ADD   $8, R6, R16
 	VLD1  (R16), V3.S[2]
-	B     moved214
+	B     moved213
 
-one213:
+one212:
 	FMOVS 0(R6), F3
 
-moved214:
+moved213:
 	TST   $2, R0
-	BEQ   one215
+	BEQ   one214
 	FMOVD 0(R3), F4
 	TST   $1, R0
-	BEQ   moved216
+	BEQ   moved215
 	ADD   $8, R3, R16
 	VLD1  (R16), V4.S[2]
-	B     moved216
+	B     moved215
 
-one215:
+one214:
 	FMOVS 0(R3), F4
 
-moved216:
+moved215:
 	TST   $2, R0
-	BEQ   one217
+	BEQ   one216
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved218
+	BEQ   moved217
 	ADD   $8, R7, R16
 	VLD1  (R16), V5.S[2]
-	B     moved218
+	B     moved217
 
-one217:
+one216:
 	FMOVS 0(R7), F5
 
-moved218:
+moved217:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -21393,57 +21393,57 @@ moved218:
 	VZIP1 V7.D2, V6.D2, V4.D2
 	VZIP2 V7.D2, V6.D2, V5.D2
 	TST   $2, R0
-	BEQ   one219
+	BEQ   one218
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved220
+	BEQ   moved219
 	ADD   $8, R4, R16
 	VLD1  (R16), V6.S[2]
-	B     moved220
+	B     moved219
 
-one219:
+one218:
 	FMOVS 0(R4), F6
 
-moved220:
+moved219:
 	TST   $2, R0
-	BEQ   one221
+	BEQ   one220
 	FMOVD 0(R8), F7
 	TST   $1, R0
-	BEQ   moved222
+	BEQ   moved221
 	ADD   $8, R8, R16
 	VLD1  (R16), V7.S[2]
-	B     moved222
+	B     moved221
 
-one221:
+one220:
 	FMOVS 0(R8), F7
 
-moved222:
+moved221:
 	TST   $2, R0
-	BEQ   one223
+	BEQ   one222
 	FMOVD 0(R5), F8
 	TST   $1, R0
-	BEQ   moved224
+	BEQ   moved223
 	ADD   $8, R5, R16
 	VLD1  (R16), V8.S[2]
-	B     moved224
+	B     moved223
 
-one223:
+one222:
 	FMOVS 0(R5), F8
 
-moved224:
+moved223:
 	TST   $2, R0
-	BEQ   one225
+	BEQ   one224
 	FMOVD 0(R9), F9
 	TST   $1, R0
-	BEQ   moved226
+	BEQ   moved225
 	ADD   $8, R9, R16
 	VLD1  (R16), V9.S[2]
-	B     moved226
+	B     moved225
 
-one225:
+one224:
 	FMOVS 0(R9), F9
 
-moved226:
+moved225:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -21456,17 +21456,17 @@ moved226:
 	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
 	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over210
+	BEQ   over209
 	FMOVS 4(R10), F10
 	WORD  $0x4f8a1060 // fmla v0.4s, v3.4s, v10.s[0]
 	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over210
+	BEQ   over209
 	FMOVS 8(R10), F10
 	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
 	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
 
-over210:
+over209:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R16
@@ -21483,7 +21483,7 @@ over210:
 	MOVD  cols+88(FP), R13
 	VMOVI $0, V4.B16
 
-row227:
+row226:
 	FMOVQ 0(R11), F2
 	FMOVS 0(R12), F3
 	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
@@ -21492,7 +21492,7 @@ row227:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R12
 	SUBS  $1, R13
-	BNE   row227
+	BNE   row226
 	MOVD  R10, R11
 	MOVD  w+32(FP), R16
 	SUB   R16, R11
@@ -21504,7 +21504,7 @@ row227:
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R11
 
-end201:
+end200:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -21513,7 +21513,7 @@ end201:
 	MOVD  R2, R3
 	MOVD  cols+88(FP), R7
 	CMP   $8, R7
-	BLT   fewer228
+	BLT   fewer227
 	MOVD  $2, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -21522,38 +21522,38 @@ end201:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves229
+	B     halves228
 
-fewer228:
+fewer227:
 	SUB  $2, R7
 	MOVD $6, R6
 	CMP  $6, R7
-	BGE  inside230
+	BGE  inside229
 	MOVD R7, R6
 
-inside230:
+inside229:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $4, R5
 	CMP  $4, R7
-	BGE  inside231
+	BGE  inside230
 	MOVD R7, R5
 
-inside231:
+inside230:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves229:
+halves228:
 	CMP   $4, R2
-	BNE   apart232
+	BNE   apart231
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
-	B     stored233
+	B     stored232
 
-apart232:
+apart231:
 	ADD   R2, R1, R7
 	ADD   R2, R4, R8
 	FMOVS F0, 0(R1)
@@ -21561,14 +21561,14 @@ apart232:
 	VST1  V0.S[2], (R4)
 	VST1  V0.S[3], (R8)
 
-stored233:
+stored232:
 	CMP   $4, R2
-	BNE   apart234
+	BNE   apart233
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
-	B     stored235
+	B     stored234
 
-apart234:
+apart233:
 	ADD   R2, R5, R7
 	ADD   R2, R6, R8
 	FMOVS F1, 0(R5)
@@ -21576,13 +21576,13 @@ apart234:
 	VST1  V1.S[2], (R6)
 	VST1  V1.S[3], (R8)
 
-stored235:
+stored234:
 	// the next 8 inputs
 	MOVD cols+88(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done202
+	BLE  done201
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -21596,56 +21596,56 @@ stored235:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block198
+	BGE  block197
 
-done202:
+done201:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done240
+	BLE  done239
 
-block236:
+block235:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+64(FP), R1
 	MOVD  lddz+72(FP), R2
 	MOVD  cols+88(FP), R5
 	CMP   $4, R5
-	BLT   fewer241
+	BLT   fewer240
 	MOVD  $2, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves242
+	B     halves241
 
-fewer241:
+fewer240:
 	SUB  $2, R5
 	MOVD $2, R4
 	CMP  $2, R5
-	BGE  inside243
+	BGE  inside242
 	MOVD R5, R4
 
-inside243:
+inside242:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside244
+	BGE  inside243
 	MOVD R5, R3
 
-inside244:
+inside243:
 	MUL R2, R3
 	ADD R1, R3
 
-halves242:
+halves241:
 	ADD  R2, R3, R1
 	ADD  R2, R4, R5
 	MOVD w+32(FP), R6
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail238
+	BLT  tail237
 
-square237:
+square236:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R1), F2
@@ -21676,7 +21676,7 @@ square237:
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V3.B16
 
-row246:
+row245:
 	FMOVQ 0(R7), F1
 	FMOVS 0(R8), F2
 	WORD  $0x4f821023 // fmla v3.4s, v1.4s, v2.s[0]
@@ -21685,7 +21685,7 @@ row246:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R8
 	SUBS  $1, R9
-	BNE   row246
+	BNE   row245
 	MOVD  R6, R7
 	MOVD  w+32(FP), R16
 	SUB   R16, R7
@@ -21703,65 +21703,65 @@ row246:
 	ADD   $16, R6
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square237
+	BGE   square236
 
-tail238:
+tail237:
 	CMP $0, R0
-	BLE end239
+	BLE end238
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one249
+	BEQ   one248
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved250
+	BEQ   moved249
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved250
+	B     moved249
 
-one249:
+one248:
 	FMOVS 0(R3), F1
 
-moved250:
+moved249:
 	TST   $2, R0
-	BEQ   one251
+	BEQ   one250
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved252
+	BEQ   moved251
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved252
+	B     moved251
 
-one251:
+one250:
 	FMOVS 0(R1), F2
 
-moved252:
+moved251:
 	TST   $2, R0
-	BEQ   one253
+	BEQ   one252
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved254
+	BEQ   moved253
 	ADD   $8, R4, R16
 	VLD1  (R16), V3.S[2]
-	B     moved254
+	B     moved253
 
-one253:
+one252:
 	FMOVS 0(R4), F3
 
-moved254:
+moved253:
 	TST   $2, R0
-	BEQ   one255
+	BEQ   one254
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved256
+	BEQ   moved255
 	ADD   $8, R5, R16
 	VLD1  (R16), V4.S[2]
-	B     moved256
+	B     moved255
 
-one255:
+one254:
 	FMOVS 0(R5), F4
 
-moved256:
+moved255:
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -21773,15 +21773,15 @@ moved256:
 	FMOVS 0(R6), F5
 	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
 	CMP   $1, R0
-	BEQ   over248
+	BEQ   over247
 	FMOVS 4(R6), F5
 	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
 	CMP   $2, R0
-	BEQ   over248
+	BEQ   over247
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 
-over248:
+over247:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R16
@@ -21798,7 +21798,7 @@ over248:
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V3.B16
 
-row257:
+row256:
 	FMOVQ 0(R7), F1
 	FMOVS 0(R8), F2
 	WORD  $0x4f821023 // fmla v3.4s, v1.4s, v2.s[0]
@@ -21807,7 +21807,7 @@ row257:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R8
 	SUBS  $1, R9
-	BNE   row257
+	BNE   row256
 	MOVD  R6, R7
 	MOVD  w+32(FP), R16
 	SUB   R16, R7
@@ -21819,7 +21819,7 @@ row257:
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R7
 
-end239:
+end238:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
@@ -21827,41 +21827,41 @@ end239:
 	MOVD  R2, R3
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
-	BLT   fewer258
+	BLT   fewer257
 	MOVD  $2, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves259
+	B     halves258
 
-fewer258:
+fewer257:
 	SUB  $2, R6
 	MOVD $2, R5
 	CMP  $2, R6
-	BGE  inside260
+	BGE  inside259
 	MOVD R6, R5
 
-inside260:
+inside259:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside261
+	BGE  inside260
 	MOVD R6, R4
 
-inside261:
+inside260:
 	MUL R3, R4
 	ADD R1, R4
 
-halves259:
+halves258:
 	CMP   $4, R2
-	BNE   apart262
+	BNE   apart261
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
-	B     stored263
+	B     stored262
 
-apart262:
+apart261:
 	ADD   R2, R4, R1
 	ADD   R2, R5, R6
 	FMOVS F0, 0(R4)
@@ -21869,13 +21869,13 @@ apart262:
 	VST1  V0.S[2], (R5)
 	VST1  V0.S[3], (R6)
 
-stored263:
+stored262:
 	// the next 4 inputs
 	MOVD cols+88(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done240
+	BLE  done239
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -21889,22 +21889,24 @@ stored263:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block236
+	BGE  block235
 
-done240:
+done239:
 	RET
 
 // func bothTurnedNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 TEXT ·bothTurnedNEONF64(SB), NOSPLIT, $0-104
 	MOVD rows+80(FP), R0
+	CMP  $2, R0
+	BLT  lower1
 	CMP  $3, R0
-	BNE  other1
+	BLT  lower2
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
-	BLE  done6
+	BLE  done7
 
-block2:
+block3:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -21916,7 +21918,7 @@ block2:
 	MOVD  lddz+72(FP), R2
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
-	BLT   fewer7
+	BLT   fewer8
 	MOVD  $1, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -21925,40 +21927,40 @@ block2:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves8
+	B     halves9
 
-fewer7:
+fewer8:
 	SUB  $1, R6
 	MOVD $3, R5
 	CMP  $3, R6
-	BGE  inside9
+	BGE  inside10
 	MOVD R6, R5
 
-inside9:
+inside10:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R4
 	CMP  $2, R6
-	BGE  inside10
+	BGE  inside11
 	MOVD R6, R4
 
-inside10:
+inside11:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $1, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves8:
+halves9:
 	MOVD w+32(FP), R6
 	MOVD ldw+40(FP), R7
 	MOVD n+96(FP), R0
 	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $2, R0
-	BLT  tail4
+	BLT  tail5
 
-square3:
+square4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F7
@@ -21998,7 +22000,7 @@ square3:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 
-row12:
+row13:
 	FMOVQ 0(R10), F6
 	FMOVD 0(R11), F7
 	WORD  $0x4fc710c8 // fmla v8.2d, v6.2d, v7.d[0]
@@ -22011,7 +22013,7 @@ row12:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R11
 	SUBS  $1, R12
-	BNE   row12
+	BNE   row13
 	MOVD  R6, R10
 	MOVD  w+32(FP), R16
 	SUB   R16, R10
@@ -22039,11 +22041,11 @@ row12:
 	ADD   $16, R9
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square3
+	BGE   square4
 
-tail4:
+tail5:
 	CMP $0, R0
-	BLE end5
+	BLE end6
 
 	// the same for fewer j
 	FMOVD 0(R1), F6
@@ -22086,7 +22088,7 @@ tail4:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 
-row15:
+row16:
 	FMOVQ 0(R10), F6
 	FMOVD 0(R11), F7
 	WORD  $0x4fc710c8 // fmla v8.2d, v6.2d, v7.d[0]
@@ -22099,7 +22101,7 @@ row15:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R11
 	SUBS  $1, R12
-	BNE   row15
+	BNE   row16
 	MOVD  R6, R10
 	MOVD  w+32(FP), R16
 	SUB   R16, R10
@@ -22119,7 +22121,7 @@ row15:
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R10
 
-end5:
+end6:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -22132,7 +22134,7 @@ end5:
 	MOVD  R2, R3
 	MOVD  cols+88(FP), R7
 	CMP   $4, R7
-	BLT   fewer16
+	BLT   fewer17
 	MOVD  $1, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -22141,31 +22143,31 @@ end5:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves17
+	B     halves18
 
-fewer16:
+fewer17:
 	SUB  $1, R7
 	MOVD $3, R6
 	CMP  $3, R7
-	BGE  inside18
+	BGE  inside19
 	MOVD R7, R6
 
-inside18:
+inside19:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $2, R5
 	CMP  $2, R7
-	BGE  inside19
+	BGE  inside20
 	MOVD R7, R5
 
-inside19:
+inside20:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $1, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves17:
+halves18:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 	FMOVD F1, 8(R1)
@@ -22188,7 +22190,7 @@ halves17:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done6
+	BLE  done7
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -22202,14 +22204,14 @@ halves17:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $3, R1
-	BGE  block2
+	BGE  block3
 
-done6:
+done7:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done28
+	BLE  done29
 
-block24:
+block25:
 	// 3×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -22218,43 +22220,43 @@ block24:
 	MOVD  lddz+72(FP), R2
 	MOVD  cols+88(FP), R5
 	CMP   $2, R5
-	BLT   fewer29
+	BLT   fewer30
 	MOVD  $1, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves30
+	B     halves31
 
-fewer29:
+fewer30:
 	SUB  $1, R5
 	MOVD $1, R4
 	CMP  $1, R5
-	BGE  inside31
+	BGE  inside32
 	MOVD R5, R4
 
-inside31:
+inside32:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside32
+	BGE  inside33
 	MOVD R5, R3
 
-inside32:
+inside33:
 	MUL R2, R3
 	ADD R1, R3
 
-halves30:
+halves31:
 	MOVD w+32(FP), R1
 	MOVD ldw+40(FP), R5
 	MOVD n+96(FP), R0
 	ADD  R5, R1, R6
 	ADD  R5, R6, R7
 	CMP  $2, R0
-	BLT  tail26
+	BLT  tail27
 
-square25:
+square26:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R3), F3
 	FMOVQ 0(R4), F4
@@ -22283,7 +22285,7 @@ square25:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row34:
+row35:
 	FMOVQ 0(R8), F3
 	FMOVD 0(R9), F4
 	WORD  $0x4fc41065 // fmla v5.2d, v3.2d, v4.d[0]
@@ -22296,7 +22298,7 @@ row34:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R9
 	SUBS  $1, R10
-	BNE   row34
+	BNE   row35
 	MOVD  R1, R8
 	MOVD  w+32(FP), R16
 	SUB   R16, R8
@@ -22322,11 +22324,11 @@ row34:
 	ADD   $16, R7
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square25
+	BGE   square26
 
-tail26:
+tail27:
 	CMP $0, R0
-	BLE end27
+	BLE end28
 
 	// the same for fewer j
 	FMOVD 0(R3), F3
@@ -22361,7 +22363,7 @@ tail26:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row37:
+row38:
 	FMOVQ 0(R8), F3
 	FMOVD 0(R9), F4
 	WORD  $0x4fc41065 // fmla v5.2d, v3.2d, v4.d[0]
@@ -22374,7 +22376,7 @@ row37:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R9
 	SUBS  $1, R10
-	BNE   row37
+	BNE   row38
 	MOVD  R1, R8
 	MOVD  w+32(FP), R16
 	SUB   R16, R8
@@ -22394,7 +22396,7 @@ row37:
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R8
 
-end27:
+end28:
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
@@ -22404,34 +22406,34 @@ end27:
 	MOVD  R2, R3
 	MOVD  cols+88(FP), R6
 	CMP   $2, R6
-	BLT   fewer38
+	BLT   fewer39
 	MOVD  $1, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves39
+	B     halves40
 
-fewer38:
+fewer39:
 	SUB  $1, R6
 	MOVD $1, R5
 	CMP  $1, R6
-	BGE  inside40
+	BGE  inside41
 	MOVD R6, R5
 
-inside40:
+inside41:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside41
+	BGE  inside42
 	MOVD R6, R4
 
-inside41:
+inside42:
 	MUL R3, R4
 	ADD R1, R4
 
-halves39:
+halves40:
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 8(R4)
@@ -22446,7 +22448,7 @@ halves39:
 	SUB  $2, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done28
+	BLE  done29
 	MOVD dx+0(FP), R1
 	MOVD $2, R16
 	MUL  R16, R3, R3
@@ -22460,14 +22462,12 @@ halves39:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block24
+	BGE  block25
 
-done28:
+done29:
 	RET
 
-other1:
-	CMP  $2, R0
-	BNE  other44
+lower2:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
@@ -22972,13 +22972,13 @@ halves82:
 done71:
 	RET
 
-other44:
+lower1:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done92
+	BLE  done91
 
-block88:
+block87:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -22988,7 +22988,7 @@ block88:
 	MOVD  lddz+72(FP), R2
 	MOVD  cols+88(FP), R10
 	CMP   $8, R10
-	BLT   fewer93
+	BLT   fewer92
 	MOVD  $1, R16
 	MUL   R16, R2, R10
 	MOVD  R1, R3
@@ -23005,40 +23005,40 @@ block88:
 	ADD   R10, R8
 	MOVD  R8, R9
 	ADD   R10, R9
-	B     halves94
+	B     halves93
 
-fewer93:
+fewer92:
 	SUB  $1, R10
 	MOVD $7, R9
 	CMP  $7, R10
-	BGE  inside95
+	BGE  inside94
 	MOVD R10, R9
 
-inside95:
+inside94:
 	MUL  R2, R9
 	ADD  R1, R9
 	MOVD $6, R8
 	CMP  $6, R10
-	BGE  inside96
+	BGE  inside95
 	MOVD R10, R8
 
-inside96:
+inside95:
 	MUL  R2, R8
 	ADD  R1, R8
 	MOVD $5, R7
 	CMP  $5, R10
-	BGE  inside97
+	BGE  inside96
 	MOVD R10, R7
 
-inside97:
+inside96:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $4, R6
 	CMP  $4, R10
-	BGE  inside98
+	BGE  inside97
 	MOVD R10, R6
 
-inside98:
+inside97:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $3, R16
@@ -23051,13 +23051,13 @@ inside98:
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves94:
+halves93:
 	MOVD w+32(FP), R10
 	MOVD n+96(FP), R0
 	CMP  $2, R0
-	BLT  tail90
+	BLT  tail89
 
-square89:
+square88:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -23099,7 +23099,7 @@ square89:
 	MOVD  cols+88(FP), R13
 	VMOVI $0, V6.B16
 
-row100:
+row99:
 	FMOVQ 0(R11), F4
 	FMOVD 0(R12), F5
 	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
@@ -23108,7 +23108,7 @@ row100:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R12
 	SUBS  $1, R13
-	BNE   row100
+	BNE   row99
 	MOVD  R10, R11
 	MOVD  w+32(FP), R16
 	SUB   R16, R11
@@ -23130,11 +23130,11 @@ row100:
 	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square89
+	BGE   square88
 
-tail90:
+tail89:
 	CMP $0, R0
-	BLE end91
+	BLE end90
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
@@ -23179,7 +23179,7 @@ tail90:
 	MOVD  cols+88(FP), R13
 	VMOVI $0, V6.B16
 
-row103:
+row102:
 	FMOVQ 0(R11), F4
 	FMOVD 0(R12), F5
 	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
@@ -23188,7 +23188,7 @@ row103:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R12
 	SUBS  $1, R13
-	BNE   row103
+	BNE   row102
 	MOVD  R10, R11
 	MOVD  w+32(FP), R16
 	SUB   R16, R11
@@ -23200,7 +23200,7 @@ row103:
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R11
 
-end91:
+end90:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -23211,7 +23211,7 @@ end91:
 	MOVD  R2, R3
 	MOVD  cols+88(FP), R11
 	CMP   $8, R11
-	BLT   fewer104
+	BLT   fewer103
 	MOVD  $1, R16
 	MUL   R16, R3, R11
 	MOVD  R1, R4
@@ -23228,40 +23228,40 @@ end91:
 	ADD   R11, R9
 	MOVD  R9, R10
 	ADD   R11, R10
-	B     halves105
+	B     halves104
 
-fewer104:
+fewer103:
 	SUB  $1, R11
 	MOVD $7, R10
 	CMP  $7, R11
-	BGE  inside106
+	BGE  inside105
 	MOVD R11, R10
 
-inside106:
+inside105:
 	MUL  R3, R10
 	ADD  R1, R10
 	MOVD $6, R9
 	CMP  $6, R11
-	BGE  inside107
+	BGE  inside106
 	MOVD R11, R9
 
-inside107:
+inside106:
 	MUL  R3, R9
 	ADD  R1, R9
 	MOVD $5, R8
 	CMP  $5, R11
-	BGE  inside108
+	BGE  inside107
 	MOVD R11, R8
 
-inside108:
+inside107:
 	MUL  R3, R8
 	ADD  R1, R8
 	MOVD $4, R7
 	CMP  $4, R11
-	BGE  inside109
+	BGE  inside108
 	MOVD R11, R7
 
-inside109:
+inside108:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $3, R16
@@ -23274,57 +23274,57 @@ inside109:
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves105:
+halves104:
 	CMP   $8, R2
-	BNE   apart110
+	BNE   apart109
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
-	B     stored111
+	B     stored110
 
-apart110:
+apart109:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 
-stored111:
+stored110:
 	CMP   $8, R2
-	BNE   apart112
+	BNE   apart111
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
-	B     stored113
+	B     stored112
 
-apart112:
+apart111:
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
 
-stored113:
+stored112:
 	CMP   $8, R2
-	BNE   apart114
+	BNE   apart113
 	FMOVD F2, 0(R7)
 	VST1  V2.D[1], (R8)
-	B     stored115
+	B     stored114
 
-apart114:
+apart113:
 	FMOVD F2, 0(R7)
 	VST1  V2.D[1], (R8)
 
-stored115:
+stored114:
 	CMP   $8, R2
-	BNE   apart116
+	BNE   apart115
 	FMOVD F3, 0(R9)
 	VST1  V3.D[1], (R10)
-	B     stored117
+	B     stored116
 
-apart116:
+apart115:
 	FMOVD F3, 0(R9)
 	VST1  V3.D[1], (R10)
 
-stored117:
+stored116:
 	// the next 8 inputs
 	MOVD cols+88(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done92
+	BLE  done91
 	MOVD dx+0(FP), R1
 	MOVD $8, R16
 	MUL  R16, R3, R3
@@ -23338,14 +23338,14 @@ stored117:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block88
+	BGE  block87
 
-done92:
+done91:
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
-	BLE  done122
+	BLE  done121
 
-block118:
+block117:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -23353,7 +23353,7 @@ block118:
 	MOVD  lddz+72(FP), R2
 	MOVD  cols+88(FP), R6
 	CMP   $4, R6
-	BLT   fewer123
+	BLT   fewer122
 	MOVD  $1, R16
 	MUL   R16, R2, R6
 	MOVD  R1, R3
@@ -23362,37 +23362,37 @@ block118:
 	ADD   R6, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves124
+	B     halves123
 
-fewer123:
+fewer122:
 	SUB  $1, R6
 	MOVD $3, R5
 	CMP  $3, R6
-	BGE  inside125
+	BGE  inside124
 	MOVD R6, R5
 
-inside125:
+inside124:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R4
 	CMP  $2, R6
-	BGE  inside126
+	BGE  inside125
 	MOVD R6, R4
 
-inside126:
+inside125:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $1, R16
 	MUL  R16, R2, R3
 	ADD  R1, R3
 
-halves124:
+halves123:
 	MOVD w+32(FP), R6
 	MOVD n+96(FP), R0
 	CMP  $2, R0
-	BLT  tail120
+	BLT  tail119
 
-square119:
+square118:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F3
@@ -23420,7 +23420,7 @@ square119:
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V4.B16
 
-row128:
+row127:
 	FMOVQ 0(R7), F2
 	FMOVD 0(R8), F3
 	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
@@ -23429,7 +23429,7 @@ row128:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R8
 	SUBS  $1, R9
-	BNE   row128
+	BNE   row127
 	MOVD  R6, R7
 	MOVD  w+32(FP), R16
 	SUB   R16, R7
@@ -23447,11 +23447,11 @@ row128:
 	ADD   $16, R6
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square119
+	BGE   square118
 
-tail120:
+tail119:
 	CMP $0, R0
-	BLE end121
+	BLE end120
 
 	// the same for fewer j
 	FMOVD 0(R1), F2
@@ -23484,7 +23484,7 @@ tail120:
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V4.B16
 
-row131:
+row130:
 	FMOVQ 0(R7), F2
 	FMOVD 0(R8), F3
 	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
@@ -23493,7 +23493,7 @@ row131:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R8
 	SUBS  $1, R9
-	BNE   row131
+	BNE   row130
 	MOVD  R6, R7
 	MOVD  w+32(FP), R16
 	SUB   R16, R7
@@ -23505,7 +23505,7 @@ row131:
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R7
 
-end121:
+end120:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -23514,7 +23514,7 @@ end121:
 	MOVD  R2, R3
 	MOVD  cols+88(FP), R7
 	CMP   $4, R7
-	BLT   fewer132
+	BLT   fewer131
 	MOVD  $1, R16
 	MUL   R16, R3, R7
 	MOVD  R1, R4
@@ -23523,59 +23523,59 @@ end121:
 	ADD   R7, R5
 	MOVD  R5, R6
 	ADD   R7, R6
-	B     halves133
+	B     halves132
 
-fewer132:
+fewer131:
 	SUB  $1, R7
 	MOVD $3, R6
 	CMP  $3, R7
-	BGE  inside134
+	BGE  inside133
 	MOVD R7, R6
 
-inside134:
+inside133:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $2, R5
 	CMP  $2, R7
-	BGE  inside135
+	BGE  inside134
 	MOVD R7, R5
 
-inside135:
+inside134:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $1, R16
 	MUL  R16, R3, R4
 	ADD  R1, R4
 
-halves133:
+halves132:
 	CMP   $8, R2
-	BNE   apart136
+	BNE   apart135
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
-	B     stored137
+	B     stored136
 
-apart136:
+apart135:
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R4)
 
-stored137:
+stored136:
 	CMP   $8, R2
-	BNE   apart138
+	BNE   apart137
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
-	B     stored139
+	B     stored138
 
-apart138:
+apart137:
 	FMOVD F1, 0(R5)
 	VST1  V1.D[1], (R6)
 
-stored139:
+stored138:
 	// the next 4 inputs
 	MOVD cols+88(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done122
+	BLE  done121
 	MOVD dx+0(FP), R1
 	MOVD $4, R16
 	MUL  R16, R3, R3
@@ -23589,54 +23589,54 @@ stored139:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $3, R1
-	BGE  block118
+	BGE  block117
 
-done122:
+done121:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done144
+	BLE  done143
 
-block140:
+block139:
 	// 1×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+64(FP), R1
 	MOVD  lddz+72(FP), R2
 	MOVD  cols+88(FP), R5
 	CMP   $2, R5
-	BLT   fewer145
+	BLT   fewer144
 	MOVD  $1, R16
 	MUL   R16, R2, R5
 	MOVD  R1, R3
 	MOVD  R3, R4
 	ADD   R5, R4
-	B     halves146
+	B     halves145
 
-fewer145:
+fewer144:
 	SUB  $1, R5
 	MOVD $1, R4
 	CMP  $1, R5
-	BGE  inside147
+	BGE  inside146
 	MOVD R5, R4
 
-inside147:
+inside146:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R3
 	CMP  $0, R5
-	BGE  inside148
+	BGE  inside147
 	MOVD R5, R3
 
-inside148:
+inside147:
 	MUL R2, R3
 	ADD R1, R3
 
-halves146:
+halves145:
 	MOVD w+32(FP), R1
 	MOVD n+96(FP), R0
 	CMP  $2, R0
-	BLT  tail142
+	BLT  tail141
 
-square141:
+square140:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
@@ -23657,7 +23657,7 @@ square141:
 	MOVD  cols+88(FP), R7
 	VMOVI $0, V3.B16
 
-row150:
+row149:
 	FMOVQ 0(R5), F1
 	FMOVD 0(R6), F2
 	WORD  $0x4fc21023 // fmla v3.2d, v1.2d, v2.d[0]
@@ -23666,7 +23666,7 @@ row150:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R6
 	SUBS  $1, R7
-	BNE   row150
+	BNE   row149
 	MOVD  R1, R5
 	MOVD  w+32(FP), R16
 	SUB   R16, R5
@@ -23682,11 +23682,11 @@ row150:
 	ADD   $16, R1
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square141
+	BGE   square140
 
-tail142:
+tail141:
 	CMP $0, R0
-	BLE end143
+	BLE end142
 
 	// the same for fewer j
 	FMOVD 0(R3), F1
@@ -23713,7 +23713,7 @@ tail142:
 	MOVD  cols+88(FP), R7
 	VMOVI $0, V3.B16
 
-row153:
+row152:
 	FMOVQ 0(R5), F1
 	FMOVD 0(R6), F2
 	WORD  $0x4fc21023 // fmla v3.2d, v1.2d, v2.d[0]
@@ -23722,7 +23722,7 @@ row153:
 	MOVD  ldx+56(FP), R16
 	ADD   R16, R6
 	SUBS  $1, R7
-	BNE   row153
+	BNE   row152
 	MOVD  R1, R5
 	MOVD  w+32(FP), R16
 	SUB   R16, R5
@@ -23734,7 +23734,7 @@ row153:
 	MOVD  lddw+24(FP), R16
 	ADD   R16, R5
 
-end143:
+end142:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R1
@@ -23742,51 +23742,51 @@ end143:
 	MOVD  R2, R3
 	MOVD  cols+88(FP), R6
 	CMP   $2, R6
-	BLT   fewer154
+	BLT   fewer153
 	MOVD  $1, R16
 	MUL   R16, R3, R6
 	MOVD  R1, R4
 	MOVD  R4, R5
 	ADD   R6, R5
-	B     halves155
+	B     halves154
 
-fewer154:
+fewer153:
 	SUB  $1, R6
 	MOVD $1, R5
 	CMP  $1, R6
-	BGE  inside156
+	BGE  inside155
 	MOVD R6, R5
 
-inside156:
+inside155:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R4
 	CMP  $0, R6
-	BGE  inside157
+	BGE  inside156
 	MOVD R6, R4
 
-inside157:
+inside156:
 	MUL R3, R4
 	ADD R1, R4
 
-halves155:
+halves154:
 	CMP   $8, R2
-	BNE   apart158
+	BNE   apart157
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
-	B     stored159
+	B     stored158
 
-apart158:
+apart157:
 	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 
-stored159:
+stored158:
 	// the next 2 inputs
 	MOVD cols+88(FP), R1
 	SUB  $2, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done144
+	BLE  done143
 	MOVD dx+0(FP), R1
 	MOVD $2, R16
 	MUL  R16, R3, R3
@@ -23800,22 +23800,24 @@ stored159:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block140
+	BGE  block139
 
-done144:
+done143:
 	RET
 
 // func stripsNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
 TEXT ·stripsNEONF32(SB), NOSPLIT, $0-120
 	MOVD rows+80(FP), R0
+	CMP  $2, R0
+	BLT  lower1
 	CMP  $3, R0
-	BNE  other1
+	BLT  lower2
 	MOVD cols+88(FP), R0
 	CMP  $16, R0
-	BLT  done3
+	BLT  done4
 	MOVD n+96(FP), R0
 
-strip2:
+strip3:
 	// 3×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -23855,9 +23857,9 @@ strip2:
 	ADD   R6, R3, R25
 	ADD   R6, R25, R26
 	CMP   $4, R0
-	BLT   tail4
+	BLT   tail5
 
-squares6:
+squares7:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	FMOVQ 0(R1), F15
 	MOVD  lddz+40(FP), R16
@@ -24203,65 +24205,65 @@ squares6:
 	SUB   R16, R2
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   squares6
+	BGE   squares7
 
-tail4:
+tail5:
 	CMP $0, R0
-	BLE end5
+	BLE end6
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one8
+	BEQ   one9
 	FMOVD 0(R4), F18
 	TST   $1, R0
-	BEQ   moved9
+	BEQ   moved10
 	ADD   $8, R4, R16
 	VLD1  (R16), V18.S[2]
-	B     moved9
+	B     moved10
 
-one8:
+one9:
 	FMOVS 0(R4), F18
 
-moved9:
+moved10:
 	TST   $2, R0
-	BEQ   one10
+	BEQ   one11
 	FMOVD 0(R7), F19
 	TST   $1, R0
-	BEQ   moved11
+	BEQ   moved12
 	ADD   $8, R7, R16
 	VLD1  (R16), V19.S[2]
-	B     moved11
+	B     moved12
 
-one10:
+one11:
 	FMOVS 0(R7), F19
 
-moved11:
+moved12:
 	TST   $2, R0
-	BEQ   one12
+	BEQ   one13
 	FMOVD 0(R8), F20
 	TST   $1, R0
-	BEQ   moved13
+	BEQ   moved14
 	ADD   $8, R8, R16
 	VLD1  (R16), V20.S[2]
-	B     moved13
+	B     moved14
 
-one12:
+one13:
 	FMOVS 0(R8), F20
 
-moved13:
+moved14:
 	TST   $2, R0
-	BEQ   one14
+	BEQ   one15
 	FMOVD 0(R9), F21
 	TST   $1, R0
-	BEQ   moved15
+	BEQ   moved16
 	ADD   $8, R9, R16
 	VLD1  (R16), V21.S[2]
-	B     moved15
+	B     moved16
 
-one14:
+one15:
 	FMOVS 0(R9), F21
 
-moved15:
+moved16:
 	VZIP2 V19.S4, V18.S4, V22.S4
 	VZIP1 V19.S4, V18.S4, V18.S4
 	VZIP2 V21.S4, V20.S4, V23.S4
@@ -24273,99 +24275,99 @@ moved15:
 	FMOVS 0(R1), F14
 	WORD  $0x4f8e1240 // fmla v0.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
-	BEQ   over16
+	BEQ   over17
 	FMOVS 4(R1), F14
 	WORD  $0x4f8e1260 // fmla v0.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
-	BEQ   over16
+	BEQ   over17
 	FMOVS 8(R1), F14
 	WORD  $0x4f8e1280 // fmla v0.4s, v20.4s, v14.s[0]
-
-over16:
-	MOVD  lddz+40(FP), R16
-	ADD   R16, R1
-	FMOVS 0(R1), F14
-	WORD  $0x4f8e1241 // fmla v1.4s, v18.4s, v14.s[0]
-	CMP   $1, R0
-	BEQ   over17
-	FMOVS 4(R1), F14
-	WORD  $0x4f8e1261 // fmla v1.4s, v19.4s, v14.s[0]
-	CMP   $2, R0
-	BEQ   over17
-	FMOVS 8(R1), F14
-	WORD  $0x4f8e1281 // fmla v1.4s, v20.4s, v14.s[0]
 
 over17:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVS 0(R1), F14
-	WORD  $0x4f8e1242 // fmla v2.4s, v18.4s, v14.s[0]
+	WORD  $0x4f8e1241 // fmla v1.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
 	BEQ   over18
 	FMOVS 4(R1), F14
-	WORD  $0x4f8e1262 // fmla v2.4s, v19.4s, v14.s[0]
+	WORD  $0x4f8e1261 // fmla v1.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
 	BEQ   over18
 	FMOVS 8(R1), F14
-	WORD  $0x4f8e1282 // fmla v2.4s, v20.4s, v14.s[0]
+	WORD  $0x4f8e1281 // fmla v1.4s, v20.4s, v14.s[0]
 
 over18:
 	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e1242 // fmla v2.4s, v18.4s, v14.s[0]
+	CMP   $1, R0
+	BEQ   over19
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e1262 // fmla v2.4s, v19.4s, v14.s[0]
+	CMP   $2, R0
+	BEQ   over19
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e1282 // fmla v2.4s, v20.4s, v14.s[0]
+
+over19:
+	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	TST   $2, R0
-	BEQ   one19
+	BEQ   one20
 	FMOVD 0(R10), F18
 	TST   $1, R0
-	BEQ   moved20
+	BEQ   moved21
 	ADD   $8, R10, R16
 	VLD1  (R16), V18.S[2]
-	B     moved20
+	B     moved21
 
-one19:
+one20:
 	FMOVS 0(R10), F18
 
-moved20:
+moved21:
 	TST   $2, R0
-	BEQ   one21
+	BEQ   one22
 	FMOVD 0(R11), F19
 	TST   $1, R0
-	BEQ   moved22
+	BEQ   moved23
 	ADD   $8, R11, R16
 	VLD1  (R16), V19.S[2]
-	B     moved22
+	B     moved23
 
-one21:
+one22:
 	FMOVS 0(R11), F19
 
-moved22:
+moved23:
 	TST   $2, R0
-	BEQ   one23
+	BEQ   one24
 	FMOVD 0(R12), F20
 	TST   $1, R0
-	BEQ   moved24
+	BEQ   moved25
 	ADD   $8, R12, R16
 	VLD1  (R16), V20.S[2]
-	B     moved24
+	B     moved25
 
-one23:
+one24:
 	FMOVS 0(R12), F20
 
-moved24:
+moved25:
 	TST   $2, R0
-	BEQ   one25
+	BEQ   one26
 	FMOVD 0(R13), F21
 	TST   $1, R0
-	BEQ   moved26
+	BEQ   moved27
 	ADD   $8, R13, R16
 	VLD1  (R16), V21.S[2]
-	B     moved26
+	B     moved27
 
-one25:
+one26:
 	FMOVS 0(R13), F21
 
-moved26:
+moved27:
 	VZIP2 V19.S4, V18.S4, V22.S4
 	VZIP1 V19.S4, V18.S4, V18.S4
 	VZIP2 V21.S4, V20.S4, V23.S4
@@ -24377,99 +24379,99 @@ moved26:
 	FMOVS 0(R1), F14
 	WORD  $0x4f8e1243 // fmla v3.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
-	BEQ   over27
+	BEQ   over28
 	FMOVS 4(R1), F14
 	WORD  $0x4f8e1263 // fmla v3.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
-	BEQ   over27
+	BEQ   over28
 	FMOVS 8(R1), F14
 	WORD  $0x4f8e1283 // fmla v3.4s, v20.4s, v14.s[0]
-
-over27:
-	MOVD  lddz+40(FP), R16
-	ADD   R16, R1
-	FMOVS 0(R1), F14
-	WORD  $0x4f8e1244 // fmla v4.4s, v18.4s, v14.s[0]
-	CMP   $1, R0
-	BEQ   over28
-	FMOVS 4(R1), F14
-	WORD  $0x4f8e1264 // fmla v4.4s, v19.4s, v14.s[0]
-	CMP   $2, R0
-	BEQ   over28
-	FMOVS 8(R1), F14
-	WORD  $0x4f8e1284 // fmla v4.4s, v20.4s, v14.s[0]
 
 over28:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVS 0(R1), F14
-	WORD  $0x4f8e1245 // fmla v5.4s, v18.4s, v14.s[0]
+	WORD  $0x4f8e1244 // fmla v4.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
 	BEQ   over29
 	FMOVS 4(R1), F14
-	WORD  $0x4f8e1265 // fmla v5.4s, v19.4s, v14.s[0]
+	WORD  $0x4f8e1264 // fmla v4.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
 	BEQ   over29
 	FMOVS 8(R1), F14
-	WORD  $0x4f8e1285 // fmla v5.4s, v20.4s, v14.s[0]
+	WORD  $0x4f8e1284 // fmla v4.4s, v20.4s, v14.s[0]
 
 over29:
 	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e1245 // fmla v5.4s, v18.4s, v14.s[0]
+	CMP   $1, R0
+	BEQ   over30
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e1265 // fmla v5.4s, v19.4s, v14.s[0]
+	CMP   $2, R0
+	BEQ   over30
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e1285 // fmla v5.4s, v20.4s, v14.s[0]
+
+over30:
+	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	TST   $2, R0
-	BEQ   one30
+	BEQ   one31
 	FMOVD 0(R14), F18
 	TST   $1, R0
-	BEQ   moved31
+	BEQ   moved32
 	ADD   $8, R14, R16
 	VLD1  (R16), V18.S[2]
-	B     moved31
+	B     moved32
 
-one30:
+one31:
 	FMOVS 0(R14), F18
 
-moved31:
+moved32:
 	TST   $2, R0
-	BEQ   one32
+	BEQ   one33
 	FMOVD 0(R15), F19
 	TST   $1, R0
-	BEQ   moved33
+	BEQ   moved34
 	ADD   $8, R15, R16
 	VLD1  (R16), V19.S[2]
-	B     moved33
+	B     moved34
 
-one32:
+one33:
 	FMOVS 0(R15), F19
 
-moved33:
+moved34:
 	TST   $2, R0
-	BEQ   one34
+	BEQ   one35
 	FMOVD 0(R19), F20
 	TST   $1, R0
-	BEQ   moved35
+	BEQ   moved36
 	ADD   $8, R19, R16
 	VLD1  (R16), V20.S[2]
-	B     moved35
+	B     moved36
 
-one34:
+one35:
 	FMOVS 0(R19), F20
 
-moved35:
+moved36:
 	TST   $2, R0
-	BEQ   one36
+	BEQ   one37
 	FMOVD 0(R20), F21
 	TST   $1, R0
-	BEQ   moved37
+	BEQ   moved38
 	ADD   $8, R20, R16
 	VLD1  (R16), V21.S[2]
-	B     moved37
+	B     moved38
 
-one36:
+one37:
 	FMOVS 0(R20), F21
 
-moved37:
+moved38:
 	VZIP2 V19.S4, V18.S4, V22.S4
 	VZIP1 V19.S4, V18.S4, V18.S4
 	VZIP2 V21.S4, V20.S4, V23.S4
@@ -24481,99 +24483,99 @@ moved37:
 	FMOVS 0(R1), F14
 	WORD  $0x4f8e1246 // fmla v6.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
-	BEQ   over38
+	BEQ   over39
 	FMOVS 4(R1), F14
 	WORD  $0x4f8e1266 // fmla v6.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
-	BEQ   over38
+	BEQ   over39
 	FMOVS 8(R1), F14
 	WORD  $0x4f8e1286 // fmla v6.4s, v20.4s, v14.s[0]
-
-over38:
-	MOVD  lddz+40(FP), R16
-	ADD   R16, R1
-	FMOVS 0(R1), F14
-	WORD  $0x4f8e1247 // fmla v7.4s, v18.4s, v14.s[0]
-	CMP   $1, R0
-	BEQ   over39
-	FMOVS 4(R1), F14
-	WORD  $0x4f8e1267 // fmla v7.4s, v19.4s, v14.s[0]
-	CMP   $2, R0
-	BEQ   over39
-	FMOVS 8(R1), F14
-	WORD  $0x4f8e1287 // fmla v7.4s, v20.4s, v14.s[0]
 
 over39:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVS 0(R1), F14
-	WORD  $0x4f8e1248 // fmla v8.4s, v18.4s, v14.s[0]
+	WORD  $0x4f8e1247 // fmla v7.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
 	BEQ   over40
 	FMOVS 4(R1), F14
-	WORD  $0x4f8e1268 // fmla v8.4s, v19.4s, v14.s[0]
+	WORD  $0x4f8e1267 // fmla v7.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
 	BEQ   over40
 	FMOVS 8(R1), F14
-	WORD  $0x4f8e1288 // fmla v8.4s, v20.4s, v14.s[0]
+	WORD  $0x4f8e1287 // fmla v7.4s, v20.4s, v14.s[0]
 
 over40:
 	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e1248 // fmla v8.4s, v18.4s, v14.s[0]
+	CMP   $1, R0
+	BEQ   over41
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e1268 // fmla v8.4s, v19.4s, v14.s[0]
+	CMP   $2, R0
+	BEQ   over41
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e1288 // fmla v8.4s, v20.4s, v14.s[0]
+
+over41:
+	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	MOVD  lddz+40(FP), R16
 	SUB   R16, R1
 	TST   $2, R0
-	BEQ   one41
+	BEQ   one42
 	FMOVD 0(R21), F18
 	TST   $1, R0
-	BEQ   moved42
+	BEQ   moved43
 	ADD   $8, R21, R16
 	VLD1  (R16), V18.S[2]
-	B     moved42
+	B     moved43
 
-one41:
+one42:
 	FMOVS 0(R21), F18
 
-moved42:
+moved43:
 	TST   $2, R0
-	BEQ   one43
+	BEQ   one44
 	FMOVD 0(R22), F19
 	TST   $1, R0
-	BEQ   moved44
+	BEQ   moved45
 	ADD   $8, R22, R16
 	VLD1  (R16), V19.S[2]
-	B     moved44
+	B     moved45
 
-one43:
+one44:
 	FMOVS 0(R22), F19
 
-moved44:
+moved45:
 	TST   $2, R0
-	BEQ   one45
+	BEQ   one46
 	FMOVD 0(R23), F20
 	TST   $1, R0
-	BEQ   moved46
+	BEQ   moved47
 	ADD   $8, R23, R16
 	VLD1  (R16), V20.S[2]
-	B     moved46
+	B     moved47
 
-one45:
+one46:
 	FMOVS 0(R23), F20
 
-moved46:
+moved47:
 	TST   $2, R0
-	BEQ   one47
+	BEQ   one48
 	FMOVD 0(R24), F21
 	TST   $1, R0
-	BEQ   moved48
+	BEQ   moved49
 	ADD   $8, R24, R16
 	VLD1  (R16), V21.S[2]
-	B     moved48
+	B     moved49
 
-one47:
+one48:
 	FMOVS 0(R24), F21
 
-moved48:
+moved49:
 	VZIP2 V19.S4, V18.S4, V22.S4
 	VZIP1 V19.S4, V18.S4, V18.S4
 	VZIP2 V21.S4, V20.S4, V23.S4
@@ -24585,43 +24587,43 @@ moved48:
 	FMOVS 0(R1), F14
 	WORD  $0x4f8e1249 // fmla v9.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
-	BEQ   over49
+	BEQ   over50
 	FMOVS 4(R1), F14
 	WORD  $0x4f8e1269 // fmla v9.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
-	BEQ   over49
+	BEQ   over50
 	FMOVS 8(R1), F14
 	WORD  $0x4f8e1289 // fmla v9.4s, v20.4s, v14.s[0]
-
-over49:
-	MOVD  lddz+40(FP), R16
-	ADD   R16, R1
-	FMOVS 0(R1), F14
-	WORD  $0x4f8e124a // fmla v10.4s, v18.4s, v14.s[0]
-	CMP   $1, R0
-	BEQ   over50
-	FMOVS 4(R1), F14
-	WORD  $0x4f8e126a // fmla v10.4s, v19.4s, v14.s[0]
-	CMP   $2, R0
-	BEQ   over50
-	FMOVS 8(R1), F14
-	WORD  $0x4f8e128a // fmla v10.4s, v20.4s, v14.s[0]
 
 over50:
 	MOVD  lddz+40(FP), R16
 	ADD   R16, R1
 	FMOVS 0(R1), F14
-	WORD  $0x4f8e124b // fmla v11.4s, v18.4s, v14.s[0]
+	WORD  $0x4f8e124a // fmla v10.4s, v18.4s, v14.s[0]
 	CMP   $1, R0
 	BEQ   over51
 	FMOVS 4(R1), F14
-	WORD  $0x4f8e126b // fmla v11.4s, v19.4s, v14.s[0]
+	WORD  $0x4f8e126a // fmla v10.4s, v19.4s, v14.s[0]
 	CMP   $2, R0
 	BEQ   over51
 	FMOVS 8(R1), F14
-	WORD  $0x4f8e128b // fmla v11.4s, v20.4s, v14.s[0]
+	WORD  $0x4f8e128a // fmla v10.4s, v20.4s, v14.s[0]
 
 over51:
+	MOVD  lddz+40(FP), R16
+	ADD   R16, R1
+	FMOVS 0(R1), F14
+	WORD  $0x4f8e124b // fmla v11.4s, v18.4s, v14.s[0]
+	CMP   $1, R0
+	BEQ   over52
+	FMOVS 4(R1), F14
+	WORD  $0x4f8e126b // fmla v11.4s, v19.4s, v14.s[0]
+	CMP   $2, R0
+	BEQ   over52
+	FMOVS 8(R1), F14
+	WORD  $0x4f8e128b // fmla v11.4s, v20.4s, v14.s[0]
+
+over52:
 	MOVD lddz+40(FP), R16
 	SUB  R16, R1
 	MOVD lddz+40(FP), R16
@@ -24646,7 +24648,7 @@ over51:
 	SUB   R16, R1
 	MOVD  $16, R7
 
-row52:
+row53:
 	FMOVS 0(R3), F14
 	VDUP  V14.S[0], V14.S4
 	WORD  $0x6e2eddec // fmul v12.4s, v15.4s, v14.4s
@@ -24662,9 +24664,9 @@ row52:
 	ADD   $4, R25
 	ADD   $4, R26
 	SUBS  $1, R7
-	BNE   row52
+	BNE   row53
 
-end5:
+end6:
 	VMOVI $0, V13.B16
 	WORD  $0x4e2dd400 // fadd v0.4s, v0.4s, v13.4s
 	WORD  $0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
@@ -24719,14 +24721,12 @@ end5:
 	SUB  $16, R0
 	MOVD R0, cols+88(FP)
 	CMP  $16, R0
-	BGE  strip2
+	BGE  strip3
 
-done3:
+done4:
 	RET
 
-other1:
-	CMP  $2, R0
-	BNE  other53
+lower2:
 	MOVD cols+88(FP), R0
 	CMP  $16, R0
 	BLT  done55
@@ -25923,13 +25923,13 @@ end57:
 done55:
 	RET
 
-other53:
+lower1:
 	MOVD cols+88(FP), R0
 	CMP  $16, R0
-	BLT  done105
+	BLT  done104
 	MOVD n+96(FP), R0
 
-strip104:
+strip103:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -25959,9 +25959,9 @@ strip104:
 	ADD   R5, R22, R23
 	MOVD  lddw+24(FP), R24
 	CMP   $8, R0
-	BLT   fewer109
+	BLT   fewer108
 
-squares108:
+squares107:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	FMOVQ 0(R1), F8
 	FMOVQ 16(R1), F9
@@ -26291,13 +26291,13 @@ squares108:
 	ADD   $16, R2
 	SUB   $8, R0
 	CMP   $8, R0
-	BGE   squares108
+	BGE   squares107
 
-fewer109:
+fewer108:
 	CMP $4, R0
-	BLT tail106
+	BLT tail105
 
-squares110:
+squares109:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R4), F10
@@ -26489,65 +26489,65 @@ squares110:
 	SUB   R16, R2
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   squares110
+	BGE   squares109
 
-tail106:
+tail105:
 	CMP $0, R0
-	BLE end107
+	BLE end106
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one112
+	BEQ   one111
 	FMOVD 0(R4), F10
 	TST   $1, R0
-	BEQ   moved113
+	BEQ   moved112
 	ADD   $8, R4, R16
 	VLD1  (R16), V10.S[2]
-	B     moved113
+	B     moved112
 
-one112:
+one111:
 	FMOVS 0(R4), F10
 
-moved113:
+moved112:
 	TST   $2, R0
-	BEQ   one114
+	BEQ   one113
 	FMOVD 0(R6), F11
 	TST   $1, R0
-	BEQ   moved115
+	BEQ   moved114
 	ADD   $8, R6, R16
 	VLD1  (R16), V11.S[2]
-	B     moved115
+	B     moved114
 
-one114:
+one113:
 	FMOVS 0(R6), F11
 
-moved115:
+moved114:
 	TST   $2, R0
-	BEQ   one116
+	BEQ   one115
 	FMOVD 0(R7), F12
 	TST   $1, R0
-	BEQ   moved117
+	BEQ   moved116
 	ADD   $8, R7, R16
 	VLD1  (R16), V12.S[2]
-	B     moved117
+	B     moved116
 
-one116:
+one115:
 	FMOVS 0(R7), F12
 
-moved117:
+moved116:
 	TST   $2, R0
-	BEQ   one118
+	BEQ   one117
 	FMOVD 0(R8), F13
 	TST   $1, R0
-	BEQ   moved119
+	BEQ   moved118
 	ADD   $8, R8, R16
 	VLD1  (R16), V13.S[2]
-	B     moved119
+	B     moved118
 
-one118:
+one117:
 	FMOVS 0(R8), F13
 
-moved119:
+moved118:
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
 	VZIP2 V13.S4, V12.S4, V15.S4
@@ -26559,67 +26559,67 @@ moved119:
 	FMOVS 0(R1), F7
 	WORD  $0x4f871140 // fmla v0.4s, v10.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over120
+	BEQ   over119
 	FMOVS 4(R1), F7
 	WORD  $0x4f871160 // fmla v0.4s, v11.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over120
+	BEQ   over119
 	FMOVS 8(R1), F7
 	WORD  $0x4f871180 // fmla v0.4s, v12.4s, v7.s[0]
 
-over120:
+over119:
 	TST   $2, R0
-	BEQ   one121
+	BEQ   one120
 	FMOVD 0(R9), F10
 	TST   $1, R0
-	BEQ   moved122
+	BEQ   moved121
 	ADD   $8, R9, R16
 	VLD1  (R16), V10.S[2]
-	B     moved122
+	B     moved121
 
-one121:
+one120:
 	FMOVS 0(R9), F10
 
-moved122:
+moved121:
 	TST   $2, R0
-	BEQ   one123
+	BEQ   one122
 	FMOVD 0(R10), F11
 	TST   $1, R0
-	BEQ   moved124
+	BEQ   moved123
 	ADD   $8, R10, R16
 	VLD1  (R16), V11.S[2]
-	B     moved124
+	B     moved123
 
-one123:
+one122:
 	FMOVS 0(R10), F11
 
-moved124:
+moved123:
 	TST   $2, R0
-	BEQ   one125
+	BEQ   one124
 	FMOVD 0(R11), F12
 	TST   $1, R0
-	BEQ   moved126
+	BEQ   moved125
 	ADD   $8, R11, R16
 	VLD1  (R16), V12.S[2]
-	B     moved126
+	B     moved125
 
-one125:
+one124:
 	FMOVS 0(R11), F12
 
-moved126:
+moved125:
 	TST   $2, R0
-	BEQ   one127
+	BEQ   one126
 	FMOVD 0(R12), F13
 	TST   $1, R0
-	BEQ   moved128
+	BEQ   moved127
 	ADD   $8, R12, R16
 	VLD1  (R16), V13.S[2]
-	B     moved128
+	B     moved127
 
-one127:
+one126:
 	FMOVS 0(R12), F13
 
-moved128:
+moved127:
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
 	VZIP2 V13.S4, V12.S4, V15.S4
@@ -26631,67 +26631,67 @@ moved128:
 	FMOVS 0(R1), F7
 	WORD  $0x4f871141 // fmla v1.4s, v10.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over129
+	BEQ   over128
 	FMOVS 4(R1), F7
 	WORD  $0x4f871161 // fmla v1.4s, v11.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over129
+	BEQ   over128
 	FMOVS 8(R1), F7
 	WORD  $0x4f871181 // fmla v1.4s, v12.4s, v7.s[0]
 
-over129:
+over128:
 	TST   $2, R0
-	BEQ   one130
+	BEQ   one129
 	FMOVD 0(R13), F10
 	TST   $1, R0
-	BEQ   moved131
+	BEQ   moved130
 	ADD   $8, R13, R16
 	VLD1  (R16), V10.S[2]
-	B     moved131
+	B     moved130
 
-one130:
+one129:
 	FMOVS 0(R13), F10
 
-moved131:
+moved130:
 	TST   $2, R0
-	BEQ   one132
+	BEQ   one131
 	FMOVD 0(R14), F11
 	TST   $1, R0
-	BEQ   moved133
+	BEQ   moved132
 	ADD   $8, R14, R16
 	VLD1  (R16), V11.S[2]
-	B     moved133
+	B     moved132
 
-one132:
+one131:
 	FMOVS 0(R14), F11
 
-moved133:
+moved132:
 	TST   $2, R0
-	BEQ   one134
+	BEQ   one133
 	FMOVD 0(R15), F12
 	TST   $1, R0
-	BEQ   moved135
+	BEQ   moved134
 	ADD   $8, R15, R16
 	VLD1  (R16), V12.S[2]
-	B     moved135
+	B     moved134
 
-one134:
+one133:
 	FMOVS 0(R15), F12
 
-moved135:
+moved134:
 	TST   $2, R0
-	BEQ   one136
+	BEQ   one135
 	FMOVD 0(R19), F13
 	TST   $1, R0
-	BEQ   moved137
+	BEQ   moved136
 	ADD   $8, R19, R16
 	VLD1  (R16), V13.S[2]
-	B     moved137
+	B     moved136
 
-one136:
+one135:
 	FMOVS 0(R19), F13
 
-moved137:
+moved136:
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
 	VZIP2 V13.S4, V12.S4, V15.S4
@@ -26703,67 +26703,67 @@ moved137:
 	FMOVS 0(R1), F7
 	WORD  $0x4f871142 // fmla v2.4s, v10.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over138
+	BEQ   over137
 	FMOVS 4(R1), F7
 	WORD  $0x4f871162 // fmla v2.4s, v11.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over138
+	BEQ   over137
 	FMOVS 8(R1), F7
 	WORD  $0x4f871182 // fmla v2.4s, v12.4s, v7.s[0]
 
-over138:
+over137:
 	TST   $2, R0
-	BEQ   one139
+	BEQ   one138
 	FMOVD 0(R20), F10
 	TST   $1, R0
-	BEQ   moved140
+	BEQ   moved139
 	ADD   $8, R20, R16
 	VLD1  (R16), V10.S[2]
-	B     moved140
+	B     moved139
 
-one139:
+one138:
 	FMOVS 0(R20), F10
 
-moved140:
+moved139:
 	TST   $2, R0
-	BEQ   one141
+	BEQ   one140
 	FMOVD 0(R21), F11
 	TST   $1, R0
-	BEQ   moved142
+	BEQ   moved141
 	ADD   $8, R21, R16
 	VLD1  (R16), V11.S[2]
-	B     moved142
+	B     moved141
 
-one141:
+one140:
 	FMOVS 0(R21), F11
 
-moved142:
+moved141:
 	TST   $2, R0
-	BEQ   one143
+	BEQ   one142
 	FMOVD 0(R22), F12
 	TST   $1, R0
-	BEQ   moved144
+	BEQ   moved143
 	ADD   $8, R22, R16
 	VLD1  (R16), V12.S[2]
-	B     moved144
+	B     moved143
 
-one143:
+one142:
 	FMOVS 0(R22), F12
 
-moved144:
+moved143:
 	TST   $2, R0
-	BEQ   one145
+	BEQ   one144
 	FMOVD 0(R23), F13
 	TST   $1, R0
-	BEQ   moved146
+	BEQ   moved145
 	ADD   $8, R23, R16
 	VLD1  (R16), V13.S[2]
-	B     moved146
+	B     moved145
 
-one145:
+one144:
 	FMOVS 0(R23), F13
 
-moved146:
+moved145:
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
 	VZIP2 V13.S4, V12.S4, V15.S4
@@ -26775,15 +26775,15 @@ moved146:
 	FMOVS 0(R1), F7
 	WORD  $0x4f871143 // fmla v3.4s, v10.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over147
+	BEQ   over146
 	FMOVS 4(R1), F7
 	WORD  $0x4f871163 // fmla v3.4s, v11.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over147
+	BEQ   over146
 	FMOVS 8(R1), F7
 	WORD  $0x4f871183 // fmla v3.4s, v12.4s, v7.s[0]
 
-over147:
+over146:
 	// a vector that ends with the row: some of it once more
 	SUB   $4, R0
 	MOVD  $4, R16
@@ -26793,7 +26793,7 @@ over147:
 	FMOVQ 0(R1), F8
 	MOVD  $16, R6
 
-row148:
+row147:
 	FMOVS 0(R3), F7
 	VDUP  V7.S[0], V7.S4
 	WORD  $0x6e27dd04 // fmul v4.4s, v8.4s, v7.4s
@@ -26802,9 +26802,9 @@ row148:
 	ADD   R24, R2
 	ADD   $4, R3
 	SUBS  $1, R6
-	BNE   row148
+	BNE   row147
 
-end107:
+end106:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -26839,16 +26839,16 @@ end107:
 	SUB  $16, R0
 	MOVD R0, cols+88(FP)
 	CMP  $16, R0
-	BGE  strip104
+	BGE  strip103
 
-done105:
+done104:
 	RET
 
 // func stripsNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, down uintptr, back uintptr)
 TEXT ·stripsNEONF64(SB), NOSPLIT, $0-120
 	MOVD rows+80(FP), R0
 	CMP  $2, R0
-	BNE  other1
+	BLT  lower1
 	MOVD cols+88(FP), R0
 	CMP  $16, R0
 	BLT  done3
@@ -27821,13 +27821,13 @@ end5:
 done3:
 	RET
 
-other1:
+lower1:
 	MOVD cols+88(FP), R0
 	CMP  $16, R0
-	BLT  done29
+	BLT  done28
 	MOVD n+96(FP), R0
 
-strip28:
+strip27:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -27861,9 +27861,9 @@ strip28:
 	ADD   R5, R22, R23
 	MOVD  lddw+24(FP), R24
 	CMP   $4, R0
-	BLT   fewer33
+	BLT   fewer32
 
-squares32:
+squares31:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	FMOVQ 0(R1), F12
 	FMOVQ 16(R1), F13
@@ -28177,13 +28177,13 @@ squares32:
 	ADD   $16, R2
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   squares32
+	BGE   squares31
 
-fewer33:
+fewer32:
 	CMP $2, R0
-	BLT tail30
+	BLT tail29
 
-squares34:
+squares33:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]);  dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	FMOVQ 0(R1), F12
 	FMOVQ 0(R4), F14
@@ -28367,11 +28367,11 @@ squares34:
 	SUB   R16, R2
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   squares34
+	BGE   squares33
 
-tail30:
+tail29:
 	CMP $0, R0
-	BLE end31
+	BLE end30
 
 	// the same for fewer j
 	FMOVD 0(R4), F14
@@ -28440,7 +28440,7 @@ tail30:
 	FMOVQ 0(R1), F12
 	MOVD  $16, R6
 
-row44:
+row43:
 	FMOVD 0(R3), F11
 	VDUP  V11.D[0], V11.D2
 	WORD  $0x6e6bdd88 // fmul v8.2d, v12.2d, v11.2d
@@ -28449,9 +28449,9 @@ row44:
 	ADD   R24, R2
 	ADD   $8, R3
 	SUBS  $1, R6
-	BNE   row44
+	BNE   row43
 
-end31:
+end30:
 	VMOVI $0, V10.B16
 	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
@@ -28494,9 +28494,9 @@ end31:
 	SUB  $16, R0
 	MOVD R0, cols+88(FP)
 	CMP  $16, R0
-	BGE  strip28
+	BGE  strip27
 
-done29:
+done28:
 	RET
 
 // func dotsNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
@@ -28511,14 +28511,14 @@ TEXT ·dotsNEONF32(SB), NOSPLIT, $0-104
 	MOVD  n+96(FP), R4
 	MOVD  dw+16(FP), R5
 	CMP   $0, R4
-	BLE   folded6
+	BLE   folded4
 	MOVD  R4, R6
 	CMP   $0, R5
-	BEQ   fold5
+	BEQ   fold3
 
-vector3:
+vector1:
 	CMP $4, R4
-	BLT tail4
+	BLT tail2
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  x+48(FP), R7
@@ -28533,9 +28533,9 @@ vector3:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	FMOVQ F2, 0(R9)
 	MOVD  $4, R6
-	B     fold5
+	B     fold3
 
-tail4:
+tail2:
 	MOVD R4, R6
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -28545,36 +28545,36 @@ tail4:
 	MOVD  lddw+24(FP), R10
 	VMOVI $0, V4.B16
 	TST   $2, R4
-	BEQ   one7
+	BEQ   one5
 	FMOVD 0(R0), F1
 	TST   $1, R4
-	BEQ   moved8
+	BEQ   moved6
 	ADD   $8, R0, R16
 	VLD1  (R16), V1.S[2]
-	B     moved8
+	B     moved6
 
-one7:
+one5:
 	FMOVS 0(R0), F1
 
-moved8:
+moved6:
 	VORR  V4.B16, V4.B16, V2.B16
 	FMOVS 0(R7), F3
 	WORD  $0x4f831022 // fmla v2.4s, v1.4s, v3.s[0]
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	TST   $2, R4
-	BEQ   one9
+	BEQ   one7
 	FMOVD F2, 0(R9)
 	TST   $1, R4
-	BEQ   moved10
+	BEQ   moved8
 	ADD   $8, R9, R16
 	VST1  V2.S[2], (R16)
-	B     moved10
+	B     moved8
 
-one9:
+one7:
 	FMOVS F2, 0(R9)
 
-moved10:
-fold5:
+moved8:
+fold3:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVS 0(R0), F1
 	FMOVS 0(R2), F2
@@ -28582,15 +28582,15 @@ fold5:
 	ADD   $4, R0
 	ADD   $4, R2
 	SUBS  $1, R6
-	BNE   fold5
+	BNE   fold3
 	CMP   $0, R5
-	BEQ   folded6
+	BEQ   folded4
 	ADD   $16, R5
 	SUB   $4, R4
 	CMP   $1, R4
-	BGE   vector3
+	BGE   vector1
 
-folded6:
+folded4:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R0
@@ -28610,14 +28610,14 @@ TEXT ·dotsNEONF64(SB), NOSPLIT, $0-104
 	MOVD  n+96(FP), R4
 	MOVD  dw+16(FP), R5
 	CMP   $0, R4
-	BLE   folded6
+	BLE   folded4
 	MOVD  R4, R6
 	CMP   $0, R5
-	BEQ   fold5
+	BEQ   fold3
 
-vector3:
+vector1:
 	CMP $2, R4
-	BLT tail4
+	BLT tail2
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  x+48(FP), R7
@@ -28632,9 +28632,9 @@ vector3:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	FMOVQ F2, 0(R9)
 	MOVD  $2, R6
-	B     fold5
+	B     fold3
 
-tail4:
+tail2:
 	MOVD R4, R6
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -28650,7 +28650,7 @@ tail4:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	FMOVD F2, 0(R9)
 
-fold5:
+fold3:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVD 0(R0), F1
 	FMOVD 0(R2), F2
@@ -28658,15 +28658,15 @@ fold5:
 	ADD   $8, R0
 	ADD   $8, R2
 	SUBS  $1, R6
-	BNE   fold5
+	BNE   fold3
 	CMP   $0, R5
-	BEQ   folded6
+	BEQ   folded4
 	ADD   $16, R5
 	SUB   $2, R4
 	CMP   $1, R4
-	BGE   vector3
+	BGE   vector1
 
-folded6:
+folded4:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R0

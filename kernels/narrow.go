@@ -6,9 +6,10 @@ const (
 	shortRow  = 12 // terms, of the sixteen that a narrow layer takes at once, that short vectors are best for
 	shortRows = 44 // rows from which long ones are, if they are not computed as halves and fill more than one
 
-	treeRows  = 56 // rows below which tree is best whatever the products
+	treeRows  = 56 // rows below which tree is best whatever the products, of a term for each chain at most
 	treeTurns = 5  // most vectors of products for each output that tree takes, or more if they are short,
 	treeShort = 3  // less so many if they are short or halved
+	treeMore  = 9  // most if chains have two terms, for so few rows or if they fill two vectors
 
 	abreastFew  = 2   // most rows that abreast computes whatever they have
 	abreastRows = 16  // most rows that it computes if they have few elements
@@ -135,11 +136,15 @@ func (t *tiles[T]) forwardFew(kernel func(*T, uintptr, *T, uintptr, *T, uintptr,
 // treePays reports whether tree can compute a narrow layer and is best for it.
 func (t *tiles[T]) treePays(y, x *Mat[T]) bool {
 	passes := (y.Cols + t.treeCols - 1) / t.treeCols
-	most := max(treeTurns, chains/t.treeCols) * y.Cols
+	few, turns := y.Rows < treeRows, max(treeTurns, chains/t.treeCols)
+	if x.Cols > chains && (few || t.lanes < chains) {
+		turns = treeMore
+	}
+	most := turns * y.Cols
 	if !t.longVectors() {
 		most -= treeShort
 	}
-	return 0 < x.Cols && x.Cols <= t.treeTerms && (passes == 1 || y.Rows > abreastFew) && (y.Rows < treeRows || passes*x.Cols <= most)
+	return 0 < x.Cols && x.Cols <= t.treeTerms && (passes == 1 || y.Rows > abreastFew) && (few && x.Cols <= chains || passes*x.Cols <= most)
 }
 
 // forwardTree computes a narrow layer of few inputs.

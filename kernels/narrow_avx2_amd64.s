@@ -3977,8 +3977,14 @@ rest28:
 TEXT ·treeAVX2F32(SB), NOSPLIT, $0-88
 	PCALIGN $0x40
 	MOVQ    n+72(FP), AX
+	CMPQ    AX, $0x06
+	JLT     lower1
+	CMPQ    AX, $0x08
+	JLT     lower2
+	CMPQ    AX, $0x09
+	JLT     lower3
 	CMPQ    AX, $0x0a
-	JNE     other1
+	JLT     lower4
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4018,10 +4024,10 @@ TEXT ·treeAVX2F32(SB), NOSPLIT, $0-88
 	MOVQ       rows+56(FP), DI
 	MOVQ       act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row4:
-	VBROADCASTSS (DX), Y13
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row7:
 	VMOVAPS      Y11, Y12
+	VBROADCASTSS (DX), Y13
 	VFMADD231PS  Y13, Y1, Y12
 	VBROADCASTSS 32(DX), Y13
 	VMULPS       Y13, Y9, Y13
@@ -4053,63 +4059,61 @@ row4:
 	VXORPS       Y13, Y13, Y13
 	VADDPS       Y13, Y12, Y12
 	CMPQ         R8, $0x01
-	JNE          linear6
+	JNE          linear9
 	VMAXPS       Y12, Y13, Y12
 
-linear6:
+linear9:
 	TESTQ        $0x00000004, AX
-	JZ           low8
+	JZ           low11
 	VMOVUPS      X12, (BX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, AX
-	JZ           low9
+	JZ           low12
 	VMOVSD       X12, 16(BX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, AX
-	JZ           low10
+	JZ           low13
 	VMOVSS       X12, 24(BX)
 
-low10:
-	JMP stored7
-
-low9:
-	TESTQ  $0x00000001, AX
-	JZ     low11
-	VMOVSS X12, 16(BX)
-
-low11:
-	JMP stored7
-
-low8:
-	TESTQ     $0x00000002, AX
-	JZ        low12
-	VMOVSD    X12, (BX)
-	VUNPCKHPD X12, X12, X12
-	TESTQ     $0x00000001, AX
-	JZ        low13
-	VMOVSS    X12, 8(BX)
-
 low13:
-	JMP stored7
+	JMP stored10
 
 low12:
 	TESTQ  $0x00000001, AX
 	JZ     low14
-	VMOVSS X12, (BX)
+	VMOVSS X12, 16(BX)
 
 low14:
-stored7:
+	JMP stored10
+
+low11:
+	TESTQ     $0x00000002, AX
+	JZ        low15
+	VMOVSD    X12, (BX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, AX
+	JZ        low16
+	VMOVSS    X12, 8(BX)
+
+low16:
+	JMP stored10
+
+low15:
+	TESTQ  $0x00000001, AX
+	JZ     low17
+	VMOVSS X12, (BX)
+
+low17:
+stored10:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row4
+	JNZ    row7
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ    AX, $0x09
-	JNE     other15
+lower4:
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4147,10 +4151,10 @@ other1:
 	MOVQ       rows+56(FP), DI
 	MOVQ       act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row18:
-	VBROADCASTSS (DX), Y12
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row20:
 	VMOVAPS      Y10, Y11
+	VBROADCASTSS (DX), Y12
 	VFMADD231PS  Y12, Y1, Y11
 	VBROADCASTSS 32(DX), Y12
 	VMULPS       Y12, Y9, Y12
@@ -4179,63 +4183,61 @@ row18:
 	VXORPS       Y12, Y12, Y12
 	VADDPS       Y12, Y11, Y11
 	CMPQ         R8, $0x01
-	JNE          linear20
+	JNE          linear22
 	VMAXPS       Y11, Y12, Y11
 
-linear20:
+linear22:
 	TESTQ        $0x00000004, AX
-	JZ           low22
+	JZ           low24
 	VMOVUPS      X11, (BX)
 	VEXTRACTF128 $0x01, Y11, X11
 	TESTQ        $0x00000002, AX
-	JZ           low23
+	JZ           low25
 	VMOVSD       X11, 16(BX)
 	VUNPCKHPD    X11, X11, X11
 	TESTQ        $0x00000001, AX
-	JZ           low24
+	JZ           low26
 	VMOVSS       X11, 24(BX)
 
-low24:
-	JMP stored21
-
-low23:
-	TESTQ  $0x00000001, AX
-	JZ     low25
-	VMOVSS X11, 16(BX)
+low26:
+	JMP stored23
 
 low25:
-	JMP stored21
+	TESTQ  $0x00000001, AX
+	JZ     low27
+	VMOVSS X11, 16(BX)
 
-low22:
+low27:
+	JMP stored23
+
+low24:
 	TESTQ     $0x00000002, AX
-	JZ        low26
+	JZ        low28
 	VMOVSD    X11, (BX)
 	VUNPCKHPD X11, X11, X11
 	TESTQ     $0x00000001, AX
-	JZ        low27
+	JZ        low29
 	VMOVSS    X11, 8(BX)
 
-low27:
-	JMP stored21
-
-low26:
-	TESTQ  $0x00000001, AX
-	JZ     low28
-	VMOVSS X11, (BX)
+low29:
+	JMP stored23
 
 low28:
-stored21:
+	TESTQ  $0x00000001, AX
+	JZ     low30
+	VMOVSS X11, (BX)
+
+low30:
+stored23:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row18
+	JNZ    row20
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other15:
-	CMPQ    AX, $0x08
-	JNE     other29
+lower3:
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4271,10 +4273,10 @@ other15:
 	MOVQ       rows+56(FP), DI
 	MOVQ       act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row32:
-	VBROADCASTSS (DX), Y11
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row33:
 	VMOVAPS      Y9, Y10
+	VBROADCASTSS (DX), Y11
 	VFMADD231PS  Y11, Y1, Y10
 	VBROADCASTSS 16(DX), Y11
 	VMULPS       Y11, Y5, Y11
@@ -4300,63 +4302,63 @@ row32:
 	VXORPS       Y11, Y11, Y11
 	VADDPS       Y11, Y10, Y10
 	CMPQ         R8, $0x01
-	JNE          linear34
+	JNE          linear35
 	VMAXPS       Y10, Y11, Y10
 
-linear34:
+linear35:
 	TESTQ        $0x00000004, AX
-	JZ           low36
+	JZ           low37
 	VMOVUPS      X10, (BX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000002, AX
-	JZ           low37
+	JZ           low38
 	VMOVSD       X10, 16(BX)
 	VUNPCKHPD    X10, X10, X10
 	TESTQ        $0x00000001, AX
-	JZ           low38
+	JZ           low39
 	VMOVSS       X10, 24(BX)
 
-low38:
-	JMP stored35
+low39:
+	JMP stored36
 
-low37:
+low38:
 	TESTQ  $0x00000001, AX
-	JZ     low39
+	JZ     low40
 	VMOVSS X10, 16(BX)
 
-low39:
-	JMP stored35
+low40:
+	JMP stored36
 
-low36:
+low37:
 	TESTQ     $0x00000002, AX
-	JZ        low40
+	JZ        low41
 	VMOVSD    X10, (BX)
 	VUNPCKHPD X10, X10, X10
 	TESTQ     $0x00000001, AX
-	JZ        low41
+	JZ        low42
 	VMOVSS    X10, 8(BX)
 
-low41:
-	JMP stored35
+low42:
+	JMP stored36
 
-low40:
+low41:
 	TESTQ  $0x00000001, AX
-	JZ     low42
+	JZ     low43
 	VMOVSS X10, (BX)
 
-low42:
-stored35:
+low43:
+stored36:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row32
+	JNZ    row33
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other29:
+lower2:
 	CMPQ    AX, $0x07
-	JNE     other43
+	JLT     lower44
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4390,10 +4392,10 @@ other29:
 	MOVQ       rows+56(FP), DI
 	MOVQ       act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row46:
-	VBROADCASTSS (DX), Y10
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row47:
 	VMOVAPS      Y8, Y9
+	VBROADCASTSS (DX), Y10
 	VFMADD231PS  Y10, Y1, Y9
 	VBROADCASTSS 16(DX), Y10
 	VMULPS       Y10, Y5, Y10
@@ -4416,63 +4418,61 @@ row46:
 	VXORPS       Y10, Y10, Y10
 	VADDPS       Y10, Y9, Y9
 	CMPQ         R8, $0x01
-	JNE          linear48
+	JNE          linear49
 	VMAXPS       Y9, Y10, Y9
 
-linear48:
+linear49:
 	TESTQ        $0x00000004, AX
-	JZ           low50
+	JZ           low51
 	VMOVUPS      X9, (BX)
 	VEXTRACTF128 $0x01, Y9, X9
 	TESTQ        $0x00000002, AX
-	JZ           low51
+	JZ           low52
 	VMOVSD       X9, 16(BX)
 	VUNPCKHPD    X9, X9, X9
 	TESTQ        $0x00000001, AX
-	JZ           low52
+	JZ           low53
 	VMOVSS       X9, 24(BX)
 
-low52:
-	JMP stored49
+low53:
+	JMP stored50
 
-low51:
+low52:
 	TESTQ  $0x00000001, AX
-	JZ     low53
+	JZ     low54
 	VMOVSS X9, 16(BX)
 
-low53:
-	JMP stored49
+low54:
+	JMP stored50
 
-low50:
+low51:
 	TESTQ     $0x00000002, AX
-	JZ        low54
+	JZ        low55
 	VMOVSD    X9, (BX)
 	VUNPCKHPD X9, X9, X9
 	TESTQ     $0x00000001, AX
-	JZ        low55
+	JZ        low56
 	VMOVSS    X9, 8(BX)
 
-low55:
-	JMP stored49
+low56:
+	JMP stored50
 
-low54:
+low55:
 	TESTQ  $0x00000001, AX
-	JZ     low56
+	JZ     low57
 	VMOVSS X9, (BX)
 
-low56:
-stored49:
+low57:
+stored50:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row46
+	JNZ    row47
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other43:
-	CMPQ    AX, $0x06
-	JNE     other57
+lower44:
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4504,10 +4504,10 @@ other43:
 	MOVQ       rows+56(FP), DI
 	MOVQ       act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row60:
-	VBROADCASTSS (DX), Y9
 	VMOVAPS      Y7, Y8
+	VBROADCASTSS (DX), Y9
 	VFMADD231PS  Y9, Y1, Y8
 	VBROADCASTSS 16(DX), Y9
 	VMULPS       Y9, Y5, Y9
@@ -4581,9 +4581,11 @@ stored63:
 	VZEROUPPER
 	RET
 
-other57:
+lower1:
+	CMPQ    AX, $0x04
+	JLT     lower71
 	CMPQ    AX, $0x05
-	JNE     other71
+	JLT     lower72
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4613,10 +4615,10 @@ other57:
 	MOVQ       rows+56(FP), DI
 	MOVQ       act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row74:
-	VBROADCASTSS (DX), Y8
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row75:
 	VMOVAPS      Y6, Y7
+	VBROADCASTSS (DX), Y8
 	VFMADD231PS  Y8, Y1, Y7
 	VBROADCASTSS 16(DX), Y8
 	VMULPS       Y8, Y5, Y8
@@ -4633,63 +4635,61 @@ row74:
 	VXORPS       Y8, Y8, Y8
 	VADDPS       Y8, Y7, Y7
 	CMPQ         R8, $0x01
-	JNE          linear76
+	JNE          linear77
 	VMAXPS       Y7, Y8, Y7
 
-linear76:
+linear77:
 	TESTQ        $0x00000004, AX
-	JZ           low78
+	JZ           low79
 	VMOVUPS      X7, (BX)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
-	JZ           low79
+	JZ           low80
 	VMOVSD       X7, 16(BX)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low80
+	JZ           low81
 	VMOVSS       X7, 24(BX)
 
-low80:
-	JMP stored77
+low81:
+	JMP stored78
 
-low79:
+low80:
 	TESTQ  $0x00000001, AX
-	JZ     low81
+	JZ     low82
 	VMOVSS X7, 16(BX)
 
-low81:
-	JMP stored77
+low82:
+	JMP stored78
 
-low78:
+low79:
 	TESTQ     $0x00000002, AX
-	JZ        low82
+	JZ        low83
 	VMOVSD    X7, (BX)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low83
+	JZ        low84
 	VMOVSS    X7, 8(BX)
 
-low83:
-	JMP stored77
+low84:
+	JMP stored78
 
-low82:
+low83:
 	TESTQ  $0x00000001, AX
-	JZ     low84
+	JZ     low85
 	VMOVSS X7, (BX)
 
-low84:
-stored77:
+low85:
+stored78:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row74
+	JNZ    row75
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other71:
-	CMPQ    AX, $0x04
-	JNE     other85
+lower72:
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4717,10 +4717,10 @@ other71:
 	MOVQ       rows+56(FP), DI
 	MOVQ       act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row88:
-	VBROADCASTSS (DX), Y7
 	VMOVAPS      Y5, Y6
+	VBROADCASTSS (DX), Y7
 	VFMADD231PS  Y7, Y1, Y6
 	VBROADCASTSS 8(DX), Y7
 	VMULPS       Y7, Y3, Y7
@@ -4785,8 +4785,8 @@ stored91:
 	SUBQ         $0x01, DI
 	TESTQ        DI, DI
 	JE           done89
-	VBROADCASTSS (DX), Y7
 	VMOVAPS      Y5, Y6
+	VBROADCASTSS (DX), Y7
 	VFMADD231PS  Y7, Y1, Y6
 	VBROADCASTSS 8(DX), Y7
 	VMULPS       Y7, Y3, Y7
@@ -4856,9 +4856,9 @@ done89:
 	VZEROUPPER
 	RET
 
-other85:
+lower71:
 	CMPQ    AX, $0x03
-	JNE     other108
+	JLT     lower108
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4884,10 +4884,10 @@ other85:
 	MOVQ       rows+56(FP), DI
 	MOVQ       act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row111:
-	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y4, Y5
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y6, Y1, Y5
 	VBROADCASTSS 8(DX), Y6
 	VMULPS       Y6, Y3, Y6
@@ -4949,8 +4949,8 @@ stored114:
 	SUBQ         $0x01, DI
 	TESTQ        DI, DI
 	JE           done112
-	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y4, Y5
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y6, Y1, Y5
 	VBROADCASTSS 8(DX), Y6
 	VMULPS       Y6, Y3, Y6
@@ -5017,7 +5017,7 @@ done112:
 	VZEROUPPER
 	RET
 
-other108:
+lower108:
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -5041,10 +5041,10 @@ other108:
 	MOVQ       rows+56(FP), DI
 	MOVQ       act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row134:
-	VBROADCASTSS (DX), Y5
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row133:
 	VMOVAPS      Y3, Y4
+	VBROADCASTSS (DX), Y5
 	VFMADD231PS  Y5, Y1, Y4
 	VBROADCASTSS 4(DX), Y5
 	VMULPS       Y5, Y2, Y5
@@ -5052,59 +5052,59 @@ row134:
 	VXORPS       Y5, Y5, Y5
 	VADDPS       Y5, Y4, Y4
 	CMPQ         R8, $0x01
-	JNE          linear136
+	JNE          linear135
 	VMAXPS       Y4, Y5, Y4
 
-linear136:
+linear135:
 	TESTQ        $0x00000004, AX
-	JZ           low138
+	JZ           low137
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low139
+	JZ           low138
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low140
+	JZ           low139
 	VMOVSS       X4, 24(BX)
 
-low140:
-	JMP stored137
-
 low139:
-	TESTQ  $0x00000001, AX
-	JZ     low141
-	VMOVSS X4, 16(BX)
-
-low141:
-	JMP stored137
+	JMP stored136
 
 low138:
+	TESTQ  $0x00000001, AX
+	JZ     low140
+	VMOVSS X4, 16(BX)
+
+low140:
+	JMP stored136
+
+low137:
 	TESTQ     $0x00000002, AX
-	JZ        low142
+	JZ        low141
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low143
+	JZ        low142
 	VMOVSS    X4, 8(BX)
 
-low143:
-	JMP stored137
-
 low142:
+	JMP stored136
+
+low141:
 	TESTQ  $0x00000001, AX
-	JZ     low144
+	JZ     low143
 	VMOVSS X4, (BX)
 
-low144:
-stored137:
+low143:
+stored136:
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	SUBQ         $0x01, DI
 	TESTQ        DI, DI
-	JE           done135
-	VBROADCASTSS (DX), Y5
+	JE           done134
 	VMOVAPS      Y3, Y4
+	VBROADCASTSS (DX), Y5
 	VFMADD231PS  Y5, Y1, Y4
 	VBROADCASTSS 4(DX), Y5
 	VMULPS       Y5, Y2, Y5
@@ -5112,58 +5112,58 @@ stored137:
 	VXORPS       Y5, Y5, Y5
 	VADDPS       Y5, Y4, Y4
 	CMPQ         R8, $0x01
-	JNE          linear145
+	JNE          linear144
 	VMAXPS       Y4, Y5, Y4
 
-linear145:
+linear144:
 	TESTQ        $0x00000004, AX
-	JZ           low147
+	JZ           low146
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low148
+	JZ           low147
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low149
+	JZ           low148
 	VMOVSS       X4, 24(BX)
 
-low149:
-	JMP stored146
-
 low148:
-	TESTQ  $0x00000001, AX
-	JZ     low150
-	VMOVSS X4, 16(BX)
-
-low150:
-	JMP stored146
+	JMP stored145
 
 low147:
+	TESTQ  $0x00000001, AX
+	JZ     low149
+	VMOVSS X4, 16(BX)
+
+low149:
+	JMP stored145
+
+low146:
 	TESTQ     $0x00000002, AX
-	JZ        low151
+	JZ        low150
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low152
+	JZ        low151
 	VMOVSS    X4, 8(BX)
 
-low152:
-	JMP stored146
-
 low151:
+	JMP stored145
+
+low150:
 	TESTQ  $0x00000001, AX
-	JZ     low153
+	JZ     low152
 	VMOVSS X4, (BX)
 
-low153:
-stored146:
+low152:
+stored145:
 	ADDQ SI, DX
 	ADDQ CX, BX
 	DECQ DI
-	JNZ  row134
+	JNZ  row133
 
-done135:
+done134:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -5173,11 +5173,17 @@ done135:
 TEXT ·treeAVX2F64(SB), NOSPLIT, $0-88
 	PCALIGN $0x40
 	MOVQ    n+72(FP), AX
+	CMPQ    AX, $0x06
+	JLT     lower1
+	CMPQ    AX, $0x08
+	JLT     lower2
+	CMPQ    AX, $0x09
+	JLT     lower3
 	CMPQ    AX, $0x0a
-	JNE     other1
+	JLT     lower4
 	MOVQ    cols+64(FP), AX
 	CMPQ    AX, $0x04
-	JNE     part2
+	JNE     part5
 
 	// 10 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5210,10 +5216,10 @@ TEXT ·treeAVX2F64(SB), NOSPLIT, $0-88
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row4:
-	VBROADCASTSD (DX), Y12
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row7:
 	VMOVAPD      Y10, Y11
+	VBROADCASTSD (DX), Y12
 	VFMADD231PD  Y12, Y0, Y11
 	VBROADCASTSD 64(DX), Y12
 	VMULPD       Y12, Y8, Y12
@@ -5245,20 +5251,20 @@ row4:
 	VXORPS       Y12, Y12, Y12
 	VADDPD       Y12, Y11, Y11
 	CMPQ         R8, $0x01
-	JNE          linear6
+	JNE          linear9
 	VMAXPD       Y11, Y12, Y11
 
-linear6:
+linear9:
 	VMOVUPD Y11, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row4
+	JNZ     row7
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part2:
+part5:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -5297,10 +5303,10 @@ part2:
 	MOVQ       rows+56(FP), DI
 	MOVQ       act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row7:
-	VBROADCASTSD (DX), Y13
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row10:
 	VMOVAPD      Y11, Y12
+	VBROADCASTSD (DX), Y13
 	VFMADD231PD  Y13, Y1, Y12
 	VBROADCASTSD 64(DX), Y13
 	VMULPD       Y13, Y9, Y13
@@ -5332,44 +5338,42 @@ row7:
 	VXORPS       Y13, Y13, Y13
 	VADDPD       Y13, Y12, Y12
 	CMPQ         R8, $0x01
-	JNE          linear9
+	JNE          linear12
 	VMAXPD       Y12, Y13, Y12
 
-linear9:
+linear12:
 	TESTQ        $0x00000002, AX
-	JZ           low11
+	JZ           low14
 	VMOVUPS      X12, (BX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000001, AX
-	JZ           low12
+	JZ           low15
 	VMOVSD       X12, 16(BX)
 	VUNPCKHPD    X12, X12, X12
 
-low12:
-	JMP stored10
+low15:
+	JMP stored13
 
-low11:
+low14:
 	TESTQ     $0x00000001, AX
-	JZ        low13
+	JZ        low16
 	VMOVSD    X12, (BX)
 	VUNPCKHPD X12, X12, X12
 
-low13:
-stored10:
+low16:
+stored13:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row7
+	JNZ    row10
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ AX, $0x09
-	JNE  other14
+lower4:
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part15
+	JNE  part17
 
 	// 9 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5400,10 +5404,10 @@ other1:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row17:
-	VBROADCASTSD (DX), Y11
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row19:
 	VMOVAPD      Y9, Y10
+	VBROADCASTSD (DX), Y11
 	VFMADD231PD  Y11, Y0, Y10
 	VBROADCASTSD 64(DX), Y11
 	VMULPD       Y11, Y8, Y11
@@ -5432,20 +5436,20 @@ row17:
 	VXORPS       Y11, Y11, Y11
 	VADDPD       Y11, Y10, Y10
 	CMPQ         R8, $0x01
-	JNE          linear19
+	JNE          linear21
 	VMAXPD       Y10, Y11, Y10
 
-linear19:
+linear21:
 	VMOVUPD Y10, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row17
+	JNZ     row19
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part15:
+part17:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -5482,10 +5486,10 @@ part15:
 	MOVQ       rows+56(FP), DI
 	MOVQ       act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row20:
-	VBROADCASTSD (DX), Y12
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row22:
 	VMOVAPD      Y10, Y11
+	VBROADCASTSD (DX), Y12
 	VFMADD231PD  Y12, Y1, Y11
 	VBROADCASTSD 64(DX), Y12
 	VMULPD       Y12, Y9, Y12
@@ -5514,44 +5518,42 @@ row20:
 	VXORPS       Y12, Y12, Y12
 	VADDPD       Y12, Y11, Y11
 	CMPQ         R8, $0x01
-	JNE          linear22
+	JNE          linear24
 	VMAXPD       Y11, Y12, Y11
 
-linear22:
+linear24:
 	TESTQ        $0x00000002, AX
-	JZ           low24
+	JZ           low26
 	VMOVUPS      X11, (BX)
 	VEXTRACTF128 $0x01, Y11, X11
 	TESTQ        $0x00000001, AX
-	JZ           low25
+	JZ           low27
 	VMOVSD       X11, 16(BX)
 	VUNPCKHPD    X11, X11, X11
 
-low25:
-	JMP stored23
+low27:
+	JMP stored25
 
-low24:
+low26:
 	TESTQ     $0x00000001, AX
-	JZ        low26
+	JZ        low28
 	VMOVSD    X11, (BX)
 	VUNPCKHPD X11, X11, X11
 
-low26:
-stored23:
+low28:
+stored25:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row20
+	JNZ    row22
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other14:
-	CMPQ AX, $0x08
-	JNE  other27
+lower3:
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part28
+	JNE  part29
 
 	// 8 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5580,10 +5582,10 @@ other14:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row30:
-	VBROADCASTSD (DX), Y10
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row31:
 	VMOVAPD      Y8, Y9
+	VBROADCASTSD (DX), Y10
 	VFMADD231PD  Y10, Y0, Y9
 	VBROADCASTSD 32(DX), Y10
 	VMULPD       Y10, Y4, Y10
@@ -5609,20 +5611,20 @@ row30:
 	VXORPS       Y10, Y10, Y10
 	VADDPD       Y10, Y9, Y9
 	CMPQ         R8, $0x01
-	JNE          linear32
+	JNE          linear33
 	VMAXPD       Y9, Y10, Y9
 
-linear32:
+linear33:
 	VMOVUPD Y9, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row30
+	JNZ     row31
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part28:
+part29:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -5657,10 +5659,10 @@ part28:
 	MOVQ       rows+56(FP), DI
 	MOVQ       act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row33:
-	VBROADCASTSD (DX), Y11
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row34:
 	VMOVAPD      Y9, Y10
+	VBROADCASTSD (DX), Y11
 	VFMADD231PD  Y11, Y1, Y10
 	VBROADCASTSD 32(DX), Y11
 	VMULPD       Y11, Y5, Y11
@@ -5686,44 +5688,44 @@ row33:
 	VXORPS       Y11, Y11, Y11
 	VADDPD       Y11, Y10, Y10
 	CMPQ         R8, $0x01
-	JNE          linear35
+	JNE          linear36
 	VMAXPD       Y10, Y11, Y10
 
-linear35:
+linear36:
 	TESTQ        $0x00000002, AX
-	JZ           low37
+	JZ           low38
 	VMOVUPS      X10, (BX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, AX
-	JZ           low38
+	JZ           low39
 	VMOVSD       X10, 16(BX)
 	VUNPCKHPD    X10, X10, X10
 
-low38:
-	JMP stored36
+low39:
+	JMP stored37
 
-low37:
+low38:
 	TESTQ     $0x00000001, AX
-	JZ        low39
+	JZ        low40
 	VMOVSD    X10, (BX)
 	VUNPCKHPD X10, X10, X10
 
-low39:
-stored36:
+low40:
+stored37:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row33
+	JNZ    row34
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other27:
+lower2:
 	CMPQ AX, $0x07
-	JNE  other40
+	JLT  lower41
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part41
+	JNE  part42
 
 	// 7 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5750,10 +5752,10 @@ other27:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row43:
-	VBROADCASTSD (DX), Y9
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row44:
 	VMOVAPD      Y7, Y8
+	VBROADCASTSD (DX), Y9
 	VFMADD231PD  Y9, Y0, Y8
 	VBROADCASTSD 32(DX), Y9
 	VMULPD       Y9, Y4, Y9
@@ -5776,20 +5778,20 @@ row43:
 	VXORPS       Y9, Y9, Y9
 	VADDPD       Y9, Y8, Y8
 	CMPQ         R8, $0x01
-	JNE          linear45
+	JNE          linear46
 	VMAXPD       Y8, Y9, Y8
 
-linear45:
+linear46:
 	VMOVUPD Y8, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row43
+	JNZ     row44
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part41:
+part42:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -5822,10 +5824,10 @@ part41:
 	MOVQ       rows+56(FP), DI
 	MOVQ       act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row46:
-	VBROADCASTSD (DX), Y10
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row47:
 	VMOVAPD      Y8, Y9
+	VBROADCASTSD (DX), Y10
 	VFMADD231PD  Y10, Y1, Y9
 	VBROADCASTSD 32(DX), Y10
 	VMULPD       Y10, Y5, Y10
@@ -5848,41 +5850,39 @@ row46:
 	VXORPS       Y10, Y10, Y10
 	VADDPD       Y10, Y9, Y9
 	CMPQ         R8, $0x01
-	JNE          linear48
+	JNE          linear49
 	VMAXPD       Y9, Y10, Y9
 
-linear48:
+linear49:
 	TESTQ        $0x00000002, AX
-	JZ           low50
+	JZ           low51
 	VMOVUPS      X9, (BX)
 	VEXTRACTF128 $0x01, Y9, X9
 	TESTQ        $0x00000001, AX
-	JZ           low51
+	JZ           low52
 	VMOVSD       X9, 16(BX)
 	VUNPCKHPD    X9, X9, X9
 
-low51:
-	JMP stored49
+low52:
+	JMP stored50
 
-low50:
+low51:
 	TESTQ     $0x00000001, AX
-	JZ        low52
+	JZ        low53
 	VMOVSD    X9, (BX)
 	VUNPCKHPD X9, X9, X9
 
-low52:
-stored49:
+low53:
+stored50:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row46
+	JNZ    row47
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other40:
-	CMPQ AX, $0x06
-	JNE  other53
+lower41:
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
 	JNE  part54
@@ -5910,10 +5910,10 @@ other40:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row56:
-	VBROADCASTSD (DX), Y8
 	VMOVAPD      Y6, Y7
+	VBROADCASTSD (DX), Y8
 	VFMADD231PD  Y8, Y0, Y7
 	VBROADCASTSD 32(DX), Y8
 	VMULPD       Y8, Y4, Y8
@@ -5977,10 +5977,10 @@ part54:
 	MOVQ       rows+56(FP), DI
 	MOVQ       act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row59:
-	VBROADCASTSD (DX), Y9
 	VMOVAPD      Y7, Y8
+	VBROADCASTSD (DX), Y9
 	VFMADD231PD  Y9, Y1, Y8
 	VBROADCASTSD 32(DX), Y9
 	VMULPD       Y9, Y5, Y9
@@ -6032,12 +6032,14 @@ stored62:
 	VZEROUPPER
 	RET
 
-other53:
+lower1:
+	CMPQ AX, $0x04
+	JLT  lower66
 	CMPQ AX, $0x05
-	JNE  other66
+	JLT  lower67
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part67
+	JNE  part68
 
 	// 5 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6060,10 +6062,10 @@ other53:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row69:
-	VBROADCASTSD (DX), Y7
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row70:
 	VMOVAPD      Y5, Y6
+	VBROADCASTSD (DX), Y7
 	VFMADD231PD  Y7, Y0, Y6
 	VBROADCASTSD 32(DX), Y7
 	VMULPD       Y7, Y4, Y7
@@ -6080,20 +6082,20 @@ row69:
 	VXORPS       Y7, Y7, Y7
 	VADDPD       Y7, Y6, Y6
 	CMPQ         R8, $0x01
-	JNE          linear71
+	JNE          linear72
 	VMAXPD       Y6, Y7, Y6
 
-linear71:
+linear72:
 	VMOVUPD Y6, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row69
+	JNZ     row70
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part67:
+part68:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -6122,10 +6124,10 @@ part67:
 	MOVQ       rows+56(FP), DI
 	MOVQ       act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row72:
-	VBROADCASTSD (DX), Y8
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row73:
 	VMOVAPD      Y6, Y7
+	VBROADCASTSD (DX), Y8
 	VFMADD231PD  Y8, Y1, Y7
 	VBROADCASTSD 32(DX), Y8
 	VMULPD       Y8, Y5, Y8
@@ -6142,41 +6144,39 @@ row72:
 	VXORPS       Y8, Y8, Y8
 	VADDPD       Y8, Y7, Y7
 	CMPQ         R8, $0x01
-	JNE          linear74
+	JNE          linear75
 	VMAXPD       Y7, Y8, Y7
 
-linear74:
+linear75:
 	TESTQ        $0x00000002, AX
-	JZ           low76
+	JZ           low77
 	VMOVUPS      X7, (BX)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low77
+	JZ           low78
 	VMOVSD       X7, 16(BX)
 	VUNPCKHPD    X7, X7, X7
 
-low77:
-	JMP stored75
+low78:
+	JMP stored76
 
-low76:
+low77:
 	TESTQ     $0x00000001, AX
-	JZ        low78
+	JZ        low79
 	VMOVSD    X7, (BX)
 	VUNPCKHPD X7, X7, X7
 
-low78:
-stored75:
+low79:
+stored76:
 	ADDQ   SI, DX
 	ADDQ   CX, BX
 	DECQ   DI
-	JNZ    row72
+	JNZ    row73
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other66:
-	CMPQ AX, $0x04
-	JNE  other79
+lower67:
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
 	JNE  part80
@@ -6200,10 +6200,10 @@ other66:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row82:
-	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y4, Y5
+	VBROADCASTSD (DX), Y6
 	VFMADD231PD  Y6, Y0, Y5
 	VBROADCASTSD 16(DX), Y6
 	VMULPD       Y6, Y2, Y6
@@ -6227,8 +6227,8 @@ linear84:
 	SUBQ         $0x01, DI
 	TESTQ        DI, DI
 	JE           done83
-	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y4, Y5
+	VBROADCASTSD (DX), Y6
 	VFMADD231PD  Y6, Y0, Y5
 	VBROADCASTSD 16(DX), Y6
 	VMULPD       Y6, Y2, Y6
@@ -6284,10 +6284,10 @@ part80:
 	MOVQ       rows+56(FP), DI
 	MOVQ       act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row86:
-	VBROADCASTSD (DX), Y7
 	VMOVAPD      Y5, Y6
+	VBROADCASTSD (DX), Y7
 	VFMADD231PD  Y7, Y1, Y6
 	VBROADCASTSD 16(DX), Y7
 	VMULPD       Y7, Y3, Y7
@@ -6330,8 +6330,8 @@ stored89:
 	SUBQ         $0x01, DI
 	TESTQ        DI, DI
 	JE           done87
-	VBROADCASTSD (DX), Y7
 	VMOVAPD      Y5, Y6
+	VBROADCASTSD (DX), Y7
 	VFMADD231PD  Y7, Y1, Y6
 	VBROADCASTSD 16(DX), Y7
 	VMULPD       Y7, Y3, Y7
@@ -6379,9 +6379,9 @@ done87:
 	VZEROUPPER
 	RET
 
-other79:
+lower66:
 	CMPQ AX, $0x03
-	JNE  other98
+	JLT  lower98
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
 	JNE  part99
@@ -6403,10 +6403,10 @@ other79:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row101:
-	VBROADCASTSD (DX), Y5
 	VMOVAPD      Y3, Y4
+	VBROADCASTSD (DX), Y5
 	VFMADD231PD  Y5, Y0, Y4
 	VBROADCASTSD 16(DX), Y5
 	VMULPD       Y5, Y2, Y5
@@ -6427,8 +6427,8 @@ linear103:
 	SUBQ         $0x01, DI
 	TESTQ        DI, DI
 	JE           done102
-	VBROADCASTSD (DX), Y5
 	VMOVAPD      Y3, Y4
+	VBROADCASTSD (DX), Y5
 	VFMADD231PD  Y5, Y0, Y4
 	VBROADCASTSD 16(DX), Y5
 	VMULPD       Y5, Y2, Y5
@@ -6479,10 +6479,10 @@ part99:
 	MOVQ       rows+56(FP), DI
 	MOVQ       act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row105:
-	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y4, Y5
+	VBROADCASTSD (DX), Y6
 	VFMADD231PD  Y6, Y1, Y5
 	VBROADCASTSD 16(DX), Y6
 	VMULPD       Y6, Y3, Y6
@@ -6522,8 +6522,8 @@ stored108:
 	SUBQ         $0x01, DI
 	TESTQ        DI, DI
 	JE           done106
-	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y4, Y5
+	VBROADCASTSD (DX), Y6
 	VFMADD231PD  Y6, Y1, Y5
 	VBROADCASTSD 16(DX), Y6
 	VMULPD       Y6, Y3, Y6
@@ -6568,10 +6568,10 @@ done106:
 	VZEROUPPER
 	RET
 
-other98:
+lower98:
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x04
-	JNE  part118
+	JNE  part117
 
 	// 2 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6588,10 +6588,29 @@ other98:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row120:
-	VBROADCASTSD (DX), Y4
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row119:
 	VMOVAPD      Y2, Y3
+	VBROADCASTSD (DX), Y4
+	VFMADD231PD  Y4, Y0, Y3
+	VBROADCASTSD 8(DX), Y4
+	VMULPD       Y4, Y1, Y4
+	VADDPD       Y4, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VADDPD       Y4, Y3, Y3
+	CMPQ         R8, $0x01
+	JNE          linear121
+	VMAXPD       Y3, Y4, Y3
+
+linear121:
+	VMOVUPD      Y3, (BX)
+	ADDQ         SI, DX
+	ADDQ         CX, BX
+	SUBQ         $0x01, DI
+	TESTQ        DI, DI
+	JE           done120
+	VMOVAPD      Y2, Y3
+	VBROADCASTSD (DX), Y4
 	VFMADD231PD  Y4, Y0, Y3
 	VBROADCASTSD 8(DX), Y4
 	VMULPD       Y4, Y1, Y4
@@ -6603,37 +6622,18 @@ row120:
 	VMAXPD       Y3, Y4, Y3
 
 linear122:
-	VMOVUPD      Y3, (BX)
-	ADDQ         SI, DX
-	ADDQ         CX, BX
-	SUBQ         $0x01, DI
-	TESTQ        DI, DI
-	JE           done121
-	VBROADCASTSD (DX), Y4
-	VMOVAPD      Y2, Y3
-	VFMADD231PD  Y4, Y0, Y3
-	VBROADCASTSD 8(DX), Y4
-	VMULPD       Y4, Y1, Y4
-	VADDPD       Y4, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VADDPD       Y4, Y3, Y3
-	CMPQ         R8, $0x01
-	JNE          linear123
-	VMAXPD       Y3, Y4, Y3
-
-linear123:
 	VMOVUPD Y3, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row120
+	JNZ     row119
 
-done121:
+done120:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-part118:
+part117:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -6656,10 +6656,10 @@ part118:
 	MOVQ       rows+56(FP), DI
 	MOVQ       act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row124:
-	VBROADCASTSD (DX), Y5
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row123:
 	VMOVAPD      Y3, Y4
+	VBROADCASTSD (DX), Y5
 	VFMADD231PD  Y5, Y1, Y4
 	VBROADCASTSD 8(DX), Y5
 	VMULPD       Y5, Y2, Y5
@@ -6667,37 +6667,37 @@ row124:
 	VXORPS       Y5, Y5, Y5
 	VADDPD       Y5, Y4, Y4
 	CMPQ         R8, $0x01
-	JNE          linear126
+	JNE          linear125
 	VMAXPD       Y4, Y5, Y4
 
-linear126:
+linear125:
 	TESTQ        $0x00000002, AX
-	JZ           low128
+	JZ           low127
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low129
+	JZ           low128
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 
-low129:
-	JMP stored127
-
 low128:
+	JMP stored126
+
+low127:
 	TESTQ     $0x00000001, AX
-	JZ        low130
+	JZ        low129
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 
-low130:
-stored127:
+low129:
+stored126:
 	ADDQ         SI, DX
 	ADDQ         CX, BX
 	SUBQ         $0x01, DI
 	TESTQ        DI, DI
-	JE           done125
-	VBROADCASTSD (DX), Y5
+	JE           done124
 	VMOVAPD      Y3, Y4
+	VBROADCASTSD (DX), Y5
 	VFMADD231PD  Y5, Y1, Y4
 	VBROADCASTSD 8(DX), Y5
 	VMULPD       Y5, Y2, Y5
@@ -6705,36 +6705,36 @@ stored127:
 	VXORPS       Y5, Y5, Y5
 	VADDPD       Y5, Y4, Y4
 	CMPQ         R8, $0x01
-	JNE          linear131
+	JNE          linear130
 	VMAXPD       Y4, Y5, Y4
 
-linear131:
+linear130:
 	TESTQ        $0x00000002, AX
-	JZ           low133
+	JZ           low132
 	VMOVUPS      X4, (BX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low134
+	JZ           low133
 	VMOVSD       X4, 16(BX)
 	VUNPCKHPD    X4, X4, X4
 
-low134:
-	JMP stored132
-
 low133:
+	JMP stored131
+
+low132:
 	TESTQ     $0x00000001, AX
-	JZ        low135
+	JZ        low134
 	VMOVSD    X4, (BX)
 	VUNPCKHPD X4, X4, X4
 
-low135:
-stored132:
+low134:
+stored131:
 	ADDQ SI, DX
 	ADDQ CX, BX
 	DECQ DI
-	JNZ  row124
+	JNZ  row123
 
-done125:
+done124:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -6752,7 +6752,7 @@ TEXT ·unpackedAVX2F32(SB), NOSPLIT, $0-88
 	VMOVDQU (CX), Y0
 	MOVQ    cols+64(FP), AX
 
-rows2:
+rows1:
 	// 2×2 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), AX
 	VMOVSS  (AX), X1
@@ -6770,11 +6770,11 @@ rows2:
 	MOVQ    SI, DI
 	MOVQ    rows+56(FP), DX
 	CMPQ    DX, $0x01
-	JLE     over3
+	JLE     over2
 	MOVQ    ldx+24(FP), DX
 	ADDQ    DX, DI
 
-over3:
+over2:
 	MOVQ n+72(FP), DX
 	LEAQ (BX)(BX*2), R8
 	LEAQ (BX)(BX*4), R9
@@ -6782,9 +6782,9 @@ over3:
 
 	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
 	CMPQ DX, $0x10
-	JLT  tail5
+	JLT  tail4
 
-block4:
+block3:
 	VMOVSD      (AX), X11
 	VMOVSD      (AX)(BX*1), X12
 	VMOVSD      (AX)(BX*2), X13
@@ -6843,13 +6843,13 @@ block4:
 	ADDQ        $0x40, DI
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block4
+	JGE         block3
 
-tail5:
+tail4:
 	TESTQ       DX, DX
-	JLE         end6
+	JLE         end5
 	CMPQ        DX, $0x08
-	JLT         part9
+	JLT         part8
 	VMOVSD      (AX), X11
 	VMOVSD      (AX)(BX*1), X12
 	VMOVSD      (AX)(BX*2), X13
@@ -6877,9 +6877,9 @@ tail5:
 	VMOVUPS     (DI), Y9
 	VFMADD231PS Y11, Y9, Y5
 	VFMADD231PS Y14, Y9, Y7
-	JMP         over11
+	JMP         over10
 
-part9:
+part8:
 	MOVQ        DX, CX
 	ADDQ        $0x00, CX
 	VXORPS      X11, X11, X11
@@ -6888,32 +6888,32 @@ part9:
 	VXORPS      X14, X14, X14
 	VMOVSD      (AX), X11
 	CMPQ        CX, $0x01
-	JLE         loaded12
+	JLE         loaded11
 	VMOVSD      (AX)(BX*1), X12
 	CMPQ        CX, $0x02
-	JLE         loaded12
+	JLE         loaded11
 	VMOVSD      (AX)(BX*2), X13
 	CMPQ        CX, $0x03
-	JLE         loaded12
+	JLE         loaded11
 	VMOVSD      (AX)(R8*1), X14
 	CMPQ        CX, $0x04
-	JLE         loaded12
+	JLE         loaded11
 	VMOVSD      (AX)(BX*4), X10
 	VINSERTF128 $0x01, X10, Y11, Y11
 	CMPQ        CX, $0x05
-	JLE         loaded12
+	JLE         loaded11
 	VMOVSD      (AX)(R9*1), X10
 	VINSERTF128 $0x01, X10, Y12, Y12
 	CMPQ        CX, $0x06
-	JLE         loaded12
+	JLE         loaded11
 	VMOVSD      (AX)(R8*2), X10
 	VINSERTF128 $0x01, X10, Y13, Y13
 	CMPQ        CX, $0x07
-	JLE         loaded12
+	JLE         loaded11
 	VMOVSD      (AX)(R10*1), X10
 	VINSERTF128 $0x01, X10, Y14, Y14
 
-loaded12:
+loaded11:
 	VUNPCKHPS   Y12, Y11, Y10
 	VUNPCKLPS   Y12, Y11, Y11
 	VUNPCKHPS   Y14, Y13, Y12
@@ -6928,11 +6928,11 @@ loaded12:
 	VMASKMOVPS  (DI), Y0, Y9
 	VFMADD231PS Y11, Y9, Y5
 	VFMADD231PS Y14, Y9, Y7
-	JMP         end6
+	JMP         end5
 
-over11:
+over10:
 	CMPQ        DX, $0x08
-	JLE         end6
+	JLE         end5
 	MOVQ        DX, CX
 	SUBQ        $0x08, CX
 	VXORPS      X11, X11, X11
@@ -6941,32 +6941,32 @@ over11:
 	VXORPS      X14, X14, X14
 	VMOVSD      (AX), X11
 	CMPQ        CX, $0x01
-	JLE         loaded14
+	JLE         loaded13
 	VMOVSD      (AX)(BX*1), X12
 	CMPQ        CX, $0x02
-	JLE         loaded14
+	JLE         loaded13
 	VMOVSD      (AX)(BX*2), X13
 	CMPQ        CX, $0x03
-	JLE         loaded14
+	JLE         loaded13
 	VMOVSD      (AX)(R8*1), X14
 	CMPQ        CX, $0x04
-	JLE         loaded14
+	JLE         loaded13
 	VMOVSD      (AX)(BX*4), X10
 	VINSERTF128 $0x01, X10, Y11, Y11
 	CMPQ        CX, $0x05
-	JLE         loaded14
+	JLE         loaded13
 	VMOVSD      (AX)(R9*1), X10
 	VINSERTF128 $0x01, X10, Y12, Y12
 	CMPQ        CX, $0x06
-	JLE         loaded14
+	JLE         loaded13
 	VMOVSD      (AX)(R8*2), X10
 	VINSERTF128 $0x01, X10, Y13, Y13
 	CMPQ        CX, $0x07
-	JLE         loaded14
+	JLE         loaded13
 	VMOVSD      (AX)(R10*1), X10
 	VINSERTF128 $0x01, X10, Y14, Y14
 
-loaded14:
+loaded13:
 	VUNPCKHPS   Y12, Y11, Y10
 	VUNPCKLPS   Y12, Y11, Y11
 	VUNPCKHPS   Y14, Y13, Y12
@@ -6982,16 +6982,16 @@ loaded14:
 	VFMADD231PS Y11, Y9, Y6
 	VFMADD231PS Y14, Y9, Y8
 
-end6:
+end5:
 	MOVQ y+0(FP), AX
 	MOVQ AX, BX
 	MOVQ rows+56(FP), DX
 	CMPQ DX, $0x01
-	JLE  over15
+	JLE  over14
 	MOVQ ldy+8(FP), DX
 	ADDQ DX, BX
 
-over15:
+over14:
 	// y[i,j] = act(halved lanes)
 	MOVQ       act+80(FP), DX
 	VADDPS     Y2, Y1, Y1
@@ -7026,10 +7026,10 @@ over15:
 	VXORPS     Y9, Y9, Y9
 	VADDPS     Y9, Y1, Y1
 	CMPQ       DX, $0x01
-	JNE        linear16
+	JNE        linear15
 	VMAXPS     Y1, Y9, Y1
 
-linear16:
+linear15:
 	VMOVSS     X1, (AX)
 	VEXTRACTPS $0x01, X1, 4(AX)
 	VEXTRACTPS $0x02, X1, (BX)
@@ -7050,7 +7050,7 @@ linear16:
 	SUBQ   $0x02, DX
 	MOVQ   DX, rows+56(FP)
 	CMPQ   DX, $0x01
-	JGE    rows2
+	JGE    rows1
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -7068,7 +7068,7 @@ TEXT ·unpackedAVX2F64(SB), NOSPLIT, $0-88
 	VMOVDQU (CX), Y0
 	MOVQ    cols+64(FP), AX
 
-rows2:
+rows1:
 	// 1×2 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ   bias+48(FP), AX
 	VMOVSD (AX), X1
@@ -7088,9 +7088,9 @@ rows2:
 
 	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
 	CMPQ DX, $0x10
-	JLT  tail4
+	JLT  tail3
 
-block3:
+block2:
 	VMOVUPD     (AX), X11
 	VMOVUPD     (AX)(BX*1), X12
 	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
@@ -7134,13 +7134,13 @@ block3:
 	ADDQ        $0x00000080, SI
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block3
+	JGE         block2
 
-tail4:
+tail3:
 	TESTQ       DX, DX
-	JLE         end5
+	JLE         end4
 	CMPQ        DX, $0x04
-	JLT         part10
+	JLT         part9
 	VMOVUPD     (AX), X11
 	VMOVUPD     (AX)(BX*1), X12
 	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
@@ -7151,37 +7151,37 @@ tail4:
 	VMOVUPD     (SI), Y9
 	VFMADD231PD Y11, Y9, Y1
 	VFMADD231PD Y10, Y9, Y5
-	JMP         over12
+	JMP         over11
 
-part10:
+part9:
 	MOVQ        DX, CX
 	ADDQ        $0x00, CX
 	VXORPS      X11, X11, X11
 	VXORPS      X12, X12, X12
 	VMOVUPD     (AX), X11
 	CMPQ        CX, $0x01
-	JLE         loaded13
+	JLE         loaded12
 	VMOVUPD     (AX)(BX*1), X12
 	CMPQ        CX, $0x02
-	JLE         loaded13
+	JLE         loaded12
 	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
 	CMPQ        CX, $0x03
-	JLE         loaded13
+	JLE         loaded12
 	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
 
-loaded13:
+loaded12:
 	VUNPCKHPD   Y12, Y11, Y10
 	VUNPCKLPD   Y12, Y11, Y11
 	VMASKMOVPD  (SI), Y0, Y9
 	VFMADD231PD Y11, Y9, Y1
 	VFMADD231PD Y10, Y9, Y5
-	JMP         end5
+	JMP         end4
 
-over12:
+over11:
 	CMPQ        DX, $0x04
-	JLE         end5
+	JLE         end4
 	CMPQ        DX, $0x08
-	JLT         part14
+	JLT         part13
 	VMOVUPD     (AX), X11
 	VMOVUPD     (AX)(BX*1), X12
 	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
@@ -7192,37 +7192,37 @@ over12:
 	VMOVUPD     32(SI), Y9
 	VFMADD231PD Y11, Y9, Y2
 	VFMADD231PD Y10, Y9, Y6
-	JMP         over16
+	JMP         over15
 
-part14:
+part13:
 	MOVQ        DX, CX
 	SUBQ        $0x04, CX
 	VXORPS      X11, X11, X11
 	VXORPS      X12, X12, X12
 	VMOVUPD     (AX), X11
 	CMPQ        CX, $0x01
-	JLE         loaded17
+	JLE         loaded16
 	VMOVUPD     (AX)(BX*1), X12
 	CMPQ        CX, $0x02
-	JLE         loaded17
+	JLE         loaded16
 	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
 	CMPQ        CX, $0x03
-	JLE         loaded17
+	JLE         loaded16
 	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
 
-loaded17:
+loaded16:
 	VUNPCKHPD   Y12, Y11, Y10
 	VUNPCKLPD   Y12, Y11, Y11
 	VMASKMOVPD  32(SI), Y0, Y9
 	VFMADD231PD Y11, Y9, Y2
 	VFMADD231PD Y10, Y9, Y6
-	JMP         end5
+	JMP         end4
 
-over16:
+over15:
 	CMPQ        DX, $0x08
-	JLE         end5
+	JLE         end4
 	CMPQ        DX, $0x0c
-	JLT         part18
+	JLT         part17
 	VMOVUPD     (AX), X11
 	VMOVUPD     (AX)(BX*1), X12
 	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
@@ -7233,58 +7233,58 @@ over16:
 	VMOVUPD     64(SI), Y9
 	VFMADD231PD Y11, Y9, Y3
 	VFMADD231PD Y10, Y9, Y7
-	JMP         over20
+	JMP         over19
 
-part18:
+part17:
 	MOVQ        DX, CX
 	SUBQ        $0x08, CX
 	VXORPS      X11, X11, X11
 	VXORPS      X12, X12, X12
 	VMOVUPD     (AX), X11
 	CMPQ        CX, $0x01
-	JLE         loaded21
+	JLE         loaded20
 	VMOVUPD     (AX)(BX*1), X12
 	CMPQ        CX, $0x02
-	JLE         loaded21
+	JLE         loaded20
 	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
 	CMPQ        CX, $0x03
-	JLE         loaded21
+	JLE         loaded20
 	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
 
-loaded21:
+loaded20:
 	VUNPCKHPD   Y12, Y11, Y10
 	VUNPCKLPD   Y12, Y11, Y11
 	VMASKMOVPD  64(SI), Y0, Y9
 	VFMADD231PD Y11, Y9, Y3
 	VFMADD231PD Y10, Y9, Y7
-	JMP         end5
+	JMP         end4
 
-over20:
+over19:
 	CMPQ        DX, $0x0c
-	JLE         end5
+	JLE         end4
 	MOVQ        DX, CX
 	SUBQ        $0x0c, CX
 	VXORPS      X11, X11, X11
 	VXORPS      X12, X12, X12
 	VMOVUPD     (AX), X11
 	CMPQ        CX, $0x01
-	JLE         loaded23
+	JLE         loaded22
 	VMOVUPD     (AX)(BX*1), X12
 	CMPQ        CX, $0x02
-	JLE         loaded23
+	JLE         loaded22
 	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
 	CMPQ        CX, $0x03
-	JLE         loaded23
+	JLE         loaded22
 	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
 
-loaded23:
+loaded22:
 	VUNPCKHPD   Y12, Y11, Y10
 	VUNPCKLPD   Y12, Y11, Y11
 	VMASKMOVPD  96(SI), Y0, Y9
 	VFMADD231PD Y11, Y9, Y4
 	VFMADD231PD Y10, Y9, Y8
 
-end5:
+end4:
 	MOVQ y+0(FP), AX
 
 	// y[i,j] = act(halved lanes)
@@ -7309,10 +7309,10 @@ end5:
 	VXORPS     Y9, Y9, Y9
 	VADDPD     Y9, Y1, Y1
 	CMPQ       DX, $0x01
-	JNE        linear24
+	JNE        linear23
 	VMAXPD     Y1, Y9, Y1
 
-linear24:
+linear23:
 	VMOVSD  X1, (AX)
 	VMOVHPD X1, 8(AX)
 
@@ -7331,7 +7331,7 @@ linear24:
 	SUBQ   $0x01, DX
 	MOVQ   DX, rows+56(FP)
 	CMPQ   DX, $0x01
-	JGE    rows2
+	JGE    rows1
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -7348,13 +7348,17 @@ TEXT ·severalAVX2F32(SB), NOSPLIT, $0-96
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
 	MOVQ    cols+72(FP), AX
+	CMPQ    AX, $0x04
+	JLT     lower1
+	CMPQ    AX, $0x05
+	JLT     lower2
 	CMPQ    AX, $0x06
-	JNE     other1
+	JLT     lower3
 
-rows2:
+rows4:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
-	JE    on4
+	JE    on6
 
 	// 1×6 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ   bias+48(FP), DI
@@ -7370,9 +7374,9 @@ rows2:
 	VXORPS Y10, Y10, Y10
 	VMOVSS 20(DI), X11
 	VXORPS Y12, Y12, Y12
-	JMP    begun5
+	JMP    begun7
 
-on4:
+on6:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPS (AX), Y1
@@ -7388,7 +7392,7 @@ on4:
 	VMOVUPS 320(AX), Y11
 	VMOVUPS 352(AX), Y12
 
-begun5:
+begun7:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
@@ -7398,9 +7402,9 @@ begun5:
 	LEAQ (BX)(BX*2), DI
 	LEAQ (BX)(BX*4), R8
 	CMPQ SI, $0x10
-	JLT  tail7
+	JLT  tail9
 
-block6:
+block8:
 	VMOVUPS     (CX), Y14
 	VMOVUPS     (AX), Y13
 	VFMADD231PS Y13, Y14, Y1
@@ -7431,13 +7435,13 @@ block6:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block6
+	JGE         block8
 
-tail7:
+tail9:
 	TESTQ       SI, SI
-	JLE         end8
+	JLE         end10
 	CMPQ        SI, $0x08
-	JLT         part9
+	JLT         part11
 	VMOVUPS     (CX), Y14
 	VMOVUPS     (AX), Y13
 	VFMADD231PS Y13, Y14, Y1
@@ -7451,9 +7455,9 @@ tail7:
 	VFMADD231PS Y13, Y14, Y9
 	VMOVUPS     (AX)(R8*1), Y13
 	VFMADD231PS Y13, Y14, Y11
-	JMP         over10
+	JMP         over12
 
-part9:
+part11:
 	VMASKMOVPS  (CX), Y0, Y14
 	VMASKMOVPS  (AX), Y0, Y13
 	VFMADD231PS Y13, Y14, Y1
@@ -7467,11 +7471,11 @@ part9:
 	VFMADD231PS Y13, Y14, Y9
 	VMASKMOVPS  (AX)(R8*1), Y0, Y13
 	VFMADD231PS Y13, Y14, Y11
-	JMP         end8
+	JMP         end10
 
-over10:
+over12:
 	CMPQ        SI, $0x08
-	JLE         end8
+	JLE         end10
 	VMASKMOVPS  32(CX), Y0, Y14
 	VMASKMOVPS  32(AX), Y0, Y13
 	VFMADD231PS Y13, Y14, Y2
@@ -7486,10 +7490,10 @@ over10:
 	VMASKMOVPS  32(AX)(R8*1), Y0, Y13
 	VFMADD231PS Y13, Y14, Y12
 
-end8:
+end10:
 	MOVQ  y+0(FP), CX
 	TESTQ CX, CX
-	JE    left12
+	JE    left14
 	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
@@ -7526,10 +7530,10 @@ end8:
 	VXORPS     Y13, Y13, Y13
 	VADDPS     Y13, Y1, Y1
 	CMPQ       SI, $0x01
-	JNE        linear14
+	JNE        linear16
 	VMAXPS     Y1, Y13, Y1
 
-linear14:
+linear16:
 	VMOVSS       X1, (CX)
 	VEXTRACTPS   $0x01, X1, 4(CX)
 	VEXTRACTPS   $0x02, X1, 8(CX)
@@ -7537,9 +7541,9 @@ linear14:
 	VEXTRACTF128 $0x01, Y1, X13
 	VMOVSS       X13, 16(CX)
 	VEXTRACTPS   $0x01, X13, 20(CX)
-	JMP          stored13
+	JMP          stored15
 
-left12:
+left14:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPS Y1, (AX)
@@ -7555,12 +7559,12 @@ left12:
 	VMOVUPS Y11, 320(AX)
 	VMOVUPS Y12, 352(AX)
 
-stored13:
+stored15:
 	// the next 1 rows, or the last ones
 	MOVQ  rows+64(FP), AX
 	SUBQ  $0x01, AX
 	TESTQ AX, AX
-	JLE   done3
+	JLE   done5
 	MOVQ  $0x00000001, BX
 	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
@@ -7576,21 +7580,18 @@ stored13:
 	MOVQ  lane+56(FP), CX
 	ADDQ  $0x00000180, CX
 	MOVQ  CX, lane+56(FP)
-	JMP   rows2
+	JMP   rows4
 
-done3:
+done5:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ AX, $0x05
-	JNE  other15
-
-rows16:
+lower3:
+rows17:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
-	JE    on18
+	JE    on19
 
 	// 1×5 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ   bias+48(FP), DI
@@ -7604,9 +7605,9 @@ rows16:
 	VXORPS Y8, Y8, Y8
 	VMOVSS 16(DI), X9
 	VXORPS Y10, Y10, Y10
-	JMP    begun19
+	JMP    begun20
 
-on18:
+on19:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPS (AX), Y1
@@ -7620,7 +7621,7 @@ on18:
 	VMOVUPS 256(AX), Y9
 	VMOVUPS 288(AX), Y10
 
-begun19:
+begun20:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
@@ -7629,9 +7630,9 @@ begun19:
 	MOVQ n+80(FP), SI
 	LEAQ (BX)(BX*2), DI
 	CMPQ SI, $0x10
-	JLT  tail21
+	JLT  tail22
 
-block20:
+block21:
 	VMOVUPS     (CX), Y12
 	VMOVUPS     (AX), Y11
 	VFMADD231PS Y11, Y12, Y1
@@ -7658,13 +7659,13 @@ block20:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block20
+	JGE         block21
 
-tail21:
+tail22:
 	TESTQ       SI, SI
-	JLE         end22
+	JLE         end23
 	CMPQ        SI, $0x08
-	JLT         part23
+	JLT         part24
 	VMOVUPS     (CX), Y12
 	VMOVUPS     (AX), Y11
 	VFMADD231PS Y11, Y12, Y1
@@ -7676,9 +7677,9 @@ tail21:
 	VFMADD231PS Y11, Y12, Y7
 	VMOVUPS     (AX)(BX*4), Y11
 	VFMADD231PS Y11, Y12, Y9
-	JMP         over24
+	JMP         over25
 
-part23:
+part24:
 	VMASKMOVPS  (CX), Y0, Y12
 	VMASKMOVPS  (AX), Y0, Y11
 	VFMADD231PS Y11, Y12, Y1
@@ -7690,11 +7691,11 @@ part23:
 	VFMADD231PS Y11, Y12, Y7
 	VMASKMOVPS  (AX)(BX*4), Y0, Y11
 	VFMADD231PS Y11, Y12, Y9
-	JMP         end22
+	JMP         end23
 
-over24:
+over25:
 	CMPQ        SI, $0x08
-	JLE         end22
+	JLE         end23
 	VMASKMOVPS  32(CX), Y0, Y12
 	VMASKMOVPS  32(AX), Y0, Y11
 	VFMADD231PS Y11, Y12, Y2
@@ -7707,10 +7708,10 @@ over24:
 	VMASKMOVPS  32(AX)(BX*4), Y0, Y11
 	VFMADD231PS Y11, Y12, Y10
 
-end22:
+end23:
 	MOVQ  y+0(FP), CX
 	TESTQ CX, CX
-	JE    left26
+	JE    left27
 	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
@@ -7747,19 +7748,19 @@ end22:
 	VXORPS     Y11, Y11, Y11
 	VADDPS     Y11, Y1, Y1
 	CMPQ       SI, $0x01
-	JNE        linear28
+	JNE        linear29
 	VMAXPS     Y1, Y11, Y1
 
-linear28:
+linear29:
 	VMOVSS       X1, (CX)
 	VEXTRACTPS   $0x01, X1, 4(CX)
 	VEXTRACTPS   $0x02, X1, 8(CX)
 	VEXTRACTPS   $0x03, X1, 12(CX)
 	VEXTRACTF128 $0x01, Y1, X11
 	VMOVSS       X11, 16(CX)
-	JMP          stored27
+	JMP          stored28
 
-left26:
+left27:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPS Y1, (AX)
@@ -7773,12 +7774,12 @@ left26:
 	VMOVUPS Y9, 256(AX)
 	VMOVUPS Y10, 288(AX)
 
-stored27:
+stored28:
 	// the next 1 rows, or the last ones
 	MOVQ  rows+64(FP), AX
 	SUBQ  $0x01, AX
 	TESTQ AX, AX
-	JLE   done17
+	JLE   done18
 	MOVQ  $0x00000001, BX
 	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
@@ -7794,17 +7795,14 @@ stored27:
 	MOVQ  lane+56(FP), CX
 	ADDQ  $0x00000140, CX
 	MOVQ  CX, lane+56(FP)
-	JMP   rows16
+	JMP   rows17
 
-done17:
+done18:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other15:
-	CMPQ AX, $0x04
-	JNE  other29
-
+lower2:
 rows30:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
@@ -8001,14 +7999,16 @@ done31:
 	VZEROUPPER
 	RET
 
-other29:
+lower1:
+	CMPQ AX, $0x02
+	JLT  lower43
 	CMPQ AX, $0x03
-	JNE  other43
+	JLT  lower44
 
-rows44:
+rows45:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
-	JE    on46
+	JE    on47
 
 	// 2×3 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), DI
@@ -8024,9 +8024,9 @@ rows44:
 	VXORPS  Y10, Y10, Y10
 	VMOVAPS Y5, Y11
 	VXORPS  Y12, Y12, Y12
-	JMP     begun47
+	JMP     begun48
 
-on46:
+on47:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPS (AX), Y1
@@ -8042,7 +8042,7 @@ on46:
 	VMOVUPS 320(AX), Y11
 	VMOVUPS 352(AX), Y12
 
-begun47:
+begun48:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
@@ -8050,9 +8050,9 @@ begun47:
 	MOVQ ldx+24(FP), DX
 	MOVQ n+80(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail49
+	JLT  tail50
 
-block48:
+block49:
 	VMOVUPS     (CX), Y14
 	VMOVUPS     (CX)(DX*1), Y15
 	VMOVUPS     (AX), Y13
@@ -8079,13 +8079,13 @@ block48:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block48
+	JGE         block49
 
-tail49:
+tail50:
 	TESTQ       SI, SI
-	JLE         end50
+	JLE         end51
 	CMPQ        SI, $0x08
-	JLT         part51
+	JLT         part52
 	VMOVUPS     (CX), Y14
 	VMOVUPS     (CX)(DX*1), Y15
 	VMOVUPS     (AX), Y13
@@ -8097,9 +8097,9 @@ tail49:
 	VMOVUPS     (AX)(BX*2), Y13
 	VFMADD231PS Y13, Y14, Y5
 	VFMADD231PS Y13, Y15, Y11
-	JMP         over52
+	JMP         over53
 
-part51:
+part52:
 	VMASKMOVPS  (CX), Y0, Y14
 	VMASKMOVPS  (CX)(DX*1), Y0, Y15
 	VMASKMOVPS  (AX), Y0, Y13
@@ -8111,11 +8111,11 @@ part51:
 	VMASKMOVPS  (AX)(BX*2), Y0, Y13
 	VFMADD231PS Y13, Y14, Y5
 	VFMADD231PS Y13, Y15, Y11
-	JMP         end50
+	JMP         end51
 
-over52:
+over53:
 	CMPQ        SI, $0x08
-	JLE         end50
+	JLE         end51
 	VMASKMOVPS  32(CX), Y0, Y14
 	VMASKMOVPS  32(CX)(DX*1), Y0, Y15
 	VMASKMOVPS  32(AX), Y0, Y13
@@ -8128,10 +8128,10 @@ over52:
 	VFMADD231PS Y13, Y14, Y6
 	VFMADD231PS Y13, Y15, Y12
 
-end50:
+end51:
 	MOVQ  y+0(FP), CX
 	TESTQ CX, CX
-	JE    left54
+	JE    left55
 	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
@@ -8168,10 +8168,10 @@ end50:
 	VXORPS     Y13, Y13, Y13
 	VADDPS     Y13, Y1, Y1
 	CMPQ       SI, $0x01
-	JNE        linear56
+	JNE        linear57
 	VMAXPS     Y1, Y13, Y1
 
-linear56:
+linear57:
 	VMOVSS       X1, (CX)
 	VEXTRACTPS   $0x01, X1, 4(CX)
 	VEXTRACTPS   $0x02, X1, 8(CX)
@@ -8179,9 +8179,9 @@ linear56:
 	VEXTRACTF128 $0x01, Y1, X13
 	VMOVSS       X13, 4(CX)(DX*1)
 	VEXTRACTPS   $0x01, X13, 8(CX)(DX*1)
-	JMP          stored55
+	JMP          stored56
 
-left54:
+left55:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPS Y1, (AX)
@@ -8197,19 +8197,19 @@ left54:
 	VMOVUPS Y11, 320(AX)
 	VMOVUPS Y12, 352(AX)
 
-stored55:
+stored56:
 	// the next 2 rows, or the last ones
 	MOVQ  rows+64(FP), AX
 	SUBQ  $0x02, AX
 	TESTQ AX, AX
-	JLE   done45
+	JLE   done46
 	MOVQ  $0x00000002, BX
 	CMPQ  AX, $0x02
-	JGE   enough57
+	JGE   enough58
 	MOVQ  AX, BX
 	MOVQ  $0x00000002, AX
 
-enough57:
+enough58:
 	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
@@ -8224,17 +8224,14 @@ enough57:
 	MOVQ  lane+56(FP), CX
 	ADDQ  $0x00000180, CX
 	MOVQ  CX, lane+56(FP)
-	JMP   rows44
+	JMP   rows45
 
-done45:
+done46:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other43:
-	CMPQ AX, $0x02
-	JNE  other58
-
+lower44:
 rows59:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
@@ -8461,11 +8458,11 @@ done60:
 	VZEROUPPER
 	RET
 
-other58:
-rows74:
+lower43:
+rows73:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
-	JE    on76
+	JE    on75
 
 	// 4×1 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), DI
@@ -8477,9 +8474,9 @@ rows74:
 	VXORPS  Y6, Y6, Y6
 	VMOVAPS Y1, Y7
 	VXORPS  Y8, Y8, Y8
-	JMP     begun77
+	JMP     begun76
 
-on76:
+on75:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPS (AX), Y1
@@ -8491,7 +8488,7 @@ on76:
 	VMOVUPS 192(AX), Y7
 	VMOVUPS 224(AX), Y8
 
-begun77:
+begun76:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
@@ -8500,9 +8497,9 @@ begun77:
 	MOVQ n+80(FP), SI
 	LEAQ (DX)(DX*2), DI
 	CMPQ SI, $0x10
-	JLT  tail79
+	JLT  tail78
 
-block78:
+block77:
 	VMOVUPS     (AX), Y10
 	VMOVUPS     (CX), Y9
 	VFMADD231PS Y10, Y9, Y1
@@ -8525,13 +8522,13 @@ block78:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block78
+	JGE         block77
 
-tail79:
+tail78:
 	TESTQ       SI, SI
-	JLE         end80
+	JLE         end79
 	CMPQ        SI, $0x08
-	JLT         part81
+	JLT         part80
 	VMOVUPS     (AX), Y10
 	VMOVUPS     (CX), Y9
 	VFMADD231PS Y10, Y9, Y1
@@ -8541,9 +8538,9 @@ tail79:
 	VFMADD231PS Y10, Y9, Y5
 	VMOVUPS     (CX)(DI*1), Y9
 	VFMADD231PS Y10, Y9, Y7
-	JMP         over82
+	JMP         over81
 
-part81:
+part80:
 	VMASKMOVPS  (AX), Y0, Y10
 	VMASKMOVPS  (CX), Y0, Y9
 	VFMADD231PS Y10, Y9, Y1
@@ -8553,11 +8550,11 @@ part81:
 	VFMADD231PS Y10, Y9, Y5
 	VMASKMOVPS  (CX)(DI*1), Y0, Y9
 	VFMADD231PS Y10, Y9, Y7
-	JMP         end80
+	JMP         end79
 
-over82:
+over81:
 	CMPQ        SI, $0x08
-	JLE         end80
+	JLE         end79
 	VMASKMOVPS  32(AX), Y0, Y10
 	VMASKMOVPS  32(CX), Y0, Y9
 	VFMADD231PS Y10, Y9, Y2
@@ -8568,10 +8565,10 @@ over82:
 	VMASKMOVPS  32(CX)(DI*1), Y0, Y9
 	VFMADD231PS Y10, Y9, Y8
 
-end80:
+end79:
 	MOVQ  y+0(FP), CX
 	TESTQ CX, CX
-	JE    left84
+	JE    left83
 	MOVQ  ldy+8(FP), DX
 	LEAQ  (DX)(DX*2), DI
 
@@ -8609,17 +8606,17 @@ end80:
 	VXORPS     Y9, Y9, Y9
 	VADDPS     Y9, Y1, Y1
 	CMPQ       SI, $0x01
-	JNE        linear86
+	JNE        linear85
 	VMAXPS     Y1, Y9, Y1
 
-linear86:
+linear85:
 	VMOVSS     X1, (CX)
 	VEXTRACTPS $0x01, X1, (CX)(DX*1)
 	VEXTRACTPS $0x02, X1, (CX)(DX*2)
 	VEXTRACTPS $0x03, X1, (CX)(DI*1)
-	JMP        stored85
+	JMP        stored84
 
-left84:
+left83:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPS Y1, (AX)
@@ -8631,19 +8628,19 @@ left84:
 	VMOVUPS Y7, 192(AX)
 	VMOVUPS Y8, 224(AX)
 
-stored85:
+stored84:
 	// the next 4 rows, or the last ones
 	MOVQ  rows+64(FP), AX
 	SUBQ  $0x04, AX
 	TESTQ AX, AX
-	JLE   done75
+	JLE   done74
 	MOVQ  $0x00000004, BX
 	CMPQ  AX, $0x04
-	JGE   enough87
+	JGE   enough86
 	MOVQ  AX, BX
 	MOVQ  $0x00000004, AX
 
-enough87:
+enough86:
 	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
@@ -8658,9 +8655,9 @@ enough87:
 	MOVQ  lane+56(FP), CX
 	ADDQ  $0x00000100, CX
 	MOVQ  CX, lane+56(FP)
-	JMP   rows74
+	JMP   rows73
 
-done75:
+done74:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -8677,13 +8674,15 @@ TEXT ·severalAVX2F64(SB), NOSPLIT, $0-96
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
 	MOVQ    cols+72(FP), AX
+	CMPQ    AX, $0x02
+	JLT     lower1
 	CMPQ    AX, $0x03
-	JNE     other1
+	JLT     lower2
 
-rows2:
+rows3:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
-	JE    on4
+	JE    on5
 
 	// 1×3 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ   bias+48(FP), DI
@@ -8699,9 +8698,9 @@ rows2:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 	VXORPS Y12, Y12, Y12
-	JMP    begun5
+	JMP    begun6
 
-on4:
+on5:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPD (AX), Y1
@@ -8717,7 +8716,7 @@ on4:
 	VMOVUPD 320(AX), Y11
 	VMOVUPD 352(AX), Y12
 
-begun5:
+begun6:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
@@ -8725,9 +8724,9 @@ begun5:
 	MOVQ ldx+24(FP), DX
 	MOVQ n+80(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail7
+	JLT  tail8
 
-block6:
+block7:
 	VMOVUPD     (CX), Y14
 	VMOVUPD     (AX), Y13
 	VFMADD231PD Y13, Y14, Y1
@@ -8760,13 +8759,13 @@ block6:
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block6
+	JGE         block7
 
-tail7:
+tail8:
 	TESTQ       SI, SI
-	JLE         end8
+	JLE         end9
 	CMPQ        SI, $0x04
-	JLT         part9
+	JLT         part10
 	VMOVUPD     (CX), Y14
 	VMOVUPD     (AX), Y13
 	VFMADD231PD Y13, Y14, Y1
@@ -8774,9 +8773,9 @@ tail7:
 	VFMADD231PD Y13, Y14, Y5
 	VMOVUPD     (AX)(BX*2), Y13
 	VFMADD231PD Y13, Y14, Y9
-	JMP         over10
+	JMP         over11
 
-part9:
+part10:
 	VMASKMOVPD  (CX), Y0, Y14
 	VMASKMOVPD  (AX), Y0, Y13
 	VFMADD231PD Y13, Y14, Y1
@@ -8784,13 +8783,13 @@ part9:
 	VFMADD231PD Y13, Y14, Y5
 	VMASKMOVPD  (AX)(BX*2), Y0, Y13
 	VFMADD231PD Y13, Y14, Y9
-	JMP         end8
+	JMP         end9
 
-over10:
+over11:
 	CMPQ        SI, $0x04
-	JLE         end8
+	JLE         end9
 	CMPQ        SI, $0x08
-	JLT         part11
+	JLT         part12
 	VMOVUPD     32(CX), Y14
 	VMOVUPD     32(AX), Y13
 	VFMADD231PD Y13, Y14, Y2
@@ -8798,9 +8797,9 @@ over10:
 	VFMADD231PD Y13, Y14, Y6
 	VMOVUPD     32(AX)(BX*2), Y13
 	VFMADD231PD Y13, Y14, Y10
-	JMP         over12
+	JMP         over13
 
-part11:
+part12:
 	VMASKMOVPD  32(CX), Y0, Y14
 	VMASKMOVPD  32(AX), Y0, Y13
 	VFMADD231PD Y13, Y14, Y2
@@ -8808,13 +8807,13 @@ part11:
 	VFMADD231PD Y13, Y14, Y6
 	VMASKMOVPD  32(AX)(BX*2), Y0, Y13
 	VFMADD231PD Y13, Y14, Y10
-	JMP         end8
+	JMP         end9
 
-over12:
+over13:
 	CMPQ        SI, $0x08
-	JLE         end8
+	JLE         end9
 	CMPQ        SI, $0x0c
-	JLT         part13
+	JLT         part14
 	VMOVUPD     64(CX), Y14
 	VMOVUPD     64(AX), Y13
 	VFMADD231PD Y13, Y14, Y3
@@ -8822,9 +8821,9 @@ over12:
 	VFMADD231PD Y13, Y14, Y7
 	VMOVUPD     64(AX)(BX*2), Y13
 	VFMADD231PD Y13, Y14, Y11
-	JMP         over14
+	JMP         over15
 
-part13:
+part14:
 	VMASKMOVPD  64(CX), Y0, Y14
 	VMASKMOVPD  64(AX), Y0, Y13
 	VFMADD231PD Y13, Y14, Y3
@@ -8832,11 +8831,11 @@ part13:
 	VFMADD231PD Y13, Y14, Y7
 	VMASKMOVPD  64(AX)(BX*2), Y0, Y13
 	VFMADD231PD Y13, Y14, Y11
-	JMP         end8
+	JMP         end9
 
-over14:
+over15:
 	CMPQ        SI, $0x0c
-	JLE         end8
+	JLE         end9
 	VMASKMOVPD  96(CX), Y0, Y14
 	VMASKMOVPD  96(AX), Y0, Y13
 	VFMADD231PD Y13, Y14, Y4
@@ -8845,10 +8844,10 @@ over14:
 	VMASKMOVPD  96(AX)(BX*2), Y0, Y13
 	VFMADD231PD Y13, Y14, Y12
 
-end8:
+end9:
 	MOVQ  y+0(FP), CX
 	TESTQ CX, CX
-	JE    left16
+	JE    left17
 	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
@@ -8875,17 +8874,17 @@ end8:
 	VXORPS     Y13, Y13, Y13
 	VADDPD     Y13, Y1, Y1
 	CMPQ       SI, $0x01
-	JNE        linear18
+	JNE        linear19
 	VMAXPD     Y1, Y13, Y1
 
-linear18:
+linear19:
 	VMOVSD       X1, (CX)
 	VMOVHPD      X1, 8(CX)
 	VEXTRACTF128 $0x01, Y1, X13
 	VMOVSD       X13, 16(CX)
-	JMP          stored17
+	JMP          stored18
 
-left16:
+left17:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPD Y1, (AX)
@@ -8901,12 +8900,12 @@ left16:
 	VMOVUPD Y11, 320(AX)
 	VMOVUPD Y12, 352(AX)
 
-stored17:
+stored18:
 	// the next 1 rows, or the last ones
 	MOVQ  rows+64(FP), AX
 	SUBQ  $0x01, AX
 	TESTQ AX, AX
-	JLE   done3
+	JLE   done4
 	MOVQ  $0x00000001, BX
 	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
@@ -8922,17 +8921,14 @@ stored17:
 	MOVQ  lane+56(FP), CX
 	ADDQ  $0x00000180, CX
 	MOVQ  CX, lane+56(FP)
-	JMP   rows2
+	JMP   rows3
 
-done3:
+done4:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ AX, $0x02
-	JNE  other19
-
+lower2:
 rows20:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
@@ -9144,11 +9140,11 @@ done21:
 	VZEROUPPER
 	RET
 
-other19:
-rows38:
+lower1:
+rows37:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
-	JE    on40
+	JE    on39
 
 	// 3×1 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), DI
@@ -9164,9 +9160,9 @@ rows38:
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	VXORPS  Y12, Y12, Y12
-	JMP     begun41
+	JMP     begun40
 
-on40:
+on39:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPD (AX), Y1
@@ -9182,7 +9178,7 @@ on40:
 	VMOVUPD 320(AX), Y11
 	VMOVUPD 352(AX), Y12
 
-begun41:
+begun40:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
@@ -9190,9 +9186,9 @@ begun41:
 	MOVQ ldx+24(FP), DX
 	MOVQ n+80(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail43
+	JLT  tail42
 
-block42:
+block41:
 	VMOVUPD     (AX), Y14
 	VMOVUPD     (CX), Y13
 	VFMADD231PD Y14, Y13, Y1
@@ -9225,13 +9221,13 @@ block42:
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block42
+	JGE         block41
 
-tail43:
+tail42:
 	TESTQ       SI, SI
-	JLE         end44
+	JLE         end43
 	CMPQ        SI, $0x04
-	JLT         part45
+	JLT         part44
 	VMOVUPD     (AX), Y14
 	VMOVUPD     (CX), Y13
 	VFMADD231PD Y14, Y13, Y1
@@ -9239,9 +9235,9 @@ tail43:
 	VFMADD231PD Y14, Y13, Y5
 	VMOVUPD     (CX)(DX*2), Y13
 	VFMADD231PD Y14, Y13, Y9
-	JMP         over46
+	JMP         over45
 
-part45:
+part44:
 	VMASKMOVPD  (AX), Y0, Y14
 	VMASKMOVPD  (CX), Y0, Y13
 	VFMADD231PD Y14, Y13, Y1
@@ -9249,13 +9245,13 @@ part45:
 	VFMADD231PD Y14, Y13, Y5
 	VMASKMOVPD  (CX)(DX*2), Y0, Y13
 	VFMADD231PD Y14, Y13, Y9
-	JMP         end44
+	JMP         end43
 
-over46:
+over45:
 	CMPQ        SI, $0x04
-	JLE         end44
+	JLE         end43
 	CMPQ        SI, $0x08
-	JLT         part47
+	JLT         part46
 	VMOVUPD     32(AX), Y14
 	VMOVUPD     32(CX), Y13
 	VFMADD231PD Y14, Y13, Y2
@@ -9263,9 +9259,9 @@ over46:
 	VFMADD231PD Y14, Y13, Y6
 	VMOVUPD     32(CX)(DX*2), Y13
 	VFMADD231PD Y14, Y13, Y10
-	JMP         over48
+	JMP         over47
 
-part47:
+part46:
 	VMASKMOVPD  32(AX), Y0, Y14
 	VMASKMOVPD  32(CX), Y0, Y13
 	VFMADD231PD Y14, Y13, Y2
@@ -9273,13 +9269,13 @@ part47:
 	VFMADD231PD Y14, Y13, Y6
 	VMASKMOVPD  32(CX)(DX*2), Y0, Y13
 	VFMADD231PD Y14, Y13, Y10
-	JMP         end44
+	JMP         end43
 
-over48:
+over47:
 	CMPQ        SI, $0x08
-	JLE         end44
+	JLE         end43
 	CMPQ        SI, $0x0c
-	JLT         part49
+	JLT         part48
 	VMOVUPD     64(AX), Y14
 	VMOVUPD     64(CX), Y13
 	VFMADD231PD Y14, Y13, Y3
@@ -9287,9 +9283,9 @@ over48:
 	VFMADD231PD Y14, Y13, Y7
 	VMOVUPD     64(CX)(DX*2), Y13
 	VFMADD231PD Y14, Y13, Y11
-	JMP         over50
+	JMP         over49
 
-part49:
+part48:
 	VMASKMOVPD  64(AX), Y0, Y14
 	VMASKMOVPD  64(CX), Y0, Y13
 	VFMADD231PD Y14, Y13, Y3
@@ -9297,11 +9293,11 @@ part49:
 	VFMADD231PD Y14, Y13, Y7
 	VMASKMOVPD  64(CX)(DX*2), Y0, Y13
 	VFMADD231PD Y14, Y13, Y11
-	JMP         end44
+	JMP         end43
 
-over50:
+over49:
 	CMPQ        SI, $0x0c
-	JLE         end44
+	JLE         end43
 	VMASKMOVPD  96(AX), Y0, Y14
 	VMASKMOVPD  96(CX), Y0, Y13
 	VFMADD231PD Y14, Y13, Y4
@@ -9310,10 +9306,10 @@ over50:
 	VMASKMOVPD  96(CX)(DX*2), Y0, Y13
 	VFMADD231PD Y14, Y13, Y12
 
-end44:
+end43:
 	MOVQ  y+0(FP), CX
 	TESTQ CX, CX
-	JE    left52
+	JE    left51
 	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
@@ -9340,17 +9336,17 @@ end44:
 	VXORPS     Y13, Y13, Y13
 	VADDPD     Y13, Y1, Y1
 	CMPQ       SI, $0x01
-	JNE        linear54
+	JNE        linear53
 	VMAXPD     Y1, Y13, Y1
 
-linear54:
+linear53:
 	VMOVSD       X1, (CX)
 	VMOVHPD      X1, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y1, X13
 	VMOVSD       X13, (CX)(DX*2)
-	JMP          stored53
+	JMP          stored52
 
-left52:
+left51:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPD Y1, (AX)
@@ -9366,19 +9362,19 @@ left52:
 	VMOVUPD Y11, 320(AX)
 	VMOVUPD Y12, 352(AX)
 
-stored53:
+stored52:
 	// the next 3 rows, or the last ones
 	MOVQ  rows+64(FP), AX
 	SUBQ  $0x03, AX
 	TESTQ AX, AX
-	JLE   done39
+	JLE   done38
 	MOVQ  $0x00000003, BX
 	CMPQ  AX, $0x03
-	JGE   enough55
+	JGE   enough54
 	MOVQ  AX, BX
 	MOVQ  $0x00000003, AX
 
-enough55:
+enough54:
 	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
@@ -9393,9 +9389,9 @@ enough55:
 	MOVQ  lane+56(FP), CX
 	ADDQ  $0x00000180, CX
 	MOVQ  CX, lane+56(FP)
-	JMP   rows38
+	JMP   rows37
 
-done39:
+done38:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -9405,8 +9401,12 @@ done39:
 TEXT ·columnsAVX2F32(SB), NOSPLIT, $0-48
 	PCALIGN $0x40
 	MOVQ    cols+40(FP), AX
+	CMPQ    AX, $0x04
+	JLT     lower1
+	CMPQ    AX, $0x06
+	JLT     lower2
 	CMPQ    AX, $0x07
-	JNE     other1
+	JLT     lower3
 	MOVQ    dst+0(FP), AX
 	MOVQ    ldd+8(FP), BX
 	MOVQ    w+16(FP), CX
@@ -9417,7 +9417,7 @@ TEXT ·columnsAVX2F32(SB), NOSPLIT, $0-48
 	LEAQ    (DI)(DX*4), R9
 	IMUL3Q  $0x08, DX, R11
 
-rows2:
+rows4:
 	VMOVUPS     (CX), X1
 	VMOVUPS     (CX)(DX*1), X2
 	VMOVUPS     (CX)(DX*2), X3
@@ -9481,14 +9481,12 @@ rows2:
 	ADDQ        $0x20, AX
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         rows2
+	JGE         rows4
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ   AX, $0x06
-	JNE    other5
+lower3:
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -9499,7 +9497,7 @@ other1:
 	LEAQ   (DI)(DX*4), R9
 	IMUL3Q $0x08, DX, R11
 
-rows6:
+rows7:
 	VMOVUPS     (CX), X1
 	VMOVUPS     (CX)(DX*1), X2
 	VMOVUPS     (CX)(DX*2), X3
@@ -9553,14 +9551,14 @@ rows6:
 	ADDQ        $0x20, AX
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         rows6
+	JGE         rows7
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
 
-other5:
+lower2:
 	CMPQ   AX, $0x05
-	JNE    other9
+	JLT    lower10
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -9571,7 +9569,7 @@ other5:
 	LEAQ   (DI)(DX*4), R9
 	IMUL3Q $0x08, DX, R11
 
-rows10:
+rows11:
 	VMOVUPS     (CX), X1
 	VMOVUPS     (CX)(DX*1), X2
 	VMOVUPS     (CX)(DX*2), X3
@@ -9623,14 +9621,12 @@ rows10:
 	ADDQ        $0x20, AX
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         rows10
+	JGE         rows11
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
 
-other9:
-	CMPQ   AX, $0x04
-	JNE    other13
+lower10:
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -9676,9 +9672,11 @@ rows14:
 	VZEROUPPER
 	RET
 
-other13:
+lower1:
+	CMPQ   AX, $0x02
+	JLT    lower16
 	CMPQ   AX, $0x03
-	JNE    other16
+	JLT    lower17
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -9689,7 +9687,7 @@ other13:
 	LEAQ   (DI)(DX*4), R9
 	IMUL3Q $0x08, DX, R11
 
-rows17:
+rows18:
 	VMOVSD      (CX), X1
 	VINSERTPS   $0x20, 8(CX), X1, X1
 	VMOVSD      (CX)(DX*1), X2
@@ -9729,14 +9727,12 @@ rows17:
 	ADDQ        $0x20, AX
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         rows17
+	JGE         rows18
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
 
-other16:
-	CMPQ   AX, $0x02
-	JNE    other19
+lower17:
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -9782,7 +9778,7 @@ rows20:
 	VZEROUPPER
 	RET
 
-other19:
+lower16:
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -9793,7 +9789,7 @@ other19:
 	LEAQ   (DI)(DX*4), R9
 	IMUL3Q $0x08, DX, R11
 
-rows23:
+rows22:
 	VMOVSS      (CX), X1
 	VMOVSS      (CX)(DX*1), X2
 	VMOVSS      (CX)(DX*2), X3
@@ -9821,7 +9817,7 @@ rows23:
 	ADDQ        $0x20, AX
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         rows23
+	JGE         rows22
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
@@ -9831,8 +9827,12 @@ rows23:
 TEXT ·columnsAVX2F64(SB), NOSPLIT, $0-48
 	PCALIGN $0x40
 	MOVQ    cols+40(FP), AX
+	CMPQ    AX, $0x04
+	JLT     lower1
+	CMPQ    AX, $0x06
+	JLT     lower2
 	CMPQ    AX, $0x07
-	JNE     other1
+	JLT     lower3
 	MOVQ    dst+0(FP), AX
 	MOVQ    ldd+8(FP), BX
 	MOVQ    w+16(FP), CX
@@ -9841,7 +9841,7 @@ TEXT ·columnsAVX2F64(SB), NOSPLIT, $0-48
 	LEAQ    (DX)(DX*2), DI
 	IMUL3Q  $0x04, DX, R9
 
-rows2:
+rows4:
 	VMOVUPD     (CX), X1
 	VMOVUPD     (CX)(DX*1), X2
 	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
@@ -9887,14 +9887,12 @@ rows2:
 	ADDQ        $0x20, AX
 	SUBQ        $0x04, SI
 	CMPQ        SI, $0x01
-	JGE         rows2
+	JGE         rows4
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ   AX, $0x06
-	JNE    other7
+lower3:
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -9903,7 +9901,7 @@ other1:
 	LEAQ   (DX)(DX*2), DI
 	IMUL3Q $0x04, DX, R9
 
-rows8:
+rows9:
 	VMOVUPD     (CX), X1
 	VMOVUPD     (CX)(DX*1), X2
 	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
@@ -9939,14 +9937,14 @@ rows8:
 	ADDQ        $0x20, AX
 	SUBQ        $0x04, SI
 	CMPQ        SI, $0x01
-	JGE         rows8
+	JGE         rows9
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
 
-other7:
+lower2:
 	CMPQ   AX, $0x05
-	JNE    other12
+	JLT    lower13
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -9955,7 +9953,7 @@ other7:
 	LEAQ   (DX)(DX*2), DI
 	IMUL3Q $0x04, DX, R9
 
-rows13:
+rows14:
 	VMOVUPD     (CX), X1
 	VMOVUPD     (CX)(DX*1), X2
 	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
@@ -9991,14 +9989,12 @@ rows13:
 	ADDQ        $0x20, AX
 	SUBQ        $0x04, SI
 	CMPQ        SI, $0x01
-	JGE         rows13
+	JGE         rows14
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
 
-other12:
-	CMPQ   AX, $0x04
-	JNE    other17
+lower13:
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -10038,9 +10034,11 @@ rows18:
 	VZEROUPPER
 	RET
 
-other17:
+lower1:
+	CMPQ   AX, $0x02
+	JLT    lower21
 	CMPQ   AX, $0x03
-	JNE    other21
+	JLT    lower22
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -10049,7 +10047,7 @@ other17:
 	LEAQ   (DX)(DX*2), DI
 	IMUL3Q $0x04, DX, R9
 
-rows22:
+rows23:
 	VMOVUPD     (CX), X1
 	VMOVUPD     (CX)(DX*1), X2
 	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
@@ -10075,14 +10073,12 @@ rows22:
 	ADDQ        $0x20, AX
 	SUBQ        $0x04, SI
 	CMPQ        SI, $0x01
-	JGE         rows22
+	JGE         rows23
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
 
-other21:
-	CMPQ   AX, $0x02
-	JNE    other25
+lower22:
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -10112,7 +10108,7 @@ rows26:
 	VZEROUPPER
 	RET
 
-other25:
+lower21:
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -10121,7 +10117,7 @@ other25:
 	LEAQ   (DX)(DX*2), DI
 	IMUL3Q $0x04, DX, R9
 
-rows29:
+rows28:
 	VMOVSD      (CX), X1
 	VMOVSD      (CX)(DX*1), X2
 	VMOVSD      (CX)(DX*2), X0
@@ -10137,7 +10133,7 @@ rows29:
 	ADDQ        $0x20, AX
 	SUBQ        $0x04, SI
 	CMPQ        SI, $0x01
-	JGE         rows29
+	JGE         rows28
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
@@ -10147,10 +10143,14 @@ rows29:
 TEXT ·narrowBothAVX2F32(SB), NOSPLIT, $0-120
 	PCALIGN $0x40
 	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x04
+	JLT     lower1
+	CMPQ    AX, $0x05
+	JLT     lower2
 	CMPQ    AX, $0x06
-	JNE     other1
+	JLT     lower3
 
-inputs2:
+inputs4:
 	// 6 columns of w and of dw, 8 inputs or those that are left
 	MOVQ        w+80(FP), AX
 	MOVQ        ldw+88(FP), BX
@@ -10198,7 +10198,7 @@ inputs2:
 	MOVQ        AX, w+80(FP)
 	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          fresh5
+	JE          fresh7
 	MOVQ        ldinit+40(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	LEAQ        (BX)(BX*4), DX
@@ -10242,9 +10242,9 @@ inputs2:
 	IMUL3Q      $0x08, BX, BX
 	ADDQ        BX, AX
 	MOVQ        AX, init+32(FP)
-	JMP         ready6
+	JMP         ready8
 
-fresh5:
+fresh7:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y10, Y10, Y10
 	VXORPS Y2, Y2, Y2
@@ -10252,7 +10252,7 @@ fresh5:
 	VXORPS Y11, Y11, Y11
 	VXORPS Y14, Y14, Y14
 
-ready6:
+ready8:
 	VXORPS Y7, Y7, Y7
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -10262,10 +10262,10 @@ ready6:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without9
+	JE     without11
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row11:
+row13:
 	VMOVUPS      (SI), Y12
 	VMOVAPS      Y7, Y15
 	VBROADCASTSS (CX), Y13
@@ -10292,17 +10292,17 @@ row11:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row11
+	JNZ          row13
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end10
+	JMP  end12
 
-without9:
+without11:
 	// the same without dx
-row12:
+row14:
 	VMOVUPS      (SI), Y12
 	VBROADCASTSS (CX), Y13
 	VFMADD231PS  Y13, Y12, Y6
@@ -10319,9 +10319,9 @@ row12:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row12
+	JNZ          row14
 
-end10:
+end12:
 	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+64(FP)
@@ -10384,16 +10384,13 @@ end10:
 	SUBQ         $0x08, AX
 	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs2
+	JGE          inputs4
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ AX, $0x05
-	JNE  other15
-
-inputs16:
+lower3:
+inputs17:
 	// 5 columns of w and of dw, 8 inputs or those that are left
 	MOVQ        w+80(FP), AX
 	MOVQ        ldw+88(FP), BX
@@ -10441,7 +10438,7 @@ inputs16:
 	MOVQ        AX, w+80(FP)
 	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          fresh19
+	JE          fresh20
 	MOVQ        ldinit+40(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	LEAQ        (BX)(BX*4), DX
@@ -10485,16 +10482,16 @@ inputs16:
 	IMUL3Q      $0x08, BX, BX
 	ADDQ        BX, AX
 	MOVQ        AX, init+32(FP)
-	JMP         ready20
+	JMP         ready21
 
-fresh19:
+fresh20:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y9, Y9, Y9
 	VXORPS Y2, Y2, Y2
 	VXORPS Y8, Y8, Y8
 	VXORPS Y10, Y10, Y10
 
-ready20:
+ready21:
 	VXORPS Y7, Y7, Y7
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -10504,10 +10501,10 @@ ready20:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without23
+	JE     without24
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row25:
+row26:
 	VMOVUPS      (SI), Y11
 	VMOVAPS      Y7, Y13
 	VBROADCASTSS (CX), Y12
@@ -10531,17 +10528,17 @@ row25:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row25
+	JNZ          row26
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end24
+	JMP  end25
 
-without23:
+without24:
 	// the same without dx
-row26:
+row27:
 	VMOVUPS      (SI), Y11
 	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y12, Y11, Y6
@@ -10556,9 +10553,9 @@ row26:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row26
+	JNZ          row27
 
-end24:
+end25:
 	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+64(FP)
@@ -10620,15 +10617,12 @@ end24:
 	SUBQ         $0x08, AX
 	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs16
+	JGE          inputs17
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other15:
-	CMPQ AX, $0x04
-	JNE  other29
-
+lower2:
 inputs30:
 	// 4 columns of w and of dw, 8 inputs or those that are left
 	MOVQ        w+80(FP), AX
@@ -10794,9 +10788,9 @@ end36:
 	VZEROUPPER
 	RET
 
-other29:
+lower1:
 	CMPQ AX, $0x03
-	JNE  other40
+	JLT  lower40
 
 inputs41:
 	// 3 columns of w and of dw, 8 inputs or those that are left
@@ -10988,8 +10982,8 @@ end47:
 	VZEROUPPER
 	RET
 
-other40:
-inputs52:
+lower40:
+inputs51:
 	// 2 columns of w and of dw, 8 inputs or those that are left
 	MOVQ        w+80(FP), AX
 	MOVQ        ldw+88(FP), BX
@@ -11021,7 +11015,7 @@ inputs52:
 	MOVQ        AX, w+80(FP)
 	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          fresh54
+	JE          fresh53
 	MOVQ        ldinit+40(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	LEAQ        (BX)(BX*4), DX
@@ -11049,13 +11043,13 @@ inputs52:
 	IMUL3Q      $0x08, BX, BX
 	ADDQ        BX, AX
 	MOVQ        AX, init+32(FP)
-	JMP         ready55
+	JMP         ready54
 
-fresh54:
+fresh53:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y6, Y6, Y6
 
-ready55:
+ready54:
 	VXORPS Y0, Y0, Y0
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -11065,10 +11059,10 @@ ready55:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without57
+	JE     without56
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row59:
+row58:
 	VMOVUPS      (SI), Y3
 	VMOVAPS      Y0, Y7
 	VBROADCASTSS (CX), Y5
@@ -11083,17 +11077,17 @@ row59:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row59
+	JNZ          row58
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end58
+	JMP  end57
 
-without57:
+without56:
 	// the same without dx
-row60:
+row59:
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (CX), Y5
 	VFMADD231PS  Y5, Y3, Y2
@@ -11102,9 +11096,9 @@ row60:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row60
+	JNZ          row59
 
-end58:
+end57:
 	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+64(FP)
@@ -11143,7 +11137,7 @@ end58:
 	SUBQ         $0x08, AX
 	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs52
+	JGE          inputs51
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
@@ -11153,10 +11147,14 @@ end58:
 TEXT ·narrowBothAVX2F64(SB), NOSPLIT, $0-120
 	PCALIGN $0x40
 	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x04
+	JLT     lower1
+	CMPQ    AX, $0x05
+	JLT     lower2
 	CMPQ    AX, $0x06
-	JNE     other1
+	JLT     lower3
 
-inputs2:
+inputs4:
 	// 6 columns of w and of dw, 4 inputs or those that are left
 	MOVQ        w+80(FP), AX
 	MOVQ        ldw+88(FP), BX
@@ -11184,7 +11182,7 @@ inputs2:
 	MOVQ        AX, w+80(FP)
 	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          fresh6
+	JE          fresh8
 	MOVQ        ldinit+40(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	VMOVUPD     (AX), X7
@@ -11208,9 +11206,9 @@ inputs2:
 	IMUL3Q      $0x04, BX, BX
 	ADDQ        BX, AX
 	MOVQ        AX, init+32(FP)
-	JMP         ready7
+	JMP         ready9
 
-fresh6:
+fresh8:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y6, Y6, Y6
 	VXORPS Y9, Y9, Y9
@@ -11218,7 +11216,7 @@ fresh6:
 	VXORPS Y11, Y11, Y11
 	VXORPS Y10, Y10, Y10
 
-ready7:
+ready9:
 	VXORPS Y12, Y12, Y12
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -11228,10 +11226,10 @@ ready7:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without11
+	JE     without13
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row13:
+row15:
 	VMOVUPD      (SI), Y13
 	VMOVAPD      Y12, Y15
 	VBROADCASTSD (CX), Y14
@@ -11258,17 +11256,17 @@ row13:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row13
+	JNZ          row15
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end12
+	JMP  end14
 
-without11:
+without13:
 	// the same without dx
-row14:
+row16:
 	VMOVUPD      (SI), Y13
 	VBROADCASTSD (CX), Y14
 	VFMADD231PD  Y14, Y13, Y7
@@ -11285,9 +11283,9 @@ row14:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row14
+	JNZ          row16
 
-end12:
+end14:
 	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+64(FP)
@@ -11332,16 +11330,13 @@ end12:
 	SUBQ         $0x04, AX
 	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs2
+	JGE          inputs4
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ AX, $0x05
-	JNE  other18
-
-inputs19:
+lower3:
+inputs20:
 	// 5 columns of w and of dw, 4 inputs or those that are left
 	MOVQ        w+80(FP), AX
 	MOVQ        ldw+88(FP), BX
@@ -11371,7 +11366,7 @@ inputs19:
 	MOVQ        AX, w+80(FP)
 	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          fresh23
+	JE          fresh24
 	MOVQ        ldinit+40(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	VMOVUPD     (AX), X6
@@ -11397,16 +11392,16 @@ inputs19:
 	IMUL3Q      $0x04, BX, BX
 	ADDQ        BX, AX
 	MOVQ        AX, init+32(FP)
-	JMP         ready24
+	JMP         ready25
 
-fresh23:
+fresh24:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y4, Y4, Y4
 	VXORPS Y8, Y8, Y8
 	VXORPS Y7, Y7, Y7
 	VXORPS Y10, Y10, Y10
 
-ready24:
+ready25:
 	VXORPS Y9, Y9, Y9
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -11416,10 +11411,10 @@ ready24:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without28
+	JE     without29
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row30:
+row31:
 	VMOVUPD      (SI), Y11
 	VMOVAPD      Y9, Y13
 	VBROADCASTSD (CX), Y12
@@ -11443,17 +11438,17 @@ row30:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row30
+	JNZ          row31
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end29
+	JMP  end30
 
-without28:
+without29:
 	// the same without dx
-row31:
+row32:
 	VMOVUPD      (SI), Y11
 	VBROADCASTSD (CX), Y12
 	VFMADD231PD  Y12, Y11, Y6
@@ -11468,9 +11463,9 @@ row31:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row31
+	JNZ          row32
 
-end29:
+end30:
 	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+64(FP)
@@ -11514,15 +11509,12 @@ end29:
 	SUBQ         $0x04, AX
 	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs19
+	JGE          inputs20
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other18:
-	CMPQ AX, $0x04
-	JNE  other35
-
+lower2:
 inputs36:
 	// 4 columns of w and of dw, 4 inputs or those that are left
 	MOVQ        w+80(FP), AX
@@ -11670,9 +11662,9 @@ end44:
 	VZEROUPPER
 	RET
 
-other35:
+lower1:
 	CMPQ AX, $0x03
-	JNE  other49
+	JLT  lower49
 
 inputs50:
 	// 3 columns of w and of dw, 4 inputs or those that are left
@@ -11818,8 +11810,8 @@ end58:
 	VZEROUPPER
 	RET
 
-other49:
-inputs64:
+lower49:
+inputs63:
 	// 2 columns of w and of dw, 4 inputs or those that are left
 	MOVQ        w+80(FP), AX
 	MOVQ        ldw+88(FP), BX
@@ -11835,7 +11827,7 @@ inputs64:
 	MOVQ        AX, w+80(FP)
 	MOVQ        init+32(FP), AX
 	TESTQ       AX, AX
-	JE          fresh66
+	JE          fresh65
 	MOVQ        ldinit+40(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	VMOVUPD     (AX), X3
@@ -11847,13 +11839,13 @@ inputs64:
 	IMUL3Q      $0x04, BX, BX
 	ADDQ        BX, AX
 	MOVQ        AX, init+32(FP)
-	JMP         ready67
+	JMP         ready66
 
-fresh66:
+fresh65:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y2, Y2, Y2
 
-ready67:
+ready66:
 	VXORPS Y4, Y4, Y4
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -11863,10 +11855,10 @@ ready67:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without69
+	JE     without68
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row71:
+row70:
 	VMOVUPD      (SI), Y5
 	VMOVAPD      Y4, Y7
 	VBROADCASTSD (CX), Y6
@@ -11881,17 +11873,17 @@ row71:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row71
+	JNZ          row70
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end70
+	JMP  end69
 
-without69:
+without68:
 	// the same without dx
-row72:
+row71:
 	VMOVUPD      (SI), Y5
 	VBROADCASTSD (CX), Y6
 	VFMADD231PD  Y6, Y5, Y3
@@ -11900,9 +11892,9 @@ row72:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row72
+	JNZ          row71
 
-end70:
+end69:
 	MOVQ         x+64(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+64(FP)
@@ -11927,7 +11919,7 @@ end70:
 	SUBQ         $0x04, AX
 	MOVQ         AX, rows+96(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs64
+	JGE          inputs63
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET

@@ -2882,14 +2882,1213 @@ rest18:
 TEXT ·treeAVX512F32(SB), NOSPLIT, $0-88
 	PCALIGN $0x40
 	MOVQ    n+72(FP), AX
-	CMPQ    AX, $0x10
-	JNE     other1
+	CMPQ    AX, $0x0e
+	JLT     lower1
+	CMPQ    AX, $0x14
+	JLT     lower2
+	CMPQ    AX, $0x17
+	JLT     lower3
+	CMPQ    AX, $0x19
+	JLT     lower4
+	CMPQ    AX, $0x1a
+	JLT     lower5
 	MOVQ    cols+64(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x07, CX
 	MOVL    $0x000000ff, BX
 	BZHIL   CX, BX, BX
 	KMOVW   BX, K1
+
+	// 26 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y26
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y16
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y17
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y18
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y19
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y20
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y21
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y22
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y23
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y24
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y25
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row8:
+	VMOVAPS          Y26, Y27
+	VFMADD231PS.BCST (DX), Y0, Y27
+	VFMADD231PS.BCST 64(DX), Y16, Y27
+	VMULPS.BCST      32(DX), Y8, Y28
+	VFMADD231PS.BCST 96(DX), Y24, Y28
+	VADDPS           Y28, Y27, Y27
+	VMULPS.BCST      16(DX), Y4, Y28
+	VFMADD231PS.BCST 80(DX), Y20, Y28
+	VMULPS.BCST      48(DX), Y12, Y29
+	VADDPS           Y29, Y28, Y28
+	VADDPS           Y28, Y27, Y27
+	VMULPS.BCST      8(DX), Y2, Y28
+	VFMADD231PS.BCST 72(DX), Y18, Y28
+	VMULPS.BCST      40(DX), Y10, Y29
+	VADDPS           Y29, Y28, Y28
+	VMULPS.BCST      24(DX), Y6, Y29
+	VFMADD231PS.BCST 88(DX), Y22, Y29
+	VMULPS.BCST      56(DX), Y14, Y30
+	VADDPS           Y30, Y29, Y29
+	VADDPS           Y29, Y28, Y28
+	VADDPS           Y28, Y27, Y27
+	VMULPS.BCST      4(DX), Y1, Y28
+	VFMADD231PS.BCST 68(DX), Y17, Y28
+	VMULPS.BCST      36(DX), Y9, Y29
+	VFMADD231PS.BCST 100(DX), Y25, Y29
+	VADDPS           Y29, Y28, Y28
+	VMULPS.BCST      20(DX), Y5, Y29
+	VFMADD231PS.BCST 84(DX), Y21, Y29
+	VMULPS.BCST      52(DX), Y13, Y30
+	VADDPS           Y30, Y29, Y29
+	VADDPS           Y29, Y28, Y28
+	VMULPS.BCST      12(DX), Y3, Y29
+	VFMADD231PS.BCST 76(DX), Y19, Y29
+	VMULPS.BCST      44(DX), Y11, Y30
+	VADDPS           Y30, Y29, Y29
+	VMULPS.BCST      28(DX), Y7, Y30
+	VFMADD231PS.BCST 92(DX), Y23, Y30
+	VMULPS.BCST      60(DX), Y15, Y31
+	VADDPS           Y31, Y30, Y30
+	VADDPS           Y30, Y29, Y29
+	VADDPS           Y29, Y28, Y28
+	VADDPS           Y28, Y27, Y27
+	VPXORD           Y28, Y28, Y28
+	VADDPS           Y28, Y27, Y27
+	CMPQ             R8, $0x01
+	JNE              linear10
+	VMAXPS           Y27, Y28, Y27
+
+linear10:
+	VMOVUPS Y27, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row8
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower5:
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 25 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y25
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y16
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y17
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y18
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y19
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y20
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y21
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y22
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y23
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y24
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row13:
+	VMOVAPS          Y25, Y26
+	VFMADD231PS.BCST (DX), Y0, Y26
+	VFMADD231PS.BCST 64(DX), Y16, Y26
+	VMULPS.BCST      32(DX), Y8, Y27
+	VFMADD231PS.BCST 96(DX), Y24, Y27
+	VADDPS           Y27, Y26, Y26
+	VMULPS.BCST      16(DX), Y4, Y27
+	VFMADD231PS.BCST 80(DX), Y20, Y27
+	VMULPS.BCST      48(DX), Y12, Y28
+	VADDPS           Y28, Y27, Y27
+	VADDPS           Y27, Y26, Y26
+	VMULPS.BCST      8(DX), Y2, Y27
+	VFMADD231PS.BCST 72(DX), Y18, Y27
+	VMULPS.BCST      40(DX), Y10, Y28
+	VADDPS           Y28, Y27, Y27
+	VMULPS.BCST      24(DX), Y6, Y28
+	VFMADD231PS.BCST 88(DX), Y22, Y28
+	VMULPS.BCST      56(DX), Y14, Y29
+	VADDPS           Y29, Y28, Y28
+	VADDPS           Y28, Y27, Y27
+	VADDPS           Y27, Y26, Y26
+	VMULPS.BCST      4(DX), Y1, Y27
+	VFMADD231PS.BCST 68(DX), Y17, Y27
+	VMULPS.BCST      36(DX), Y9, Y28
+	VADDPS           Y28, Y27, Y27
+	VMULPS.BCST      20(DX), Y5, Y28
+	VFMADD231PS.BCST 84(DX), Y21, Y28
+	VMULPS.BCST      52(DX), Y13, Y29
+	VADDPS           Y29, Y28, Y28
+	VADDPS           Y28, Y27, Y27
+	VMULPS.BCST      12(DX), Y3, Y28
+	VFMADD231PS.BCST 76(DX), Y19, Y28
+	VMULPS.BCST      44(DX), Y11, Y29
+	VADDPS           Y29, Y28, Y28
+	VMULPS.BCST      28(DX), Y7, Y29
+	VFMADD231PS.BCST 92(DX), Y23, Y29
+	VMULPS.BCST      60(DX), Y15, Y30
+	VADDPS           Y30, Y29, Y29
+	VADDPS           Y29, Y28, Y28
+	VADDPS           Y28, Y27, Y27
+	VADDPS           Y27, Y26, Y26
+	VPXORD           Y27, Y27, Y27
+	VADDPS           Y27, Y26, Y26
+	CMPQ             R8, $0x01
+	JNE              linear15
+	VMAXPS           Y26, Y27, Y26
+
+linear15:
+	VMOVUPS Y26, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row13
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower4:
+	CMPQ  AX, $0x18
+	JLT   lower16
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 24 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y24
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y16
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y17
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y18
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y19
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y20
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y21
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y22
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y23
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row19:
+	VMOVAPS          Y24, Y25
+	VFMADD231PS.BCST (DX), Y0, Y25
+	VFMADD231PS.BCST 64(DX), Y16, Y25
+	VMULPS.BCST      32(DX), Y8, Y26
+	VADDPS           Y26, Y25, Y25
+	VMULPS.BCST      16(DX), Y4, Y26
+	VFMADD231PS.BCST 80(DX), Y20, Y26
+	VMULPS.BCST      48(DX), Y12, Y27
+	VADDPS           Y27, Y26, Y26
+	VADDPS           Y26, Y25, Y25
+	VMULPS.BCST      8(DX), Y2, Y26
+	VFMADD231PS.BCST 72(DX), Y18, Y26
+	VMULPS.BCST      40(DX), Y10, Y27
+	VADDPS           Y27, Y26, Y26
+	VMULPS.BCST      24(DX), Y6, Y27
+	VFMADD231PS.BCST 88(DX), Y22, Y27
+	VMULPS.BCST      56(DX), Y14, Y28
+	VADDPS           Y28, Y27, Y27
+	VADDPS           Y27, Y26, Y26
+	VADDPS           Y26, Y25, Y25
+	VMULPS.BCST      4(DX), Y1, Y26
+	VFMADD231PS.BCST 68(DX), Y17, Y26
+	VMULPS.BCST      36(DX), Y9, Y27
+	VADDPS           Y27, Y26, Y26
+	VMULPS.BCST      20(DX), Y5, Y27
+	VFMADD231PS.BCST 84(DX), Y21, Y27
+	VMULPS.BCST      52(DX), Y13, Y28
+	VADDPS           Y28, Y27, Y27
+	VADDPS           Y27, Y26, Y26
+	VMULPS.BCST      12(DX), Y3, Y27
+	VFMADD231PS.BCST 76(DX), Y19, Y27
+	VMULPS.BCST      44(DX), Y11, Y28
+	VADDPS           Y28, Y27, Y27
+	VMULPS.BCST      28(DX), Y7, Y28
+	VFMADD231PS.BCST 92(DX), Y23, Y28
+	VMULPS.BCST      60(DX), Y15, Y29
+	VADDPS           Y29, Y28, Y28
+	VADDPS           Y28, Y27, Y27
+	VADDPS           Y27, Y26, Y26
+	VADDPS           Y26, Y25, Y25
+	VPXORD           Y26, Y26, Y26
+	VADDPS           Y26, Y25, Y25
+	CMPQ             R8, $0x01
+	JNE              linear21
+	VMAXPS           Y25, Y26, Y25
+
+linear21:
+	VMOVUPS Y25, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row19
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower16:
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 23 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y23
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y16
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y17
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y18
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y19
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y20
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y21
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y22
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row24:
+	VMOVAPS          Y23, Y24
+	VFMADD231PS.BCST (DX), Y0, Y24
+	VFMADD231PS.BCST 64(DX), Y16, Y24
+	VMULPS.BCST      32(DX), Y8, Y25
+	VADDPS           Y25, Y24, Y24
+	VMULPS.BCST      16(DX), Y4, Y25
+	VFMADD231PS.BCST 80(DX), Y20, Y25
+	VMULPS.BCST      48(DX), Y12, Y26
+	VADDPS           Y26, Y25, Y25
+	VADDPS           Y25, Y24, Y24
+	VMULPS.BCST      8(DX), Y2, Y25
+	VFMADD231PS.BCST 72(DX), Y18, Y25
+	VMULPS.BCST      40(DX), Y10, Y26
+	VADDPS           Y26, Y25, Y25
+	VMULPS.BCST      24(DX), Y6, Y26
+	VFMADD231PS.BCST 88(DX), Y22, Y26
+	VMULPS.BCST      56(DX), Y14, Y27
+	VADDPS           Y27, Y26, Y26
+	VADDPS           Y26, Y25, Y25
+	VADDPS           Y25, Y24, Y24
+	VMULPS.BCST      4(DX), Y1, Y25
+	VFMADD231PS.BCST 68(DX), Y17, Y25
+	VMULPS.BCST      36(DX), Y9, Y26
+	VADDPS           Y26, Y25, Y25
+	VMULPS.BCST      20(DX), Y5, Y26
+	VFMADD231PS.BCST 84(DX), Y21, Y26
+	VMULPS.BCST      52(DX), Y13, Y27
+	VADDPS           Y27, Y26, Y26
+	VADDPS           Y26, Y25, Y25
+	VMULPS.BCST      12(DX), Y3, Y26
+	VFMADD231PS.BCST 76(DX), Y19, Y26
+	VMULPS.BCST      44(DX), Y11, Y27
+	VADDPS           Y27, Y26, Y26
+	VMULPS.BCST      28(DX), Y7, Y27
+	VMULPS.BCST      60(DX), Y15, Y28
+	VADDPS           Y28, Y27, Y27
+	VADDPS           Y27, Y26, Y26
+	VADDPS           Y26, Y25, Y25
+	VADDPS           Y25, Y24, Y24
+	VPXORD           Y25, Y25, Y25
+	VADDPS           Y25, Y24, Y24
+	CMPQ             R8, $0x01
+	JNE              linear26
+	VMAXPS           Y24, Y25, Y24
+
+linear26:
+	VMOVUPS Y24, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row24
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower3:
+	CMPQ  AX, $0x15
+	JLT   lower27
+	CMPQ  AX, $0x16
+	JLT   lower28
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 22 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y22
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y16
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y17
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y18
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y19
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y20
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y21
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row31:
+	VMOVAPS          Y22, Y23
+	VFMADD231PS.BCST (DX), Y0, Y23
+	VFMADD231PS.BCST 64(DX), Y16, Y23
+	VMULPS.BCST      32(DX), Y8, Y24
+	VADDPS           Y24, Y23, Y23
+	VMULPS.BCST      16(DX), Y4, Y24
+	VFMADD231PS.BCST 80(DX), Y20, Y24
+	VMULPS.BCST      48(DX), Y12, Y25
+	VADDPS           Y25, Y24, Y24
+	VADDPS           Y24, Y23, Y23
+	VMULPS.BCST      8(DX), Y2, Y24
+	VFMADD231PS.BCST 72(DX), Y18, Y24
+	VMULPS.BCST      40(DX), Y10, Y25
+	VADDPS           Y25, Y24, Y24
+	VMULPS.BCST      24(DX), Y6, Y25
+	VMULPS.BCST      56(DX), Y14, Y26
+	VADDPS           Y26, Y25, Y25
+	VADDPS           Y25, Y24, Y24
+	VADDPS           Y24, Y23, Y23
+	VMULPS.BCST      4(DX), Y1, Y24
+	VFMADD231PS.BCST 68(DX), Y17, Y24
+	VMULPS.BCST      36(DX), Y9, Y25
+	VADDPS           Y25, Y24, Y24
+	VMULPS.BCST      20(DX), Y5, Y25
+	VFMADD231PS.BCST 84(DX), Y21, Y25
+	VMULPS.BCST      52(DX), Y13, Y26
+	VADDPS           Y26, Y25, Y25
+	VADDPS           Y25, Y24, Y24
+	VMULPS.BCST      12(DX), Y3, Y25
+	VFMADD231PS.BCST 76(DX), Y19, Y25
+	VMULPS.BCST      44(DX), Y11, Y26
+	VADDPS           Y26, Y25, Y25
+	VMULPS.BCST      28(DX), Y7, Y26
+	VMULPS.BCST      60(DX), Y15, Y27
+	VADDPS           Y27, Y26, Y26
+	VADDPS           Y26, Y25, Y25
+	VADDPS           Y25, Y24, Y24
+	VADDPS           Y24, Y23, Y23
+	VPXORD           Y24, Y24, Y24
+	VADDPS           Y24, Y23, Y23
+	CMPQ             R8, $0x01
+	JNE              linear33
+	VMAXPS           Y23, Y24, Y23
+
+linear33:
+	VMOVUPS Y23, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row31
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower28:
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 21 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y21
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y16
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y17
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y18
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y19
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y20
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row36:
+	VMOVAPS          Y21, Y22
+	VFMADD231PS.BCST (DX), Y0, Y22
+	VFMADD231PS.BCST 64(DX), Y16, Y22
+	VMULPS.BCST      32(DX), Y8, Y23
+	VADDPS           Y23, Y22, Y22
+	VMULPS.BCST      16(DX), Y4, Y23
+	VFMADD231PS.BCST 80(DX), Y20, Y23
+	VMULPS.BCST      48(DX), Y12, Y24
+	VADDPS           Y24, Y23, Y23
+	VADDPS           Y23, Y22, Y22
+	VMULPS.BCST      8(DX), Y2, Y23
+	VFMADD231PS.BCST 72(DX), Y18, Y23
+	VMULPS.BCST      40(DX), Y10, Y24
+	VADDPS           Y24, Y23, Y23
+	VMULPS.BCST      24(DX), Y6, Y24
+	VMULPS.BCST      56(DX), Y14, Y25
+	VADDPS           Y25, Y24, Y24
+	VADDPS           Y24, Y23, Y23
+	VADDPS           Y23, Y22, Y22
+	VMULPS.BCST      4(DX), Y1, Y23
+	VFMADD231PS.BCST 68(DX), Y17, Y23
+	VMULPS.BCST      36(DX), Y9, Y24
+	VADDPS           Y24, Y23, Y23
+	VMULPS.BCST      20(DX), Y5, Y24
+	VMULPS.BCST      52(DX), Y13, Y25
+	VADDPS           Y25, Y24, Y24
+	VADDPS           Y24, Y23, Y23
+	VMULPS.BCST      12(DX), Y3, Y24
+	VFMADD231PS.BCST 76(DX), Y19, Y24
+	VMULPS.BCST      44(DX), Y11, Y25
+	VADDPS           Y25, Y24, Y24
+	VMULPS.BCST      28(DX), Y7, Y25
+	VMULPS.BCST      60(DX), Y15, Y26
+	VADDPS           Y26, Y25, Y25
+	VADDPS           Y25, Y24, Y24
+	VADDPS           Y24, Y23, Y23
+	VADDPS           Y23, Y22, Y22
+	VPXORD           Y23, Y23, Y23
+	VADDPS           Y23, Y22, Y22
+	CMPQ             R8, $0x01
+	JNE              linear38
+	VMAXPS           Y22, Y23, Y22
+
+linear38:
+	VMOVUPS Y22, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row36
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower27:
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 20 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y20
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y16
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y17
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y18
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y19
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row41:
+	VMOVAPS          Y20, Y21
+	VFMADD231PS.BCST (DX), Y0, Y21
+	VFMADD231PS.BCST 64(DX), Y16, Y21
+	VMULPS.BCST      32(DX), Y8, Y22
+	VADDPS           Y22, Y21, Y21
+	VMULPS.BCST      16(DX), Y4, Y22
+	VMULPS.BCST      48(DX), Y12, Y23
+	VADDPS           Y23, Y22, Y22
+	VADDPS           Y22, Y21, Y21
+	VMULPS.BCST      8(DX), Y2, Y22
+	VFMADD231PS.BCST 72(DX), Y18, Y22
+	VMULPS.BCST      40(DX), Y10, Y23
+	VADDPS           Y23, Y22, Y22
+	VMULPS.BCST      24(DX), Y6, Y23
+	VMULPS.BCST      56(DX), Y14, Y24
+	VADDPS           Y24, Y23, Y23
+	VADDPS           Y23, Y22, Y22
+	VADDPS           Y22, Y21, Y21
+	VMULPS.BCST      4(DX), Y1, Y22
+	VFMADD231PS.BCST 68(DX), Y17, Y22
+	VMULPS.BCST      36(DX), Y9, Y23
+	VADDPS           Y23, Y22, Y22
+	VMULPS.BCST      20(DX), Y5, Y23
+	VMULPS.BCST      52(DX), Y13, Y24
+	VADDPS           Y24, Y23, Y23
+	VADDPS           Y23, Y22, Y22
+	VMULPS.BCST      12(DX), Y3, Y23
+	VFMADD231PS.BCST 76(DX), Y19, Y23
+	VMULPS.BCST      44(DX), Y11, Y24
+	VADDPS           Y24, Y23, Y23
+	VMULPS.BCST      28(DX), Y7, Y24
+	VMULPS.BCST      60(DX), Y15, Y25
+	VADDPS           Y25, Y24, Y24
+	VADDPS           Y24, Y23, Y23
+	VADDPS           Y23, Y22, Y22
+	VADDPS           Y22, Y21, Y21
+	VPXORD           Y22, Y22, Y22
+	VADDPS           Y22, Y21, Y21
+	CMPQ             R8, $0x01
+	JNE              linear43
+	VMAXPS           Y21, Y22, Y21
+
+linear43:
+	VMOVUPS Y21, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row41
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower2:
+	CMPQ  AX, $0x11
+	JLT   lower44
+	CMPQ  AX, $0x12
+	JLT   lower45
+	CMPQ  AX, $0x13
+	JLT   lower46
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 19 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y19
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y16
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y17
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y18
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row49:
+	VMOVAPS          Y19, Y20
+	VFMADD231PS.BCST (DX), Y0, Y20
+	VFMADD231PS.BCST 64(DX), Y16, Y20
+	VMULPS.BCST      32(DX), Y8, Y21
+	VADDPS           Y21, Y20, Y20
+	VMULPS.BCST      16(DX), Y4, Y21
+	VMULPS.BCST      48(DX), Y12, Y22
+	VADDPS           Y22, Y21, Y21
+	VADDPS           Y21, Y20, Y20
+	VMULPS.BCST      8(DX), Y2, Y21
+	VFMADD231PS.BCST 72(DX), Y18, Y21
+	VMULPS.BCST      40(DX), Y10, Y22
+	VADDPS           Y22, Y21, Y21
+	VMULPS.BCST      24(DX), Y6, Y22
+	VMULPS.BCST      56(DX), Y14, Y23
+	VADDPS           Y23, Y22, Y22
+	VADDPS           Y22, Y21, Y21
+	VADDPS           Y21, Y20, Y20
+	VMULPS.BCST      4(DX), Y1, Y21
+	VFMADD231PS.BCST 68(DX), Y17, Y21
+	VMULPS.BCST      36(DX), Y9, Y22
+	VADDPS           Y22, Y21, Y21
+	VMULPS.BCST      20(DX), Y5, Y22
+	VMULPS.BCST      52(DX), Y13, Y23
+	VADDPS           Y23, Y22, Y22
+	VADDPS           Y22, Y21, Y21
+	VMULPS.BCST      12(DX), Y3, Y22
+	VMULPS.BCST      44(DX), Y11, Y23
+	VADDPS           Y23, Y22, Y22
+	VMULPS.BCST      28(DX), Y7, Y23
+	VMULPS.BCST      60(DX), Y15, Y24
+	VADDPS           Y24, Y23, Y23
+	VADDPS           Y23, Y22, Y22
+	VADDPS           Y22, Y21, Y21
+	VADDPS           Y21, Y20, Y20
+	VPXORD           Y21, Y21, Y21
+	VADDPS           Y21, Y20, Y20
+	CMPQ             R8, $0x01
+	JNE              linear51
+	VMAXPS           Y20, Y21, Y20
+
+linear51:
+	VMOVUPS Y20, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row49
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower46:
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 18 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y18
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y16
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y17
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row54:
+	VMOVAPS          Y18, Y19
+	VFMADD231PS.BCST (DX), Y0, Y19
+	VFMADD231PS.BCST 64(DX), Y16, Y19
+	VMULPS.BCST      32(DX), Y8, Y20
+	VADDPS           Y20, Y19, Y19
+	VMULPS.BCST      16(DX), Y4, Y20
+	VMULPS.BCST      48(DX), Y12, Y21
+	VADDPS           Y21, Y20, Y20
+	VADDPS           Y20, Y19, Y19
+	VMULPS.BCST      8(DX), Y2, Y20
+	VMULPS.BCST      40(DX), Y10, Y21
+	VADDPS           Y21, Y20, Y20
+	VMULPS.BCST      24(DX), Y6, Y21
+	VMULPS.BCST      56(DX), Y14, Y22
+	VADDPS           Y22, Y21, Y21
+	VADDPS           Y21, Y20, Y20
+	VADDPS           Y20, Y19, Y19
+	VMULPS.BCST      4(DX), Y1, Y20
+	VFMADD231PS.BCST 68(DX), Y17, Y20
+	VMULPS.BCST      36(DX), Y9, Y21
+	VADDPS           Y21, Y20, Y20
+	VMULPS.BCST      20(DX), Y5, Y21
+	VMULPS.BCST      52(DX), Y13, Y22
+	VADDPS           Y22, Y21, Y21
+	VADDPS           Y21, Y20, Y20
+	VMULPS.BCST      12(DX), Y3, Y21
+	VMULPS.BCST      44(DX), Y11, Y22
+	VADDPS           Y22, Y21, Y21
+	VMULPS.BCST      28(DX), Y7, Y22
+	VMULPS.BCST      60(DX), Y15, Y23
+	VADDPS           Y23, Y22, Y22
+	VADDPS           Y22, Y21, Y21
+	VADDPS           Y21, Y20, Y20
+	VADDPS           Y20, Y19, Y19
+	VPXORD           Y20, Y20, Y20
+	VADDPS           Y20, Y19, Y19
+	CMPQ             R8, $0x01
+	JNE              linear56
+	VMAXPS           Y19, Y20, Y19
+
+linear56:
+	VMOVUPS Y19, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row54
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower45:
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 17 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y17
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y16
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row59:
+	VMOVAPS          Y17, Y18
+	VFMADD231PS.BCST (DX), Y0, Y18
+	VFMADD231PS.BCST 64(DX), Y16, Y18
+	VMULPS.BCST      32(DX), Y8, Y19
+	VADDPS           Y19, Y18, Y18
+	VMULPS.BCST      16(DX), Y4, Y19
+	VMULPS.BCST      48(DX), Y12, Y20
+	VADDPS           Y20, Y19, Y19
+	VADDPS           Y19, Y18, Y18
+	VMULPS.BCST      8(DX), Y2, Y19
+	VMULPS.BCST      40(DX), Y10, Y20
+	VADDPS           Y20, Y19, Y19
+	VMULPS.BCST      24(DX), Y6, Y20
+	VMULPS.BCST      56(DX), Y14, Y21
+	VADDPS           Y21, Y20, Y20
+	VADDPS           Y20, Y19, Y19
+	VADDPS           Y19, Y18, Y18
+	VMULPS.BCST      4(DX), Y1, Y19
+	VMULPS.BCST      36(DX), Y9, Y20
+	VADDPS           Y20, Y19, Y19
+	VMULPS.BCST      20(DX), Y5, Y20
+	VMULPS.BCST      52(DX), Y13, Y21
+	VADDPS           Y21, Y20, Y20
+	VADDPS           Y20, Y19, Y19
+	VMULPS.BCST      12(DX), Y3, Y20
+	VMULPS.BCST      44(DX), Y11, Y21
+	VADDPS           Y21, Y20, Y20
+	VMULPS.BCST      28(DX), Y7, Y21
+	VMULPS.BCST      60(DX), Y15, Y22
+	VADDPS           Y22, Y21, Y21
+	VADDPS           Y21, Y20, Y20
+	VADDPS           Y20, Y19, Y19
+	VADDPS           Y19, Y18, Y18
+	VPXORD           Y19, Y19, Y19
+	VADDPS           Y19, Y18, Y18
+	CMPQ             R8, $0x01
+	JNE              linear61
+	VMAXPS           Y18, Y19, Y18
+
+linear61:
+	VMOVUPS Y18, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row59
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower44:
+	CMPQ  AX, $0x0f
+	JLT   lower62
+	CMPQ  AX, $0x10
+	JLT   lower63
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
 
 	// 16 rows of w and the bias
 	MOVQ      bias+48(FP), BX
@@ -2934,8 +4133,8 @@ TEXT ·treeAVX512F32(SB), NOSPLIT, $0-88
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row4:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row66:
 	VMOVAPS          Y16, Y17
 	VFMADD231PS.BCST (DX), Y0, Y17
 	VMULPS.BCST      32(DX), Y8, Y18
@@ -2971,22 +4170,20 @@ row4:
 	VPXORD           Y18, Y18, Y18
 	VADDPS           Y18, Y17, Y17
 	CMPQ             R8, $0x01
-	JNE              linear6
+	JNE              linear68
 	VMAXPS           Y17, Y18, Y17
 
-linear6:
+linear68:
 	VMOVUPS Y17, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row4
+	JNZ     row66
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ  AX, $0x0f
-	JNE   other7
+lower63:
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3035,8 +4232,8 @@ other1:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row10:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row71:
 	VMOVAPS          Y15, Y16
 	VFMADD231PS.BCST (DX), Y0, Y16
 	VMULPS.BCST      32(DX), Y8, Y17
@@ -3070,22 +4267,20 @@ row10:
 	VPXORD           Y17, Y17, Y17
 	VADDPS           Y17, Y16, Y16
 	CMPQ             R8, $0x01
-	JNE              linear12
+	JNE              linear73
 	VMAXPS           Y16, Y17, Y16
 
-linear12:
+linear73:
 	VMOVUPS Y16, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row10
+	JNZ     row71
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other7:
-	CMPQ  AX, $0x0e
-	JNE   other13
+lower62:
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3132,8 +4327,8 @@ other7:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row16:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row76:
 	VMOVAPS          Y14, Y15
 	VFMADD231PS.BCST (DX), Y0, Y15
 	VMULPS.BCST      32(DX), Y8, Y16
@@ -3165,22 +4360,28 @@ row16:
 	VPXORD           Y16, Y16, Y16
 	VADDPS           Y16, Y15, Y15
 	CMPQ             R8, $0x01
-	JNE              linear18
+	JNE              linear78
 	VMAXPS           Y15, Y16, Y15
 
-linear18:
+linear78:
 	VMOVUPS Y15, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row16
+	JNZ     row76
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other13:
+lower1:
+	CMPQ  AX, $0x08
+	JLT   lower79
+	CMPQ  AX, $0x0b
+	JLT   lower80
+	CMPQ  AX, $0x0c
+	JLT   lower81
 	CMPQ  AX, $0x0d
-	JNE   other19
+	JLT   lower82
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3225,8 +4426,8 @@ other13:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row22:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row85:
 	VMOVAPS          Y13, Y14
 	VFMADD231PS.BCST (DX), Y0, Y14
 	VMULPS.BCST      32(DX), Y8, Y15
@@ -3256,22 +4457,20 @@ row22:
 	VPXORD           Y15, Y15, Y15
 	VADDPS           Y15, Y14, Y14
 	CMPQ             R8, $0x01
-	JNE              linear24
+	JNE              linear87
 	VMAXPS           Y14, Y15, Y14
 
-linear24:
+linear87:
 	VMOVUPS Y14, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row22
+	JNZ     row85
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other19:
-	CMPQ  AX, $0x0c
-	JNE   other25
+lower82:
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3314,8 +4513,8 @@ other19:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row28:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row90:
 	VMOVAPS          Y12, Y13
 	VFMADD231PS.BCST (DX), Y0, Y13
 	VMULPS.BCST      32(DX), Y8, Y14
@@ -3343,22 +4542,20 @@ row28:
 	VPXORD           Y14, Y14, Y14
 	VADDPS           Y14, Y13, Y13
 	CMPQ             R8, $0x01
-	JNE              linear30
+	JNE              linear92
 	VMAXPS           Y13, Y14, Y13
 
-linear30:
+linear92:
 	VMOVUPS Y13, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row28
+	JNZ     row90
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other25:
-	CMPQ  AX, $0x0b
-	JNE   other31
+lower81:
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3399,8 +4596,8 @@ other25:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row34:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row95:
 	VMOVAPS          Y11, Y12
 	VFMADD231PS.BCST (DX), Y0, Y12
 	VMULPS.BCST      32(DX), Y8, Y13
@@ -3426,22 +4623,24 @@ row34:
 	VPXORD           Y13, Y13, Y13
 	VADDPS           Y13, Y12, Y12
 	CMPQ             R8, $0x01
-	JNE              linear36
+	JNE              linear97
 	VMAXPS           Y12, Y13, Y12
 
-linear36:
+linear97:
 	VMOVUPS Y12, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row34
+	JNZ     row95
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other31:
+lower80:
+	CMPQ  AX, $0x09
+	JLT   lower98
 	CMPQ  AX, $0x0a
-	JNE   other37
+	JLT   lower99
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3480,8 +4679,8 @@ other31:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row40:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row102:
 	VMOVAPS          Y10, Y11
 	VFMADD231PS.BCST (DX), Y0, Y11
 	VMULPS.BCST      32(DX), Y8, Y12
@@ -3505,22 +4704,20 @@ row40:
 	VPXORD           Y12, Y12, Y12
 	VADDPS           Y12, Y11, Y11
 	CMPQ             R8, $0x01
-	JNE              linear42
+	JNE              linear104
 	VMAXPS           Y11, Y12, Y11
 
-linear42:
+linear104:
 	VMOVUPS Y11, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row40
+	JNZ     row102
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other37:
-	CMPQ  AX, $0x09
-	JNE   other43
+lower99:
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3557,8 +4754,8 @@ other37:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row46:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row107:
 	VMOVAPS          Y9, Y10
 	VFMADD231PS.BCST (DX), Y0, Y10
 	VMULPS.BCST      32(DX), Y8, Y11
@@ -3580,22 +4777,20 @@ row46:
 	VPXORD           Y11, Y11, Y11
 	VADDPS           Y11, Y10, Y10
 	CMPQ             R8, $0x01
-	JNE              linear48
+	JNE              linear109
 	VMAXPS           Y10, Y11, Y10
 
-linear48:
+linear109:
 	VMOVUPS Y10, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row46
+	JNZ     row107
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other43:
-	CMPQ  AX, $0x08
-	JNE   other49
+lower98:
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3630,8 +4825,8 @@ other43:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row52:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row112:
 	VMOVAPS          Y8, Y9
 	VFMADD231PS.BCST (DX), Y0, Y9
 	VMULPS.BCST      16(DX), Y4, Y10
@@ -3651,22 +4846,26 @@ row52:
 	VPXORD           Y10, Y10, Y10
 	VADDPS           Y10, Y9, Y9
 	CMPQ             R8, $0x01
-	JNE              linear54
+	JNE              linear114
 	VMAXPS           Y9, Y10, Y9
 
-linear54:
+linear114:
 	VMOVUPS Y9, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row52
+	JNZ     row112
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other49:
+lower79:
+	CMPQ  AX, $0x05
+	JLT   lower115
+	CMPQ  AX, $0x06
+	JLT   lower116
 	CMPQ  AX, $0x07
-	JNE   other55
+	JLT   lower117
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3699,8 +4898,8 @@ other49:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row58:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row120:
 	VMOVAPS          Y7, Y8
 	VFMADD231PS.BCST (DX), Y0, Y8
 	VMULPS.BCST      16(DX), Y4, Y9
@@ -3718,22 +4917,20 @@ row58:
 	VPXORD           Y9, Y9, Y9
 	VADDPS           Y9, Y8, Y8
 	CMPQ             R8, $0x01
-	JNE              linear60
+	JNE              linear122
 	VMAXPS           Y8, Y9, Y8
 
-linear60:
+linear122:
 	VMOVUPS Y8, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row58
+	JNZ     row120
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other55:
-	CMPQ  AX, $0x06
-	JNE   other61
+lower117:
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3764,8 +4961,8 @@ other55:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row64:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row125:
 	VMOVAPS          Y6, Y7
 	VFMADD231PS.BCST (DX), Y0, Y7
 	VMULPS.BCST      16(DX), Y4, Y8
@@ -3781,22 +4978,20 @@ row64:
 	VPXORD           Y8, Y8, Y8
 	VADDPS           Y8, Y7, Y7
 	CMPQ             R8, $0x01
-	JNE              linear66
+	JNE              linear127
 	VMAXPS           Y7, Y8, Y7
 
-linear66:
+linear127:
 	VMOVUPS Y7, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row64
+	JNZ     row125
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other61:
-	CMPQ  AX, $0x05
-	JNE   other67
+lower116:
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3825,8 +5020,8 @@ other61:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row70:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row130:
 	VMOVAPS          Y5, Y6
 	VFMADD231PS.BCST (DX), Y0, Y6
 	VMULPS.BCST      16(DX), Y4, Y7
@@ -3840,22 +5035,24 @@ row70:
 	VPXORD           Y7, Y7, Y7
 	VADDPS           Y7, Y6, Y6
 	CMPQ             R8, $0x01
-	JNE              linear72
+	JNE              linear132
 	VMAXPS           Y6, Y7, Y6
 
-linear72:
+linear132:
 	VMOVUPS Y6, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row70
+	JNZ     row130
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other67:
+lower115:
+	CMPQ  AX, $0x03
+	JLT   lower133
 	CMPQ  AX, $0x04
-	JNE   other73
+	JLT   lower134
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3882,8 +5079,8 @@ other67:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row76:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row137:
 	VMOVAPS          Y4, Y5
 	VFMADD231PS.BCST (DX), Y0, Y5
 	VMULPS.BCST      8(DX), Y2, Y6
@@ -3895,16 +5092,16 @@ row76:
 	VPXORD           Y6, Y6, Y6
 	VADDPS           Y6, Y5, Y5
 	CMPQ             R8, $0x01
-	JNE              linear78
+	JNE              linear139
 	VMAXPS           Y5, Y6, Y5
 
-linear78:
+linear139:
 	VMOVUPS          Y5, K1, (BX)
 	ADDQ             SI, DX
 	ADDQ             CX, BX
 	SUBQ             $0x01, DI
 	TESTQ            DI, DI
-	JE               done77
+	JE               done138
 	VMOVAPS          Y4, Y5
 	VFMADD231PS.BCST (DX), Y0, Y5
 	VMULPS.BCST      8(DX), Y2, Y6
@@ -3916,24 +5113,22 @@ linear78:
 	VPXORD           Y6, Y6, Y6
 	VADDPS           Y6, Y5, Y5
 	CMPQ             R8, $0x01
-	JNE              linear79
+	JNE              linear140
 	VMAXPS           Y5, Y6, Y5
 
-linear79:
+linear140:
 	VMOVUPS Y5, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row76
+	JNZ     row137
 
-done77:
+done138:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other73:
-	CMPQ  AX, $0x03
-	JNE   other80
+lower134:
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -3958,8 +5153,8 @@ other73:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row83:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row143:
 	VMOVAPS          Y3, Y4
 	VFMADD231PS.BCST (DX), Y0, Y4
 	VMULPS.BCST      8(DX), Y2, Y5
@@ -3969,16 +5164,16 @@ row83:
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y4, Y4
 	CMPQ             R8, $0x01
-	JNE              linear85
+	JNE              linear145
 	VMAXPS           Y4, Y5, Y4
 
-linear85:
+linear145:
 	VMOVUPS          Y4, K1, (BX)
 	ADDQ             SI, DX
 	ADDQ             CX, BX
 	SUBQ             $0x01, DI
 	TESTQ            DI, DI
-	JE               done84
+	JE               done144
 	VMOVAPS          Y3, Y4
 	VFMADD231PS.BCST (DX), Y0, Y4
 	VMULPS.BCST      8(DX), Y2, Y5
@@ -3988,22 +5183,22 @@ linear85:
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y4, Y4
 	CMPQ             R8, $0x01
-	JNE              linear86
+	JNE              linear146
 	VMAXPS           Y4, Y5, Y4
 
-linear86:
+linear146:
 	VMOVUPS Y4, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row83
+	JNZ     row143
 
-done84:
+done144:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other80:
+lower133:
 	MOVQ  cols+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -4026,8 +5221,8 @@ other80:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row90:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row149:
 	VMOVAPS          Y2, Y3
 	VFMADD231PS.BCST (DX), Y0, Y3
 	VMULPS.BCST      4(DX), Y1, Y4
@@ -4035,16 +5230,16 @@ row90:
 	VPXORD           Y4, Y4, Y4
 	VADDPS           Y4, Y3, Y3
 	CMPQ             R8, $0x01
-	JNE              linear92
+	JNE              linear151
 	VMAXPS           Y3, Y4, Y3
 
-linear92:
+linear151:
 	VMOVUPS          Y3, K1, (BX)
 	ADDQ             SI, DX
 	ADDQ             CX, BX
 	SUBQ             $0x01, DI
 	TESTQ            DI, DI
-	JE               done91
+	JE               done150
 	VMOVAPS          Y2, Y3
 	VFMADD231PS.BCST (DX), Y0, Y3
 	VMULPS.BCST      4(DX), Y1, Y4
@@ -4052,17 +5247,17 @@ linear92:
 	VPXORD           Y4, Y4, Y4
 	VADDPS           Y4, Y3, Y3
 	CMPQ             R8, $0x01
-	JNE              linear93
+	JNE              linear152
 	VMAXPS           Y3, Y4, Y3
 
-linear93:
+linear152:
 	VMOVUPS Y3, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row90
+	JNZ     row149
 
-done91:
+done150:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -4072,13 +5267,3532 @@ done91:
 TEXT ·treeAVX512F64(SB), NOSPLIT, $0-88
 	PCALIGN $0x40
 	MOVQ    n+72(FP), AX
-	CMPQ    AX, $0x10
-	JNE     other1
+	CMPQ    AX, $0x0e
+	JLT     lower1
+	CMPQ    AX, $0x14
+	JLT     lower2
+	CMPQ    AX, $0x17
+	JLT     lower3
+	CMPQ    AX, $0x19
+	JLT     lower4
+	CMPQ    AX, $0x1a
+	JLT     lower5
 	MOVQ    cols+64(FP), AX
 	CMPQ    AX, $0x05
-	JGE     more3
+	JGE     more7
 	CMPQ    AX, $0x04
-	JNE     part2
+	JNE     part6
+
+	// 26 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y26
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y11
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y12
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y13
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y14
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y15
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y16
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y17
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y18
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y19
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y20
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y21
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y22
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y23
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y24
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y25
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row8:
+	VMOVAPD          Y26, Y27
+	VFMADD231PD.BCST (DX), Y0, Y27
+	VFMADD231PD.BCST 128(DX), Y16, Y27
+	VMULPD.BCST      64(DX), Y8, Y28
+	VFMADD231PD.BCST 192(DX), Y24, Y28
+	VADDPD           Y28, Y27, Y27
+	VMULPD.BCST      32(DX), Y4, Y28
+	VFMADD231PD.BCST 160(DX), Y20, Y28
+	VMULPD.BCST      96(DX), Y12, Y29
+	VADDPD           Y29, Y28, Y28
+	VADDPD           Y28, Y27, Y27
+	VMULPD.BCST      16(DX), Y2, Y28
+	VFMADD231PD.BCST 144(DX), Y18, Y28
+	VMULPD.BCST      80(DX), Y10, Y29
+	VADDPD           Y29, Y28, Y28
+	VMULPD.BCST      48(DX), Y6, Y29
+	VFMADD231PD.BCST 176(DX), Y22, Y29
+	VMULPD.BCST      112(DX), Y14, Y30
+	VADDPD           Y30, Y29, Y29
+	VADDPD           Y29, Y28, Y28
+	VADDPD           Y28, Y27, Y27
+	VMULPD.BCST      8(DX), Y1, Y28
+	VFMADD231PD.BCST 136(DX), Y17, Y28
+	VMULPD.BCST      72(DX), Y9, Y29
+	VFMADD231PD.BCST 200(DX), Y25, Y29
+	VADDPD           Y29, Y28, Y28
+	VMULPD.BCST      40(DX), Y5, Y29
+	VFMADD231PD.BCST 168(DX), Y21, Y29
+	VMULPD.BCST      104(DX), Y13, Y30
+	VADDPD           Y30, Y29, Y29
+	VADDPD           Y29, Y28, Y28
+	VMULPD.BCST      24(DX), Y3, Y29
+	VFMADD231PD.BCST 152(DX), Y19, Y29
+	VMULPD.BCST      88(DX), Y11, Y30
+	VADDPD           Y30, Y29, Y29
+	VMULPD.BCST      56(DX), Y7, Y30
+	VFMADD231PD.BCST 184(DX), Y23, Y30
+	VMULPD.BCST      120(DX), Y15, Y31
+	VADDPD           Y31, Y30, Y30
+	VADDPD           Y30, Y29, Y29
+	VADDPD           Y29, Y28, Y28
+	VADDPD           Y28, Y27, Y27
+	VPXORD           Y28, Y28, Y28
+	VADDPD           Y28, Y27, Y27
+	CMPQ             R8, $0x01
+	JNE              linear10
+	VMAXPD           Y27, Y28, Y27
+
+linear10:
+	VMOVUPD Y27, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row8
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part6:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 26 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y26
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y16
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y17
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y18
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y19
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y20
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y21
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y22
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y23
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y24
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y25
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row11:
+	VMOVAPD          Y26, Y27
+	VFMADD231PD.BCST (DX), Y0, Y27
+	VFMADD231PD.BCST 128(DX), Y16, Y27
+	VMULPD.BCST      64(DX), Y8, Y28
+	VFMADD231PD.BCST 192(DX), Y24, Y28
+	VADDPD           Y28, Y27, Y27
+	VMULPD.BCST      32(DX), Y4, Y28
+	VFMADD231PD.BCST 160(DX), Y20, Y28
+	VMULPD.BCST      96(DX), Y12, Y29
+	VADDPD           Y29, Y28, Y28
+	VADDPD           Y28, Y27, Y27
+	VMULPD.BCST      16(DX), Y2, Y28
+	VFMADD231PD.BCST 144(DX), Y18, Y28
+	VMULPD.BCST      80(DX), Y10, Y29
+	VADDPD           Y29, Y28, Y28
+	VMULPD.BCST      48(DX), Y6, Y29
+	VFMADD231PD.BCST 176(DX), Y22, Y29
+	VMULPD.BCST      112(DX), Y14, Y30
+	VADDPD           Y30, Y29, Y29
+	VADDPD           Y29, Y28, Y28
+	VADDPD           Y28, Y27, Y27
+	VMULPD.BCST      8(DX), Y1, Y28
+	VFMADD231PD.BCST 136(DX), Y17, Y28
+	VMULPD.BCST      72(DX), Y9, Y29
+	VFMADD231PD.BCST 200(DX), Y25, Y29
+	VADDPD           Y29, Y28, Y28
+	VMULPD.BCST      40(DX), Y5, Y29
+	VFMADD231PD.BCST 168(DX), Y21, Y29
+	VMULPD.BCST      104(DX), Y13, Y30
+	VADDPD           Y30, Y29, Y29
+	VADDPD           Y29, Y28, Y28
+	VMULPD.BCST      24(DX), Y3, Y29
+	VFMADD231PD.BCST 152(DX), Y19, Y29
+	VMULPD.BCST      88(DX), Y11, Y30
+	VADDPD           Y30, Y29, Y29
+	VMULPD.BCST      56(DX), Y7, Y30
+	VFMADD231PD.BCST 184(DX), Y23, Y30
+	VMULPD.BCST      120(DX), Y15, Y31
+	VADDPD           Y31, Y30, Y30
+	VADDPD           Y30, Y29, Y29
+	VADDPD           Y29, Y28, Y28
+	VADDPD           Y28, Y27, Y27
+	VPXORD           Y28, Y28, Y28
+	VADDPD           Y28, Y27, Y27
+	CMPQ             R8, $0x01
+	JNE              linear13
+	VMAXPD           Y27, Y28, Y27
+
+linear13:
+	VMOVUPD Y27, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row11
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+more7:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 26 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z26
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z17
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z18
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z19
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z20
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z21
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z22
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z23
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z24
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z25
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row16:
+	VMOVAPD          Z26, Z27
+	VFMADD231PD.BCST (DX), Z0, Z27
+	VFMADD231PD.BCST 128(DX), Z16, Z27
+	VMULPD.BCST      64(DX), Z8, Z28
+	VFMADD231PD.BCST 192(DX), Z24, Z28
+	VADDPD           Z28, Z27, Z27
+	VMULPD.BCST      32(DX), Z4, Z28
+	VFMADD231PD.BCST 160(DX), Z20, Z28
+	VMULPD.BCST      96(DX), Z12, Z29
+	VADDPD           Z29, Z28, Z28
+	VADDPD           Z28, Z27, Z27
+	VMULPD.BCST      16(DX), Z2, Z28
+	VFMADD231PD.BCST 144(DX), Z18, Z28
+	VMULPD.BCST      80(DX), Z10, Z29
+	VADDPD           Z29, Z28, Z28
+	VMULPD.BCST      48(DX), Z6, Z29
+	VFMADD231PD.BCST 176(DX), Z22, Z29
+	VMULPD.BCST      112(DX), Z14, Z30
+	VADDPD           Z30, Z29, Z29
+	VADDPD           Z29, Z28, Z28
+	VADDPD           Z28, Z27, Z27
+	VMULPD.BCST      8(DX), Z1, Z28
+	VFMADD231PD.BCST 136(DX), Z17, Z28
+	VMULPD.BCST      72(DX), Z9, Z29
+	VFMADD231PD.BCST 200(DX), Z25, Z29
+	VADDPD           Z29, Z28, Z28
+	VMULPD.BCST      40(DX), Z5, Z29
+	VFMADD231PD.BCST 168(DX), Z21, Z29
+	VMULPD.BCST      104(DX), Z13, Z30
+	VADDPD           Z30, Z29, Z29
+	VADDPD           Z29, Z28, Z28
+	VMULPD.BCST      24(DX), Z3, Z29
+	VFMADD231PD.BCST 152(DX), Z19, Z29
+	VMULPD.BCST      88(DX), Z11, Z30
+	VADDPD           Z30, Z29, Z29
+	VMULPD.BCST      56(DX), Z7, Z30
+	VFMADD231PD.BCST 184(DX), Z23, Z30
+	VMULPD.BCST      120(DX), Z15, Z31
+	VADDPD           Z31, Z30, Z30
+	VADDPD           Z30, Z29, Z29
+	VADDPD           Z29, Z28, Z28
+	VADDPD           Z28, Z27, Z27
+	VPXORD           Z28, Z28, Z28
+	VADDPD           Z28, Z27, Z27
+	CMPQ             R8, $0x01
+	JNE              linear18
+	VMAXPD           Z27, Z28, Z27
+
+linear18:
+	VMOVUPD Z27, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row16
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower5:
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more20
+	CMPQ AX, $0x04
+	JNE  part19
+
+	// 25 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y25
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y11
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y12
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y13
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y14
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y15
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y16
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y17
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y18
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y19
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y20
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y21
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y22
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y23
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y24
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row21:
+	VMOVAPD          Y25, Y26
+	VFMADD231PD.BCST (DX), Y0, Y26
+	VFMADD231PD.BCST 128(DX), Y16, Y26
+	VMULPD.BCST      64(DX), Y8, Y27
+	VFMADD231PD.BCST 192(DX), Y24, Y27
+	VADDPD           Y27, Y26, Y26
+	VMULPD.BCST      32(DX), Y4, Y27
+	VFMADD231PD.BCST 160(DX), Y20, Y27
+	VMULPD.BCST      96(DX), Y12, Y28
+	VADDPD           Y28, Y27, Y27
+	VADDPD           Y27, Y26, Y26
+	VMULPD.BCST      16(DX), Y2, Y27
+	VFMADD231PD.BCST 144(DX), Y18, Y27
+	VMULPD.BCST      80(DX), Y10, Y28
+	VADDPD           Y28, Y27, Y27
+	VMULPD.BCST      48(DX), Y6, Y28
+	VFMADD231PD.BCST 176(DX), Y22, Y28
+	VMULPD.BCST      112(DX), Y14, Y29
+	VADDPD           Y29, Y28, Y28
+	VADDPD           Y28, Y27, Y27
+	VADDPD           Y27, Y26, Y26
+	VMULPD.BCST      8(DX), Y1, Y27
+	VFMADD231PD.BCST 136(DX), Y17, Y27
+	VMULPD.BCST      72(DX), Y9, Y28
+	VADDPD           Y28, Y27, Y27
+	VMULPD.BCST      40(DX), Y5, Y28
+	VFMADD231PD.BCST 168(DX), Y21, Y28
+	VMULPD.BCST      104(DX), Y13, Y29
+	VADDPD           Y29, Y28, Y28
+	VADDPD           Y28, Y27, Y27
+	VMULPD.BCST      24(DX), Y3, Y28
+	VFMADD231PD.BCST 152(DX), Y19, Y28
+	VMULPD.BCST      88(DX), Y11, Y29
+	VADDPD           Y29, Y28, Y28
+	VMULPD.BCST      56(DX), Y7, Y29
+	VFMADD231PD.BCST 184(DX), Y23, Y29
+	VMULPD.BCST      120(DX), Y15, Y30
+	VADDPD           Y30, Y29, Y29
+	VADDPD           Y29, Y28, Y28
+	VADDPD           Y28, Y27, Y27
+	VADDPD           Y27, Y26, Y26
+	VPXORD           Y27, Y27, Y27
+	VADDPD           Y27, Y26, Y26
+	CMPQ             R8, $0x01
+	JNE              linear23
+	VMAXPD           Y26, Y27, Y26
+
+linear23:
+	VMOVUPD Y26, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row21
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part19:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 25 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y25
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y16
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y17
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y18
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y19
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y20
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y21
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y22
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y23
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y24
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row24:
+	VMOVAPD          Y25, Y26
+	VFMADD231PD.BCST (DX), Y0, Y26
+	VFMADD231PD.BCST 128(DX), Y16, Y26
+	VMULPD.BCST      64(DX), Y8, Y27
+	VFMADD231PD.BCST 192(DX), Y24, Y27
+	VADDPD           Y27, Y26, Y26
+	VMULPD.BCST      32(DX), Y4, Y27
+	VFMADD231PD.BCST 160(DX), Y20, Y27
+	VMULPD.BCST      96(DX), Y12, Y28
+	VADDPD           Y28, Y27, Y27
+	VADDPD           Y27, Y26, Y26
+	VMULPD.BCST      16(DX), Y2, Y27
+	VFMADD231PD.BCST 144(DX), Y18, Y27
+	VMULPD.BCST      80(DX), Y10, Y28
+	VADDPD           Y28, Y27, Y27
+	VMULPD.BCST      48(DX), Y6, Y28
+	VFMADD231PD.BCST 176(DX), Y22, Y28
+	VMULPD.BCST      112(DX), Y14, Y29
+	VADDPD           Y29, Y28, Y28
+	VADDPD           Y28, Y27, Y27
+	VADDPD           Y27, Y26, Y26
+	VMULPD.BCST      8(DX), Y1, Y27
+	VFMADD231PD.BCST 136(DX), Y17, Y27
+	VMULPD.BCST      72(DX), Y9, Y28
+	VADDPD           Y28, Y27, Y27
+	VMULPD.BCST      40(DX), Y5, Y28
+	VFMADD231PD.BCST 168(DX), Y21, Y28
+	VMULPD.BCST      104(DX), Y13, Y29
+	VADDPD           Y29, Y28, Y28
+	VADDPD           Y28, Y27, Y27
+	VMULPD.BCST      24(DX), Y3, Y28
+	VFMADD231PD.BCST 152(DX), Y19, Y28
+	VMULPD.BCST      88(DX), Y11, Y29
+	VADDPD           Y29, Y28, Y28
+	VMULPD.BCST      56(DX), Y7, Y29
+	VFMADD231PD.BCST 184(DX), Y23, Y29
+	VMULPD.BCST      120(DX), Y15, Y30
+	VADDPD           Y30, Y29, Y29
+	VADDPD           Y29, Y28, Y28
+	VADDPD           Y28, Y27, Y27
+	VADDPD           Y27, Y26, Y26
+	VPXORD           Y27, Y27, Y27
+	VADDPD           Y27, Y26, Y26
+	CMPQ             R8, $0x01
+	JNE              linear26
+	VMAXPD           Y26, Y27, Y26
+
+linear26:
+	VMOVUPD Y26, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row24
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+more20:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 25 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z25
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z17
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z18
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z19
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z20
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z21
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z22
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z23
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z24
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row29:
+	VMOVAPD          Z25, Z26
+	VFMADD231PD.BCST (DX), Z0, Z26
+	VFMADD231PD.BCST 128(DX), Z16, Z26
+	VMULPD.BCST      64(DX), Z8, Z27
+	VFMADD231PD.BCST 192(DX), Z24, Z27
+	VADDPD           Z27, Z26, Z26
+	VMULPD.BCST      32(DX), Z4, Z27
+	VFMADD231PD.BCST 160(DX), Z20, Z27
+	VMULPD.BCST      96(DX), Z12, Z28
+	VADDPD           Z28, Z27, Z27
+	VADDPD           Z27, Z26, Z26
+	VMULPD.BCST      16(DX), Z2, Z27
+	VFMADD231PD.BCST 144(DX), Z18, Z27
+	VMULPD.BCST      80(DX), Z10, Z28
+	VADDPD           Z28, Z27, Z27
+	VMULPD.BCST      48(DX), Z6, Z28
+	VFMADD231PD.BCST 176(DX), Z22, Z28
+	VMULPD.BCST      112(DX), Z14, Z29
+	VADDPD           Z29, Z28, Z28
+	VADDPD           Z28, Z27, Z27
+	VADDPD           Z27, Z26, Z26
+	VMULPD.BCST      8(DX), Z1, Z27
+	VFMADD231PD.BCST 136(DX), Z17, Z27
+	VMULPD.BCST      72(DX), Z9, Z28
+	VADDPD           Z28, Z27, Z27
+	VMULPD.BCST      40(DX), Z5, Z28
+	VFMADD231PD.BCST 168(DX), Z21, Z28
+	VMULPD.BCST      104(DX), Z13, Z29
+	VADDPD           Z29, Z28, Z28
+	VADDPD           Z28, Z27, Z27
+	VMULPD.BCST      24(DX), Z3, Z28
+	VFMADD231PD.BCST 152(DX), Z19, Z28
+	VMULPD.BCST      88(DX), Z11, Z29
+	VADDPD           Z29, Z28, Z28
+	VMULPD.BCST      56(DX), Z7, Z29
+	VFMADD231PD.BCST 184(DX), Z23, Z29
+	VMULPD.BCST      120(DX), Z15, Z30
+	VADDPD           Z30, Z29, Z29
+	VADDPD           Z29, Z28, Z28
+	VADDPD           Z28, Z27, Z27
+	VADDPD           Z27, Z26, Z26
+	VPXORD           Z27, Z27, Z27
+	VADDPD           Z27, Z26, Z26
+	CMPQ             R8, $0x01
+	JNE              linear31
+	VMAXPD           Z26, Z27, Z26
+
+linear31:
+	VMOVUPD Z26, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row29
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower4:
+	CMPQ AX, $0x18
+	JLT  lower32
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more34
+	CMPQ AX, $0x04
+	JNE  part33
+
+	// 24 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y24
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y11
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y12
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y13
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y14
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y15
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y16
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y17
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y18
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y19
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y20
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y21
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y22
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y23
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row35:
+	VMOVAPD          Y24, Y25
+	VFMADD231PD.BCST (DX), Y0, Y25
+	VFMADD231PD.BCST 128(DX), Y16, Y25
+	VMULPD.BCST      64(DX), Y8, Y26
+	VADDPD           Y26, Y25, Y25
+	VMULPD.BCST      32(DX), Y4, Y26
+	VFMADD231PD.BCST 160(DX), Y20, Y26
+	VMULPD.BCST      96(DX), Y12, Y27
+	VADDPD           Y27, Y26, Y26
+	VADDPD           Y26, Y25, Y25
+	VMULPD.BCST      16(DX), Y2, Y26
+	VFMADD231PD.BCST 144(DX), Y18, Y26
+	VMULPD.BCST      80(DX), Y10, Y27
+	VADDPD           Y27, Y26, Y26
+	VMULPD.BCST      48(DX), Y6, Y27
+	VFMADD231PD.BCST 176(DX), Y22, Y27
+	VMULPD.BCST      112(DX), Y14, Y28
+	VADDPD           Y28, Y27, Y27
+	VADDPD           Y27, Y26, Y26
+	VADDPD           Y26, Y25, Y25
+	VMULPD.BCST      8(DX), Y1, Y26
+	VFMADD231PD.BCST 136(DX), Y17, Y26
+	VMULPD.BCST      72(DX), Y9, Y27
+	VADDPD           Y27, Y26, Y26
+	VMULPD.BCST      40(DX), Y5, Y27
+	VFMADD231PD.BCST 168(DX), Y21, Y27
+	VMULPD.BCST      104(DX), Y13, Y28
+	VADDPD           Y28, Y27, Y27
+	VADDPD           Y27, Y26, Y26
+	VMULPD.BCST      24(DX), Y3, Y27
+	VFMADD231PD.BCST 152(DX), Y19, Y27
+	VMULPD.BCST      88(DX), Y11, Y28
+	VADDPD           Y28, Y27, Y27
+	VMULPD.BCST      56(DX), Y7, Y28
+	VFMADD231PD.BCST 184(DX), Y23, Y28
+	VMULPD.BCST      120(DX), Y15, Y29
+	VADDPD           Y29, Y28, Y28
+	VADDPD           Y28, Y27, Y27
+	VADDPD           Y27, Y26, Y26
+	VADDPD           Y26, Y25, Y25
+	VPXORD           Y26, Y26, Y26
+	VADDPD           Y26, Y25, Y25
+	CMPQ             R8, $0x01
+	JNE              linear37
+	VMAXPD           Y25, Y26, Y25
+
+linear37:
+	VMOVUPD Y25, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row35
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part33:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 24 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y24
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y16
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y17
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y18
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y19
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y20
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y21
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y22
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y23
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row38:
+	VMOVAPD          Y24, Y25
+	VFMADD231PD.BCST (DX), Y0, Y25
+	VFMADD231PD.BCST 128(DX), Y16, Y25
+	VMULPD.BCST      64(DX), Y8, Y26
+	VADDPD           Y26, Y25, Y25
+	VMULPD.BCST      32(DX), Y4, Y26
+	VFMADD231PD.BCST 160(DX), Y20, Y26
+	VMULPD.BCST      96(DX), Y12, Y27
+	VADDPD           Y27, Y26, Y26
+	VADDPD           Y26, Y25, Y25
+	VMULPD.BCST      16(DX), Y2, Y26
+	VFMADD231PD.BCST 144(DX), Y18, Y26
+	VMULPD.BCST      80(DX), Y10, Y27
+	VADDPD           Y27, Y26, Y26
+	VMULPD.BCST      48(DX), Y6, Y27
+	VFMADD231PD.BCST 176(DX), Y22, Y27
+	VMULPD.BCST      112(DX), Y14, Y28
+	VADDPD           Y28, Y27, Y27
+	VADDPD           Y27, Y26, Y26
+	VADDPD           Y26, Y25, Y25
+	VMULPD.BCST      8(DX), Y1, Y26
+	VFMADD231PD.BCST 136(DX), Y17, Y26
+	VMULPD.BCST      72(DX), Y9, Y27
+	VADDPD           Y27, Y26, Y26
+	VMULPD.BCST      40(DX), Y5, Y27
+	VFMADD231PD.BCST 168(DX), Y21, Y27
+	VMULPD.BCST      104(DX), Y13, Y28
+	VADDPD           Y28, Y27, Y27
+	VADDPD           Y27, Y26, Y26
+	VMULPD.BCST      24(DX), Y3, Y27
+	VFMADD231PD.BCST 152(DX), Y19, Y27
+	VMULPD.BCST      88(DX), Y11, Y28
+	VADDPD           Y28, Y27, Y27
+	VMULPD.BCST      56(DX), Y7, Y28
+	VFMADD231PD.BCST 184(DX), Y23, Y28
+	VMULPD.BCST      120(DX), Y15, Y29
+	VADDPD           Y29, Y28, Y28
+	VADDPD           Y28, Y27, Y27
+	VADDPD           Y27, Y26, Y26
+	VADDPD           Y26, Y25, Y25
+	VPXORD           Y26, Y26, Y26
+	VADDPD           Y26, Y25, Y25
+	CMPQ             R8, $0x01
+	JNE              linear40
+	VMAXPD           Y25, Y26, Y25
+
+linear40:
+	VMOVUPD Y25, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row38
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+more34:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 24 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z24
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z17
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z18
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z19
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z20
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z21
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z22
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z23
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row43:
+	VMOVAPD          Z24, Z25
+	VFMADD231PD.BCST (DX), Z0, Z25
+	VFMADD231PD.BCST 128(DX), Z16, Z25
+	VMULPD.BCST      64(DX), Z8, Z26
+	VADDPD           Z26, Z25, Z25
+	VMULPD.BCST      32(DX), Z4, Z26
+	VFMADD231PD.BCST 160(DX), Z20, Z26
+	VMULPD.BCST      96(DX), Z12, Z27
+	VADDPD           Z27, Z26, Z26
+	VADDPD           Z26, Z25, Z25
+	VMULPD.BCST      16(DX), Z2, Z26
+	VFMADD231PD.BCST 144(DX), Z18, Z26
+	VMULPD.BCST      80(DX), Z10, Z27
+	VADDPD           Z27, Z26, Z26
+	VMULPD.BCST      48(DX), Z6, Z27
+	VFMADD231PD.BCST 176(DX), Z22, Z27
+	VMULPD.BCST      112(DX), Z14, Z28
+	VADDPD           Z28, Z27, Z27
+	VADDPD           Z27, Z26, Z26
+	VADDPD           Z26, Z25, Z25
+	VMULPD.BCST      8(DX), Z1, Z26
+	VFMADD231PD.BCST 136(DX), Z17, Z26
+	VMULPD.BCST      72(DX), Z9, Z27
+	VADDPD           Z27, Z26, Z26
+	VMULPD.BCST      40(DX), Z5, Z27
+	VFMADD231PD.BCST 168(DX), Z21, Z27
+	VMULPD.BCST      104(DX), Z13, Z28
+	VADDPD           Z28, Z27, Z27
+	VADDPD           Z27, Z26, Z26
+	VMULPD.BCST      24(DX), Z3, Z27
+	VFMADD231PD.BCST 152(DX), Z19, Z27
+	VMULPD.BCST      88(DX), Z11, Z28
+	VADDPD           Z28, Z27, Z27
+	VMULPD.BCST      56(DX), Z7, Z28
+	VFMADD231PD.BCST 184(DX), Z23, Z28
+	VMULPD.BCST      120(DX), Z15, Z29
+	VADDPD           Z29, Z28, Z28
+	VADDPD           Z28, Z27, Z27
+	VADDPD           Z27, Z26, Z26
+	VADDPD           Z26, Z25, Z25
+	VPXORD           Z26, Z26, Z26
+	VADDPD           Z26, Z25, Z25
+	CMPQ             R8, $0x01
+	JNE              linear45
+	VMAXPD           Z25, Z26, Z25
+
+linear45:
+	VMOVUPD Z25, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row43
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower32:
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more47
+	CMPQ AX, $0x04
+	JNE  part46
+
+	// 23 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y23
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y11
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y12
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y13
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y14
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y15
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y16
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y17
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y18
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y19
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y20
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y21
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y22
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row48:
+	VMOVAPD          Y23, Y24
+	VFMADD231PD.BCST (DX), Y0, Y24
+	VFMADD231PD.BCST 128(DX), Y16, Y24
+	VMULPD.BCST      64(DX), Y8, Y25
+	VADDPD           Y25, Y24, Y24
+	VMULPD.BCST      32(DX), Y4, Y25
+	VFMADD231PD.BCST 160(DX), Y20, Y25
+	VMULPD.BCST      96(DX), Y12, Y26
+	VADDPD           Y26, Y25, Y25
+	VADDPD           Y25, Y24, Y24
+	VMULPD.BCST      16(DX), Y2, Y25
+	VFMADD231PD.BCST 144(DX), Y18, Y25
+	VMULPD.BCST      80(DX), Y10, Y26
+	VADDPD           Y26, Y25, Y25
+	VMULPD.BCST      48(DX), Y6, Y26
+	VFMADD231PD.BCST 176(DX), Y22, Y26
+	VMULPD.BCST      112(DX), Y14, Y27
+	VADDPD           Y27, Y26, Y26
+	VADDPD           Y26, Y25, Y25
+	VADDPD           Y25, Y24, Y24
+	VMULPD.BCST      8(DX), Y1, Y25
+	VFMADD231PD.BCST 136(DX), Y17, Y25
+	VMULPD.BCST      72(DX), Y9, Y26
+	VADDPD           Y26, Y25, Y25
+	VMULPD.BCST      40(DX), Y5, Y26
+	VFMADD231PD.BCST 168(DX), Y21, Y26
+	VMULPD.BCST      104(DX), Y13, Y27
+	VADDPD           Y27, Y26, Y26
+	VADDPD           Y26, Y25, Y25
+	VMULPD.BCST      24(DX), Y3, Y26
+	VFMADD231PD.BCST 152(DX), Y19, Y26
+	VMULPD.BCST      88(DX), Y11, Y27
+	VADDPD           Y27, Y26, Y26
+	VMULPD.BCST      56(DX), Y7, Y27
+	VMULPD.BCST      120(DX), Y15, Y28
+	VADDPD           Y28, Y27, Y27
+	VADDPD           Y27, Y26, Y26
+	VADDPD           Y26, Y25, Y25
+	VADDPD           Y25, Y24, Y24
+	VPXORD           Y25, Y25, Y25
+	VADDPD           Y25, Y24, Y24
+	CMPQ             R8, $0x01
+	JNE              linear50
+	VMAXPD           Y24, Y25, Y24
+
+linear50:
+	VMOVUPD Y24, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row48
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part46:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 23 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y23
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y16
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y17
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y18
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y19
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y20
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y21
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y22
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row51:
+	VMOVAPD          Y23, Y24
+	VFMADD231PD.BCST (DX), Y0, Y24
+	VFMADD231PD.BCST 128(DX), Y16, Y24
+	VMULPD.BCST      64(DX), Y8, Y25
+	VADDPD           Y25, Y24, Y24
+	VMULPD.BCST      32(DX), Y4, Y25
+	VFMADD231PD.BCST 160(DX), Y20, Y25
+	VMULPD.BCST      96(DX), Y12, Y26
+	VADDPD           Y26, Y25, Y25
+	VADDPD           Y25, Y24, Y24
+	VMULPD.BCST      16(DX), Y2, Y25
+	VFMADD231PD.BCST 144(DX), Y18, Y25
+	VMULPD.BCST      80(DX), Y10, Y26
+	VADDPD           Y26, Y25, Y25
+	VMULPD.BCST      48(DX), Y6, Y26
+	VFMADD231PD.BCST 176(DX), Y22, Y26
+	VMULPD.BCST      112(DX), Y14, Y27
+	VADDPD           Y27, Y26, Y26
+	VADDPD           Y26, Y25, Y25
+	VADDPD           Y25, Y24, Y24
+	VMULPD.BCST      8(DX), Y1, Y25
+	VFMADD231PD.BCST 136(DX), Y17, Y25
+	VMULPD.BCST      72(DX), Y9, Y26
+	VADDPD           Y26, Y25, Y25
+	VMULPD.BCST      40(DX), Y5, Y26
+	VFMADD231PD.BCST 168(DX), Y21, Y26
+	VMULPD.BCST      104(DX), Y13, Y27
+	VADDPD           Y27, Y26, Y26
+	VADDPD           Y26, Y25, Y25
+	VMULPD.BCST      24(DX), Y3, Y26
+	VFMADD231PD.BCST 152(DX), Y19, Y26
+	VMULPD.BCST      88(DX), Y11, Y27
+	VADDPD           Y27, Y26, Y26
+	VMULPD.BCST      56(DX), Y7, Y27
+	VMULPD.BCST      120(DX), Y15, Y28
+	VADDPD           Y28, Y27, Y27
+	VADDPD           Y27, Y26, Y26
+	VADDPD           Y26, Y25, Y25
+	VADDPD           Y25, Y24, Y24
+	VPXORD           Y25, Y25, Y25
+	VADDPD           Y25, Y24, Y24
+	CMPQ             R8, $0x01
+	JNE              linear53
+	VMAXPD           Y24, Y25, Y24
+
+linear53:
+	VMOVUPD Y24, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row51
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+more47:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 23 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z23
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z17
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z18
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z19
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z20
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z21
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z22
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row56:
+	VMOVAPD          Z23, Z24
+	VFMADD231PD.BCST (DX), Z0, Z24
+	VFMADD231PD.BCST 128(DX), Z16, Z24
+	VMULPD.BCST      64(DX), Z8, Z25
+	VADDPD           Z25, Z24, Z24
+	VMULPD.BCST      32(DX), Z4, Z25
+	VFMADD231PD.BCST 160(DX), Z20, Z25
+	VMULPD.BCST      96(DX), Z12, Z26
+	VADDPD           Z26, Z25, Z25
+	VADDPD           Z25, Z24, Z24
+	VMULPD.BCST      16(DX), Z2, Z25
+	VFMADD231PD.BCST 144(DX), Z18, Z25
+	VMULPD.BCST      80(DX), Z10, Z26
+	VADDPD           Z26, Z25, Z25
+	VMULPD.BCST      48(DX), Z6, Z26
+	VFMADD231PD.BCST 176(DX), Z22, Z26
+	VMULPD.BCST      112(DX), Z14, Z27
+	VADDPD           Z27, Z26, Z26
+	VADDPD           Z26, Z25, Z25
+	VADDPD           Z25, Z24, Z24
+	VMULPD.BCST      8(DX), Z1, Z25
+	VFMADD231PD.BCST 136(DX), Z17, Z25
+	VMULPD.BCST      72(DX), Z9, Z26
+	VADDPD           Z26, Z25, Z25
+	VMULPD.BCST      40(DX), Z5, Z26
+	VFMADD231PD.BCST 168(DX), Z21, Z26
+	VMULPD.BCST      104(DX), Z13, Z27
+	VADDPD           Z27, Z26, Z26
+	VADDPD           Z26, Z25, Z25
+	VMULPD.BCST      24(DX), Z3, Z26
+	VFMADD231PD.BCST 152(DX), Z19, Z26
+	VMULPD.BCST      88(DX), Z11, Z27
+	VADDPD           Z27, Z26, Z26
+	VMULPD.BCST      56(DX), Z7, Z27
+	VMULPD.BCST      120(DX), Z15, Z28
+	VADDPD           Z28, Z27, Z27
+	VADDPD           Z27, Z26, Z26
+	VADDPD           Z26, Z25, Z25
+	VADDPD           Z25, Z24, Z24
+	VPXORD           Z25, Z25, Z25
+	VADDPD           Z25, Z24, Z24
+	CMPQ             R8, $0x01
+	JNE              linear58
+	VMAXPD           Z24, Z25, Z24
+
+linear58:
+	VMOVUPD Z24, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row56
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower3:
+	CMPQ AX, $0x15
+	JLT  lower59
+	CMPQ AX, $0x16
+	JLT  lower60
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more62
+	CMPQ AX, $0x04
+	JNE  part61
+
+	// 22 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y22
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y11
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y12
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y13
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y14
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y15
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y16
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y17
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y18
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y19
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y20
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y21
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row63:
+	VMOVAPD          Y22, Y23
+	VFMADD231PD.BCST (DX), Y0, Y23
+	VFMADD231PD.BCST 128(DX), Y16, Y23
+	VMULPD.BCST      64(DX), Y8, Y24
+	VADDPD           Y24, Y23, Y23
+	VMULPD.BCST      32(DX), Y4, Y24
+	VFMADD231PD.BCST 160(DX), Y20, Y24
+	VMULPD.BCST      96(DX), Y12, Y25
+	VADDPD           Y25, Y24, Y24
+	VADDPD           Y24, Y23, Y23
+	VMULPD.BCST      16(DX), Y2, Y24
+	VFMADD231PD.BCST 144(DX), Y18, Y24
+	VMULPD.BCST      80(DX), Y10, Y25
+	VADDPD           Y25, Y24, Y24
+	VMULPD.BCST      48(DX), Y6, Y25
+	VMULPD.BCST      112(DX), Y14, Y26
+	VADDPD           Y26, Y25, Y25
+	VADDPD           Y25, Y24, Y24
+	VADDPD           Y24, Y23, Y23
+	VMULPD.BCST      8(DX), Y1, Y24
+	VFMADD231PD.BCST 136(DX), Y17, Y24
+	VMULPD.BCST      72(DX), Y9, Y25
+	VADDPD           Y25, Y24, Y24
+	VMULPD.BCST      40(DX), Y5, Y25
+	VFMADD231PD.BCST 168(DX), Y21, Y25
+	VMULPD.BCST      104(DX), Y13, Y26
+	VADDPD           Y26, Y25, Y25
+	VADDPD           Y25, Y24, Y24
+	VMULPD.BCST      24(DX), Y3, Y25
+	VFMADD231PD.BCST 152(DX), Y19, Y25
+	VMULPD.BCST      88(DX), Y11, Y26
+	VADDPD           Y26, Y25, Y25
+	VMULPD.BCST      56(DX), Y7, Y26
+	VMULPD.BCST      120(DX), Y15, Y27
+	VADDPD           Y27, Y26, Y26
+	VADDPD           Y26, Y25, Y25
+	VADDPD           Y25, Y24, Y24
+	VADDPD           Y24, Y23, Y23
+	VPXORD           Y24, Y24, Y24
+	VADDPD           Y24, Y23, Y23
+	CMPQ             R8, $0x01
+	JNE              linear65
+	VMAXPD           Y23, Y24, Y23
+
+linear65:
+	VMOVUPD Y23, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row63
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part61:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 22 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y22
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y16
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y17
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y18
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y19
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y20
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y21
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row66:
+	VMOVAPD          Y22, Y23
+	VFMADD231PD.BCST (DX), Y0, Y23
+	VFMADD231PD.BCST 128(DX), Y16, Y23
+	VMULPD.BCST      64(DX), Y8, Y24
+	VADDPD           Y24, Y23, Y23
+	VMULPD.BCST      32(DX), Y4, Y24
+	VFMADD231PD.BCST 160(DX), Y20, Y24
+	VMULPD.BCST      96(DX), Y12, Y25
+	VADDPD           Y25, Y24, Y24
+	VADDPD           Y24, Y23, Y23
+	VMULPD.BCST      16(DX), Y2, Y24
+	VFMADD231PD.BCST 144(DX), Y18, Y24
+	VMULPD.BCST      80(DX), Y10, Y25
+	VADDPD           Y25, Y24, Y24
+	VMULPD.BCST      48(DX), Y6, Y25
+	VMULPD.BCST      112(DX), Y14, Y26
+	VADDPD           Y26, Y25, Y25
+	VADDPD           Y25, Y24, Y24
+	VADDPD           Y24, Y23, Y23
+	VMULPD.BCST      8(DX), Y1, Y24
+	VFMADD231PD.BCST 136(DX), Y17, Y24
+	VMULPD.BCST      72(DX), Y9, Y25
+	VADDPD           Y25, Y24, Y24
+	VMULPD.BCST      40(DX), Y5, Y25
+	VFMADD231PD.BCST 168(DX), Y21, Y25
+	VMULPD.BCST      104(DX), Y13, Y26
+	VADDPD           Y26, Y25, Y25
+	VADDPD           Y25, Y24, Y24
+	VMULPD.BCST      24(DX), Y3, Y25
+	VFMADD231PD.BCST 152(DX), Y19, Y25
+	VMULPD.BCST      88(DX), Y11, Y26
+	VADDPD           Y26, Y25, Y25
+	VMULPD.BCST      56(DX), Y7, Y26
+	VMULPD.BCST      120(DX), Y15, Y27
+	VADDPD           Y27, Y26, Y26
+	VADDPD           Y26, Y25, Y25
+	VADDPD           Y25, Y24, Y24
+	VADDPD           Y24, Y23, Y23
+	VPXORD           Y24, Y24, Y24
+	VADDPD           Y24, Y23, Y23
+	CMPQ             R8, $0x01
+	JNE              linear68
+	VMAXPD           Y23, Y24, Y23
+
+linear68:
+	VMOVUPD Y23, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row66
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+more62:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 22 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z22
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z17
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z18
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z19
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z20
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z21
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row71:
+	VMOVAPD          Z22, Z23
+	VFMADD231PD.BCST (DX), Z0, Z23
+	VFMADD231PD.BCST 128(DX), Z16, Z23
+	VMULPD.BCST      64(DX), Z8, Z24
+	VADDPD           Z24, Z23, Z23
+	VMULPD.BCST      32(DX), Z4, Z24
+	VFMADD231PD.BCST 160(DX), Z20, Z24
+	VMULPD.BCST      96(DX), Z12, Z25
+	VADDPD           Z25, Z24, Z24
+	VADDPD           Z24, Z23, Z23
+	VMULPD.BCST      16(DX), Z2, Z24
+	VFMADD231PD.BCST 144(DX), Z18, Z24
+	VMULPD.BCST      80(DX), Z10, Z25
+	VADDPD           Z25, Z24, Z24
+	VMULPD.BCST      48(DX), Z6, Z25
+	VMULPD.BCST      112(DX), Z14, Z26
+	VADDPD           Z26, Z25, Z25
+	VADDPD           Z25, Z24, Z24
+	VADDPD           Z24, Z23, Z23
+	VMULPD.BCST      8(DX), Z1, Z24
+	VFMADD231PD.BCST 136(DX), Z17, Z24
+	VMULPD.BCST      72(DX), Z9, Z25
+	VADDPD           Z25, Z24, Z24
+	VMULPD.BCST      40(DX), Z5, Z25
+	VFMADD231PD.BCST 168(DX), Z21, Z25
+	VMULPD.BCST      104(DX), Z13, Z26
+	VADDPD           Z26, Z25, Z25
+	VADDPD           Z25, Z24, Z24
+	VMULPD.BCST      24(DX), Z3, Z25
+	VFMADD231PD.BCST 152(DX), Z19, Z25
+	VMULPD.BCST      88(DX), Z11, Z26
+	VADDPD           Z26, Z25, Z25
+	VMULPD.BCST      56(DX), Z7, Z26
+	VMULPD.BCST      120(DX), Z15, Z27
+	VADDPD           Z27, Z26, Z26
+	VADDPD           Z26, Z25, Z25
+	VADDPD           Z25, Z24, Z24
+	VADDPD           Z24, Z23, Z23
+	VPXORD           Z24, Z24, Z24
+	VADDPD           Z24, Z23, Z23
+	CMPQ             R8, $0x01
+	JNE              linear73
+	VMAXPD           Z23, Z24, Z23
+
+linear73:
+	VMOVUPD Z23, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row71
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower60:
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more75
+	CMPQ AX, $0x04
+	JNE  part74
+
+	// 21 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y21
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y11
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y12
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y13
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y14
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y15
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y16
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y17
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y18
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y19
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y20
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row76:
+	VMOVAPD          Y21, Y22
+	VFMADD231PD.BCST (DX), Y0, Y22
+	VFMADD231PD.BCST 128(DX), Y16, Y22
+	VMULPD.BCST      64(DX), Y8, Y23
+	VADDPD           Y23, Y22, Y22
+	VMULPD.BCST      32(DX), Y4, Y23
+	VFMADD231PD.BCST 160(DX), Y20, Y23
+	VMULPD.BCST      96(DX), Y12, Y24
+	VADDPD           Y24, Y23, Y23
+	VADDPD           Y23, Y22, Y22
+	VMULPD.BCST      16(DX), Y2, Y23
+	VFMADD231PD.BCST 144(DX), Y18, Y23
+	VMULPD.BCST      80(DX), Y10, Y24
+	VADDPD           Y24, Y23, Y23
+	VMULPD.BCST      48(DX), Y6, Y24
+	VMULPD.BCST      112(DX), Y14, Y25
+	VADDPD           Y25, Y24, Y24
+	VADDPD           Y24, Y23, Y23
+	VADDPD           Y23, Y22, Y22
+	VMULPD.BCST      8(DX), Y1, Y23
+	VFMADD231PD.BCST 136(DX), Y17, Y23
+	VMULPD.BCST      72(DX), Y9, Y24
+	VADDPD           Y24, Y23, Y23
+	VMULPD.BCST      40(DX), Y5, Y24
+	VMULPD.BCST      104(DX), Y13, Y25
+	VADDPD           Y25, Y24, Y24
+	VADDPD           Y24, Y23, Y23
+	VMULPD.BCST      24(DX), Y3, Y24
+	VFMADD231PD.BCST 152(DX), Y19, Y24
+	VMULPD.BCST      88(DX), Y11, Y25
+	VADDPD           Y25, Y24, Y24
+	VMULPD.BCST      56(DX), Y7, Y25
+	VMULPD.BCST      120(DX), Y15, Y26
+	VADDPD           Y26, Y25, Y25
+	VADDPD           Y25, Y24, Y24
+	VADDPD           Y24, Y23, Y23
+	VADDPD           Y23, Y22, Y22
+	VPXORD           Y23, Y23, Y23
+	VADDPD           Y23, Y22, Y22
+	CMPQ             R8, $0x01
+	JNE              linear78
+	VMAXPD           Y22, Y23, Y22
+
+linear78:
+	VMOVUPD Y22, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row76
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part74:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 21 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y21
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y16
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y17
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y18
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y19
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y20
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row79:
+	VMOVAPD          Y21, Y22
+	VFMADD231PD.BCST (DX), Y0, Y22
+	VFMADD231PD.BCST 128(DX), Y16, Y22
+	VMULPD.BCST      64(DX), Y8, Y23
+	VADDPD           Y23, Y22, Y22
+	VMULPD.BCST      32(DX), Y4, Y23
+	VFMADD231PD.BCST 160(DX), Y20, Y23
+	VMULPD.BCST      96(DX), Y12, Y24
+	VADDPD           Y24, Y23, Y23
+	VADDPD           Y23, Y22, Y22
+	VMULPD.BCST      16(DX), Y2, Y23
+	VFMADD231PD.BCST 144(DX), Y18, Y23
+	VMULPD.BCST      80(DX), Y10, Y24
+	VADDPD           Y24, Y23, Y23
+	VMULPD.BCST      48(DX), Y6, Y24
+	VMULPD.BCST      112(DX), Y14, Y25
+	VADDPD           Y25, Y24, Y24
+	VADDPD           Y24, Y23, Y23
+	VADDPD           Y23, Y22, Y22
+	VMULPD.BCST      8(DX), Y1, Y23
+	VFMADD231PD.BCST 136(DX), Y17, Y23
+	VMULPD.BCST      72(DX), Y9, Y24
+	VADDPD           Y24, Y23, Y23
+	VMULPD.BCST      40(DX), Y5, Y24
+	VMULPD.BCST      104(DX), Y13, Y25
+	VADDPD           Y25, Y24, Y24
+	VADDPD           Y24, Y23, Y23
+	VMULPD.BCST      24(DX), Y3, Y24
+	VFMADD231PD.BCST 152(DX), Y19, Y24
+	VMULPD.BCST      88(DX), Y11, Y25
+	VADDPD           Y25, Y24, Y24
+	VMULPD.BCST      56(DX), Y7, Y25
+	VMULPD.BCST      120(DX), Y15, Y26
+	VADDPD           Y26, Y25, Y25
+	VADDPD           Y25, Y24, Y24
+	VADDPD           Y24, Y23, Y23
+	VADDPD           Y23, Y22, Y22
+	VPXORD           Y23, Y23, Y23
+	VADDPD           Y23, Y22, Y22
+	CMPQ             R8, $0x01
+	JNE              linear81
+	VMAXPD           Y22, Y23, Y22
+
+linear81:
+	VMOVUPD Y22, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row79
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+more75:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 21 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z21
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z17
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z18
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z19
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z20
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row84:
+	VMOVAPD          Z21, Z22
+	VFMADD231PD.BCST (DX), Z0, Z22
+	VFMADD231PD.BCST 128(DX), Z16, Z22
+	VMULPD.BCST      64(DX), Z8, Z23
+	VADDPD           Z23, Z22, Z22
+	VMULPD.BCST      32(DX), Z4, Z23
+	VFMADD231PD.BCST 160(DX), Z20, Z23
+	VMULPD.BCST      96(DX), Z12, Z24
+	VADDPD           Z24, Z23, Z23
+	VADDPD           Z23, Z22, Z22
+	VMULPD.BCST      16(DX), Z2, Z23
+	VFMADD231PD.BCST 144(DX), Z18, Z23
+	VMULPD.BCST      80(DX), Z10, Z24
+	VADDPD           Z24, Z23, Z23
+	VMULPD.BCST      48(DX), Z6, Z24
+	VMULPD.BCST      112(DX), Z14, Z25
+	VADDPD           Z25, Z24, Z24
+	VADDPD           Z24, Z23, Z23
+	VADDPD           Z23, Z22, Z22
+	VMULPD.BCST      8(DX), Z1, Z23
+	VFMADD231PD.BCST 136(DX), Z17, Z23
+	VMULPD.BCST      72(DX), Z9, Z24
+	VADDPD           Z24, Z23, Z23
+	VMULPD.BCST      40(DX), Z5, Z24
+	VMULPD.BCST      104(DX), Z13, Z25
+	VADDPD           Z25, Z24, Z24
+	VADDPD           Z24, Z23, Z23
+	VMULPD.BCST      24(DX), Z3, Z24
+	VFMADD231PD.BCST 152(DX), Z19, Z24
+	VMULPD.BCST      88(DX), Z11, Z25
+	VADDPD           Z25, Z24, Z24
+	VMULPD.BCST      56(DX), Z7, Z25
+	VMULPD.BCST      120(DX), Z15, Z26
+	VADDPD           Z26, Z25, Z25
+	VADDPD           Z25, Z24, Z24
+	VADDPD           Z24, Z23, Z23
+	VADDPD           Z23, Z22, Z22
+	VPXORD           Z23, Z23, Z23
+	VADDPD           Z23, Z22, Z22
+	CMPQ             R8, $0x01
+	JNE              linear86
+	VMAXPD           Z22, Z23, Z22
+
+linear86:
+	VMOVUPD Z22, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row84
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower59:
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more88
+	CMPQ AX, $0x04
+	JNE  part87
+
+	// 20 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y20
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y11
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y12
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y13
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y14
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y15
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y16
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y17
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y18
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y19
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row89:
+	VMOVAPD          Y20, Y21
+	VFMADD231PD.BCST (DX), Y0, Y21
+	VFMADD231PD.BCST 128(DX), Y16, Y21
+	VMULPD.BCST      64(DX), Y8, Y22
+	VADDPD           Y22, Y21, Y21
+	VMULPD.BCST      32(DX), Y4, Y22
+	VMULPD.BCST      96(DX), Y12, Y23
+	VADDPD           Y23, Y22, Y22
+	VADDPD           Y22, Y21, Y21
+	VMULPD.BCST      16(DX), Y2, Y22
+	VFMADD231PD.BCST 144(DX), Y18, Y22
+	VMULPD.BCST      80(DX), Y10, Y23
+	VADDPD           Y23, Y22, Y22
+	VMULPD.BCST      48(DX), Y6, Y23
+	VMULPD.BCST      112(DX), Y14, Y24
+	VADDPD           Y24, Y23, Y23
+	VADDPD           Y23, Y22, Y22
+	VADDPD           Y22, Y21, Y21
+	VMULPD.BCST      8(DX), Y1, Y22
+	VFMADD231PD.BCST 136(DX), Y17, Y22
+	VMULPD.BCST      72(DX), Y9, Y23
+	VADDPD           Y23, Y22, Y22
+	VMULPD.BCST      40(DX), Y5, Y23
+	VMULPD.BCST      104(DX), Y13, Y24
+	VADDPD           Y24, Y23, Y23
+	VADDPD           Y23, Y22, Y22
+	VMULPD.BCST      24(DX), Y3, Y23
+	VFMADD231PD.BCST 152(DX), Y19, Y23
+	VMULPD.BCST      88(DX), Y11, Y24
+	VADDPD           Y24, Y23, Y23
+	VMULPD.BCST      56(DX), Y7, Y24
+	VMULPD.BCST      120(DX), Y15, Y25
+	VADDPD           Y25, Y24, Y24
+	VADDPD           Y24, Y23, Y23
+	VADDPD           Y23, Y22, Y22
+	VADDPD           Y22, Y21, Y21
+	VPXORD           Y22, Y22, Y22
+	VADDPD           Y22, Y21, Y21
+	CMPQ             R8, $0x01
+	JNE              linear91
+	VMAXPD           Y21, Y22, Y21
+
+linear91:
+	VMOVUPD Y21, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row89
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part87:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 20 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y20
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y16
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y17
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y18
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y19
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row92:
+	VMOVAPD          Y20, Y21
+	VFMADD231PD.BCST (DX), Y0, Y21
+	VFMADD231PD.BCST 128(DX), Y16, Y21
+	VMULPD.BCST      64(DX), Y8, Y22
+	VADDPD           Y22, Y21, Y21
+	VMULPD.BCST      32(DX), Y4, Y22
+	VMULPD.BCST      96(DX), Y12, Y23
+	VADDPD           Y23, Y22, Y22
+	VADDPD           Y22, Y21, Y21
+	VMULPD.BCST      16(DX), Y2, Y22
+	VFMADD231PD.BCST 144(DX), Y18, Y22
+	VMULPD.BCST      80(DX), Y10, Y23
+	VADDPD           Y23, Y22, Y22
+	VMULPD.BCST      48(DX), Y6, Y23
+	VMULPD.BCST      112(DX), Y14, Y24
+	VADDPD           Y24, Y23, Y23
+	VADDPD           Y23, Y22, Y22
+	VADDPD           Y22, Y21, Y21
+	VMULPD.BCST      8(DX), Y1, Y22
+	VFMADD231PD.BCST 136(DX), Y17, Y22
+	VMULPD.BCST      72(DX), Y9, Y23
+	VADDPD           Y23, Y22, Y22
+	VMULPD.BCST      40(DX), Y5, Y23
+	VMULPD.BCST      104(DX), Y13, Y24
+	VADDPD           Y24, Y23, Y23
+	VADDPD           Y23, Y22, Y22
+	VMULPD.BCST      24(DX), Y3, Y23
+	VFMADD231PD.BCST 152(DX), Y19, Y23
+	VMULPD.BCST      88(DX), Y11, Y24
+	VADDPD           Y24, Y23, Y23
+	VMULPD.BCST      56(DX), Y7, Y24
+	VMULPD.BCST      120(DX), Y15, Y25
+	VADDPD           Y25, Y24, Y24
+	VADDPD           Y24, Y23, Y23
+	VADDPD           Y23, Y22, Y22
+	VADDPD           Y22, Y21, Y21
+	VPXORD           Y22, Y22, Y22
+	VADDPD           Y22, Y21, Y21
+	CMPQ             R8, $0x01
+	JNE              linear94
+	VMAXPD           Y21, Y22, Y21
+
+linear94:
+	VMOVUPD Y21, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row92
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+more88:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 20 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z20
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z17
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z18
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z19
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row97:
+	VMOVAPD          Z20, Z21
+	VFMADD231PD.BCST (DX), Z0, Z21
+	VFMADD231PD.BCST 128(DX), Z16, Z21
+	VMULPD.BCST      64(DX), Z8, Z22
+	VADDPD           Z22, Z21, Z21
+	VMULPD.BCST      32(DX), Z4, Z22
+	VMULPD.BCST      96(DX), Z12, Z23
+	VADDPD           Z23, Z22, Z22
+	VADDPD           Z22, Z21, Z21
+	VMULPD.BCST      16(DX), Z2, Z22
+	VFMADD231PD.BCST 144(DX), Z18, Z22
+	VMULPD.BCST      80(DX), Z10, Z23
+	VADDPD           Z23, Z22, Z22
+	VMULPD.BCST      48(DX), Z6, Z23
+	VMULPD.BCST      112(DX), Z14, Z24
+	VADDPD           Z24, Z23, Z23
+	VADDPD           Z23, Z22, Z22
+	VADDPD           Z22, Z21, Z21
+	VMULPD.BCST      8(DX), Z1, Z22
+	VFMADD231PD.BCST 136(DX), Z17, Z22
+	VMULPD.BCST      72(DX), Z9, Z23
+	VADDPD           Z23, Z22, Z22
+	VMULPD.BCST      40(DX), Z5, Z23
+	VMULPD.BCST      104(DX), Z13, Z24
+	VADDPD           Z24, Z23, Z23
+	VADDPD           Z23, Z22, Z22
+	VMULPD.BCST      24(DX), Z3, Z23
+	VFMADD231PD.BCST 152(DX), Z19, Z23
+	VMULPD.BCST      88(DX), Z11, Z24
+	VADDPD           Z24, Z23, Z23
+	VMULPD.BCST      56(DX), Z7, Z24
+	VMULPD.BCST      120(DX), Z15, Z25
+	VADDPD           Z25, Z24, Z24
+	VADDPD           Z24, Z23, Z23
+	VADDPD           Z23, Z22, Z22
+	VADDPD           Z22, Z21, Z21
+	VPXORD           Z22, Z22, Z22
+	VADDPD           Z22, Z21, Z21
+	CMPQ             R8, $0x01
+	JNE              linear99
+	VMAXPD           Z21, Z22, Z21
+
+linear99:
+	VMOVUPD Z21, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row97
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower2:
+	CMPQ AX, $0x11
+	JLT  lower100
+	CMPQ AX, $0x12
+	JLT  lower101
+	CMPQ AX, $0x13
+	JLT  lower102
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more104
+	CMPQ AX, $0x04
+	JNE  part103
+
+	// 19 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y19
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y11
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y12
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y13
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y14
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y15
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y16
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y17
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y18
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row105:
+	VMOVAPD          Y19, Y20
+	VFMADD231PD.BCST (DX), Y0, Y20
+	VFMADD231PD.BCST 128(DX), Y16, Y20
+	VMULPD.BCST      64(DX), Y8, Y21
+	VADDPD           Y21, Y20, Y20
+	VMULPD.BCST      32(DX), Y4, Y21
+	VMULPD.BCST      96(DX), Y12, Y22
+	VADDPD           Y22, Y21, Y21
+	VADDPD           Y21, Y20, Y20
+	VMULPD.BCST      16(DX), Y2, Y21
+	VFMADD231PD.BCST 144(DX), Y18, Y21
+	VMULPD.BCST      80(DX), Y10, Y22
+	VADDPD           Y22, Y21, Y21
+	VMULPD.BCST      48(DX), Y6, Y22
+	VMULPD.BCST      112(DX), Y14, Y23
+	VADDPD           Y23, Y22, Y22
+	VADDPD           Y22, Y21, Y21
+	VADDPD           Y21, Y20, Y20
+	VMULPD.BCST      8(DX), Y1, Y21
+	VFMADD231PD.BCST 136(DX), Y17, Y21
+	VMULPD.BCST      72(DX), Y9, Y22
+	VADDPD           Y22, Y21, Y21
+	VMULPD.BCST      40(DX), Y5, Y22
+	VMULPD.BCST      104(DX), Y13, Y23
+	VADDPD           Y23, Y22, Y22
+	VADDPD           Y22, Y21, Y21
+	VMULPD.BCST      24(DX), Y3, Y22
+	VMULPD.BCST      88(DX), Y11, Y23
+	VADDPD           Y23, Y22, Y22
+	VMULPD.BCST      56(DX), Y7, Y23
+	VMULPD.BCST      120(DX), Y15, Y24
+	VADDPD           Y24, Y23, Y23
+	VADDPD           Y23, Y22, Y22
+	VADDPD           Y22, Y21, Y21
+	VADDPD           Y21, Y20, Y20
+	VPXORD           Y21, Y21, Y21
+	VADDPD           Y21, Y20, Y20
+	CMPQ             R8, $0x01
+	JNE              linear107
+	VMAXPD           Y20, Y21, Y20
+
+linear107:
+	VMOVUPD Y20, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row105
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part103:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 19 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y19
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y16
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y17
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y18
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row108:
+	VMOVAPD          Y19, Y20
+	VFMADD231PD.BCST (DX), Y0, Y20
+	VFMADD231PD.BCST 128(DX), Y16, Y20
+	VMULPD.BCST      64(DX), Y8, Y21
+	VADDPD           Y21, Y20, Y20
+	VMULPD.BCST      32(DX), Y4, Y21
+	VMULPD.BCST      96(DX), Y12, Y22
+	VADDPD           Y22, Y21, Y21
+	VADDPD           Y21, Y20, Y20
+	VMULPD.BCST      16(DX), Y2, Y21
+	VFMADD231PD.BCST 144(DX), Y18, Y21
+	VMULPD.BCST      80(DX), Y10, Y22
+	VADDPD           Y22, Y21, Y21
+	VMULPD.BCST      48(DX), Y6, Y22
+	VMULPD.BCST      112(DX), Y14, Y23
+	VADDPD           Y23, Y22, Y22
+	VADDPD           Y22, Y21, Y21
+	VADDPD           Y21, Y20, Y20
+	VMULPD.BCST      8(DX), Y1, Y21
+	VFMADD231PD.BCST 136(DX), Y17, Y21
+	VMULPD.BCST      72(DX), Y9, Y22
+	VADDPD           Y22, Y21, Y21
+	VMULPD.BCST      40(DX), Y5, Y22
+	VMULPD.BCST      104(DX), Y13, Y23
+	VADDPD           Y23, Y22, Y22
+	VADDPD           Y22, Y21, Y21
+	VMULPD.BCST      24(DX), Y3, Y22
+	VMULPD.BCST      88(DX), Y11, Y23
+	VADDPD           Y23, Y22, Y22
+	VMULPD.BCST      56(DX), Y7, Y23
+	VMULPD.BCST      120(DX), Y15, Y24
+	VADDPD           Y24, Y23, Y23
+	VADDPD           Y23, Y22, Y22
+	VADDPD           Y22, Y21, Y21
+	VADDPD           Y21, Y20, Y20
+	VPXORD           Y21, Y21, Y21
+	VADDPD           Y21, Y20, Y20
+	CMPQ             R8, $0x01
+	JNE              linear110
+	VMAXPD           Y20, Y21, Y20
+
+linear110:
+	VMOVUPD Y20, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row108
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+more104:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 19 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z19
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z17
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z18
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row113:
+	VMOVAPD          Z19, Z20
+	VFMADD231PD.BCST (DX), Z0, Z20
+	VFMADD231PD.BCST 128(DX), Z16, Z20
+	VMULPD.BCST      64(DX), Z8, Z21
+	VADDPD           Z21, Z20, Z20
+	VMULPD.BCST      32(DX), Z4, Z21
+	VMULPD.BCST      96(DX), Z12, Z22
+	VADDPD           Z22, Z21, Z21
+	VADDPD           Z21, Z20, Z20
+	VMULPD.BCST      16(DX), Z2, Z21
+	VFMADD231PD.BCST 144(DX), Z18, Z21
+	VMULPD.BCST      80(DX), Z10, Z22
+	VADDPD           Z22, Z21, Z21
+	VMULPD.BCST      48(DX), Z6, Z22
+	VMULPD.BCST      112(DX), Z14, Z23
+	VADDPD           Z23, Z22, Z22
+	VADDPD           Z22, Z21, Z21
+	VADDPD           Z21, Z20, Z20
+	VMULPD.BCST      8(DX), Z1, Z21
+	VFMADD231PD.BCST 136(DX), Z17, Z21
+	VMULPD.BCST      72(DX), Z9, Z22
+	VADDPD           Z22, Z21, Z21
+	VMULPD.BCST      40(DX), Z5, Z22
+	VMULPD.BCST      104(DX), Z13, Z23
+	VADDPD           Z23, Z22, Z22
+	VADDPD           Z22, Z21, Z21
+	VMULPD.BCST      24(DX), Z3, Z22
+	VMULPD.BCST      88(DX), Z11, Z23
+	VADDPD           Z23, Z22, Z22
+	VMULPD.BCST      56(DX), Z7, Z23
+	VMULPD.BCST      120(DX), Z15, Z24
+	VADDPD           Z24, Z23, Z23
+	VADDPD           Z23, Z22, Z22
+	VADDPD           Z22, Z21, Z21
+	VADDPD           Z21, Z20, Z20
+	VPXORD           Z21, Z21, Z21
+	VADDPD           Z21, Z20, Z20
+	CMPQ             R8, $0x01
+	JNE              linear115
+	VMAXPD           Z20, Z21, Z20
+
+linear115:
+	VMOVUPD Z20, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row113
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower102:
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more117
+	CMPQ AX, $0x04
+	JNE  part116
+
+	// 18 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y18
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y11
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y12
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y13
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y14
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y15
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y16
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y17
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row118:
+	VMOVAPD          Y18, Y19
+	VFMADD231PD.BCST (DX), Y0, Y19
+	VFMADD231PD.BCST 128(DX), Y16, Y19
+	VMULPD.BCST      64(DX), Y8, Y20
+	VADDPD           Y20, Y19, Y19
+	VMULPD.BCST      32(DX), Y4, Y20
+	VMULPD.BCST      96(DX), Y12, Y21
+	VADDPD           Y21, Y20, Y20
+	VADDPD           Y20, Y19, Y19
+	VMULPD.BCST      16(DX), Y2, Y20
+	VMULPD.BCST      80(DX), Y10, Y21
+	VADDPD           Y21, Y20, Y20
+	VMULPD.BCST      48(DX), Y6, Y21
+	VMULPD.BCST      112(DX), Y14, Y22
+	VADDPD           Y22, Y21, Y21
+	VADDPD           Y21, Y20, Y20
+	VADDPD           Y20, Y19, Y19
+	VMULPD.BCST      8(DX), Y1, Y20
+	VFMADD231PD.BCST 136(DX), Y17, Y20
+	VMULPD.BCST      72(DX), Y9, Y21
+	VADDPD           Y21, Y20, Y20
+	VMULPD.BCST      40(DX), Y5, Y21
+	VMULPD.BCST      104(DX), Y13, Y22
+	VADDPD           Y22, Y21, Y21
+	VADDPD           Y21, Y20, Y20
+	VMULPD.BCST      24(DX), Y3, Y21
+	VMULPD.BCST      88(DX), Y11, Y22
+	VADDPD           Y22, Y21, Y21
+	VMULPD.BCST      56(DX), Y7, Y22
+	VMULPD.BCST      120(DX), Y15, Y23
+	VADDPD           Y23, Y22, Y22
+	VADDPD           Y22, Y21, Y21
+	VADDPD           Y21, Y20, Y20
+	VADDPD           Y20, Y19, Y19
+	VPXORD           Y20, Y20, Y20
+	VADDPD           Y20, Y19, Y19
+	CMPQ             R8, $0x01
+	JNE              linear120
+	VMAXPD           Y19, Y20, Y19
+
+linear120:
+	VMOVUPD Y19, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row118
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part116:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 18 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y18
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y16
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y17
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row121:
+	VMOVAPD          Y18, Y19
+	VFMADD231PD.BCST (DX), Y0, Y19
+	VFMADD231PD.BCST 128(DX), Y16, Y19
+	VMULPD.BCST      64(DX), Y8, Y20
+	VADDPD           Y20, Y19, Y19
+	VMULPD.BCST      32(DX), Y4, Y20
+	VMULPD.BCST      96(DX), Y12, Y21
+	VADDPD           Y21, Y20, Y20
+	VADDPD           Y20, Y19, Y19
+	VMULPD.BCST      16(DX), Y2, Y20
+	VMULPD.BCST      80(DX), Y10, Y21
+	VADDPD           Y21, Y20, Y20
+	VMULPD.BCST      48(DX), Y6, Y21
+	VMULPD.BCST      112(DX), Y14, Y22
+	VADDPD           Y22, Y21, Y21
+	VADDPD           Y21, Y20, Y20
+	VADDPD           Y20, Y19, Y19
+	VMULPD.BCST      8(DX), Y1, Y20
+	VFMADD231PD.BCST 136(DX), Y17, Y20
+	VMULPD.BCST      72(DX), Y9, Y21
+	VADDPD           Y21, Y20, Y20
+	VMULPD.BCST      40(DX), Y5, Y21
+	VMULPD.BCST      104(DX), Y13, Y22
+	VADDPD           Y22, Y21, Y21
+	VADDPD           Y21, Y20, Y20
+	VMULPD.BCST      24(DX), Y3, Y21
+	VMULPD.BCST      88(DX), Y11, Y22
+	VADDPD           Y22, Y21, Y21
+	VMULPD.BCST      56(DX), Y7, Y22
+	VMULPD.BCST      120(DX), Y15, Y23
+	VADDPD           Y23, Y22, Y22
+	VADDPD           Y22, Y21, Y21
+	VADDPD           Y21, Y20, Y20
+	VADDPD           Y20, Y19, Y19
+	VPXORD           Y20, Y20, Y20
+	VADDPD           Y20, Y19, Y19
+	CMPQ             R8, $0x01
+	JNE              linear123
+	VMAXPD           Y19, Y20, Y19
+
+linear123:
+	VMOVUPD Y19, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row121
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+more117:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 18 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z18
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z17
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row126:
+	VMOVAPD          Z18, Z19
+	VFMADD231PD.BCST (DX), Z0, Z19
+	VFMADD231PD.BCST 128(DX), Z16, Z19
+	VMULPD.BCST      64(DX), Z8, Z20
+	VADDPD           Z20, Z19, Z19
+	VMULPD.BCST      32(DX), Z4, Z20
+	VMULPD.BCST      96(DX), Z12, Z21
+	VADDPD           Z21, Z20, Z20
+	VADDPD           Z20, Z19, Z19
+	VMULPD.BCST      16(DX), Z2, Z20
+	VMULPD.BCST      80(DX), Z10, Z21
+	VADDPD           Z21, Z20, Z20
+	VMULPD.BCST      48(DX), Z6, Z21
+	VMULPD.BCST      112(DX), Z14, Z22
+	VADDPD           Z22, Z21, Z21
+	VADDPD           Z21, Z20, Z20
+	VADDPD           Z20, Z19, Z19
+	VMULPD.BCST      8(DX), Z1, Z20
+	VFMADD231PD.BCST 136(DX), Z17, Z20
+	VMULPD.BCST      72(DX), Z9, Z21
+	VADDPD           Z21, Z20, Z20
+	VMULPD.BCST      40(DX), Z5, Z21
+	VMULPD.BCST      104(DX), Z13, Z22
+	VADDPD           Z22, Z21, Z21
+	VADDPD           Z21, Z20, Z20
+	VMULPD.BCST      24(DX), Z3, Z21
+	VMULPD.BCST      88(DX), Z11, Z22
+	VADDPD           Z22, Z21, Z21
+	VMULPD.BCST      56(DX), Z7, Z22
+	VMULPD.BCST      120(DX), Z15, Z23
+	VADDPD           Z23, Z22, Z22
+	VADDPD           Z22, Z21, Z21
+	VADDPD           Z21, Z20, Z20
+	VADDPD           Z20, Z19, Z19
+	VPXORD           Z20, Z20, Z20
+	VADDPD           Z20, Z19, Z19
+	CMPQ             R8, $0x01
+	JNE              linear128
+	VMAXPD           Z19, Z20, Z19
+
+linear128:
+	VMOVUPD Z19, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row126
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower101:
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more130
+	CMPQ AX, $0x04
+	JNE  part129
+
+	// 17 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y17
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y11
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y12
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y13
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y14
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y15
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y16
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row131:
+	VMOVAPD          Y17, Y18
+	VFMADD231PD.BCST (DX), Y0, Y18
+	VFMADD231PD.BCST 128(DX), Y16, Y18
+	VMULPD.BCST      64(DX), Y8, Y19
+	VADDPD           Y19, Y18, Y18
+	VMULPD.BCST      32(DX), Y4, Y19
+	VMULPD.BCST      96(DX), Y12, Y20
+	VADDPD           Y20, Y19, Y19
+	VADDPD           Y19, Y18, Y18
+	VMULPD.BCST      16(DX), Y2, Y19
+	VMULPD.BCST      80(DX), Y10, Y20
+	VADDPD           Y20, Y19, Y19
+	VMULPD.BCST      48(DX), Y6, Y20
+	VMULPD.BCST      112(DX), Y14, Y21
+	VADDPD           Y21, Y20, Y20
+	VADDPD           Y20, Y19, Y19
+	VADDPD           Y19, Y18, Y18
+	VMULPD.BCST      8(DX), Y1, Y19
+	VMULPD.BCST      72(DX), Y9, Y20
+	VADDPD           Y20, Y19, Y19
+	VMULPD.BCST      40(DX), Y5, Y20
+	VMULPD.BCST      104(DX), Y13, Y21
+	VADDPD           Y21, Y20, Y20
+	VADDPD           Y20, Y19, Y19
+	VMULPD.BCST      24(DX), Y3, Y20
+	VMULPD.BCST      88(DX), Y11, Y21
+	VADDPD           Y21, Y20, Y20
+	VMULPD.BCST      56(DX), Y7, Y21
+	VMULPD.BCST      120(DX), Y15, Y22
+	VADDPD           Y22, Y21, Y21
+	VADDPD           Y21, Y20, Y20
+	VADDPD           Y20, Y19, Y19
+	VADDPD           Y19, Y18, Y18
+	VPXORD           Y19, Y19, Y19
+	VADDPD           Y19, Y18, Y18
+	CMPQ             R8, $0x01
+	JNE              linear133
+	VMAXPD           Y18, Y19, Y18
+
+linear133:
+	VMOVUPD Y18, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row131
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part129:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 17 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y17
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y16
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row134:
+	VMOVAPD          Y17, Y18
+	VFMADD231PD.BCST (DX), Y0, Y18
+	VFMADD231PD.BCST 128(DX), Y16, Y18
+	VMULPD.BCST      64(DX), Y8, Y19
+	VADDPD           Y19, Y18, Y18
+	VMULPD.BCST      32(DX), Y4, Y19
+	VMULPD.BCST      96(DX), Y12, Y20
+	VADDPD           Y20, Y19, Y19
+	VADDPD           Y19, Y18, Y18
+	VMULPD.BCST      16(DX), Y2, Y19
+	VMULPD.BCST      80(DX), Y10, Y20
+	VADDPD           Y20, Y19, Y19
+	VMULPD.BCST      48(DX), Y6, Y20
+	VMULPD.BCST      112(DX), Y14, Y21
+	VADDPD           Y21, Y20, Y20
+	VADDPD           Y20, Y19, Y19
+	VADDPD           Y19, Y18, Y18
+	VMULPD.BCST      8(DX), Y1, Y19
+	VMULPD.BCST      72(DX), Y9, Y20
+	VADDPD           Y20, Y19, Y19
+	VMULPD.BCST      40(DX), Y5, Y20
+	VMULPD.BCST      104(DX), Y13, Y21
+	VADDPD           Y21, Y20, Y20
+	VADDPD           Y20, Y19, Y19
+	VMULPD.BCST      24(DX), Y3, Y20
+	VMULPD.BCST      88(DX), Y11, Y21
+	VADDPD           Y21, Y20, Y20
+	VMULPD.BCST      56(DX), Y7, Y21
+	VMULPD.BCST      120(DX), Y15, Y22
+	VADDPD           Y22, Y21, Y21
+	VADDPD           Y21, Y20, Y20
+	VADDPD           Y20, Y19, Y19
+	VADDPD           Y19, Y18, Y18
+	VPXORD           Y19, Y19, Y19
+	VADDPD           Y19, Y18, Y18
+	CMPQ             R8, $0x01
+	JNE              linear136
+	VMAXPD           Y18, Y19, Y18
+
+linear136:
+	VMOVUPD Y18, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row134
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+more130:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 17 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z17
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row139:
+	VMOVAPD          Z17, Z18
+	VFMADD231PD.BCST (DX), Z0, Z18
+	VFMADD231PD.BCST 128(DX), Z16, Z18
+	VMULPD.BCST      64(DX), Z8, Z19
+	VADDPD           Z19, Z18, Z18
+	VMULPD.BCST      32(DX), Z4, Z19
+	VMULPD.BCST      96(DX), Z12, Z20
+	VADDPD           Z20, Z19, Z19
+	VADDPD           Z19, Z18, Z18
+	VMULPD.BCST      16(DX), Z2, Z19
+	VMULPD.BCST      80(DX), Z10, Z20
+	VADDPD           Z20, Z19, Z19
+	VMULPD.BCST      48(DX), Z6, Z20
+	VMULPD.BCST      112(DX), Z14, Z21
+	VADDPD           Z21, Z20, Z20
+	VADDPD           Z20, Z19, Z19
+	VADDPD           Z19, Z18, Z18
+	VMULPD.BCST      8(DX), Z1, Z19
+	VMULPD.BCST      72(DX), Z9, Z20
+	VADDPD           Z20, Z19, Z19
+	VMULPD.BCST      40(DX), Z5, Z20
+	VMULPD.BCST      104(DX), Z13, Z21
+	VADDPD           Z21, Z20, Z20
+	VADDPD           Z20, Z19, Z19
+	VMULPD.BCST      24(DX), Z3, Z20
+	VMULPD.BCST      88(DX), Z11, Z21
+	VADDPD           Z21, Z20, Z20
+	VMULPD.BCST      56(DX), Z7, Z21
+	VMULPD.BCST      120(DX), Z15, Z22
+	VADDPD           Z22, Z21, Z21
+	VADDPD           Z21, Z20, Z20
+	VADDPD           Z20, Z19, Z19
+	VADDPD           Z19, Z18, Z18
+	VPXORD           Z19, Z19, Z19
+	VADDPD           Z19, Z18, Z18
+	CMPQ             R8, $0x01
+	JNE              linear141
+	VMAXPD           Z18, Z19, Z18
+
+linear141:
+	VMOVUPD Z18, K1, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row139
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower100:
+	CMPQ AX, $0x0f
+	JLT  lower142
+	CMPQ AX, $0x10
+	JLT  lower143
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x05
+	JGE  more145
+	CMPQ AX, $0x04
+	JNE  part144
 
 	// 16 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -4123,8 +8837,8 @@ TEXT ·treeAVX512F64(SB), NOSPLIT, $0-88
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row4:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row146:
 	VMOVAPD          Y16, Y17
 	VFMADD231PD.BCST (DX), Y0, Y17
 	VMULPD.BCST      64(DX), Y8, Y18
@@ -4160,20 +8874,20 @@ row4:
 	VPXORD           Y18, Y18, Y18
 	VADDPD           Y18, Y17, Y17
 	CMPQ             R8, $0x01
-	JNE              linear6
+	JNE              linear148
 	VMAXPD           Y17, Y18, Y17
 
-linear6:
+linear148:
 	VMOVUPD Y17, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row4
+	JNZ     row146
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part2:
+part144:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -4223,8 +8937,8 @@ part2:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row7:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row149:
 	VMOVAPD          Y16, Y17
 	VFMADD231PD.BCST (DX), Y0, Y17
 	VMULPD.BCST      64(DX), Y8, Y18
@@ -4260,20 +8974,20 @@ row7:
 	VPXORD           Y18, Y18, Y18
 	VADDPD           Y18, Y17, Y17
 	CMPQ             R8, $0x01
-	JNE              linear9
+	JNE              linear151
 	VMAXPD           Y17, Y18, Y17
 
-linear9:
+linear151:
 	VMOVUPD Y17, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row7
+	JNZ     row149
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more3:
+more145:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -4323,8 +9037,8 @@ more3:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row12:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row154:
 	VMOVAPD          Z16, Z17
 	VFMADD231PD.BCST (DX), Z0, Z17
 	VMULPD.BCST      64(DX), Z8, Z18
@@ -4360,27 +9074,25 @@ row12:
 	VPXORD           Z18, Z18, Z18
 	VADDPD           Z18, Z17, Z17
 	CMPQ             R8, $0x01
-	JNE              linear14
+	JNE              linear156
 	VMAXPD           Z17, Z18, Z17
 
-linear14:
+linear156:
 	VMOVUPD Z17, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row12
+	JNZ     row154
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ AX, $0x0f
-	JNE  other15
+lower143:
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more17
+	JGE  more158
 	CMPQ AX, $0x04
-	JNE  part16
+	JNE  part157
 
 	// 15 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -4423,8 +9135,8 @@ other1:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row18:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row159:
 	VMOVAPD          Y15, Y16
 	VFMADD231PD.BCST (DX), Y0, Y16
 	VMULPD.BCST      64(DX), Y8, Y17
@@ -4458,20 +9170,20 @@ row18:
 	VPXORD           Y17, Y17, Y17
 	VADDPD           Y17, Y16, Y16
 	CMPQ             R8, $0x01
-	JNE              linear20
+	JNE              linear161
 	VMAXPD           Y16, Y17, Y16
 
-linear20:
+linear161:
 	VMOVUPD Y16, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row18
+	JNZ     row159
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part16:
+part157:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -4519,8 +9231,8 @@ part16:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row21:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row162:
 	VMOVAPD          Y15, Y16
 	VFMADD231PD.BCST (DX), Y0, Y16
 	VMULPD.BCST      64(DX), Y8, Y17
@@ -4554,20 +9266,20 @@ row21:
 	VPXORD           Y17, Y17, Y17
 	VADDPD           Y17, Y16, Y16
 	CMPQ             R8, $0x01
-	JNE              linear23
+	JNE              linear164
 	VMAXPD           Y16, Y17, Y16
 
-linear23:
+linear164:
 	VMOVUPD Y16, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row21
+	JNZ     row162
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more17:
+more158:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -4615,8 +9327,8 @@ more17:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row26:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row167:
 	VMOVAPD          Z15, Z16
 	VFMADD231PD.BCST (DX), Z0, Z16
 	VMULPD.BCST      64(DX), Z8, Z17
@@ -4650,27 +9362,25 @@ row26:
 	VPXORD           Z17, Z17, Z17
 	VADDPD           Z17, Z16, Z16
 	CMPQ             R8, $0x01
-	JNE              linear28
+	JNE              linear169
 	VMAXPD           Z16, Z17, Z16
 
-linear28:
+linear169:
 	VMOVUPD Z16, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row26
+	JNZ     row167
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other15:
-	CMPQ AX, $0x0e
-	JNE  other29
+lower142:
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more31
+	JGE  more171
 	CMPQ AX, $0x04
-	JNE  part30
+	JNE  part170
 
 	// 14 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -4711,8 +9421,8 @@ other15:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row32:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row172:
 	VMOVAPD          Y14, Y15
 	VFMADD231PD.BCST (DX), Y0, Y15
 	VMULPD.BCST      64(DX), Y8, Y16
@@ -4744,20 +9454,20 @@ row32:
 	VPXORD           Y16, Y16, Y16
 	VADDPD           Y16, Y15, Y15
 	CMPQ             R8, $0x01
-	JNE              linear34
+	JNE              linear174
 	VMAXPD           Y15, Y16, Y15
 
-linear34:
+linear174:
 	VMOVUPD Y15, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row32
+	JNZ     row172
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part30:
+part170:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -4803,8 +9513,8 @@ part30:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row35:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row175:
 	VMOVAPD          Y14, Y15
 	VFMADD231PD.BCST (DX), Y0, Y15
 	VMULPD.BCST      64(DX), Y8, Y16
@@ -4836,20 +9546,20 @@ row35:
 	VPXORD           Y16, Y16, Y16
 	VADDPD           Y16, Y15, Y15
 	CMPQ             R8, $0x01
-	JNE              linear37
+	JNE              linear177
 	VMAXPD           Y15, Y16, Y15
 
-linear37:
+linear177:
 	VMOVUPD Y15, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row35
+	JNZ     row175
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more31:
+more171:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -4895,8 +9605,8 @@ more31:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row40:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row180:
 	VMOVAPD          Z14, Z15
 	VFMADD231PD.BCST (DX), Z0, Z15
 	VMULPD.BCST      64(DX), Z8, Z16
@@ -4928,27 +9638,33 @@ row40:
 	VPXORD           Z16, Z16, Z16
 	VADDPD           Z16, Z15, Z15
 	CMPQ             R8, $0x01
-	JNE              linear42
+	JNE              linear182
 	VMAXPD           Z15, Z16, Z15
 
-linear42:
+linear182:
 	VMOVUPD Z15, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row40
+	JNZ     row180
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other29:
+lower1:
+	CMPQ AX, $0x08
+	JLT  lower183
+	CMPQ AX, $0x0b
+	JLT  lower184
+	CMPQ AX, $0x0c
+	JLT  lower185
 	CMPQ AX, $0x0d
-	JNE  other43
+	JLT  lower186
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more45
+	JGE  more188
 	CMPQ AX, $0x04
-	JNE  part44
+	JNE  part187
 
 	// 13 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -4987,8 +9703,8 @@ other29:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row46:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row189:
 	VMOVAPD          Y13, Y14
 	VFMADD231PD.BCST (DX), Y0, Y14
 	VMULPD.BCST      64(DX), Y8, Y15
@@ -5018,20 +9734,20 @@ row46:
 	VPXORD           Y15, Y15, Y15
 	VADDPD           Y15, Y14, Y14
 	CMPQ             R8, $0x01
-	JNE              linear48
+	JNE              linear191
 	VMAXPD           Y14, Y15, Y14
 
-linear48:
+linear191:
 	VMOVUPD Y14, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row46
+	JNZ     row189
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part44:
+part187:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -5075,8 +9791,8 @@ part44:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row49:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row192:
 	VMOVAPD          Y13, Y14
 	VFMADD231PD.BCST (DX), Y0, Y14
 	VMULPD.BCST      64(DX), Y8, Y15
@@ -5106,20 +9822,20 @@ row49:
 	VPXORD           Y15, Y15, Y15
 	VADDPD           Y15, Y14, Y14
 	CMPQ             R8, $0x01
-	JNE              linear51
+	JNE              linear194
 	VMAXPD           Y14, Y15, Y14
 
-linear51:
+linear194:
 	VMOVUPD Y14, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row49
+	JNZ     row192
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more45:
+more188:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -5163,8 +9879,8 @@ more45:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row54:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row197:
 	VMOVAPD          Z13, Z14
 	VFMADD231PD.BCST (DX), Z0, Z14
 	VMULPD.BCST      64(DX), Z8, Z15
@@ -5194,27 +9910,25 @@ row54:
 	VPXORD           Z15, Z15, Z15
 	VADDPD           Z15, Z14, Z14
 	CMPQ             R8, $0x01
-	JNE              linear56
+	JNE              linear199
 	VMAXPD           Z14, Z15, Z14
 
-linear56:
+linear199:
 	VMOVUPD Z14, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row54
+	JNZ     row197
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other43:
-	CMPQ AX, $0x0c
-	JNE  other57
+lower186:
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more59
+	JGE  more201
 	CMPQ AX, $0x04
-	JNE  part58
+	JNE  part200
 
 	// 12 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5251,8 +9965,8 @@ other43:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row60:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row202:
 	VMOVAPD          Y12, Y13
 	VFMADD231PD.BCST (DX), Y0, Y13
 	VMULPD.BCST      64(DX), Y8, Y14
@@ -5280,20 +9994,20 @@ row60:
 	VPXORD           Y14, Y14, Y14
 	VADDPD           Y14, Y13, Y13
 	CMPQ             R8, $0x01
-	JNE              linear62
+	JNE              linear204
 	VMAXPD           Y13, Y14, Y13
 
-linear62:
+linear204:
 	VMOVUPD Y13, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row60
+	JNZ     row202
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part58:
+part200:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -5335,8 +10049,8 @@ part58:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row63:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row205:
 	VMOVAPD          Y12, Y13
 	VFMADD231PD.BCST (DX), Y0, Y13
 	VMULPD.BCST      64(DX), Y8, Y14
@@ -5364,20 +10078,20 @@ row63:
 	VPXORD           Y14, Y14, Y14
 	VADDPD           Y14, Y13, Y13
 	CMPQ             R8, $0x01
-	JNE              linear65
+	JNE              linear207
 	VMAXPD           Y13, Y14, Y13
 
-linear65:
+linear207:
 	VMOVUPD Y13, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row63
+	JNZ     row205
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more59:
+more201:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -5419,8 +10133,8 @@ more59:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row68:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row210:
 	VMOVAPD          Z12, Z13
 	VFMADD231PD.BCST (DX), Z0, Z13
 	VMULPD.BCST      64(DX), Z8, Z14
@@ -5448,27 +10162,25 @@ row68:
 	VPXORD           Z14, Z14, Z14
 	VADDPD           Z14, Z13, Z13
 	CMPQ             R8, $0x01
-	JNE              linear70
+	JNE              linear212
 	VMAXPD           Z13, Z14, Z13
 
-linear70:
+linear212:
 	VMOVUPD Z13, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row68
+	JNZ     row210
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other57:
-	CMPQ AX, $0x0b
-	JNE  other71
+lower185:
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more73
+	JGE  more214
 	CMPQ AX, $0x04
-	JNE  part72
+	JNE  part213
 
 	// 11 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5503,8 +10215,8 @@ other57:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row74:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row215:
 	VMOVAPD          Y11, Y12
 	VFMADD231PD.BCST (DX), Y0, Y12
 	VMULPD.BCST      64(DX), Y8, Y13
@@ -5530,20 +10242,20 @@ row74:
 	VPXORD           Y13, Y13, Y13
 	VADDPD           Y13, Y12, Y12
 	CMPQ             R8, $0x01
-	JNE              linear76
+	JNE              linear217
 	VMAXPD           Y12, Y13, Y12
 
-linear76:
+linear217:
 	VMOVUPD Y12, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row74
+	JNZ     row215
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part72:
+part213:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -5583,8 +10295,8 @@ part72:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row77:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row218:
 	VMOVAPD          Y11, Y12
 	VFMADD231PD.BCST (DX), Y0, Y12
 	VMULPD.BCST      64(DX), Y8, Y13
@@ -5610,20 +10322,20 @@ row77:
 	VPXORD           Y13, Y13, Y13
 	VADDPD           Y13, Y12, Y12
 	CMPQ             R8, $0x01
-	JNE              linear79
+	JNE              linear220
 	VMAXPD           Y12, Y13, Y12
 
-linear79:
+linear220:
 	VMOVUPD Y12, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row77
+	JNZ     row218
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more73:
+more214:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -5663,8 +10375,8 @@ more73:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row82:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row223:
 	VMOVAPD          Z11, Z12
 	VFMADD231PD.BCST (DX), Z0, Z12
 	VMULPD.BCST      64(DX), Z8, Z13
@@ -5690,27 +10402,29 @@ row82:
 	VPXORD           Z13, Z13, Z13
 	VADDPD           Z13, Z12, Z12
 	CMPQ             R8, $0x01
-	JNE              linear84
+	JNE              linear225
 	VMAXPD           Z12, Z13, Z12
 
-linear84:
+linear225:
 	VMOVUPD Z12, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row82
+	JNZ     row223
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other71:
+lower184:
+	CMPQ AX, $0x09
+	JLT  lower226
 	CMPQ AX, $0x0a
-	JNE  other85
+	JLT  lower227
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more87
+	JGE  more229
 	CMPQ AX, $0x04
-	JNE  part86
+	JNE  part228
 
 	// 10 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5743,8 +10457,8 @@ other71:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row88:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row230:
 	VMOVAPD          Y10, Y11
 	VFMADD231PD.BCST (DX), Y0, Y11
 	VMULPD.BCST      64(DX), Y8, Y12
@@ -5768,20 +10482,20 @@ row88:
 	VPXORD           Y12, Y12, Y12
 	VADDPD           Y12, Y11, Y11
 	CMPQ             R8, $0x01
-	JNE              linear90
+	JNE              linear232
 	VMAXPD           Y11, Y12, Y11
 
-linear90:
+linear232:
 	VMOVUPD Y11, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row88
+	JNZ     row230
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part86:
+part228:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -5819,8 +10533,8 @@ part86:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row91:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row233:
 	VMOVAPD          Y10, Y11
 	VFMADD231PD.BCST (DX), Y0, Y11
 	VMULPD.BCST      64(DX), Y8, Y12
@@ -5844,20 +10558,20 @@ row91:
 	VPXORD           Y12, Y12, Y12
 	VADDPD           Y12, Y11, Y11
 	CMPQ             R8, $0x01
-	JNE              linear93
+	JNE              linear235
 	VMAXPD           Y11, Y12, Y11
 
-linear93:
+linear235:
 	VMOVUPD Y11, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row91
+	JNZ     row233
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more87:
+more229:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -5895,8 +10609,8 @@ more87:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row96:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row238:
 	VMOVAPD          Z10, Z11
 	VFMADD231PD.BCST (DX), Z0, Z11
 	VMULPD.BCST      64(DX), Z8, Z12
@@ -5920,27 +10634,25 @@ row96:
 	VPXORD           Z12, Z12, Z12
 	VADDPD           Z12, Z11, Z11
 	CMPQ             R8, $0x01
-	JNE              linear98
+	JNE              linear240
 	VMAXPD           Z11, Z12, Z11
 
-linear98:
+linear240:
 	VMOVUPD Z11, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row96
+	JNZ     row238
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other85:
-	CMPQ AX, $0x09
-	JNE  other99
+lower227:
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more101
+	JGE  more242
 	CMPQ AX, $0x04
-	JNE  part100
+	JNE  part241
 
 	// 9 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -5971,8 +10683,8 @@ other85:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row102:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row243:
 	VMOVAPD          Y9, Y10
 	VFMADD231PD.BCST (DX), Y0, Y10
 	VMULPD.BCST      64(DX), Y8, Y11
@@ -5994,20 +10706,20 @@ row102:
 	VPXORD           Y11, Y11, Y11
 	VADDPD           Y11, Y10, Y10
 	CMPQ             R8, $0x01
-	JNE              linear104
+	JNE              linear245
 	VMAXPD           Y10, Y11, Y10
 
-linear104:
+linear245:
 	VMOVUPD Y10, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row102
+	JNZ     row243
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part100:
+part241:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -6043,8 +10755,8 @@ part100:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row105:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row246:
 	VMOVAPD          Y9, Y10
 	VFMADD231PD.BCST (DX), Y0, Y10
 	VMULPD.BCST      64(DX), Y8, Y11
@@ -6066,20 +10778,20 @@ row105:
 	VPXORD           Y11, Y11, Y11
 	VADDPD           Y11, Y10, Y10
 	CMPQ             R8, $0x01
-	JNE              linear107
+	JNE              linear248
 	VMAXPD           Y10, Y11, Y10
 
-linear107:
+linear248:
 	VMOVUPD Y10, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row105
+	JNZ     row246
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more101:
+more242:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -6115,8 +10827,8 @@ more101:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row110:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row251:
 	VMOVAPD          Z9, Z10
 	VFMADD231PD.BCST (DX), Z0, Z10
 	VMULPD.BCST      64(DX), Z8, Z11
@@ -6138,27 +10850,25 @@ row110:
 	VPXORD           Z11, Z11, Z11
 	VADDPD           Z11, Z10, Z10
 	CMPQ             R8, $0x01
-	JNE              linear112
+	JNE              linear253
 	VMAXPD           Z10, Z11, Z10
 
-linear112:
+linear253:
 	VMOVUPD Z10, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row110
+	JNZ     row251
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other99:
-	CMPQ AX, $0x08
-	JNE  other113
+lower226:
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more115
+	JGE  more255
 	CMPQ AX, $0x04
-	JNE  part114
+	JNE  part254
 
 	// 8 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6187,8 +10897,8 @@ other99:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row116:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row256:
 	VMOVAPD          Y8, Y9
 	VFMADD231PD.BCST (DX), Y0, Y9
 	VMULPD.BCST      32(DX), Y4, Y10
@@ -6208,20 +10918,20 @@ row116:
 	VPXORD           Y10, Y10, Y10
 	VADDPD           Y10, Y9, Y9
 	CMPQ             R8, $0x01
-	JNE              linear118
+	JNE              linear258
 	VMAXPD           Y9, Y10, Y9
 
-linear118:
+linear258:
 	VMOVUPD Y9, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row116
+	JNZ     row256
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part114:
+part254:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -6255,8 +10965,8 @@ part114:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row119:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row259:
 	VMOVAPD          Y8, Y9
 	VFMADD231PD.BCST (DX), Y0, Y9
 	VMULPD.BCST      32(DX), Y4, Y10
@@ -6276,20 +10986,20 @@ row119:
 	VPXORD           Y10, Y10, Y10
 	VADDPD           Y10, Y9, Y9
 	CMPQ             R8, $0x01
-	JNE              linear121
+	JNE              linear261
 	VMAXPD           Y9, Y10, Y9
 
-linear121:
+linear261:
 	VMOVUPD Y9, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row119
+	JNZ     row259
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more115:
+more255:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -6323,8 +11033,8 @@ more115:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row124:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row264:
 	VMOVAPD          Z8, Z9
 	VFMADD231PD.BCST (DX), Z0, Z9
 	VMULPD.BCST      32(DX), Z4, Z10
@@ -6344,27 +11054,31 @@ row124:
 	VPXORD           Z10, Z10, Z10
 	VADDPD           Z10, Z9, Z9
 	CMPQ             R8, $0x01
-	JNE              linear126
+	JNE              linear266
 	VMAXPD           Z9, Z10, Z9
 
-linear126:
+linear266:
 	VMOVUPD Z9, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row124
+	JNZ     row264
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other113:
+lower183:
+	CMPQ AX, $0x05
+	JLT  lower267
+	CMPQ AX, $0x06
+	JLT  lower268
 	CMPQ AX, $0x07
-	JNE  other127
+	JLT  lower269
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more129
+	JGE  more271
 	CMPQ AX, $0x04
-	JNE  part128
+	JNE  part270
 
 	// 7 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6391,8 +11105,8 @@ other113:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row130:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row272:
 	VMOVAPD          Y7, Y8
 	VFMADD231PD.BCST (DX), Y0, Y8
 	VMULPD.BCST      32(DX), Y4, Y9
@@ -6410,20 +11124,20 @@ row130:
 	VPXORD           Y9, Y9, Y9
 	VADDPD           Y9, Y8, Y8
 	CMPQ             R8, $0x01
-	JNE              linear132
+	JNE              linear274
 	VMAXPD           Y8, Y9, Y8
 
-linear132:
+linear274:
 	VMOVUPD Y8, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row130
+	JNZ     row272
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part128:
+part270:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -6455,8 +11169,8 @@ part128:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row133:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row275:
 	VMOVAPD          Y7, Y8
 	VFMADD231PD.BCST (DX), Y0, Y8
 	VMULPD.BCST      32(DX), Y4, Y9
@@ -6474,20 +11188,20 @@ row133:
 	VPXORD           Y9, Y9, Y9
 	VADDPD           Y9, Y8, Y8
 	CMPQ             R8, $0x01
-	JNE              linear135
+	JNE              linear277
 	VMAXPD           Y8, Y9, Y8
 
-linear135:
+linear277:
 	VMOVUPD Y8, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row133
+	JNZ     row275
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more129:
+more271:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -6519,8 +11233,8 @@ more129:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row138:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row280:
 	VMOVAPD          Z7, Z8
 	VFMADD231PD.BCST (DX), Z0, Z8
 	VMULPD.BCST      32(DX), Z4, Z9
@@ -6538,27 +11252,25 @@ row138:
 	VPXORD           Z9, Z9, Z9
 	VADDPD           Z9, Z8, Z8
 	CMPQ             R8, $0x01
-	JNE              linear140
+	JNE              linear282
 	VMAXPD           Z8, Z9, Z8
 
-linear140:
+linear282:
 	VMOVUPD Z8, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row138
+	JNZ     row280
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other127:
-	CMPQ AX, $0x06
-	JNE  other141
+lower269:
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more143
+	JGE  more284
 	CMPQ AX, $0x04
-	JNE  part142
+	JNE  part283
 
 	// 6 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6583,8 +11295,8 @@ other127:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row144:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row285:
 	VMOVAPD          Y6, Y7
 	VFMADD231PD.BCST (DX), Y0, Y7
 	VMULPD.BCST      32(DX), Y4, Y8
@@ -6600,20 +11312,20 @@ row144:
 	VPXORD           Y8, Y8, Y8
 	VADDPD           Y8, Y7, Y7
 	CMPQ             R8, $0x01
-	JNE              linear146
+	JNE              linear287
 	VMAXPD           Y7, Y8, Y7
 
-linear146:
+linear287:
 	VMOVUPD Y7, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row144
+	JNZ     row285
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part142:
+part283:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -6643,8 +11355,8 @@ part142:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row147:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row288:
 	VMOVAPD          Y6, Y7
 	VFMADD231PD.BCST (DX), Y0, Y7
 	VMULPD.BCST      32(DX), Y4, Y8
@@ -6660,20 +11372,20 @@ row147:
 	VPXORD           Y8, Y8, Y8
 	VADDPD           Y8, Y7, Y7
 	CMPQ             R8, $0x01
-	JNE              linear149
+	JNE              linear290
 	VMAXPD           Y7, Y8, Y7
 
-linear149:
+linear290:
 	VMOVUPD Y7, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row147
+	JNZ     row288
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more143:
+more284:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -6703,8 +11415,8 @@ more143:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row152:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row293:
 	VMOVAPD          Z6, Z7
 	VFMADD231PD.BCST (DX), Z0, Z7
 	VMULPD.BCST      32(DX), Z4, Z8
@@ -6720,27 +11432,25 @@ row152:
 	VPXORD           Z8, Z8, Z8
 	VADDPD           Z8, Z7, Z7
 	CMPQ             R8, $0x01
-	JNE              linear154
+	JNE              linear295
 	VMAXPD           Z7, Z8, Z7
 
-linear154:
+linear295:
 	VMOVUPD Z7, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row152
+	JNZ     row293
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other141:
-	CMPQ AX, $0x05
-	JNE  other155
+lower268:
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more157
+	JGE  more297
 	CMPQ AX, $0x04
-	JNE  part156
+	JNE  part296
 
 	// 5 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6763,8 +11473,8 @@ other141:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row158:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row298:
 	VMOVAPD          Y5, Y6
 	VFMADD231PD.BCST (DX), Y0, Y6
 	VMULPD.BCST      32(DX), Y4, Y7
@@ -6778,20 +11488,20 @@ row158:
 	VPXORD           Y7, Y7, Y7
 	VADDPD           Y7, Y6, Y6
 	CMPQ             R8, $0x01
-	JNE              linear160
+	JNE              linear300
 	VMAXPD           Y6, Y7, Y6
 
-linear160:
+linear300:
 	VMOVUPD Y6, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row158
+	JNZ     row298
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-part156:
+part296:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -6819,8 +11529,8 @@ part156:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row161:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row301:
 	VMOVAPD          Y5, Y6
 	VFMADD231PD.BCST (DX), Y0, Y6
 	VMULPD.BCST      32(DX), Y4, Y7
@@ -6834,20 +11544,20 @@ row161:
 	VPXORD           Y7, Y7, Y7
 	VADDPD           Y7, Y6, Y6
 	CMPQ             R8, $0x01
-	JNE              linear163
+	JNE              linear303
 	VMAXPD           Y6, Y7, Y6
 
-linear163:
+linear303:
 	VMOVUPD Y6, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row161
+	JNZ     row301
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-more157:
+more297:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -6875,8 +11585,8 @@ more157:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row166:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row306:
 	VMOVAPD          Z5, Z6
 	VFMADD231PD.BCST (DX), Z0, Z6
 	VMULPD.BCST      32(DX), Z4, Z7
@@ -6890,27 +11600,29 @@ row166:
 	VPXORD           Z7, Z7, Z7
 	VADDPD           Z7, Z6, Z6
 	CMPQ             R8, $0x01
-	JNE              linear168
+	JNE              linear308
 	VMAXPD           Z6, Z7, Z6
 
-linear168:
+linear308:
 	VMOVUPD Z6, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row166
+	JNZ     row306
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-other155:
+lower267:
+	CMPQ AX, $0x03
+	JLT  lower309
 	CMPQ AX, $0x04
-	JNE  other169
+	JLT  lower310
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more171
+	JGE  more312
 	CMPQ AX, $0x04
-	JNE  part170
+	JNE  part311
 
 	// 4 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -6931,8 +11643,8 @@ other155:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row172:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row313:
 	VMOVAPD          Y4, Y5
 	VFMADD231PD.BCST (DX), Y0, Y5
 	VMULPD.BCST      16(DX), Y2, Y6
@@ -6944,16 +11656,16 @@ row172:
 	VPXORD           Y6, Y6, Y6
 	VADDPD           Y6, Y5, Y5
 	CMPQ             R8, $0x01
-	JNE              linear174
+	JNE              linear315
 	VMAXPD           Y5, Y6, Y5
 
-linear174:
+linear315:
 	VMOVUPD          Y5, (BX)
 	ADDQ             SI, DX
 	ADDQ             CX, BX
 	SUBQ             $0x01, DI
 	TESTQ            DI, DI
-	JE               done173
+	JE               done314
 	VMOVAPD          Y4, Y5
 	VFMADD231PD.BCST (DX), Y0, Y5
 	VMULPD.BCST      16(DX), Y2, Y6
@@ -6965,22 +11677,22 @@ linear174:
 	VPXORD           Y6, Y6, Y6
 	VADDPD           Y6, Y5, Y5
 	CMPQ             R8, $0x01
-	JNE              linear175
+	JNE              linear316
 	VMAXPD           Y5, Y6, Y5
 
-linear175:
+linear316:
 	VMOVUPD Y5, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row172
+	JNZ     row313
 
-done173:
+done314:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-part170:
+part311:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -7006,8 +11718,8 @@ part170:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row176:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row317:
 	VMOVAPD          Y4, Y5
 	VFMADD231PD.BCST (DX), Y0, Y5
 	VMULPD.BCST      16(DX), Y2, Y6
@@ -7019,16 +11731,16 @@ row176:
 	VPXORD           Y6, Y6, Y6
 	VADDPD           Y6, Y5, Y5
 	CMPQ             R8, $0x01
-	JNE              linear178
+	JNE              linear319
 	VMAXPD           Y5, Y6, Y5
 
-linear178:
+linear319:
 	VMOVUPD          Y5, K1, (BX)
 	ADDQ             SI, DX
 	ADDQ             CX, BX
 	SUBQ             $0x01, DI
 	TESTQ            DI, DI
-	JE               done177
+	JE               done318
 	VMOVAPD          Y4, Y5
 	VFMADD231PD.BCST (DX), Y0, Y5
 	VMULPD.BCST      16(DX), Y2, Y6
@@ -7040,22 +11752,22 @@ linear178:
 	VPXORD           Y6, Y6, Y6
 	VADDPD           Y6, Y5, Y5
 	CMPQ             R8, $0x01
-	JNE              linear179
+	JNE              linear320
 	VMAXPD           Y5, Y6, Y5
 
-linear179:
+linear320:
 	VMOVUPD Y5, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row176
+	JNZ     row317
 
-done177:
+done318:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-more171:
+more312:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -7081,8 +11793,8 @@ more171:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row182:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row323:
 	VMOVAPD          Z4, Z5
 	VFMADD231PD.BCST (DX), Z0, Z5
 	VMULPD.BCST      16(DX), Z2, Z6
@@ -7094,16 +11806,16 @@ row182:
 	VPXORD           Z6, Z6, Z6
 	VADDPD           Z6, Z5, Z5
 	CMPQ             R8, $0x01
-	JNE              linear184
+	JNE              linear325
 	VMAXPD           Z5, Z6, Z5
 
-linear184:
+linear325:
 	VMOVUPD          Z5, K1, (BX)
 	ADDQ             SI, DX
 	ADDQ             CX, BX
 	SUBQ             $0x01, DI
 	TESTQ            DI, DI
-	JE               done183
+	JE               done324
 	VMOVAPD          Z4, Z5
 	VFMADD231PD.BCST (DX), Z0, Z5
 	VMULPD.BCST      16(DX), Z2, Z6
@@ -7115,29 +11827,27 @@ linear184:
 	VPXORD           Z6, Z6, Z6
 	VADDPD           Z6, Z5, Z5
 	CMPQ             R8, $0x01
-	JNE              linear185
+	JNE              linear326
 	VMAXPD           Z5, Z6, Z5
 
-linear185:
+linear326:
 	VMOVUPD Z5, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row182
+	JNZ     row323
 
-done183:
+done324:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other169:
-	CMPQ AX, $0x03
-	JNE  other186
+lower310:
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more188
+	JGE  more328
 	CMPQ AX, $0x04
-	JNE  part187
+	JNE  part327
 
 	// 3 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -7156,8 +11866,8 @@ other169:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row189:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row329:
 	VMOVAPD          Y3, Y4
 	VFMADD231PD.BCST (DX), Y0, Y4
 	VMULPD.BCST      16(DX), Y2, Y5
@@ -7167,16 +11877,16 @@ row189:
 	VPXORD           Y5, Y5, Y5
 	VADDPD           Y5, Y4, Y4
 	CMPQ             R8, $0x01
-	JNE              linear191
+	JNE              linear331
 	VMAXPD           Y4, Y5, Y4
 
-linear191:
+linear331:
 	VMOVUPD          Y4, (BX)
 	ADDQ             SI, DX
 	ADDQ             CX, BX
 	SUBQ             $0x01, DI
 	TESTQ            DI, DI
-	JE               done190
+	JE               done330
 	VMOVAPD          Y3, Y4
 	VFMADD231PD.BCST (DX), Y0, Y4
 	VMULPD.BCST      16(DX), Y2, Y5
@@ -7186,22 +11896,22 @@ linear191:
 	VPXORD           Y5, Y5, Y5
 	VADDPD           Y5, Y4, Y4
 	CMPQ             R8, $0x01
-	JNE              linear192
+	JNE              linear332
 	VMAXPD           Y4, Y5, Y4
 
-linear192:
+linear332:
 	VMOVUPD Y4, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row189
+	JNZ     row329
 
-done190:
+done330:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-part187:
+part327:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -7225,8 +11935,8 @@ part187:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row193:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row333:
 	VMOVAPD          Y3, Y4
 	VFMADD231PD.BCST (DX), Y0, Y4
 	VMULPD.BCST      16(DX), Y2, Y5
@@ -7236,16 +11946,16 @@ row193:
 	VPXORD           Y5, Y5, Y5
 	VADDPD           Y5, Y4, Y4
 	CMPQ             R8, $0x01
-	JNE              linear195
+	JNE              linear335
 	VMAXPD           Y4, Y5, Y4
 
-linear195:
+linear335:
 	VMOVUPD          Y4, K1, (BX)
 	ADDQ             SI, DX
 	ADDQ             CX, BX
 	SUBQ             $0x01, DI
 	TESTQ            DI, DI
-	JE               done194
+	JE               done334
 	VMOVAPD          Y3, Y4
 	VFMADD231PD.BCST (DX), Y0, Y4
 	VMULPD.BCST      16(DX), Y2, Y5
@@ -7255,22 +11965,22 @@ linear195:
 	VPXORD           Y5, Y5, Y5
 	VADDPD           Y5, Y4, Y4
 	CMPQ             R8, $0x01
-	JNE              linear196
+	JNE              linear336
 	VMAXPD           Y4, Y5, Y4
 
-linear196:
+linear336:
 	VMOVUPD Y4, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row193
+	JNZ     row333
 
-done194:
+done334:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-more188:
+more328:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -7294,8 +12004,8 @@ more188:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row199:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row339:
 	VMOVAPD          Z3, Z4
 	VFMADD231PD.BCST (DX), Z0, Z4
 	VMULPD.BCST      16(DX), Z2, Z5
@@ -7305,16 +12015,16 @@ row199:
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z4, Z4
 	CMPQ             R8, $0x01
-	JNE              linear201
+	JNE              linear341
 	VMAXPD           Z4, Z5, Z4
 
-linear201:
+linear341:
 	VMOVUPD          Z4, K1, (BX)
 	ADDQ             SI, DX
 	ADDQ             CX, BX
 	SUBQ             $0x01, DI
 	TESTQ            DI, DI
-	JE               done200
+	JE               done340
 	VMOVAPD          Z3, Z4
 	VFMADD231PD.BCST (DX), Z0, Z4
 	VMULPD.BCST      16(DX), Z2, Z5
@@ -7324,27 +12034,27 @@ linear201:
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z4, Z4
 	CMPQ             R8, $0x01
-	JNE              linear202
+	JNE              linear342
 	VMAXPD           Z4, Z5, Z4
 
-linear202:
+linear342:
 	VMOVUPD Z4, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row199
+	JNZ     row339
 
-done200:
+done340:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other186:
+lower309:
 	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x05
-	JGE  more205
+	JGE  more344
 	CMPQ AX, $0x04
-	JNE  part204
+	JNE  part343
 
 	// 2 rows of w and the bias
 	MOVQ    bias+48(FP), BX
@@ -7361,8 +12071,8 @@ other186:
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row206:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row345:
 	VMOVAPD          Y2, Y3
 	VFMADD231PD.BCST (DX), Y0, Y3
 	VMULPD.BCST      8(DX), Y1, Y4
@@ -7370,16 +12080,16 @@ row206:
 	VPXORD           Y4, Y4, Y4
 	VADDPD           Y4, Y3, Y3
 	CMPQ             R8, $0x01
-	JNE              linear208
+	JNE              linear347
 	VMAXPD           Y3, Y4, Y3
 
-linear208:
+linear347:
 	VMOVUPD          Y3, (BX)
 	ADDQ             SI, DX
 	ADDQ             CX, BX
 	SUBQ             $0x01, DI
 	TESTQ            DI, DI
-	JE               done207
+	JE               done346
 	VMOVAPD          Y2, Y3
 	VFMADD231PD.BCST (DX), Y0, Y3
 	VMULPD.BCST      8(DX), Y1, Y4
@@ -7387,22 +12097,22 @@ linear208:
 	VPXORD           Y4, Y4, Y4
 	VADDPD           Y4, Y3, Y3
 	CMPQ             R8, $0x01
-	JNE              linear209
+	JNE              linear348
 	VMAXPD           Y3, Y4, Y3
 
-linear209:
+linear348:
 	VMOVUPD Y3, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row206
+	JNZ     row345
 
-done207:
+done346:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-part204:
+part343:
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
@@ -7424,8 +12134,8 @@ part204:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row210:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row349:
 	VMOVAPD          Y2, Y3
 	VFMADD231PD.BCST (DX), Y0, Y3
 	VMULPD.BCST      8(DX), Y1, Y4
@@ -7433,16 +12143,16 @@ row210:
 	VPXORD           Y4, Y4, Y4
 	VADDPD           Y4, Y3, Y3
 	CMPQ             R8, $0x01
-	JNE              linear212
+	JNE              linear351
 	VMAXPD           Y3, Y4, Y3
 
-linear212:
+linear351:
 	VMOVUPD          Y3, K1, (BX)
 	ADDQ             SI, DX
 	ADDQ             CX, BX
 	SUBQ             $0x01, DI
 	TESTQ            DI, DI
-	JE               done211
+	JE               done350
 	VMOVAPD          Y2, Y3
 	VFMADD231PD.BCST (DX), Y0, Y3
 	VMULPD.BCST      8(DX), Y1, Y4
@@ -7450,22 +12160,22 @@ linear212:
 	VPXORD           Y4, Y4, Y4
 	VADDPD           Y4, Y3, Y3
 	CMPQ             R8, $0x01
-	JNE              linear213
+	JNE              linear352
 	VMAXPD           Y3, Y4, Y3
 
-linear213:
+linear352:
 	VMOVUPD Y3, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row210
+	JNZ     row349
 
-done211:
+done350:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-more205:
+more344:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -7487,8 +12197,8 @@ more205:
 	MOVQ      rows+56(FP), DI
 	MOVQ      act+80(FP), R8
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row216:
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row355:
 	VMOVAPD          Z2, Z3
 	VFMADD231PD.BCST (DX), Z0, Z3
 	VMULPD.BCST      8(DX), Z1, Z4
@@ -7496,16 +12206,16 @@ row216:
 	VPXORD           Z4, Z4, Z4
 	VADDPD           Z4, Z3, Z3
 	CMPQ             R8, $0x01
-	JNE              linear218
+	JNE              linear357
 	VMAXPD           Z3, Z4, Z3
 
-linear218:
+linear357:
 	VMOVUPD          Z3, K1, (BX)
 	ADDQ             SI, DX
 	ADDQ             CX, BX
 	SUBQ             $0x01, DI
 	TESTQ            DI, DI
-	JE               done217
+	JE               done356
 	VMOVAPD          Z2, Z3
 	VFMADD231PD.BCST (DX), Z0, Z3
 	VMULPD.BCST      8(DX), Z1, Z4
@@ -7513,17 +12223,17 @@ linear218:
 	VPXORD           Z4, Z4, Z4
 	VADDPD           Z4, Z3, Z3
 	CMPQ             R8, $0x01
-	JNE              linear219
+	JNE              linear358
 	VMAXPD           Z3, Z4, Z3
 
-linear219:
+linear358:
 	VMOVUPD Z3, K1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
 	DECQ    DI
-	JNZ     row216
+	JNZ     row355
 
-done217:
+done356:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -7540,7 +12250,7 @@ TEXT ·unpackedAVX512F32(SB), NOSPLIT, $0-88
 	KMOVW   BX, K1
 	MOVQ    cols+64(FP), AX
 	CMPQ    AX, $0x03
-	JNE     other1
+	JLT     lower1
 
 rows2:
 	// 4×3 sums: acc[i,j,0] = bias[j], the other lanes +0
@@ -7903,8 +12613,8 @@ linear15:
 	VZEROUPPER
 	RET
 
-other1:
-rows17:
+lower1:
+rows16:
 	// 4×2 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), AX
 	VMOVSS  (AX), X0
@@ -7922,27 +12632,27 @@ rows17:
 	MOVQ    SI, DI
 	MOVQ    rows+56(FP), DX
 	CMPQ    DX, $0x01
-	JLE     over18
+	JLE     over17
 	MOVQ    ldx+24(FP), DX
 	ADDQ    DX, DI
 
-over18:
+over17:
 	MOVQ DI, R8
 	MOVQ rows+56(FP), DX
 	CMPQ DX, $0x02
-	JLE  over19
+	JLE  over18
 	MOVQ ldx+24(FP), DX
 	ADDQ DX, R8
 
-over19:
+over18:
 	MOVQ R8, R9
 	MOVQ rows+56(FP), DX
 	CMPQ DX, $0x03
-	JLE  over20
+	JLE  over19
 	MOVQ ldx+24(FP), DX
 	ADDQ DX, R9
 
-over20:
+over19:
 	MOVQ n+72(FP), DX
 	LEAQ (BX)(BX*2), R10
 	LEAQ (BX)(BX*4), R11
@@ -7951,9 +12661,9 @@ over20:
 
 	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
 	CMPQ DX, $0x10
-	JLT  tail22
+	JLT  tail21
 
-block21:
+block20:
 	VMOVSD       (AX), X10
 	VMOVSD       (AX)(BX*1), X11
 	VMOVSD       (AX)(BX*2), X12
@@ -8010,11 +12720,11 @@ block21:
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, DX
 	CMPQ         DX, $0x10
-	JGE          block21
+	JGE          block20
 
-tail22:
+tail21:
 	TESTQ        DX, DX
-	JLE          end23
+	JLE          end22
 	MOVQ         DX, CX
 	ADDQ         $0x00, CX
 	VXORPS       X10, X10, X10
@@ -8023,64 +12733,64 @@ tail22:
 	VXORPS       X13, X13, X13
 	VMOVSD       (AX), X10
 	CMPQ         CX, $0x01
-	JLE          loaded26
+	JLE          loaded25
 	VMOVSD       (AX)(BX*1), X11
 	CMPQ         CX, $0x02
-	JLE          loaded26
+	JLE          loaded25
 	VMOVSD       (AX)(BX*2), X12
 	CMPQ         CX, $0x03
-	JLE          loaded26
+	JLE          loaded25
 	VMOVSD       (AX)(R10*1), X13
 	CMPQ         CX, $0x04
-	JLE          loaded26
+	JLE          loaded25
 	VMOVSD       (AX)(BX*4), X9
 	VINSERTF32X4 $0x01, X9, Z10, Z10
 	CMPQ         CX, $0x05
-	JLE          loaded26
+	JLE          loaded25
 	VMOVSD       (AX)(R11*1), X9
 	VINSERTF32X4 $0x01, X9, Z11, Z11
 	CMPQ         CX, $0x06
-	JLE          loaded26
+	JLE          loaded25
 	VMOVSD       (AX)(R10*2), X9
 	VINSERTF32X4 $0x01, X9, Z12, Z12
 	CMPQ         CX, $0x07
-	JLE          loaded26
+	JLE          loaded25
 	VMOVSD       (AX)(R12*1), X9
 	VINSERTF32X4 $0x01, X9, Z13, Z13
 	CMPQ         CX, $0x08
-	JLE          loaded26
+	JLE          loaded25
 	VMOVSD       (R13), X9
 	VINSERTF32X4 $0x02, X9, Z10, Z10
 	CMPQ         CX, $0x09
-	JLE          loaded26
+	JLE          loaded25
 	VMOVSD       (R13)(BX*1), X9
 	VINSERTF32X4 $0x02, X9, Z11, Z11
 	CMPQ         CX, $0x0a
-	JLE          loaded26
+	JLE          loaded25
 	VMOVSD       (R13)(BX*2), X9
 	VINSERTF32X4 $0x02, X9, Z12, Z12
 	CMPQ         CX, $0x0b
-	JLE          loaded26
+	JLE          loaded25
 	VMOVSD       (R13)(R10*1), X9
 	VINSERTF32X4 $0x02, X9, Z13, Z13
 	CMPQ         CX, $0x0c
-	JLE          loaded26
+	JLE          loaded25
 	VMOVSD       (R13)(BX*4), X9
 	VINSERTF32X4 $0x03, X9, Z10, Z10
 	CMPQ         CX, $0x0d
-	JLE          loaded26
+	JLE          loaded25
 	VMOVSD       (R13)(R11*1), X9
 	VINSERTF32X4 $0x03, X9, Z11, Z11
 	CMPQ         CX, $0x0e
-	JLE          loaded26
+	JLE          loaded25
 	VMOVSD       (R13)(R10*2), X9
 	VINSERTF32X4 $0x03, X9, Z12, Z12
 	CMPQ         CX, $0x0f
-	JLE          loaded26
+	JLE          loaded25
 	VMOVSD       (R13)(R12*1), X9
 	VINSERTF32X4 $0x03, X9, Z13, Z13
 
-loaded26:
+loaded25:
 	VUNPCKHPS   Z11, Z10, Z9
 	VUNPCKLPS   Z11, Z10, Z10
 	VUNPCKHPS   Z13, Z12, Z11
@@ -8102,32 +12812,32 @@ loaded26:
 	VFMADD231PS Z10, Z8, Z6
 	VFMADD231PS Z13, Z8, Z7
 
-end23:
+end22:
 	MOVQ y+0(FP), AX
 	MOVQ AX, BX
 	MOVQ rows+56(FP), DX
 	CMPQ DX, $0x01
-	JLE  over27
+	JLE  over26
 	MOVQ ldy+8(FP), DX
 	ADDQ DX, BX
 
-over27:
+over26:
 	MOVQ BX, CX
 	MOVQ rows+56(FP), DX
 	CMPQ DX, $0x02
-	JLE  over28
+	JLE  over27
 	MOVQ ldy+8(FP), DX
 	ADDQ DX, CX
 
-over28:
+over27:
 	MOVQ CX, SI
 	MOVQ rows+56(FP), DX
 	CMPQ DX, $0x03
-	JLE  over29
+	JLE  over28
 	MOVQ ldy+8(FP), DX
 	ADDQ DX, SI
 
-over29:
+over28:
 	// y[i,j] = act(halved lanes)
 	MOVQ       act+80(FP), DX
 	VPXORD     Z9, Z9, Z9
@@ -8186,10 +12896,10 @@ over29:
 	VPXORD     Z8, Z8, Z8
 	VADDPS     Z8, Z0, Z0
 	CMPQ       DX, $0x01
-	JNE        linear30
+	JNE        linear29
 	VMAXPS     Z0, Z8, Z0
 
-linear30:
+linear29:
 	VMOVSS        X0, (AX)
 	VEXTRACTPS    $0x01, X0, 4(AX)
 	VEXTRACTPS    $0x02, X0, (BX)
@@ -8215,7 +12925,7 @@ linear30:
 	SUBQ   $0x04, DX
 	MOVQ   DX, rows+56(FP)
 	CMPQ   DX, $0x01
-	JGE    rows17
+	JGE    rows16
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -8232,7 +12942,7 @@ TEXT ·unpackedAVX512F64(SB), NOSPLIT, $0-88
 	KMOVW   BX, K1
 	MOVQ    cols+64(FP), AX
 	CMPQ    AX, $0x03
-	JNE     other1
+	JLT     lower1
 
 rows2:
 	// 4×3 sums: acc[i,j,0] = bias[j], the other lanes +0
@@ -8747,8 +13457,8 @@ linear26:
 	VZEROUPPER
 	RET
 
-other1:
-rows28:
+lower1:
+rows27:
 	// 4×2 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), AX
 	VMOVSD  (AX), X0
@@ -8774,27 +13484,27 @@ rows28:
 	MOVQ    SI, DI
 	MOVQ    rows+56(FP), DX
 	CMPQ    DX, $0x01
-	JLE     over29
+	JLE     over28
 	MOVQ    ldx+24(FP), DX
 	ADDQ    DX, DI
 
-over29:
+over28:
 	MOVQ DI, R8
 	MOVQ rows+56(FP), DX
 	CMPQ DX, $0x02
-	JLE  over30
+	JLE  over29
 	MOVQ ldx+24(FP), DX
 	ADDQ DX, R8
 
-over30:
+over29:
 	MOVQ R8, R9
 	MOVQ rows+56(FP), DX
 	CMPQ DX, $0x03
-	JLE  over31
+	JLE  over30
 	MOVQ ldx+24(FP), DX
 	ADDQ DX, R9
 
-over31:
+over30:
 	MOVQ n+72(FP), DX
 	LEAQ (BX)(BX*2), R10
 	LEAQ (BX)(BX*4), R11
@@ -8802,9 +13512,9 @@ over31:
 
 	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
 	CMPQ DX, $0x10
-	JLT  tail33
+	JLT  tail32
 
-block32:
+block31:
 	VMOVUPD      (AX), X18
 	VMOVUPD      (AX)(BX*1), X19
 	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
@@ -8857,13 +13567,13 @@ block32:
 	ADDQ         $0x00000080, R9
 	SUBQ         $0x10, DX
 	CMPQ         DX, $0x10
-	JGE          block32
+	JGE          block31
 
-tail33:
+tail32:
 	TESTQ        DX, DX
-	JLE          end34
+	JLE          end33
 	CMPQ         DX, $0x08
-	JLT          part37
+	JLT          part36
 	VMOVUPD      (AX), X18
 	VMOVUPD      (AX)(BX*1), X19
 	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
@@ -8887,37 +13597,37 @@ tail33:
 	VMOVUPD      (R9), Z16
 	VFMADD231PD  Z18, Z16, Z12
 	VFMADD231PD  Z17, Z16, Z14
-	JMP          over39
+	JMP          over38
 
-part37:
+part36:
 	MOVQ         DX, CX
 	ADDQ         $0x00, CX
 	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VMOVUPD      (AX), X18
 	CMPQ         CX, $0x01
-	JLE          loaded40
+	JLE          loaded39
 	VMOVUPD      (AX)(BX*1), X19
 	CMPQ         CX, $0x02
-	JLE          loaded40
+	JLE          loaded39
 	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
 	CMPQ         CX, $0x03
-	JLE          loaded40
+	JLE          loaded39
 	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
 	CMPQ         CX, $0x04
-	JLE          loaded40
+	JLE          loaded39
 	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
 	CMPQ         CX, $0x05
-	JLE          loaded40
+	JLE          loaded39
 	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
 	CMPQ         CX, $0x06
-	JLE          loaded40
+	JLE          loaded39
 	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
 	CMPQ         CX, $0x07
-	JLE          loaded40
+	JLE          loaded39
 	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
 
-loaded40:
+loaded39:
 	VUNPCKHPD   Z19, Z18, Z17
 	VUNPCKLPD   Z19, Z18, Z18
 	VMOVUPD.Z   (SI), K1, Z16
@@ -8932,39 +13642,39 @@ loaded40:
 	VMOVUPD.Z   (R9), K1, Z16
 	VFMADD231PD Z18, Z16, Z12
 	VFMADD231PD Z17, Z16, Z14
-	JMP         end34
+	JMP         end33
 
-over39:
+over38:
 	CMPQ         DX, $0x08
-	JLE          end34
+	JLE          end33
 	MOVQ         DX, CX
 	SUBQ         $0x08, CX
 	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VMOVUPD      (AX), X18
 	CMPQ         CX, $0x01
-	JLE          loaded42
+	JLE          loaded41
 	VMOVUPD      (AX)(BX*1), X19
 	CMPQ         CX, $0x02
-	JLE          loaded42
+	JLE          loaded41
 	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
 	CMPQ         CX, $0x03
-	JLE          loaded42
+	JLE          loaded41
 	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
 	CMPQ         CX, $0x04
-	JLE          loaded42
+	JLE          loaded41
 	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
 	CMPQ         CX, $0x05
-	JLE          loaded42
+	JLE          loaded41
 	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
 	CMPQ         CX, $0x06
-	JLE          loaded42
+	JLE          loaded41
 	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
 	CMPQ         CX, $0x07
-	JLE          loaded42
+	JLE          loaded41
 	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
 
-loaded42:
+loaded41:
 	VUNPCKHPD   Z19, Z18, Z17
 	VUNPCKLPD   Z19, Z18, Z18
 	VMOVUPD.Z   64(SI), K1, Z16
@@ -8980,32 +13690,32 @@ loaded42:
 	VFMADD231PD Z18, Z16, Z13
 	VFMADD231PD Z17, Z16, Z15
 
-end34:
+end33:
 	MOVQ y+0(FP), AX
 	MOVQ AX, BX
 	MOVQ rows+56(FP), DX
 	CMPQ DX, $0x01
-	JLE  over43
+	JLE  over42
 	MOVQ ldy+8(FP), DX
 	ADDQ DX, BX
 
-over43:
+over42:
 	MOVQ BX, CX
 	MOVQ rows+56(FP), DX
 	CMPQ DX, $0x02
-	JLE  over44
+	JLE  over43
 	MOVQ ldy+8(FP), DX
 	ADDQ DX, CX
 
-over44:
+over43:
 	MOVQ CX, SI
 	MOVQ rows+56(FP), DX
 	CMPQ DX, $0x03
-	JLE  over45
+	JLE  over44
 	MOVQ ldy+8(FP), DX
 	ADDQ DX, SI
 
-over45:
+over44:
 	// y[i,j] = act(halved lanes)
 	MOVQ       act+80(FP), DX
 	VADDPD     Z1, Z0, Z0
@@ -9040,10 +13750,10 @@ over45:
 	VPXORD     Z16, Z16, Z16
 	VADDPD     Z16, Z0, Z0
 	CMPQ       DX, $0x01
-	JNE        linear46
+	JNE        linear45
 	VMAXPD     Z0, Z16, Z0
 
-linear46:
+linear45:
 	VMOVSD        X0, (AX)
 	VMOVHPD       X0, 8(AX)
 	VEXTRACTF32X4 $0x01, Z0, X16
@@ -9071,7 +13781,7 @@ linear46:
 	SUBQ   $0x04, DX
 	MOVQ   DX, rows+56(FP)
 	CMPQ   DX, $0x01
-	JGE    rows28
+	JGE    rows27
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -9087,13 +13797,17 @@ TEXT ·severalAVX512F32(SB), NOSPLIT, $0-96
 	BZHIL   CX, BX, BX
 	KMOVW   BX, K1
 	MOVQ    cols+72(FP), AX
+	CMPQ    AX, $0x04
+	JLT     lower1
+	CMPQ    AX, $0x06
+	JLT     lower2
 	CMPQ    AX, $0x07
-	JNE     other1
+	JLT     lower3
 
-rows2:
+rows4:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
-	JE    on4
+	JE    on6
 
 	// 2×7 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), DI
@@ -9111,9 +13825,9 @@ rows2:
 	VMOVAPS Z4, Z11
 	VMOVAPS Z5, Z12
 	VMOVAPS Z6, Z13
-	JMP     begun5
+	JMP     begun7
 
-on4:
+on6:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPS (AX), Z0
@@ -9131,7 +13845,7 @@ on4:
 	VMOVUPS 768(AX), Z12
 	VMOVUPS 832(AX), Z13
 
-begun5:
+begun7:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
@@ -9141,9 +13855,9 @@ begun5:
 	LEAQ (BX)(BX*2), DI
 	LEAQ (BX)(BX*4), R8
 	CMPQ SI, $0x10
-	JLT  tail7
+	JLT  tail9
 
-block6:
+block8:
 	VMOVUPS     (CX), Z15
 	VMOVUPS     (CX)(DX*1), Z16
 	VMOVUPS     (AX), Z14
@@ -9171,11 +13885,11 @@ block6:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block6
+	JGE         block8
 
-tail7:
+tail9:
 	TESTQ       SI, SI
-	JLE         end8
+	JLE         end10
 	VMOVUPS.Z   (CX), K1, Z15
 	VMOVUPS.Z   (CX)(DX*1), K1, Z16
 	VMOVUPS.Z   (AX), K1, Z14
@@ -9200,10 +13914,10 @@ tail7:
 	VFMADD231PS Z14, Z15, Z6
 	VFMADD231PS Z14, Z16, Z13
 
-end8:
+end10:
 	MOVQ  y+0(FP), CX
 	TESTQ CX, CX
-	JE    left10
+	JE    left12
 	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
@@ -9258,10 +13972,10 @@ end8:
 	VPXORD     Z14, Z14, Z14
 	VADDPS     Z14, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear12
+	JNE        linear14
 	VMAXPS     Z0, Z14, Z0
 
-linear12:
+linear14:
 	VMOVSS        X0, (CX)
 	VEXTRACTPS    $0x01, X0, 4(CX)
 	VEXTRACTPS    $0x02, X0, 8(CX)
@@ -9279,9 +13993,9 @@ linear12:
 	VEXTRACTF32X4 $0x03, Z0, X14
 	VMOVSS        X14, 20(CX)(DX*1)
 	VEXTRACTPS    $0x01, X14, 24(CX)(DX*1)
-	JMP           stored11
+	JMP           stored13
 
-left10:
+left12:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPS Z0, (AX)
@@ -9299,19 +14013,19 @@ left10:
 	VMOVUPS Z12, 768(AX)
 	VMOVUPS Z13, 832(AX)
 
-stored11:
+stored13:
 	// the next 2 rows, or the last ones
 	MOVQ  rows+64(FP), AX
 	SUBQ  $0x02, AX
 	TESTQ AX, AX
-	JLE   done3
+	JLE   done5
 	MOVQ  $0x00000002, BX
 	CMPQ  AX, $0x02
-	JGE   enough13
+	JGE   enough15
 	MOVQ  AX, BX
 	MOVQ  $0x00000002, AX
 
-enough13:
+enough15:
 	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
@@ -9326,21 +14040,18 @@ enough13:
 	MOVQ  lane+56(FP), CX
 	ADDQ  $0x00000380, CX
 	MOVQ  CX, lane+56(FP)
-	JMP   rows2
+	JMP   rows4
 
-done3:
+done5:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ AX, $0x06
-	JNE  other14
-
-rows15:
+lower3:
+rows16:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
-	JE    on17
+	JE    on18
 
 	// 2×6 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), DI
@@ -9356,9 +14067,9 @@ rows15:
 	VMOVAPS Z3, Z9
 	VMOVAPS Z4, Z10
 	VMOVAPS Z5, Z11
-	JMP     begun18
+	JMP     begun19
 
-on17:
+on18:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPS (AX), Z0
@@ -9374,7 +14085,7 @@ on17:
 	VMOVUPS 640(AX), Z10
 	VMOVUPS 704(AX), Z11
 
-begun18:
+begun19:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
@@ -9384,9 +14095,9 @@ begun18:
 	LEAQ (BX)(BX*2), DI
 	LEAQ (BX)(BX*4), R8
 	CMPQ SI, $0x10
-	JLT  tail20
+	JLT  tail21
 
-block19:
+block20:
 	VMOVUPS     (CX), Z13
 	VMOVUPS     (CX)(DX*1), Z14
 	VMOVUPS     (AX), Z12
@@ -9411,11 +14122,11 @@ block19:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block19
+	JGE         block20
 
-tail20:
+tail21:
 	TESTQ       SI, SI
-	JLE         end21
+	JLE         end22
 	VMOVUPS.Z   (CX), K1, Z13
 	VMOVUPS.Z   (CX)(DX*1), K1, Z14
 	VMOVUPS.Z   (AX), K1, Z12
@@ -9437,10 +14148,10 @@ tail20:
 	VFMADD231PS Z12, Z13, Z5
 	VFMADD231PS Z12, Z14, Z11
 
-end21:
+end22:
 	MOVQ  y+0(FP), CX
 	TESTQ CX, CX
-	JE    left23
+	JE    left24
 	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
@@ -9497,10 +14208,10 @@ end21:
 	VPXORD     Z12, Z12, Z12
 	VADDPS     Z12, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear25
+	JNE        linear26
 	VMAXPS     Z0, Z12, Z0
 
-linear25:
+linear26:
 	VMOVSS        X0, (CX)
 	VEXTRACTPS    $0x01, X0, 4(CX)
 	VEXTRACTPS    $0x02, X0, 8(CX)
@@ -9515,9 +14226,9 @@ linear25:
 	VEXTRACTPS    $0x01, X12, 12(CX)(DX*1)
 	VEXTRACTPS    $0x02, X12, 16(CX)(DX*1)
 	VEXTRACTPS    $0x03, X12, 20(CX)(DX*1)
-	JMP           stored24
+	JMP           stored25
 
-left23:
+left24:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPS Z0, (AX)
@@ -9533,19 +14244,19 @@ left23:
 	VMOVUPS Z10, 640(AX)
 	VMOVUPS Z11, 704(AX)
 
-stored24:
+stored25:
 	// the next 2 rows, or the last ones
 	MOVQ  rows+64(FP), AX
 	SUBQ  $0x02, AX
 	TESTQ AX, AX
-	JLE   done16
+	JLE   done17
 	MOVQ  $0x00000002, BX
 	CMPQ  AX, $0x02
-	JGE   enough26
+	JGE   enough27
 	MOVQ  AX, BX
 	MOVQ  $0x00000002, AX
 
-enough26:
+enough27:
 	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
@@ -9560,21 +14271,21 @@ enough26:
 	MOVQ  lane+56(FP), CX
 	ADDQ  $0x00000300, CX
 	MOVQ  CX, lane+56(FP)
-	JMP   rows15
+	JMP   rows16
 
-done16:
+done17:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other14:
+lower2:
 	CMPQ AX, $0x05
-	JNE  other27
+	JLT  lower28
 
-rows28:
+rows29:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
-	JE    on30
+	JE    on31
 
 	// 3×5 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), DI
@@ -9593,9 +14304,9 @@ rows28:
 	VMOVAPS Z2, Z12
 	VMOVAPS Z3, Z13
 	VMOVAPS Z4, Z14
-	JMP     begun31
+	JMP     begun32
 
-on30:
+on31:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPS (AX), Z0
@@ -9614,7 +14325,7 @@ on30:
 	VMOVUPS 832(AX), Z13
 	VMOVUPS 896(AX), Z14
 
-begun31:
+begun32:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
@@ -9623,9 +14334,9 @@ begun31:
 	MOVQ n+80(FP), SI
 	LEAQ (BX)(BX*2), DI
 	CMPQ SI, $0x10
-	JLT  tail33
+	JLT  tail34
 
-block32:
+block33:
 	VMOVUPS     (CX), Z16
 	VMOVUPS     (CX)(DX*1), Z17
 	VMOVUPS     (CX)(DX*2), Z18
@@ -9653,11 +14364,11 @@ block32:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block32
+	JGE         block33
 
-tail33:
+tail34:
 	TESTQ       SI, SI
-	JLE         end34
+	JLE         end35
 	VMOVUPS.Z   (CX), K1, Z16
 	VMOVUPS.Z   (CX)(DX*1), K1, Z17
 	VMOVUPS.Z   (CX)(DX*2), K1, Z18
@@ -9682,10 +14393,10 @@ tail33:
 	VFMADD231PS Z15, Z17, Z9
 	VFMADD231PS Z15, Z18, Z14
 
-end34:
+end35:
 	MOVQ  y+0(FP), CX
 	TESTQ CX, CX
-	JE    left36
+	JE    left37
 	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
@@ -9739,10 +14450,10 @@ end34:
 	VPXORD     Z15, Z15, Z15
 	VADDPS     Z15, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear38
+	JNE        linear39
 	VMAXPS     Z0, Z15, Z0
 
-linear38:
+linear39:
 	VMOVSS        X0, (CX)
 	VEXTRACTPS    $0x01, X0, 4(CX)
 	VEXTRACTPS    $0x02, X0, 8(CX)
@@ -9761,9 +14472,9 @@ linear38:
 	VMOVSS        X15, 8(CX)(DX*2)
 	VEXTRACTPS    $0x01, X15, 12(CX)(DX*2)
 	VEXTRACTPS    $0x02, X15, 16(CX)(DX*2)
-	JMP           stored37
+	JMP           stored38
 
-left36:
+left37:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPS Z0, (AX)
@@ -9782,19 +14493,19 @@ left36:
 	VMOVUPS Z13, 832(AX)
 	VMOVUPS Z14, 896(AX)
 
-stored37:
+stored38:
 	// the next 3 rows, or the last ones
 	MOVQ  rows+64(FP), AX
 	SUBQ  $0x03, AX
 	TESTQ AX, AX
-	JLE   done29
+	JLE   done30
 	MOVQ  $0x00000003, BX
 	CMPQ  AX, $0x03
-	JGE   enough39
+	JGE   enough40
 	MOVQ  AX, BX
 	MOVQ  $0x00000003, AX
 
-enough39:
+enough40:
 	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
@@ -9809,17 +14520,14 @@ enough39:
 	MOVQ  lane+56(FP), CX
 	ADDQ  $0x000003c0, CX
 	MOVQ  CX, lane+56(FP)
-	JMP   rows28
+	JMP   rows29
 
-done29:
+done30:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other27:
-	CMPQ AX, $0x04
-	JNE  other40
-
+lower28:
 rows41:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
@@ -10072,14 +14780,16 @@ done42:
 	VZEROUPPER
 	RET
 
-other40:
+lower1:
+	CMPQ AX, $0x02
+	JLT  lower53
 	CMPQ AX, $0x03
-	JNE  other53
+	JLT  lower54
 
-rows54:
+rows55:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
-	JE    on56
+	JE    on57
 
 	// 5×3 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), DI
@@ -10098,9 +14808,9 @@ rows54:
 	VMOVAPS Z0, Z12
 	VMOVAPS Z1, Z13
 	VMOVAPS Z2, Z14
-	JMP     begun57
+	JMP     begun58
 
-on56:
+on57:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPS (AX), Z0
@@ -10119,7 +14829,7 @@ on56:
 	VMOVUPS 832(AX), Z13
 	VMOVUPS 896(AX), Z14
 
-begun57:
+begun58:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
@@ -10128,9 +14838,9 @@ begun57:
 	MOVQ n+80(FP), SI
 	LEAQ (DX)(DX*2), DI
 	CMPQ SI, $0x10
-	JLT  tail59
+	JLT  tail60
 
-block58:
+block59:
 	VMOVUPS     (AX), Z16
 	VMOVUPS     (AX)(BX*1), Z17
 	VMOVUPS     (AX)(BX*2), Z18
@@ -10158,11 +14868,11 @@ block58:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block58
+	JGE         block59
 
-tail59:
+tail60:
 	TESTQ       SI, SI
-	JLE         end60
+	JLE         end61
 	VMOVUPS.Z   (AX), K1, Z16
 	VMOVUPS.Z   (AX)(BX*1), K1, Z17
 	VMOVUPS.Z   (AX)(BX*2), K1, Z18
@@ -10187,10 +14897,10 @@ tail59:
 	VFMADD231PS Z17, Z15, Z13
 	VFMADD231PS Z18, Z15, Z14
 
-end60:
+end61:
 	MOVQ  y+0(FP), CX
 	TESTQ CX, CX
-	JE    left62
+	JE    left63
 	MOVQ  ldy+8(FP), DX
 	LEAQ  (DX)(DX*2), DI
 
@@ -10245,10 +14955,10 @@ end60:
 	VPXORD     Z15, Z15, Z15
 	VADDPS     Z15, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear64
+	JNE        linear65
 	VMAXPS     Z0, Z15, Z0
 
-linear64:
+linear65:
 	VMOVSS        X0, (CX)
 	VEXTRACTPS    $0x01, X0, 4(CX)
 	VEXTRACTPS    $0x02, X0, 8(CX)
@@ -10267,9 +14977,9 @@ linear64:
 	VMOVSS        X15, (CX)(DX*4)
 	VEXTRACTPS    $0x01, X15, 4(CX)(DX*4)
 	VEXTRACTPS    $0x02, X15, 8(CX)(DX*4)
-	JMP           stored63
+	JMP           stored64
 
-left62:
+left63:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPS Z0, (AX)
@@ -10288,19 +14998,19 @@ left62:
 	VMOVUPS Z13, 832(AX)
 	VMOVUPS Z14, 896(AX)
 
-stored63:
+stored64:
 	// the next 5 rows, or the last ones
 	MOVQ  rows+64(FP), AX
 	SUBQ  $0x05, AX
 	TESTQ AX, AX
-	JLE   done55
+	JLE   done56
 	MOVQ  $0x00000005, BX
 	CMPQ  AX, $0x05
-	JGE   enough65
+	JGE   enough66
 	MOVQ  AX, BX
 	MOVQ  $0x00000005, AX
 
-enough65:
+enough66:
 	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
@@ -10315,17 +15025,14 @@ enough65:
 	MOVQ  lane+56(FP), CX
 	ADDQ  $0x000003c0, CX
 	MOVQ  CX, lane+56(FP)
-	JMP   rows54
+	JMP   rows55
 
-done55:
+done56:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other53:
-	CMPQ AX, $0x02
-	JNE  other66
-
+lower54:
 rows67:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
@@ -10585,11 +15292,11 @@ done68:
 	VZEROUPPER
 	RET
 
-other66:
-rows80:
+lower53:
+rows79:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
-	JE    on82
+	JE    on81
 
 	// 4×1 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), DI
@@ -10597,9 +15304,9 @@ rows80:
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z3
-	JMP     begun83
+	JMP     begun82
 
-on82:
+on81:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPS (AX), Z0
@@ -10607,7 +15314,7 @@ on82:
 	VMOVUPS 128(AX), Z2
 	VMOVUPS 192(AX), Z3
 
-begun83:
+begun82:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
@@ -10616,9 +15323,9 @@ begun83:
 	MOVQ n+80(FP), SI
 	LEAQ (DX)(DX*2), DI
 	CMPQ SI, $0x10
-	JLT  tail85
+	JLT  tail84
 
-block84:
+block83:
 	VMOVUPS     (AX), Z5
 	VMOVUPS     (CX), Z4
 	VFMADD231PS Z5, Z4, Z0
@@ -10632,11 +15339,11 @@ block84:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block84
+	JGE         block83
 
-tail85:
+tail84:
 	TESTQ       SI, SI
-	JLE         end86
+	JLE         end85
 	VMOVUPS.Z   (AX), K1, Z5
 	VMOVUPS.Z   (CX), K1, Z4
 	VFMADD231PS Z5, Z4, Z0
@@ -10647,10 +15354,10 @@ tail85:
 	VMOVUPS.Z   (CX)(DI*1), K1, Z4
 	VFMADD231PS Z5, Z4, Z3
 
-end86:
+end85:
 	MOVQ  y+0(FP), CX
 	TESTQ CX, CX
-	JE    left88
+	JE    left87
 	MOVQ  ldy+8(FP), DX
 	LEAQ  (DX)(DX*2), DI
 
@@ -10716,17 +15423,17 @@ end86:
 	VPXORD     Z4, Z4, Z4
 	VADDPS     Z4, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear90
+	JNE        linear89
 	VMAXPS     Z0, Z4, Z0
 
-linear90:
+linear89:
 	VMOVSS     X0, (CX)
 	VEXTRACTPS $0x01, X0, (CX)(DX*1)
 	VEXTRACTPS $0x02, X0, (CX)(DX*2)
 	VEXTRACTPS $0x03, X0, (CX)(DI*1)
-	JMP        stored89
+	JMP        stored88
 
-left88:
+left87:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPS Z0, (AX)
@@ -10734,19 +15441,19 @@ left88:
 	VMOVUPS Z2, 128(AX)
 	VMOVUPS Z3, 192(AX)
 
-stored89:
+stored88:
 	// the next 4 rows, or the last ones
 	MOVQ  rows+64(FP), AX
 	SUBQ  $0x04, AX
 	TESTQ AX, AX
-	JLE   done81
+	JLE   done80
 	MOVQ  $0x00000004, BX
 	CMPQ  AX, $0x04
-	JGE   enough91
+	JGE   enough90
 	MOVQ  AX, BX
 	MOVQ  $0x00000004, AX
 
-enough91:
+enough90:
 	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
@@ -10761,9 +15468,9 @@ enough91:
 	MOVQ  lane+56(FP), CX
 	ADDQ  $0x00000100, CX
 	MOVQ  CX, lane+56(FP)
-	JMP   rows80
+	JMP   rows79
 
-done81:
+done80:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -10779,13 +15486,17 @@ TEXT ·severalAVX512F64(SB), NOSPLIT, $0-96
 	BZHIL   CX, BX, BX
 	KMOVW   BX, K1
 	MOVQ    cols+72(FP), AX
+	CMPQ    AX, $0x04
+	JLT     lower1
+	CMPQ    AX, $0x06
+	JLT     lower2
 	CMPQ    AX, $0x07
-	JNE     other1
+	JLT     lower3
 
-rows2:
+rows4:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
-	JE    on4
+	JE    on6
 
 	// 2×7 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), DI
@@ -10817,9 +15528,9 @@ rows2:
 	VPXORD  Z25, Z25, Z25
 	VMOVAPD Z12, Z26
 	VPXORD  Z27, Z27, Z27
-	JMP     begun5
+	JMP     begun7
 
-on4:
+on6:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPD (AX), Z0
@@ -10851,7 +15562,7 @@ on4:
 	VMOVUPD 1664(AX), Z26
 	VMOVUPD 1728(AX), Z27
 
-begun5:
+begun7:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
@@ -10861,9 +15572,9 @@ begun5:
 	LEAQ (BX)(BX*2), DI
 	LEAQ (BX)(BX*4), R8
 	CMPQ SI, $0x10
-	JLT  tail7
+	JLT  tail9
 
-block6:
+block8:
 	VMOVUPD     (CX), Z29
 	VMOVUPD     (CX)(DX*1), Z30
 	VMOVUPD     (AX), Z28
@@ -10914,13 +15625,13 @@ block6:
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block6
+	JGE         block8
 
-tail7:
+tail9:
 	TESTQ       SI, SI
-	JLE         end8
+	JLE         end10
 	CMPQ        SI, $0x08
-	JLT         part9
+	JLT         part11
 	VMOVUPD     (CX), Z29
 	VMOVUPD     (CX)(DX*1), Z30
 	VMOVUPD     (AX), Z28
@@ -10944,9 +15655,9 @@ tail7:
 	VMOVUPD     (AX)(DI*2), Z28
 	VFMADD231PD Z28, Z29, Z12
 	VFMADD231PD Z28, Z30, Z26
-	JMP         over10
+	JMP         over12
 
-part9:
+part11:
 	VMOVUPD.Z   (CX), K1, Z29
 	VMOVUPD.Z   (CX)(DX*1), K1, Z30
 	VMOVUPD.Z   (AX), K1, Z28
@@ -10970,11 +15681,11 @@ part9:
 	VMOVUPD.Z   (AX)(DI*2), K1, Z28
 	VFMADD231PD Z28, Z29, Z12
 	VFMADD231PD Z28, Z30, Z26
-	JMP         end8
+	JMP         end10
 
-over10:
+over12:
 	CMPQ        SI, $0x08
-	JLE         end8
+	JLE         end10
 	VMOVUPD.Z   64(CX), K1, Z29
 	VMOVUPD.Z   64(CX)(DX*1), K1, Z30
 	VMOVUPD.Z   64(AX), K1, Z28
@@ -10999,10 +15710,10 @@ over10:
 	VFMADD231PD Z28, Z29, Z13
 	VFMADD231PD Z28, Z30, Z27
 
-end8:
+end10:
 	MOVQ  y+0(FP), CX
 	TESTQ CX, CX
-	JE    left12
+	JE    left14
 	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
@@ -11045,10 +15756,10 @@ end8:
 	VPXORD     Z28, Z28, Z28
 	VADDPD     Z28, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear14
+	JNE        linear16
 	VMAXPD     Z0, Z28, Z0
 
-linear14:
+linear16:
 	VMOVSD        X0, (CX)
 	VMOVHPD       X0, 8(CX)
 	VEXTRACTF32X4 $0x01, Z0, X28
@@ -11086,10 +15797,10 @@ linear14:
 	VPXORD        Z28, Z28, Z28
 	VADDPD        Z28, Z16, Z16
 	CMPQ          SI, $0x01
-	JNE           linear15
+	JNE           linear17
 	VMAXPD        Z16, Z28, Z16
 
-linear15:
+linear17:
 	VMOVSD        X16, 8(CX)(DX*1)
 	VMOVHPD       X16, 16(CX)(DX*1)
 	VEXTRACTF32X4 $0x01, Z16, X28
@@ -11098,9 +15809,9 @@ linear15:
 	VEXTRACTF32X4 $0x02, Z16, X28
 	VMOVSD        X28, 40(CX)(DX*1)
 	VMOVHPD       X28, 48(CX)(DX*1)
-	JMP           stored13
+	JMP           stored15
 
-left12:
+left14:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPD Z0, (AX)
@@ -11132,19 +15843,19 @@ left12:
 	VMOVUPD Z26, 1664(AX)
 	VMOVUPD Z27, 1728(AX)
 
-stored13:
+stored15:
 	// the next 2 rows, or the last ones
 	MOVQ  rows+64(FP), AX
 	SUBQ  $0x02, AX
 	TESTQ AX, AX
-	JLE   done3
+	JLE   done5
 	MOVQ  $0x00000002, BX
 	CMPQ  AX, $0x02
-	JGE   enough16
+	JGE   enough18
 	MOVQ  AX, BX
 	MOVQ  $0x00000002, AX
 
-enough16:
+enough18:
 	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
@@ -11159,21 +15870,18 @@ enough16:
 	MOVQ  lane+56(FP), CX
 	ADDQ  $0x00000700, CX
 	MOVQ  CX, lane+56(FP)
-	JMP   rows2
+	JMP   rows4
 
-done3:
+done5:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ AX, $0x06
-	JNE  other17
-
-rows18:
+lower3:
+rows19:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
-	JE    on20
+	JE    on21
 
 	// 2×6 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), DI
@@ -11201,9 +15909,9 @@ rows18:
 	VPXORD  Z21, Z21, Z21
 	VMOVAPD Z10, Z22
 	VPXORD  Z23, Z23, Z23
-	JMP     begun21
+	JMP     begun22
 
-on20:
+on21:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPD (AX), Z0
@@ -11231,7 +15939,7 @@ on20:
 	VMOVUPD 1408(AX), Z22
 	VMOVUPD 1472(AX), Z23
 
-begun21:
+begun22:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
@@ -11241,9 +15949,9 @@ begun21:
 	LEAQ (BX)(BX*2), DI
 	LEAQ (BX)(BX*4), R8
 	CMPQ SI, $0x10
-	JLT  tail23
+	JLT  tail24
 
-block22:
+block23:
 	VMOVUPD     (CX), Z25
 	VMOVUPD     (CX)(DX*1), Z26
 	VMOVUPD     (AX), Z24
@@ -11288,13 +15996,13 @@ block22:
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block22
+	JGE         block23
 
-tail23:
+tail24:
 	TESTQ       SI, SI
-	JLE         end24
+	JLE         end25
 	CMPQ        SI, $0x08
-	JLT         part25
+	JLT         part26
 	VMOVUPD     (CX), Z25
 	VMOVUPD     (CX)(DX*1), Z26
 	VMOVUPD     (AX), Z24
@@ -11315,9 +16023,9 @@ tail23:
 	VMOVUPD     (AX)(R8*1), Z24
 	VFMADD231PD Z24, Z25, Z10
 	VFMADD231PD Z24, Z26, Z22
-	JMP         over26
+	JMP         over27
 
-part25:
+part26:
 	VMOVUPD.Z   (CX), K1, Z25
 	VMOVUPD.Z   (CX)(DX*1), K1, Z26
 	VMOVUPD.Z   (AX), K1, Z24
@@ -11338,11 +16046,11 @@ part25:
 	VMOVUPD.Z   (AX)(R8*1), K1, Z24
 	VFMADD231PD Z24, Z25, Z10
 	VFMADD231PD Z24, Z26, Z22
-	JMP         end24
+	JMP         end25
 
-over26:
+over27:
 	CMPQ        SI, $0x08
-	JLE         end24
+	JLE         end25
 	VMOVUPD.Z   64(CX), K1, Z25
 	VMOVUPD.Z   64(CX)(DX*1), K1, Z26
 	VMOVUPD.Z   64(AX), K1, Z24
@@ -11364,10 +16072,10 @@ over26:
 	VFMADD231PD Z24, Z25, Z11
 	VFMADD231PD Z24, Z26, Z23
 
-end24:
+end25:
 	MOVQ  y+0(FP), CX
 	TESTQ CX, CX
-	JE    left28
+	JE    left29
 	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
@@ -11408,10 +16116,10 @@ end24:
 	VPXORD     Z24, Z24, Z24
 	VADDPD     Z24, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear30
+	JNE        linear31
 	VMAXPD     Z0, Z24, Z0
 
-linear30:
+linear31:
 	VMOVSD        X0, (CX)
 	VMOVHPD       X0, 8(CX)
 	VEXTRACTF32X4 $0x01, Z0, X24
@@ -11451,18 +16159,18 @@ linear30:
 	VPXORD        Z24, Z24, Z24
 	VADDPD        Z24, Z16, Z16
 	CMPQ          SI, $0x01
-	JNE           linear31
+	JNE           linear32
 	VMAXPD        Z16, Z24, Z16
 
-linear31:
+linear32:
 	VMOVSD        X16, 16(CX)(DX*1)
 	VMOVHPD       X16, 24(CX)(DX*1)
 	VEXTRACTF32X4 $0x01, Z16, X24
 	VMOVSD        X24, 32(CX)(DX*1)
 	VMOVHPD       X24, 40(CX)(DX*1)
-	JMP           stored29
+	JMP           stored30
 
-left28:
+left29:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPD Z0, (AX)
@@ -11490,19 +16198,19 @@ left28:
 	VMOVUPD Z22, 1408(AX)
 	VMOVUPD Z23, 1472(AX)
 
-stored29:
+stored30:
 	// the next 2 rows, or the last ones
 	MOVQ  rows+64(FP), AX
 	SUBQ  $0x02, AX
 	TESTQ AX, AX
-	JLE   done19
+	JLE   done20
 	MOVQ  $0x00000002, BX
 	CMPQ  AX, $0x02
-	JGE   enough32
+	JGE   enough33
 	MOVQ  AX, BX
 	MOVQ  $0x00000002, AX
 
-enough32:
+enough33:
 	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
@@ -11517,21 +16225,21 @@ enough32:
 	MOVQ  lane+56(FP), CX
 	ADDQ  $0x00000600, CX
 	MOVQ  CX, lane+56(FP)
-	JMP   rows18
+	JMP   rows19
 
-done19:
+done20:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other17:
+lower2:
 	CMPQ AX, $0x05
-	JNE  other33
+	JLT  lower34
 
-rows34:
+rows35:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
-	JE    on36
+	JE    on37
 
 	// 2×5 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), DI
@@ -11555,9 +16263,9 @@ rows34:
 	VPXORD  Z17, Z17, Z17
 	VMOVAPD Z8, Z18
 	VPXORD  Z19, Z19, Z19
-	JMP     begun37
+	JMP     begun38
 
-on36:
+on37:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPD (AX), Z0
@@ -11581,7 +16289,7 @@ on36:
 	VMOVUPD 1152(AX), Z18
 	VMOVUPD 1216(AX), Z19
 
-begun37:
+begun38:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
@@ -11590,9 +16298,9 @@ begun37:
 	MOVQ n+80(FP), SI
 	LEAQ (BX)(BX*2), DI
 	CMPQ SI, $0x10
-	JLT  tail39
+	JLT  tail40
 
-block38:
+block39:
 	VMOVUPD     (CX), Z21
 	VMOVUPD     (CX)(DX*1), Z22
 	VMOVUPD     (AX), Z20
@@ -11631,13 +16339,13 @@ block38:
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block38
+	JGE         block39
 
-tail39:
+tail40:
 	TESTQ       SI, SI
-	JLE         end40
+	JLE         end41
 	CMPQ        SI, $0x08
-	JLT         part41
+	JLT         part42
 	VMOVUPD     (CX), Z21
 	VMOVUPD     (CX)(DX*1), Z22
 	VMOVUPD     (AX), Z20
@@ -11655,9 +16363,9 @@ tail39:
 	VMOVUPD     (AX)(BX*4), Z20
 	VFMADD231PD Z20, Z21, Z8
 	VFMADD231PD Z20, Z22, Z18
-	JMP         over42
+	JMP         over43
 
-part41:
+part42:
 	VMOVUPD.Z   (CX), K1, Z21
 	VMOVUPD.Z   (CX)(DX*1), K1, Z22
 	VMOVUPD.Z   (AX), K1, Z20
@@ -11675,11 +16383,11 @@ part41:
 	VMOVUPD.Z   (AX)(BX*4), K1, Z20
 	VFMADD231PD Z20, Z21, Z8
 	VFMADD231PD Z20, Z22, Z18
-	JMP         end40
+	JMP         end41
 
-over42:
+over43:
 	CMPQ        SI, $0x08
-	JLE         end40
+	JLE         end41
 	VMOVUPD.Z   64(CX), K1, Z21
 	VMOVUPD.Z   64(CX)(DX*1), K1, Z22
 	VMOVUPD.Z   64(AX), K1, Z20
@@ -11698,10 +16406,10 @@ over42:
 	VFMADD231PD Z20, Z21, Z9
 	VFMADD231PD Z20, Z22, Z19
 
-end40:
+end41:
 	MOVQ  y+0(FP), CX
 	TESTQ CX, CX
-	JE    left44
+	JE    left45
 	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
@@ -11740,10 +16448,10 @@ end40:
 	VPXORD     Z20, Z20, Z20
 	VADDPD     Z20, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear46
+	JNE        linear47
 	VMAXPD     Z0, Z20, Z0
 
-linear46:
+linear47:
 	VMOVSD        X0, (CX)
 	VMOVHPD       X0, 8(CX)
 	VEXTRACTF32X4 $0x01, Z0, X20
@@ -11785,15 +16493,15 @@ linear46:
 	VPXORD        Z20, Z20, Z20
 	VADDPD        Z20, Z16, Z16
 	CMPQ          SI, $0x01
-	JNE           linear47
+	JNE           linear48
 	VMAXPD        Z16, Z20, Z16
 
-linear47:
+linear48:
 	VMOVSD  X16, 24(CX)(DX*1)
 	VMOVHPD X16, 32(CX)(DX*1)
-	JMP     stored45
+	JMP     stored46
 
-left44:
+left45:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPD Z0, (AX)
@@ -11817,19 +16525,19 @@ left44:
 	VMOVUPD Z18, 1152(AX)
 	VMOVUPD Z19, 1216(AX)
 
-stored45:
+stored46:
 	// the next 2 rows, or the last ones
 	MOVQ  rows+64(FP), AX
 	SUBQ  $0x02, AX
 	TESTQ AX, AX
-	JLE   done35
+	JLE   done36
 	MOVQ  $0x00000002, BX
 	CMPQ  AX, $0x02
-	JGE   enough48
+	JGE   enough49
 	MOVQ  AX, BX
 	MOVQ  $0x00000002, AX
 
-enough48:
+enough49:
 	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
@@ -11844,17 +16552,14 @@ enough48:
 	MOVQ  lane+56(FP), CX
 	ADDQ  $0x00000500, CX
 	MOVQ  CX, lane+56(FP)
-	JMP   rows34
+	JMP   rows35
 
-done35:
+done36:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other33:
-	CMPQ AX, $0x04
-	JNE  other49
-
+lower34:
 rows50:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
@@ -12113,14 +16818,16 @@ done51:
 	VZEROUPPER
 	RET
 
-other49:
+lower1:
+	CMPQ AX, $0x02
+	JLT  lower64
 	CMPQ AX, $0x03
-	JNE  other64
+	JLT  lower65
 
-rows65:
+rows66:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
-	JE    on67
+	JE    on68
 
 	// 2×3 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), DI
@@ -12136,9 +16843,9 @@ rows65:
 	VPXORD  Z9, Z9, Z9
 	VMOVAPD Z4, Z10
 	VPXORD  Z11, Z11, Z11
-	JMP     begun68
+	JMP     begun69
 
-on67:
+on68:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPD (AX), Z0
@@ -12154,7 +16861,7 @@ on67:
 	VMOVUPD 640(AX), Z10
 	VMOVUPD 704(AX), Z11
 
-begun68:
+begun69:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
@@ -12162,9 +16869,9 @@ begun68:
 	MOVQ ldx+24(FP), DX
 	MOVQ n+80(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail70
+	JLT  tail71
 
-block69:
+block70:
 	VMOVUPD     (CX), Z13
 	VMOVUPD     (CX)(DX*1), Z14
 	VMOVUPD     (AX), Z12
@@ -12191,13 +16898,13 @@ block69:
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block69
+	JGE         block70
 
-tail70:
+tail71:
 	TESTQ       SI, SI
-	JLE         end71
+	JLE         end72
 	CMPQ        SI, $0x08
-	JLT         part72
+	JLT         part73
 	VMOVUPD     (CX), Z13
 	VMOVUPD     (CX)(DX*1), Z14
 	VMOVUPD     (AX), Z12
@@ -12209,9 +16916,9 @@ tail70:
 	VMOVUPD     (AX)(BX*2), Z12
 	VFMADD231PD Z12, Z13, Z4
 	VFMADD231PD Z12, Z14, Z10
-	JMP         over73
+	JMP         over74
 
-part72:
+part73:
 	VMOVUPD.Z   (CX), K1, Z13
 	VMOVUPD.Z   (CX)(DX*1), K1, Z14
 	VMOVUPD.Z   (AX), K1, Z12
@@ -12223,11 +16930,11 @@ part72:
 	VMOVUPD.Z   (AX)(BX*2), K1, Z12
 	VFMADD231PD Z12, Z13, Z4
 	VFMADD231PD Z12, Z14, Z10
-	JMP         end71
+	JMP         end72
 
-over73:
+over74:
 	CMPQ        SI, $0x08
-	JLE         end71
+	JLE         end72
 	VMOVUPD.Z   64(CX), K1, Z13
 	VMOVUPD.Z   64(CX)(DX*1), K1, Z14
 	VMOVUPD.Z   64(AX), K1, Z12
@@ -12240,10 +16947,10 @@ over73:
 	VFMADD231PD Z12, Z13, Z5
 	VFMADD231PD Z12, Z14, Z11
 
-end71:
+end72:
 	MOVQ  y+0(FP), CX
 	TESTQ CX, CX
-	JE    left75
+	JE    left76
 	MOVQ  ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
@@ -12280,10 +16987,10 @@ end71:
 	VPXORD     Z12, Z12, Z12
 	VADDPD     Z12, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear77
+	JNE        linear78
 	VMAXPD     Z0, Z12, Z0
 
-linear77:
+linear78:
 	VMOVSD        X0, (CX)
 	VMOVHPD       X0, 8(CX)
 	VEXTRACTF32X4 $0x01, Z0, X12
@@ -12292,9 +16999,9 @@ linear77:
 	VEXTRACTF32X4 $0x02, Z0, X12
 	VMOVSD        X12, 8(CX)(DX*1)
 	VMOVHPD       X12, 16(CX)(DX*1)
-	JMP           stored76
+	JMP           stored77
 
-left75:
+left76:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPD Z0, (AX)
@@ -12310,19 +17017,19 @@ left75:
 	VMOVUPD Z10, 640(AX)
 	VMOVUPD Z11, 704(AX)
 
-stored76:
+stored77:
 	// the next 2 rows, or the last ones
 	MOVQ  rows+64(FP), AX
 	SUBQ  $0x02, AX
 	TESTQ AX, AX
-	JLE   done66
+	JLE   done67
 	MOVQ  $0x00000002, BX
 	CMPQ  AX, $0x02
-	JGE   enough78
+	JGE   enough79
 	MOVQ  AX, BX
 	MOVQ  $0x00000002, AX
 
-enough78:
+enough79:
 	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
@@ -12337,17 +17044,14 @@ enough78:
 	MOVQ  lane+56(FP), CX
 	ADDQ  $0x00000300, CX
 	MOVQ  CX, lane+56(FP)
-	JMP   rows65
+	JMP   rows66
 
-done66:
+done67:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other64:
-	CMPQ AX, $0x02
-	JNE  other79
-
+lower65:
 rows80:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
@@ -12607,11 +17311,11 @@ done81:
 	VZEROUPPER
 	RET
 
-other79:
-rows95:
+lower64:
+rows94:
 	MOVQ  bias+48(FP), AX
 	TESTQ AX, AX
-	JE    on97
+	JE    on96
 
 	// 4×1 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), DI
@@ -12623,9 +17327,9 @@ rows95:
 	VPXORD  Z5, Z5, Z5
 	VMOVAPD Z0, Z6
 	VPXORD  Z7, Z7, Z7
-	JMP     begun98
+	JMP     begun97
 
-on97:
+on96:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPD (AX), Z0
@@ -12637,7 +17341,7 @@ on97:
 	VMOVUPD 384(AX), Z6
 	VMOVUPD 448(AX), Z7
 
-begun98:
+begun97:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
 	MOVQ ldw+40(FP), BX
@@ -12646,9 +17350,9 @@ begun98:
 	MOVQ n+80(FP), SI
 	LEAQ (DX)(DX*2), DI
 	CMPQ SI, $0x10
-	JLT  tail100
+	JLT  tail99
 
-block99:
+block98:
 	VMOVUPD     (AX), Z9
 	VMOVUPD     (CX), Z8
 	VFMADD231PD Z9, Z8, Z0
@@ -12671,13 +17375,13 @@ block99:
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block99
+	JGE         block98
 
-tail100:
+tail99:
 	TESTQ       SI, SI
-	JLE         end101
+	JLE         end100
 	CMPQ        SI, $0x08
-	JLT         part102
+	JLT         part101
 	VMOVUPD     (AX), Z9
 	VMOVUPD     (CX), Z8
 	VFMADD231PD Z9, Z8, Z0
@@ -12687,9 +17391,9 @@ tail100:
 	VFMADD231PD Z9, Z8, Z4
 	VMOVUPD     (CX)(DI*1), Z8
 	VFMADD231PD Z9, Z8, Z6
-	JMP         over103
+	JMP         over102
 
-part102:
+part101:
 	VMOVUPD.Z   (AX), K1, Z9
 	VMOVUPD.Z   (CX), K1, Z8
 	VFMADD231PD Z9, Z8, Z0
@@ -12699,11 +17403,11 @@ part102:
 	VFMADD231PD Z9, Z8, Z4
 	VMOVUPD.Z   (CX)(DI*1), K1, Z8
 	VFMADD231PD Z9, Z8, Z6
-	JMP         end101
+	JMP         end100
 
-over103:
+over102:
 	CMPQ        SI, $0x08
-	JLE         end101
+	JLE         end100
 	VMOVUPD.Z   64(AX), K1, Z9
 	VMOVUPD.Z   64(CX), K1, Z8
 	VFMADD231PD Z9, Z8, Z1
@@ -12714,10 +17418,10 @@ over103:
 	VMOVUPD.Z   64(CX)(DI*1), K1, Z8
 	VFMADD231PD Z9, Z8, Z7
 
-end101:
+end100:
 	MOVQ  y+0(FP), CX
 	TESTQ CX, CX
-	JE    left105
+	JE    left104
 	MOVQ  ldy+8(FP), DX
 	LEAQ  (DX)(DX*2), DI
 
@@ -12755,18 +17459,18 @@ end101:
 	VPXORD     Z8, Z8, Z8
 	VADDPD     Z8, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear107
+	JNE        linear106
 	VMAXPD     Z0, Z8, Z0
 
-linear107:
+linear106:
 	VMOVSD        X0, (CX)
 	VMOVHPD       X0, (CX)(DX*1)
 	VEXTRACTF32X4 $0x01, Z0, X8
 	VMOVSD        X8, (CX)(DX*2)
 	VMOVHPD       X8, (CX)(DI*1)
-	JMP           stored106
+	JMP           stored105
 
-left105:
+left104:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVQ    lane+56(FP), AX
 	VMOVUPD Z0, (AX)
@@ -12778,19 +17482,19 @@ left105:
 	VMOVUPD Z6, 384(AX)
 	VMOVUPD Z7, 448(AX)
 
-stored106:
+stored105:
 	// the next 4 rows, or the last ones
 	MOVQ  rows+64(FP), AX
 	SUBQ  $0x04, AX
 	TESTQ AX, AX
-	JLE   done96
+	JLE   done95
 	MOVQ  $0x00000004, BX
 	CMPQ  AX, $0x04
-	JGE   enough108
+	JGE   enough107
 	MOVQ  AX, BX
 	MOVQ  $0x00000004, AX
 
-enough108:
+enough107:
 	MOVQ  AX, rows+64(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
@@ -12805,9 +17509,9 @@ enough108:
 	MOVQ  lane+56(FP), CX
 	ADDQ  $0x00000200, CX
 	MOVQ  CX, lane+56(FP)
-	JMP   rows95
+	JMP   rows94
 
-done96:
+done95:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -12817,8 +17521,12 @@ done96:
 TEXT ·columnsAVX512F32(SB), NOSPLIT, $0-48
 	PCALIGN $0x40
 	MOVQ    cols+40(FP), AX
+	CMPQ    AX, $0x04
+	JLT     lower1
+	CMPQ    AX, $0x06
+	JLT     lower2
 	CMPQ    AX, $0x07
-	JNE     other1
+	JLT     lower3
 	MOVQ    dst+0(FP), AX
 	MOVQ    ldd+8(FP), BX
 	MOVQ    w+16(FP), CX
@@ -12830,7 +17538,7 @@ TEXT ·columnsAVX512F32(SB), NOSPLIT, $0-48
 	LEAQ    (CX)(DX*8), R10
 	IMUL3Q  $0x10, DX, R12
 
-rows2:
+rows4:
 	VMOVUPS      (CX), X1
 	VMOVUPS      (CX)(DX*1), X2
 	VMOVUPS      (CX)(DX*2), X3
@@ -12927,14 +17635,12 @@ rows2:
 	ADDQ         $0x40, AX
 	SUBQ         $0x10, SI
 	CMPQ         SI, $0x01
-	JGE          rows2
+	JGE          rows4
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ   AX, $0x06
-	JNE    other5
+lower3:
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -12946,7 +17652,7 @@ other1:
 	LEAQ   (CX)(DX*8), R10
 	IMUL3Q $0x10, DX, R12
 
-rows6:
+rows7:
 	VMOVUPS      (CX), X1
 	VMOVUPS      (CX)(DX*1), X2
 	VMOVUPS      (CX)(DX*2), X3
@@ -13025,14 +17731,14 @@ rows6:
 	ADDQ         $0x40, AX
 	SUBQ         $0x10, SI
 	CMPQ         SI, $0x01
-	JGE          rows6
+	JGE          rows7
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other5:
+lower2:
 	CMPQ   AX, $0x05
-	JNE    other9
+	JLT    lower10
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -13044,7 +17750,7 @@ other5:
 	LEAQ   (CX)(DX*8), R10
 	IMUL3Q $0x10, DX, R12
 
-rows10:
+rows11:
 	VMOVUPS      (CX), X1
 	VMOVUPS      (CX)(DX*1), X2
 	VMOVUPS      (CX)(DX*2), X3
@@ -13121,14 +17827,12 @@ rows10:
 	ADDQ         $0x40, AX
 	SUBQ         $0x10, SI
 	CMPQ         SI, $0x01
-	JGE          rows10
+	JGE          rows11
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other9:
-	CMPQ   AX, $0x04
-	JNE    other13
+lower10:
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -13184,9 +17888,11 @@ rows14:
 	VZEROUPPER
 	RET
 
-other13:
+lower1:
+	CMPQ   AX, $0x02
+	JLT    lower16
 	CMPQ   AX, $0x03
-	JNE    other16
+	JLT    lower17
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -13198,7 +17904,7 @@ other13:
 	LEAQ   (CX)(DX*8), R10
 	IMUL3Q $0x10, DX, R12
 
-rows17:
+rows18:
 	VMOVSD       (CX), X1
 	VINSERTPS    $0x20, 8(CX), X1, X1
 	VMOVSD       (CX)(DX*1), X2
@@ -13263,14 +17969,12 @@ rows17:
 	ADDQ         $0x40, AX
 	SUBQ         $0x10, SI
 	CMPQ         SI, $0x01
-	JGE          rows17
+	JGE          rows18
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other16:
-	CMPQ   AX, $0x02
-	JNE    other19
+lower17:
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -13334,7 +18038,7 @@ rows20:
 	VZEROUPPER
 	RET
 
-other19:
+lower16:
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -13346,7 +18050,7 @@ other19:
 	LEAQ   (CX)(DX*8), R10
 	IMUL3Q $0x10, DX, R12
 
-rows23:
+rows22:
 	VMOVSS       (CX), X1
 	VMOVSS       (CX)(DX*1), X2
 	VMOVSS       (CX)(DX*2), X3
@@ -13391,7 +18095,7 @@ rows23:
 	ADDQ         $0x40, AX
 	SUBQ         $0x10, SI
 	CMPQ         SI, $0x01
-	JGE          rows23
+	JGE          rows22
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
@@ -13401,8 +18105,12 @@ rows23:
 TEXT ·columnsAVX512F64(SB), NOSPLIT, $0-48
 	PCALIGN $0x40
 	MOVQ    cols+40(FP), AX
+	CMPQ    AX, $0x04
+	JLT     lower1
+	CMPQ    AX, $0x06
+	JLT     lower2
 	CMPQ    AX, $0x07
-	JNE     other1
+	JLT     lower3
 	MOVQ    dst+0(FP), AX
 	MOVQ    ldd+8(FP), BX
 	MOVQ    w+16(FP), CX
@@ -13413,7 +18121,7 @@ TEXT ·columnsAVX512F64(SB), NOSPLIT, $0-48
 	LEAQ    (DI)(DX*4), R9
 	IMUL3Q  $0x08, DX, R11
 
-rows2:
+rows4:
 	VMOVUPD      (CX), X1
 	VMOVUPD      (CX)(DX*1), X2
 	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
@@ -13479,14 +18187,12 @@ rows2:
 	ADDQ         $0x40, AX
 	SUBQ         $0x08, SI
 	CMPQ         SI, $0x01
-	JGE          rows2
+	JGE          rows4
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ   AX, $0x06
-	JNE    other7
+lower3:
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -13497,7 +18203,7 @@ other1:
 	LEAQ   (DI)(DX*4), R9
 	IMUL3Q $0x08, DX, R11
 
-rows8:
+rows9:
 	VMOVUPD      (CX), X1
 	VMOVUPD      (CX)(DX*1), X2
 	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
@@ -13545,14 +18251,14 @@ rows8:
 	ADDQ         $0x40, AX
 	SUBQ         $0x08, SI
 	CMPQ         SI, $0x01
-	JGE          rows8
+	JGE          rows9
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other7:
+lower2:
 	CMPQ   AX, $0x05
-	JNE    other12
+	JLT    lower13
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -13563,7 +18269,7 @@ other7:
 	LEAQ   (DI)(DX*4), R9
 	IMUL3Q $0x08, DX, R11
 
-rows13:
+rows14:
 	VMOVUPD      (CX), X1
 	VMOVUPD      (CX)(DX*1), X2
 	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
@@ -13615,14 +18321,12 @@ rows13:
 	ADDQ         $0x40, AX
 	SUBQ         $0x08, SI
 	CMPQ         SI, $0x01
-	JGE          rows13
+	JGE          rows14
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other12:
-	CMPQ   AX, $0x04
-	JNE    other17
+lower13:
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -13672,9 +18376,11 @@ rows18:
 	VZEROUPPER
 	RET
 
-other17:
+lower1:
+	CMPQ   AX, $0x02
+	JLT    lower21
 	CMPQ   AX, $0x03
-	JNE    other21
+	JLT    lower22
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -13685,7 +18391,7 @@ other17:
 	LEAQ   (DI)(DX*4), R9
 	IMUL3Q $0x08, DX, R11
 
-rows22:
+rows23:
 	VMOVUPD      (CX), X1
 	VMOVUPD      (CX)(DX*1), X2
 	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
@@ -13723,14 +18429,12 @@ rows22:
 	ADDQ         $0x40, AX
 	SUBQ         $0x08, SI
 	CMPQ         SI, $0x01
-	JGE          rows22
+	JGE          rows23
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-other21:
-	CMPQ   AX, $0x02
-	JNE    other25
+lower22:
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -13766,7 +18470,7 @@ rows26:
 	VZEROUPPER
 	RET
 
-other25:
+lower21:
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -13777,7 +18481,7 @@ other25:
 	LEAQ   (DI)(DX*4), R9
 	IMUL3Q $0x08, DX, R11
 
-rows29:
+rows28:
 	VMOVSD       (CX), X1
 	VMOVSD       (CX)(DX*1), X2
 	VMOVSD       (CX)(DX*2), X0
@@ -13801,7 +18505,7 @@ rows29:
 	ADDQ         $0x40, AX
 	SUBQ         $0x08, SI
 	CMPQ         SI, $0x01
-	JGE          rows29
+	JGE          rows28
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
@@ -13811,10 +18515,16 @@ rows29:
 TEXT ·narrowBothAVX512F32(SB), NOSPLIT, $0-120
 	PCALIGN $0x40
 	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x08
+	JLT     lower1
+	CMPQ    AX, $0x0b
+	JLT     lower2
+	CMPQ    AX, $0x0d
+	JLT     lower3
 	CMPQ    AX, $0x0e
-	JNE     other1
+	JLT     lower4
 
-inputs2:
+inputs5:
 	// 14 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -13823,10 +18533,10 @@ inputs2:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted3
+	JLE   parted6
 	MOVQ  $0x00000010, AX
 
-parted3:
+parted6:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -13839,52 +18549,52 @@ parted3:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded4
+	JLE          loaded7
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded4
+	JLE          loaded7
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded4
+	JLE          loaded7
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x02, (R8), Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
 
-loaded4:
+loaded7:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -13899,52 +18609,52 @@ loaded4:
 	VXORPS       X8, X8, X8
 	VMOVUPS      16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded5
+	JLE          loaded8
 	VMOVUPS      16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded5
+	JLE          loaded8
 	VMOVUPS      16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded5
+	JLE          loaded8
 	VMOVUPS      16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z8, Z8
 	CMPQ         AX, $0x08
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x02, 16(R8), Z5, Z5
 	CMPQ         AX, $0x09
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z6, Z6
 	CMPQ         AX, $0x0a
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z7, Z7
 	CMPQ         AX, $0x0b
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z8, Z8
 	CMPQ         AX, $0x0c
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z5, Z5
 	CMPQ         AX, $0x0d
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z6, Z6
 	CMPQ         AX, $0x0e
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z7, Z7
 	CMPQ         AX, $0x0f
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z8, Z8
 
-loaded5:
+loaded8:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -13959,52 +18669,52 @@ loaded5:
 	VXORPS       X12, X12, X12
 	VMOVUPS      32(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded6
+	JLE          loaded9
 	VMOVUPS      32(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded6
+	JLE          loaded9
 	VMOVUPS      32(BX)(CX*2), X11
 	CMPQ         AX, $0x03
-	JLE          loaded6
+	JLE          loaded9
 	VMOVUPS      32(BX)(DX*1), X12
 	CMPQ         AX, $0x04
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x01, 32(BX)(CX*4), Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x01, 32(BX)(SI*1), Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x01, 32(BX)(DX*2), Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x01, 32(BX)(DI*1), Z12, Z12
 	CMPQ         AX, $0x08
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x02, 32(R8), Z9, Z9
 	CMPQ         AX, $0x09
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x02, 32(R8)(CX*1), Z10, Z10
 	CMPQ         AX, $0x0a
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x02, 32(R8)(CX*2), Z11, Z11
 	CMPQ         AX, $0x0b
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x02, 32(R8)(DX*1), Z12, Z12
 	CMPQ         AX, $0x0c
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x03, 32(R8)(CX*4), Z9, Z9
 	CMPQ         AX, $0x0d
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x03, 32(R8)(SI*1), Z10, Z10
 	CMPQ         AX, $0x0e
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x03, 32(R8)(DX*2), Z11, Z11
 	CMPQ         AX, $0x0f
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x03, 32(R8)(DI*1), Z12, Z12
 
-loaded6:
+loaded9:
 	VUNPCKHPS    Z10, Z9, Z6
 	VUNPCKLPS    Z10, Z9, Z9
 	VUNPCKHPS    Z12, Z11, Z10
@@ -14019,64 +18729,64 @@ loaded6:
 	VXORPS       X16, X16, X16
 	VMOVSD       48(BX), X13
 	CMPQ         AX, $0x01
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(CX*1), X14
 	CMPQ         AX, $0x02
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(CX*2), X15
 	CMPQ         AX, $0x03
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(DX*1), X16
 	CMPQ         AX, $0x04
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(CX*4), X10
 	VINSERTF32X4 $0x01, X10, Z13, Z13
 	CMPQ         AX, $0x05
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(SI*1), X10
 	VINSERTF32X4 $0x01, X10, Z14, Z14
 	CMPQ         AX, $0x06
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(DX*2), X10
 	VINSERTF32X4 $0x01, X10, Z15, Z15
 	CMPQ         AX, $0x07
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(DI*1), X10
 	VINSERTF32X4 $0x01, X10, Z16, Z16
 	CMPQ         AX, $0x08
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(R8), X10
 	VINSERTF32X4 $0x02, X10, Z13, Z13
 	CMPQ         AX, $0x09
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(R8)(CX*1), X10
 	VINSERTF32X4 $0x02, X10, Z14, Z14
 	CMPQ         AX, $0x0a
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(R8)(CX*2), X10
 	VINSERTF32X4 $0x02, X10, Z15, Z15
 	CMPQ         AX, $0x0b
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(R8)(DX*1), X10
 	VINSERTF32X4 $0x02, X10, Z16, Z16
 	CMPQ         AX, $0x0c
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(R8)(CX*4), X10
 	VINSERTF32X4 $0x03, X10, Z13, Z13
 	CMPQ         AX, $0x0d
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(R8)(SI*1), X10
 	VINSERTF32X4 $0x03, X10, Z14, Z14
 	CMPQ         AX, $0x0e
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(R8)(DX*2), X10
 	VINSERTF32X4 $0x03, X10, Z15, Z15
 	CMPQ         AX, $0x0f
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(R8)(DI*1), X10
 	VINSERTF32X4 $0x03, X10, Z16, Z16
 
-loaded7:
+loaded10:
 	VUNPCKHPS    Z14, Z13, Z10
 	VUNPCKLPS    Z14, Z13, Z13
 	VUNPCKHPS    Z16, Z15, Z14
@@ -14090,7 +18800,7 @@ loaded7:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh8
+	JE           fresh11
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -14102,52 +18812,52 @@ loaded7:
 	VXORPS       X18, X18, X18
 	VMOVUPS      (BX), X14
 	CMPQ         AX, $0x01
-	JLE          loaded10
+	JLE          loaded13
 	VMOVUPS      (BX)(CX*1), X15
 	CMPQ         AX, $0x02
-	JLE          loaded10
+	JLE          loaded13
 	VMOVUPS      (BX)(CX*2), X17
 	CMPQ         AX, $0x03
-	JLE          loaded10
+	JLE          loaded13
 	VMOVUPS      (BX)(DX*1), X18
 	CMPQ         AX, $0x04
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z14, Z14
 	CMPQ         AX, $0x05
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z15, Z15
 	CMPQ         AX, $0x06
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z17, Z17
 	CMPQ         AX, $0x07
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z18, Z18
 	CMPQ         AX, $0x08
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x02, (R8), Z14, Z14
 	CMPQ         AX, $0x09
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z15, Z15
 	CMPQ         AX, $0x0a
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z17, Z17
 	CMPQ         AX, $0x0b
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z18, Z18
 	CMPQ         AX, $0x0c
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z14, Z14
 	CMPQ         AX, $0x0d
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z15, Z15
 	CMPQ         AX, $0x0e
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z17, Z17
 	CMPQ         AX, $0x0f
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z18, Z18
 
-loaded10:
+loaded13:
 	VUNPCKHPS    Z15, Z14, Z10
 	VUNPCKLPS    Z15, Z14, Z14
 	VUNPCKHPS    Z18, Z17, Z15
@@ -14162,52 +18872,52 @@ loaded10:
 	VXORPS       X22, X22, X22
 	VMOVUPS      16(BX), X19
 	CMPQ         AX, $0x01
-	JLE          loaded11
+	JLE          loaded14
 	VMOVUPS      16(BX)(CX*1), X20
 	CMPQ         AX, $0x02
-	JLE          loaded11
+	JLE          loaded14
 	VMOVUPS      16(BX)(CX*2), X21
 	CMPQ         AX, $0x03
-	JLE          loaded11
+	JLE          loaded14
 	VMOVUPS      16(BX)(DX*1), X22
 	CMPQ         AX, $0x04
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z19, Z19
 	CMPQ         AX, $0x05
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z20, Z20
 	CMPQ         AX, $0x06
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z21, Z21
 	CMPQ         AX, $0x07
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z22, Z22
 	CMPQ         AX, $0x08
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x02, 16(R8), Z19, Z19
 	CMPQ         AX, $0x09
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z20, Z20
 	CMPQ         AX, $0x0a
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z21, Z21
 	CMPQ         AX, $0x0b
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z22, Z22
 	CMPQ         AX, $0x0c
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z19, Z19
 	CMPQ         AX, $0x0d
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z20, Z20
 	CMPQ         AX, $0x0e
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z21, Z21
 	CMPQ         AX, $0x0f
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z22, Z22
 
-loaded11:
+loaded14:
 	VUNPCKHPS    Z20, Z19, Z15
 	VUNPCKLPS    Z20, Z19, Z19
 	VUNPCKHPS    Z22, Z21, Z20
@@ -14222,52 +18932,52 @@ loaded11:
 	VXORPS       X26, X26, X26
 	VMOVUPS      32(BX), X23
 	CMPQ         AX, $0x01
-	JLE          loaded12
+	JLE          loaded15
 	VMOVUPS      32(BX)(CX*1), X24
 	CMPQ         AX, $0x02
-	JLE          loaded12
+	JLE          loaded15
 	VMOVUPS      32(BX)(CX*2), X25
 	CMPQ         AX, $0x03
-	JLE          loaded12
+	JLE          loaded15
 	VMOVUPS      32(BX)(DX*1), X26
 	CMPQ         AX, $0x04
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x01, 32(BX)(CX*4), Z23, Z23
 	CMPQ         AX, $0x05
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x01, 32(BX)(SI*1), Z24, Z24
 	CMPQ         AX, $0x06
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x01, 32(BX)(DX*2), Z25, Z25
 	CMPQ         AX, $0x07
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x01, 32(BX)(DI*1), Z26, Z26
 	CMPQ         AX, $0x08
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x02, 32(R8), Z23, Z23
 	CMPQ         AX, $0x09
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x02, 32(R8)(CX*1), Z24, Z24
 	CMPQ         AX, $0x0a
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x02, 32(R8)(CX*2), Z25, Z25
 	CMPQ         AX, $0x0b
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x02, 32(R8)(DX*1), Z26, Z26
 	CMPQ         AX, $0x0c
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x03, 32(R8)(CX*4), Z23, Z23
 	CMPQ         AX, $0x0d
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x03, 32(R8)(SI*1), Z24, Z24
 	CMPQ         AX, $0x0e
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x03, 32(R8)(DX*2), Z25, Z25
 	CMPQ         AX, $0x0f
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x03, 32(R8)(DI*1), Z26, Z26
 
-loaded12:
+loaded15:
 	VUNPCKHPS    Z24, Z23, Z20
 	VUNPCKLPS    Z24, Z23, Z23
 	VUNPCKHPS    Z26, Z25, Z24
@@ -14282,64 +18992,64 @@ loaded12:
 	VXORPS       X30, X30, X30
 	VMOVSD       48(BX), X27
 	CMPQ         AX, $0x01
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(CX*1), X28
 	CMPQ         AX, $0x02
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(CX*2), X29
 	CMPQ         AX, $0x03
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(DX*1), X30
 	CMPQ         AX, $0x04
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(CX*4), X24
 	VINSERTF32X4 $0x01, X24, Z27, Z27
 	CMPQ         AX, $0x05
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(SI*1), X24
 	VINSERTF32X4 $0x01, X24, Z28, Z28
 	CMPQ         AX, $0x06
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(DX*2), X24
 	VINSERTF32X4 $0x01, X24, Z29, Z29
 	CMPQ         AX, $0x07
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(DI*1), X24
 	VINSERTF32X4 $0x01, X24, Z30, Z30
 	CMPQ         AX, $0x08
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(R8), X24
 	VINSERTF32X4 $0x02, X24, Z27, Z27
 	CMPQ         AX, $0x09
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(R8)(CX*1), X24
 	VINSERTF32X4 $0x02, X24, Z28, Z28
 	CMPQ         AX, $0x0a
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(R8)(CX*2), X24
 	VINSERTF32X4 $0x02, X24, Z29, Z29
 	CMPQ         AX, $0x0b
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(R8)(DX*1), X24
 	VINSERTF32X4 $0x02, X24, Z30, Z30
 	CMPQ         AX, $0x0c
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(R8)(CX*4), X24
 	VINSERTF32X4 $0x03, X24, Z27, Z27
 	CMPQ         AX, $0x0d
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(R8)(SI*1), X24
 	VINSERTF32X4 $0x03, X24, Z28, Z28
 	CMPQ         AX, $0x0e
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(R8)(DX*2), X24
 	VINSERTF32X4 $0x03, X24, Z29, Z29
 	CMPQ         AX, $0x0f
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(R8)(DI*1), X24
 	VINSERTF32X4 $0x03, X24, Z30, Z30
 
-loaded13:
+loaded16:
 	VUNPCKHPS Z28, Z27, Z24
 	VUNPCKLPS Z28, Z27, Z27
 	VUNPCKHPS Z30, Z29, Z28
@@ -14351,9 +19061,9 @@ loaded13:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready9
+	JMP       ready12
 
-fresh8:
+fresh11:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z18, Z18, Z18
 	VPXORD Z10, Z10, Z10
@@ -14369,7 +19079,7 @@ fresh8:
 	VPXORD Z27, Z27, Z27
 	VPXORD Z30, Z30, Z30
 
-ready9:
+ready12:
 	VPXORD Z24, Z24, Z24
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -14379,19 +19089,19 @@ ready9:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without14
+	JE     without17
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row16:
+row19:
 	CMPQ      AX, $0x10
-	JE        all17
+	JE        all20
 	VMOVUPS.Z (DI), K1, Z28
-	JMP       moved18
+	JMP       moved21
 
-all17:
+all20:
 	VMOVUPS (DI), Z28
 
-moved18:
+moved21:
 	VMOVAPS      Z24, Z31
 	VBROADCASTSS (DX), Z29
 	VFMADD231PS  Z29, Z28, Z14
@@ -14437,38 +19147,38 @@ moved18:
 	VFMADD231PS  Z29, Z16, Z31
 	VADDPS       Z24, Z31, Z31
 	CMPQ         AX, $0x10
-	JE           all19
+	JE           all22
 	VMOVUPS      Z31, K1, (BX)
-	JMP          moved20
+	JMP          moved23
 
-all19:
+all22:
 	VMOVUPS Z31, (BX)
 
-moved20:
+moved23:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row16
+	JNZ  row19
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end15
+	JMP  end18
 
-without14:
+without17:
 	// the same without dx
-row21:
+row24:
 	CMPQ      AX, $0x10
-	JE        all22
+	JE        all25
 	VMOVUPS.Z (DI), K1, Z28
-	JMP       moved23
+	JMP       moved26
 
-all22:
+all25:
 	VMOVUPS (DI), Z28
 
-moved23:
+moved26:
 	VFMADD231PS.BCST (DX), Z28, Z14
 	VFMADD231PS.BCST 4(DX), Z28, Z18
 	VFMADD231PS.BCST 8(DX), Z28, Z10
@@ -14486,9 +19196,9 @@ moved23:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row21
+	JNZ              row24
 
-end15:
+end18:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -14523,64 +19233,64 @@ end15:
 	VUNPCKLPD     Z18, Z0, Z0
 	VMOVUPS       X14, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored24
+	JLE           stored27
 	VMOVUPS       X17, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored24
+	JLE           stored27
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored24
+	JLE           stored27
 	VMOVUPS       X10, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x01, Z14, X18
 	VMOVUPS       X18, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x01, Z17, X18
 	VMOVUPS       X18, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x01, Z0, X18
 	VMOVUPS       X18, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x01, Z10, X18
 	VMOVUPS       X18, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x02, Z14, X18
 	VMOVUPS       X18, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x02, Z17, X18
 	VMOVUPS       X18, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x02, Z0, X18
 	VMOVUPS       X18, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x02, Z10, X18
 	VMOVUPS       X18, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x03, Z14, X18
 	VMOVUPS       X18, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x03, Z17, X18
 	VMOVUPS       X18, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x03, Z0, X18
 	VMOVUPS       X18, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x03, Z10, X18
 	VMOVUPS       X18, (R8)(DI*1)
 
-stored24:
+stored27:
 	VUNPCKHPS     Z22, Z19, Z18
 	VUNPCKLPS     Z22, Z19, Z19
 	VUNPCKHPS     Z21, Z15, Z22
@@ -14591,64 +19301,64 @@ stored24:
 	VUNPCKLPD     Z22, Z18, Z18
 	VMOVUPS       X19, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored25
+	JLE           stored28
 	VMOVUPS       X21, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored25
+	JLE           stored28
 	VMOVUPS       X18, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored25
+	JLE           stored28
 	VMOVUPS       X15, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x01, Z19, X22
 	VMOVUPS       X22, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x01, Z21, X22
 	VMOVUPS       X22, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x01, Z18, X22
 	VMOVUPS       X22, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x01, Z15, X22
 	VMOVUPS       X22, 16(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x02, Z19, X22
 	VMOVUPS       X22, 16(R8)
 	CMPQ          AX, $0x09
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x02, Z21, X22
 	VMOVUPS       X22, 16(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x02, Z18, X22
 	VMOVUPS       X22, 16(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x02, Z15, X22
 	VMOVUPS       X22, 16(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x03, Z19, X22
 	VMOVUPS       X22, 16(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x03, Z21, X22
 	VMOVUPS       X22, 16(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x03, Z18, X22
 	VMOVUPS       X22, 16(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x03, Z15, X22
 	VMOVUPS       X22, 16(R8)(DI*1)
 
-stored25:
+stored28:
 	VUNPCKHPS     Z26, Z23, Z22
 	VUNPCKLPS     Z26, Z23, Z23
 	VUNPCKHPS     Z25, Z20, Z26
@@ -14659,64 +19369,64 @@ stored25:
 	VUNPCKLPD     Z26, Z22, Z22
 	VMOVUPS       X23, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored26
+	JLE           stored29
 	VMOVUPS       X25, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored26
+	JLE           stored29
 	VMOVUPS       X22, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored26
+	JLE           stored29
 	VMOVUPS       X20, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x01, Z23, X26
 	VMOVUPS       X26, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x01, Z25, X26
 	VMOVUPS       X26, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x01, Z22, X26
 	VMOVUPS       X26, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x01, Z20, X26
 	VMOVUPS       X26, 32(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x02, Z23, X26
 	VMOVUPS       X26, 32(R8)
 	CMPQ          AX, $0x09
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x02, Z25, X26
 	VMOVUPS       X26, 32(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x02, Z22, X26
 	VMOVUPS       X26, 32(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x02, Z20, X26
 	VMOVUPS       X26, 32(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x03, Z23, X26
 	VMOVUPS       X26, 32(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x03, Z25, X26
 	VMOVUPS       X26, 32(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x03, Z22, X26
 	VMOVUPS       X26, 32(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x03, Z20, X26
 	VMOVUPS       X26, 32(R8)(DI*1)
 
-stored26:
+stored29:
 	VUNPCKHPS     Z30, Z27, Z26
 	VUNPCKLPS     Z30, Z27, Z27
 	VUNPCKHPS     Z1, Z0, Z30
@@ -14727,64 +19437,64 @@ stored26:
 	VUNPCKLPD     Z30, Z26, Z26
 	VMOVSD        X27, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored27
+	JLE           stored30
 	VMOVSD        X1, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored27
+	JLE           stored30
 	VMOVSD        X26, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored27
+	JLE           stored30
 	VMOVSD        X0, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x01, Z27, X30
 	VMOVSD        X30, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x01, Z1, X30
 	VMOVSD        X30, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x01, Z26, X30
 	VMOVSD        X30, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x01, Z0, X30
 	VMOVSD        X30, 48(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x02, Z27, X30
 	VMOVSD        X30, 48(R8)
 	CMPQ          AX, $0x09
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x02, Z1, X30
 	VMOVSD        X30, 48(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x02, Z26, X30
 	VMOVSD        X30, 48(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x02, Z0, X30
 	VMOVSD        X30, 48(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x03, Z27, X30
 	VMOVSD        X30, 48(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x03, Z1, X30
 	VMOVSD        X30, 48(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x03, Z26, X30
 	VMOVSD        X30, 48(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x03, Z0, X30
 	VMOVSD        X30, 48(R8)(DI*1)
 
-stored27:
+stored30:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -14792,16 +19502,13 @@ stored27:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs2
+	JGE    inputs5
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ AX, $0x0d
-	JNE  other28
-
-inputs29:
+lower4:
+inputs31:
 	// 13 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -14810,10 +19517,10 @@ inputs29:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted30
+	JLE   parted32
 	MOVQ  $0x00000010, AX
 
-parted30:
+parted32:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -14826,52 +19533,52 @@ parted30:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded31
+	JLE          loaded33
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded31
+	JLE          loaded33
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded31
+	JLE          loaded33
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x02, (R8), Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
 
-loaded31:
+loaded33:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -14886,52 +19593,52 @@ loaded31:
 	VXORPS       X8, X8, X8
 	VMOVUPS      16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded32
+	JLE          loaded34
 	VMOVUPS      16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded32
+	JLE          loaded34
 	VMOVUPS      16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded32
+	JLE          loaded34
 	VMOVUPS      16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z8, Z8
 	CMPQ         AX, $0x08
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x02, 16(R8), Z5, Z5
 	CMPQ         AX, $0x09
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z6, Z6
 	CMPQ         AX, $0x0a
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z7, Z7
 	CMPQ         AX, $0x0b
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z8, Z8
 	CMPQ         AX, $0x0c
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z5, Z5
 	CMPQ         AX, $0x0d
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z6, Z6
 	CMPQ         AX, $0x0e
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z7, Z7
 	CMPQ         AX, $0x0f
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z8, Z8
 
-loaded32:
+loaded34:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -14946,52 +19653,52 @@ loaded32:
 	VXORPS       X12, X12, X12
 	VMOVUPS      32(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded33
+	JLE          loaded35
 	VMOVUPS      32(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded33
+	JLE          loaded35
 	VMOVUPS      32(BX)(CX*2), X11
 	CMPQ         AX, $0x03
-	JLE          loaded33
+	JLE          loaded35
 	VMOVUPS      32(BX)(DX*1), X12
 	CMPQ         AX, $0x04
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x01, 32(BX)(CX*4), Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x01, 32(BX)(SI*1), Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x01, 32(BX)(DX*2), Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x01, 32(BX)(DI*1), Z12, Z12
 	CMPQ         AX, $0x08
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x02, 32(R8), Z9, Z9
 	CMPQ         AX, $0x09
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x02, 32(R8)(CX*1), Z10, Z10
 	CMPQ         AX, $0x0a
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x02, 32(R8)(CX*2), Z11, Z11
 	CMPQ         AX, $0x0b
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x02, 32(R8)(DX*1), Z12, Z12
 	CMPQ         AX, $0x0c
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x03, 32(R8)(CX*4), Z9, Z9
 	CMPQ         AX, $0x0d
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x03, 32(R8)(SI*1), Z10, Z10
 	CMPQ         AX, $0x0e
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x03, 32(R8)(DX*2), Z11, Z11
 	CMPQ         AX, $0x0f
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x03, 32(R8)(DI*1), Z12, Z12
 
-loaded33:
+loaded35:
 	VUNPCKHPS    Z10, Z9, Z6
 	VUNPCKLPS    Z10, Z9, Z9
 	VUNPCKHPS    Z12, Z11, Z10
@@ -15006,64 +19713,64 @@ loaded33:
 	VXORPS       X16, X16, X16
 	VMOVSS       48(BX), X13
 	CMPQ         AX, $0x01
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(CX*1), X14
 	CMPQ         AX, $0x02
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(CX*2), X15
 	CMPQ         AX, $0x03
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(DX*1), X16
 	CMPQ         AX, $0x04
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(CX*4), X10
 	VINSERTF32X4 $0x01, X10, Z13, Z13
 	CMPQ         AX, $0x05
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(SI*1), X10
 	VINSERTF32X4 $0x01, X10, Z14, Z14
 	CMPQ         AX, $0x06
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(DX*2), X10
 	VINSERTF32X4 $0x01, X10, Z15, Z15
 	CMPQ         AX, $0x07
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(DI*1), X10
 	VINSERTF32X4 $0x01, X10, Z16, Z16
 	CMPQ         AX, $0x08
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(R8), X10
 	VINSERTF32X4 $0x02, X10, Z13, Z13
 	CMPQ         AX, $0x09
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(R8)(CX*1), X10
 	VINSERTF32X4 $0x02, X10, Z14, Z14
 	CMPQ         AX, $0x0a
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(R8)(CX*2), X10
 	VINSERTF32X4 $0x02, X10, Z15, Z15
 	CMPQ         AX, $0x0b
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(R8)(DX*1), X10
 	VINSERTF32X4 $0x02, X10, Z16, Z16
 	CMPQ         AX, $0x0c
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(R8)(CX*4), X10
 	VINSERTF32X4 $0x03, X10, Z13, Z13
 	CMPQ         AX, $0x0d
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(R8)(SI*1), X10
 	VINSERTF32X4 $0x03, X10, Z14, Z14
 	CMPQ         AX, $0x0e
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(R8)(DX*2), X10
 	VINSERTF32X4 $0x03, X10, Z15, Z15
 	CMPQ         AX, $0x0f
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(R8)(DI*1), X10
 	VINSERTF32X4 $0x03, X10, Z16, Z16
 
-loaded34:
+loaded36:
 	VUNPCKHPS    Z14, Z13, Z10
 	VUNPCKLPS    Z14, Z13, Z13
 	VUNPCKHPS    Z16, Z15, Z14
@@ -15077,7 +19784,7 @@ loaded34:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh35
+	JE           fresh37
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -15089,52 +19796,52 @@ loaded34:
 	VXORPS       X17, X17, X17
 	VMOVUPS      (BX), X14
 	CMPQ         AX, $0x01
-	JLE          loaded37
+	JLE          loaded39
 	VMOVUPS      (BX)(CX*1), X15
 	CMPQ         AX, $0x02
-	JLE          loaded37
+	JLE          loaded39
 	VMOVUPS      (BX)(CX*2), X16
 	CMPQ         AX, $0x03
-	JLE          loaded37
+	JLE          loaded39
 	VMOVUPS      (BX)(DX*1), X17
 	CMPQ         AX, $0x04
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z14, Z14
 	CMPQ         AX, $0x05
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z15, Z15
 	CMPQ         AX, $0x06
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z16, Z16
 	CMPQ         AX, $0x07
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z17, Z17
 	CMPQ         AX, $0x08
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x02, (R8), Z14, Z14
 	CMPQ         AX, $0x09
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z15, Z15
 	CMPQ         AX, $0x0a
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z16, Z16
 	CMPQ         AX, $0x0b
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z17, Z17
 	CMPQ         AX, $0x0c
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z14, Z14
 	CMPQ         AX, $0x0d
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z15, Z15
 	CMPQ         AX, $0x0e
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z16, Z16
 	CMPQ         AX, $0x0f
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z17, Z17
 
-loaded37:
+loaded39:
 	VUNPCKHPS    Z15, Z14, Z10
 	VUNPCKLPS    Z15, Z14, Z14
 	VUNPCKHPS    Z17, Z16, Z15
@@ -15149,52 +19856,52 @@ loaded37:
 	VXORPS       X21, X21, X21
 	VMOVUPS      16(BX), X18
 	CMPQ         AX, $0x01
-	JLE          loaded38
+	JLE          loaded40
 	VMOVUPS      16(BX)(CX*1), X19
 	CMPQ         AX, $0x02
-	JLE          loaded38
+	JLE          loaded40
 	VMOVUPS      16(BX)(CX*2), X20
 	CMPQ         AX, $0x03
-	JLE          loaded38
+	JLE          loaded40
 	VMOVUPS      16(BX)(DX*1), X21
 	CMPQ         AX, $0x04
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z18, Z18
 	CMPQ         AX, $0x05
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z19, Z19
 	CMPQ         AX, $0x06
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z20, Z20
 	CMPQ         AX, $0x07
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z21, Z21
 	CMPQ         AX, $0x08
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x02, 16(R8), Z18, Z18
 	CMPQ         AX, $0x09
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z19, Z19
 	CMPQ         AX, $0x0a
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z20, Z20
 	CMPQ         AX, $0x0b
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z21, Z21
 	CMPQ         AX, $0x0c
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z18, Z18
 	CMPQ         AX, $0x0d
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z19, Z19
 	CMPQ         AX, $0x0e
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z20, Z20
 	CMPQ         AX, $0x0f
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z21, Z21
 
-loaded38:
+loaded40:
 	VUNPCKHPS    Z19, Z18, Z15
 	VUNPCKLPS    Z19, Z18, Z18
 	VUNPCKHPS    Z21, Z20, Z19
@@ -15209,52 +19916,52 @@ loaded38:
 	VXORPS       X25, X25, X25
 	VMOVUPS      32(BX), X22
 	CMPQ         AX, $0x01
-	JLE          loaded39
+	JLE          loaded41
 	VMOVUPS      32(BX)(CX*1), X23
 	CMPQ         AX, $0x02
-	JLE          loaded39
+	JLE          loaded41
 	VMOVUPS      32(BX)(CX*2), X24
 	CMPQ         AX, $0x03
-	JLE          loaded39
+	JLE          loaded41
 	VMOVUPS      32(BX)(DX*1), X25
 	CMPQ         AX, $0x04
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x01, 32(BX)(CX*4), Z22, Z22
 	CMPQ         AX, $0x05
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x01, 32(BX)(SI*1), Z23, Z23
 	CMPQ         AX, $0x06
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x01, 32(BX)(DX*2), Z24, Z24
 	CMPQ         AX, $0x07
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x01, 32(BX)(DI*1), Z25, Z25
 	CMPQ         AX, $0x08
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x02, 32(R8), Z22, Z22
 	CMPQ         AX, $0x09
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x02, 32(R8)(CX*1), Z23, Z23
 	CMPQ         AX, $0x0a
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x02, 32(R8)(CX*2), Z24, Z24
 	CMPQ         AX, $0x0b
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x02, 32(R8)(DX*1), Z25, Z25
 	CMPQ         AX, $0x0c
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x03, 32(R8)(CX*4), Z22, Z22
 	CMPQ         AX, $0x0d
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x03, 32(R8)(SI*1), Z23, Z23
 	CMPQ         AX, $0x0e
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x03, 32(R8)(DX*2), Z24, Z24
 	CMPQ         AX, $0x0f
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x03, 32(R8)(DI*1), Z25, Z25
 
-loaded39:
+loaded41:
 	VUNPCKHPS    Z23, Z22, Z19
 	VUNPCKLPS    Z23, Z22, Z22
 	VUNPCKHPS    Z25, Z24, Z23
@@ -15269,64 +19976,64 @@ loaded39:
 	VXORPS       X29, X29, X29
 	VMOVSS       48(BX), X26
 	CMPQ         AX, $0x01
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(CX*1), X27
 	CMPQ         AX, $0x02
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(CX*2), X28
 	CMPQ         AX, $0x03
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(DX*1), X29
 	CMPQ         AX, $0x04
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(CX*4), X23
 	VINSERTF32X4 $0x01, X23, Z26, Z26
 	CMPQ         AX, $0x05
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(SI*1), X23
 	VINSERTF32X4 $0x01, X23, Z27, Z27
 	CMPQ         AX, $0x06
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(DX*2), X23
 	VINSERTF32X4 $0x01, X23, Z28, Z28
 	CMPQ         AX, $0x07
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(DI*1), X23
 	VINSERTF32X4 $0x01, X23, Z29, Z29
 	CMPQ         AX, $0x08
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(R8), X23
 	VINSERTF32X4 $0x02, X23, Z26, Z26
 	CMPQ         AX, $0x09
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(R8)(CX*1), X23
 	VINSERTF32X4 $0x02, X23, Z27, Z27
 	CMPQ         AX, $0x0a
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(R8)(CX*2), X23
 	VINSERTF32X4 $0x02, X23, Z28, Z28
 	CMPQ         AX, $0x0b
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(R8)(DX*1), X23
 	VINSERTF32X4 $0x02, X23, Z29, Z29
 	CMPQ         AX, $0x0c
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(R8)(CX*4), X23
 	VINSERTF32X4 $0x03, X23, Z26, Z26
 	CMPQ         AX, $0x0d
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(R8)(SI*1), X23
 	VINSERTF32X4 $0x03, X23, Z27, Z27
 	CMPQ         AX, $0x0e
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(R8)(DX*2), X23
 	VINSERTF32X4 $0x03, X23, Z28, Z28
 	CMPQ         AX, $0x0f
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(R8)(DI*1), X23
 	VINSERTF32X4 $0x03, X23, Z29, Z29
 
-loaded40:
+loaded42:
 	VUNPCKHPS Z27, Z26, Z23
 	VUNPCKLPS Z27, Z26, Z26
 	VUNPCKHPS Z29, Z28, Z27
@@ -15338,9 +20045,9 @@ loaded40:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready36
+	JMP       ready38
 
-fresh35:
+fresh37:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z17, Z17, Z17
 	VPXORD Z10, Z10, Z10
@@ -15355,7 +20062,7 @@ fresh35:
 	VPXORD Z24, Z24, Z24
 	VPXORD Z26, Z26, Z26
 
-ready36:
+ready38:
 	VPXORD Z23, Z23, Z23
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -15365,19 +20072,19 @@ ready36:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without41
+	JE     without43
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row43:
+row45:
 	CMPQ      AX, $0x10
-	JE        all44
+	JE        all46
 	VMOVUPS.Z (DI), K1, Z27
-	JMP       moved45
+	JMP       moved47
 
-all44:
+all46:
 	VMOVUPS (DI), Z27
 
-moved45:
+moved47:
 	VMOVAPS      Z23, Z29
 	VBROADCASTSS (DX), Z28
 	VFMADD231PS  Z28, Z27, Z14
@@ -15420,38 +20127,38 @@ moved45:
 	VFMADD231PS  Z28, Z13, Z29
 	VADDPS       Z23, Z29, Z29
 	CMPQ         AX, $0x10
-	JE           all46
+	JE           all48
 	VMOVUPS      Z29, K1, (BX)
-	JMP          moved47
+	JMP          moved49
 
-all46:
+all48:
 	VMOVUPS Z29, (BX)
 
-moved47:
+moved49:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row43
+	JNZ  row45
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end42
+	JMP  end44
 
-without41:
+without43:
 	// the same without dx
-row48:
+row50:
 	CMPQ      AX, $0x10
-	JE        all49
+	JE        all51
 	VMOVUPS.Z (DI), K1, Z27
-	JMP       moved50
+	JMP       moved52
 
-all49:
+all51:
 	VMOVUPS (DI), Z27
 
-moved50:
+moved52:
 	VFMADD231PS.BCST (DX), Z27, Z14
 	VFMADD231PS.BCST 4(DX), Z27, Z17
 	VFMADD231PS.BCST 8(DX), Z27, Z10
@@ -15468,9 +20175,9 @@ moved50:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row48
+	JNZ              row50
 
-end42:
+end44:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -15504,64 +20211,64 @@ end42:
 	VUNPCKLPD     Z17, Z0, Z0
 	VMOVUPS       X14, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored51
+	JLE           stored53
 	VMOVUPS       X16, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored51
+	JLE           stored53
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored51
+	JLE           stored53
 	VMOVUPS       X10, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Z14, X17
 	VMOVUPS       X17, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Z16, X17
 	VMOVUPS       X17, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Z0, X17
 	VMOVUPS       X17, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Z10, X17
 	VMOVUPS       X17, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x02, Z14, X17
 	VMOVUPS       X17, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x02, Z16, X17
 	VMOVUPS       X17, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x02, Z0, X17
 	VMOVUPS       X17, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x02, Z10, X17
 	VMOVUPS       X17, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x03, Z14, X17
 	VMOVUPS       X17, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x03, Z16, X17
 	VMOVUPS       X17, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x03, Z0, X17
 	VMOVUPS       X17, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x03, Z10, X17
 	VMOVUPS       X17, (R8)(DI*1)
 
-stored51:
+stored53:
 	VUNPCKHPS     Z21, Z18, Z17
 	VUNPCKLPS     Z21, Z18, Z18
 	VUNPCKHPS     Z20, Z15, Z21
@@ -15572,64 +20279,64 @@ stored51:
 	VUNPCKLPD     Z21, Z17, Z17
 	VMOVUPS       X18, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored52
+	JLE           stored54
 	VMOVUPS       X20, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored52
+	JLE           stored54
 	VMOVUPS       X17, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored52
+	JLE           stored54
 	VMOVUPS       X15, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x01, Z18, X21
 	VMOVUPS       X21, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x01, Z20, X21
 	VMOVUPS       X21, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x01, Z17, X21
 	VMOVUPS       X21, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x01, Z15, X21
 	VMOVUPS       X21, 16(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x02, Z18, X21
 	VMOVUPS       X21, 16(R8)
 	CMPQ          AX, $0x09
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x02, Z20, X21
 	VMOVUPS       X21, 16(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x02, Z17, X21
 	VMOVUPS       X21, 16(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x02, Z15, X21
 	VMOVUPS       X21, 16(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x03, Z18, X21
 	VMOVUPS       X21, 16(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x03, Z20, X21
 	VMOVUPS       X21, 16(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x03, Z17, X21
 	VMOVUPS       X21, 16(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x03, Z15, X21
 	VMOVUPS       X21, 16(R8)(DI*1)
 
-stored52:
+stored54:
 	VUNPCKHPS     Z25, Z22, Z21
 	VUNPCKLPS     Z25, Z22, Z22
 	VUNPCKHPS     Z24, Z19, Z25
@@ -15640,64 +20347,64 @@ stored52:
 	VUNPCKLPD     Z25, Z21, Z21
 	VMOVUPS       X22, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored53
+	JLE           stored55
 	VMOVUPS       X24, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored53
+	JLE           stored55
 	VMOVUPS       X21, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored53
+	JLE           stored55
 	VMOVUPS       X19, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x01, Z22, X25
 	VMOVUPS       X25, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x01, Z24, X25
 	VMOVUPS       X25, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x01, Z21, X25
 	VMOVUPS       X25, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x01, Z19, X25
 	VMOVUPS       X25, 32(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x02, Z22, X25
 	VMOVUPS       X25, 32(R8)
 	CMPQ          AX, $0x09
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x02, Z24, X25
 	VMOVUPS       X25, 32(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x02, Z21, X25
 	VMOVUPS       X25, 32(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x02, Z19, X25
 	VMOVUPS       X25, 32(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x03, Z22, X25
 	VMOVUPS       X25, 32(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x03, Z24, X25
 	VMOVUPS       X25, 32(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x03, Z21, X25
 	VMOVUPS       X25, 32(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x03, Z19, X25
 	VMOVUPS       X25, 32(R8)(DI*1)
 
-stored53:
+stored55:
 	VUNPCKHPS     Z0, Z26, Z25
 	VUNPCKLPS     Z0, Z26, Z26
 	VUNPCKHPS     Z2, Z1, Z0
@@ -15708,64 +20415,64 @@ stored53:
 	VUNPCKLPD     Z0, Z25, Z25
 	VMOVSS        X26, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored54
+	JLE           stored56
 	VMOVSS        X2, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored54
+	JLE           stored56
 	VMOVSS        X25, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored54
+	JLE           stored56
 	VMOVSS        X1, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x01, Z26, X0
 	VMOVSS        X0, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x01, Z2, X0
 	VMOVSS        X0, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x01, Z25, X0
 	VMOVSS        X0, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x01, Z1, X0
 	VMOVSS        X0, 48(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x02, Z26, X0
 	VMOVSS        X0, 48(R8)
 	CMPQ          AX, $0x09
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x02, Z2, X0
 	VMOVSS        X0, 48(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x02, Z25, X0
 	VMOVSS        X0, 48(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x02, Z1, X0
 	VMOVSS        X0, 48(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x03, Z26, X0
 	VMOVSS        X0, 48(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x03, Z2, X0
 	VMOVSS        X0, 48(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x03, Z25, X0
 	VMOVSS        X0, 48(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x03, Z1, X0
 	VMOVSS        X0, 48(R8)(DI*1)
 
-stored54:
+stored56:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -15773,16 +20480,16 @@ stored54:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs29
+	JGE    inputs31
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other28:
+lower3:
 	CMPQ AX, $0x0c
-	JNE  other55
+	JLT  lower57
 
-inputs56:
+inputs58:
 	// 12 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -15791,10 +20498,10 @@ inputs56:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted57
+	JLE   parted59
 	MOVQ  $0x00000010, AX
 
-parted57:
+parted59:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -15807,52 +20514,52 @@ parted57:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded58
+	JLE          loaded60
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded58
+	JLE          loaded60
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded58
+	JLE          loaded60
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x02, (R8), Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
 
-loaded58:
+loaded60:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -15867,52 +20574,52 @@ loaded58:
 	VXORPS       X8, X8, X8
 	VMOVUPS      16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded59
+	JLE          loaded61
 	VMOVUPS      16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded59
+	JLE          loaded61
 	VMOVUPS      16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded59
+	JLE          loaded61
 	VMOVUPS      16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z8, Z8
 	CMPQ         AX, $0x08
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x02, 16(R8), Z5, Z5
 	CMPQ         AX, $0x09
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z6, Z6
 	CMPQ         AX, $0x0a
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z7, Z7
 	CMPQ         AX, $0x0b
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z8, Z8
 	CMPQ         AX, $0x0c
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z5, Z5
 	CMPQ         AX, $0x0d
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z6, Z6
 	CMPQ         AX, $0x0e
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z7, Z7
 	CMPQ         AX, $0x0f
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z8, Z8
 
-loaded59:
+loaded61:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -15927,52 +20634,52 @@ loaded59:
 	VXORPS       X12, X12, X12
 	VMOVUPS      32(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded60
+	JLE          loaded62
 	VMOVUPS      32(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded60
+	JLE          loaded62
 	VMOVUPS      32(BX)(CX*2), X11
 	CMPQ         AX, $0x03
-	JLE          loaded60
+	JLE          loaded62
 	VMOVUPS      32(BX)(DX*1), X12
 	CMPQ         AX, $0x04
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x01, 32(BX)(CX*4), Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x01, 32(BX)(SI*1), Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x01, 32(BX)(DX*2), Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x01, 32(BX)(DI*1), Z12, Z12
 	CMPQ         AX, $0x08
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x02, 32(R8), Z9, Z9
 	CMPQ         AX, $0x09
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x02, 32(R8)(CX*1), Z10, Z10
 	CMPQ         AX, $0x0a
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x02, 32(R8)(CX*2), Z11, Z11
 	CMPQ         AX, $0x0b
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x02, 32(R8)(DX*1), Z12, Z12
 	CMPQ         AX, $0x0c
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x03, 32(R8)(CX*4), Z9, Z9
 	CMPQ         AX, $0x0d
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x03, 32(R8)(SI*1), Z10, Z10
 	CMPQ         AX, $0x0e
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x03, 32(R8)(DX*2), Z11, Z11
 	CMPQ         AX, $0x0f
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x03, 32(R8)(DI*1), Z12, Z12
 
-loaded60:
+loaded62:
 	VUNPCKHPS    Z10, Z9, Z6
 	VUNPCKLPS    Z10, Z9, Z9
 	VUNPCKHPS    Z12, Z11, Z10
@@ -15986,7 +20693,7 @@ loaded60:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh61
+	JE           fresh63
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -15998,52 +20705,52 @@ loaded60:
 	VXORPS       X16, X16, X16
 	VMOVUPS      (BX), X13
 	CMPQ         AX, $0x01
-	JLE          loaded63
+	JLE          loaded65
 	VMOVUPS      (BX)(CX*1), X14
 	CMPQ         AX, $0x02
-	JLE          loaded63
+	JLE          loaded65
 	VMOVUPS      (BX)(CX*2), X15
 	CMPQ         AX, $0x03
-	JLE          loaded63
+	JLE          loaded65
 	VMOVUPS      (BX)(DX*1), X16
 	CMPQ         AX, $0x04
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z13, Z13
 	CMPQ         AX, $0x05
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z14, Z14
 	CMPQ         AX, $0x06
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z15, Z15
 	CMPQ         AX, $0x07
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z16, Z16
 	CMPQ         AX, $0x08
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x02, (R8), Z13, Z13
 	CMPQ         AX, $0x09
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z14, Z14
 	CMPQ         AX, $0x0a
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z15, Z15
 	CMPQ         AX, $0x0b
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z16, Z16
 	CMPQ         AX, $0x0c
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z13, Z13
 	CMPQ         AX, $0x0d
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z14, Z14
 	CMPQ         AX, $0x0e
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z15, Z15
 	CMPQ         AX, $0x0f
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z16, Z16
 
-loaded63:
+loaded65:
 	VUNPCKHPS    Z14, Z13, Z10
 	VUNPCKLPS    Z14, Z13, Z13
 	VUNPCKHPS    Z16, Z15, Z14
@@ -16058,52 +20765,52 @@ loaded63:
 	VXORPS       X20, X20, X20
 	VMOVUPS      16(BX), X17
 	CMPQ         AX, $0x01
-	JLE          loaded64
+	JLE          loaded66
 	VMOVUPS      16(BX)(CX*1), X18
 	CMPQ         AX, $0x02
-	JLE          loaded64
+	JLE          loaded66
 	VMOVUPS      16(BX)(CX*2), X19
 	CMPQ         AX, $0x03
-	JLE          loaded64
+	JLE          loaded66
 	VMOVUPS      16(BX)(DX*1), X20
 	CMPQ         AX, $0x04
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z17, Z17
 	CMPQ         AX, $0x05
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z18, Z18
 	CMPQ         AX, $0x06
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z19, Z19
 	CMPQ         AX, $0x07
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z20, Z20
 	CMPQ         AX, $0x08
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x02, 16(R8), Z17, Z17
 	CMPQ         AX, $0x09
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z18, Z18
 	CMPQ         AX, $0x0a
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z19, Z19
 	CMPQ         AX, $0x0b
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z20, Z20
 	CMPQ         AX, $0x0c
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z17, Z17
 	CMPQ         AX, $0x0d
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z18, Z18
 	CMPQ         AX, $0x0e
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z19, Z19
 	CMPQ         AX, $0x0f
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z20, Z20
 
-loaded64:
+loaded66:
 	VUNPCKHPS    Z18, Z17, Z14
 	VUNPCKLPS    Z18, Z17, Z17
 	VUNPCKHPS    Z20, Z19, Z18
@@ -16118,52 +20825,52 @@ loaded64:
 	VXORPS       X24, X24, X24
 	VMOVUPS      32(BX), X21
 	CMPQ         AX, $0x01
-	JLE          loaded65
+	JLE          loaded67
 	VMOVUPS      32(BX)(CX*1), X22
 	CMPQ         AX, $0x02
-	JLE          loaded65
+	JLE          loaded67
 	VMOVUPS      32(BX)(CX*2), X23
 	CMPQ         AX, $0x03
-	JLE          loaded65
+	JLE          loaded67
 	VMOVUPS      32(BX)(DX*1), X24
 	CMPQ         AX, $0x04
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x01, 32(BX)(CX*4), Z21, Z21
 	CMPQ         AX, $0x05
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x01, 32(BX)(SI*1), Z22, Z22
 	CMPQ         AX, $0x06
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x01, 32(BX)(DX*2), Z23, Z23
 	CMPQ         AX, $0x07
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x01, 32(BX)(DI*1), Z24, Z24
 	CMPQ         AX, $0x08
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x02, 32(R8), Z21, Z21
 	CMPQ         AX, $0x09
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x02, 32(R8)(CX*1), Z22, Z22
 	CMPQ         AX, $0x0a
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x02, 32(R8)(CX*2), Z23, Z23
 	CMPQ         AX, $0x0b
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x02, 32(R8)(DX*1), Z24, Z24
 	CMPQ         AX, $0x0c
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x03, 32(R8)(CX*4), Z21, Z21
 	CMPQ         AX, $0x0d
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x03, 32(R8)(SI*1), Z22, Z22
 	CMPQ         AX, $0x0e
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x03, 32(R8)(DX*2), Z23, Z23
 	CMPQ         AX, $0x0f
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x03, 32(R8)(DI*1), Z24, Z24
 
-loaded65:
+loaded67:
 	VUNPCKHPS Z22, Z21, Z18
 	VUNPCKLPS Z22, Z21, Z21
 	VUNPCKHPS Z24, Z23, Z22
@@ -16175,9 +20882,9 @@ loaded65:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready62
+	JMP       ready64
 
-fresh61:
+fresh63:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z16, Z16, Z16
 	VPXORD Z10, Z10, Z10
@@ -16191,7 +20898,7 @@ fresh61:
 	VPXORD Z18, Z18, Z18
 	VPXORD Z23, Z23, Z23
 
-ready62:
+ready64:
 	VPXORD Z22, Z22, Z22
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -16201,19 +20908,19 @@ ready62:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without66
+	JE     without68
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row68:
+row70:
 	CMPQ      AX, $0x10
-	JE        all69
+	JE        all71
 	VMOVUPS.Z (DI), K1, Z25
-	JMP       moved70
+	JMP       moved72
 
-all69:
+all71:
 	VMOVUPS (DI), Z25
 
-moved70:
+moved72:
 	VMOVAPS      Z22, Z27
 	VBROADCASTSS (DX), Z26
 	VFMADD231PS  Z26, Z25, Z13
@@ -16253,38 +20960,38 @@ moved70:
 	VFMADD231PS  Z26, Z11, Z27
 	VADDPS       Z22, Z27, Z27
 	CMPQ         AX, $0x10
-	JE           all71
+	JE           all73
 	VMOVUPS      Z27, K1, (BX)
-	JMP          moved72
+	JMP          moved74
 
-all71:
+all73:
 	VMOVUPS Z27, (BX)
 
-moved72:
+moved74:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row68
+	JNZ  row70
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end67
+	JMP  end69
 
-without66:
+without68:
 	// the same without dx
-row73:
+row75:
 	CMPQ      AX, $0x10
-	JE        all74
+	JE        all76
 	VMOVUPS.Z (DI), K1, Z25
-	JMP       moved75
+	JMP       moved77
 
-all74:
+all76:
 	VMOVUPS (DI), Z25
 
-moved75:
+moved77:
 	VFMADD231PS.BCST (DX), Z25, Z13
 	VFMADD231PS.BCST 4(DX), Z25, Z16
 	VFMADD231PS.BCST 8(DX), Z25, Z10
@@ -16300,9 +21007,9 @@ moved75:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row73
+	JNZ              row75
 
-end67:
+end69:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -16335,64 +21042,64 @@ end67:
 	VUNPCKLPD     Z16, Z0, Z0
 	VMOVUPS       X13, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored76
+	JLE           stored78
 	VMOVUPS       X15, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored76
+	JLE           stored78
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored76
+	JLE           stored78
 	VMOVUPS       X10, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x01, Z13, X16
 	VMOVUPS       X16, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x01, Z15, X16
 	VMOVUPS       X16, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x01, Z0, X16
 	VMOVUPS       X16, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x01, Z10, X16
 	VMOVUPS       X16, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x02, Z13, X16
 	VMOVUPS       X16, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x02, Z15, X16
 	VMOVUPS       X16, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x02, Z0, X16
 	VMOVUPS       X16, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x02, Z10, X16
 	VMOVUPS       X16, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x03, Z13, X16
 	VMOVUPS       X16, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x03, Z15, X16
 	VMOVUPS       X16, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x03, Z0, X16
 	VMOVUPS       X16, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x03, Z10, X16
 	VMOVUPS       X16, (R8)(DI*1)
 
-stored76:
+stored78:
 	VUNPCKHPS     Z20, Z17, Z16
 	VUNPCKLPS     Z20, Z17, Z17
 	VUNPCKHPS     Z19, Z14, Z20
@@ -16403,64 +21110,64 @@ stored76:
 	VUNPCKLPD     Z20, Z16, Z16
 	VMOVUPS       X17, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored77
+	JLE           stored79
 	VMOVUPS       X19, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored77
+	JLE           stored79
 	VMOVUPS       X16, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored77
+	JLE           stored79
 	VMOVUPS       X14, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x01, Z17, X20
 	VMOVUPS       X20, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x01, Z19, X20
 	VMOVUPS       X20, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x01, Z16, X20
 	VMOVUPS       X20, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x01, Z14, X20
 	VMOVUPS       X20, 16(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x02, Z17, X20
 	VMOVUPS       X20, 16(R8)
 	CMPQ          AX, $0x09
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x02, Z19, X20
 	VMOVUPS       X20, 16(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x02, Z16, X20
 	VMOVUPS       X20, 16(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x02, Z14, X20
 	VMOVUPS       X20, 16(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x03, Z17, X20
 	VMOVUPS       X20, 16(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x03, Z19, X20
 	VMOVUPS       X20, 16(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x03, Z16, X20
 	VMOVUPS       X20, 16(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x03, Z14, X20
 	VMOVUPS       X20, 16(R8)(DI*1)
 
-stored77:
+stored79:
 	VUNPCKHPS     Z24, Z21, Z20
 	VUNPCKLPS     Z24, Z21, Z21
 	VUNPCKHPS     Z23, Z18, Z24
@@ -16471,64 +21178,64 @@ stored77:
 	VUNPCKLPD     Z24, Z20, Z20
 	VMOVUPS       X21, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored78
+	JLE           stored80
 	VMOVUPS       X23, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored78
+	JLE           stored80
 	VMOVUPS       X20, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored78
+	JLE           stored80
 	VMOVUPS       X18, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x01, Z21, X24
 	VMOVUPS       X24, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x01, Z23, X24
 	VMOVUPS       X24, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x01, Z20, X24
 	VMOVUPS       X24, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x01, Z18, X24
 	VMOVUPS       X24, 32(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x02, Z21, X24
 	VMOVUPS       X24, 32(R8)
 	CMPQ          AX, $0x09
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x02, Z23, X24
 	VMOVUPS       X24, 32(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x02, Z20, X24
 	VMOVUPS       X24, 32(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x02, Z18, X24
 	VMOVUPS       X24, 32(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x03, Z21, X24
 	VMOVUPS       X24, 32(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x03, Z23, X24
 	VMOVUPS       X24, 32(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x03, Z20, X24
 	VMOVUPS       X24, 32(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x03, Z18, X24
 	VMOVUPS       X24, 32(R8)(DI*1)
 
-stored78:
+stored80:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -16536,16 +21243,13 @@ stored78:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs56
+	JGE    inputs58
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other55:
-	CMPQ AX, $0x0b
-	JNE  other79
-
-inputs80:
+lower57:
+inputs81:
 	// 11 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -16554,10 +21258,10 @@ inputs80:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted81
+	JLE   parted82
 	MOVQ  $0x00000010, AX
 
-parted81:
+parted82:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -16570,52 +21274,52 @@ parted81:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded82
+	JLE          loaded83
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded82
+	JLE          loaded83
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded82
+	JLE          loaded83
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x02, (R8), Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
 
-loaded82:
+loaded83:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -16630,52 +21334,52 @@ loaded82:
 	VXORPS       X8, X8, X8
 	VMOVUPS      16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded83
+	JLE          loaded84
 	VMOVUPS      16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded83
+	JLE          loaded84
 	VMOVUPS      16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded83
+	JLE          loaded84
 	VMOVUPS      16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z8, Z8
 	CMPQ         AX, $0x08
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x02, 16(R8), Z5, Z5
 	CMPQ         AX, $0x09
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z6, Z6
 	CMPQ         AX, $0x0a
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z7, Z7
 	CMPQ         AX, $0x0b
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z8, Z8
 	CMPQ         AX, $0x0c
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z5, Z5
 	CMPQ         AX, $0x0d
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z6, Z6
 	CMPQ         AX, $0x0e
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z7, Z7
 	CMPQ         AX, $0x0f
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z8, Z8
 
-loaded83:
+loaded84:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -16691,79 +21395,79 @@ loaded83:
 	VMOVSD       32(BX), X9
 	VINSERTPS    $0x20, 40(BX), X9, X9
 	CMPQ         AX, $0x01
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(CX*1), X10
 	VINSERTPS    $0x20, 40(BX)(CX*1), X10, X10
 	CMPQ         AX, $0x02
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(CX*2), X11
 	VINSERTPS    $0x20, 40(BX)(CX*2), X11, X11
 	CMPQ         AX, $0x03
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(DX*1), X12
 	VINSERTPS    $0x20, 40(BX)(DX*1), X12, X12
 	CMPQ         AX, $0x04
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(CX*4), X6
 	VINSERTPS    $0x20, 40(BX)(CX*4), X6, X6
 	VINSERTF32X4 $0x01, X6, Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(SI*1), X6
 	VINSERTPS    $0x20, 40(BX)(SI*1), X6, X6
 	VINSERTF32X4 $0x01, X6, Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(DX*2), X6
 	VINSERTPS    $0x20, 40(BX)(DX*2), X6, X6
 	VINSERTF32X4 $0x01, X6, Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(DI*1), X6
 	VINSERTPS    $0x20, 40(BX)(DI*1), X6, X6
 	VINSERTF32X4 $0x01, X6, Z12, Z12
 	CMPQ         AX, $0x08
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(R8), X6
 	VINSERTPS    $0x20, 40(R8), X6, X6
 	VINSERTF32X4 $0x02, X6, Z9, Z9
 	CMPQ         AX, $0x09
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(R8)(CX*1), X6
 	VINSERTPS    $0x20, 40(R8)(CX*1), X6, X6
 	VINSERTF32X4 $0x02, X6, Z10, Z10
 	CMPQ         AX, $0x0a
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(R8)(CX*2), X6
 	VINSERTPS    $0x20, 40(R8)(CX*2), X6, X6
 	VINSERTF32X4 $0x02, X6, Z11, Z11
 	CMPQ         AX, $0x0b
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(R8)(DX*1), X6
 	VINSERTPS    $0x20, 40(R8)(DX*1), X6, X6
 	VINSERTF32X4 $0x02, X6, Z12, Z12
 	CMPQ         AX, $0x0c
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(R8)(CX*4), X6
 	VINSERTPS    $0x20, 40(R8)(CX*4), X6, X6
 	VINSERTF32X4 $0x03, X6, Z9, Z9
 	CMPQ         AX, $0x0d
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(R8)(SI*1), X6
 	VINSERTPS    $0x20, 40(R8)(SI*1), X6, X6
 	VINSERTF32X4 $0x03, X6, Z10, Z10
 	CMPQ         AX, $0x0e
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(R8)(DX*2), X6
 	VINSERTPS    $0x20, 40(R8)(DX*2), X6, X6
 	VINSERTF32X4 $0x03, X6, Z11, Z11
 	CMPQ         AX, $0x0f
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(R8)(DI*1), X6
 	VINSERTPS    $0x20, 40(R8)(DI*1), X6, X6
 	VINSERTF32X4 $0x03, X6, Z12, Z12
 
-loaded84:
+loaded85:
 	VUNPCKHPS    Z10, Z9, Z6
 	VUNPCKLPS    Z10, Z9, Z9
 	VUNPCKHPS    Z12, Z11, Z10
@@ -16777,7 +21481,7 @@ loaded84:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh85
+	JE           fresh86
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -16789,52 +21493,52 @@ loaded84:
 	VXORPS       X15, X15, X15
 	VMOVUPS      (BX), X11
 	CMPQ         AX, $0x01
-	JLE          loaded87
+	JLE          loaded88
 	VMOVUPS      (BX)(CX*1), X13
 	CMPQ         AX, $0x02
-	JLE          loaded87
+	JLE          loaded88
 	VMOVUPS      (BX)(CX*2), X14
 	CMPQ         AX, $0x03
-	JLE          loaded87
+	JLE          loaded88
 	VMOVUPS      (BX)(DX*1), X15
 	CMPQ         AX, $0x04
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z11, Z11
 	CMPQ         AX, $0x05
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z13, Z13
 	CMPQ         AX, $0x06
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z14, Z14
 	CMPQ         AX, $0x07
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z15, Z15
 	CMPQ         AX, $0x08
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x02, (R8), Z11, Z11
 	CMPQ         AX, $0x09
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z13, Z13
 	CMPQ         AX, $0x0a
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z14, Z14
 	CMPQ         AX, $0x0b
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z15, Z15
 	CMPQ         AX, $0x0c
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z11, Z11
 	CMPQ         AX, $0x0d
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z13, Z13
 	CMPQ         AX, $0x0e
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z14, Z14
 	CMPQ         AX, $0x0f
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z15, Z15
 
-loaded87:
+loaded88:
 	VUNPCKHPS    Z13, Z11, Z10
 	VUNPCKLPS    Z13, Z11, Z11
 	VUNPCKHPS    Z15, Z14, Z13
@@ -16849,52 +21553,52 @@ loaded87:
 	VXORPS       X19, X19, X19
 	VMOVUPS      16(BX), X16
 	CMPQ         AX, $0x01
-	JLE          loaded88
+	JLE          loaded89
 	VMOVUPS      16(BX)(CX*1), X17
 	CMPQ         AX, $0x02
-	JLE          loaded88
+	JLE          loaded89
 	VMOVUPS      16(BX)(CX*2), X18
 	CMPQ         AX, $0x03
-	JLE          loaded88
+	JLE          loaded89
 	VMOVUPS      16(BX)(DX*1), X19
 	CMPQ         AX, $0x04
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z16, Z16
 	CMPQ         AX, $0x05
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z17, Z17
 	CMPQ         AX, $0x06
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z18, Z18
 	CMPQ         AX, $0x07
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z19, Z19
 	CMPQ         AX, $0x08
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x02, 16(R8), Z16, Z16
 	CMPQ         AX, $0x09
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z17, Z17
 	CMPQ         AX, $0x0a
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z18, Z18
 	CMPQ         AX, $0x0b
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z19, Z19
 	CMPQ         AX, $0x0c
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z16, Z16
 	CMPQ         AX, $0x0d
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z17, Z17
 	CMPQ         AX, $0x0e
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z18, Z18
 	CMPQ         AX, $0x0f
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z19, Z19
 
-loaded88:
+loaded89:
 	VUNPCKHPS    Z17, Z16, Z13
 	VUNPCKLPS    Z17, Z16, Z16
 	VUNPCKHPS    Z19, Z18, Z17
@@ -16910,79 +21614,79 @@ loaded88:
 	VMOVSD       32(BX), X20
 	VINSERTPS    $0x20, 40(BX), X20, X20
 	CMPQ         AX, $0x01
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(CX*1), X21
 	VINSERTPS    $0x20, 40(BX)(CX*1), X21, X21
 	CMPQ         AX, $0x02
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(CX*2), X22
 	VINSERTPS    $0x20, 40(BX)(CX*2), X22, X22
 	CMPQ         AX, $0x03
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(DX*1), X23
 	VINSERTPS    $0x20, 40(BX)(DX*1), X23, X23
 	CMPQ         AX, $0x04
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(CX*4), X17
 	VINSERTPS    $0x20, 40(BX)(CX*4), X17, X17
 	VINSERTF32X4 $0x01, X17, Z20, Z20
 	CMPQ         AX, $0x05
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(SI*1), X17
 	VINSERTPS    $0x20, 40(BX)(SI*1), X17, X17
 	VINSERTF32X4 $0x01, X17, Z21, Z21
 	CMPQ         AX, $0x06
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(DX*2), X17
 	VINSERTPS    $0x20, 40(BX)(DX*2), X17, X17
 	VINSERTF32X4 $0x01, X17, Z22, Z22
 	CMPQ         AX, $0x07
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(DI*1), X17
 	VINSERTPS    $0x20, 40(BX)(DI*1), X17, X17
 	VINSERTF32X4 $0x01, X17, Z23, Z23
 	CMPQ         AX, $0x08
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(R8), X17
 	VINSERTPS    $0x20, 40(R8), X17, X17
 	VINSERTF32X4 $0x02, X17, Z20, Z20
 	CMPQ         AX, $0x09
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(R8)(CX*1), X17
 	VINSERTPS    $0x20, 40(R8)(CX*1), X17, X17
 	VINSERTF32X4 $0x02, X17, Z21, Z21
 	CMPQ         AX, $0x0a
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(R8)(CX*2), X17
 	VINSERTPS    $0x20, 40(R8)(CX*2), X17, X17
 	VINSERTF32X4 $0x02, X17, Z22, Z22
 	CMPQ         AX, $0x0b
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(R8)(DX*1), X17
 	VINSERTPS    $0x20, 40(R8)(DX*1), X17, X17
 	VINSERTF32X4 $0x02, X17, Z23, Z23
 	CMPQ         AX, $0x0c
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(R8)(CX*4), X17
 	VINSERTPS    $0x20, 40(R8)(CX*4), X17, X17
 	VINSERTF32X4 $0x03, X17, Z20, Z20
 	CMPQ         AX, $0x0d
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(R8)(SI*1), X17
 	VINSERTPS    $0x20, 40(R8)(SI*1), X17, X17
 	VINSERTF32X4 $0x03, X17, Z21, Z21
 	CMPQ         AX, $0x0e
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(R8)(DX*2), X17
 	VINSERTPS    $0x20, 40(R8)(DX*2), X17, X17
 	VINSERTF32X4 $0x03, X17, Z22, Z22
 	CMPQ         AX, $0x0f
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(R8)(DI*1), X17
 	VINSERTPS    $0x20, 40(R8)(DI*1), X17, X17
 	VINSERTF32X4 $0x03, X17, Z23, Z23
 
-loaded89:
+loaded90:
 	VUNPCKHPS Z21, Z20, Z17
 	VUNPCKLPS Z21, Z20, Z20
 	VUNPCKHPS Z23, Z22, Z21
@@ -16994,9 +21698,9 @@ loaded89:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready86
+	JMP       ready87
 
-fresh85:
+fresh86:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z15, Z15, Z15
 	VPXORD Z10, Z10, Z10
@@ -17009,7 +21713,7 @@ fresh85:
 	VPXORD Z23, Z23, Z23
 	VPXORD Z17, Z17, Z17
 
-ready86:
+ready87:
 	VPXORD Z21, Z21, Z21
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -17019,19 +21723,19 @@ ready86:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without90
+	JE     without91
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row92:
+row93:
 	CMPQ      AX, $0x10
-	JE        all93
+	JE        all94
 	VMOVUPS.Z (DI), K1, Z22
-	JMP       moved94
+	JMP       moved95
 
-all93:
+all94:
 	VMOVUPS (DI), Z22
 
-moved94:
+moved95:
 	VMOVAPS      Z21, Z25
 	VBROADCASTSS (DX), Z24
 	VFMADD231PS  Z24, Z22, Z11
@@ -17068,38 +21772,38 @@ moved94:
 	VFMADD231PS  Z24, Z6, Z25
 	VADDPS       Z21, Z25, Z25
 	CMPQ         AX, $0x10
-	JE           all95
+	JE           all96
 	VMOVUPS      Z25, K1, (BX)
-	JMP          moved96
+	JMP          moved97
 
-all95:
+all96:
 	VMOVUPS Z25, (BX)
 
-moved96:
+moved97:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row92
+	JNZ  row93
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end91
+	JMP  end92
 
-without90:
+without91:
 	// the same without dx
-row97:
+row98:
 	CMPQ      AX, $0x10
-	JE        all98
+	JE        all99
 	VMOVUPS.Z (DI), K1, Z22
-	JMP       moved99
+	JMP       moved100
 
-all98:
+all99:
 	VMOVUPS (DI), Z22
 
-moved99:
+moved100:
 	VFMADD231PS.BCST (DX), Z22, Z11
 	VFMADD231PS.BCST 4(DX), Z22, Z15
 	VFMADD231PS.BCST 8(DX), Z22, Z10
@@ -17114,9 +21818,9 @@ moved99:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row97
+	JNZ              row98
 
-end91:
+end92:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -17148,64 +21852,64 @@ end91:
 	VUNPCKLPD     Z15, Z0, Z0
 	VMOVUPS       X11, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored100
+	JLE           stored101
 	VMOVUPS       X14, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored100
+	JLE           stored101
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored100
+	JLE           stored101
 	VMOVUPS       X10, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Z11, X15
 	VMOVUPS       X15, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Z14, X15
 	VMOVUPS       X15, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Z0, X15
 	VMOVUPS       X15, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Z10, X15
 	VMOVUPS       X15, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x02, Z11, X15
 	VMOVUPS       X15, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x02, Z14, X15
 	VMOVUPS       X15, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x02, Z0, X15
 	VMOVUPS       X15, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x02, Z10, X15
 	VMOVUPS       X15, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x03, Z11, X15
 	VMOVUPS       X15, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x03, Z14, X15
 	VMOVUPS       X15, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x03, Z0, X15
 	VMOVUPS       X15, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x03, Z10, X15
 	VMOVUPS       X15, (R8)(DI*1)
 
-stored100:
+stored101:
 	VUNPCKHPS     Z19, Z16, Z15
 	VUNPCKLPS     Z19, Z16, Z16
 	VUNPCKHPS     Z18, Z13, Z19
@@ -17216,64 +21920,64 @@ stored100:
 	VUNPCKLPD     Z19, Z15, Z15
 	VMOVUPS       X16, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored101
+	JLE           stored102
 	VMOVUPS       X18, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored101
+	JLE           stored102
 	VMOVUPS       X15, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored101
+	JLE           stored102
 	VMOVUPS       X13, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x01, Z16, X19
 	VMOVUPS       X19, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x01, Z18, X19
 	VMOVUPS       X19, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x01, Z15, X19
 	VMOVUPS       X19, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x01, Z13, X19
 	VMOVUPS       X19, 16(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x02, Z16, X19
 	VMOVUPS       X19, 16(R8)
 	CMPQ          AX, $0x09
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x02, Z18, X19
 	VMOVUPS       X19, 16(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x02, Z15, X19
 	VMOVUPS       X19, 16(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x02, Z13, X19
 	VMOVUPS       X19, 16(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x03, Z16, X19
 	VMOVUPS       X19, 16(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x03, Z18, X19
 	VMOVUPS       X19, 16(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x03, Z15, X19
 	VMOVUPS       X19, 16(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x03, Z13, X19
 	VMOVUPS       X19, 16(R8)(DI*1)
 
-stored101:
+stored102:
 	VUNPCKHPS     Z23, Z20, Z19
 	VUNPCKLPS     Z23, Z20, Z20
 	VUNPCKHPS     Z0, Z17, Z23
@@ -17285,79 +21989,79 @@ stored101:
 	VMOVSD        X20, 32(BX)
 	VEXTRACTPS    $0x02, X20, 40(BX)
 	CMPQ          AX, $0x01
-	JLE           stored102
+	JLE           stored103
 	VMOVSD        X0, 32(BX)(CX*1)
 	VEXTRACTPS    $0x02, X0, 40(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored102
+	JLE           stored103
 	VMOVSD        X19, 32(BX)(CX*2)
 	VEXTRACTPS    $0x02, X19, 40(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored102
+	JLE           stored103
 	VMOVSD        X17, 32(BX)(DX*1)
 	VEXTRACTPS    $0x02, X17, 40(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x01, Z20, X23
 	VMOVSD        X23, 32(BX)(CX*4)
 	VEXTRACTPS    $0x02, X23, 40(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x01, Z0, X23
 	VMOVSD        X23, 32(BX)(SI*1)
 	VEXTRACTPS    $0x02, X23, 40(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x01, Z19, X23
 	VMOVSD        X23, 32(BX)(DX*2)
 	VEXTRACTPS    $0x02, X23, 40(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x01, Z17, X23
 	VMOVSD        X23, 32(BX)(DI*1)
 	VEXTRACTPS    $0x02, X23, 40(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x02, Z20, X23
 	VMOVSD        X23, 32(R8)
 	VEXTRACTPS    $0x02, X23, 40(R8)
 	CMPQ          AX, $0x09
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x02, Z0, X23
 	VMOVSD        X23, 32(R8)(CX*1)
 	VEXTRACTPS    $0x02, X23, 40(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x02, Z19, X23
 	VMOVSD        X23, 32(R8)(CX*2)
 	VEXTRACTPS    $0x02, X23, 40(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x02, Z17, X23
 	VMOVSD        X23, 32(R8)(DX*1)
 	VEXTRACTPS    $0x02, X23, 40(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x03, Z20, X23
 	VMOVSD        X23, 32(R8)(CX*4)
 	VEXTRACTPS    $0x02, X23, 40(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x03, Z0, X23
 	VMOVSD        X23, 32(R8)(SI*1)
 	VEXTRACTPS    $0x02, X23, 40(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x03, Z19, X23
 	VMOVSD        X23, 32(R8)(DX*2)
 	VEXTRACTPS    $0x02, X23, 40(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x03, Z17, X23
 	VMOVSD        X23, 32(R8)(DI*1)
 	VEXTRACTPS    $0x02, X23, 40(R8)(DI*1)
 
-stored102:
+stored103:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -17365,16 +22069,18 @@ stored102:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs80
+	JGE    inputs81
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other79:
+lower2:
+	CMPQ AX, $0x09
+	JLT  lower104
 	CMPQ AX, $0x0a
-	JNE  other103
+	JLT  lower105
 
-inputs104:
+inputs106:
 	// 10 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -17383,10 +22089,10 @@ inputs104:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted105
+	JLE   parted107
 	MOVQ  $0x00000010, AX
 
-parted105:
+parted107:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -17399,52 +22105,52 @@ parted105:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded106
+	JLE          loaded108
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded106
+	JLE          loaded108
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded106
+	JLE          loaded108
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x02, (R8), Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
 
-loaded106:
+loaded108:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -17459,52 +22165,52 @@ loaded106:
 	VXORPS       X8, X8, X8
 	VMOVUPS      16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded107
+	JLE          loaded109
 	VMOVUPS      16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded107
+	JLE          loaded109
 	VMOVUPS      16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded107
+	JLE          loaded109
 	VMOVUPS      16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z8, Z8
 	CMPQ         AX, $0x08
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x02, 16(R8), Z5, Z5
 	CMPQ         AX, $0x09
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z6, Z6
 	CMPQ         AX, $0x0a
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z7, Z7
 	CMPQ         AX, $0x0b
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z8, Z8
 	CMPQ         AX, $0x0c
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z5, Z5
 	CMPQ         AX, $0x0d
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z6, Z6
 	CMPQ         AX, $0x0e
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z7, Z7
 	CMPQ         AX, $0x0f
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z8, Z8
 
-loaded107:
+loaded109:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -17519,64 +22225,64 @@ loaded107:
 	VXORPS       X12, X12, X12
 	VMOVSD       32(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(CX*2), X11
 	CMPQ         AX, $0x03
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(DX*1), X12
 	CMPQ         AX, $0x04
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(CX*4), X6
 	VINSERTF32X4 $0x01, X6, Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(SI*1), X6
 	VINSERTF32X4 $0x01, X6, Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(DX*2), X6
 	VINSERTF32X4 $0x01, X6, Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(DI*1), X6
 	VINSERTF32X4 $0x01, X6, Z12, Z12
 	CMPQ         AX, $0x08
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(R8), X6
 	VINSERTF32X4 $0x02, X6, Z9, Z9
 	CMPQ         AX, $0x09
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(R8)(CX*1), X6
 	VINSERTF32X4 $0x02, X6, Z10, Z10
 	CMPQ         AX, $0x0a
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(R8)(CX*2), X6
 	VINSERTF32X4 $0x02, X6, Z11, Z11
 	CMPQ         AX, $0x0b
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(R8)(DX*1), X6
 	VINSERTF32X4 $0x02, X6, Z12, Z12
 	CMPQ         AX, $0x0c
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(R8)(CX*4), X6
 	VINSERTF32X4 $0x03, X6, Z9, Z9
 	CMPQ         AX, $0x0d
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(R8)(SI*1), X6
 	VINSERTF32X4 $0x03, X6, Z10, Z10
 	CMPQ         AX, $0x0e
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(R8)(DX*2), X6
 	VINSERTF32X4 $0x03, X6, Z11, Z11
 	CMPQ         AX, $0x0f
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(R8)(DI*1), X6
 	VINSERTF32X4 $0x03, X6, Z12, Z12
 
-loaded108:
+loaded110:
 	VUNPCKHPS    Z10, Z9, Z6
 	VUNPCKLPS    Z10, Z9, Z9
 	VUNPCKHPS    Z12, Z11, Z10
@@ -17590,7 +22296,7 @@ loaded108:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh109
+	JE           fresh111
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -17602,52 +22308,52 @@ loaded108:
 	VXORPS       X14, X14, X14
 	VMOVUPS      (BX), X10
 	CMPQ         AX, $0x01
-	JLE          loaded111
+	JLE          loaded113
 	VMOVUPS      (BX)(CX*1), X11
 	CMPQ         AX, $0x02
-	JLE          loaded111
+	JLE          loaded113
 	VMOVUPS      (BX)(CX*2), X13
 	CMPQ         AX, $0x03
-	JLE          loaded111
+	JLE          loaded113
 	VMOVUPS      (BX)(DX*1), X14
 	CMPQ         AX, $0x04
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z10, Z10
 	CMPQ         AX, $0x05
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z11, Z11
 	CMPQ         AX, $0x06
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z13, Z13
 	CMPQ         AX, $0x07
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z14, Z14
 	CMPQ         AX, $0x08
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x02, (R8), Z10, Z10
 	CMPQ         AX, $0x09
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z11, Z11
 	CMPQ         AX, $0x0a
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z13, Z13
 	CMPQ         AX, $0x0b
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z14, Z14
 	CMPQ         AX, $0x0c
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z10, Z10
 	CMPQ         AX, $0x0d
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z11, Z11
 	CMPQ         AX, $0x0e
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z13, Z13
 	CMPQ         AX, $0x0f
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z14, Z14
 
-loaded111:
+loaded113:
 	VUNPCKHPS    Z11, Z10, Z6
 	VUNPCKLPS    Z11, Z10, Z10
 	VUNPCKHPS    Z14, Z13, Z11
@@ -17662,52 +22368,52 @@ loaded111:
 	VXORPS       X18, X18, X18
 	VMOVUPS      16(BX), X15
 	CMPQ         AX, $0x01
-	JLE          loaded112
+	JLE          loaded114
 	VMOVUPS      16(BX)(CX*1), X16
 	CMPQ         AX, $0x02
-	JLE          loaded112
+	JLE          loaded114
 	VMOVUPS      16(BX)(CX*2), X17
 	CMPQ         AX, $0x03
-	JLE          loaded112
+	JLE          loaded114
 	VMOVUPS      16(BX)(DX*1), X18
 	CMPQ         AX, $0x04
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z15, Z15
 	CMPQ         AX, $0x05
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z16, Z16
 	CMPQ         AX, $0x06
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z17, Z17
 	CMPQ         AX, $0x07
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z18, Z18
 	CMPQ         AX, $0x08
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x02, 16(R8), Z15, Z15
 	CMPQ         AX, $0x09
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z16, Z16
 	CMPQ         AX, $0x0a
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z17, Z17
 	CMPQ         AX, $0x0b
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z18, Z18
 	CMPQ         AX, $0x0c
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z15, Z15
 	CMPQ         AX, $0x0d
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z16, Z16
 	CMPQ         AX, $0x0e
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z17, Z17
 	CMPQ         AX, $0x0f
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z18, Z18
 
-loaded112:
+loaded114:
 	VUNPCKHPS    Z16, Z15, Z11
 	VUNPCKLPS    Z16, Z15, Z15
 	VUNPCKHPS    Z18, Z17, Z16
@@ -17722,64 +22428,64 @@ loaded112:
 	VXORPS       X22, X22, X22
 	VMOVSD       32(BX), X19
 	CMPQ         AX, $0x01
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(CX*1), X20
 	CMPQ         AX, $0x02
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(CX*2), X21
 	CMPQ         AX, $0x03
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(DX*1), X22
 	CMPQ         AX, $0x04
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(CX*4), X16
 	VINSERTF32X4 $0x01, X16, Z19, Z19
 	CMPQ         AX, $0x05
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(SI*1), X16
 	VINSERTF32X4 $0x01, X16, Z20, Z20
 	CMPQ         AX, $0x06
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(DX*2), X16
 	VINSERTF32X4 $0x01, X16, Z21, Z21
 	CMPQ         AX, $0x07
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(DI*1), X16
 	VINSERTF32X4 $0x01, X16, Z22, Z22
 	CMPQ         AX, $0x08
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(R8), X16
 	VINSERTF32X4 $0x02, X16, Z19, Z19
 	CMPQ         AX, $0x09
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(R8)(CX*1), X16
 	VINSERTF32X4 $0x02, X16, Z20, Z20
 	CMPQ         AX, $0x0a
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(R8)(CX*2), X16
 	VINSERTF32X4 $0x02, X16, Z21, Z21
 	CMPQ         AX, $0x0b
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(R8)(DX*1), X16
 	VINSERTF32X4 $0x02, X16, Z22, Z22
 	CMPQ         AX, $0x0c
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(R8)(CX*4), X16
 	VINSERTF32X4 $0x03, X16, Z19, Z19
 	CMPQ         AX, $0x0d
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(R8)(SI*1), X16
 	VINSERTF32X4 $0x03, X16, Z20, Z20
 	CMPQ         AX, $0x0e
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(R8)(DX*2), X16
 	VINSERTF32X4 $0x03, X16, Z21, Z21
 	CMPQ         AX, $0x0f
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(R8)(DI*1), X16
 	VINSERTF32X4 $0x03, X16, Z22, Z22
 
-loaded113:
+loaded115:
 	VUNPCKHPS Z20, Z19, Z16
 	VUNPCKLPS Z20, Z19, Z19
 	VUNPCKHPS Z22, Z21, Z20
@@ -17791,9 +22497,9 @@ loaded113:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready110
+	JMP       ready112
 
-fresh109:
+fresh111:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z14, Z14, Z14
 	VPXORD Z6, Z6, Z6
@@ -17805,7 +22511,7 @@ fresh109:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z22, Z22, Z22
 
-ready110:
+ready112:
 	VPXORD Z16, Z16, Z16
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -17815,19 +22521,19 @@ ready110:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without114
+	JE     without116
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row116:
+row118:
 	CMPQ      AX, $0x10
-	JE        all117
+	JE        all119
 	VMOVUPS.Z (DI), K1, Z20
-	JMP       moved118
+	JMP       moved120
 
-all117:
+all119:
 	VMOVUPS (DI), Z20
 
-moved118:
+moved120:
 	VMOVAPS      Z16, Z23
 	VBROADCASTSS (DX), Z21
 	VFMADD231PS  Z21, Z20, Z10
@@ -17861,38 +22567,38 @@ moved118:
 	VFMADD231PS  Z21, Z12, Z23
 	VADDPS       Z16, Z23, Z23
 	CMPQ         AX, $0x10
-	JE           all119
+	JE           all121
 	VMOVUPS      Z23, K1, (BX)
-	JMP          moved120
+	JMP          moved122
 
-all119:
+all121:
 	VMOVUPS Z23, (BX)
 
-moved120:
+moved122:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row116
+	JNZ  row118
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end115
+	JMP  end117
 
-without114:
+without116:
 	// the same without dx
-row121:
+row123:
 	CMPQ      AX, $0x10
-	JE        all122
+	JE        all124
 	VMOVUPS.Z (DI), K1, Z20
-	JMP       moved123
+	JMP       moved125
 
-all122:
+all124:
 	VMOVUPS (DI), Z20
 
-moved123:
+moved125:
 	VFMADD231PS.BCST (DX), Z20, Z10
 	VFMADD231PS.BCST 4(DX), Z20, Z14
 	VFMADD231PS.BCST 8(DX), Z20, Z6
@@ -17906,9 +22612,9 @@ moved123:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row121
+	JNZ              row123
 
-end115:
+end117:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -17939,64 +22645,64 @@ end115:
 	VUNPCKLPD     Z14, Z0, Z0
 	VMOVUPS       X10, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored124
+	JLE           stored126
 	VMOVUPS       X13, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored124
+	JLE           stored126
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored124
+	JLE           stored126
 	VMOVUPS       X6, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x01, Z10, X14
 	VMOVUPS       X14, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x01, Z13, X14
 	VMOVUPS       X14, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x01, Z0, X14
 	VMOVUPS       X14, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x01, Z6, X14
 	VMOVUPS       X14, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x02, Z10, X14
 	VMOVUPS       X14, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x02, Z13, X14
 	VMOVUPS       X14, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x02, Z0, X14
 	VMOVUPS       X14, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x02, Z6, X14
 	VMOVUPS       X14, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x03, Z10, X14
 	VMOVUPS       X14, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x03, Z13, X14
 	VMOVUPS       X14, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x03, Z0, X14
 	VMOVUPS       X14, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x03, Z6, X14
 	VMOVUPS       X14, (R8)(DI*1)
 
-stored124:
+stored126:
 	VUNPCKHPS     Z18, Z15, Z14
 	VUNPCKLPS     Z18, Z15, Z15
 	VUNPCKHPS     Z17, Z11, Z18
@@ -18007,64 +22713,64 @@ stored124:
 	VUNPCKLPD     Z18, Z14, Z14
 	VMOVUPS       X15, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored125
+	JLE           stored127
 	VMOVUPS       X17, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored125
+	JLE           stored127
 	VMOVUPS       X14, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored125
+	JLE           stored127
 	VMOVUPS       X11, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x01, Z15, X18
 	VMOVUPS       X18, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x01, Z17, X18
 	VMOVUPS       X18, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x01, Z14, X18
 	VMOVUPS       X18, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x01, Z11, X18
 	VMOVUPS       X18, 16(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x02, Z15, X18
 	VMOVUPS       X18, 16(R8)
 	CMPQ          AX, $0x09
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x02, Z17, X18
 	VMOVUPS       X18, 16(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x02, Z14, X18
 	VMOVUPS       X18, 16(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x02, Z11, X18
 	VMOVUPS       X18, 16(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x03, Z15, X18
 	VMOVUPS       X18, 16(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x03, Z17, X18
 	VMOVUPS       X18, 16(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x03, Z14, X18
 	VMOVUPS       X18, 16(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x03, Z11, X18
 	VMOVUPS       X18, 16(R8)(DI*1)
 
-stored125:
+stored127:
 	VUNPCKHPS     Z22, Z19, Z18
 	VUNPCKLPS     Z22, Z19, Z19
 	VUNPCKHPS     Z1, Z0, Z22
@@ -18075,64 +22781,64 @@ stored125:
 	VUNPCKLPD     Z22, Z18, Z18
 	VMOVSD        X19, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored126
+	JLE           stored128
 	VMOVSD        X1, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored126
+	JLE           stored128
 	VMOVSD        X18, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored126
+	JLE           stored128
 	VMOVSD        X0, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x01, Z19, X22
 	VMOVSD        X22, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x01, Z1, X22
 	VMOVSD        X22, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x01, Z18, X22
 	VMOVSD        X22, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x01, Z0, X22
 	VMOVSD        X22, 32(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x02, Z19, X22
 	VMOVSD        X22, 32(R8)
 	CMPQ          AX, $0x09
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x02, Z1, X22
 	VMOVSD        X22, 32(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x02, Z18, X22
 	VMOVSD        X22, 32(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x02, Z0, X22
 	VMOVSD        X22, 32(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x03, Z19, X22
 	VMOVSD        X22, 32(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x03, Z1, X22
 	VMOVSD        X22, 32(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x03, Z18, X22
 	VMOVSD        X22, 32(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x03, Z0, X22
 	VMOVSD        X22, 32(R8)(DI*1)
 
-stored126:
+stored128:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -18140,16 +22846,13 @@ stored126:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs104
+	JGE    inputs106
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other103:
-	CMPQ AX, $0x09
-	JNE  other127
-
-inputs128:
+lower105:
+inputs129:
 	// 9 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -18158,10 +22861,10 @@ inputs128:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted129
+	JLE   parted130
 	MOVQ  $0x00000010, AX
 
-parted129:
+parted130:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -18174,52 +22877,52 @@ parted129:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded130
+	JLE          loaded131
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded130
+	JLE          loaded131
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded130
+	JLE          loaded131
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x02, (R8), Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
 
-loaded130:
+loaded131:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -18234,52 +22937,52 @@ loaded130:
 	VXORPS       X8, X8, X8
 	VMOVUPS      16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded131
+	JLE          loaded132
 	VMOVUPS      16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded131
+	JLE          loaded132
 	VMOVUPS      16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded131
+	JLE          loaded132
 	VMOVUPS      16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z8, Z8
 	CMPQ         AX, $0x08
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x02, 16(R8), Z5, Z5
 	CMPQ         AX, $0x09
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z6, Z6
 	CMPQ         AX, $0x0a
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z7, Z7
 	CMPQ         AX, $0x0b
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z8, Z8
 	CMPQ         AX, $0x0c
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z5, Z5
 	CMPQ         AX, $0x0d
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z6, Z6
 	CMPQ         AX, $0x0e
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z7, Z7
 	CMPQ         AX, $0x0f
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z8, Z8
 
-loaded131:
+loaded132:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -18294,64 +22997,64 @@ loaded131:
 	VXORPS       X12, X12, X12
 	VMOVSS       32(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(CX*2), X11
 	CMPQ         AX, $0x03
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(DX*1), X12
 	CMPQ         AX, $0x04
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(CX*4), X6
 	VINSERTF32X4 $0x01, X6, Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(SI*1), X6
 	VINSERTF32X4 $0x01, X6, Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(DX*2), X6
 	VINSERTF32X4 $0x01, X6, Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(DI*1), X6
 	VINSERTF32X4 $0x01, X6, Z12, Z12
 	CMPQ         AX, $0x08
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(R8), X6
 	VINSERTF32X4 $0x02, X6, Z9, Z9
 	CMPQ         AX, $0x09
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(R8)(CX*1), X6
 	VINSERTF32X4 $0x02, X6, Z10, Z10
 	CMPQ         AX, $0x0a
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(R8)(CX*2), X6
 	VINSERTF32X4 $0x02, X6, Z11, Z11
 	CMPQ         AX, $0x0b
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(R8)(DX*1), X6
 	VINSERTF32X4 $0x02, X6, Z12, Z12
 	CMPQ         AX, $0x0c
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(R8)(CX*4), X6
 	VINSERTF32X4 $0x03, X6, Z9, Z9
 	CMPQ         AX, $0x0d
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(R8)(SI*1), X6
 	VINSERTF32X4 $0x03, X6, Z10, Z10
 	CMPQ         AX, $0x0e
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(R8)(DX*2), X6
 	VINSERTF32X4 $0x03, X6, Z11, Z11
 	CMPQ         AX, $0x0f
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(R8)(DI*1), X6
 	VINSERTF32X4 $0x03, X6, Z12, Z12
 
-loaded132:
+loaded133:
 	VUNPCKHPS    Z10, Z9, Z6
 	VUNPCKLPS    Z10, Z9, Z9
 	VUNPCKHPS    Z12, Z11, Z10
@@ -18365,7 +23068,7 @@ loaded132:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh133
+	JE           fresh134
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -18377,52 +23080,52 @@ loaded132:
 	VXORPS       X13, X13, X13
 	VMOVUPS      (BX), X10
 	CMPQ         AX, $0x01
-	JLE          loaded135
+	JLE          loaded136
 	VMOVUPS      (BX)(CX*1), X11
 	CMPQ         AX, $0x02
-	JLE          loaded135
+	JLE          loaded136
 	VMOVUPS      (BX)(CX*2), X12
 	CMPQ         AX, $0x03
-	JLE          loaded135
+	JLE          loaded136
 	VMOVUPS      (BX)(DX*1), X13
 	CMPQ         AX, $0x04
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z10, Z10
 	CMPQ         AX, $0x05
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z11, Z11
 	CMPQ         AX, $0x06
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z12, Z12
 	CMPQ         AX, $0x07
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z13, Z13
 	CMPQ         AX, $0x08
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x02, (R8), Z10, Z10
 	CMPQ         AX, $0x09
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z11, Z11
 	CMPQ         AX, $0x0a
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z12, Z12
 	CMPQ         AX, $0x0b
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z13, Z13
 	CMPQ         AX, $0x0c
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z10, Z10
 	CMPQ         AX, $0x0d
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z11, Z11
 	CMPQ         AX, $0x0e
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z12, Z12
 	CMPQ         AX, $0x0f
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z13, Z13
 
-loaded135:
+loaded136:
 	VUNPCKHPS    Z11, Z10, Z6
 	VUNPCKLPS    Z11, Z10, Z10
 	VUNPCKHPS    Z13, Z12, Z11
@@ -18437,52 +23140,52 @@ loaded135:
 	VXORPS       X17, X17, X17
 	VMOVUPS      16(BX), X14
 	CMPQ         AX, $0x01
-	JLE          loaded136
+	JLE          loaded137
 	VMOVUPS      16(BX)(CX*1), X15
 	CMPQ         AX, $0x02
-	JLE          loaded136
+	JLE          loaded137
 	VMOVUPS      16(BX)(CX*2), X16
 	CMPQ         AX, $0x03
-	JLE          loaded136
+	JLE          loaded137
 	VMOVUPS      16(BX)(DX*1), X17
 	CMPQ         AX, $0x04
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z14, Z14
 	CMPQ         AX, $0x05
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z15, Z15
 	CMPQ         AX, $0x06
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z16, Z16
 	CMPQ         AX, $0x07
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z17, Z17
 	CMPQ         AX, $0x08
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x02, 16(R8), Z14, Z14
 	CMPQ         AX, $0x09
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z15, Z15
 	CMPQ         AX, $0x0a
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z16, Z16
 	CMPQ         AX, $0x0b
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z17, Z17
 	CMPQ         AX, $0x0c
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z14, Z14
 	CMPQ         AX, $0x0d
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z15, Z15
 	CMPQ         AX, $0x0e
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z16, Z16
 	CMPQ         AX, $0x0f
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z17, Z17
 
-loaded136:
+loaded137:
 	VUNPCKHPS    Z15, Z14, Z11
 	VUNPCKLPS    Z15, Z14, Z14
 	VUNPCKHPS    Z17, Z16, Z15
@@ -18497,64 +23200,64 @@ loaded136:
 	VXORPS       X21, X21, X21
 	VMOVSS       32(BX), X18
 	CMPQ         AX, $0x01
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(CX*1), X19
 	CMPQ         AX, $0x02
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(CX*2), X20
 	CMPQ         AX, $0x03
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(DX*1), X21
 	CMPQ         AX, $0x04
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(CX*4), X15
 	VINSERTF32X4 $0x01, X15, Z18, Z18
 	CMPQ         AX, $0x05
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(SI*1), X15
 	VINSERTF32X4 $0x01, X15, Z19, Z19
 	CMPQ         AX, $0x06
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(DX*2), X15
 	VINSERTF32X4 $0x01, X15, Z20, Z20
 	CMPQ         AX, $0x07
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(DI*1), X15
 	VINSERTF32X4 $0x01, X15, Z21, Z21
 	CMPQ         AX, $0x08
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(R8), X15
 	VINSERTF32X4 $0x02, X15, Z18, Z18
 	CMPQ         AX, $0x09
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(R8)(CX*1), X15
 	VINSERTF32X4 $0x02, X15, Z19, Z19
 	CMPQ         AX, $0x0a
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(R8)(CX*2), X15
 	VINSERTF32X4 $0x02, X15, Z20, Z20
 	CMPQ         AX, $0x0b
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(R8)(DX*1), X15
 	VINSERTF32X4 $0x02, X15, Z21, Z21
 	CMPQ         AX, $0x0c
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(R8)(CX*4), X15
 	VINSERTF32X4 $0x03, X15, Z18, Z18
 	CMPQ         AX, $0x0d
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(R8)(SI*1), X15
 	VINSERTF32X4 $0x03, X15, Z19, Z19
 	CMPQ         AX, $0x0e
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(R8)(DX*2), X15
 	VINSERTF32X4 $0x03, X15, Z20, Z20
 	CMPQ         AX, $0x0f
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(R8)(DI*1), X15
 	VINSERTF32X4 $0x03, X15, Z21, Z21
 
-loaded137:
+loaded138:
 	VUNPCKHPS Z19, Z18, Z15
 	VUNPCKLPS Z19, Z18, Z18
 	VUNPCKHPS Z21, Z20, Z19
@@ -18566,9 +23269,9 @@ loaded137:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready134
+	JMP       ready135
 
-fresh133:
+fresh134:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z13, Z13, Z13
 	VPXORD Z6, Z6, Z6
@@ -18579,7 +23282,7 @@ fresh133:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z18, Z18, Z18
 
-ready134:
+ready135:
 	VPXORD Z15, Z15, Z15
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -18589,19 +23292,19 @@ ready134:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without138
+	JE     without139
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row140:
+row141:
 	CMPQ      AX, $0x10
-	JE        all141
+	JE        all142
 	VMOVUPS.Z (DI), K1, Z19
-	JMP       moved142
+	JMP       moved143
 
-all141:
+all142:
 	VMOVUPS (DI), Z19
 
-moved142:
+moved143:
 	VMOVAPS      Z15, Z21
 	VBROADCASTSS (DX), Z20
 	VFMADD231PS  Z20, Z19, Z10
@@ -18632,38 +23335,38 @@ moved142:
 	VFMADD231PS  Z20, Z9, Z21
 	VADDPS       Z15, Z21, Z21
 	CMPQ         AX, $0x10
-	JE           all143
+	JE           all144
 	VMOVUPS      Z21, K1, (BX)
-	JMP          moved144
+	JMP          moved145
 
-all143:
+all144:
 	VMOVUPS Z21, (BX)
 
-moved144:
+moved145:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row140
+	JNZ  row141
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end139
+	JMP  end140
 
-without138:
+without139:
 	// the same without dx
-row145:
+row146:
 	CMPQ      AX, $0x10
-	JE        all146
+	JE        all147
 	VMOVUPS.Z (DI), K1, Z19
-	JMP       moved147
+	JMP       moved148
 
-all146:
+all147:
 	VMOVUPS (DI), Z19
 
-moved147:
+moved148:
 	VFMADD231PS.BCST (DX), Z19, Z10
 	VFMADD231PS.BCST 4(DX), Z19, Z13
 	VFMADD231PS.BCST 8(DX), Z19, Z6
@@ -18676,9 +23379,9 @@ moved147:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row145
+	JNZ              row146
 
-end139:
+end140:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -18708,64 +23411,64 @@ end139:
 	VUNPCKLPD     Z13, Z0, Z0
 	VMOVUPS       X10, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored148
+	JLE           stored149
 	VMOVUPS       X12, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored148
+	JLE           stored149
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored148
+	JLE           stored149
 	VMOVUPS       X6, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Z10, X13
 	VMOVUPS       X13, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Z12, X13
 	VMOVUPS       X13, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Z0, X13
 	VMOVUPS       X13, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Z6, X13
 	VMOVUPS       X13, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x02, Z10, X13
 	VMOVUPS       X13, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x02, Z12, X13
 	VMOVUPS       X13, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x02, Z0, X13
 	VMOVUPS       X13, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x02, Z6, X13
 	VMOVUPS       X13, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x03, Z10, X13
 	VMOVUPS       X13, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x03, Z12, X13
 	VMOVUPS       X13, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x03, Z0, X13
 	VMOVUPS       X13, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x03, Z6, X13
 	VMOVUPS       X13, (R8)(DI*1)
 
-stored148:
+stored149:
 	VUNPCKHPS     Z17, Z14, Z13
 	VUNPCKLPS     Z17, Z14, Z14
 	VUNPCKHPS     Z16, Z11, Z17
@@ -18776,64 +23479,64 @@ stored148:
 	VUNPCKLPD     Z17, Z13, Z13
 	VMOVUPS       X14, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored149
+	JLE           stored150
 	VMOVUPS       X16, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored149
+	JLE           stored150
 	VMOVUPS       X13, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored149
+	JLE           stored150
 	VMOVUPS       X11, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x01, Z14, X17
 	VMOVUPS       X17, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x01, Z16, X17
 	VMOVUPS       X17, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x01, Z13, X17
 	VMOVUPS       X17, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x01, Z11, X17
 	VMOVUPS       X17, 16(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x02, Z14, X17
 	VMOVUPS       X17, 16(R8)
 	CMPQ          AX, $0x09
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x02, Z16, X17
 	VMOVUPS       X17, 16(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x02, Z13, X17
 	VMOVUPS       X17, 16(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x02, Z11, X17
 	VMOVUPS       X17, 16(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x03, Z14, X17
 	VMOVUPS       X17, 16(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x03, Z16, X17
 	VMOVUPS       X17, 16(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x03, Z13, X17
 	VMOVUPS       X17, 16(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x03, Z11, X17
 	VMOVUPS       X17, 16(R8)(DI*1)
 
-stored149:
+stored150:
 	VUNPCKHPS     Z0, Z18, Z17
 	VUNPCKLPS     Z0, Z18, Z18
 	VUNPCKHPS     Z2, Z1, Z0
@@ -18844,64 +23547,64 @@ stored149:
 	VUNPCKLPD     Z0, Z17, Z17
 	VMOVSS        X18, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored150
+	JLE           stored151
 	VMOVSS        X2, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored150
+	JLE           stored151
 	VMOVSS        X17, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored150
+	JLE           stored151
 	VMOVSS        X1, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x01, Z18, X0
 	VMOVSS        X0, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x01, Z2, X0
 	VMOVSS        X0, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x01, Z17, X0
 	VMOVSS        X0, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x01, Z1, X0
 	VMOVSS        X0, 32(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x02, Z18, X0
 	VMOVSS        X0, 32(R8)
 	CMPQ          AX, $0x09
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x02, Z2, X0
 	VMOVSS        X0, 32(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x02, Z17, X0
 	VMOVSS        X0, 32(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x02, Z1, X0
 	VMOVSS        X0, 32(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x03, Z18, X0
 	VMOVSS        X0, 32(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x03, Z2, X0
 	VMOVSS        X0, 32(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x03, Z17, X0
 	VMOVSS        X0, 32(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x03, Z1, X0
 	VMOVSS        X0, 32(R8)(DI*1)
 
-stored150:
+stored151:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -18909,15 +23612,12 @@ stored150:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs128
+	JGE    inputs129
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other127:
-	CMPQ AX, $0x08
-	JNE  other151
-
+lower104:
 inputs152:
 	// 8 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
@@ -19465,11 +24165,15 @@ stored171:
 	VZEROUPPER
 	RET
 
-other151:
+lower1:
+	CMPQ AX, $0x05
+	JLT  lower172
+	CMPQ AX, $0x06
+	JLT  lower173
 	CMPQ AX, $0x07
-	JNE  other172
+	JLT  lower174
 
-inputs173:
+inputs175:
 	// 7 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -19478,10 +24182,10 @@ inputs173:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted174
+	JLE   parted176
 	MOVQ  $0x00000010, AX
 
-parted174:
+parted176:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -19494,52 +24198,52 @@ parted174:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded175
+	JLE          loaded177
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded175
+	JLE          loaded177
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded175
+	JLE          loaded177
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x02, (R8), Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
 
-loaded175:
+loaded177:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -19555,79 +24259,79 @@ loaded175:
 	VMOVSD       16(BX), X5
 	VINSERTPS    $0x20, 24(BX), X5, X5
 	CMPQ         AX, $0x01
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(CX*1), X6
 	VINSERTPS    $0x20, 24(BX)(CX*1), X6, X6
 	CMPQ         AX, $0x02
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(CX*2), X7
 	VINSERTPS    $0x20, 24(BX)(CX*2), X7, X7
 	CMPQ         AX, $0x03
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(DX*1), X8
 	VINSERTPS    $0x20, 24(BX)(DX*1), X8, X8
 	CMPQ         AX, $0x04
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(CX*4), X2
 	VINSERTPS    $0x20, 24(BX)(CX*4), X2, X2
 	VINSERTF32X4 $0x01, X2, Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(SI*1), X2
 	VINSERTPS    $0x20, 24(BX)(SI*1), X2, X2
 	VINSERTF32X4 $0x01, X2, Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(DX*2), X2
 	VINSERTPS    $0x20, 24(BX)(DX*2), X2, X2
 	VINSERTF32X4 $0x01, X2, Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(DI*1), X2
 	VINSERTPS    $0x20, 24(BX)(DI*1), X2, X2
 	VINSERTF32X4 $0x01, X2, Z8, Z8
 	CMPQ         AX, $0x08
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(R8), X2
 	VINSERTPS    $0x20, 24(R8), X2, X2
 	VINSERTF32X4 $0x02, X2, Z5, Z5
 	CMPQ         AX, $0x09
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(R8)(CX*1), X2
 	VINSERTPS    $0x20, 24(R8)(CX*1), X2, X2
 	VINSERTF32X4 $0x02, X2, Z6, Z6
 	CMPQ         AX, $0x0a
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(R8)(CX*2), X2
 	VINSERTPS    $0x20, 24(R8)(CX*2), X2, X2
 	VINSERTF32X4 $0x02, X2, Z7, Z7
 	CMPQ         AX, $0x0b
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(R8)(DX*1), X2
 	VINSERTPS    $0x20, 24(R8)(DX*1), X2, X2
 	VINSERTF32X4 $0x02, X2, Z8, Z8
 	CMPQ         AX, $0x0c
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(R8)(CX*4), X2
 	VINSERTPS    $0x20, 24(R8)(CX*4), X2, X2
 	VINSERTF32X4 $0x03, X2, Z5, Z5
 	CMPQ         AX, $0x0d
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(R8)(SI*1), X2
 	VINSERTPS    $0x20, 24(R8)(SI*1), X2, X2
 	VINSERTF32X4 $0x03, X2, Z6, Z6
 	CMPQ         AX, $0x0e
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(R8)(DX*2), X2
 	VINSERTPS    $0x20, 24(R8)(DX*2), X2, X2
 	VINSERTF32X4 $0x03, X2, Z7, Z7
 	CMPQ         AX, $0x0f
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(R8)(DI*1), X2
 	VINSERTPS    $0x20, 24(R8)(DI*1), X2, X2
 	VINSERTF32X4 $0x03, X2, Z8, Z8
 
-loaded176:
+loaded178:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -19641,7 +24345,7 @@ loaded176:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh177
+	JE           fresh179
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -19653,52 +24357,52 @@ loaded176:
 	VXORPS       X11, X11, X11
 	VMOVUPS      (BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded179
+	JLE          loaded181
 	VMOVUPS      (BX)(CX*1), X9
 	CMPQ         AX, $0x02
-	JLE          loaded179
+	JLE          loaded181
 	VMOVUPS      (BX)(CX*2), X10
 	CMPQ         AX, $0x03
-	JLE          loaded179
+	JLE          loaded181
 	VMOVUPS      (BX)(DX*1), X11
 	CMPQ         AX, $0x04
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z9, Z9
 	CMPQ         AX, $0x06
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z10, Z10
 	CMPQ         AX, $0x07
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z11, Z11
 	CMPQ         AX, $0x08
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x02, (R8), Z7, Z7
 	CMPQ         AX, $0x09
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z9, Z9
 	CMPQ         AX, $0x0a
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z10, Z10
 	CMPQ         AX, $0x0b
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z11, Z11
 	CMPQ         AX, $0x0c
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z7, Z7
 	CMPQ         AX, $0x0d
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z9, Z9
 	CMPQ         AX, $0x0e
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z10, Z10
 	CMPQ         AX, $0x0f
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z11, Z11
 
-loaded179:
+loaded181:
 	VUNPCKHPS    Z9, Z7, Z6
 	VUNPCKLPS    Z9, Z7, Z7
 	VUNPCKHPS    Z11, Z10, Z9
@@ -19714,79 +24418,79 @@ loaded179:
 	VMOVSD       16(BX), X12
 	VINSERTPS    $0x20, 24(BX), X12, X12
 	CMPQ         AX, $0x01
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(CX*1), X13
 	VINSERTPS    $0x20, 24(BX)(CX*1), X13, X13
 	CMPQ         AX, $0x02
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(CX*2), X14
 	VINSERTPS    $0x20, 24(BX)(CX*2), X14, X14
 	CMPQ         AX, $0x03
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(DX*1), X15
 	VINSERTPS    $0x20, 24(BX)(DX*1), X15, X15
 	CMPQ         AX, $0x04
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(CX*4), X9
 	VINSERTPS    $0x20, 24(BX)(CX*4), X9, X9
 	VINSERTF32X4 $0x01, X9, Z12, Z12
 	CMPQ         AX, $0x05
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(SI*1), X9
 	VINSERTPS    $0x20, 24(BX)(SI*1), X9, X9
 	VINSERTF32X4 $0x01, X9, Z13, Z13
 	CMPQ         AX, $0x06
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(DX*2), X9
 	VINSERTPS    $0x20, 24(BX)(DX*2), X9, X9
 	VINSERTF32X4 $0x01, X9, Z14, Z14
 	CMPQ         AX, $0x07
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(DI*1), X9
 	VINSERTPS    $0x20, 24(BX)(DI*1), X9, X9
 	VINSERTF32X4 $0x01, X9, Z15, Z15
 	CMPQ         AX, $0x08
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(R8), X9
 	VINSERTPS    $0x20, 24(R8), X9, X9
 	VINSERTF32X4 $0x02, X9, Z12, Z12
 	CMPQ         AX, $0x09
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(R8)(CX*1), X9
 	VINSERTPS    $0x20, 24(R8)(CX*1), X9, X9
 	VINSERTF32X4 $0x02, X9, Z13, Z13
 	CMPQ         AX, $0x0a
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(R8)(CX*2), X9
 	VINSERTPS    $0x20, 24(R8)(CX*2), X9, X9
 	VINSERTF32X4 $0x02, X9, Z14, Z14
 	CMPQ         AX, $0x0b
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(R8)(DX*1), X9
 	VINSERTPS    $0x20, 24(R8)(DX*1), X9, X9
 	VINSERTF32X4 $0x02, X9, Z15, Z15
 	CMPQ         AX, $0x0c
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(R8)(CX*4), X9
 	VINSERTPS    $0x20, 24(R8)(CX*4), X9, X9
 	VINSERTF32X4 $0x03, X9, Z12, Z12
 	CMPQ         AX, $0x0d
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(R8)(SI*1), X9
 	VINSERTPS    $0x20, 24(R8)(SI*1), X9, X9
 	VINSERTF32X4 $0x03, X9, Z13, Z13
 	CMPQ         AX, $0x0e
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(R8)(DX*2), X9
 	VINSERTPS    $0x20, 24(R8)(DX*2), X9, X9
 	VINSERTF32X4 $0x03, X9, Z14, Z14
 	CMPQ         AX, $0x0f
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(R8)(DI*1), X9
 	VINSERTPS    $0x20, 24(R8)(DI*1), X9, X9
 	VINSERTF32X4 $0x03, X9, Z15, Z15
 
-loaded180:
+loaded182:
 	VUNPCKHPS Z13, Z12, Z9
 	VUNPCKLPS Z13, Z12, Z12
 	VUNPCKHPS Z15, Z14, Z13
@@ -19798,9 +24502,9 @@ loaded180:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready178
+	JMP       ready180
 
-fresh177:
+fresh179:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z11, Z11, Z11
 	VPXORD Z6, Z6, Z6
@@ -19809,7 +24513,7 @@ fresh177:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z9, Z9, Z9
 
-ready178:
+ready180:
 	VPXORD Z13, Z13, Z13
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -19819,19 +24523,19 @@ ready178:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without181
+	JE     without183
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row183:
+row185:
 	CMPQ      AX, $0x10
-	JE        all184
+	JE        all186
 	VMOVUPS.Z (DI), K1, Z14
-	JMP       moved185
+	JMP       moved187
 
-all184:
+all186:
 	VMOVUPS (DI), Z14
 
-moved185:
+moved187:
 	VMOVAPS      Z13, Z17
 	VBROADCASTSS (DX), Z16
 	VFMADD231PS  Z16, Z14, Z7
@@ -19856,38 +24560,38 @@ moved185:
 	VFMADD231PS  Z16, Z2, Z17
 	VADDPS       Z13, Z17, Z17
 	CMPQ         AX, $0x10
-	JE           all186
+	JE           all188
 	VMOVUPS      Z17, K1, (BX)
-	JMP          moved187
+	JMP          moved189
 
-all186:
+all188:
 	VMOVUPS Z17, (BX)
 
-moved187:
+moved189:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row183
+	JNZ  row185
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end182
+	JMP  end184
 
-without181:
+without183:
 	// the same without dx
-row188:
+row190:
 	CMPQ      AX, $0x10
-	JE        all189
+	JE        all191
 	VMOVUPS.Z (DI), K1, Z14
-	JMP       moved190
+	JMP       moved192
 
-all189:
+all191:
 	VMOVUPS (DI), Z14
 
-moved190:
+moved192:
 	VFMADD231PS.BCST (DX), Z14, Z7
 	VFMADD231PS.BCST 4(DX), Z14, Z11
 	VFMADD231PS.BCST 8(DX), Z14, Z6
@@ -19898,9 +24602,9 @@ moved190:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row188
+	JNZ              row190
 
-end182:
+end184:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -19928,64 +24632,64 @@ end182:
 	VUNPCKLPD     Z11, Z0, Z0
 	VMOVUPS       X7, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored191
+	JLE           stored193
 	VMOVUPS       X10, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored191
+	JLE           stored193
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored191
+	JLE           stored193
 	VMOVUPS       X6, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x01, Z7, X11
 	VMOVUPS       X11, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x01, Z10, X11
 	VMOVUPS       X11, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x01, Z0, X11
 	VMOVUPS       X11, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x01, Z6, X11
 	VMOVUPS       X11, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x02, Z7, X11
 	VMOVUPS       X11, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x02, Z10, X11
 	VMOVUPS       X11, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x02, Z0, X11
 	VMOVUPS       X11, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x02, Z6, X11
 	VMOVUPS       X11, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x03, Z7, X11
 	VMOVUPS       X11, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x03, Z10, X11
 	VMOVUPS       X11, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x03, Z0, X11
 	VMOVUPS       X11, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x03, Z6, X11
 	VMOVUPS       X11, (R8)(DI*1)
 
-stored191:
+stored193:
 	VUNPCKHPS     Z15, Z12, Z11
 	VUNPCKLPS     Z15, Z12, Z12
 	VUNPCKHPS     Z0, Z9, Z15
@@ -19997,79 +24701,79 @@ stored191:
 	VMOVSD        X12, 16(BX)
 	VEXTRACTPS    $0x02, X12, 24(BX)
 	CMPQ          AX, $0x01
-	JLE           stored192
+	JLE           stored194
 	VMOVSD        X0, 16(BX)(CX*1)
 	VEXTRACTPS    $0x02, X0, 24(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored192
+	JLE           stored194
 	VMOVSD        X11, 16(BX)(CX*2)
 	VEXTRACTPS    $0x02, X11, 24(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored192
+	JLE           stored194
 	VMOVSD        X9, 16(BX)(DX*1)
 	VEXTRACTPS    $0x02, X9, 24(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x01, Z12, X15
 	VMOVSD        X15, 16(BX)(CX*4)
 	VEXTRACTPS    $0x02, X15, 24(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x01, Z0, X15
 	VMOVSD        X15, 16(BX)(SI*1)
 	VEXTRACTPS    $0x02, X15, 24(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x01, Z11, X15
 	VMOVSD        X15, 16(BX)(DX*2)
 	VEXTRACTPS    $0x02, X15, 24(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x01, Z9, X15
 	VMOVSD        X15, 16(BX)(DI*1)
 	VEXTRACTPS    $0x02, X15, 24(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x02, Z12, X15
 	VMOVSD        X15, 16(R8)
 	VEXTRACTPS    $0x02, X15, 24(R8)
 	CMPQ          AX, $0x09
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x02, Z0, X15
 	VMOVSD        X15, 16(R8)(CX*1)
 	VEXTRACTPS    $0x02, X15, 24(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x02, Z11, X15
 	VMOVSD        X15, 16(R8)(CX*2)
 	VEXTRACTPS    $0x02, X15, 24(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x02, Z9, X15
 	VMOVSD        X15, 16(R8)(DX*1)
 	VEXTRACTPS    $0x02, X15, 24(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x03, Z12, X15
 	VMOVSD        X15, 16(R8)(CX*4)
 	VEXTRACTPS    $0x02, X15, 24(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x03, Z0, X15
 	VMOVSD        X15, 16(R8)(SI*1)
 	VEXTRACTPS    $0x02, X15, 24(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x03, Z11, X15
 	VMOVSD        X15, 16(R8)(DX*2)
 	VEXTRACTPS    $0x02, X15, 24(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x03, Z9, X15
 	VMOVSD        X15, 16(R8)(DI*1)
 	VEXTRACTPS    $0x02, X15, 24(R8)(DI*1)
 
-stored192:
+stored194:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -20077,16 +24781,13 @@ stored192:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs173
+	JGE    inputs175
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other172:
-	CMPQ AX, $0x06
-	JNE  other193
-
-inputs194:
+lower174:
+inputs195:
 	// 6 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -20095,10 +24796,10 @@ inputs194:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted195
+	JLE   parted196
 	MOVQ  $0x00000010, AX
 
-parted195:
+parted196:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -20111,52 +24812,52 @@ parted195:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded196
+	JLE          loaded197
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded196
+	JLE          loaded197
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded196
+	JLE          loaded197
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x02, (R8), Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
 
-loaded196:
+loaded197:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -20171,64 +24872,64 @@ loaded196:
 	VXORPS       X8, X8, X8
 	VMOVSD       16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(CX*4), X2
 	VINSERTF32X4 $0x01, X2, Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(SI*1), X2
 	VINSERTF32X4 $0x01, X2, Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(DX*2), X2
 	VINSERTF32X4 $0x01, X2, Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(DI*1), X2
 	VINSERTF32X4 $0x01, X2, Z8, Z8
 	CMPQ         AX, $0x08
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(R8), X2
 	VINSERTF32X4 $0x02, X2, Z5, Z5
 	CMPQ         AX, $0x09
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(R8)(CX*1), X2
 	VINSERTF32X4 $0x02, X2, Z6, Z6
 	CMPQ         AX, $0x0a
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(R8)(CX*2), X2
 	VINSERTF32X4 $0x02, X2, Z7, Z7
 	CMPQ         AX, $0x0b
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(R8)(DX*1), X2
 	VINSERTF32X4 $0x02, X2, Z8, Z8
 	CMPQ         AX, $0x0c
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(R8)(CX*4), X2
 	VINSERTF32X4 $0x03, X2, Z5, Z5
 	CMPQ         AX, $0x0d
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(R8)(SI*1), X2
 	VINSERTF32X4 $0x03, X2, Z6, Z6
 	CMPQ         AX, $0x0e
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(R8)(DX*2), X2
 	VINSERTF32X4 $0x03, X2, Z7, Z7
 	CMPQ         AX, $0x0f
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(R8)(DI*1), X2
 	VINSERTF32X4 $0x03, X2, Z8, Z8
 
-loaded197:
+loaded198:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -20242,7 +24943,7 @@ loaded197:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh198
+	JE           fresh199
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -20254,52 +24955,52 @@ loaded197:
 	VXORPS       X10, X10, X10
 	VMOVUPS      (BX), X6
 	CMPQ         AX, $0x01
-	JLE          loaded200
+	JLE          loaded201
 	VMOVUPS      (BX)(CX*1), X7
 	CMPQ         AX, $0x02
-	JLE          loaded200
+	JLE          loaded201
 	VMOVUPS      (BX)(CX*2), X9
 	CMPQ         AX, $0x03
-	JLE          loaded200
+	JLE          loaded201
 	VMOVUPS      (BX)(DX*1), X10
 	CMPQ         AX, $0x04
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z6, Z6
 	CMPQ         AX, $0x05
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z7, Z7
 	CMPQ         AX, $0x06
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z9, Z9
 	CMPQ         AX, $0x07
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z10, Z10
 	CMPQ         AX, $0x08
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x02, (R8), Z6, Z6
 	CMPQ         AX, $0x09
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z7, Z7
 	CMPQ         AX, $0x0a
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z9, Z9
 	CMPQ         AX, $0x0b
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z10, Z10
 	CMPQ         AX, $0x0c
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z6, Z6
 	CMPQ         AX, $0x0d
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z7, Z7
 	CMPQ         AX, $0x0e
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z9, Z9
 	CMPQ         AX, $0x0f
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z10, Z10
 
-loaded200:
+loaded201:
 	VUNPCKHPS    Z7, Z6, Z2
 	VUNPCKLPS    Z7, Z6, Z6
 	VUNPCKHPS    Z10, Z9, Z7
@@ -20314,64 +25015,64 @@ loaded200:
 	VXORPS       X14, X14, X14
 	VMOVSD       16(BX), X11
 	CMPQ         AX, $0x01
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(CX*1), X12
 	CMPQ         AX, $0x02
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(CX*2), X13
 	CMPQ         AX, $0x03
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(DX*1), X14
 	CMPQ         AX, $0x04
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(CX*4), X7
 	VINSERTF32X4 $0x01, X7, Z11, Z11
 	CMPQ         AX, $0x05
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(SI*1), X7
 	VINSERTF32X4 $0x01, X7, Z12, Z12
 	CMPQ         AX, $0x06
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(DX*2), X7
 	VINSERTF32X4 $0x01, X7, Z13, Z13
 	CMPQ         AX, $0x07
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(DI*1), X7
 	VINSERTF32X4 $0x01, X7, Z14, Z14
 	CMPQ         AX, $0x08
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(R8), X7
 	VINSERTF32X4 $0x02, X7, Z11, Z11
 	CMPQ         AX, $0x09
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(R8)(CX*1), X7
 	VINSERTF32X4 $0x02, X7, Z12, Z12
 	CMPQ         AX, $0x0a
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(R8)(CX*2), X7
 	VINSERTF32X4 $0x02, X7, Z13, Z13
 	CMPQ         AX, $0x0b
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(R8)(DX*1), X7
 	VINSERTF32X4 $0x02, X7, Z14, Z14
 	CMPQ         AX, $0x0c
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(R8)(CX*4), X7
 	VINSERTF32X4 $0x03, X7, Z11, Z11
 	CMPQ         AX, $0x0d
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(R8)(SI*1), X7
 	VINSERTF32X4 $0x03, X7, Z12, Z12
 	CMPQ         AX, $0x0e
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(R8)(DX*2), X7
 	VINSERTF32X4 $0x03, X7, Z13, Z13
 	CMPQ         AX, $0x0f
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(R8)(DI*1), X7
 	VINSERTF32X4 $0x03, X7, Z14, Z14
 
-loaded201:
+loaded202:
 	VUNPCKHPS Z12, Z11, Z7
 	VUNPCKLPS Z12, Z11, Z11
 	VUNPCKHPS Z14, Z13, Z12
@@ -20383,9 +25084,9 @@ loaded201:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready199
+	JMP       ready200
 
-fresh198:
+fresh199:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z10, Z10, Z10
 	VPXORD Z2, Z2, Z2
@@ -20393,7 +25094,7 @@ fresh198:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z14, Z14, Z14
 
-ready199:
+ready200:
 	VPXORD Z7, Z7, Z7
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -20403,19 +25104,19 @@ ready199:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without202
+	JE     without203
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row204:
+row205:
 	CMPQ      AX, $0x10
-	JE        all205
+	JE        all206
 	VMOVUPS.Z (DI), K1, Z12
-	JMP       moved206
+	JMP       moved207
 
-all205:
+all206:
 	VMOVUPS (DI), Z12
 
-moved206:
+moved207:
 	VMOVAPS      Z7, Z15
 	VBROADCASTSS (DX), Z13
 	VFMADD231PS  Z13, Z12, Z6
@@ -20437,38 +25138,38 @@ moved206:
 	VFMADD231PS  Z13, Z8, Z15
 	VADDPS       Z7, Z15, Z15
 	CMPQ         AX, $0x10
-	JE           all207
+	JE           all208
 	VMOVUPS      Z15, K1, (BX)
-	JMP          moved208
+	JMP          moved209
 
-all207:
+all208:
 	VMOVUPS Z15, (BX)
 
-moved208:
+moved209:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row204
+	JNZ  row205
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end203
+	JMP  end204
 
-without202:
+without203:
 	// the same without dx
-row209:
+row210:
 	CMPQ      AX, $0x10
-	JE        all210
+	JE        all211
 	VMOVUPS.Z (DI), K1, Z12
-	JMP       moved211
+	JMP       moved212
 
-all210:
+all211:
 	VMOVUPS (DI), Z12
 
-moved211:
+moved212:
 	VFMADD231PS.BCST (DX), Z12, Z6
 	VFMADD231PS.BCST 4(DX), Z12, Z10
 	VFMADD231PS.BCST 8(DX), Z12, Z2
@@ -20478,9 +25179,9 @@ moved211:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row209
+	JNZ              row210
 
-end203:
+end204:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -20507,64 +25208,64 @@ end203:
 	VUNPCKLPD     Z10, Z0, Z0
 	VMOVUPS       X6, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored212
+	JLE           stored213
 	VMOVUPS       X9, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored212
+	JLE           stored213
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored212
+	JLE           stored213
 	VMOVUPS       X2, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x01, Z6, X10
 	VMOVUPS       X10, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPS       X10, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x01, Z0, X10
 	VMOVUPS       X10, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x01, Z2, X10
 	VMOVUPS       X10, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x02, Z6, X10
 	VMOVUPS       X10, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x02, Z9, X10
 	VMOVUPS       X10, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x02, Z0, X10
 	VMOVUPS       X10, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x02, Z2, X10
 	VMOVUPS       X10, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x03, Z6, X10
 	VMOVUPS       X10, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x03, Z9, X10
 	VMOVUPS       X10, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x03, Z0, X10
 	VMOVUPS       X10, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x03, Z2, X10
 	VMOVUPS       X10, (R8)(DI*1)
 
-stored212:
+stored213:
 	VUNPCKHPS     Z14, Z11, Z10
 	VUNPCKLPS     Z14, Z11, Z11
 	VUNPCKHPS     Z1, Z0, Z14
@@ -20575,64 +25276,64 @@ stored212:
 	VUNPCKLPD     Z14, Z10, Z10
 	VMOVSD        X11, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored213
+	JLE           stored214
 	VMOVSD        X1, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored213
+	JLE           stored214
 	VMOVSD        X10, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored213
+	JLE           stored214
 	VMOVSD        X0, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x01, Z11, X14
 	VMOVSD        X14, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x01, Z1, X14
 	VMOVSD        X14, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x01, Z10, X14
 	VMOVSD        X14, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x01, Z0, X14
 	VMOVSD        X14, 16(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x02, Z11, X14
 	VMOVSD        X14, 16(R8)
 	CMPQ          AX, $0x09
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x02, Z1, X14
 	VMOVSD        X14, 16(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x02, Z10, X14
 	VMOVSD        X14, 16(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x02, Z0, X14
 	VMOVSD        X14, 16(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x03, Z11, X14
 	VMOVSD        X14, 16(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x03, Z1, X14
 	VMOVSD        X14, 16(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x03, Z10, X14
 	VMOVSD        X14, 16(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x03, Z0, X14
 	VMOVSD        X14, 16(R8)(DI*1)
 
-stored213:
+stored214:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -20640,15 +25341,12 @@ stored213:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs194
+	JGE    inputs195
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other193:
-	CMPQ AX, $0x05
-	JNE  other214
-
+lower173:
 inputs215:
 	// 5 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
@@ -21202,11 +25900,13 @@ stored234:
 	VZEROUPPER
 	RET
 
-other214:
+lower172:
+	CMPQ AX, $0x03
+	JLT  lower235
 	CMPQ AX, $0x04
-	JNE  other235
+	JLT  lower236
 
-inputs236:
+inputs237:
 	// 4 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -21215,10 +25915,10 @@ inputs236:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted237
+	JLE   parted238
 	MOVQ  $0x00000010, AX
 
-parted237:
+parted238:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -21231,52 +25931,52 @@ parted237:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded238
+	JLE          loaded239
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded238
+	JLE          loaded239
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded238
+	JLE          loaded239
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x02, (R8), Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
 
-loaded238:
+loaded239:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -21290,7 +25990,7 @@ loaded238:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh239
+	JE           fresh240
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -21302,52 +26002,52 @@ loaded238:
 	VXORPS       X8, X8, X8
 	VMOVUPS      (BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded241
+	JLE          loaded242
 	VMOVUPS      (BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded241
+	JLE          loaded242
 	VMOVUPS      (BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded241
+	JLE          loaded242
 	VMOVUPS      (BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z8, Z8
 	CMPQ         AX, $0x08
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x02, (R8), Z5, Z5
 	CMPQ         AX, $0x09
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z6, Z6
 	CMPQ         AX, $0x0a
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z7, Z7
 	CMPQ         AX, $0x0b
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z8, Z8
 	CMPQ         AX, $0x0c
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z5, Z5
 	CMPQ         AX, $0x0d
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z6, Z6
 	CMPQ         AX, $0x0e
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z7, Z7
 	CMPQ         AX, $0x0f
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z8, Z8
 
-loaded241:
+loaded242:
 	VUNPCKHPS Z6, Z5, Z2
 	VUNPCKLPS Z6, Z5, Z5
 	VUNPCKHPS Z8, Z7, Z6
@@ -21359,15 +26059,15 @@ loaded241:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready240
+	JMP       ready241
 
-fresh239:
+fresh240:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z8, Z8, Z8
 	VPXORD Z2, Z2, Z2
 	VPXORD Z7, Z7, Z7
 
-ready240:
+ready241:
 	VPXORD Z6, Z6, Z6
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -21377,19 +26077,19 @@ ready240:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without242
+	JE     without243
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row244:
+row245:
 	CMPQ      AX, $0x10
-	JE        all245
+	JE        all246
 	VMOVUPS.Z (DI), K1, Z9
-	JMP       moved246
+	JMP       moved247
 
-all245:
+all246:
 	VMOVUPS (DI), Z9
 
-moved246:
+moved247:
 	VMOVAPS      Z6, Z11
 	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z10, Z9, Z5
@@ -21405,38 +26105,38 @@ moved246:
 	VFMADD231PS  Z10, Z3, Z11
 	VADDPS       Z6, Z11, Z11
 	CMPQ         AX, $0x10
-	JE           all247
+	JE           all248
 	VMOVUPS      Z11, K1, (BX)
-	JMP          moved248
+	JMP          moved249
 
-all247:
+all248:
 	VMOVUPS Z11, (BX)
 
-moved248:
+moved249:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row244
+	JNZ  row245
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end243
+	JMP  end244
 
-without242:
+without243:
 	// the same without dx
-row249:
+row250:
 	CMPQ      AX, $0x10
-	JE        all250
+	JE        all251
 	VMOVUPS.Z (DI), K1, Z9
-	JMP       moved251
+	JMP       moved252
 
-all250:
+all251:
 	VMOVUPS (DI), Z9
 
-moved251:
+moved252:
 	VFMADD231PS.BCST (DX), Z9, Z5
 	VFMADD231PS.BCST 4(DX), Z9, Z8
 	VFMADD231PS.BCST 8(DX), Z9, Z2
@@ -21444,9 +26144,9 @@ moved251:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row249
+	JNZ              row250
 
-end243:
+end244:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -21471,64 +26171,64 @@ end243:
 	VUNPCKLPD     Z8, Z0, Z0
 	VMOVUPS       X5, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored252
+	JLE           stored253
 	VMOVUPS       X7, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored252
+	JLE           stored253
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored252
+	JLE           stored253
 	VMOVUPS       X2, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x01, Z5, X8
 	VMOVUPS       X8, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVUPS       X8, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x01, Z0, X8
 	VMOVUPS       X8, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x01, Z2, X8
 	VMOVUPS       X8, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x02, Z5, X8
 	VMOVUPS       X8, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVUPS       X8, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x02, Z0, X8
 	VMOVUPS       X8, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x02, Z2, X8
 	VMOVUPS       X8, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x03, Z5, X8
 	VMOVUPS       X8, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVUPS       X8, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x03, Z0, X8
 	VMOVUPS       X8, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x03, Z2, X8
 	VMOVUPS       X8, (R8)(DI*1)
 
-stored252:
+stored253:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -21536,15 +26236,12 @@ stored252:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs236
+	JGE    inputs237
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other235:
-	CMPQ AX, $0x03
-	JNE  other253
-
+lower236:
 inputs254:
 	// 3 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
@@ -21946,8 +26643,8 @@ stored270:
 	VZEROUPPER
 	RET
 
-other253:
-inputs272:
+lower235:
+inputs271:
 	// 2 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -21956,10 +26653,10 @@ inputs272:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted273
+	JLE   parted272
 	MOVQ  $0x00000010, AX
 
-parted273:
+parted272:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -21972,64 +26669,64 @@ parted273:
 	VXORPS       X4, X4, X4
 	VMOVSD       (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(CX*4), X0
 	VINSERTF32X4 $0x01, X0, Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(SI*1), X0
 	VINSERTF32X4 $0x01, X0, Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(DX*2), X0
 	VINSERTF32X4 $0x01, X0, Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(DI*1), X0
 	VINSERTF32X4 $0x01, X0, Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (R8), X0
 	VINSERTF32X4 $0x02, X0, Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (R8)(CX*1), X0
 	VINSERTF32X4 $0x02, X0, Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (R8)(CX*2), X0
 	VINSERTF32X4 $0x02, X0, Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (R8)(DX*1), X0
 	VINSERTF32X4 $0x02, X0, Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (R8)(CX*4), X0
 	VINSERTF32X4 $0x03, X0, Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (R8)(SI*1), X0
 	VINSERTF32X4 $0x03, X0, Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (R8)(DX*2), X0
 	VINSERTF32X4 $0x03, X0, Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (R8)(DI*1), X0
 	VINSERTF32X4 $0x03, X0, Z4, Z4
 
-loaded274:
+loaded273:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -22043,7 +26740,7 @@ loaded274:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh275
+	JE           fresh274
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -22055,64 +26752,64 @@ loaded274:
 	VXORPS       X6, X6, X6
 	VMOVSD       (BX), X2
 	CMPQ         AX, $0x01
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(CX*1), X3
 	CMPQ         AX, $0x02
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(CX*2), X5
 	CMPQ         AX, $0x03
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(DX*1), X6
 	CMPQ         AX, $0x04
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(CX*4), X0
 	VINSERTF32X4 $0x01, X0, Z2, Z2
 	CMPQ         AX, $0x05
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(SI*1), X0
 	VINSERTF32X4 $0x01, X0, Z3, Z3
 	CMPQ         AX, $0x06
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(DX*2), X0
 	VINSERTF32X4 $0x01, X0, Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(DI*1), X0
 	VINSERTF32X4 $0x01, X0, Z6, Z6
 	CMPQ         AX, $0x08
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (R8), X0
 	VINSERTF32X4 $0x02, X0, Z2, Z2
 	CMPQ         AX, $0x09
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (R8)(CX*1), X0
 	VINSERTF32X4 $0x02, X0, Z3, Z3
 	CMPQ         AX, $0x0a
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (R8)(CX*2), X0
 	VINSERTF32X4 $0x02, X0, Z5, Z5
 	CMPQ         AX, $0x0b
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (R8)(DX*1), X0
 	VINSERTF32X4 $0x02, X0, Z6, Z6
 	CMPQ         AX, $0x0c
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (R8)(CX*4), X0
 	VINSERTF32X4 $0x03, X0, Z2, Z2
 	CMPQ         AX, $0x0d
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (R8)(SI*1), X0
 	VINSERTF32X4 $0x03, X0, Z3, Z3
 	CMPQ         AX, $0x0e
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (R8)(DX*2), X0
 	VINSERTF32X4 $0x03, X0, Z5, Z5
 	CMPQ         AX, $0x0f
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (R8)(DI*1), X0
 	VINSERTF32X4 $0x03, X0, Z6, Z6
 
-loaded277:
+loaded276:
 	VUNPCKHPS Z3, Z2, Z0
 	VUNPCKLPS Z3, Z2, Z2
 	VUNPCKHPS Z6, Z5, Z3
@@ -22124,13 +26821,13 @@ loaded277:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready276
+	JMP       ready275
 
-fresh275:
+fresh274:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z6, Z6, Z6
 
-ready276:
+ready275:
 	VPXORD Z0, Z0, Z0
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -22140,19 +26837,19 @@ ready276:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without278
+	JE     without277
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row280:
+row279:
 	CMPQ      AX, $0x10
-	JE        all281
+	JE        all280
 	VMOVUPS.Z (DI), K1, Z3
-	JMP       moved282
+	JMP       moved281
 
-all281:
+all280:
 	VMOVUPS (DI), Z3
 
-moved282:
+moved281:
 	VMOVAPS      Z0, Z7
 	VBROADCASTSS (DX), Z5
 	VFMADD231PS  Z5, Z3, Z2
@@ -22162,46 +26859,46 @@ moved282:
 	VFMADD231PS  Z5, Z4, Z7
 	VADDPS       Z0, Z7, Z7
 	CMPQ         AX, $0x10
-	JE           all283
+	JE           all282
 	VMOVUPS      Z7, K1, (BX)
-	JMP          moved284
+	JMP          moved283
 
-all283:
+all282:
 	VMOVUPS Z7, (BX)
 
-moved284:
+moved283:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row280
+	JNZ  row279
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end279
+	JMP  end278
 
-without278:
+without277:
 	// the same without dx
-row285:
+row284:
 	CMPQ      AX, $0x10
-	JE        all286
+	JE        all285
 	VMOVUPS.Z (DI), K1, Z3
-	JMP       moved287
+	JMP       moved286
 
-all286:
+all285:
 	VMOVUPS (DI), Z3
 
-moved287:
+moved286:
 	VFMADD231PS.BCST (DX), Z3, Z2
 	VFMADD231PS.BCST 4(DX), Z3, Z6
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row285
+	JNZ              row284
 
-end279:
+end278:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -22224,64 +26921,64 @@ end279:
 	VUNPCKLPD     Z6, Z0, Z0
 	VMOVSD        X2, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored288
+	JLE           stored287
 	VMOVSD        X3, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored288
+	JLE           stored287
 	VMOVSD        X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored288
+	JLE           stored287
 	VMOVSD        X1, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x01, Z2, X6
 	VMOVSD        X6, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x01, Z3, X6
 	VMOVSD        X6, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x01, Z0, X6
 	VMOVSD        X6, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x01, Z1, X6
 	VMOVSD        X6, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x02, Z2, X6
 	VMOVSD        X6, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x02, Z3, X6
 	VMOVSD        X6, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x02, Z0, X6
 	VMOVSD        X6, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x02, Z1, X6
 	VMOVSD        X6, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x03, Z2, X6
 	VMOVSD        X6, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x03, Z3, X6
 	VMOVSD        X6, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x03, Z0, X6
 	VMOVSD        X6, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x03, Z1, X6
 	VMOVSD        X6, (R8)(DI*1)
 
-stored288:
+stored287:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -22289,7 +26986,7 @@ stored288:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs272
+	JGE    inputs271
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -22299,10 +26996,16 @@ stored288:
 TEXT ·narrowBothAVX512F64(SB), NOSPLIT, $0-120
 	PCALIGN $0x40
 	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x08
+	JLT     lower1
+	CMPQ    AX, $0x0b
+	JLT     lower2
+	CMPQ    AX, $0x0d
+	JLT     lower3
 	CMPQ    AX, $0x0e
-	JNE     other1
+	JLT     lower4
 
-inputs2:
+inputs5:
 	// 14 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -22311,10 +27014,10 @@ inputs2:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted3
+	JLE   parted6
 	MOVQ  $0x00000008, AX
 
-parted3:
+parted6:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -22324,196 +27027,196 @@ parted3:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded4
+	JLE          loaded7
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded4:
+loaded7:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded5
+	JLE          loaded8
 	VMOVUPD      16(BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
 
-loaded5:
+loaded8:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded6
+	JLE          loaded9
 	VMOVUPD      32(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
 	CMPQ         AX, $0x03
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
 	CMPQ         AX, $0x04
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
 
-loaded6:
+loaded9:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded7
+	JLE          loaded10
 	VMOVUPD      48(BX)(CX*1), X8
 	CMPQ         AX, $0x02
-	JLE          loaded7
+	JLE          loaded10
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z7, Z7
 	CMPQ         AX, $0x03
-	JLE          loaded7
+	JLE          loaded10
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z8, Z8
 	CMPQ         AX, $0x04
-	JLE          loaded7
+	JLE          loaded10
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded7
+	JLE          loaded10
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z8, Z8
 	CMPQ         AX, $0x06
-	JLE          loaded7
+	JLE          loaded10
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded7
+	JLE          loaded10
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z8, Z8
 
-loaded7:
+loaded10:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded8
+	JLE          loaded11
 	VMOVUPD      64(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded8
+	JLE          loaded11
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z9, Z9
 	CMPQ         AX, $0x03
-	JLE          loaded8
+	JLE          loaded11
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z10, Z10
 	CMPQ         AX, $0x04
-	JLE          loaded8
+	JLE          loaded11
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded8
+	JLE          loaded11
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded8
+	JLE          loaded11
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z9, Z9
 	CMPQ         AX, $0x07
-	JLE          loaded8
+	JLE          loaded11
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z10, Z10
 
-loaded8:
+loaded11:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      80(BX), X11
 	CMPQ         AX, $0x01
-	JLE          loaded9
+	JLE          loaded12
 	VMOVUPD      80(BX)(CX*1), X12
 	CMPQ         AX, $0x02
-	JLE          loaded9
+	JLE          loaded12
 	VINSERTF32X4 $0x01, 80(BX)(CX*2), Z11, Z11
 	CMPQ         AX, $0x03
-	JLE          loaded9
+	JLE          loaded12
 	VINSERTF32X4 $0x01, 80(BX)(DX*1), Z12, Z12
 	CMPQ         AX, $0x04
-	JLE          loaded9
+	JLE          loaded12
 	VINSERTF32X4 $0x02, 80(BX)(CX*4), Z11, Z11
 	CMPQ         AX, $0x05
-	JLE          loaded9
+	JLE          loaded12
 	VINSERTF32X4 $0x02, 80(BX)(SI*1), Z12, Z12
 	CMPQ         AX, $0x06
-	JLE          loaded9
+	JLE          loaded12
 	VINSERTF32X4 $0x03, 80(BX)(DX*2), Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded9
+	JLE          loaded12
 	VINSERTF32X4 $0x03, 80(BX)(DI*1), Z12, Z12
 
-loaded9:
+loaded12:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
 	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VMOVUPD      96(BX), X13
 	CMPQ         AX, $0x01
-	JLE          loaded10
+	JLE          loaded13
 	VMOVUPD      96(BX)(CX*1), X14
 	CMPQ         AX, $0x02
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x01, 96(BX)(CX*2), Z13, Z13
 	CMPQ         AX, $0x03
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x01, 96(BX)(DX*1), Z14, Z14
 	CMPQ         AX, $0x04
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x02, 96(BX)(CX*4), Z13, Z13
 	CMPQ         AX, $0x05
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x02, 96(BX)(SI*1), Z14, Z14
 	CMPQ         AX, $0x06
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x03, 96(BX)(DX*2), Z13, Z13
 	CMPQ         AX, $0x07
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x03, 96(BX)(DI*1), Z14, Z14
 
-loaded10:
+loaded13:
 	VUNPCKHPD    Z14, Z13, Z12
 	VUNPCKLPD    Z14, Z13, Z13
 	IMUL3Q       $0x08, CX, CX
@@ -22521,7 +27224,7 @@ loaded10:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh11
+	JE           fresh14
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -22530,204 +27233,204 @@ loaded10:
 	VXORPS       X16, X16, X16
 	VMOVUPD      (BX), X15
 	CMPQ         AX, $0x01
-	JLE          loaded13
+	JLE          loaded16
 	VMOVUPD      (BX)(CX*1), X16
 	CMPQ         AX, $0x02
-	JLE          loaded13
+	JLE          loaded16
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z15, Z15
 	CMPQ         AX, $0x03
-	JLE          loaded13
+	JLE          loaded16
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z16, Z16
 	CMPQ         AX, $0x04
-	JLE          loaded13
+	JLE          loaded16
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z15, Z15
 	CMPQ         AX, $0x05
-	JLE          loaded13
+	JLE          loaded16
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z16, Z16
 	CMPQ         AX, $0x06
-	JLE          loaded13
+	JLE          loaded16
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z15, Z15
 	CMPQ         AX, $0x07
-	JLE          loaded13
+	JLE          loaded16
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z16, Z16
 
-loaded13:
+loaded16:
 	VUNPCKHPD    Z16, Z15, Z14
 	VUNPCKLPD    Z16, Z15, Z15
 	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
 	VMOVUPD      16(BX), X17
 	CMPQ         AX, $0x01
-	JLE          loaded14
+	JLE          loaded17
 	VMOVUPD      16(BX)(CX*1), X18
 	CMPQ         AX, $0x02
-	JLE          loaded14
+	JLE          loaded17
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z17, Z17
 	CMPQ         AX, $0x03
-	JLE          loaded14
+	JLE          loaded17
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z18, Z18
 	CMPQ         AX, $0x04
-	JLE          loaded14
+	JLE          loaded17
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z17, Z17
 	CMPQ         AX, $0x05
-	JLE          loaded14
+	JLE          loaded17
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z18, Z18
 	CMPQ         AX, $0x06
-	JLE          loaded14
+	JLE          loaded17
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z17, Z17
 	CMPQ         AX, $0x07
-	JLE          loaded14
+	JLE          loaded17
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z18, Z18
 
-loaded14:
+loaded17:
 	VUNPCKHPD    Z18, Z17, Z16
 	VUNPCKLPD    Z18, Z17, Z17
 	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VMOVUPD      32(BX), X19
 	CMPQ         AX, $0x01
-	JLE          loaded15
+	JLE          loaded18
 	VMOVUPD      32(BX)(CX*1), X20
 	CMPQ         AX, $0x02
-	JLE          loaded15
+	JLE          loaded18
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z19, Z19
 	CMPQ         AX, $0x03
-	JLE          loaded15
+	JLE          loaded18
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z20, Z20
 	CMPQ         AX, $0x04
-	JLE          loaded15
+	JLE          loaded18
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z19, Z19
 	CMPQ         AX, $0x05
-	JLE          loaded15
+	JLE          loaded18
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z20, Z20
 	CMPQ         AX, $0x06
-	JLE          loaded15
+	JLE          loaded18
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z19, Z19
 	CMPQ         AX, $0x07
-	JLE          loaded15
+	JLE          loaded18
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z20, Z20
 
-loaded15:
+loaded18:
 	VUNPCKHPD    Z20, Z19, Z18
 	VUNPCKLPD    Z20, Z19, Z19
 	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
 	VMOVUPD      48(BX), X21
 	CMPQ         AX, $0x01
-	JLE          loaded16
+	JLE          loaded19
 	VMOVUPD      48(BX)(CX*1), X22
 	CMPQ         AX, $0x02
-	JLE          loaded16
+	JLE          loaded19
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z21, Z21
 	CMPQ         AX, $0x03
-	JLE          loaded16
+	JLE          loaded19
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z22, Z22
 	CMPQ         AX, $0x04
-	JLE          loaded16
+	JLE          loaded19
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z21, Z21
 	CMPQ         AX, $0x05
-	JLE          loaded16
+	JLE          loaded19
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z22, Z22
 	CMPQ         AX, $0x06
-	JLE          loaded16
+	JLE          loaded19
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z21, Z21
 	CMPQ         AX, $0x07
-	JLE          loaded16
+	JLE          loaded19
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z22, Z22
 
-loaded16:
+loaded19:
 	VUNPCKHPD    Z22, Z21, Z20
 	VUNPCKLPD    Z22, Z21, Z21
 	VXORPS       X23, X23, X23
 	VXORPS       X24, X24, X24
 	VMOVUPD      64(BX), X23
 	CMPQ         AX, $0x01
-	JLE          loaded17
+	JLE          loaded20
 	VMOVUPD      64(BX)(CX*1), X24
 	CMPQ         AX, $0x02
-	JLE          loaded17
+	JLE          loaded20
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z23, Z23
 	CMPQ         AX, $0x03
-	JLE          loaded17
+	JLE          loaded20
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z24, Z24
 	CMPQ         AX, $0x04
-	JLE          loaded17
+	JLE          loaded20
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z23, Z23
 	CMPQ         AX, $0x05
-	JLE          loaded17
+	JLE          loaded20
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z24, Z24
 	CMPQ         AX, $0x06
-	JLE          loaded17
+	JLE          loaded20
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z23, Z23
 	CMPQ         AX, $0x07
-	JLE          loaded17
+	JLE          loaded20
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z24, Z24
 
-loaded17:
+loaded20:
 	VUNPCKHPD    Z24, Z23, Z22
 	VUNPCKLPD    Z24, Z23, Z23
 	VXORPS       X25, X25, X25
 	VXORPS       X26, X26, X26
 	VMOVUPD      80(BX), X25
 	CMPQ         AX, $0x01
-	JLE          loaded18
+	JLE          loaded21
 	VMOVUPD      80(BX)(CX*1), X26
 	CMPQ         AX, $0x02
-	JLE          loaded18
+	JLE          loaded21
 	VINSERTF32X4 $0x01, 80(BX)(CX*2), Z25, Z25
 	CMPQ         AX, $0x03
-	JLE          loaded18
+	JLE          loaded21
 	VINSERTF32X4 $0x01, 80(BX)(DX*1), Z26, Z26
 	CMPQ         AX, $0x04
-	JLE          loaded18
+	JLE          loaded21
 	VINSERTF32X4 $0x02, 80(BX)(CX*4), Z25, Z25
 	CMPQ         AX, $0x05
-	JLE          loaded18
+	JLE          loaded21
 	VINSERTF32X4 $0x02, 80(BX)(SI*1), Z26, Z26
 	CMPQ         AX, $0x06
-	JLE          loaded18
+	JLE          loaded21
 	VINSERTF32X4 $0x03, 80(BX)(DX*2), Z25, Z25
 	CMPQ         AX, $0x07
-	JLE          loaded18
+	JLE          loaded21
 	VINSERTF32X4 $0x03, 80(BX)(DI*1), Z26, Z26
 
-loaded18:
+loaded21:
 	VUNPCKHPD    Z26, Z25, Z24
 	VUNPCKLPD    Z26, Z25, Z25
 	VXORPS       X27, X27, X27
 	VXORPS       X28, X28, X28
 	VMOVUPD      96(BX), X27
 	CMPQ         AX, $0x01
-	JLE          loaded19
+	JLE          loaded22
 	VMOVUPD      96(BX)(CX*1), X28
 	CMPQ         AX, $0x02
-	JLE          loaded19
+	JLE          loaded22
 	VINSERTF32X4 $0x01, 96(BX)(CX*2), Z27, Z27
 	CMPQ         AX, $0x03
-	JLE          loaded19
+	JLE          loaded22
 	VINSERTF32X4 $0x01, 96(BX)(DX*1), Z28, Z28
 	CMPQ         AX, $0x04
-	JLE          loaded19
+	JLE          loaded22
 	VINSERTF32X4 $0x02, 96(BX)(CX*4), Z27, Z27
 	CMPQ         AX, $0x05
-	JLE          loaded19
+	JLE          loaded22
 	VINSERTF32X4 $0x02, 96(BX)(SI*1), Z28, Z28
 	CMPQ         AX, $0x06
-	JLE          loaded19
+	JLE          loaded22
 	VINSERTF32X4 $0x03, 96(BX)(DX*2), Z27, Z27
 	CMPQ         AX, $0x07
-	JLE          loaded19
+	JLE          loaded22
 	VINSERTF32X4 $0x03, 96(BX)(DI*1), Z28, Z28
 
-loaded19:
+loaded22:
 	VUNPCKHPD Z28, Z27, Z26
 	VUNPCKLPD Z28, Z27, Z27
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready12
+	JMP       ready15
 
-fresh11:
+fresh14:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z14, Z14, Z14
 	VPXORD Z17, Z17, Z17
@@ -22743,7 +27446,7 @@ fresh11:
 	VPXORD Z27, Z27, Z27
 	VPXORD Z26, Z26, Z26
 
-ready12:
+ready15:
 	VPXORD Z28, Z28, Z28
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -22753,19 +27456,19 @@ ready12:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without20
+	JE     without23
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row22:
+row25:
 	CMPQ      AX, $0x08
-	JE        all23
+	JE        all26
 	VMOVUPD.Z (DI), K1, Z29
-	JMP       moved24
+	JMP       moved27
 
-all23:
+all26:
 	VMOVUPD (DI), Z29
 
-moved24:
+moved27:
 	VMOVAPD      Z28, Z31
 	VBROADCASTSD (DX), Z30
 	VFMADD231PD  Z30, Z29, Z15
@@ -22811,38 +27514,38 @@ moved24:
 	VFMADD231PD  Z30, Z12, Z31
 	VADDPD       Z28, Z31, Z31
 	CMPQ         AX, $0x08
-	JE           all25
+	JE           all28
 	VMOVUPD      Z31, K1, (BX)
-	JMP          moved26
+	JMP          moved29
 
-all25:
+all28:
 	VMOVUPD Z31, (BX)
 
-moved26:
+moved29:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row22
+	JNZ  row25
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end21
+	JMP  end24
 
-without20:
+without23:
 	// the same without dx
-row27:
+row30:
 	CMPQ      AX, $0x08
-	JE        all28
+	JE        all31
 	VMOVUPD.Z (DI), K1, Z29
-	JMP       moved29
+	JMP       moved32
 
-all28:
+all31:
 	VMOVUPD (DI), Z29
 
-moved29:
+moved32:
 	VFMADD231PD.BCST (DX), Z29, Z15
 	VFMADD231PD.BCST 8(DX), Z29, Z14
 	VFMADD231PD.BCST 16(DX), Z29, Z17
@@ -22860,9 +27563,9 @@ moved29:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row27
+	JNZ              row30
 
-end21:
+end24:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -22890,226 +27593,226 @@ end21:
 	VUNPCKLPD     Z14, Z15, Z15
 	VMOVUPD       X15, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored30
+	JLE           stored33
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored30
+	JLE           stored33
 	VEXTRACTF32X4 $0x01, Z15, X14
 	VMOVUPD       X14, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored30
+	JLE           stored33
 	VEXTRACTF32X4 $0x01, Z0, X14
 	VMOVUPD       X14, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored30
+	JLE           stored33
 	VEXTRACTF32X4 $0x02, Z15, X14
 	VMOVUPD       X14, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored30
+	JLE           stored33
 	VEXTRACTF32X4 $0x02, Z0, X14
 	VMOVUPD       X14, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored30
+	JLE           stored33
 	VEXTRACTF32X4 $0x03, Z15, X14
 	VMOVUPD       X14, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored30
+	JLE           stored33
 	VEXTRACTF32X4 $0x03, Z0, X14
 	VMOVUPD       X14, (BX)(DI*1)
 
-stored30:
+stored33:
 	VUNPCKHPD     Z16, Z17, Z14
 	VUNPCKLPD     Z16, Z17, Z17
 	VMOVUPD       X17, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored31
+	JLE           stored34
 	VMOVUPD       X14, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored31
+	JLE           stored34
 	VEXTRACTF32X4 $0x01, Z17, X16
 	VMOVUPD       X16, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored31
+	JLE           stored34
 	VEXTRACTF32X4 $0x01, Z14, X16
 	VMOVUPD       X16, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored31
+	JLE           stored34
 	VEXTRACTF32X4 $0x02, Z17, X16
 	VMOVUPD       X16, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored31
+	JLE           stored34
 	VEXTRACTF32X4 $0x02, Z14, X16
 	VMOVUPD       X16, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored31
+	JLE           stored34
 	VEXTRACTF32X4 $0x03, Z17, X16
 	VMOVUPD       X16, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored31
+	JLE           stored34
 	VEXTRACTF32X4 $0x03, Z14, X16
 	VMOVUPD       X16, 16(BX)(DI*1)
 
-stored31:
+stored34:
 	VUNPCKHPD     Z18, Z19, Z16
 	VUNPCKLPD     Z18, Z19, Z19
 	VMOVUPD       X19, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored32
+	JLE           stored35
 	VMOVUPD       X16, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored32
+	JLE           stored35
 	VEXTRACTF32X4 $0x01, Z19, X18
 	VMOVUPD       X18, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored32
+	JLE           stored35
 	VEXTRACTF32X4 $0x01, Z16, X18
 	VMOVUPD       X18, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored32
+	JLE           stored35
 	VEXTRACTF32X4 $0x02, Z19, X18
 	VMOVUPD       X18, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored32
+	JLE           stored35
 	VEXTRACTF32X4 $0x02, Z16, X18
 	VMOVUPD       X18, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored32
+	JLE           stored35
 	VEXTRACTF32X4 $0x03, Z19, X18
 	VMOVUPD       X18, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored32
+	JLE           stored35
 	VEXTRACTF32X4 $0x03, Z16, X18
 	VMOVUPD       X18, 32(BX)(DI*1)
 
-stored32:
+stored35:
 	VUNPCKHPD     Z20, Z21, Z18
 	VUNPCKLPD     Z20, Z21, Z21
 	VMOVUPD       X21, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored33
+	JLE           stored36
 	VMOVUPD       X18, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored33
+	JLE           stored36
 	VEXTRACTF32X4 $0x01, Z21, X20
 	VMOVUPD       X20, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored33
+	JLE           stored36
 	VEXTRACTF32X4 $0x01, Z18, X20
 	VMOVUPD       X20, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored33
+	JLE           stored36
 	VEXTRACTF32X4 $0x02, Z21, X20
 	VMOVUPD       X20, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored33
+	JLE           stored36
 	VEXTRACTF32X4 $0x02, Z18, X20
 	VMOVUPD       X20, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored33
+	JLE           stored36
 	VEXTRACTF32X4 $0x03, Z21, X20
 	VMOVUPD       X20, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored33
+	JLE           stored36
 	VEXTRACTF32X4 $0x03, Z18, X20
 	VMOVUPD       X20, 48(BX)(DI*1)
 
-stored33:
+stored36:
 	VUNPCKHPD     Z22, Z23, Z20
 	VUNPCKLPD     Z22, Z23, Z23
 	VMOVUPD       X23, 64(BX)
 	CMPQ          AX, $0x01
-	JLE           stored34
+	JLE           stored37
 	VMOVUPD       X20, 64(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored34
+	JLE           stored37
 	VEXTRACTF32X4 $0x01, Z23, X22
 	VMOVUPD       X22, 64(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored34
+	JLE           stored37
 	VEXTRACTF32X4 $0x01, Z20, X22
 	VMOVUPD       X22, 64(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored34
+	JLE           stored37
 	VEXTRACTF32X4 $0x02, Z23, X22
 	VMOVUPD       X22, 64(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored34
+	JLE           stored37
 	VEXTRACTF32X4 $0x02, Z20, X22
 	VMOVUPD       X22, 64(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored34
+	JLE           stored37
 	VEXTRACTF32X4 $0x03, Z23, X22
 	VMOVUPD       X22, 64(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored34
+	JLE           stored37
 	VEXTRACTF32X4 $0x03, Z20, X22
 	VMOVUPD       X22, 64(BX)(DI*1)
 
-stored34:
+stored37:
 	VUNPCKHPD     Z24, Z25, Z22
 	VUNPCKLPD     Z24, Z25, Z25
 	VMOVUPD       X25, 80(BX)
 	CMPQ          AX, $0x01
-	JLE           stored35
+	JLE           stored38
 	VMOVUPD       X22, 80(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored35
+	JLE           stored38
 	VEXTRACTF32X4 $0x01, Z25, X24
 	VMOVUPD       X24, 80(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored35
+	JLE           stored38
 	VEXTRACTF32X4 $0x01, Z22, X24
 	VMOVUPD       X24, 80(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored35
+	JLE           stored38
 	VEXTRACTF32X4 $0x02, Z25, X24
 	VMOVUPD       X24, 80(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored35
+	JLE           stored38
 	VEXTRACTF32X4 $0x02, Z22, X24
 	VMOVUPD       X24, 80(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored35
+	JLE           stored38
 	VEXTRACTF32X4 $0x03, Z25, X24
 	VMOVUPD       X24, 80(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored35
+	JLE           stored38
 	VEXTRACTF32X4 $0x03, Z22, X24
 	VMOVUPD       X24, 80(BX)(DI*1)
 
-stored35:
+stored38:
 	VUNPCKHPD     Z26, Z27, Z24
 	VUNPCKLPD     Z26, Z27, Z27
 	VMOVUPD       X27, 96(BX)
 	CMPQ          AX, $0x01
-	JLE           stored36
+	JLE           stored39
 	VMOVUPD       X24, 96(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored36
+	JLE           stored39
 	VEXTRACTF32X4 $0x01, Z27, X26
 	VMOVUPD       X26, 96(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored36
+	JLE           stored39
 	VEXTRACTF32X4 $0x01, Z24, X26
 	VMOVUPD       X26, 96(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored36
+	JLE           stored39
 	VEXTRACTF32X4 $0x02, Z27, X26
 	VMOVUPD       X26, 96(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored36
+	JLE           stored39
 	VEXTRACTF32X4 $0x02, Z24, X26
 	VMOVUPD       X26, 96(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored36
+	JLE           stored39
 	VEXTRACTF32X4 $0x03, Z27, X26
 	VMOVUPD       X26, 96(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored36
+	JLE           stored39
 	VEXTRACTF32X4 $0x03, Z24, X26
 	VMOVUPD       X26, 96(BX)(DI*1)
 
-stored36:
+stored39:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -23117,16 +27820,13 @@ stored36:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs2
+	JGE    inputs5
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ AX, $0x0d
-	JNE  other37
-
-inputs38:
+lower4:
+inputs40:
 	// 13 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -23135,10 +27835,10 @@ inputs38:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted39
+	JLE   parted41
 	MOVQ  $0x00000008, AX
 
-parted39:
+parted41:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -23148,202 +27848,202 @@ parted39:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded40
+	JLE          loaded42
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded40
+	JLE          loaded42
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded40
+	JLE          loaded42
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded40
+	JLE          loaded42
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded40
+	JLE          loaded42
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded40
+	JLE          loaded42
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded40
+	JLE          loaded42
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded40:
+loaded42:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded41
+	JLE          loaded43
 	VMOVUPD      16(BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded41
+	JLE          loaded43
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded41
+	JLE          loaded43
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded41
+	JLE          loaded43
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded41
+	JLE          loaded43
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded41
+	JLE          loaded43
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded41
+	JLE          loaded43
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
 
-loaded41:
+loaded43:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded42
+	JLE          loaded44
 	VMOVUPD      32(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded42
+	JLE          loaded44
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
 	CMPQ         AX, $0x03
-	JLE          loaded42
+	JLE          loaded44
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
 	CMPQ         AX, $0x04
-	JLE          loaded42
+	JLE          loaded44
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded42
+	JLE          loaded44
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded42
+	JLE          loaded44
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded42
+	JLE          loaded44
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
 
-loaded42:
+loaded44:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded43
+	JLE          loaded45
 	VMOVUPD      48(BX)(CX*1), X8
 	CMPQ         AX, $0x02
-	JLE          loaded43
+	JLE          loaded45
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z7, Z7
 	CMPQ         AX, $0x03
-	JLE          loaded43
+	JLE          loaded45
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z8, Z8
 	CMPQ         AX, $0x04
-	JLE          loaded43
+	JLE          loaded45
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded43
+	JLE          loaded45
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z8, Z8
 	CMPQ         AX, $0x06
-	JLE          loaded43
+	JLE          loaded45
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded43
+	JLE          loaded45
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z8, Z8
 
-loaded43:
+loaded45:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded44
+	JLE          loaded46
 	VMOVUPD      64(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded44
+	JLE          loaded46
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z9, Z9
 	CMPQ         AX, $0x03
-	JLE          loaded44
+	JLE          loaded46
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z10, Z10
 	CMPQ         AX, $0x04
-	JLE          loaded44
+	JLE          loaded46
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded44
+	JLE          loaded46
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded44
+	JLE          loaded46
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z9, Z9
 	CMPQ         AX, $0x07
-	JLE          loaded44
+	JLE          loaded46
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z10, Z10
 
-loaded44:
+loaded46:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      80(BX), X11
 	CMPQ         AX, $0x01
-	JLE          loaded45
+	JLE          loaded47
 	VMOVUPD      80(BX)(CX*1), X12
 	CMPQ         AX, $0x02
-	JLE          loaded45
+	JLE          loaded47
 	VINSERTF32X4 $0x01, 80(BX)(CX*2), Z11, Z11
 	CMPQ         AX, $0x03
-	JLE          loaded45
+	JLE          loaded47
 	VINSERTF32X4 $0x01, 80(BX)(DX*1), Z12, Z12
 	CMPQ         AX, $0x04
-	JLE          loaded45
+	JLE          loaded47
 	VINSERTF32X4 $0x02, 80(BX)(CX*4), Z11, Z11
 	CMPQ         AX, $0x05
-	JLE          loaded45
+	JLE          loaded47
 	VINSERTF32X4 $0x02, 80(BX)(SI*1), Z12, Z12
 	CMPQ         AX, $0x06
-	JLE          loaded45
+	JLE          loaded47
 	VINSERTF32X4 $0x03, 80(BX)(DX*2), Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded45
+	JLE          loaded47
 	VINSERTF32X4 $0x03, 80(BX)(DI*1), Z12, Z12
 
-loaded45:
+loaded47:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
 	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VMOVSD       96(BX), X13
 	CMPQ         AX, $0x01
-	JLE          loaded46
+	JLE          loaded48
 	VMOVSD       96(BX)(CX*1), X14
 	CMPQ         AX, $0x02
-	JLE          loaded46
+	JLE          loaded48
 	VMOVSD       96(BX)(CX*2), X12
 	VINSERTF32X4 $0x01, X12, Z13, Z13
 	CMPQ         AX, $0x03
-	JLE          loaded46
+	JLE          loaded48
 	VMOVSD       96(BX)(DX*1), X12
 	VINSERTF32X4 $0x01, X12, Z14, Z14
 	CMPQ         AX, $0x04
-	JLE          loaded46
+	JLE          loaded48
 	VMOVSD       96(BX)(CX*4), X12
 	VINSERTF32X4 $0x02, X12, Z13, Z13
 	CMPQ         AX, $0x05
-	JLE          loaded46
+	JLE          loaded48
 	VMOVSD       96(BX)(SI*1), X12
 	VINSERTF32X4 $0x02, X12, Z14, Z14
 	CMPQ         AX, $0x06
-	JLE          loaded46
+	JLE          loaded48
 	VMOVSD       96(BX)(DX*2), X12
 	VINSERTF32X4 $0x03, X12, Z13, Z13
 	CMPQ         AX, $0x07
-	JLE          loaded46
+	JLE          loaded48
 	VMOVSD       96(BX)(DI*1), X12
 	VINSERTF32X4 $0x03, X12, Z14, Z14
 
-loaded46:
+loaded48:
 	VUNPCKHPD    Z14, Z13, Z12
 	VUNPCKLPD    Z14, Z13, Z13
 	IMUL3Q       $0x08, CX, CX
@@ -23351,7 +28051,7 @@ loaded46:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh47
+	JE           fresh49
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -23360,210 +28060,210 @@ loaded46:
 	VXORPS       X15, X15, X15
 	VMOVUPD      (BX), X14
 	CMPQ         AX, $0x01
-	JLE          loaded49
+	JLE          loaded51
 	VMOVUPD      (BX)(CX*1), X15
 	CMPQ         AX, $0x02
-	JLE          loaded49
+	JLE          loaded51
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z14, Z14
 	CMPQ         AX, $0x03
-	JLE          loaded49
+	JLE          loaded51
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z15, Z15
 	CMPQ         AX, $0x04
-	JLE          loaded49
+	JLE          loaded51
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z14, Z14
 	CMPQ         AX, $0x05
-	JLE          loaded49
+	JLE          loaded51
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z15, Z15
 	CMPQ         AX, $0x06
-	JLE          loaded49
+	JLE          loaded51
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z14, Z14
 	CMPQ         AX, $0x07
-	JLE          loaded49
+	JLE          loaded51
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z15, Z15
 
-loaded49:
+loaded51:
 	VUNPCKHPD    Z15, Z14, Z12
 	VUNPCKLPD    Z15, Z14, Z14
 	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
 	VMOVUPD      16(BX), X16
 	CMPQ         AX, $0x01
-	JLE          loaded50
+	JLE          loaded52
 	VMOVUPD      16(BX)(CX*1), X17
 	CMPQ         AX, $0x02
-	JLE          loaded50
+	JLE          loaded52
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z16, Z16
 	CMPQ         AX, $0x03
-	JLE          loaded50
+	JLE          loaded52
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z17, Z17
 	CMPQ         AX, $0x04
-	JLE          loaded50
+	JLE          loaded52
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z16, Z16
 	CMPQ         AX, $0x05
-	JLE          loaded50
+	JLE          loaded52
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z17, Z17
 	CMPQ         AX, $0x06
-	JLE          loaded50
+	JLE          loaded52
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z16, Z16
 	CMPQ         AX, $0x07
-	JLE          loaded50
+	JLE          loaded52
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z17, Z17
 
-loaded50:
+loaded52:
 	VUNPCKHPD    Z17, Z16, Z15
 	VUNPCKLPD    Z17, Z16, Z16
 	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VMOVUPD      32(BX), X18
 	CMPQ         AX, $0x01
-	JLE          loaded51
+	JLE          loaded53
 	VMOVUPD      32(BX)(CX*1), X19
 	CMPQ         AX, $0x02
-	JLE          loaded51
+	JLE          loaded53
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z18, Z18
 	CMPQ         AX, $0x03
-	JLE          loaded51
+	JLE          loaded53
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z19, Z19
 	CMPQ         AX, $0x04
-	JLE          loaded51
+	JLE          loaded53
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z18, Z18
 	CMPQ         AX, $0x05
-	JLE          loaded51
+	JLE          loaded53
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z19, Z19
 	CMPQ         AX, $0x06
-	JLE          loaded51
+	JLE          loaded53
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z18, Z18
 	CMPQ         AX, $0x07
-	JLE          loaded51
+	JLE          loaded53
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z19, Z19
 
-loaded51:
+loaded53:
 	VUNPCKHPD    Z19, Z18, Z17
 	VUNPCKLPD    Z19, Z18, Z18
 	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
 	VMOVUPD      48(BX), X20
 	CMPQ         AX, $0x01
-	JLE          loaded52
+	JLE          loaded54
 	VMOVUPD      48(BX)(CX*1), X21
 	CMPQ         AX, $0x02
-	JLE          loaded52
+	JLE          loaded54
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z20, Z20
 	CMPQ         AX, $0x03
-	JLE          loaded52
+	JLE          loaded54
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z21, Z21
 	CMPQ         AX, $0x04
-	JLE          loaded52
+	JLE          loaded54
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z20, Z20
 	CMPQ         AX, $0x05
-	JLE          loaded52
+	JLE          loaded54
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z21, Z21
 	CMPQ         AX, $0x06
-	JLE          loaded52
+	JLE          loaded54
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z20, Z20
 	CMPQ         AX, $0x07
-	JLE          loaded52
+	JLE          loaded54
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z21, Z21
 
-loaded52:
+loaded54:
 	VUNPCKHPD    Z21, Z20, Z19
 	VUNPCKLPD    Z21, Z20, Z20
 	VXORPS       X22, X22, X22
 	VXORPS       X23, X23, X23
 	VMOVUPD      64(BX), X22
 	CMPQ         AX, $0x01
-	JLE          loaded53
+	JLE          loaded55
 	VMOVUPD      64(BX)(CX*1), X23
 	CMPQ         AX, $0x02
-	JLE          loaded53
+	JLE          loaded55
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z22, Z22
 	CMPQ         AX, $0x03
-	JLE          loaded53
+	JLE          loaded55
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z23, Z23
 	CMPQ         AX, $0x04
-	JLE          loaded53
+	JLE          loaded55
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z22, Z22
 	CMPQ         AX, $0x05
-	JLE          loaded53
+	JLE          loaded55
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z23, Z23
 	CMPQ         AX, $0x06
-	JLE          loaded53
+	JLE          loaded55
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z22, Z22
 	CMPQ         AX, $0x07
-	JLE          loaded53
+	JLE          loaded55
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z23, Z23
 
-loaded53:
+loaded55:
 	VUNPCKHPD    Z23, Z22, Z21
 	VUNPCKLPD    Z23, Z22, Z22
 	VXORPS       X24, X24, X24
 	VXORPS       X25, X25, X25
 	VMOVUPD      80(BX), X24
 	CMPQ         AX, $0x01
-	JLE          loaded54
+	JLE          loaded56
 	VMOVUPD      80(BX)(CX*1), X25
 	CMPQ         AX, $0x02
-	JLE          loaded54
+	JLE          loaded56
 	VINSERTF32X4 $0x01, 80(BX)(CX*2), Z24, Z24
 	CMPQ         AX, $0x03
-	JLE          loaded54
+	JLE          loaded56
 	VINSERTF32X4 $0x01, 80(BX)(DX*1), Z25, Z25
 	CMPQ         AX, $0x04
-	JLE          loaded54
+	JLE          loaded56
 	VINSERTF32X4 $0x02, 80(BX)(CX*4), Z24, Z24
 	CMPQ         AX, $0x05
-	JLE          loaded54
+	JLE          loaded56
 	VINSERTF32X4 $0x02, 80(BX)(SI*1), Z25, Z25
 	CMPQ         AX, $0x06
-	JLE          loaded54
+	JLE          loaded56
 	VINSERTF32X4 $0x03, 80(BX)(DX*2), Z24, Z24
 	CMPQ         AX, $0x07
-	JLE          loaded54
+	JLE          loaded56
 	VINSERTF32X4 $0x03, 80(BX)(DI*1), Z25, Z25
 
-loaded54:
+loaded56:
 	VUNPCKHPD    Z25, Z24, Z23
 	VUNPCKLPD    Z25, Z24, Z24
 	VXORPS       X26, X26, X26
 	VXORPS       X27, X27, X27
 	VMOVSD       96(BX), X26
 	CMPQ         AX, $0x01
-	JLE          loaded55
+	JLE          loaded57
 	VMOVSD       96(BX)(CX*1), X27
 	CMPQ         AX, $0x02
-	JLE          loaded55
+	JLE          loaded57
 	VMOVSD       96(BX)(CX*2), X25
 	VINSERTF32X4 $0x01, X25, Z26, Z26
 	CMPQ         AX, $0x03
-	JLE          loaded55
+	JLE          loaded57
 	VMOVSD       96(BX)(DX*1), X25
 	VINSERTF32X4 $0x01, X25, Z27, Z27
 	CMPQ         AX, $0x04
-	JLE          loaded55
+	JLE          loaded57
 	VMOVSD       96(BX)(CX*4), X25
 	VINSERTF32X4 $0x02, X25, Z26, Z26
 	CMPQ         AX, $0x05
-	JLE          loaded55
+	JLE          loaded57
 	VMOVSD       96(BX)(SI*1), X25
 	VINSERTF32X4 $0x02, X25, Z27, Z27
 	CMPQ         AX, $0x06
-	JLE          loaded55
+	JLE          loaded57
 	VMOVSD       96(BX)(DX*2), X25
 	VINSERTF32X4 $0x03, X25, Z26, Z26
 	CMPQ         AX, $0x07
-	JLE          loaded55
+	JLE          loaded57
 	VMOVSD       96(BX)(DI*1), X25
 	VINSERTF32X4 $0x03, X25, Z27, Z27
 
-loaded55:
+loaded57:
 	VUNPCKHPD Z27, Z26, Z25
 	VUNPCKLPD Z27, Z26, Z26
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready48
+	JMP       ready50
 
-fresh47:
+fresh49:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z12, Z12, Z12
 	VPXORD Z16, Z16, Z16
@@ -23578,7 +28278,7 @@ fresh47:
 	VPXORD Z23, Z23, Z23
 	VPXORD Z26, Z26, Z26
 
-ready48:
+ready50:
 	VPXORD Z25, Z25, Z25
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -23588,19 +28288,19 @@ ready48:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without56
+	JE     without58
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row58:
+row60:
 	CMPQ      AX, $0x08
-	JE        all59
+	JE        all61
 	VMOVUPD.Z (DI), K1, Z27
-	JMP       moved60
+	JMP       moved62
 
-all59:
+all61:
 	VMOVUPD (DI), Z27
 
-moved60:
+moved62:
 	VMOVAPD      Z25, Z29
 	VBROADCASTSD (DX), Z28
 	VFMADD231PD  Z28, Z27, Z14
@@ -23643,38 +28343,38 @@ moved60:
 	VFMADD231PD  Z28, Z13, Z29
 	VADDPD       Z25, Z29, Z29
 	CMPQ         AX, $0x08
-	JE           all61
+	JE           all63
 	VMOVUPD      Z29, K1, (BX)
-	JMP          moved62
+	JMP          moved64
 
-all61:
+all63:
 	VMOVUPD Z29, (BX)
 
-moved62:
+moved64:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row58
+	JNZ  row60
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end57
+	JMP  end59
 
-without56:
+without58:
 	// the same without dx
-row63:
+row65:
 	CMPQ      AX, $0x08
-	JE        all64
+	JE        all66
 	VMOVUPD.Z (DI), K1, Z27
-	JMP       moved65
+	JMP       moved67
 
-all64:
+all66:
 	VMOVUPD (DI), Z27
 
-moved65:
+moved67:
 	VFMADD231PD.BCST (DX), Z27, Z14
 	VFMADD231PD.BCST 8(DX), Z27, Z12
 	VFMADD231PD.BCST 16(DX), Z27, Z16
@@ -23691,9 +28391,9 @@ moved65:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row63
+	JNZ              row65
 
-end57:
+end59:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -23720,226 +28420,226 @@ end57:
 	VUNPCKLPD     Z12, Z14, Z14
 	VMOVUPD       X14, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored66
+	JLE           stored68
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored66
+	JLE           stored68
 	VEXTRACTF32X4 $0x01, Z14, X12
 	VMOVUPD       X12, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored66
+	JLE           stored68
 	VEXTRACTF32X4 $0x01, Z0, X12
 	VMOVUPD       X12, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored66
+	JLE           stored68
 	VEXTRACTF32X4 $0x02, Z14, X12
 	VMOVUPD       X12, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored66
+	JLE           stored68
 	VEXTRACTF32X4 $0x02, Z0, X12
 	VMOVUPD       X12, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored66
+	JLE           stored68
 	VEXTRACTF32X4 $0x03, Z14, X12
 	VMOVUPD       X12, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored66
+	JLE           stored68
 	VEXTRACTF32X4 $0x03, Z0, X12
 	VMOVUPD       X12, (BX)(DI*1)
 
-stored66:
+stored68:
 	VUNPCKHPD     Z15, Z16, Z12
 	VUNPCKLPD     Z15, Z16, Z16
 	VMOVUPD       X16, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored67
+	JLE           stored69
 	VMOVUPD       X12, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored67
+	JLE           stored69
 	VEXTRACTF32X4 $0x01, Z16, X15
 	VMOVUPD       X15, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored67
+	JLE           stored69
 	VEXTRACTF32X4 $0x01, Z12, X15
 	VMOVUPD       X15, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored67
+	JLE           stored69
 	VEXTRACTF32X4 $0x02, Z16, X15
 	VMOVUPD       X15, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored67
+	JLE           stored69
 	VEXTRACTF32X4 $0x02, Z12, X15
 	VMOVUPD       X15, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored67
+	JLE           stored69
 	VEXTRACTF32X4 $0x03, Z16, X15
 	VMOVUPD       X15, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored67
+	JLE           stored69
 	VEXTRACTF32X4 $0x03, Z12, X15
 	VMOVUPD       X15, 16(BX)(DI*1)
 
-stored67:
+stored69:
 	VUNPCKHPD     Z17, Z18, Z15
 	VUNPCKLPD     Z17, Z18, Z18
 	VMOVUPD       X18, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored68
+	JLE           stored70
 	VMOVUPD       X15, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored68
+	JLE           stored70
 	VEXTRACTF32X4 $0x01, Z18, X17
 	VMOVUPD       X17, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored68
+	JLE           stored70
 	VEXTRACTF32X4 $0x01, Z15, X17
 	VMOVUPD       X17, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored68
+	JLE           stored70
 	VEXTRACTF32X4 $0x02, Z18, X17
 	VMOVUPD       X17, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored68
+	JLE           stored70
 	VEXTRACTF32X4 $0x02, Z15, X17
 	VMOVUPD       X17, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored68
+	JLE           stored70
 	VEXTRACTF32X4 $0x03, Z18, X17
 	VMOVUPD       X17, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored68
+	JLE           stored70
 	VEXTRACTF32X4 $0x03, Z15, X17
 	VMOVUPD       X17, 32(BX)(DI*1)
 
-stored68:
+stored70:
 	VUNPCKHPD     Z19, Z20, Z17
 	VUNPCKLPD     Z19, Z20, Z20
 	VMOVUPD       X20, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored69
+	JLE           stored71
 	VMOVUPD       X17, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored69
+	JLE           stored71
 	VEXTRACTF32X4 $0x01, Z20, X19
 	VMOVUPD       X19, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored69
+	JLE           stored71
 	VEXTRACTF32X4 $0x01, Z17, X19
 	VMOVUPD       X19, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored69
+	JLE           stored71
 	VEXTRACTF32X4 $0x02, Z20, X19
 	VMOVUPD       X19, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored69
+	JLE           stored71
 	VEXTRACTF32X4 $0x02, Z17, X19
 	VMOVUPD       X19, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored69
+	JLE           stored71
 	VEXTRACTF32X4 $0x03, Z20, X19
 	VMOVUPD       X19, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored69
+	JLE           stored71
 	VEXTRACTF32X4 $0x03, Z17, X19
 	VMOVUPD       X19, 48(BX)(DI*1)
 
-stored69:
+stored71:
 	VUNPCKHPD     Z21, Z22, Z19
 	VUNPCKLPD     Z21, Z22, Z22
 	VMOVUPD       X22, 64(BX)
 	CMPQ          AX, $0x01
-	JLE           stored70
+	JLE           stored72
 	VMOVUPD       X19, 64(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored70
+	JLE           stored72
 	VEXTRACTF32X4 $0x01, Z22, X21
 	VMOVUPD       X21, 64(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored70
+	JLE           stored72
 	VEXTRACTF32X4 $0x01, Z19, X21
 	VMOVUPD       X21, 64(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored70
+	JLE           stored72
 	VEXTRACTF32X4 $0x02, Z22, X21
 	VMOVUPD       X21, 64(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored70
+	JLE           stored72
 	VEXTRACTF32X4 $0x02, Z19, X21
 	VMOVUPD       X21, 64(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored70
+	JLE           stored72
 	VEXTRACTF32X4 $0x03, Z22, X21
 	VMOVUPD       X21, 64(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored70
+	JLE           stored72
 	VEXTRACTF32X4 $0x03, Z19, X21
 	VMOVUPD       X21, 64(BX)(DI*1)
 
-stored70:
+stored72:
 	VUNPCKHPD     Z23, Z24, Z21
 	VUNPCKLPD     Z23, Z24, Z24
 	VMOVUPD       X24, 80(BX)
 	CMPQ          AX, $0x01
-	JLE           stored71
+	JLE           stored73
 	VMOVUPD       X21, 80(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored71
+	JLE           stored73
 	VEXTRACTF32X4 $0x01, Z24, X23
 	VMOVUPD       X23, 80(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored71
+	JLE           stored73
 	VEXTRACTF32X4 $0x01, Z21, X23
 	VMOVUPD       X23, 80(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored71
+	JLE           stored73
 	VEXTRACTF32X4 $0x02, Z24, X23
 	VMOVUPD       X23, 80(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored71
+	JLE           stored73
 	VEXTRACTF32X4 $0x02, Z21, X23
 	VMOVUPD       X23, 80(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored71
+	JLE           stored73
 	VEXTRACTF32X4 $0x03, Z24, X23
 	VMOVUPD       X23, 80(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored71
+	JLE           stored73
 	VEXTRACTF32X4 $0x03, Z21, X23
 	VMOVUPD       X23, 80(BX)(DI*1)
 
-stored71:
+stored73:
 	VUNPCKHPD     Z0, Z26, Z23
 	VUNPCKLPD     Z0, Z26, Z26
 	VMOVSD        X26, 96(BX)
 	CMPQ          AX, $0x01
-	JLE           stored72
+	JLE           stored74
 	VMOVSD        X23, 96(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored72
+	JLE           stored74
 	VEXTRACTF32X4 $0x01, Z26, X0
 	VMOVSD        X0, 96(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored72
+	JLE           stored74
 	VEXTRACTF32X4 $0x01, Z23, X0
 	VMOVSD        X0, 96(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored72
+	JLE           stored74
 	VEXTRACTF32X4 $0x02, Z26, X0
 	VMOVSD        X0, 96(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored72
+	JLE           stored74
 	VEXTRACTF32X4 $0x02, Z23, X0
 	VMOVSD        X0, 96(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored72
+	JLE           stored74
 	VEXTRACTF32X4 $0x03, Z26, X0
 	VMOVSD        X0, 96(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored72
+	JLE           stored74
 	VEXTRACTF32X4 $0x03, Z23, X0
 	VMOVSD        X0, 96(BX)(DI*1)
 
-stored72:
+stored74:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -23947,16 +28647,16 @@ stored72:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs38
+	JGE    inputs40
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other37:
+lower3:
 	CMPQ AX, $0x0c
-	JNE  other73
+	JLT  lower75
 
-inputs74:
+inputs76:
 	// 12 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -23965,10 +28665,10 @@ inputs74:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted75
+	JLE   parted77
 	MOVQ  $0x00000008, AX
 
-parted75:
+parted77:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -23978,168 +28678,168 @@ parted75:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded76
+	JLE          loaded78
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded76
+	JLE          loaded78
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded76
+	JLE          loaded78
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded76
+	JLE          loaded78
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded76
+	JLE          loaded78
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded76
+	JLE          loaded78
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded76
+	JLE          loaded78
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded76:
+loaded78:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded77
+	JLE          loaded79
 	VMOVUPD      16(BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded77
+	JLE          loaded79
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded77
+	JLE          loaded79
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded77
+	JLE          loaded79
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded77
+	JLE          loaded79
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded77
+	JLE          loaded79
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded77
+	JLE          loaded79
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
 
-loaded77:
+loaded79:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded78
+	JLE          loaded80
 	VMOVUPD      32(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded78
+	JLE          loaded80
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
 	CMPQ         AX, $0x03
-	JLE          loaded78
+	JLE          loaded80
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
 	CMPQ         AX, $0x04
-	JLE          loaded78
+	JLE          loaded80
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded78
+	JLE          loaded80
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded78
+	JLE          loaded80
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded78
+	JLE          loaded80
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
 
-loaded78:
+loaded80:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded79
+	JLE          loaded81
 	VMOVUPD      48(BX)(CX*1), X8
 	CMPQ         AX, $0x02
-	JLE          loaded79
+	JLE          loaded81
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z7, Z7
 	CMPQ         AX, $0x03
-	JLE          loaded79
+	JLE          loaded81
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z8, Z8
 	CMPQ         AX, $0x04
-	JLE          loaded79
+	JLE          loaded81
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded79
+	JLE          loaded81
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z8, Z8
 	CMPQ         AX, $0x06
-	JLE          loaded79
+	JLE          loaded81
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded79
+	JLE          loaded81
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z8, Z8
 
-loaded79:
+loaded81:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded80
+	JLE          loaded82
 	VMOVUPD      64(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded80
+	JLE          loaded82
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z9, Z9
 	CMPQ         AX, $0x03
-	JLE          loaded80
+	JLE          loaded82
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z10, Z10
 	CMPQ         AX, $0x04
-	JLE          loaded80
+	JLE          loaded82
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded80
+	JLE          loaded82
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded80
+	JLE          loaded82
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z9, Z9
 	CMPQ         AX, $0x07
-	JLE          loaded80
+	JLE          loaded82
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z10, Z10
 
-loaded80:
+loaded82:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      80(BX), X11
 	CMPQ         AX, $0x01
-	JLE          loaded81
+	JLE          loaded83
 	VMOVUPD      80(BX)(CX*1), X12
 	CMPQ         AX, $0x02
-	JLE          loaded81
+	JLE          loaded83
 	VINSERTF32X4 $0x01, 80(BX)(CX*2), Z11, Z11
 	CMPQ         AX, $0x03
-	JLE          loaded81
+	JLE          loaded83
 	VINSERTF32X4 $0x01, 80(BX)(DX*1), Z12, Z12
 	CMPQ         AX, $0x04
-	JLE          loaded81
+	JLE          loaded83
 	VINSERTF32X4 $0x02, 80(BX)(CX*4), Z11, Z11
 	CMPQ         AX, $0x05
-	JLE          loaded81
+	JLE          loaded83
 	VINSERTF32X4 $0x02, 80(BX)(SI*1), Z12, Z12
 	CMPQ         AX, $0x06
-	JLE          loaded81
+	JLE          loaded83
 	VINSERTF32X4 $0x03, 80(BX)(DX*2), Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded81
+	JLE          loaded83
 	VINSERTF32X4 $0x03, 80(BX)(DI*1), Z12, Z12
 
-loaded81:
+loaded83:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
 	IMUL3Q       $0x08, CX, CX
@@ -24147,7 +28847,7 @@ loaded81:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh82
+	JE           fresh84
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -24156,176 +28856,176 @@ loaded81:
 	VXORPS       X14, X14, X14
 	VMOVUPD      (BX), X13
 	CMPQ         AX, $0x01
-	JLE          loaded84
+	JLE          loaded86
 	VMOVUPD      (BX)(CX*1), X14
 	CMPQ         AX, $0x02
-	JLE          loaded84
+	JLE          loaded86
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z13, Z13
 	CMPQ         AX, $0x03
-	JLE          loaded84
+	JLE          loaded86
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z14, Z14
 	CMPQ         AX, $0x04
-	JLE          loaded84
+	JLE          loaded86
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z13, Z13
 	CMPQ         AX, $0x05
-	JLE          loaded84
+	JLE          loaded86
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z14, Z14
 	CMPQ         AX, $0x06
-	JLE          loaded84
+	JLE          loaded86
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z13, Z13
 	CMPQ         AX, $0x07
-	JLE          loaded84
+	JLE          loaded86
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z14, Z14
 
-loaded84:
+loaded86:
 	VUNPCKHPD    Z14, Z13, Z12
 	VUNPCKLPD    Z14, Z13, Z13
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VMOVUPD      16(BX), X15
 	CMPQ         AX, $0x01
-	JLE          loaded85
+	JLE          loaded87
 	VMOVUPD      16(BX)(CX*1), X16
 	CMPQ         AX, $0x02
-	JLE          loaded85
+	JLE          loaded87
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z15, Z15
 	CMPQ         AX, $0x03
-	JLE          loaded85
+	JLE          loaded87
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z16, Z16
 	CMPQ         AX, $0x04
-	JLE          loaded85
+	JLE          loaded87
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z15, Z15
 	CMPQ         AX, $0x05
-	JLE          loaded85
+	JLE          loaded87
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z16, Z16
 	CMPQ         AX, $0x06
-	JLE          loaded85
+	JLE          loaded87
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z15, Z15
 	CMPQ         AX, $0x07
-	JLE          loaded85
+	JLE          loaded87
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z16, Z16
 
-loaded85:
+loaded87:
 	VUNPCKHPD    Z16, Z15, Z14
 	VUNPCKLPD    Z16, Z15, Z15
 	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
 	VMOVUPD      32(BX), X17
 	CMPQ         AX, $0x01
-	JLE          loaded86
+	JLE          loaded88
 	VMOVUPD      32(BX)(CX*1), X18
 	CMPQ         AX, $0x02
-	JLE          loaded86
+	JLE          loaded88
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z17, Z17
 	CMPQ         AX, $0x03
-	JLE          loaded86
+	JLE          loaded88
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z18, Z18
 	CMPQ         AX, $0x04
-	JLE          loaded86
+	JLE          loaded88
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z17, Z17
 	CMPQ         AX, $0x05
-	JLE          loaded86
+	JLE          loaded88
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z18, Z18
 	CMPQ         AX, $0x06
-	JLE          loaded86
+	JLE          loaded88
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z17, Z17
 	CMPQ         AX, $0x07
-	JLE          loaded86
+	JLE          loaded88
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z18, Z18
 
-loaded86:
+loaded88:
 	VUNPCKHPD    Z18, Z17, Z16
 	VUNPCKLPD    Z18, Z17, Z17
 	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VMOVUPD      48(BX), X19
 	CMPQ         AX, $0x01
-	JLE          loaded87
+	JLE          loaded89
 	VMOVUPD      48(BX)(CX*1), X20
 	CMPQ         AX, $0x02
-	JLE          loaded87
+	JLE          loaded89
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z19, Z19
 	CMPQ         AX, $0x03
-	JLE          loaded87
+	JLE          loaded89
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z20, Z20
 	CMPQ         AX, $0x04
-	JLE          loaded87
+	JLE          loaded89
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z19, Z19
 	CMPQ         AX, $0x05
-	JLE          loaded87
+	JLE          loaded89
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z20, Z20
 	CMPQ         AX, $0x06
-	JLE          loaded87
+	JLE          loaded89
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z19, Z19
 	CMPQ         AX, $0x07
-	JLE          loaded87
+	JLE          loaded89
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z20, Z20
 
-loaded87:
+loaded89:
 	VUNPCKHPD    Z20, Z19, Z18
 	VUNPCKLPD    Z20, Z19, Z19
 	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
 	VMOVUPD      64(BX), X21
 	CMPQ         AX, $0x01
-	JLE          loaded88
+	JLE          loaded90
 	VMOVUPD      64(BX)(CX*1), X22
 	CMPQ         AX, $0x02
-	JLE          loaded88
+	JLE          loaded90
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z21, Z21
 	CMPQ         AX, $0x03
-	JLE          loaded88
+	JLE          loaded90
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z22, Z22
 	CMPQ         AX, $0x04
-	JLE          loaded88
+	JLE          loaded90
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z21, Z21
 	CMPQ         AX, $0x05
-	JLE          loaded88
+	JLE          loaded90
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z22, Z22
 	CMPQ         AX, $0x06
-	JLE          loaded88
+	JLE          loaded90
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z21, Z21
 	CMPQ         AX, $0x07
-	JLE          loaded88
+	JLE          loaded90
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z22, Z22
 
-loaded88:
+loaded90:
 	VUNPCKHPD    Z22, Z21, Z20
 	VUNPCKLPD    Z22, Z21, Z21
 	VXORPS       X23, X23, X23
 	VXORPS       X24, X24, X24
 	VMOVUPD      80(BX), X23
 	CMPQ         AX, $0x01
-	JLE          loaded89
+	JLE          loaded91
 	VMOVUPD      80(BX)(CX*1), X24
 	CMPQ         AX, $0x02
-	JLE          loaded89
+	JLE          loaded91
 	VINSERTF32X4 $0x01, 80(BX)(CX*2), Z23, Z23
 	CMPQ         AX, $0x03
-	JLE          loaded89
+	JLE          loaded91
 	VINSERTF32X4 $0x01, 80(BX)(DX*1), Z24, Z24
 	CMPQ         AX, $0x04
-	JLE          loaded89
+	JLE          loaded91
 	VINSERTF32X4 $0x02, 80(BX)(CX*4), Z23, Z23
 	CMPQ         AX, $0x05
-	JLE          loaded89
+	JLE          loaded91
 	VINSERTF32X4 $0x02, 80(BX)(SI*1), Z24, Z24
 	CMPQ         AX, $0x06
-	JLE          loaded89
+	JLE          loaded91
 	VINSERTF32X4 $0x03, 80(BX)(DX*2), Z23, Z23
 	CMPQ         AX, $0x07
-	JLE          loaded89
+	JLE          loaded91
 	VINSERTF32X4 $0x03, 80(BX)(DI*1), Z24, Z24
 
-loaded89:
+loaded91:
 	VUNPCKHPD Z24, Z23, Z22
 	VUNPCKLPD Z24, Z23, Z23
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready83
+	JMP       ready85
 
-fresh82:
+fresh84:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z12, Z12, Z12
 	VPXORD Z15, Z15, Z15
@@ -24339,7 +29039,7 @@ fresh82:
 	VPXORD Z23, Z23, Z23
 	VPXORD Z22, Z22, Z22
 
-ready83:
+ready85:
 	VPXORD Z24, Z24, Z24
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -24349,19 +29049,19 @@ ready83:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without90
+	JE     without92
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row92:
+row94:
 	CMPQ      AX, $0x08
-	JE        all93
+	JE        all95
 	VMOVUPD.Z (DI), K1, Z25
-	JMP       moved94
+	JMP       moved96
 
-all93:
+all95:
 	VMOVUPD (DI), Z25
 
-moved94:
+moved96:
 	VMOVAPD      Z24, Z27
 	VBROADCASTSD (DX), Z26
 	VFMADD231PD  Z26, Z25, Z13
@@ -24401,38 +29101,38 @@ moved94:
 	VFMADD231PD  Z26, Z10, Z27
 	VADDPD       Z24, Z27, Z27
 	CMPQ         AX, $0x08
-	JE           all95
+	JE           all97
 	VMOVUPD      Z27, K1, (BX)
-	JMP          moved96
+	JMP          moved98
 
-all95:
+all97:
 	VMOVUPD Z27, (BX)
 
-moved96:
+moved98:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row92
+	JNZ  row94
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end91
+	JMP  end93
 
-without90:
+without92:
 	// the same without dx
-row97:
+row99:
 	CMPQ      AX, $0x08
-	JE        all98
+	JE        all100
 	VMOVUPD.Z (DI), K1, Z25
-	JMP       moved99
+	JMP       moved101
 
-all98:
+all100:
 	VMOVUPD (DI), Z25
 
-moved99:
+moved101:
 	VFMADD231PD.BCST (DX), Z25, Z13
 	VFMADD231PD.BCST 8(DX), Z25, Z12
 	VFMADD231PD.BCST 16(DX), Z25, Z15
@@ -24448,9 +29148,9 @@ moved99:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row97
+	JNZ              row99
 
-end91:
+end93:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -24476,194 +29176,194 @@ end91:
 	VUNPCKLPD     Z12, Z13, Z13
 	VMOVUPD       X13, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored100
+	JLE           stored102
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored100
+	JLE           stored102
 	VEXTRACTF32X4 $0x01, Z13, X12
 	VMOVUPD       X12, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored100
+	JLE           stored102
 	VEXTRACTF32X4 $0x01, Z0, X12
 	VMOVUPD       X12, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored100
+	JLE           stored102
 	VEXTRACTF32X4 $0x02, Z13, X12
 	VMOVUPD       X12, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored100
+	JLE           stored102
 	VEXTRACTF32X4 $0x02, Z0, X12
 	VMOVUPD       X12, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored100
+	JLE           stored102
 	VEXTRACTF32X4 $0x03, Z13, X12
 	VMOVUPD       X12, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored100
+	JLE           stored102
 	VEXTRACTF32X4 $0x03, Z0, X12
 	VMOVUPD       X12, (BX)(DI*1)
 
-stored100:
+stored102:
 	VUNPCKHPD     Z14, Z15, Z12
 	VUNPCKLPD     Z14, Z15, Z15
 	VMOVUPD       X15, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored101
+	JLE           stored103
 	VMOVUPD       X12, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored101
+	JLE           stored103
 	VEXTRACTF32X4 $0x01, Z15, X14
 	VMOVUPD       X14, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored101
+	JLE           stored103
 	VEXTRACTF32X4 $0x01, Z12, X14
 	VMOVUPD       X14, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored101
+	JLE           stored103
 	VEXTRACTF32X4 $0x02, Z15, X14
 	VMOVUPD       X14, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored101
+	JLE           stored103
 	VEXTRACTF32X4 $0x02, Z12, X14
 	VMOVUPD       X14, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored101
+	JLE           stored103
 	VEXTRACTF32X4 $0x03, Z15, X14
 	VMOVUPD       X14, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored101
+	JLE           stored103
 	VEXTRACTF32X4 $0x03, Z12, X14
 	VMOVUPD       X14, 16(BX)(DI*1)
 
-stored101:
+stored103:
 	VUNPCKHPD     Z16, Z17, Z14
 	VUNPCKLPD     Z16, Z17, Z17
 	VMOVUPD       X17, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored102
+	JLE           stored104
 	VMOVUPD       X14, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored102
+	JLE           stored104
 	VEXTRACTF32X4 $0x01, Z17, X16
 	VMOVUPD       X16, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored102
+	JLE           stored104
 	VEXTRACTF32X4 $0x01, Z14, X16
 	VMOVUPD       X16, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored102
+	JLE           stored104
 	VEXTRACTF32X4 $0x02, Z17, X16
 	VMOVUPD       X16, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored102
+	JLE           stored104
 	VEXTRACTF32X4 $0x02, Z14, X16
 	VMOVUPD       X16, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored102
+	JLE           stored104
 	VEXTRACTF32X4 $0x03, Z17, X16
 	VMOVUPD       X16, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored102
+	JLE           stored104
 	VEXTRACTF32X4 $0x03, Z14, X16
 	VMOVUPD       X16, 32(BX)(DI*1)
 
-stored102:
+stored104:
 	VUNPCKHPD     Z18, Z19, Z16
 	VUNPCKLPD     Z18, Z19, Z19
 	VMOVUPD       X19, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored103
+	JLE           stored105
 	VMOVUPD       X16, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored103
+	JLE           stored105
 	VEXTRACTF32X4 $0x01, Z19, X18
 	VMOVUPD       X18, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored103
+	JLE           stored105
 	VEXTRACTF32X4 $0x01, Z16, X18
 	VMOVUPD       X18, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored103
+	JLE           stored105
 	VEXTRACTF32X4 $0x02, Z19, X18
 	VMOVUPD       X18, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored103
+	JLE           stored105
 	VEXTRACTF32X4 $0x02, Z16, X18
 	VMOVUPD       X18, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored103
+	JLE           stored105
 	VEXTRACTF32X4 $0x03, Z19, X18
 	VMOVUPD       X18, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored103
+	JLE           stored105
 	VEXTRACTF32X4 $0x03, Z16, X18
 	VMOVUPD       X18, 48(BX)(DI*1)
 
-stored103:
+stored105:
 	VUNPCKHPD     Z20, Z21, Z18
 	VUNPCKLPD     Z20, Z21, Z21
 	VMOVUPD       X21, 64(BX)
 	CMPQ          AX, $0x01
-	JLE           stored104
+	JLE           stored106
 	VMOVUPD       X18, 64(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored104
+	JLE           stored106
 	VEXTRACTF32X4 $0x01, Z21, X20
 	VMOVUPD       X20, 64(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored104
+	JLE           stored106
 	VEXTRACTF32X4 $0x01, Z18, X20
 	VMOVUPD       X20, 64(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored104
+	JLE           stored106
 	VEXTRACTF32X4 $0x02, Z21, X20
 	VMOVUPD       X20, 64(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored104
+	JLE           stored106
 	VEXTRACTF32X4 $0x02, Z18, X20
 	VMOVUPD       X20, 64(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored104
+	JLE           stored106
 	VEXTRACTF32X4 $0x03, Z21, X20
 	VMOVUPD       X20, 64(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored104
+	JLE           stored106
 	VEXTRACTF32X4 $0x03, Z18, X20
 	VMOVUPD       X20, 64(BX)(DI*1)
 
-stored104:
+stored106:
 	VUNPCKHPD     Z22, Z23, Z20
 	VUNPCKLPD     Z22, Z23, Z23
 	VMOVUPD       X23, 80(BX)
 	CMPQ          AX, $0x01
-	JLE           stored105
+	JLE           stored107
 	VMOVUPD       X20, 80(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored105
+	JLE           stored107
 	VEXTRACTF32X4 $0x01, Z23, X22
 	VMOVUPD       X22, 80(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored105
+	JLE           stored107
 	VEXTRACTF32X4 $0x01, Z20, X22
 	VMOVUPD       X22, 80(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored105
+	JLE           stored107
 	VEXTRACTF32X4 $0x02, Z23, X22
 	VMOVUPD       X22, 80(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored105
+	JLE           stored107
 	VEXTRACTF32X4 $0x02, Z20, X22
 	VMOVUPD       X22, 80(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored105
+	JLE           stored107
 	VEXTRACTF32X4 $0x03, Z23, X22
 	VMOVUPD       X22, 80(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored105
+	JLE           stored107
 	VEXTRACTF32X4 $0x03, Z20, X22
 	VMOVUPD       X22, 80(BX)(DI*1)
 
-stored105:
+stored107:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -24671,16 +29371,13 @@ stored105:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs74
+	JGE    inputs76
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other73:
-	CMPQ AX, $0x0b
-	JNE  other106
-
-inputs107:
+lower75:
+inputs108:
 	// 11 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -24689,10 +29386,10 @@ inputs107:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted108
+	JLE   parted109
 	MOVQ  $0x00000008, AX
 
-parted108:
+parted109:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -24702,174 +29399,174 @@ parted108:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded109
+	JLE          loaded110
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded109
+	JLE          loaded110
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded109
+	JLE          loaded110
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded109
+	JLE          loaded110
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded109
+	JLE          loaded110
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded109
+	JLE          loaded110
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded109
+	JLE          loaded110
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded109:
+loaded110:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded110
+	JLE          loaded111
 	VMOVUPD      16(BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded110
+	JLE          loaded111
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded110
+	JLE          loaded111
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded110
+	JLE          loaded111
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded110
+	JLE          loaded111
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded110
+	JLE          loaded111
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded110
+	JLE          loaded111
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
 
-loaded110:
+loaded111:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded111
+	JLE          loaded112
 	VMOVUPD      32(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded111
+	JLE          loaded112
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
 	CMPQ         AX, $0x03
-	JLE          loaded111
+	JLE          loaded112
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
 	CMPQ         AX, $0x04
-	JLE          loaded111
+	JLE          loaded112
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded111
+	JLE          loaded112
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded111
+	JLE          loaded112
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded111
+	JLE          loaded112
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
 
-loaded111:
+loaded112:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded112
+	JLE          loaded113
 	VMOVUPD      48(BX)(CX*1), X8
 	CMPQ         AX, $0x02
-	JLE          loaded112
+	JLE          loaded113
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z7, Z7
 	CMPQ         AX, $0x03
-	JLE          loaded112
+	JLE          loaded113
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z8, Z8
 	CMPQ         AX, $0x04
-	JLE          loaded112
+	JLE          loaded113
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded112
+	JLE          loaded113
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z8, Z8
 	CMPQ         AX, $0x06
-	JLE          loaded112
+	JLE          loaded113
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded112
+	JLE          loaded113
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z8, Z8
 
-loaded112:
+loaded113:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded113
+	JLE          loaded114
 	VMOVUPD      64(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded113
+	JLE          loaded114
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z9, Z9
 	CMPQ         AX, $0x03
-	JLE          loaded113
+	JLE          loaded114
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z10, Z10
 	CMPQ         AX, $0x04
-	JLE          loaded113
+	JLE          loaded114
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded113
+	JLE          loaded114
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded113
+	JLE          loaded114
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z9, Z9
 	CMPQ         AX, $0x07
-	JLE          loaded113
+	JLE          loaded114
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z10, Z10
 
-loaded113:
+loaded114:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVSD       80(BX), X11
 	CMPQ         AX, $0x01
-	JLE          loaded114
+	JLE          loaded115
 	VMOVSD       80(BX)(CX*1), X12
 	CMPQ         AX, $0x02
-	JLE          loaded114
+	JLE          loaded115
 	VMOVSD       80(BX)(CX*2), X10
 	VINSERTF32X4 $0x01, X10, Z11, Z11
 	CMPQ         AX, $0x03
-	JLE          loaded114
+	JLE          loaded115
 	VMOVSD       80(BX)(DX*1), X10
 	VINSERTF32X4 $0x01, X10, Z12, Z12
 	CMPQ         AX, $0x04
-	JLE          loaded114
+	JLE          loaded115
 	VMOVSD       80(BX)(CX*4), X10
 	VINSERTF32X4 $0x02, X10, Z11, Z11
 	CMPQ         AX, $0x05
-	JLE          loaded114
+	JLE          loaded115
 	VMOVSD       80(BX)(SI*1), X10
 	VINSERTF32X4 $0x02, X10, Z12, Z12
 	CMPQ         AX, $0x06
-	JLE          loaded114
+	JLE          loaded115
 	VMOVSD       80(BX)(DX*2), X10
 	VINSERTF32X4 $0x03, X10, Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded114
+	JLE          loaded115
 	VMOVSD       80(BX)(DI*1), X10
 	VINSERTF32X4 $0x03, X10, Z12, Z12
 
-loaded114:
+loaded115:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
 	IMUL3Q       $0x08, CX, CX
@@ -24877,7 +29574,7 @@ loaded114:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh115
+	JE           fresh116
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -24886,182 +29583,182 @@ loaded114:
 	VXORPS       X13, X13, X13
 	VMOVUPD      (BX), X12
 	CMPQ         AX, $0x01
-	JLE          loaded117
+	JLE          loaded118
 	VMOVUPD      (BX)(CX*1), X13
 	CMPQ         AX, $0x02
-	JLE          loaded117
+	JLE          loaded118
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z12, Z12
 	CMPQ         AX, $0x03
-	JLE          loaded117
+	JLE          loaded118
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z13, Z13
 	CMPQ         AX, $0x04
-	JLE          loaded117
+	JLE          loaded118
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z12, Z12
 	CMPQ         AX, $0x05
-	JLE          loaded117
+	JLE          loaded118
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z13, Z13
 	CMPQ         AX, $0x06
-	JLE          loaded117
+	JLE          loaded118
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z12, Z12
 	CMPQ         AX, $0x07
-	JLE          loaded117
+	JLE          loaded118
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z13, Z13
 
-loaded117:
+loaded118:
 	VUNPCKHPD    Z13, Z12, Z10
 	VUNPCKLPD    Z13, Z12, Z12
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VMOVUPD      16(BX), X14
 	CMPQ         AX, $0x01
-	JLE          loaded118
+	JLE          loaded119
 	VMOVUPD      16(BX)(CX*1), X15
 	CMPQ         AX, $0x02
-	JLE          loaded118
+	JLE          loaded119
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z14, Z14
 	CMPQ         AX, $0x03
-	JLE          loaded118
+	JLE          loaded119
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z15, Z15
 	CMPQ         AX, $0x04
-	JLE          loaded118
+	JLE          loaded119
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z14, Z14
 	CMPQ         AX, $0x05
-	JLE          loaded118
+	JLE          loaded119
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z15, Z15
 	CMPQ         AX, $0x06
-	JLE          loaded118
+	JLE          loaded119
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z14, Z14
 	CMPQ         AX, $0x07
-	JLE          loaded118
+	JLE          loaded119
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z15, Z15
 
-loaded118:
+loaded119:
 	VUNPCKHPD    Z15, Z14, Z13
 	VUNPCKLPD    Z15, Z14, Z14
 	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
 	VMOVUPD      32(BX), X16
 	CMPQ         AX, $0x01
-	JLE          loaded119
+	JLE          loaded120
 	VMOVUPD      32(BX)(CX*1), X17
 	CMPQ         AX, $0x02
-	JLE          loaded119
+	JLE          loaded120
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z16, Z16
 	CMPQ         AX, $0x03
-	JLE          loaded119
+	JLE          loaded120
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z17, Z17
 	CMPQ         AX, $0x04
-	JLE          loaded119
+	JLE          loaded120
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z16, Z16
 	CMPQ         AX, $0x05
-	JLE          loaded119
+	JLE          loaded120
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z17, Z17
 	CMPQ         AX, $0x06
-	JLE          loaded119
+	JLE          loaded120
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z16, Z16
 	CMPQ         AX, $0x07
-	JLE          loaded119
+	JLE          loaded120
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z17, Z17
 
-loaded119:
+loaded120:
 	VUNPCKHPD    Z17, Z16, Z15
 	VUNPCKLPD    Z17, Z16, Z16
 	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VMOVUPD      48(BX), X18
 	CMPQ         AX, $0x01
-	JLE          loaded120
+	JLE          loaded121
 	VMOVUPD      48(BX)(CX*1), X19
 	CMPQ         AX, $0x02
-	JLE          loaded120
+	JLE          loaded121
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z18, Z18
 	CMPQ         AX, $0x03
-	JLE          loaded120
+	JLE          loaded121
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z19, Z19
 	CMPQ         AX, $0x04
-	JLE          loaded120
+	JLE          loaded121
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z18, Z18
 	CMPQ         AX, $0x05
-	JLE          loaded120
+	JLE          loaded121
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z19, Z19
 	CMPQ         AX, $0x06
-	JLE          loaded120
+	JLE          loaded121
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z18, Z18
 	CMPQ         AX, $0x07
-	JLE          loaded120
+	JLE          loaded121
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z19, Z19
 
-loaded120:
+loaded121:
 	VUNPCKHPD    Z19, Z18, Z17
 	VUNPCKLPD    Z19, Z18, Z18
 	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
 	VMOVUPD      64(BX), X20
 	CMPQ         AX, $0x01
-	JLE          loaded121
+	JLE          loaded122
 	VMOVUPD      64(BX)(CX*1), X21
 	CMPQ         AX, $0x02
-	JLE          loaded121
+	JLE          loaded122
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z20, Z20
 	CMPQ         AX, $0x03
-	JLE          loaded121
+	JLE          loaded122
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z21, Z21
 	CMPQ         AX, $0x04
-	JLE          loaded121
+	JLE          loaded122
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z20, Z20
 	CMPQ         AX, $0x05
-	JLE          loaded121
+	JLE          loaded122
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z21, Z21
 	CMPQ         AX, $0x06
-	JLE          loaded121
+	JLE          loaded122
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z20, Z20
 	CMPQ         AX, $0x07
-	JLE          loaded121
+	JLE          loaded122
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z21, Z21
 
-loaded121:
+loaded122:
 	VUNPCKHPD    Z21, Z20, Z19
 	VUNPCKLPD    Z21, Z20, Z20
 	VXORPS       X22, X22, X22
 	VXORPS       X23, X23, X23
 	VMOVSD       80(BX), X22
 	CMPQ         AX, $0x01
-	JLE          loaded122
+	JLE          loaded123
 	VMOVSD       80(BX)(CX*1), X23
 	CMPQ         AX, $0x02
-	JLE          loaded122
+	JLE          loaded123
 	VMOVSD       80(BX)(CX*2), X21
 	VINSERTF32X4 $0x01, X21, Z22, Z22
 	CMPQ         AX, $0x03
-	JLE          loaded122
+	JLE          loaded123
 	VMOVSD       80(BX)(DX*1), X21
 	VINSERTF32X4 $0x01, X21, Z23, Z23
 	CMPQ         AX, $0x04
-	JLE          loaded122
+	JLE          loaded123
 	VMOVSD       80(BX)(CX*4), X21
 	VINSERTF32X4 $0x02, X21, Z22, Z22
 	CMPQ         AX, $0x05
-	JLE          loaded122
+	JLE          loaded123
 	VMOVSD       80(BX)(SI*1), X21
 	VINSERTF32X4 $0x02, X21, Z23, Z23
 	CMPQ         AX, $0x06
-	JLE          loaded122
+	JLE          loaded123
 	VMOVSD       80(BX)(DX*2), X21
 	VINSERTF32X4 $0x03, X21, Z22, Z22
 	CMPQ         AX, $0x07
-	JLE          loaded122
+	JLE          loaded123
 	VMOVSD       80(BX)(DI*1), X21
 	VINSERTF32X4 $0x03, X21, Z23, Z23
 
-loaded122:
+loaded123:
 	VUNPCKHPD Z23, Z22, Z21
 	VUNPCKLPD Z23, Z22, Z22
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready116
+	JMP       ready117
 
-fresh115:
+fresh116:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z10, Z10, Z10
 	VPXORD Z14, Z14, Z14
@@ -25074,7 +29771,7 @@ fresh115:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z22, Z22, Z22
 
-ready116:
+ready117:
 	VPXORD Z21, Z21, Z21
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -25084,19 +29781,19 @@ ready116:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without123
+	JE     without124
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row125:
+row126:
 	CMPQ      AX, $0x08
-	JE        all126
+	JE        all127
 	VMOVUPD.Z (DI), K1, Z23
-	JMP       moved127
+	JMP       moved128
 
-all126:
+all127:
 	VMOVUPD (DI), Z23
 
-moved127:
+moved128:
 	VMOVAPD      Z21, Z25
 	VBROADCASTSD (DX), Z24
 	VFMADD231PD  Z24, Z23, Z12
@@ -25133,38 +29830,38 @@ moved127:
 	VFMADD231PD  Z24, Z11, Z25
 	VADDPD       Z21, Z25, Z25
 	CMPQ         AX, $0x08
-	JE           all128
+	JE           all129
 	VMOVUPD      Z25, K1, (BX)
-	JMP          moved129
+	JMP          moved130
 
-all128:
+all129:
 	VMOVUPD Z25, (BX)
 
-moved129:
+moved130:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row125
+	JNZ  row126
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end124
+	JMP  end125
 
-without123:
+without124:
 	// the same without dx
-row130:
+row131:
 	CMPQ      AX, $0x08
-	JE        all131
+	JE        all132
 	VMOVUPD.Z (DI), K1, Z23
-	JMP       moved132
+	JMP       moved133
 
-all131:
+all132:
 	VMOVUPD (DI), Z23
 
-moved132:
+moved133:
 	VFMADD231PD.BCST (DX), Z23, Z12
 	VFMADD231PD.BCST 8(DX), Z23, Z10
 	VFMADD231PD.BCST 16(DX), Z23, Z14
@@ -25179,9 +29876,9 @@ moved132:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row130
+	JNZ              row131
 
-end124:
+end125:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -25206,194 +29903,194 @@ end124:
 	VUNPCKLPD     Z10, Z12, Z12
 	VMOVUPD       X12, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored133
+	JLE           stored134
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored133
+	JLE           stored134
 	VEXTRACTF32X4 $0x01, Z12, X10
 	VMOVUPD       X10, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored133
+	JLE           stored134
 	VEXTRACTF32X4 $0x01, Z0, X10
 	VMOVUPD       X10, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored133
+	JLE           stored134
 	VEXTRACTF32X4 $0x02, Z12, X10
 	VMOVUPD       X10, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored133
+	JLE           stored134
 	VEXTRACTF32X4 $0x02, Z0, X10
 	VMOVUPD       X10, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored133
+	JLE           stored134
 	VEXTRACTF32X4 $0x03, Z12, X10
 	VMOVUPD       X10, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored133
+	JLE           stored134
 	VEXTRACTF32X4 $0x03, Z0, X10
 	VMOVUPD       X10, (BX)(DI*1)
 
-stored133:
+stored134:
 	VUNPCKHPD     Z13, Z14, Z10
 	VUNPCKLPD     Z13, Z14, Z14
 	VMOVUPD       X14, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored134
+	JLE           stored135
 	VMOVUPD       X10, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored134
+	JLE           stored135
 	VEXTRACTF32X4 $0x01, Z14, X13
 	VMOVUPD       X13, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored134
+	JLE           stored135
 	VEXTRACTF32X4 $0x01, Z10, X13
 	VMOVUPD       X13, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored134
+	JLE           stored135
 	VEXTRACTF32X4 $0x02, Z14, X13
 	VMOVUPD       X13, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored134
+	JLE           stored135
 	VEXTRACTF32X4 $0x02, Z10, X13
 	VMOVUPD       X13, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored134
+	JLE           stored135
 	VEXTRACTF32X4 $0x03, Z14, X13
 	VMOVUPD       X13, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored134
+	JLE           stored135
 	VEXTRACTF32X4 $0x03, Z10, X13
 	VMOVUPD       X13, 16(BX)(DI*1)
 
-stored134:
+stored135:
 	VUNPCKHPD     Z15, Z16, Z13
 	VUNPCKLPD     Z15, Z16, Z16
 	VMOVUPD       X16, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored135
+	JLE           stored136
 	VMOVUPD       X13, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored135
+	JLE           stored136
 	VEXTRACTF32X4 $0x01, Z16, X15
 	VMOVUPD       X15, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored135
+	JLE           stored136
 	VEXTRACTF32X4 $0x01, Z13, X15
 	VMOVUPD       X15, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored135
+	JLE           stored136
 	VEXTRACTF32X4 $0x02, Z16, X15
 	VMOVUPD       X15, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored135
+	JLE           stored136
 	VEXTRACTF32X4 $0x02, Z13, X15
 	VMOVUPD       X15, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored135
+	JLE           stored136
 	VEXTRACTF32X4 $0x03, Z16, X15
 	VMOVUPD       X15, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored135
+	JLE           stored136
 	VEXTRACTF32X4 $0x03, Z13, X15
 	VMOVUPD       X15, 32(BX)(DI*1)
 
-stored135:
+stored136:
 	VUNPCKHPD     Z17, Z18, Z15
 	VUNPCKLPD     Z17, Z18, Z18
 	VMOVUPD       X18, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored136
+	JLE           stored137
 	VMOVUPD       X15, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored136
+	JLE           stored137
 	VEXTRACTF32X4 $0x01, Z18, X17
 	VMOVUPD       X17, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored136
+	JLE           stored137
 	VEXTRACTF32X4 $0x01, Z15, X17
 	VMOVUPD       X17, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored136
+	JLE           stored137
 	VEXTRACTF32X4 $0x02, Z18, X17
 	VMOVUPD       X17, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored136
+	JLE           stored137
 	VEXTRACTF32X4 $0x02, Z15, X17
 	VMOVUPD       X17, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored136
+	JLE           stored137
 	VEXTRACTF32X4 $0x03, Z18, X17
 	VMOVUPD       X17, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored136
+	JLE           stored137
 	VEXTRACTF32X4 $0x03, Z15, X17
 	VMOVUPD       X17, 48(BX)(DI*1)
 
-stored136:
+stored137:
 	VUNPCKHPD     Z19, Z20, Z17
 	VUNPCKLPD     Z19, Z20, Z20
 	VMOVUPD       X20, 64(BX)
 	CMPQ          AX, $0x01
-	JLE           stored137
+	JLE           stored138
 	VMOVUPD       X17, 64(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored137
+	JLE           stored138
 	VEXTRACTF32X4 $0x01, Z20, X19
 	VMOVUPD       X19, 64(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored137
+	JLE           stored138
 	VEXTRACTF32X4 $0x01, Z17, X19
 	VMOVUPD       X19, 64(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored137
+	JLE           stored138
 	VEXTRACTF32X4 $0x02, Z20, X19
 	VMOVUPD       X19, 64(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored137
+	JLE           stored138
 	VEXTRACTF32X4 $0x02, Z17, X19
 	VMOVUPD       X19, 64(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored137
+	JLE           stored138
 	VEXTRACTF32X4 $0x03, Z20, X19
 	VMOVUPD       X19, 64(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored137
+	JLE           stored138
 	VEXTRACTF32X4 $0x03, Z17, X19
 	VMOVUPD       X19, 64(BX)(DI*1)
 
-stored137:
+stored138:
 	VUNPCKHPD     Z0, Z22, Z19
 	VUNPCKLPD     Z0, Z22, Z22
 	VMOVSD        X22, 80(BX)
 	CMPQ          AX, $0x01
-	JLE           stored138
+	JLE           stored139
 	VMOVSD        X19, 80(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored138
+	JLE           stored139
 	VEXTRACTF32X4 $0x01, Z22, X0
 	VMOVSD        X0, 80(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored138
+	JLE           stored139
 	VEXTRACTF32X4 $0x01, Z19, X0
 	VMOVSD        X0, 80(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored138
+	JLE           stored139
 	VEXTRACTF32X4 $0x02, Z22, X0
 	VMOVSD        X0, 80(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored138
+	JLE           stored139
 	VEXTRACTF32X4 $0x02, Z19, X0
 	VMOVSD        X0, 80(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored138
+	JLE           stored139
 	VEXTRACTF32X4 $0x03, Z22, X0
 	VMOVSD        X0, 80(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored138
+	JLE           stored139
 	VEXTRACTF32X4 $0x03, Z19, X0
 	VMOVSD        X0, 80(BX)(DI*1)
 
-stored138:
+stored139:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -25401,16 +30098,18 @@ stored138:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs107
+	JGE    inputs108
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other106:
+lower2:
+	CMPQ AX, $0x09
+	JLT  lower140
 	CMPQ AX, $0x0a
-	JNE  other139
+	JLT  lower141
 
-inputs140:
+inputs142:
 	// 10 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -25419,10 +30118,10 @@ inputs140:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted141
+	JLE   parted143
 	MOVQ  $0x00000008, AX
 
-parted141:
+parted143:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -25432,140 +30131,140 @@ parted141:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded142
+	JLE          loaded144
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded142
+	JLE          loaded144
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded142
+	JLE          loaded144
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded142
+	JLE          loaded144
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded142
+	JLE          loaded144
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded142
+	JLE          loaded144
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded142
+	JLE          loaded144
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded142:
+loaded144:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded143
+	JLE          loaded145
 	VMOVUPD      16(BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded143
+	JLE          loaded145
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded143
+	JLE          loaded145
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded143
+	JLE          loaded145
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded143
+	JLE          loaded145
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded143
+	JLE          loaded145
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded143
+	JLE          loaded145
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
 
-loaded143:
+loaded145:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded144
+	JLE          loaded146
 	VMOVUPD      32(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded144
+	JLE          loaded146
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
 	CMPQ         AX, $0x03
-	JLE          loaded144
+	JLE          loaded146
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
 	CMPQ         AX, $0x04
-	JLE          loaded144
+	JLE          loaded146
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded144
+	JLE          loaded146
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded144
+	JLE          loaded146
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded144
+	JLE          loaded146
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
 
-loaded144:
+loaded146:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded145
+	JLE          loaded147
 	VMOVUPD      48(BX)(CX*1), X8
 	CMPQ         AX, $0x02
-	JLE          loaded145
+	JLE          loaded147
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z7, Z7
 	CMPQ         AX, $0x03
-	JLE          loaded145
+	JLE          loaded147
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z8, Z8
 	CMPQ         AX, $0x04
-	JLE          loaded145
+	JLE          loaded147
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded145
+	JLE          loaded147
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z8, Z8
 	CMPQ         AX, $0x06
-	JLE          loaded145
+	JLE          loaded147
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded145
+	JLE          loaded147
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z8, Z8
 
-loaded145:
+loaded147:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded146
+	JLE          loaded148
 	VMOVUPD      64(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded146
+	JLE          loaded148
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z9, Z9
 	CMPQ         AX, $0x03
-	JLE          loaded146
+	JLE          loaded148
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z10, Z10
 	CMPQ         AX, $0x04
-	JLE          loaded146
+	JLE          loaded148
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded146
+	JLE          loaded148
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded146
+	JLE          loaded148
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z9, Z9
 	CMPQ         AX, $0x07
-	JLE          loaded146
+	JLE          loaded148
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z10, Z10
 
-loaded146:
+loaded148:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
 	IMUL3Q       $0x08, CX, CX
@@ -25573,7 +30272,7 @@ loaded146:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh147
+	JE           fresh149
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -25582,148 +30281,148 @@ loaded146:
 	VXORPS       X12, X12, X12
 	VMOVUPD      (BX), X11
 	CMPQ         AX, $0x01
-	JLE          loaded149
+	JLE          loaded151
 	VMOVUPD      (BX)(CX*1), X12
 	CMPQ         AX, $0x02
-	JLE          loaded149
+	JLE          loaded151
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z11, Z11
 	CMPQ         AX, $0x03
-	JLE          loaded149
+	JLE          loaded151
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z12, Z12
 	CMPQ         AX, $0x04
-	JLE          loaded149
+	JLE          loaded151
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z11, Z11
 	CMPQ         AX, $0x05
-	JLE          loaded149
+	JLE          loaded151
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z12, Z12
 	CMPQ         AX, $0x06
-	JLE          loaded149
+	JLE          loaded151
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded149
+	JLE          loaded151
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z12, Z12
 
-loaded149:
+loaded151:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
 	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VMOVUPD      16(BX), X13
 	CMPQ         AX, $0x01
-	JLE          loaded150
+	JLE          loaded152
 	VMOVUPD      16(BX)(CX*1), X14
 	CMPQ         AX, $0x02
-	JLE          loaded150
+	JLE          loaded152
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z13, Z13
 	CMPQ         AX, $0x03
-	JLE          loaded150
+	JLE          loaded152
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z14, Z14
 	CMPQ         AX, $0x04
-	JLE          loaded150
+	JLE          loaded152
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z13, Z13
 	CMPQ         AX, $0x05
-	JLE          loaded150
+	JLE          loaded152
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z14, Z14
 	CMPQ         AX, $0x06
-	JLE          loaded150
+	JLE          loaded152
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z13, Z13
 	CMPQ         AX, $0x07
-	JLE          loaded150
+	JLE          loaded152
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z14, Z14
 
-loaded150:
+loaded152:
 	VUNPCKHPD    Z14, Z13, Z12
 	VUNPCKLPD    Z14, Z13, Z13
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VMOVUPD      32(BX), X15
 	CMPQ         AX, $0x01
-	JLE          loaded151
+	JLE          loaded153
 	VMOVUPD      32(BX)(CX*1), X16
 	CMPQ         AX, $0x02
-	JLE          loaded151
+	JLE          loaded153
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z15, Z15
 	CMPQ         AX, $0x03
-	JLE          loaded151
+	JLE          loaded153
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z16, Z16
 	CMPQ         AX, $0x04
-	JLE          loaded151
+	JLE          loaded153
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z15, Z15
 	CMPQ         AX, $0x05
-	JLE          loaded151
+	JLE          loaded153
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z16, Z16
 	CMPQ         AX, $0x06
-	JLE          loaded151
+	JLE          loaded153
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z15, Z15
 	CMPQ         AX, $0x07
-	JLE          loaded151
+	JLE          loaded153
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z16, Z16
 
-loaded151:
+loaded153:
 	VUNPCKHPD    Z16, Z15, Z14
 	VUNPCKLPD    Z16, Z15, Z15
 	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
 	VMOVUPD      48(BX), X17
 	CMPQ         AX, $0x01
-	JLE          loaded152
+	JLE          loaded154
 	VMOVUPD      48(BX)(CX*1), X18
 	CMPQ         AX, $0x02
-	JLE          loaded152
+	JLE          loaded154
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z17, Z17
 	CMPQ         AX, $0x03
-	JLE          loaded152
+	JLE          loaded154
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z18, Z18
 	CMPQ         AX, $0x04
-	JLE          loaded152
+	JLE          loaded154
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z17, Z17
 	CMPQ         AX, $0x05
-	JLE          loaded152
+	JLE          loaded154
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z18, Z18
 	CMPQ         AX, $0x06
-	JLE          loaded152
+	JLE          loaded154
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z17, Z17
 	CMPQ         AX, $0x07
-	JLE          loaded152
+	JLE          loaded154
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z18, Z18
 
-loaded152:
+loaded154:
 	VUNPCKHPD    Z18, Z17, Z16
 	VUNPCKLPD    Z18, Z17, Z17
 	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VMOVUPD      64(BX), X19
 	CMPQ         AX, $0x01
-	JLE          loaded153
+	JLE          loaded155
 	VMOVUPD      64(BX)(CX*1), X20
 	CMPQ         AX, $0x02
-	JLE          loaded153
+	JLE          loaded155
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z19, Z19
 	CMPQ         AX, $0x03
-	JLE          loaded153
+	JLE          loaded155
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z20, Z20
 	CMPQ         AX, $0x04
-	JLE          loaded153
+	JLE          loaded155
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z19, Z19
 	CMPQ         AX, $0x05
-	JLE          loaded153
+	JLE          loaded155
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z20, Z20
 	CMPQ         AX, $0x06
-	JLE          loaded153
+	JLE          loaded155
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z19, Z19
 	CMPQ         AX, $0x07
-	JLE          loaded153
+	JLE          loaded155
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z20, Z20
 
-loaded153:
+loaded155:
 	VUNPCKHPD Z20, Z19, Z18
 	VUNPCKLPD Z20, Z19, Z19
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready148
+	JMP       ready150
 
-fresh147:
+fresh149:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z10, Z10, Z10
 	VPXORD Z13, Z13, Z13
@@ -25735,7 +30434,7 @@ fresh147:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z18, Z18, Z18
 
-ready148:
+ready150:
 	VPXORD Z20, Z20, Z20
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -25745,19 +30444,19 @@ ready148:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without154
+	JE     without156
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row156:
+row158:
 	CMPQ      AX, $0x08
-	JE        all157
+	JE        all159
 	VMOVUPD.Z (DI), K1, Z21
-	JMP       moved158
+	JMP       moved160
 
-all157:
+all159:
 	VMOVUPD (DI), Z21
 
-moved158:
+moved160:
 	VMOVAPD      Z20, Z23
 	VBROADCASTSD (DX), Z22
 	VFMADD231PD  Z22, Z21, Z11
@@ -25791,38 +30490,38 @@ moved158:
 	VFMADD231PD  Z22, Z8, Z23
 	VADDPD       Z20, Z23, Z23
 	CMPQ         AX, $0x08
-	JE           all159
+	JE           all161
 	VMOVUPD      Z23, K1, (BX)
-	JMP          moved160
+	JMP          moved162
 
-all159:
+all161:
 	VMOVUPD Z23, (BX)
 
-moved160:
+moved162:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row156
+	JNZ  row158
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end155
+	JMP  end157
 
-without154:
+without156:
 	// the same without dx
-row161:
+row163:
 	CMPQ      AX, $0x08
-	JE        all162
+	JE        all164
 	VMOVUPD.Z (DI), K1, Z21
-	JMP       moved163
+	JMP       moved165
 
-all162:
+all164:
 	VMOVUPD (DI), Z21
 
-moved163:
+moved165:
 	VFMADD231PD.BCST (DX), Z21, Z11
 	VFMADD231PD.BCST 8(DX), Z21, Z10
 	VFMADD231PD.BCST 16(DX), Z21, Z13
@@ -25836,9 +30535,9 @@ moved163:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row161
+	JNZ              row163
 
-end155:
+end157:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -25862,162 +30561,162 @@ end155:
 	VUNPCKLPD     Z10, Z11, Z11
 	VMOVUPD       X11, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored164
+	JLE           stored166
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored164
+	JLE           stored166
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored164
+	JLE           stored166
 	VEXTRACTF32X4 $0x01, Z0, X10
 	VMOVUPD       X10, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored164
+	JLE           stored166
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored164
+	JLE           stored166
 	VEXTRACTF32X4 $0x02, Z0, X10
 	VMOVUPD       X10, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored164
+	JLE           stored166
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored164
+	JLE           stored166
 	VEXTRACTF32X4 $0x03, Z0, X10
 	VMOVUPD       X10, (BX)(DI*1)
 
-stored164:
+stored166:
 	VUNPCKHPD     Z12, Z13, Z10
 	VUNPCKLPD     Z12, Z13, Z13
 	VMOVUPD       X13, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored165
+	JLE           stored167
 	VMOVUPD       X10, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored165
+	JLE           stored167
 	VEXTRACTF32X4 $0x01, Z13, X12
 	VMOVUPD       X12, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored165
+	JLE           stored167
 	VEXTRACTF32X4 $0x01, Z10, X12
 	VMOVUPD       X12, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored165
+	JLE           stored167
 	VEXTRACTF32X4 $0x02, Z13, X12
 	VMOVUPD       X12, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored165
+	JLE           stored167
 	VEXTRACTF32X4 $0x02, Z10, X12
 	VMOVUPD       X12, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored165
+	JLE           stored167
 	VEXTRACTF32X4 $0x03, Z13, X12
 	VMOVUPD       X12, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored165
+	JLE           stored167
 	VEXTRACTF32X4 $0x03, Z10, X12
 	VMOVUPD       X12, 16(BX)(DI*1)
 
-stored165:
+stored167:
 	VUNPCKHPD     Z14, Z15, Z12
 	VUNPCKLPD     Z14, Z15, Z15
 	VMOVUPD       X15, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored166
+	JLE           stored168
 	VMOVUPD       X12, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored166
+	JLE           stored168
 	VEXTRACTF32X4 $0x01, Z15, X14
 	VMOVUPD       X14, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored166
+	JLE           stored168
 	VEXTRACTF32X4 $0x01, Z12, X14
 	VMOVUPD       X14, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored166
+	JLE           stored168
 	VEXTRACTF32X4 $0x02, Z15, X14
 	VMOVUPD       X14, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored166
+	JLE           stored168
 	VEXTRACTF32X4 $0x02, Z12, X14
 	VMOVUPD       X14, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored166
+	JLE           stored168
 	VEXTRACTF32X4 $0x03, Z15, X14
 	VMOVUPD       X14, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored166
+	JLE           stored168
 	VEXTRACTF32X4 $0x03, Z12, X14
 	VMOVUPD       X14, 32(BX)(DI*1)
 
-stored166:
+stored168:
 	VUNPCKHPD     Z16, Z17, Z14
 	VUNPCKLPD     Z16, Z17, Z17
 	VMOVUPD       X17, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored167
+	JLE           stored169
 	VMOVUPD       X14, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored167
+	JLE           stored169
 	VEXTRACTF32X4 $0x01, Z17, X16
 	VMOVUPD       X16, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored167
+	JLE           stored169
 	VEXTRACTF32X4 $0x01, Z14, X16
 	VMOVUPD       X16, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored167
+	JLE           stored169
 	VEXTRACTF32X4 $0x02, Z17, X16
 	VMOVUPD       X16, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored167
+	JLE           stored169
 	VEXTRACTF32X4 $0x02, Z14, X16
 	VMOVUPD       X16, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored167
+	JLE           stored169
 	VEXTRACTF32X4 $0x03, Z17, X16
 	VMOVUPD       X16, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored167
+	JLE           stored169
 	VEXTRACTF32X4 $0x03, Z14, X16
 	VMOVUPD       X16, 48(BX)(DI*1)
 
-stored167:
+stored169:
 	VUNPCKHPD     Z18, Z19, Z16
 	VUNPCKLPD     Z18, Z19, Z19
 	VMOVUPD       X19, 64(BX)
 	CMPQ          AX, $0x01
-	JLE           stored168
+	JLE           stored170
 	VMOVUPD       X16, 64(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored168
+	JLE           stored170
 	VEXTRACTF32X4 $0x01, Z19, X18
 	VMOVUPD       X18, 64(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored168
+	JLE           stored170
 	VEXTRACTF32X4 $0x01, Z16, X18
 	VMOVUPD       X18, 64(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored168
+	JLE           stored170
 	VEXTRACTF32X4 $0x02, Z19, X18
 	VMOVUPD       X18, 64(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored168
+	JLE           stored170
 	VEXTRACTF32X4 $0x02, Z16, X18
 	VMOVUPD       X18, 64(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored168
+	JLE           stored170
 	VEXTRACTF32X4 $0x03, Z19, X18
 	VMOVUPD       X18, 64(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored168
+	JLE           stored170
 	VEXTRACTF32X4 $0x03, Z16, X18
 	VMOVUPD       X18, 64(BX)(DI*1)
 
-stored168:
+stored170:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -26025,16 +30724,13 @@ stored168:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs140
+	JGE    inputs142
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other139:
-	CMPQ AX, $0x09
-	JNE  other169
-
-inputs170:
+lower141:
+inputs171:
 	// 9 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -26043,10 +30739,10 @@ inputs170:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted171
+	JLE   parted172
 	MOVQ  $0x00000008, AX
 
-parted171:
+parted172:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -26056,146 +30752,146 @@ parted171:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded172
+	JLE          loaded173
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded172
+	JLE          loaded173
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded172
+	JLE          loaded173
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded172
+	JLE          loaded173
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded172
+	JLE          loaded173
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded172
+	JLE          loaded173
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded172
+	JLE          loaded173
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded172:
+loaded173:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded173
+	JLE          loaded174
 	VMOVUPD      16(BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded173
+	JLE          loaded174
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded173
+	JLE          loaded174
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded173
+	JLE          loaded174
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded173
+	JLE          loaded174
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded173
+	JLE          loaded174
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded173
+	JLE          loaded174
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
 
-loaded173:
+loaded174:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded174
+	JLE          loaded175
 	VMOVUPD      32(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded174
+	JLE          loaded175
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
 	CMPQ         AX, $0x03
-	JLE          loaded174
+	JLE          loaded175
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
 	CMPQ         AX, $0x04
-	JLE          loaded174
+	JLE          loaded175
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded174
+	JLE          loaded175
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded174
+	JLE          loaded175
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded174
+	JLE          loaded175
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
 
-loaded174:
+loaded175:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded175
+	JLE          loaded176
 	VMOVUPD      48(BX)(CX*1), X8
 	CMPQ         AX, $0x02
-	JLE          loaded175
+	JLE          loaded176
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z7, Z7
 	CMPQ         AX, $0x03
-	JLE          loaded175
+	JLE          loaded176
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z8, Z8
 	CMPQ         AX, $0x04
-	JLE          loaded175
+	JLE          loaded176
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded175
+	JLE          loaded176
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z8, Z8
 	CMPQ         AX, $0x06
-	JLE          loaded175
+	JLE          loaded176
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded175
+	JLE          loaded176
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z8, Z8
 
-loaded175:
+loaded176:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVSD       64(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded176
+	JLE          loaded177
 	VMOVSD       64(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded176
+	JLE          loaded177
 	VMOVSD       64(BX)(CX*2), X8
 	VINSERTF32X4 $0x01, X8, Z9, Z9
 	CMPQ         AX, $0x03
-	JLE          loaded176
+	JLE          loaded177
 	VMOVSD       64(BX)(DX*1), X8
 	VINSERTF32X4 $0x01, X8, Z10, Z10
 	CMPQ         AX, $0x04
-	JLE          loaded176
+	JLE          loaded177
 	VMOVSD       64(BX)(CX*4), X8
 	VINSERTF32X4 $0x02, X8, Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded176
+	JLE          loaded177
 	VMOVSD       64(BX)(SI*1), X8
 	VINSERTF32X4 $0x02, X8, Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded176
+	JLE          loaded177
 	VMOVSD       64(BX)(DX*2), X8
 	VINSERTF32X4 $0x03, X8, Z9, Z9
 	CMPQ         AX, $0x07
-	JLE          loaded176
+	JLE          loaded177
 	VMOVSD       64(BX)(DI*1), X8
 	VINSERTF32X4 $0x03, X8, Z10, Z10
 
-loaded176:
+loaded177:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
 	IMUL3Q       $0x08, CX, CX
@@ -26203,7 +30899,7 @@ loaded176:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh177
+	JE           fresh178
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -26212,154 +30908,154 @@ loaded176:
 	VXORPS       X11, X11, X11
 	VMOVUPD      (BX), X10
 	CMPQ         AX, $0x01
-	JLE          loaded179
+	JLE          loaded180
 	VMOVUPD      (BX)(CX*1), X11
 	CMPQ         AX, $0x02
-	JLE          loaded179
+	JLE          loaded180
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z10, Z10
 	CMPQ         AX, $0x03
-	JLE          loaded179
+	JLE          loaded180
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z11, Z11
 	CMPQ         AX, $0x04
-	JLE          loaded179
+	JLE          loaded180
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z10, Z10
 	CMPQ         AX, $0x05
-	JLE          loaded179
+	JLE          loaded180
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z11, Z11
 	CMPQ         AX, $0x06
-	JLE          loaded179
+	JLE          loaded180
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z10, Z10
 	CMPQ         AX, $0x07
-	JLE          loaded179
+	JLE          loaded180
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z11, Z11
 
-loaded179:
+loaded180:
 	VUNPCKHPD    Z11, Z10, Z8
 	VUNPCKLPD    Z11, Z10, Z10
 	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
 	VMOVUPD      16(BX), X12
 	CMPQ         AX, $0x01
-	JLE          loaded180
+	JLE          loaded181
 	VMOVUPD      16(BX)(CX*1), X13
 	CMPQ         AX, $0x02
-	JLE          loaded180
+	JLE          loaded181
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z12, Z12
 	CMPQ         AX, $0x03
-	JLE          loaded180
+	JLE          loaded181
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z13, Z13
 	CMPQ         AX, $0x04
-	JLE          loaded180
+	JLE          loaded181
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z12, Z12
 	CMPQ         AX, $0x05
-	JLE          loaded180
+	JLE          loaded181
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z13, Z13
 	CMPQ         AX, $0x06
-	JLE          loaded180
+	JLE          loaded181
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z12, Z12
 	CMPQ         AX, $0x07
-	JLE          loaded180
+	JLE          loaded181
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z13, Z13
 
-loaded180:
+loaded181:
 	VUNPCKHPD    Z13, Z12, Z11
 	VUNPCKLPD    Z13, Z12, Z12
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VMOVUPD      32(BX), X14
 	CMPQ         AX, $0x01
-	JLE          loaded181
+	JLE          loaded182
 	VMOVUPD      32(BX)(CX*1), X15
 	CMPQ         AX, $0x02
-	JLE          loaded181
+	JLE          loaded182
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z14, Z14
 	CMPQ         AX, $0x03
-	JLE          loaded181
+	JLE          loaded182
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z15, Z15
 	CMPQ         AX, $0x04
-	JLE          loaded181
+	JLE          loaded182
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z14, Z14
 	CMPQ         AX, $0x05
-	JLE          loaded181
+	JLE          loaded182
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z15, Z15
 	CMPQ         AX, $0x06
-	JLE          loaded181
+	JLE          loaded182
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z14, Z14
 	CMPQ         AX, $0x07
-	JLE          loaded181
+	JLE          loaded182
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z15, Z15
 
-loaded181:
+loaded182:
 	VUNPCKHPD    Z15, Z14, Z13
 	VUNPCKLPD    Z15, Z14, Z14
 	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
 	VMOVUPD      48(BX), X16
 	CMPQ         AX, $0x01
-	JLE          loaded182
+	JLE          loaded183
 	VMOVUPD      48(BX)(CX*1), X17
 	CMPQ         AX, $0x02
-	JLE          loaded182
+	JLE          loaded183
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z16, Z16
 	CMPQ         AX, $0x03
-	JLE          loaded182
+	JLE          loaded183
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z17, Z17
 	CMPQ         AX, $0x04
-	JLE          loaded182
+	JLE          loaded183
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z16, Z16
 	CMPQ         AX, $0x05
-	JLE          loaded182
+	JLE          loaded183
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z17, Z17
 	CMPQ         AX, $0x06
-	JLE          loaded182
+	JLE          loaded183
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z16, Z16
 	CMPQ         AX, $0x07
-	JLE          loaded182
+	JLE          loaded183
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z17, Z17
 
-loaded182:
+loaded183:
 	VUNPCKHPD    Z17, Z16, Z15
 	VUNPCKLPD    Z17, Z16, Z16
 	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VMOVSD       64(BX), X18
 	CMPQ         AX, $0x01
-	JLE          loaded183
+	JLE          loaded184
 	VMOVSD       64(BX)(CX*1), X19
 	CMPQ         AX, $0x02
-	JLE          loaded183
+	JLE          loaded184
 	VMOVSD       64(BX)(CX*2), X17
 	VINSERTF32X4 $0x01, X17, Z18, Z18
 	CMPQ         AX, $0x03
-	JLE          loaded183
+	JLE          loaded184
 	VMOVSD       64(BX)(DX*1), X17
 	VINSERTF32X4 $0x01, X17, Z19, Z19
 	CMPQ         AX, $0x04
-	JLE          loaded183
+	JLE          loaded184
 	VMOVSD       64(BX)(CX*4), X17
 	VINSERTF32X4 $0x02, X17, Z18, Z18
 	CMPQ         AX, $0x05
-	JLE          loaded183
+	JLE          loaded184
 	VMOVSD       64(BX)(SI*1), X17
 	VINSERTF32X4 $0x02, X17, Z19, Z19
 	CMPQ         AX, $0x06
-	JLE          loaded183
+	JLE          loaded184
 	VMOVSD       64(BX)(DX*2), X17
 	VINSERTF32X4 $0x03, X17, Z18, Z18
 	CMPQ         AX, $0x07
-	JLE          loaded183
+	JLE          loaded184
 	VMOVSD       64(BX)(DI*1), X17
 	VINSERTF32X4 $0x03, X17, Z19, Z19
 
-loaded183:
+loaded184:
 	VUNPCKHPD Z19, Z18, Z17
 	VUNPCKLPD Z19, Z18, Z18
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready178
+	JMP       ready179
 
-fresh177:
+fresh178:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z8, Z8, Z8
 	VPXORD Z12, Z12, Z12
@@ -26370,7 +31066,7 @@ fresh177:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z18, Z18, Z18
 
-ready178:
+ready179:
 	VPXORD Z17, Z17, Z17
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -26380,19 +31076,19 @@ ready178:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without184
+	JE     without185
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row186:
+row187:
 	CMPQ      AX, $0x08
-	JE        all187
+	JE        all188
 	VMOVUPD.Z (DI), K1, Z19
-	JMP       moved188
+	JMP       moved189
 
-all187:
+all188:
 	VMOVUPD (DI), Z19
 
-moved188:
+moved189:
 	VMOVAPD      Z17, Z21
 	VBROADCASTSD (DX), Z20
 	VFMADD231PD  Z20, Z19, Z10
@@ -26423,38 +31119,38 @@ moved188:
 	VFMADD231PD  Z20, Z9, Z21
 	VADDPD       Z17, Z21, Z21
 	CMPQ         AX, $0x08
-	JE           all189
+	JE           all190
 	VMOVUPD      Z21, K1, (BX)
-	JMP          moved190
+	JMP          moved191
 
-all189:
+all190:
 	VMOVUPD Z21, (BX)
 
-moved190:
+moved191:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row186
+	JNZ  row187
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end185
+	JMP  end186
 
-without184:
+without185:
 	// the same without dx
-row191:
+row192:
 	CMPQ      AX, $0x08
-	JE        all192
+	JE        all193
 	VMOVUPD.Z (DI), K1, Z19
-	JMP       moved193
+	JMP       moved194
 
-all192:
+all193:
 	VMOVUPD (DI), Z19
 
-moved193:
+moved194:
 	VFMADD231PD.BCST (DX), Z19, Z10
 	VFMADD231PD.BCST 8(DX), Z19, Z8
 	VFMADD231PD.BCST 16(DX), Z19, Z12
@@ -26467,9 +31163,9 @@ moved193:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row191
+	JNZ              row192
 
-end185:
+end186:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -26492,162 +31188,162 @@ end185:
 	VUNPCKLPD     Z8, Z10, Z10
 	VMOVUPD       X10, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored194
+	JLE           stored195
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored194
+	JLE           stored195
 	VEXTRACTF32X4 $0x01, Z10, X8
 	VMOVUPD       X8, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored194
+	JLE           stored195
 	VEXTRACTF32X4 $0x01, Z0, X8
 	VMOVUPD       X8, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored194
+	JLE           stored195
 	VEXTRACTF32X4 $0x02, Z10, X8
 	VMOVUPD       X8, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored194
+	JLE           stored195
 	VEXTRACTF32X4 $0x02, Z0, X8
 	VMOVUPD       X8, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored194
+	JLE           stored195
 	VEXTRACTF32X4 $0x03, Z10, X8
 	VMOVUPD       X8, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored194
+	JLE           stored195
 	VEXTRACTF32X4 $0x03, Z0, X8
 	VMOVUPD       X8, (BX)(DI*1)
 
-stored194:
+stored195:
 	VUNPCKHPD     Z11, Z12, Z8
 	VUNPCKLPD     Z11, Z12, Z12
 	VMOVUPD       X12, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored195
+	JLE           stored196
 	VMOVUPD       X8, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored195
+	JLE           stored196
 	VEXTRACTF32X4 $0x01, Z12, X11
 	VMOVUPD       X11, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored195
+	JLE           stored196
 	VEXTRACTF32X4 $0x01, Z8, X11
 	VMOVUPD       X11, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored195
+	JLE           stored196
 	VEXTRACTF32X4 $0x02, Z12, X11
 	VMOVUPD       X11, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored195
+	JLE           stored196
 	VEXTRACTF32X4 $0x02, Z8, X11
 	VMOVUPD       X11, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored195
+	JLE           stored196
 	VEXTRACTF32X4 $0x03, Z12, X11
 	VMOVUPD       X11, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored195
+	JLE           stored196
 	VEXTRACTF32X4 $0x03, Z8, X11
 	VMOVUPD       X11, 16(BX)(DI*1)
 
-stored195:
+stored196:
 	VUNPCKHPD     Z13, Z14, Z11
 	VUNPCKLPD     Z13, Z14, Z14
 	VMOVUPD       X14, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored196
+	JLE           stored197
 	VMOVUPD       X11, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored196
+	JLE           stored197
 	VEXTRACTF32X4 $0x01, Z14, X13
 	VMOVUPD       X13, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored196
+	JLE           stored197
 	VEXTRACTF32X4 $0x01, Z11, X13
 	VMOVUPD       X13, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored196
+	JLE           stored197
 	VEXTRACTF32X4 $0x02, Z14, X13
 	VMOVUPD       X13, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored196
+	JLE           stored197
 	VEXTRACTF32X4 $0x02, Z11, X13
 	VMOVUPD       X13, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored196
+	JLE           stored197
 	VEXTRACTF32X4 $0x03, Z14, X13
 	VMOVUPD       X13, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored196
+	JLE           stored197
 	VEXTRACTF32X4 $0x03, Z11, X13
 	VMOVUPD       X13, 32(BX)(DI*1)
 
-stored196:
+stored197:
 	VUNPCKHPD     Z15, Z16, Z13
 	VUNPCKLPD     Z15, Z16, Z16
 	VMOVUPD       X16, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored197
+	JLE           stored198
 	VMOVUPD       X13, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored197
+	JLE           stored198
 	VEXTRACTF32X4 $0x01, Z16, X15
 	VMOVUPD       X15, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored197
+	JLE           stored198
 	VEXTRACTF32X4 $0x01, Z13, X15
 	VMOVUPD       X15, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored197
+	JLE           stored198
 	VEXTRACTF32X4 $0x02, Z16, X15
 	VMOVUPD       X15, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored197
+	JLE           stored198
 	VEXTRACTF32X4 $0x02, Z13, X15
 	VMOVUPD       X15, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored197
+	JLE           stored198
 	VEXTRACTF32X4 $0x03, Z16, X15
 	VMOVUPD       X15, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored197
+	JLE           stored198
 	VEXTRACTF32X4 $0x03, Z13, X15
 	VMOVUPD       X15, 48(BX)(DI*1)
 
-stored197:
+stored198:
 	VUNPCKHPD     Z0, Z18, Z15
 	VUNPCKLPD     Z0, Z18, Z18
 	VMOVSD        X18, 64(BX)
 	CMPQ          AX, $0x01
-	JLE           stored198
+	JLE           stored199
 	VMOVSD        X15, 64(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored198
+	JLE           stored199
 	VEXTRACTF32X4 $0x01, Z18, X0
 	VMOVSD        X0, 64(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored198
+	JLE           stored199
 	VEXTRACTF32X4 $0x01, Z15, X0
 	VMOVSD        X0, 64(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored198
+	JLE           stored199
 	VEXTRACTF32X4 $0x02, Z18, X0
 	VMOVSD        X0, 64(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored198
+	JLE           stored199
 	VEXTRACTF32X4 $0x02, Z15, X0
 	VMOVSD        X0, 64(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored198
+	JLE           stored199
 	VEXTRACTF32X4 $0x03, Z18, X0
 	VMOVSD        X0, 64(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored198
+	JLE           stored199
 	VEXTRACTF32X4 $0x03, Z15, X0
 	VMOVSD        X0, 64(BX)(DI*1)
 
-stored198:
+stored199:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -26655,15 +31351,12 @@ stored198:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs170
+	JGE    inputs171
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other169:
-	CMPQ AX, $0x08
-	JNE  other199
-
+lower140:
 inputs200:
 	// 8 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
@@ -27184,11 +31877,15 @@ stored225:
 	VZEROUPPER
 	RET
 
-other199:
+lower1:
+	CMPQ AX, $0x05
+	JLT  lower226
+	CMPQ AX, $0x06
+	JLT  lower227
 	CMPQ AX, $0x07
-	JNE  other226
+	JLT  lower228
 
-inputs227:
+inputs229:
 	// 7 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -27197,10 +31894,10 @@ inputs227:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted228
+	JLE   parted230
 	MOVQ  $0x00000008, AX
 
-parted228:
+parted230:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -27210,118 +31907,118 @@ parted228:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded229
+	JLE          loaded231
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded229
+	JLE          loaded231
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded229
+	JLE          loaded231
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded229
+	JLE          loaded231
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded229
+	JLE          loaded231
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded229
+	JLE          loaded231
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded229
+	JLE          loaded231
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded229:
+loaded231:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded230
+	JLE          loaded232
 	VMOVUPD      16(BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded230
+	JLE          loaded232
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded230
+	JLE          loaded232
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded230
+	JLE          loaded232
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded230
+	JLE          loaded232
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded230
+	JLE          loaded232
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded230
+	JLE          loaded232
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
 
-loaded230:
+loaded232:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded231
+	JLE          loaded233
 	VMOVUPD      32(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded231
+	JLE          loaded233
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
 	CMPQ         AX, $0x03
-	JLE          loaded231
+	JLE          loaded233
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
 	CMPQ         AX, $0x04
-	JLE          loaded231
+	JLE          loaded233
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded231
+	JLE          loaded233
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded231
+	JLE          loaded233
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded231
+	JLE          loaded233
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
 
-loaded231:
+loaded233:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVSD       48(BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded232
+	JLE          loaded234
 	VMOVSD       48(BX)(CX*1), X8
 	CMPQ         AX, $0x02
-	JLE          loaded232
+	JLE          loaded234
 	VMOVSD       48(BX)(CX*2), X6
 	VINSERTF32X4 $0x01, X6, Z7, Z7
 	CMPQ         AX, $0x03
-	JLE          loaded232
+	JLE          loaded234
 	VMOVSD       48(BX)(DX*1), X6
 	VINSERTF32X4 $0x01, X6, Z8, Z8
 	CMPQ         AX, $0x04
-	JLE          loaded232
+	JLE          loaded234
 	VMOVSD       48(BX)(CX*4), X6
 	VINSERTF32X4 $0x02, X6, Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded232
+	JLE          loaded234
 	VMOVSD       48(BX)(SI*1), X6
 	VINSERTF32X4 $0x02, X6, Z8, Z8
 	CMPQ         AX, $0x06
-	JLE          loaded232
+	JLE          loaded234
 	VMOVSD       48(BX)(DX*2), X6
 	VINSERTF32X4 $0x03, X6, Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded232
+	JLE          loaded234
 	VMOVSD       48(BX)(DI*1), X6
 	VINSERTF32X4 $0x03, X6, Z8, Z8
 
-loaded232:
+loaded234:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
 	IMUL3Q       $0x08, CX, CX
@@ -27329,7 +32026,7 @@ loaded232:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh233
+	JE           fresh235
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -27338,126 +32035,126 @@ loaded232:
 	VXORPS       X9, X9, X9
 	VMOVUPD      (BX), X8
 	CMPQ         AX, $0x01
-	JLE          loaded235
+	JLE          loaded237
 	VMOVUPD      (BX)(CX*1), X9
 	CMPQ         AX, $0x02
-	JLE          loaded235
+	JLE          loaded237
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z8, Z8
 	CMPQ         AX, $0x03
-	JLE          loaded235
+	JLE          loaded237
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z9, Z9
 	CMPQ         AX, $0x04
-	JLE          loaded235
+	JLE          loaded237
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z8, Z8
 	CMPQ         AX, $0x05
-	JLE          loaded235
+	JLE          loaded237
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z9, Z9
 	CMPQ         AX, $0x06
-	JLE          loaded235
+	JLE          loaded237
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z8, Z8
 	CMPQ         AX, $0x07
-	JLE          loaded235
+	JLE          loaded237
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z9, Z9
 
-loaded235:
+loaded237:
 	VUNPCKHPD    Z9, Z8, Z6
 	VUNPCKLPD    Z9, Z8, Z8
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VMOVUPD      16(BX), X10
 	CMPQ         AX, $0x01
-	JLE          loaded236
+	JLE          loaded238
 	VMOVUPD      16(BX)(CX*1), X11
 	CMPQ         AX, $0x02
-	JLE          loaded236
+	JLE          loaded238
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z10, Z10
 	CMPQ         AX, $0x03
-	JLE          loaded236
+	JLE          loaded238
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z11, Z11
 	CMPQ         AX, $0x04
-	JLE          loaded236
+	JLE          loaded238
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z10, Z10
 	CMPQ         AX, $0x05
-	JLE          loaded236
+	JLE          loaded238
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z11, Z11
 	CMPQ         AX, $0x06
-	JLE          loaded236
+	JLE          loaded238
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z10, Z10
 	CMPQ         AX, $0x07
-	JLE          loaded236
+	JLE          loaded238
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z11, Z11
 
-loaded236:
+loaded238:
 	VUNPCKHPD    Z11, Z10, Z9
 	VUNPCKLPD    Z11, Z10, Z10
 	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
 	VMOVUPD      32(BX), X12
 	CMPQ         AX, $0x01
-	JLE          loaded237
+	JLE          loaded239
 	VMOVUPD      32(BX)(CX*1), X13
 	CMPQ         AX, $0x02
-	JLE          loaded237
+	JLE          loaded239
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z12, Z12
 	CMPQ         AX, $0x03
-	JLE          loaded237
+	JLE          loaded239
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z13, Z13
 	CMPQ         AX, $0x04
-	JLE          loaded237
+	JLE          loaded239
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z12, Z12
 	CMPQ         AX, $0x05
-	JLE          loaded237
+	JLE          loaded239
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z13, Z13
 	CMPQ         AX, $0x06
-	JLE          loaded237
+	JLE          loaded239
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z12, Z12
 	CMPQ         AX, $0x07
-	JLE          loaded237
+	JLE          loaded239
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z13, Z13
 
-loaded237:
+loaded239:
 	VUNPCKHPD    Z13, Z12, Z11
 	VUNPCKLPD    Z13, Z12, Z12
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VMOVSD       48(BX), X14
 	CMPQ         AX, $0x01
-	JLE          loaded238
+	JLE          loaded240
 	VMOVSD       48(BX)(CX*1), X15
 	CMPQ         AX, $0x02
-	JLE          loaded238
+	JLE          loaded240
 	VMOVSD       48(BX)(CX*2), X13
 	VINSERTF32X4 $0x01, X13, Z14, Z14
 	CMPQ         AX, $0x03
-	JLE          loaded238
+	JLE          loaded240
 	VMOVSD       48(BX)(DX*1), X13
 	VINSERTF32X4 $0x01, X13, Z15, Z15
 	CMPQ         AX, $0x04
-	JLE          loaded238
+	JLE          loaded240
 	VMOVSD       48(BX)(CX*4), X13
 	VINSERTF32X4 $0x02, X13, Z14, Z14
 	CMPQ         AX, $0x05
-	JLE          loaded238
+	JLE          loaded240
 	VMOVSD       48(BX)(SI*1), X13
 	VINSERTF32X4 $0x02, X13, Z15, Z15
 	CMPQ         AX, $0x06
-	JLE          loaded238
+	JLE          loaded240
 	VMOVSD       48(BX)(DX*2), X13
 	VINSERTF32X4 $0x03, X13, Z14, Z14
 	CMPQ         AX, $0x07
-	JLE          loaded238
+	JLE          loaded240
 	VMOVSD       48(BX)(DI*1), X13
 	VINSERTF32X4 $0x03, X13, Z15, Z15
 
-loaded238:
+loaded240:
 	VUNPCKHPD Z15, Z14, Z13
 	VUNPCKLPD Z15, Z14, Z14
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready234
+	JMP       ready236
 
-fresh233:
+fresh235:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z6, Z6, Z6
 	VPXORD Z10, Z10, Z10
@@ -27466,7 +32163,7 @@ fresh233:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z14, Z14, Z14
 
-ready234:
+ready236:
 	VPXORD Z13, Z13, Z13
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -27476,19 +32173,19 @@ ready234:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without239
+	JE     without241
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row241:
+row243:
 	CMPQ      AX, $0x08
-	JE        all242
+	JE        all244
 	VMOVUPD.Z (DI), K1, Z15
-	JMP       moved243
+	JMP       moved245
 
-all242:
+all244:
 	VMOVUPD (DI), Z15
 
-moved243:
+moved245:
 	VMOVAPD      Z13, Z17
 	VBROADCASTSD (DX), Z16
 	VFMADD231PD  Z16, Z15, Z8
@@ -27513,38 +32210,38 @@ moved243:
 	VFMADD231PD  Z16, Z7, Z17
 	VADDPD       Z13, Z17, Z17
 	CMPQ         AX, $0x08
-	JE           all244
+	JE           all246
 	VMOVUPD      Z17, K1, (BX)
-	JMP          moved245
+	JMP          moved247
 
-all244:
+all246:
 	VMOVUPD Z17, (BX)
 
-moved245:
+moved247:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row241
+	JNZ  row243
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end240
+	JMP  end242
 
-without239:
+without241:
 	// the same without dx
-row246:
+row248:
 	CMPQ      AX, $0x08
-	JE        all247
+	JE        all249
 	VMOVUPD.Z (DI), K1, Z15
-	JMP       moved248
+	JMP       moved250
 
-all247:
+all249:
 	VMOVUPD (DI), Z15
 
-moved248:
+moved250:
 	VFMADD231PD.BCST (DX), Z15, Z8
 	VFMADD231PD.BCST 8(DX), Z15, Z6
 	VFMADD231PD.BCST 16(DX), Z15, Z10
@@ -27555,9 +32252,9 @@ moved248:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row246
+	JNZ              row248
 
-end240:
+end242:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -27578,130 +32275,130 @@ end240:
 	VUNPCKLPD     Z6, Z8, Z8
 	VMOVUPD       X8, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored249
+	JLE           stored251
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored249
+	JLE           stored251
 	VEXTRACTF32X4 $0x01, Z8, X6
 	VMOVUPD       X6, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored249
+	JLE           stored251
 	VEXTRACTF32X4 $0x01, Z0, X6
 	VMOVUPD       X6, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored249
+	JLE           stored251
 	VEXTRACTF32X4 $0x02, Z8, X6
 	VMOVUPD       X6, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored249
+	JLE           stored251
 	VEXTRACTF32X4 $0x02, Z0, X6
 	VMOVUPD       X6, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored249
+	JLE           stored251
 	VEXTRACTF32X4 $0x03, Z8, X6
 	VMOVUPD       X6, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored249
+	JLE           stored251
 	VEXTRACTF32X4 $0x03, Z0, X6
 	VMOVUPD       X6, (BX)(DI*1)
 
-stored249:
+stored251:
 	VUNPCKHPD     Z9, Z10, Z6
 	VUNPCKLPD     Z9, Z10, Z10
 	VMOVUPD       X10, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored250
+	JLE           stored252
 	VMOVUPD       X6, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored250
+	JLE           stored252
 	VEXTRACTF32X4 $0x01, Z10, X9
 	VMOVUPD       X9, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored250
+	JLE           stored252
 	VEXTRACTF32X4 $0x01, Z6, X9
 	VMOVUPD       X9, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored250
+	JLE           stored252
 	VEXTRACTF32X4 $0x02, Z10, X9
 	VMOVUPD       X9, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored250
+	JLE           stored252
 	VEXTRACTF32X4 $0x02, Z6, X9
 	VMOVUPD       X9, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored250
+	JLE           stored252
 	VEXTRACTF32X4 $0x03, Z10, X9
 	VMOVUPD       X9, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored250
+	JLE           stored252
 	VEXTRACTF32X4 $0x03, Z6, X9
 	VMOVUPD       X9, 16(BX)(DI*1)
 
-stored250:
+stored252:
 	VUNPCKHPD     Z11, Z12, Z9
 	VUNPCKLPD     Z11, Z12, Z12
 	VMOVUPD       X12, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored251
+	JLE           stored253
 	VMOVUPD       X9, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored251
+	JLE           stored253
 	VEXTRACTF32X4 $0x01, Z12, X11
 	VMOVUPD       X11, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored251
+	JLE           stored253
 	VEXTRACTF32X4 $0x01, Z9, X11
 	VMOVUPD       X11, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored251
+	JLE           stored253
 	VEXTRACTF32X4 $0x02, Z12, X11
 	VMOVUPD       X11, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored251
+	JLE           stored253
 	VEXTRACTF32X4 $0x02, Z9, X11
 	VMOVUPD       X11, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored251
+	JLE           stored253
 	VEXTRACTF32X4 $0x03, Z12, X11
 	VMOVUPD       X11, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored251
+	JLE           stored253
 	VEXTRACTF32X4 $0x03, Z9, X11
 	VMOVUPD       X11, 32(BX)(DI*1)
 
-stored251:
+stored253:
 	VUNPCKHPD     Z0, Z14, Z11
 	VUNPCKLPD     Z0, Z14, Z14
 	VMOVSD        X14, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored252
+	JLE           stored254
 	VMOVSD        X11, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored252
+	JLE           stored254
 	VEXTRACTF32X4 $0x01, Z14, X0
 	VMOVSD        X0, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored252
+	JLE           stored254
 	VEXTRACTF32X4 $0x01, Z11, X0
 	VMOVSD        X0, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored252
+	JLE           stored254
 	VEXTRACTF32X4 $0x02, Z14, X0
 	VMOVSD        X0, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored252
+	JLE           stored254
 	VEXTRACTF32X4 $0x02, Z11, X0
 	VMOVSD        X0, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored252
+	JLE           stored254
 	VEXTRACTF32X4 $0x03, Z14, X0
 	VMOVSD        X0, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored252
+	JLE           stored254
 	VEXTRACTF32X4 $0x03, Z11, X0
 	VMOVSD        X0, 48(BX)(DI*1)
 
-stored252:
+stored254:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -27709,16 +32406,13 @@ stored252:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs227
+	JGE    inputs229
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other226:
-	CMPQ AX, $0x06
-	JNE  other253
-
-inputs254:
+lower228:
+inputs255:
 	// 6 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -27727,10 +32421,10 @@ inputs254:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted255
+	JLE   parted256
 	MOVQ  $0x00000008, AX
 
-parted255:
+parted256:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -27740,84 +32434,84 @@ parted255:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded256
+	JLE          loaded257
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded256
+	JLE          loaded257
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded256
+	JLE          loaded257
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded256
+	JLE          loaded257
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded256
+	JLE          loaded257
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded256
+	JLE          loaded257
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded256
+	JLE          loaded257
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded256:
+loaded257:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded257
+	JLE          loaded258
 	VMOVUPD      16(BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded257
+	JLE          loaded258
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded257
+	JLE          loaded258
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded257
+	JLE          loaded258
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded257
+	JLE          loaded258
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded257
+	JLE          loaded258
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded257
+	JLE          loaded258
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
 
-loaded257:
+loaded258:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded258
+	JLE          loaded259
 	VMOVUPD      32(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded258
+	JLE          loaded259
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
 	CMPQ         AX, $0x03
-	JLE          loaded258
+	JLE          loaded259
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
 	CMPQ         AX, $0x04
-	JLE          loaded258
+	JLE          loaded259
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded258
+	JLE          loaded259
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded258
+	JLE          loaded259
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded258
+	JLE          loaded259
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
 
-loaded258:
+loaded259:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
 	IMUL3Q       $0x08, CX, CX
@@ -27825,7 +32519,7 @@ loaded258:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh259
+	JE           fresh260
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -27834,92 +32528,92 @@ loaded258:
 	VXORPS       X8, X8, X8
 	VMOVUPD      (BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded261
+	JLE          loaded262
 	VMOVUPD      (BX)(CX*1), X8
 	CMPQ         AX, $0x02
-	JLE          loaded261
+	JLE          loaded262
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z7, Z7
 	CMPQ         AX, $0x03
-	JLE          loaded261
+	JLE          loaded262
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z8, Z8
 	CMPQ         AX, $0x04
-	JLE          loaded261
+	JLE          loaded262
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded261
+	JLE          loaded262
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z8, Z8
 	CMPQ         AX, $0x06
-	JLE          loaded261
+	JLE          loaded262
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded261
+	JLE          loaded262
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z8, Z8
 
-loaded261:
+loaded262:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      16(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded262
+	JLE          loaded263
 	VMOVUPD      16(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded262
+	JLE          loaded263
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z9, Z9
 	CMPQ         AX, $0x03
-	JLE          loaded262
+	JLE          loaded263
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z10, Z10
 	CMPQ         AX, $0x04
-	JLE          loaded262
+	JLE          loaded263
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded262
+	JLE          loaded263
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded262
+	JLE          loaded263
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z9, Z9
 	CMPQ         AX, $0x07
-	JLE          loaded262
+	JLE          loaded263
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z10, Z10
 
-loaded262:
+loaded263:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      32(BX), X11
 	CMPQ         AX, $0x01
-	JLE          loaded263
+	JLE          loaded264
 	VMOVUPD      32(BX)(CX*1), X12
 	CMPQ         AX, $0x02
-	JLE          loaded263
+	JLE          loaded264
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z11, Z11
 	CMPQ         AX, $0x03
-	JLE          loaded263
+	JLE          loaded264
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z12, Z12
 	CMPQ         AX, $0x04
-	JLE          loaded263
+	JLE          loaded264
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z11, Z11
 	CMPQ         AX, $0x05
-	JLE          loaded263
+	JLE          loaded264
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z12, Z12
 	CMPQ         AX, $0x06
-	JLE          loaded263
+	JLE          loaded264
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded263
+	JLE          loaded264
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z12, Z12
 
-loaded263:
+loaded264:
 	VUNPCKHPD Z12, Z11, Z10
 	VUNPCKLPD Z12, Z11, Z11
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready260
+	JMP       ready261
 
-fresh259:
+fresh260:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z6, Z6, Z6
 	VPXORD Z9, Z9, Z9
@@ -27927,7 +32621,7 @@ fresh259:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z10, Z10, Z10
 
-ready260:
+ready261:
 	VPXORD Z12, Z12, Z12
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -27937,19 +32631,19 @@ ready260:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without264
+	JE     without265
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row266:
+row267:
 	CMPQ      AX, $0x08
-	JE        all267
+	JE        all268
 	VMOVUPD.Z (DI), K1, Z13
-	JMP       moved268
+	JMP       moved269
 
-all267:
+all268:
 	VMOVUPD (DI), Z13
 
-moved268:
+moved269:
 	VMOVAPD      Z12, Z15
 	VBROADCASTSD (DX), Z14
 	VFMADD231PD  Z14, Z13, Z7
@@ -27971,38 +32665,38 @@ moved268:
 	VFMADD231PD  Z14, Z4, Z15
 	VADDPD       Z12, Z15, Z15
 	CMPQ         AX, $0x08
-	JE           all269
+	JE           all270
 	VMOVUPD      Z15, K1, (BX)
-	JMP          moved270
+	JMP          moved271
 
-all269:
+all270:
 	VMOVUPD Z15, (BX)
 
-moved270:
+moved271:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row266
+	JNZ  row267
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end265
+	JMP  end266
 
-without264:
+without265:
 	// the same without dx
-row271:
+row272:
 	CMPQ      AX, $0x08
-	JE        all272
+	JE        all273
 	VMOVUPD.Z (DI), K1, Z13
-	JMP       moved273
+	JMP       moved274
 
-all272:
+all273:
 	VMOVUPD (DI), Z13
 
-moved273:
+moved274:
 	VFMADD231PD.BCST (DX), Z13, Z7
 	VFMADD231PD.BCST 8(DX), Z13, Z6
 	VFMADD231PD.BCST 16(DX), Z13, Z9
@@ -28012,9 +32706,9 @@ moved273:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row271
+	JNZ              row272
 
-end265:
+end266:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -28034,98 +32728,98 @@ end265:
 	VUNPCKLPD     Z6, Z7, Z7
 	VMOVUPD       X7, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored274
+	JLE           stored275
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored274
+	JLE           stored275
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVUPD       X6, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored274
+	JLE           stored275
 	VEXTRACTF32X4 $0x01, Z0, X6
 	VMOVUPD       X6, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored274
+	JLE           stored275
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVUPD       X6, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored274
+	JLE           stored275
 	VEXTRACTF32X4 $0x02, Z0, X6
 	VMOVUPD       X6, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored274
+	JLE           stored275
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVUPD       X6, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored274
+	JLE           stored275
 	VEXTRACTF32X4 $0x03, Z0, X6
 	VMOVUPD       X6, (BX)(DI*1)
 
-stored274:
+stored275:
 	VUNPCKHPD     Z8, Z9, Z6
 	VUNPCKLPD     Z8, Z9, Z9
 	VMOVUPD       X9, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored275
+	JLE           stored276
 	VMOVUPD       X6, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored275
+	JLE           stored276
 	VEXTRACTF32X4 $0x01, Z9, X8
 	VMOVUPD       X8, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored275
+	JLE           stored276
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVUPD       X8, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored275
+	JLE           stored276
 	VEXTRACTF32X4 $0x02, Z9, X8
 	VMOVUPD       X8, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored275
+	JLE           stored276
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVUPD       X8, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored275
+	JLE           stored276
 	VEXTRACTF32X4 $0x03, Z9, X8
 	VMOVUPD       X8, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored275
+	JLE           stored276
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVUPD       X8, 16(BX)(DI*1)
 
-stored275:
+stored276:
 	VUNPCKHPD     Z10, Z11, Z8
 	VUNPCKLPD     Z10, Z11, Z11
 	VMOVUPD       X11, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored276
+	JLE           stored277
 	VMOVUPD       X8, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored276
+	JLE           stored277
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored276
+	JLE           stored277
 	VEXTRACTF32X4 $0x01, Z8, X10
 	VMOVUPD       X10, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored276
+	JLE           stored277
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored276
+	JLE           stored277
 	VEXTRACTF32X4 $0x02, Z8, X10
 	VMOVUPD       X10, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored276
+	JLE           stored277
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored276
+	JLE           stored277
 	VEXTRACTF32X4 $0x03, Z8, X10
 	VMOVUPD       X10, 32(BX)(DI*1)
 
-stored276:
+stored277:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -28133,15 +32827,12 @@ stored276:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs254
+	JGE    inputs255
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other253:
-	CMPQ AX, $0x05
-	JNE  other277
-
+lower227:
 inputs278:
 	// 5 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
@@ -28568,11 +33259,13 @@ stored300:
 	VZEROUPPER
 	RET
 
-other277:
+lower226:
+	CMPQ AX, $0x03
+	JLT  lower301
 	CMPQ AX, $0x04
-	JNE  other301
+	JLT  lower302
 
-inputs302:
+inputs303:
 	// 4 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -28581,10 +33274,10 @@ inputs302:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted303
+	JLE   parted304
 	MOVQ  $0x00000008, AX
 
-parted303:
+parted304:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -28594,56 +33287,56 @@ parted303:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded304
+	JLE          loaded305
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded304
+	JLE          loaded305
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded304
+	JLE          loaded305
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded304
+	JLE          loaded305
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded304
+	JLE          loaded305
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded304
+	JLE          loaded305
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded304
+	JLE          loaded305
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded304:
+loaded305:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded305
+	JLE          loaded306
 	VMOVUPD      16(BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded305
+	JLE          loaded306
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded305
+	JLE          loaded306
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded305
+	JLE          loaded306
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded305
+	JLE          loaded306
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded305
+	JLE          loaded306
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded305
+	JLE          loaded306
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
 
-loaded305:
+loaded306:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
 	IMUL3Q       $0x08, CX, CX
@@ -28651,7 +33344,7 @@ loaded305:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh306
+	JE           fresh307
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -28660,70 +33353,70 @@ loaded305:
 	VXORPS       X6, X6, X6
 	VMOVUPD      (BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded308
+	JLE          loaded309
 	VMOVUPD      (BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded308
+	JLE          loaded309
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z5, Z5
 	CMPQ         AX, $0x03
-	JLE          loaded308
+	JLE          loaded309
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z6, Z6
 	CMPQ         AX, $0x04
-	JLE          loaded308
+	JLE          loaded309
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded308
+	JLE          loaded309
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded308
+	JLE          loaded309
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded308
+	JLE          loaded309
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z6, Z6
 
-loaded308:
+loaded309:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      16(BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded309
+	JLE          loaded310
 	VMOVUPD      16(BX)(CX*1), X8
 	CMPQ         AX, $0x02
-	JLE          loaded309
+	JLE          loaded310
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z7, Z7
 	CMPQ         AX, $0x03
-	JLE          loaded309
+	JLE          loaded310
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z8, Z8
 	CMPQ         AX, $0x04
-	JLE          loaded309
+	JLE          loaded310
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded309
+	JLE          loaded310
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z8, Z8
 	CMPQ         AX, $0x06
-	JLE          loaded309
+	JLE          loaded310
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded309
+	JLE          loaded310
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z8, Z8
 
-loaded309:
+loaded310:
 	VUNPCKHPD Z8, Z7, Z6
 	VUNPCKLPD Z8, Z7, Z7
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready307
+	JMP       ready308
 
-fresh306:
+fresh307:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z4, Z4, Z4
 	VPXORD Z7, Z7, Z7
 	VPXORD Z6, Z6, Z6
 
-ready307:
+ready308:
 	VPXORD Z8, Z8, Z8
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -28733,19 +33426,19 @@ ready307:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without310
+	JE     without311
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row312:
+row313:
 	CMPQ      AX, $0x08
-	JE        all313
+	JE        all314
 	VMOVUPD.Z (DI), K1, Z9
-	JMP       moved314
+	JMP       moved315
 
-all313:
+all314:
 	VMOVUPD (DI), Z9
 
-moved314:
+moved315:
 	VMOVAPD      Z8, Z11
 	VBROADCASTSD (DX), Z10
 	VFMADD231PD  Z10, Z9, Z5
@@ -28761,38 +33454,38 @@ moved314:
 	VFMADD231PD  Z10, Z2, Z11
 	VADDPD       Z8, Z11, Z11
 	CMPQ         AX, $0x08
-	JE           all315
+	JE           all316
 	VMOVUPD      Z11, K1, (BX)
-	JMP          moved316
+	JMP          moved317
 
-all315:
+all316:
 	VMOVUPD Z11, (BX)
 
-moved316:
+moved317:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row312
+	JNZ  row313
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end311
+	JMP  end312
 
-without310:
+without311:
 	// the same without dx
-row317:
+row318:
 	CMPQ      AX, $0x08
-	JE        all318
+	JE        all319
 	VMOVUPD.Z (DI), K1, Z9
-	JMP       moved319
+	JMP       moved320
 
-all318:
+all319:
 	VMOVUPD (DI), Z9
 
-moved319:
+moved320:
 	VFMADD231PD.BCST (DX), Z9, Z5
 	VFMADD231PD.BCST 8(DX), Z9, Z4
 	VFMADD231PD.BCST 16(DX), Z9, Z7
@@ -28800,9 +33493,9 @@ moved319:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row317
+	JNZ              row318
 
-end311:
+end312:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -28820,66 +33513,66 @@ end311:
 	VUNPCKLPD     Z4, Z5, Z5
 	VMOVUPD       X5, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored320
+	JLE           stored321
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored320
+	JLE           stored321
 	VEXTRACTF32X4 $0x01, Z5, X4
 	VMOVUPD       X4, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored320
+	JLE           stored321
 	VEXTRACTF32X4 $0x01, Z0, X4
 	VMOVUPD       X4, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored320
+	JLE           stored321
 	VEXTRACTF32X4 $0x02, Z5, X4
 	VMOVUPD       X4, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored320
+	JLE           stored321
 	VEXTRACTF32X4 $0x02, Z0, X4
 	VMOVUPD       X4, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored320
+	JLE           stored321
 	VEXTRACTF32X4 $0x03, Z5, X4
 	VMOVUPD       X4, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored320
+	JLE           stored321
 	VEXTRACTF32X4 $0x03, Z0, X4
 	VMOVUPD       X4, (BX)(DI*1)
 
-stored320:
+stored321:
 	VUNPCKHPD     Z6, Z7, Z4
 	VUNPCKLPD     Z6, Z7, Z7
 	VMOVUPD       X7, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored321
+	JLE           stored322
 	VMOVUPD       X4, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored321
+	JLE           stored322
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVUPD       X6, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored321
+	JLE           stored322
 	VEXTRACTF32X4 $0x01, Z4, X6
 	VMOVUPD       X6, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored321
+	JLE           stored322
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVUPD       X6, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored321
+	JLE           stored322
 	VEXTRACTF32X4 $0x02, Z4, X6
 	VMOVUPD       X6, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored321
+	JLE           stored322
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVUPD       X6, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored321
+	JLE           stored322
 	VEXTRACTF32X4 $0x03, Z4, X6
 	VMOVUPD       X6, 16(BX)(DI*1)
 
-stored321:
+stored322:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -28887,15 +33580,12 @@ stored321:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs302
+	JGE    inputs303
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other301:
-	CMPQ AX, $0x03
-	JNE  other322
-
+lower302:
 inputs323:
 	// 3 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
@@ -29222,8 +33912,8 @@ stored342:
 	VZEROUPPER
 	RET
 
-other322:
-inputs344:
+lower301:
+inputs343:
 	// 2 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -29232,10 +33922,10 @@ inputs344:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted345
+	JLE   parted344
 	MOVQ  $0x00000008, AX
 
-parted345:
+parted344:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -29245,28 +33935,28 @@ parted345:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded346
+	JLE          loaded345
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded346
+	JLE          loaded345
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded346
+	JLE          loaded345
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded346
+	JLE          loaded345
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded346
+	JLE          loaded345
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded346
+	JLE          loaded345
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded346
+	JLE          loaded345
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded346:
+loaded345:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	IMUL3Q       $0x08, CX, CX
@@ -29274,7 +33964,7 @@ loaded346:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh347
+	JE           fresh346
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -29283,40 +33973,40 @@ loaded346:
 	VXORPS       X4, X4, X4
 	VMOVUPD      (BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded349
+	JLE          loaded348
 	VMOVUPD      (BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded349
+	JLE          loaded348
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded349
+	JLE          loaded348
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded349
+	JLE          loaded348
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded349
+	JLE          loaded348
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded349
+	JLE          loaded348
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded349
+	JLE          loaded348
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z4, Z4
 
-loaded349:
+loaded348:
 	VUNPCKHPD Z4, Z3, Z2
 	VUNPCKLPD Z4, Z3, Z3
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready348
+	JMP       ready347
 
-fresh347:
+fresh346:
 	VPXORD Z3, Z3, Z3
 	VPXORD Z2, Z2, Z2
 
-ready348:
+ready347:
 	VPXORD Z4, Z4, Z4
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -29326,19 +34016,19 @@ ready348:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without350
+	JE     without349
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row352:
+row351:
 	CMPQ      AX, $0x08
-	JE        all353
+	JE        all352
 	VMOVUPD.Z (DI), K1, Z5
-	JMP       moved354
+	JMP       moved353
 
-all353:
+all352:
 	VMOVUPD (DI), Z5
 
-moved354:
+moved353:
 	VMOVAPD      Z4, Z7
 	VBROADCASTSD (DX), Z6
 	VFMADD231PD  Z6, Z5, Z3
@@ -29348,46 +34038,46 @@ moved354:
 	VFMADD231PD  Z6, Z0, Z7
 	VADDPD       Z4, Z7, Z7
 	CMPQ         AX, $0x08
-	JE           all355
+	JE           all354
 	VMOVUPD      Z7, K1, (BX)
-	JMP          moved356
+	JMP          moved355
 
-all355:
+all354:
 	VMOVUPD Z7, (BX)
 
-moved356:
+moved355:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row352
+	JNZ  row351
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end351
+	JMP  end350
 
-without350:
+without349:
 	// the same without dx
-row357:
+row356:
 	CMPQ      AX, $0x08
-	JE        all358
+	JE        all357
 	VMOVUPD.Z (DI), K1, Z5
-	JMP       moved359
+	JMP       moved358
 
-all358:
+all357:
 	VMOVUPD (DI), Z5
 
-moved359:
+moved358:
 	VFMADD231PD.BCST (DX), Z5, Z3
 	VFMADD231PD.BCST 8(DX), Z5, Z2
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row357
+	JNZ              row356
 
-end351:
+end350:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -29403,34 +34093,34 @@ end351:
 	VUNPCKLPD     Z2, Z3, Z3
 	VMOVUPD       X3, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored360
+	JLE           stored359
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored360
+	JLE           stored359
 	VEXTRACTF32X4 $0x01, Z3, X2
 	VMOVUPD       X2, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored360
+	JLE           stored359
 	VEXTRACTF32X4 $0x01, Z0, X2
 	VMOVUPD       X2, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored360
+	JLE           stored359
 	VEXTRACTF32X4 $0x02, Z3, X2
 	VMOVUPD       X2, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored360
+	JLE           stored359
 	VEXTRACTF32X4 $0x02, Z0, X2
 	VMOVUPD       X2, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored360
+	JLE           stored359
 	VEXTRACTF32X4 $0x03, Z3, X2
 	VMOVUPD       X2, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored360
+	JLE           stored359
 	VEXTRACTF32X4 $0x03, Z0, X2
 	VMOVUPD       X2, (BX)(DI*1)
 
-stored360:
+stored359:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -29438,7 +34128,7 @@ stored360:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs344
+	JGE    inputs343
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -9,10 +9,16 @@
 TEXT ·narrowBothAVX512VLF32(SB), NOSPLIT, $0-120
 	PCALIGN $0x40
 	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x08
+	JLT     lower1
+	CMPQ    AX, $0x0b
+	JLT     lower2
+	CMPQ    AX, $0x0d
+	JLT     lower3
 	CMPQ    AX, $0x0e
-	JNE     other1
+	JLT     lower4
 
-inputs2:
+inputs5:
 	// 14 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -21,10 +27,10 @@ inputs2:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted3
+	JLE   parted6
 	MOVQ  $0x00000008, AX
 
-parted3:
+parted6:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -36,28 +42,28 @@ parted3:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded4
+	JLE          loaded7
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded4
+	JLE          loaded7
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded4
+	JLE          loaded7
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
 	CMPQ         AX, $0x05
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
 	CMPQ         AX, $0x06
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
 	CMPQ         AX, $0x07
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
 
-loaded4:
+loaded7:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -72,28 +78,28 @@ loaded4:
 	VXORPS       X8, X8, X8
 	VMOVUPS      16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded5
+	JLE          loaded8
 	VMOVUPS      16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded5
+	JLE          loaded8
 	VMOVUPS      16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded5
+	JLE          loaded8
 	VMOVUPS      16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y5, Y5
 	CMPQ         AX, $0x05
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y6, Y6
 	CMPQ         AX, $0x06
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y7, Y7
 	CMPQ         AX, $0x07
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y8, Y8
 
-loaded5:
+loaded8:
 	VUNPCKHPS    Y6, Y5, Y2
 	VUNPCKLPS    Y6, Y5, Y5
 	VUNPCKHPS    Y8, Y7, Y6
@@ -108,28 +114,28 @@ loaded5:
 	VXORPS       X12, X12, X12
 	VMOVUPS      32(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded6
+	JLE          loaded9
 	VMOVUPS      32(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded6
+	JLE          loaded9
 	VMOVUPS      32(BX)(CX*2), X11
 	CMPQ         AX, $0x03
-	JLE          loaded6
+	JLE          loaded9
 	VMOVUPS      32(BX)(DX*1), X12
 	CMPQ         AX, $0x04
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x01, 32(BX)(CX*4), Y9, Y9
 	CMPQ         AX, $0x05
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x01, 32(BX)(SI*1), Y10, Y10
 	CMPQ         AX, $0x06
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x01, 32(BX)(DX*2), Y11, Y11
 	CMPQ         AX, $0x07
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x01, 32(BX)(DI*1), Y12, Y12
 
-loaded6:
+loaded9:
 	VUNPCKHPS    Y10, Y9, Y6
 	VUNPCKLPS    Y10, Y9, Y9
 	VUNPCKHPS    Y12, Y11, Y10
@@ -144,32 +150,32 @@ loaded6:
 	VXORPS       X16, X16, X16
 	VMOVSD       48(BX), X13
 	CMPQ         AX, $0x01
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(CX*1), X14
 	CMPQ         AX, $0x02
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(CX*2), X15
 	CMPQ         AX, $0x03
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(DX*1), X16
 	CMPQ         AX, $0x04
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(CX*4), X10
 	VINSERTF32X4 $0x01, X10, Y13, Y13
 	CMPQ         AX, $0x05
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(SI*1), X10
 	VINSERTF32X4 $0x01, X10, Y14, Y14
 	CMPQ         AX, $0x06
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(DX*2), X10
 	VINSERTF32X4 $0x01, X10, Y15, Y15
 	CMPQ         AX, $0x07
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(DI*1), X10
 	VINSERTF32X4 $0x01, X10, Y16, Y16
 
-loaded7:
+loaded10:
 	VUNPCKHPS    Y14, Y13, Y10
 	VUNPCKLPS    Y14, Y13, Y13
 	VUNPCKHPS    Y16, Y15, Y14
@@ -183,7 +189,7 @@ loaded7:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh8
+	JE           fresh11
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -194,28 +200,28 @@ loaded7:
 	VXORPS       X18, X18, X18
 	VMOVUPS      (BX), X14
 	CMPQ         AX, $0x01
-	JLE          loaded10
+	JLE          loaded13
 	VMOVUPS      (BX)(CX*1), X15
 	CMPQ         AX, $0x02
-	JLE          loaded10
+	JLE          loaded13
 	VMOVUPS      (BX)(CX*2), X17
 	CMPQ         AX, $0x03
-	JLE          loaded10
+	JLE          loaded13
 	VMOVUPS      (BX)(DX*1), X18
 	CMPQ         AX, $0x04
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x01, (BX)(CX*4), Y14, Y14
 	CMPQ         AX, $0x05
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x01, (BX)(SI*1), Y15, Y15
 	CMPQ         AX, $0x06
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x01, (BX)(DX*2), Y17, Y17
 	CMPQ         AX, $0x07
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x01, (BX)(DI*1), Y18, Y18
 
-loaded10:
+loaded13:
 	VUNPCKHPS    Y15, Y14, Y10
 	VUNPCKLPS    Y15, Y14, Y14
 	VUNPCKHPS    Y18, Y17, Y15
@@ -230,28 +236,28 @@ loaded10:
 	VXORPS       X22, X22, X22
 	VMOVUPS      16(BX), X19
 	CMPQ         AX, $0x01
-	JLE          loaded11
+	JLE          loaded14
 	VMOVUPS      16(BX)(CX*1), X20
 	CMPQ         AX, $0x02
-	JLE          loaded11
+	JLE          loaded14
 	VMOVUPS      16(BX)(CX*2), X21
 	CMPQ         AX, $0x03
-	JLE          loaded11
+	JLE          loaded14
 	VMOVUPS      16(BX)(DX*1), X22
 	CMPQ         AX, $0x04
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y19, Y19
 	CMPQ         AX, $0x05
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y20, Y20
 	CMPQ         AX, $0x06
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y21, Y21
 	CMPQ         AX, $0x07
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y22, Y22
 
-loaded11:
+loaded14:
 	VUNPCKHPS    Y20, Y19, Y15
 	VUNPCKLPS    Y20, Y19, Y19
 	VUNPCKHPS    Y22, Y21, Y20
@@ -266,28 +272,28 @@ loaded11:
 	VXORPS       X26, X26, X26
 	VMOVUPS      32(BX), X23
 	CMPQ         AX, $0x01
-	JLE          loaded12
+	JLE          loaded15
 	VMOVUPS      32(BX)(CX*1), X24
 	CMPQ         AX, $0x02
-	JLE          loaded12
+	JLE          loaded15
 	VMOVUPS      32(BX)(CX*2), X25
 	CMPQ         AX, $0x03
-	JLE          loaded12
+	JLE          loaded15
 	VMOVUPS      32(BX)(DX*1), X26
 	CMPQ         AX, $0x04
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x01, 32(BX)(CX*4), Y23, Y23
 	CMPQ         AX, $0x05
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x01, 32(BX)(SI*1), Y24, Y24
 	CMPQ         AX, $0x06
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x01, 32(BX)(DX*2), Y25, Y25
 	CMPQ         AX, $0x07
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x01, 32(BX)(DI*1), Y26, Y26
 
-loaded12:
+loaded15:
 	VUNPCKHPS    Y24, Y23, Y20
 	VUNPCKLPS    Y24, Y23, Y23
 	VUNPCKHPS    Y26, Y25, Y24
@@ -302,32 +308,32 @@ loaded12:
 	VXORPS       X30, X30, X30
 	VMOVSD       48(BX), X27
 	CMPQ         AX, $0x01
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(CX*1), X28
 	CMPQ         AX, $0x02
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(CX*2), X29
 	CMPQ         AX, $0x03
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(DX*1), X30
 	CMPQ         AX, $0x04
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(CX*4), X24
 	VINSERTF32X4 $0x01, X24, Y27, Y27
 	CMPQ         AX, $0x05
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(SI*1), X24
 	VINSERTF32X4 $0x01, X24, Y28, Y28
 	CMPQ         AX, $0x06
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(DX*2), X24
 	VINSERTF32X4 $0x01, X24, Y29, Y29
 	CMPQ         AX, $0x07
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(DI*1), X24
 	VINSERTF32X4 $0x01, X24, Y30, Y30
 
-loaded13:
+loaded16:
 	VUNPCKHPS Y28, Y27, Y24
 	VUNPCKLPS Y28, Y27, Y27
 	VUNPCKHPS Y30, Y29, Y28
@@ -339,9 +345,9 @@ loaded13:
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready9
+	JMP       ready12
 
-fresh8:
+fresh11:
 	VPXORD Y14, Y14, Y14
 	VPXORD Y18, Y18, Y18
 	VPXORD Y10, Y10, Y10
@@ -357,7 +363,7 @@ fresh8:
 	VPXORD Y27, Y27, Y27
 	VPXORD Y30, Y30, Y30
 
-ready9:
+ready12:
 	VPXORD Y24, Y24, Y24
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -367,19 +373,19 @@ ready9:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without14
+	JE     without17
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row16:
+row19:
 	CMPQ      AX, $0x08
-	JE        all17
+	JE        all20
 	VMOVUPS.Z (DI), K1, Y28
-	JMP       moved18
+	JMP       moved21
 
-all17:
+all20:
 	VMOVUPS (DI), Y28
 
-moved18:
+moved21:
 	VMOVAPS      Y24, Y31
 	VBROADCASTSS (DX), Y29
 	VFMADD231PS  Y29, Y28, Y14
@@ -425,38 +431,38 @@ moved18:
 	VFMADD231PS  Y29, Y16, Y31
 	VADDPS       Y24, Y31, Y31
 	CMPQ         AX, $0x08
-	JE           all19
+	JE           all22
 	VMOVUPS      Y31, K1, (BX)
-	JMP          moved20
+	JMP          moved23
 
-all19:
+all22:
 	VMOVUPS Y31, (BX)
 
-moved20:
+moved23:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row16
+	JNZ  row19
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x20, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end15
+	JMP  end18
 
-without14:
+without17:
 	// the same without dx
-row21:
+row24:
 	CMPQ      AX, $0x08
-	JE        all22
+	JE        all25
 	VMOVUPS.Z (DI), K1, Y28
-	JMP       moved23
+	JMP       moved26
 
-all22:
+all25:
 	VMOVUPS (DI), Y28
 
-moved23:
+moved26:
 	VFMADD231PS.BCST (DX), Y28, Y14
 	VFMADD231PS.BCST 4(DX), Y28, Y18
 	VFMADD231PS.BCST 8(DX), Y28, Y10
@@ -474,9 +480,9 @@ moved23:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row21
+	JNZ              row24
 
-end15:
+end18:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x20, DI
 	MOVQ          DI, x+64(FP)
@@ -510,32 +516,32 @@ end15:
 	VUNPCKLPD     Y18, Y0, Y0
 	VMOVUPS       X14, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored24
+	JLE           stored27
 	VMOVUPS       X17, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored24
+	JLE           stored27
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored24
+	JLE           stored27
 	VMOVUPS       X10, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x01, Y14, X18
 	VMOVUPS       X18, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x01, Y17, X18
 	VMOVUPS       X18, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x01, Y0, X18
 	VMOVUPS       X18, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x01, Y10, X18
 	VMOVUPS       X18, (BX)(DI*1)
 
-stored24:
+stored27:
 	VUNPCKHPS     Y22, Y19, Y18
 	VUNPCKLPS     Y22, Y19, Y19
 	VUNPCKHPS     Y21, Y15, Y22
@@ -546,32 +552,32 @@ stored24:
 	VUNPCKLPD     Y22, Y18, Y18
 	VMOVUPS       X19, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored25
+	JLE           stored28
 	VMOVUPS       X21, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored25
+	JLE           stored28
 	VMOVUPS       X18, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored25
+	JLE           stored28
 	VMOVUPS       X15, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x01, Y19, X22
 	VMOVUPS       X22, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x01, Y21, X22
 	VMOVUPS       X22, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x01, Y18, X22
 	VMOVUPS       X22, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x01, Y15, X22
 	VMOVUPS       X22, 16(BX)(DI*1)
 
-stored25:
+stored28:
 	VUNPCKHPS     Y26, Y23, Y22
 	VUNPCKLPS     Y26, Y23, Y23
 	VUNPCKHPS     Y25, Y20, Y26
@@ -582,32 +588,32 @@ stored25:
 	VUNPCKLPD     Y26, Y22, Y22
 	VMOVUPS       X23, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored26
+	JLE           stored29
 	VMOVUPS       X25, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored26
+	JLE           stored29
 	VMOVUPS       X22, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored26
+	JLE           stored29
 	VMOVUPS       X20, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x01, Y23, X26
 	VMOVUPS       X26, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x01, Y25, X26
 	VMOVUPS       X26, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x01, Y22, X26
 	VMOVUPS       X26, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x01, Y20, X26
 	VMOVUPS       X26, 32(BX)(DI*1)
 
-stored26:
+stored29:
 	VUNPCKHPS     Y30, Y27, Y26
 	VUNPCKLPS     Y30, Y27, Y27
 	VUNPCKHPS     Y1, Y0, Y30
@@ -618,32 +624,32 @@ stored26:
 	VUNPCKLPD     Y30, Y26, Y26
 	VMOVSD        X27, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored27
+	JLE           stored30
 	VMOVSD        X1, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored27
+	JLE           stored30
 	VMOVSD        X26, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored27
+	JLE           stored30
 	VMOVSD        X0, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x01, Y27, X30
 	VMOVSD        X30, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x01, Y1, X30
 	VMOVSD        X30, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x01, Y26, X30
 	VMOVSD        X30, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x01, Y0, X30
 	VMOVSD        X30, 48(BX)(DI*1)
 
-stored27:
+stored30:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -651,16 +657,13 @@ stored27:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs2
+	JGE    inputs5
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ AX, $0x0d
-	JNE  other28
-
-inputs29:
+lower4:
+inputs31:
 	// 13 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -669,10 +672,10 @@ inputs29:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted30
+	JLE   parted32
 	MOVQ  $0x00000008, AX
 
-parted30:
+parted32:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -684,28 +687,28 @@ parted30:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded31
+	JLE          loaded33
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded31
+	JLE          loaded33
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded31
+	JLE          loaded33
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
 	CMPQ         AX, $0x05
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
 	CMPQ         AX, $0x06
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
 	CMPQ         AX, $0x07
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
 
-loaded31:
+loaded33:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -720,28 +723,28 @@ loaded31:
 	VXORPS       X8, X8, X8
 	VMOVUPS      16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded32
+	JLE          loaded34
 	VMOVUPS      16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded32
+	JLE          loaded34
 	VMOVUPS      16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded32
+	JLE          loaded34
 	VMOVUPS      16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y5, Y5
 	CMPQ         AX, $0x05
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y6, Y6
 	CMPQ         AX, $0x06
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y7, Y7
 	CMPQ         AX, $0x07
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y8, Y8
 
-loaded32:
+loaded34:
 	VUNPCKHPS    Y6, Y5, Y2
 	VUNPCKLPS    Y6, Y5, Y5
 	VUNPCKHPS    Y8, Y7, Y6
@@ -756,28 +759,28 @@ loaded32:
 	VXORPS       X12, X12, X12
 	VMOVUPS      32(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded33
+	JLE          loaded35
 	VMOVUPS      32(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded33
+	JLE          loaded35
 	VMOVUPS      32(BX)(CX*2), X11
 	CMPQ         AX, $0x03
-	JLE          loaded33
+	JLE          loaded35
 	VMOVUPS      32(BX)(DX*1), X12
 	CMPQ         AX, $0x04
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x01, 32(BX)(CX*4), Y9, Y9
 	CMPQ         AX, $0x05
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x01, 32(BX)(SI*1), Y10, Y10
 	CMPQ         AX, $0x06
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x01, 32(BX)(DX*2), Y11, Y11
 	CMPQ         AX, $0x07
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x01, 32(BX)(DI*1), Y12, Y12
 
-loaded33:
+loaded35:
 	VUNPCKHPS    Y10, Y9, Y6
 	VUNPCKLPS    Y10, Y9, Y9
 	VUNPCKHPS    Y12, Y11, Y10
@@ -792,32 +795,32 @@ loaded33:
 	VXORPS       X16, X16, X16
 	VMOVSS       48(BX), X13
 	CMPQ         AX, $0x01
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(CX*1), X14
 	CMPQ         AX, $0x02
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(CX*2), X15
 	CMPQ         AX, $0x03
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(DX*1), X16
 	CMPQ         AX, $0x04
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(CX*4), X10
 	VINSERTF32X4 $0x01, X10, Y13, Y13
 	CMPQ         AX, $0x05
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(SI*1), X10
 	VINSERTF32X4 $0x01, X10, Y14, Y14
 	CMPQ         AX, $0x06
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(DX*2), X10
 	VINSERTF32X4 $0x01, X10, Y15, Y15
 	CMPQ         AX, $0x07
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(DI*1), X10
 	VINSERTF32X4 $0x01, X10, Y16, Y16
 
-loaded34:
+loaded36:
 	VUNPCKHPS    Y14, Y13, Y10
 	VUNPCKLPS    Y14, Y13, Y13
 	VUNPCKHPS    Y16, Y15, Y14
@@ -831,7 +834,7 @@ loaded34:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh35
+	JE           fresh37
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -842,28 +845,28 @@ loaded34:
 	VXORPS       X17, X17, X17
 	VMOVUPS      (BX), X14
 	CMPQ         AX, $0x01
-	JLE          loaded37
+	JLE          loaded39
 	VMOVUPS      (BX)(CX*1), X15
 	CMPQ         AX, $0x02
-	JLE          loaded37
+	JLE          loaded39
 	VMOVUPS      (BX)(CX*2), X16
 	CMPQ         AX, $0x03
-	JLE          loaded37
+	JLE          loaded39
 	VMOVUPS      (BX)(DX*1), X17
 	CMPQ         AX, $0x04
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x01, (BX)(CX*4), Y14, Y14
 	CMPQ         AX, $0x05
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x01, (BX)(SI*1), Y15, Y15
 	CMPQ         AX, $0x06
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x01, (BX)(DX*2), Y16, Y16
 	CMPQ         AX, $0x07
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x01, (BX)(DI*1), Y17, Y17
 
-loaded37:
+loaded39:
 	VUNPCKHPS    Y15, Y14, Y10
 	VUNPCKLPS    Y15, Y14, Y14
 	VUNPCKHPS    Y17, Y16, Y15
@@ -878,28 +881,28 @@ loaded37:
 	VXORPS       X21, X21, X21
 	VMOVUPS      16(BX), X18
 	CMPQ         AX, $0x01
-	JLE          loaded38
+	JLE          loaded40
 	VMOVUPS      16(BX)(CX*1), X19
 	CMPQ         AX, $0x02
-	JLE          loaded38
+	JLE          loaded40
 	VMOVUPS      16(BX)(CX*2), X20
 	CMPQ         AX, $0x03
-	JLE          loaded38
+	JLE          loaded40
 	VMOVUPS      16(BX)(DX*1), X21
 	CMPQ         AX, $0x04
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y18, Y18
 	CMPQ         AX, $0x05
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y19, Y19
 	CMPQ         AX, $0x06
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y20, Y20
 	CMPQ         AX, $0x07
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y21, Y21
 
-loaded38:
+loaded40:
 	VUNPCKHPS    Y19, Y18, Y15
 	VUNPCKLPS    Y19, Y18, Y18
 	VUNPCKHPS    Y21, Y20, Y19
@@ -914,28 +917,28 @@ loaded38:
 	VXORPS       X25, X25, X25
 	VMOVUPS      32(BX), X22
 	CMPQ         AX, $0x01
-	JLE          loaded39
+	JLE          loaded41
 	VMOVUPS      32(BX)(CX*1), X23
 	CMPQ         AX, $0x02
-	JLE          loaded39
+	JLE          loaded41
 	VMOVUPS      32(BX)(CX*2), X24
 	CMPQ         AX, $0x03
-	JLE          loaded39
+	JLE          loaded41
 	VMOVUPS      32(BX)(DX*1), X25
 	CMPQ         AX, $0x04
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x01, 32(BX)(CX*4), Y22, Y22
 	CMPQ         AX, $0x05
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x01, 32(BX)(SI*1), Y23, Y23
 	CMPQ         AX, $0x06
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x01, 32(BX)(DX*2), Y24, Y24
 	CMPQ         AX, $0x07
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x01, 32(BX)(DI*1), Y25, Y25
 
-loaded39:
+loaded41:
 	VUNPCKHPS    Y23, Y22, Y19
 	VUNPCKLPS    Y23, Y22, Y22
 	VUNPCKHPS    Y25, Y24, Y23
@@ -950,32 +953,32 @@ loaded39:
 	VXORPS       X29, X29, X29
 	VMOVSS       48(BX), X26
 	CMPQ         AX, $0x01
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(CX*1), X27
 	CMPQ         AX, $0x02
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(CX*2), X28
 	CMPQ         AX, $0x03
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(DX*1), X29
 	CMPQ         AX, $0x04
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(CX*4), X23
 	VINSERTF32X4 $0x01, X23, Y26, Y26
 	CMPQ         AX, $0x05
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(SI*1), X23
 	VINSERTF32X4 $0x01, X23, Y27, Y27
 	CMPQ         AX, $0x06
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(DX*2), X23
 	VINSERTF32X4 $0x01, X23, Y28, Y28
 	CMPQ         AX, $0x07
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(DI*1), X23
 	VINSERTF32X4 $0x01, X23, Y29, Y29
 
-loaded40:
+loaded42:
 	VUNPCKHPS Y27, Y26, Y23
 	VUNPCKLPS Y27, Y26, Y26
 	VUNPCKHPS Y29, Y28, Y27
@@ -987,9 +990,9 @@ loaded40:
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready36
+	JMP       ready38
 
-fresh35:
+fresh37:
 	VPXORD Y14, Y14, Y14
 	VPXORD Y17, Y17, Y17
 	VPXORD Y10, Y10, Y10
@@ -1004,7 +1007,7 @@ fresh35:
 	VPXORD Y24, Y24, Y24
 	VPXORD Y26, Y26, Y26
 
-ready36:
+ready38:
 	VPXORD Y23, Y23, Y23
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -1014,19 +1017,19 @@ ready36:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without41
+	JE     without43
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row43:
+row45:
 	CMPQ      AX, $0x08
-	JE        all44
+	JE        all46
 	VMOVUPS.Z (DI), K1, Y27
-	JMP       moved45
+	JMP       moved47
 
-all44:
+all46:
 	VMOVUPS (DI), Y27
 
-moved45:
+moved47:
 	VMOVAPS      Y23, Y29
 	VBROADCASTSS (DX), Y28
 	VFMADD231PS  Y28, Y27, Y14
@@ -1069,38 +1072,38 @@ moved45:
 	VFMADD231PS  Y28, Y13, Y29
 	VADDPS       Y23, Y29, Y29
 	CMPQ         AX, $0x08
-	JE           all46
+	JE           all48
 	VMOVUPS      Y29, K1, (BX)
-	JMP          moved47
+	JMP          moved49
 
-all46:
+all48:
 	VMOVUPS Y29, (BX)
 
-moved47:
+moved49:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row43
+	JNZ  row45
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x20, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end42
+	JMP  end44
 
-without41:
+without43:
 	// the same without dx
-row48:
+row50:
 	CMPQ      AX, $0x08
-	JE        all49
+	JE        all51
 	VMOVUPS.Z (DI), K1, Y27
-	JMP       moved50
+	JMP       moved52
 
-all49:
+all51:
 	VMOVUPS (DI), Y27
 
-moved50:
+moved52:
 	VFMADD231PS.BCST (DX), Y27, Y14
 	VFMADD231PS.BCST 4(DX), Y27, Y17
 	VFMADD231PS.BCST 8(DX), Y27, Y10
@@ -1117,9 +1120,9 @@ moved50:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row48
+	JNZ              row50
 
-end42:
+end44:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x20, DI
 	MOVQ          DI, x+64(FP)
@@ -1152,32 +1155,32 @@ end42:
 	VUNPCKLPD     Y17, Y0, Y0
 	VMOVUPS       X14, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored51
+	JLE           stored53
 	VMOVUPS       X16, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored51
+	JLE           stored53
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored51
+	JLE           stored53
 	VMOVUPS       X10, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Y14, X17
 	VMOVUPS       X17, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VMOVUPS       X17, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Y0, X17
 	VMOVUPS       X17, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Y10, X17
 	VMOVUPS       X17, (BX)(DI*1)
 
-stored51:
+stored53:
 	VUNPCKHPS     Y21, Y18, Y17
 	VUNPCKLPS     Y21, Y18, Y18
 	VUNPCKHPS     Y20, Y15, Y21
@@ -1188,32 +1191,32 @@ stored51:
 	VUNPCKLPD     Y21, Y17, Y17
 	VMOVUPS       X18, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored52
+	JLE           stored54
 	VMOVUPS       X20, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored52
+	JLE           stored54
 	VMOVUPS       X17, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored52
+	JLE           stored54
 	VMOVUPS       X15, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x01, Y18, X21
 	VMOVUPS       X21, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x01, Y20, X21
 	VMOVUPS       X21, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x01, Y17, X21
 	VMOVUPS       X21, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x01, Y15, X21
 	VMOVUPS       X21, 16(BX)(DI*1)
 
-stored52:
+stored54:
 	VUNPCKHPS     Y25, Y22, Y21
 	VUNPCKLPS     Y25, Y22, Y22
 	VUNPCKHPS     Y24, Y19, Y25
@@ -1224,32 +1227,32 @@ stored52:
 	VUNPCKLPD     Y25, Y21, Y21
 	VMOVUPS       X22, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored53
+	JLE           stored55
 	VMOVUPS       X24, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored53
+	JLE           stored55
 	VMOVUPS       X21, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored53
+	JLE           stored55
 	VMOVUPS       X19, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x01, Y22, X25
 	VMOVUPS       X25, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x01, Y24, X25
 	VMOVUPS       X25, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x01, Y21, X25
 	VMOVUPS       X25, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x01, Y19, X25
 	VMOVUPS       X25, 32(BX)(DI*1)
 
-stored53:
+stored55:
 	VUNPCKHPS     Y0, Y26, Y25
 	VUNPCKLPS     Y0, Y26, Y26
 	VUNPCKHPS     Y2, Y1, Y0
@@ -1260,32 +1263,32 @@ stored53:
 	VUNPCKLPD     Y0, Y25, Y25
 	VMOVSS        X26, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored54
+	JLE           stored56
 	VMOVSS        X2, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored54
+	JLE           stored56
 	VMOVSS        X25, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored54
+	JLE           stored56
 	VMOVSS        X1, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x01, Y26, X0
 	VMOVSS        X0, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x01, Y2, X0
 	VMOVSS        X0, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x01, Y25, X0
 	VMOVSS        X0, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x01, Y1, X0
 	VMOVSS        X0, 48(BX)(DI*1)
 
-stored54:
+stored56:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -1293,16 +1296,16 @@ stored54:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs29
+	JGE    inputs31
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other28:
+lower3:
 	CMPQ AX, $0x0c
-	JNE  other55
+	JLT  lower57
 
-inputs56:
+inputs58:
 	// 12 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -1311,10 +1314,10 @@ inputs56:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted57
+	JLE   parted59
 	MOVQ  $0x00000008, AX
 
-parted57:
+parted59:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -1326,28 +1329,28 @@ parted57:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded58
+	JLE          loaded60
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded58
+	JLE          loaded60
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded58
+	JLE          loaded60
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
 	CMPQ         AX, $0x05
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
 	CMPQ         AX, $0x06
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
 	CMPQ         AX, $0x07
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
 
-loaded58:
+loaded60:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -1362,28 +1365,28 @@ loaded58:
 	VXORPS       X8, X8, X8
 	VMOVUPS      16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded59
+	JLE          loaded61
 	VMOVUPS      16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded59
+	JLE          loaded61
 	VMOVUPS      16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded59
+	JLE          loaded61
 	VMOVUPS      16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y5, Y5
 	CMPQ         AX, $0x05
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y6, Y6
 	CMPQ         AX, $0x06
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y7, Y7
 	CMPQ         AX, $0x07
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y8, Y8
 
-loaded59:
+loaded61:
 	VUNPCKHPS    Y6, Y5, Y2
 	VUNPCKLPS    Y6, Y5, Y5
 	VUNPCKHPS    Y8, Y7, Y6
@@ -1398,28 +1401,28 @@ loaded59:
 	VXORPS       X12, X12, X12
 	VMOVUPS      32(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded60
+	JLE          loaded62
 	VMOVUPS      32(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded60
+	JLE          loaded62
 	VMOVUPS      32(BX)(CX*2), X11
 	CMPQ         AX, $0x03
-	JLE          loaded60
+	JLE          loaded62
 	VMOVUPS      32(BX)(DX*1), X12
 	CMPQ         AX, $0x04
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x01, 32(BX)(CX*4), Y9, Y9
 	CMPQ         AX, $0x05
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x01, 32(BX)(SI*1), Y10, Y10
 	CMPQ         AX, $0x06
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x01, 32(BX)(DX*2), Y11, Y11
 	CMPQ         AX, $0x07
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x01, 32(BX)(DI*1), Y12, Y12
 
-loaded60:
+loaded62:
 	VUNPCKHPS    Y10, Y9, Y6
 	VUNPCKLPS    Y10, Y9, Y9
 	VUNPCKHPS    Y12, Y11, Y10
@@ -1433,7 +1436,7 @@ loaded60:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh61
+	JE           fresh63
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -1444,28 +1447,28 @@ loaded60:
 	VXORPS       X16, X16, X16
 	VMOVUPS      (BX), X13
 	CMPQ         AX, $0x01
-	JLE          loaded63
+	JLE          loaded65
 	VMOVUPS      (BX)(CX*1), X14
 	CMPQ         AX, $0x02
-	JLE          loaded63
+	JLE          loaded65
 	VMOVUPS      (BX)(CX*2), X15
 	CMPQ         AX, $0x03
-	JLE          loaded63
+	JLE          loaded65
 	VMOVUPS      (BX)(DX*1), X16
 	CMPQ         AX, $0x04
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x01, (BX)(CX*4), Y13, Y13
 	CMPQ         AX, $0x05
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x01, (BX)(SI*1), Y14, Y14
 	CMPQ         AX, $0x06
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x01, (BX)(DX*2), Y15, Y15
 	CMPQ         AX, $0x07
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x01, (BX)(DI*1), Y16, Y16
 
-loaded63:
+loaded65:
 	VUNPCKHPS    Y14, Y13, Y10
 	VUNPCKLPS    Y14, Y13, Y13
 	VUNPCKHPS    Y16, Y15, Y14
@@ -1480,28 +1483,28 @@ loaded63:
 	VXORPS       X20, X20, X20
 	VMOVUPS      16(BX), X17
 	CMPQ         AX, $0x01
-	JLE          loaded64
+	JLE          loaded66
 	VMOVUPS      16(BX)(CX*1), X18
 	CMPQ         AX, $0x02
-	JLE          loaded64
+	JLE          loaded66
 	VMOVUPS      16(BX)(CX*2), X19
 	CMPQ         AX, $0x03
-	JLE          loaded64
+	JLE          loaded66
 	VMOVUPS      16(BX)(DX*1), X20
 	CMPQ         AX, $0x04
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y17, Y17
 	CMPQ         AX, $0x05
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y18, Y18
 	CMPQ         AX, $0x06
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y19, Y19
 	CMPQ         AX, $0x07
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y20, Y20
 
-loaded64:
+loaded66:
 	VUNPCKHPS    Y18, Y17, Y14
 	VUNPCKLPS    Y18, Y17, Y17
 	VUNPCKHPS    Y20, Y19, Y18
@@ -1516,28 +1519,28 @@ loaded64:
 	VXORPS       X24, X24, X24
 	VMOVUPS      32(BX), X21
 	CMPQ         AX, $0x01
-	JLE          loaded65
+	JLE          loaded67
 	VMOVUPS      32(BX)(CX*1), X22
 	CMPQ         AX, $0x02
-	JLE          loaded65
+	JLE          loaded67
 	VMOVUPS      32(BX)(CX*2), X23
 	CMPQ         AX, $0x03
-	JLE          loaded65
+	JLE          loaded67
 	VMOVUPS      32(BX)(DX*1), X24
 	CMPQ         AX, $0x04
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x01, 32(BX)(CX*4), Y21, Y21
 	CMPQ         AX, $0x05
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x01, 32(BX)(SI*1), Y22, Y22
 	CMPQ         AX, $0x06
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x01, 32(BX)(DX*2), Y23, Y23
 	CMPQ         AX, $0x07
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x01, 32(BX)(DI*1), Y24, Y24
 
-loaded65:
+loaded67:
 	VUNPCKHPS Y22, Y21, Y18
 	VUNPCKLPS Y22, Y21, Y21
 	VUNPCKHPS Y24, Y23, Y22
@@ -1549,9 +1552,9 @@ loaded65:
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready62
+	JMP       ready64
 
-fresh61:
+fresh63:
 	VPXORD Y13, Y13, Y13
 	VPXORD Y16, Y16, Y16
 	VPXORD Y10, Y10, Y10
@@ -1565,7 +1568,7 @@ fresh61:
 	VPXORD Y18, Y18, Y18
 	VPXORD Y23, Y23, Y23
 
-ready62:
+ready64:
 	VPXORD Y22, Y22, Y22
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -1575,19 +1578,19 @@ ready62:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without66
+	JE     without68
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row68:
+row70:
 	CMPQ      AX, $0x08
-	JE        all69
+	JE        all71
 	VMOVUPS.Z (DI), K1, Y25
-	JMP       moved70
+	JMP       moved72
 
-all69:
+all71:
 	VMOVUPS (DI), Y25
 
-moved70:
+moved72:
 	VMOVAPS      Y22, Y27
 	VBROADCASTSS (DX), Y26
 	VFMADD231PS  Y26, Y25, Y13
@@ -1627,38 +1630,38 @@ moved70:
 	VFMADD231PS  Y26, Y11, Y27
 	VADDPS       Y22, Y27, Y27
 	CMPQ         AX, $0x08
-	JE           all71
+	JE           all73
 	VMOVUPS      Y27, K1, (BX)
-	JMP          moved72
+	JMP          moved74
 
-all71:
+all73:
 	VMOVUPS Y27, (BX)
 
-moved72:
+moved74:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row68
+	JNZ  row70
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x20, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end67
+	JMP  end69
 
-without66:
+without68:
 	// the same without dx
-row73:
+row75:
 	CMPQ      AX, $0x08
-	JE        all74
+	JE        all76
 	VMOVUPS.Z (DI), K1, Y25
-	JMP       moved75
+	JMP       moved77
 
-all74:
+all76:
 	VMOVUPS (DI), Y25
 
-moved75:
+moved77:
 	VFMADD231PS.BCST (DX), Y25, Y13
 	VFMADD231PS.BCST 4(DX), Y25, Y16
 	VFMADD231PS.BCST 8(DX), Y25, Y10
@@ -1674,9 +1677,9 @@ moved75:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row73
+	JNZ              row75
 
-end67:
+end69:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x20, DI
 	MOVQ          DI, x+64(FP)
@@ -1708,32 +1711,32 @@ end67:
 	VUNPCKLPD     Y16, Y0, Y0
 	VMOVUPS       X13, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored76
+	JLE           stored78
 	VMOVUPS       X15, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored76
+	JLE           stored78
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored76
+	JLE           stored78
 	VMOVUPS       X10, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x01, Y13, X16
 	VMOVUPS       X16, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x01, Y15, X16
 	VMOVUPS       X16, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x01, Y0, X16
 	VMOVUPS       X16, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x01, Y10, X16
 	VMOVUPS       X16, (BX)(DI*1)
 
-stored76:
+stored78:
 	VUNPCKHPS     Y20, Y17, Y16
 	VUNPCKLPS     Y20, Y17, Y17
 	VUNPCKHPS     Y19, Y14, Y20
@@ -1744,32 +1747,32 @@ stored76:
 	VUNPCKLPD     Y20, Y16, Y16
 	VMOVUPS       X17, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored77
+	JLE           stored79
 	VMOVUPS       X19, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored77
+	JLE           stored79
 	VMOVUPS       X16, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored77
+	JLE           stored79
 	VMOVUPS       X14, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x01, Y17, X20
 	VMOVUPS       X20, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x01, Y19, X20
 	VMOVUPS       X20, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x01, Y16, X20
 	VMOVUPS       X20, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x01, Y14, X20
 	VMOVUPS       X20, 16(BX)(DI*1)
 
-stored77:
+stored79:
 	VUNPCKHPS     Y24, Y21, Y20
 	VUNPCKLPS     Y24, Y21, Y21
 	VUNPCKHPS     Y23, Y18, Y24
@@ -1780,32 +1783,32 @@ stored77:
 	VUNPCKLPD     Y24, Y20, Y20
 	VMOVUPS       X21, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored78
+	JLE           stored80
 	VMOVUPS       X23, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored78
+	JLE           stored80
 	VMOVUPS       X20, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored78
+	JLE           stored80
 	VMOVUPS       X18, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x01, Y21, X24
 	VMOVUPS       X24, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x01, Y23, X24
 	VMOVUPS       X24, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x01, Y20, X24
 	VMOVUPS       X24, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x01, Y18, X24
 	VMOVUPS       X24, 32(BX)(DI*1)
 
-stored78:
+stored80:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -1813,16 +1816,13 @@ stored78:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs56
+	JGE    inputs58
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other55:
-	CMPQ AX, $0x0b
-	JNE  other79
-
-inputs80:
+lower57:
+inputs81:
 	// 11 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -1831,10 +1831,10 @@ inputs80:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted81
+	JLE   parted82
 	MOVQ  $0x00000008, AX
 
-parted81:
+parted82:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -1846,28 +1846,28 @@ parted81:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded82
+	JLE          loaded83
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded82
+	JLE          loaded83
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded82
+	JLE          loaded83
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
 	CMPQ         AX, $0x05
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
 	CMPQ         AX, $0x06
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
 	CMPQ         AX, $0x07
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
 
-loaded82:
+loaded83:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -1882,28 +1882,28 @@ loaded82:
 	VXORPS       X8, X8, X8
 	VMOVUPS      16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded83
+	JLE          loaded84
 	VMOVUPS      16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded83
+	JLE          loaded84
 	VMOVUPS      16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded83
+	JLE          loaded84
 	VMOVUPS      16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y5, Y5
 	CMPQ         AX, $0x05
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y6, Y6
 	CMPQ         AX, $0x06
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y7, Y7
 	CMPQ         AX, $0x07
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y8, Y8
 
-loaded83:
+loaded84:
 	VUNPCKHPS    Y6, Y5, Y2
 	VUNPCKLPS    Y6, Y5, Y5
 	VUNPCKHPS    Y8, Y7, Y6
@@ -1919,39 +1919,39 @@ loaded83:
 	VMOVSD       32(BX), X9
 	VINSERTPS    $0x20, 40(BX), X9, X9
 	CMPQ         AX, $0x01
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(CX*1), X10
 	VINSERTPS    $0x20, 40(BX)(CX*1), X10, X10
 	CMPQ         AX, $0x02
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(CX*2), X11
 	VINSERTPS    $0x20, 40(BX)(CX*2), X11, X11
 	CMPQ         AX, $0x03
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(DX*1), X12
 	VINSERTPS    $0x20, 40(BX)(DX*1), X12, X12
 	CMPQ         AX, $0x04
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(CX*4), X6
 	VINSERTPS    $0x20, 40(BX)(CX*4), X6, X6
 	VINSERTF32X4 $0x01, X6, Y9, Y9
 	CMPQ         AX, $0x05
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(SI*1), X6
 	VINSERTPS    $0x20, 40(BX)(SI*1), X6, X6
 	VINSERTF32X4 $0x01, X6, Y10, Y10
 	CMPQ         AX, $0x06
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(DX*2), X6
 	VINSERTPS    $0x20, 40(BX)(DX*2), X6, X6
 	VINSERTF32X4 $0x01, X6, Y11, Y11
 	CMPQ         AX, $0x07
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(DI*1), X6
 	VINSERTPS    $0x20, 40(BX)(DI*1), X6, X6
 	VINSERTF32X4 $0x01, X6, Y12, Y12
 
-loaded84:
+loaded85:
 	VUNPCKHPS    Y10, Y9, Y6
 	VUNPCKLPS    Y10, Y9, Y9
 	VUNPCKHPS    Y12, Y11, Y10
@@ -1965,7 +1965,7 @@ loaded84:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh85
+	JE           fresh86
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -1976,28 +1976,28 @@ loaded84:
 	VXORPS       X15, X15, X15
 	VMOVUPS      (BX), X11
 	CMPQ         AX, $0x01
-	JLE          loaded87
+	JLE          loaded88
 	VMOVUPS      (BX)(CX*1), X13
 	CMPQ         AX, $0x02
-	JLE          loaded87
+	JLE          loaded88
 	VMOVUPS      (BX)(CX*2), X14
 	CMPQ         AX, $0x03
-	JLE          loaded87
+	JLE          loaded88
 	VMOVUPS      (BX)(DX*1), X15
 	CMPQ         AX, $0x04
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x01, (BX)(CX*4), Y11, Y11
 	CMPQ         AX, $0x05
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x01, (BX)(SI*1), Y13, Y13
 	CMPQ         AX, $0x06
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x01, (BX)(DX*2), Y14, Y14
 	CMPQ         AX, $0x07
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x01, (BX)(DI*1), Y15, Y15
 
-loaded87:
+loaded88:
 	VUNPCKHPS    Y13, Y11, Y10
 	VUNPCKLPS    Y13, Y11, Y11
 	VUNPCKHPS    Y15, Y14, Y13
@@ -2012,28 +2012,28 @@ loaded87:
 	VXORPS       X19, X19, X19
 	VMOVUPS      16(BX), X16
 	CMPQ         AX, $0x01
-	JLE          loaded88
+	JLE          loaded89
 	VMOVUPS      16(BX)(CX*1), X17
 	CMPQ         AX, $0x02
-	JLE          loaded88
+	JLE          loaded89
 	VMOVUPS      16(BX)(CX*2), X18
 	CMPQ         AX, $0x03
-	JLE          loaded88
+	JLE          loaded89
 	VMOVUPS      16(BX)(DX*1), X19
 	CMPQ         AX, $0x04
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y16, Y16
 	CMPQ         AX, $0x05
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y17, Y17
 	CMPQ         AX, $0x06
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y18, Y18
 	CMPQ         AX, $0x07
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y19, Y19
 
-loaded88:
+loaded89:
 	VUNPCKHPS    Y17, Y16, Y13
 	VUNPCKLPS    Y17, Y16, Y16
 	VUNPCKHPS    Y19, Y18, Y17
@@ -2049,39 +2049,39 @@ loaded88:
 	VMOVSD       32(BX), X20
 	VINSERTPS    $0x20, 40(BX), X20, X20
 	CMPQ         AX, $0x01
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(CX*1), X21
 	VINSERTPS    $0x20, 40(BX)(CX*1), X21, X21
 	CMPQ         AX, $0x02
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(CX*2), X22
 	VINSERTPS    $0x20, 40(BX)(CX*2), X22, X22
 	CMPQ         AX, $0x03
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(DX*1), X23
 	VINSERTPS    $0x20, 40(BX)(DX*1), X23, X23
 	CMPQ         AX, $0x04
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(CX*4), X17
 	VINSERTPS    $0x20, 40(BX)(CX*4), X17, X17
 	VINSERTF32X4 $0x01, X17, Y20, Y20
 	CMPQ         AX, $0x05
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(SI*1), X17
 	VINSERTPS    $0x20, 40(BX)(SI*1), X17, X17
 	VINSERTF32X4 $0x01, X17, Y21, Y21
 	CMPQ         AX, $0x06
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(DX*2), X17
 	VINSERTPS    $0x20, 40(BX)(DX*2), X17, X17
 	VINSERTF32X4 $0x01, X17, Y22, Y22
 	CMPQ         AX, $0x07
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(DI*1), X17
 	VINSERTPS    $0x20, 40(BX)(DI*1), X17, X17
 	VINSERTF32X4 $0x01, X17, Y23, Y23
 
-loaded89:
+loaded90:
 	VUNPCKHPS Y21, Y20, Y17
 	VUNPCKLPS Y21, Y20, Y20
 	VUNPCKHPS Y23, Y22, Y21
@@ -2093,9 +2093,9 @@ loaded89:
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready86
+	JMP       ready87
 
-fresh85:
+fresh86:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y15, Y15, Y15
 	VPXORD Y10, Y10, Y10
@@ -2108,7 +2108,7 @@ fresh85:
 	VPXORD Y23, Y23, Y23
 	VPXORD Y17, Y17, Y17
 
-ready86:
+ready87:
 	VPXORD Y21, Y21, Y21
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -2118,19 +2118,19 @@ ready86:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without90
+	JE     without91
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row92:
+row93:
 	CMPQ      AX, $0x08
-	JE        all93
+	JE        all94
 	VMOVUPS.Z (DI), K1, Y22
-	JMP       moved94
+	JMP       moved95
 
-all93:
+all94:
 	VMOVUPS (DI), Y22
 
-moved94:
+moved95:
 	VMOVAPS      Y21, Y25
 	VBROADCASTSS (DX), Y24
 	VFMADD231PS  Y24, Y22, Y11
@@ -2167,38 +2167,38 @@ moved94:
 	VFMADD231PS  Y24, Y6, Y25
 	VADDPS       Y21, Y25, Y25
 	CMPQ         AX, $0x08
-	JE           all95
+	JE           all96
 	VMOVUPS      Y25, K1, (BX)
-	JMP          moved96
+	JMP          moved97
 
-all95:
+all96:
 	VMOVUPS Y25, (BX)
 
-moved96:
+moved97:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row92
+	JNZ  row93
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x20, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end91
+	JMP  end92
 
-without90:
+without91:
 	// the same without dx
-row97:
+row98:
 	CMPQ      AX, $0x08
-	JE        all98
+	JE        all99
 	VMOVUPS.Z (DI), K1, Y22
-	JMP       moved99
+	JMP       moved100
 
-all98:
+all99:
 	VMOVUPS (DI), Y22
 
-moved99:
+moved100:
 	VFMADD231PS.BCST (DX), Y22, Y11
 	VFMADD231PS.BCST 4(DX), Y22, Y15
 	VFMADD231PS.BCST 8(DX), Y22, Y10
@@ -2213,9 +2213,9 @@ moved99:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row97
+	JNZ              row98
 
-end91:
+end92:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x20, DI
 	MOVQ          DI, x+64(FP)
@@ -2246,32 +2246,32 @@ end91:
 	VUNPCKLPD     Y15, Y0, Y0
 	VMOVUPS       X11, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored100
+	JLE           stored101
 	VMOVUPS       X14, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored100
+	JLE           stored101
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored100
+	JLE           stored101
 	VMOVUPS       X10, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Y11, X15
 	VMOVUPS       X15, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Y14, X15
 	VMOVUPS       X15, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Y0, X15
 	VMOVUPS       X15, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Y10, X15
 	VMOVUPS       X15, (BX)(DI*1)
 
-stored100:
+stored101:
 	VUNPCKHPS     Y19, Y16, Y15
 	VUNPCKLPS     Y19, Y16, Y16
 	VUNPCKHPS     Y18, Y13, Y19
@@ -2282,32 +2282,32 @@ stored100:
 	VUNPCKLPD     Y19, Y15, Y15
 	VMOVUPS       X16, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored101
+	JLE           stored102
 	VMOVUPS       X18, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored101
+	JLE           stored102
 	VMOVUPS       X15, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored101
+	JLE           stored102
 	VMOVUPS       X13, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x01, Y16, X19
 	VMOVUPS       X19, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x01, Y18, X19
 	VMOVUPS       X19, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x01, Y15, X19
 	VMOVUPS       X19, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x01, Y13, X19
 	VMOVUPS       X19, 16(BX)(DI*1)
 
-stored101:
+stored102:
 	VUNPCKHPS     Y23, Y20, Y19
 	VUNPCKLPS     Y23, Y20, Y20
 	VUNPCKHPS     Y0, Y17, Y23
@@ -2319,39 +2319,39 @@ stored101:
 	VMOVSD        X20, 32(BX)
 	VEXTRACTPS    $0x02, X20, 40(BX)
 	CMPQ          AX, $0x01
-	JLE           stored102
+	JLE           stored103
 	VMOVSD        X0, 32(BX)(CX*1)
 	VEXTRACTPS    $0x02, X0, 40(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored102
+	JLE           stored103
 	VMOVSD        X19, 32(BX)(CX*2)
 	VEXTRACTPS    $0x02, X19, 40(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored102
+	JLE           stored103
 	VMOVSD        X17, 32(BX)(DX*1)
 	VEXTRACTPS    $0x02, X17, 40(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x01, Y20, X23
 	VMOVSD        X23, 32(BX)(CX*4)
 	VEXTRACTPS    $0x02, X23, 40(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x01, Y0, X23
 	VMOVSD        X23, 32(BX)(SI*1)
 	VEXTRACTPS    $0x02, X23, 40(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x01, Y19, X23
 	VMOVSD        X23, 32(BX)(DX*2)
 	VEXTRACTPS    $0x02, X23, 40(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x01, Y17, X23
 	VMOVSD        X23, 32(BX)(DI*1)
 	VEXTRACTPS    $0x02, X23, 40(BX)(DI*1)
 
-stored102:
+stored103:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -2359,16 +2359,18 @@ stored102:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs80
+	JGE    inputs81
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other79:
+lower2:
+	CMPQ AX, $0x09
+	JLT  lower104
 	CMPQ AX, $0x0a
-	JNE  other103
+	JLT  lower105
 
-inputs104:
+inputs106:
 	// 10 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -2377,10 +2379,10 @@ inputs104:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted105
+	JLE   parted107
 	MOVQ  $0x00000008, AX
 
-parted105:
+parted107:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -2392,28 +2394,28 @@ parted105:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded106
+	JLE          loaded108
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded106
+	JLE          loaded108
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded106
+	JLE          loaded108
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
 	CMPQ         AX, $0x05
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
 	CMPQ         AX, $0x06
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
 	CMPQ         AX, $0x07
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
 
-loaded106:
+loaded108:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -2428,28 +2430,28 @@ loaded106:
 	VXORPS       X8, X8, X8
 	VMOVUPS      16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded107
+	JLE          loaded109
 	VMOVUPS      16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded107
+	JLE          loaded109
 	VMOVUPS      16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded107
+	JLE          loaded109
 	VMOVUPS      16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y5, Y5
 	CMPQ         AX, $0x05
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y6, Y6
 	CMPQ         AX, $0x06
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y7, Y7
 	CMPQ         AX, $0x07
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y8, Y8
 
-loaded107:
+loaded109:
 	VUNPCKHPS    Y6, Y5, Y2
 	VUNPCKLPS    Y6, Y5, Y5
 	VUNPCKHPS    Y8, Y7, Y6
@@ -2464,32 +2466,32 @@ loaded107:
 	VXORPS       X12, X12, X12
 	VMOVSD       32(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(CX*2), X11
 	CMPQ         AX, $0x03
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(DX*1), X12
 	CMPQ         AX, $0x04
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(CX*4), X6
 	VINSERTF32X4 $0x01, X6, Y9, Y9
 	CMPQ         AX, $0x05
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(SI*1), X6
 	VINSERTF32X4 $0x01, X6, Y10, Y10
 	CMPQ         AX, $0x06
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(DX*2), X6
 	VINSERTF32X4 $0x01, X6, Y11, Y11
 	CMPQ         AX, $0x07
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(DI*1), X6
 	VINSERTF32X4 $0x01, X6, Y12, Y12
 
-loaded108:
+loaded110:
 	VUNPCKHPS    Y10, Y9, Y6
 	VUNPCKLPS    Y10, Y9, Y9
 	VUNPCKHPS    Y12, Y11, Y10
@@ -2503,7 +2505,7 @@ loaded108:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh109
+	JE           fresh111
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -2514,28 +2516,28 @@ loaded108:
 	VXORPS       X14, X14, X14
 	VMOVUPS      (BX), X10
 	CMPQ         AX, $0x01
-	JLE          loaded111
+	JLE          loaded113
 	VMOVUPS      (BX)(CX*1), X11
 	CMPQ         AX, $0x02
-	JLE          loaded111
+	JLE          loaded113
 	VMOVUPS      (BX)(CX*2), X13
 	CMPQ         AX, $0x03
-	JLE          loaded111
+	JLE          loaded113
 	VMOVUPS      (BX)(DX*1), X14
 	CMPQ         AX, $0x04
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x01, (BX)(CX*4), Y10, Y10
 	CMPQ         AX, $0x05
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x01, (BX)(SI*1), Y11, Y11
 	CMPQ         AX, $0x06
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x01, (BX)(DX*2), Y13, Y13
 	CMPQ         AX, $0x07
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x01, (BX)(DI*1), Y14, Y14
 
-loaded111:
+loaded113:
 	VUNPCKHPS    Y11, Y10, Y6
 	VUNPCKLPS    Y11, Y10, Y10
 	VUNPCKHPS    Y14, Y13, Y11
@@ -2550,28 +2552,28 @@ loaded111:
 	VXORPS       X18, X18, X18
 	VMOVUPS      16(BX), X15
 	CMPQ         AX, $0x01
-	JLE          loaded112
+	JLE          loaded114
 	VMOVUPS      16(BX)(CX*1), X16
 	CMPQ         AX, $0x02
-	JLE          loaded112
+	JLE          loaded114
 	VMOVUPS      16(BX)(CX*2), X17
 	CMPQ         AX, $0x03
-	JLE          loaded112
+	JLE          loaded114
 	VMOVUPS      16(BX)(DX*1), X18
 	CMPQ         AX, $0x04
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y15, Y15
 	CMPQ         AX, $0x05
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y16, Y16
 	CMPQ         AX, $0x06
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y17, Y17
 	CMPQ         AX, $0x07
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y18, Y18
 
-loaded112:
+loaded114:
 	VUNPCKHPS    Y16, Y15, Y11
 	VUNPCKLPS    Y16, Y15, Y15
 	VUNPCKHPS    Y18, Y17, Y16
@@ -2586,32 +2588,32 @@ loaded112:
 	VXORPS       X22, X22, X22
 	VMOVSD       32(BX), X19
 	CMPQ         AX, $0x01
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(CX*1), X20
 	CMPQ         AX, $0x02
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(CX*2), X21
 	CMPQ         AX, $0x03
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(DX*1), X22
 	CMPQ         AX, $0x04
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(CX*4), X16
 	VINSERTF32X4 $0x01, X16, Y19, Y19
 	CMPQ         AX, $0x05
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(SI*1), X16
 	VINSERTF32X4 $0x01, X16, Y20, Y20
 	CMPQ         AX, $0x06
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(DX*2), X16
 	VINSERTF32X4 $0x01, X16, Y21, Y21
 	CMPQ         AX, $0x07
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(DI*1), X16
 	VINSERTF32X4 $0x01, X16, Y22, Y22
 
-loaded113:
+loaded115:
 	VUNPCKHPS Y20, Y19, Y16
 	VUNPCKLPS Y20, Y19, Y19
 	VUNPCKHPS Y22, Y21, Y20
@@ -2623,9 +2625,9 @@ loaded113:
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready110
+	JMP       ready112
 
-fresh109:
+fresh111:
 	VPXORD Y10, Y10, Y10
 	VPXORD Y14, Y14, Y14
 	VPXORD Y6, Y6, Y6
@@ -2637,7 +2639,7 @@ fresh109:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y22, Y22, Y22
 
-ready110:
+ready112:
 	VPXORD Y16, Y16, Y16
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -2647,19 +2649,19 @@ ready110:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without114
+	JE     without116
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row116:
+row118:
 	CMPQ      AX, $0x08
-	JE        all117
+	JE        all119
 	VMOVUPS.Z (DI), K1, Y20
-	JMP       moved118
+	JMP       moved120
 
-all117:
+all119:
 	VMOVUPS (DI), Y20
 
-moved118:
+moved120:
 	VMOVAPS      Y16, Y23
 	VBROADCASTSS (DX), Y21
 	VFMADD231PS  Y21, Y20, Y10
@@ -2693,38 +2695,38 @@ moved118:
 	VFMADD231PS  Y21, Y12, Y23
 	VADDPS       Y16, Y23, Y23
 	CMPQ         AX, $0x08
-	JE           all119
+	JE           all121
 	VMOVUPS      Y23, K1, (BX)
-	JMP          moved120
+	JMP          moved122
 
-all119:
+all121:
 	VMOVUPS Y23, (BX)
 
-moved120:
+moved122:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row116
+	JNZ  row118
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x20, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end115
+	JMP  end117
 
-without114:
+without116:
 	// the same without dx
-row121:
+row123:
 	CMPQ      AX, $0x08
-	JE        all122
+	JE        all124
 	VMOVUPS.Z (DI), K1, Y20
-	JMP       moved123
+	JMP       moved125
 
-all122:
+all124:
 	VMOVUPS (DI), Y20
 
-moved123:
+moved125:
 	VFMADD231PS.BCST (DX), Y20, Y10
 	VFMADD231PS.BCST 4(DX), Y20, Y14
 	VFMADD231PS.BCST 8(DX), Y20, Y6
@@ -2738,9 +2740,9 @@ moved123:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row121
+	JNZ              row123
 
-end115:
+end117:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x20, DI
 	MOVQ          DI, x+64(FP)
@@ -2770,32 +2772,32 @@ end115:
 	VUNPCKLPD     Y14, Y0, Y0
 	VMOVUPS       X10, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored124
+	JLE           stored126
 	VMOVUPS       X13, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored124
+	JLE           stored126
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored124
+	JLE           stored126
 	VMOVUPS       X6, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x01, Y10, X14
 	VMOVUPS       X14, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x01, Y13, X14
 	VMOVUPS       X14, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x01, Y0, X14
 	VMOVUPS       X14, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x01, Y6, X14
 	VMOVUPS       X14, (BX)(DI*1)
 
-stored124:
+stored126:
 	VUNPCKHPS     Y18, Y15, Y14
 	VUNPCKLPS     Y18, Y15, Y15
 	VUNPCKHPS     Y17, Y11, Y18
@@ -2806,32 +2808,32 @@ stored124:
 	VUNPCKLPD     Y18, Y14, Y14
 	VMOVUPS       X15, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored125
+	JLE           stored127
 	VMOVUPS       X17, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored125
+	JLE           stored127
 	VMOVUPS       X14, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored125
+	JLE           stored127
 	VMOVUPS       X11, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x01, Y15, X18
 	VMOVUPS       X18, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x01, Y17, X18
 	VMOVUPS       X18, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x01, Y14, X18
 	VMOVUPS       X18, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x01, Y11, X18
 	VMOVUPS       X18, 16(BX)(DI*1)
 
-stored125:
+stored127:
 	VUNPCKHPS     Y22, Y19, Y18
 	VUNPCKLPS     Y22, Y19, Y19
 	VUNPCKHPS     Y1, Y0, Y22
@@ -2842,32 +2844,32 @@ stored125:
 	VUNPCKLPD     Y22, Y18, Y18
 	VMOVSD        X19, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored126
+	JLE           stored128
 	VMOVSD        X1, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored126
+	JLE           stored128
 	VMOVSD        X18, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored126
+	JLE           stored128
 	VMOVSD        X0, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x01, Y19, X22
 	VMOVSD        X22, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x01, Y1, X22
 	VMOVSD        X22, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x01, Y18, X22
 	VMOVSD        X22, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x01, Y0, X22
 	VMOVSD        X22, 32(BX)(DI*1)
 
-stored126:
+stored128:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -2875,16 +2877,13 @@ stored126:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs104
+	JGE    inputs106
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other103:
-	CMPQ AX, $0x09
-	JNE  other127
-
-inputs128:
+lower105:
+inputs129:
 	// 9 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -2893,10 +2892,10 @@ inputs128:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted129
+	JLE   parted130
 	MOVQ  $0x00000008, AX
 
-parted129:
+parted130:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -2908,28 +2907,28 @@ parted129:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded130
+	JLE          loaded131
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded130
+	JLE          loaded131
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded130
+	JLE          loaded131
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
 	CMPQ         AX, $0x05
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
 	CMPQ         AX, $0x06
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
 	CMPQ         AX, $0x07
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
 
-loaded130:
+loaded131:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -2944,28 +2943,28 @@ loaded130:
 	VXORPS       X8, X8, X8
 	VMOVUPS      16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded131
+	JLE          loaded132
 	VMOVUPS      16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded131
+	JLE          loaded132
 	VMOVUPS      16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded131
+	JLE          loaded132
 	VMOVUPS      16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y5, Y5
 	CMPQ         AX, $0x05
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y6, Y6
 	CMPQ         AX, $0x06
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y7, Y7
 	CMPQ         AX, $0x07
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y8, Y8
 
-loaded131:
+loaded132:
 	VUNPCKHPS    Y6, Y5, Y2
 	VUNPCKLPS    Y6, Y5, Y5
 	VUNPCKHPS    Y8, Y7, Y6
@@ -2980,32 +2979,32 @@ loaded131:
 	VXORPS       X12, X12, X12
 	VMOVSS       32(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(CX*2), X11
 	CMPQ         AX, $0x03
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(DX*1), X12
 	CMPQ         AX, $0x04
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(CX*4), X6
 	VINSERTF32X4 $0x01, X6, Y9, Y9
 	CMPQ         AX, $0x05
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(SI*1), X6
 	VINSERTF32X4 $0x01, X6, Y10, Y10
 	CMPQ         AX, $0x06
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(DX*2), X6
 	VINSERTF32X4 $0x01, X6, Y11, Y11
 	CMPQ         AX, $0x07
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(DI*1), X6
 	VINSERTF32X4 $0x01, X6, Y12, Y12
 
-loaded132:
+loaded133:
 	VUNPCKHPS    Y10, Y9, Y6
 	VUNPCKLPS    Y10, Y9, Y9
 	VUNPCKHPS    Y12, Y11, Y10
@@ -3019,7 +3018,7 @@ loaded132:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh133
+	JE           fresh134
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -3030,28 +3029,28 @@ loaded132:
 	VXORPS       X13, X13, X13
 	VMOVUPS      (BX), X10
 	CMPQ         AX, $0x01
-	JLE          loaded135
+	JLE          loaded136
 	VMOVUPS      (BX)(CX*1), X11
 	CMPQ         AX, $0x02
-	JLE          loaded135
+	JLE          loaded136
 	VMOVUPS      (BX)(CX*2), X12
 	CMPQ         AX, $0x03
-	JLE          loaded135
+	JLE          loaded136
 	VMOVUPS      (BX)(DX*1), X13
 	CMPQ         AX, $0x04
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x01, (BX)(CX*4), Y10, Y10
 	CMPQ         AX, $0x05
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x01, (BX)(SI*1), Y11, Y11
 	CMPQ         AX, $0x06
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x01, (BX)(DX*2), Y12, Y12
 	CMPQ         AX, $0x07
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x01, (BX)(DI*1), Y13, Y13
 
-loaded135:
+loaded136:
 	VUNPCKHPS    Y11, Y10, Y6
 	VUNPCKLPS    Y11, Y10, Y10
 	VUNPCKHPS    Y13, Y12, Y11
@@ -3066,28 +3065,28 @@ loaded135:
 	VXORPS       X17, X17, X17
 	VMOVUPS      16(BX), X14
 	CMPQ         AX, $0x01
-	JLE          loaded136
+	JLE          loaded137
 	VMOVUPS      16(BX)(CX*1), X15
 	CMPQ         AX, $0x02
-	JLE          loaded136
+	JLE          loaded137
 	VMOVUPS      16(BX)(CX*2), X16
 	CMPQ         AX, $0x03
-	JLE          loaded136
+	JLE          loaded137
 	VMOVUPS      16(BX)(DX*1), X17
 	CMPQ         AX, $0x04
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Y14, Y14
 	CMPQ         AX, $0x05
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Y15, Y15
 	CMPQ         AX, $0x06
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Y16, Y16
 	CMPQ         AX, $0x07
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Y17, Y17
 
-loaded136:
+loaded137:
 	VUNPCKHPS    Y15, Y14, Y11
 	VUNPCKLPS    Y15, Y14, Y14
 	VUNPCKHPS    Y17, Y16, Y15
@@ -3102,32 +3101,32 @@ loaded136:
 	VXORPS       X21, X21, X21
 	VMOVSS       32(BX), X18
 	CMPQ         AX, $0x01
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(CX*1), X19
 	CMPQ         AX, $0x02
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(CX*2), X20
 	CMPQ         AX, $0x03
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(DX*1), X21
 	CMPQ         AX, $0x04
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(CX*4), X15
 	VINSERTF32X4 $0x01, X15, Y18, Y18
 	CMPQ         AX, $0x05
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(SI*1), X15
 	VINSERTF32X4 $0x01, X15, Y19, Y19
 	CMPQ         AX, $0x06
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(DX*2), X15
 	VINSERTF32X4 $0x01, X15, Y20, Y20
 	CMPQ         AX, $0x07
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(DI*1), X15
 	VINSERTF32X4 $0x01, X15, Y21, Y21
 
-loaded137:
+loaded138:
 	VUNPCKHPS Y19, Y18, Y15
 	VUNPCKLPS Y19, Y18, Y18
 	VUNPCKHPS Y21, Y20, Y19
@@ -3139,9 +3138,9 @@ loaded137:
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready134
+	JMP       ready135
 
-fresh133:
+fresh134:
 	VPXORD Y10, Y10, Y10
 	VPXORD Y13, Y13, Y13
 	VPXORD Y6, Y6, Y6
@@ -3152,7 +3151,7 @@ fresh133:
 	VPXORD Y16, Y16, Y16
 	VPXORD Y18, Y18, Y18
 
-ready134:
+ready135:
 	VPXORD Y15, Y15, Y15
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -3162,19 +3161,19 @@ ready134:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without138
+	JE     without139
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row140:
+row141:
 	CMPQ      AX, $0x08
-	JE        all141
+	JE        all142
 	VMOVUPS.Z (DI), K1, Y19
-	JMP       moved142
+	JMP       moved143
 
-all141:
+all142:
 	VMOVUPS (DI), Y19
 
-moved142:
+moved143:
 	VMOVAPS      Y15, Y21
 	VBROADCASTSS (DX), Y20
 	VFMADD231PS  Y20, Y19, Y10
@@ -3205,38 +3204,38 @@ moved142:
 	VFMADD231PS  Y20, Y9, Y21
 	VADDPS       Y15, Y21, Y21
 	CMPQ         AX, $0x08
-	JE           all143
+	JE           all144
 	VMOVUPS      Y21, K1, (BX)
-	JMP          moved144
+	JMP          moved145
 
-all143:
+all144:
 	VMOVUPS Y21, (BX)
 
-moved144:
+moved145:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row140
+	JNZ  row141
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x20, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end139
+	JMP  end140
 
-without138:
+without139:
 	// the same without dx
-row145:
+row146:
 	CMPQ      AX, $0x08
-	JE        all146
+	JE        all147
 	VMOVUPS.Z (DI), K1, Y19
-	JMP       moved147
+	JMP       moved148
 
-all146:
+all147:
 	VMOVUPS (DI), Y19
 
-moved147:
+moved148:
 	VFMADD231PS.BCST (DX), Y19, Y10
 	VFMADD231PS.BCST 4(DX), Y19, Y13
 	VFMADD231PS.BCST 8(DX), Y19, Y6
@@ -3249,9 +3248,9 @@ moved147:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row145
+	JNZ              row146
 
-end139:
+end140:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x20, DI
 	MOVQ          DI, x+64(FP)
@@ -3280,32 +3279,32 @@ end139:
 	VUNPCKLPD     Y13, Y0, Y0
 	VMOVUPS       X10, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored148
+	JLE           stored149
 	VMOVUPS       X12, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored148
+	JLE           stored149
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored148
+	JLE           stored149
 	VMOVUPS       X6, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Y10, X13
 	VMOVUPS       X13, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Y12, X13
 	VMOVUPS       X13, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Y0, X13
 	VMOVUPS       X13, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Y6, X13
 	VMOVUPS       X13, (BX)(DI*1)
 
-stored148:
+stored149:
 	VUNPCKHPS     Y17, Y14, Y13
 	VUNPCKLPS     Y17, Y14, Y14
 	VUNPCKHPS     Y16, Y11, Y17
@@ -3316,32 +3315,32 @@ stored148:
 	VUNPCKLPD     Y17, Y13, Y13
 	VMOVUPS       X14, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored149
+	JLE           stored150
 	VMOVUPS       X16, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored149
+	JLE           stored150
 	VMOVUPS       X13, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored149
+	JLE           stored150
 	VMOVUPS       X11, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x01, Y14, X17
 	VMOVUPS       X17, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VMOVUPS       X17, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x01, Y13, X17
 	VMOVUPS       X17, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x01, Y11, X17
 	VMOVUPS       X17, 16(BX)(DI*1)
 
-stored149:
+stored150:
 	VUNPCKHPS     Y0, Y18, Y17
 	VUNPCKLPS     Y0, Y18, Y18
 	VUNPCKHPS     Y2, Y1, Y0
@@ -3352,32 +3351,32 @@ stored149:
 	VUNPCKLPD     Y0, Y17, Y17
 	VMOVSS        X18, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored150
+	JLE           stored151
 	VMOVSS        X2, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored150
+	JLE           stored151
 	VMOVSS        X17, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored150
+	JLE           stored151
 	VMOVSS        X1, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x01, Y18, X0
 	VMOVSS        X0, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x01, Y2, X0
 	VMOVSS        X0, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x01, Y17, X0
 	VMOVSS        X0, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x01, Y1, X0
 	VMOVSS        X0, 32(BX)(DI*1)
 
-stored150:
+stored151:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -3385,15 +3384,12 @@ stored150:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs128
+	JGE    inputs129
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other127:
-	CMPQ AX, $0x08
-	JNE  other151
-
+lower104:
 inputs152:
 	// 8 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
@@ -3778,11 +3774,15 @@ stored171:
 	VZEROUPPER
 	RET
 
-other151:
+lower1:
+	CMPQ AX, $0x05
+	JLT  lower172
+	CMPQ AX, $0x06
+	JLT  lower173
 	CMPQ AX, $0x07
-	JNE  other172
+	JLT  lower174
 
-inputs173:
+inputs175:
 	// 7 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -3791,10 +3791,10 @@ inputs173:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted174
+	JLE   parted176
 	MOVQ  $0x00000008, AX
 
-parted174:
+parted176:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -3806,28 +3806,28 @@ parted174:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded175
+	JLE          loaded177
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded175
+	JLE          loaded177
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded175
+	JLE          loaded177
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
 	CMPQ         AX, $0x05
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
 	CMPQ         AX, $0x06
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
 	CMPQ         AX, $0x07
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
 
-loaded175:
+loaded177:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -3843,39 +3843,39 @@ loaded175:
 	VMOVSD       16(BX), X5
 	VINSERTPS    $0x20, 24(BX), X5, X5
 	CMPQ         AX, $0x01
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(CX*1), X6
 	VINSERTPS    $0x20, 24(BX)(CX*1), X6, X6
 	CMPQ         AX, $0x02
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(CX*2), X7
 	VINSERTPS    $0x20, 24(BX)(CX*2), X7, X7
 	CMPQ         AX, $0x03
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(DX*1), X8
 	VINSERTPS    $0x20, 24(BX)(DX*1), X8, X8
 	CMPQ         AX, $0x04
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(CX*4), X2
 	VINSERTPS    $0x20, 24(BX)(CX*4), X2, X2
 	VINSERTF32X4 $0x01, X2, Y5, Y5
 	CMPQ         AX, $0x05
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(SI*1), X2
 	VINSERTPS    $0x20, 24(BX)(SI*1), X2, X2
 	VINSERTF32X4 $0x01, X2, Y6, Y6
 	CMPQ         AX, $0x06
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(DX*2), X2
 	VINSERTPS    $0x20, 24(BX)(DX*2), X2, X2
 	VINSERTF32X4 $0x01, X2, Y7, Y7
 	CMPQ         AX, $0x07
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(DI*1), X2
 	VINSERTPS    $0x20, 24(BX)(DI*1), X2, X2
 	VINSERTF32X4 $0x01, X2, Y8, Y8
 
-loaded176:
+loaded178:
 	VUNPCKHPS    Y6, Y5, Y2
 	VUNPCKLPS    Y6, Y5, Y5
 	VUNPCKHPS    Y8, Y7, Y6
@@ -3889,7 +3889,7 @@ loaded176:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh177
+	JE           fresh179
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -3900,28 +3900,28 @@ loaded176:
 	VXORPS       X11, X11, X11
 	VMOVUPS      (BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded179
+	JLE          loaded181
 	VMOVUPS      (BX)(CX*1), X9
 	CMPQ         AX, $0x02
-	JLE          loaded179
+	JLE          loaded181
 	VMOVUPS      (BX)(CX*2), X10
 	CMPQ         AX, $0x03
-	JLE          loaded179
+	JLE          loaded181
 	VMOVUPS      (BX)(DX*1), X11
 	CMPQ         AX, $0x04
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x01, (BX)(CX*4), Y7, Y7
 	CMPQ         AX, $0x05
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x01, (BX)(SI*1), Y9, Y9
 	CMPQ         AX, $0x06
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x01, (BX)(DX*2), Y10, Y10
 	CMPQ         AX, $0x07
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x01, (BX)(DI*1), Y11, Y11
 
-loaded179:
+loaded181:
 	VUNPCKHPS    Y9, Y7, Y6
 	VUNPCKLPS    Y9, Y7, Y7
 	VUNPCKHPS    Y11, Y10, Y9
@@ -3937,39 +3937,39 @@ loaded179:
 	VMOVSD       16(BX), X12
 	VINSERTPS    $0x20, 24(BX), X12, X12
 	CMPQ         AX, $0x01
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(CX*1), X13
 	VINSERTPS    $0x20, 24(BX)(CX*1), X13, X13
 	CMPQ         AX, $0x02
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(CX*2), X14
 	VINSERTPS    $0x20, 24(BX)(CX*2), X14, X14
 	CMPQ         AX, $0x03
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(DX*1), X15
 	VINSERTPS    $0x20, 24(BX)(DX*1), X15, X15
 	CMPQ         AX, $0x04
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(CX*4), X9
 	VINSERTPS    $0x20, 24(BX)(CX*4), X9, X9
 	VINSERTF32X4 $0x01, X9, Y12, Y12
 	CMPQ         AX, $0x05
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(SI*1), X9
 	VINSERTPS    $0x20, 24(BX)(SI*1), X9, X9
 	VINSERTF32X4 $0x01, X9, Y13, Y13
 	CMPQ         AX, $0x06
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(DX*2), X9
 	VINSERTPS    $0x20, 24(BX)(DX*2), X9, X9
 	VINSERTF32X4 $0x01, X9, Y14, Y14
 	CMPQ         AX, $0x07
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(DI*1), X9
 	VINSERTPS    $0x20, 24(BX)(DI*1), X9, X9
 	VINSERTF32X4 $0x01, X9, Y15, Y15
 
-loaded180:
+loaded182:
 	VUNPCKHPS Y13, Y12, Y9
 	VUNPCKLPS Y13, Y12, Y12
 	VUNPCKHPS Y15, Y14, Y13
@@ -3981,9 +3981,9 @@ loaded180:
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready178
+	JMP       ready180
 
-fresh177:
+fresh179:
 	VPXORD Y7, Y7, Y7
 	VPXORD Y11, Y11, Y11
 	VPXORD Y6, Y6, Y6
@@ -3992,7 +3992,7 @@ fresh177:
 	VPXORD Y15, Y15, Y15
 	VPXORD Y9, Y9, Y9
 
-ready178:
+ready180:
 	VPXORD Y13, Y13, Y13
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -4002,19 +4002,19 @@ ready178:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without181
+	JE     without183
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row183:
+row185:
 	CMPQ      AX, $0x08
-	JE        all184
+	JE        all186
 	VMOVUPS.Z (DI), K1, Y14
-	JMP       moved185
+	JMP       moved187
 
-all184:
+all186:
 	VMOVUPS (DI), Y14
 
-moved185:
+moved187:
 	VMOVAPS      Y13, Y17
 	VBROADCASTSS (DX), Y16
 	VFMADD231PS  Y16, Y14, Y7
@@ -4039,38 +4039,38 @@ moved185:
 	VFMADD231PS  Y16, Y2, Y17
 	VADDPS       Y13, Y17, Y17
 	CMPQ         AX, $0x08
-	JE           all186
+	JE           all188
 	VMOVUPS      Y17, K1, (BX)
-	JMP          moved187
+	JMP          moved189
 
-all186:
+all188:
 	VMOVUPS Y17, (BX)
 
-moved187:
+moved189:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row183
+	JNZ  row185
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x20, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end182
+	JMP  end184
 
-without181:
+without183:
 	// the same without dx
-row188:
+row190:
 	CMPQ      AX, $0x08
-	JE        all189
+	JE        all191
 	VMOVUPS.Z (DI), K1, Y14
-	JMP       moved190
+	JMP       moved192
 
-all189:
+all191:
 	VMOVUPS (DI), Y14
 
-moved190:
+moved192:
 	VFMADD231PS.BCST (DX), Y14, Y7
 	VFMADD231PS.BCST 4(DX), Y14, Y11
 	VFMADD231PS.BCST 8(DX), Y14, Y6
@@ -4081,9 +4081,9 @@ moved190:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row188
+	JNZ              row190
 
-end182:
+end184:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x20, DI
 	MOVQ          DI, x+64(FP)
@@ -4110,32 +4110,32 @@ end182:
 	VUNPCKLPD     Y11, Y0, Y0
 	VMOVUPS       X7, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored191
+	JLE           stored193
 	VMOVUPS       X10, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored191
+	JLE           stored193
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored191
+	JLE           stored193
 	VMOVUPS       X6, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x01, Y7, X11
 	VMOVUPS       X11, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x01, Y10, X11
 	VMOVUPS       X11, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x01, Y0, X11
 	VMOVUPS       X11, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x01, Y6, X11
 	VMOVUPS       X11, (BX)(DI*1)
 
-stored191:
+stored193:
 	VUNPCKHPS     Y15, Y12, Y11
 	VUNPCKLPS     Y15, Y12, Y12
 	VUNPCKHPS     Y0, Y9, Y15
@@ -4147,39 +4147,39 @@ stored191:
 	VMOVSD        X12, 16(BX)
 	VEXTRACTPS    $0x02, X12, 24(BX)
 	CMPQ          AX, $0x01
-	JLE           stored192
+	JLE           stored194
 	VMOVSD        X0, 16(BX)(CX*1)
 	VEXTRACTPS    $0x02, X0, 24(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored192
+	JLE           stored194
 	VMOVSD        X11, 16(BX)(CX*2)
 	VEXTRACTPS    $0x02, X11, 24(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored192
+	JLE           stored194
 	VMOVSD        X9, 16(BX)(DX*1)
 	VEXTRACTPS    $0x02, X9, 24(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x01, Y12, X15
 	VMOVSD        X15, 16(BX)(CX*4)
 	VEXTRACTPS    $0x02, X15, 24(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x01, Y0, X15
 	VMOVSD        X15, 16(BX)(SI*1)
 	VEXTRACTPS    $0x02, X15, 24(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x01, Y11, X15
 	VMOVSD        X15, 16(BX)(DX*2)
 	VEXTRACTPS    $0x02, X15, 24(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x01, Y9, X15
 	VMOVSD        X15, 16(BX)(DI*1)
 	VEXTRACTPS    $0x02, X15, 24(BX)(DI*1)
 
-stored192:
+stored194:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -4187,16 +4187,13 @@ stored192:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs173
+	JGE    inputs175
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other172:
-	CMPQ AX, $0x06
-	JNE  other193
-
-inputs194:
+lower174:
+inputs195:
 	// 6 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -4205,10 +4202,10 @@ inputs194:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted195
+	JLE   parted196
 	MOVQ  $0x00000008, AX
 
-parted195:
+parted196:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -4220,28 +4217,28 @@ parted195:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded196
+	JLE          loaded197
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded196
+	JLE          loaded197
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded196
+	JLE          loaded197
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
 	CMPQ         AX, $0x05
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
 	CMPQ         AX, $0x06
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
 	CMPQ         AX, $0x07
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
 
-loaded196:
+loaded197:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -4256,32 +4253,32 @@ loaded196:
 	VXORPS       X8, X8, X8
 	VMOVSD       16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(CX*4), X2
 	VINSERTF32X4 $0x01, X2, Y5, Y5
 	CMPQ         AX, $0x05
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(SI*1), X2
 	VINSERTF32X4 $0x01, X2, Y6, Y6
 	CMPQ         AX, $0x06
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(DX*2), X2
 	VINSERTF32X4 $0x01, X2, Y7, Y7
 	CMPQ         AX, $0x07
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(DI*1), X2
 	VINSERTF32X4 $0x01, X2, Y8, Y8
 
-loaded197:
+loaded198:
 	VUNPCKHPS    Y6, Y5, Y2
 	VUNPCKLPS    Y6, Y5, Y5
 	VUNPCKHPS    Y8, Y7, Y6
@@ -4295,7 +4292,7 @@ loaded197:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh198
+	JE           fresh199
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -4306,28 +4303,28 @@ loaded197:
 	VXORPS       X10, X10, X10
 	VMOVUPS      (BX), X6
 	CMPQ         AX, $0x01
-	JLE          loaded200
+	JLE          loaded201
 	VMOVUPS      (BX)(CX*1), X7
 	CMPQ         AX, $0x02
-	JLE          loaded200
+	JLE          loaded201
 	VMOVUPS      (BX)(CX*2), X9
 	CMPQ         AX, $0x03
-	JLE          loaded200
+	JLE          loaded201
 	VMOVUPS      (BX)(DX*1), X10
 	CMPQ         AX, $0x04
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x01, (BX)(CX*4), Y6, Y6
 	CMPQ         AX, $0x05
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x01, (BX)(SI*1), Y7, Y7
 	CMPQ         AX, $0x06
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x01, (BX)(DX*2), Y9, Y9
 	CMPQ         AX, $0x07
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x01, (BX)(DI*1), Y10, Y10
 
-loaded200:
+loaded201:
 	VUNPCKHPS    Y7, Y6, Y2
 	VUNPCKLPS    Y7, Y6, Y6
 	VUNPCKHPS    Y10, Y9, Y7
@@ -4342,32 +4339,32 @@ loaded200:
 	VXORPS       X14, X14, X14
 	VMOVSD       16(BX), X11
 	CMPQ         AX, $0x01
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(CX*1), X12
 	CMPQ         AX, $0x02
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(CX*2), X13
 	CMPQ         AX, $0x03
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(DX*1), X14
 	CMPQ         AX, $0x04
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(CX*4), X7
 	VINSERTF32X4 $0x01, X7, Y11, Y11
 	CMPQ         AX, $0x05
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(SI*1), X7
 	VINSERTF32X4 $0x01, X7, Y12, Y12
 	CMPQ         AX, $0x06
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(DX*2), X7
 	VINSERTF32X4 $0x01, X7, Y13, Y13
 	CMPQ         AX, $0x07
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(DI*1), X7
 	VINSERTF32X4 $0x01, X7, Y14, Y14
 
-loaded201:
+loaded202:
 	VUNPCKHPS Y12, Y11, Y7
 	VUNPCKLPS Y12, Y11, Y11
 	VUNPCKHPS Y14, Y13, Y12
@@ -4379,9 +4376,9 @@ loaded201:
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready199
+	JMP       ready200
 
-fresh198:
+fresh199:
 	VPXORD Y6, Y6, Y6
 	VPXORD Y10, Y10, Y10
 	VPXORD Y2, Y2, Y2
@@ -4389,7 +4386,7 @@ fresh198:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y14, Y14, Y14
 
-ready199:
+ready200:
 	VPXORD Y7, Y7, Y7
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -4399,19 +4396,19 @@ ready199:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without202
+	JE     without203
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row204:
+row205:
 	CMPQ      AX, $0x08
-	JE        all205
+	JE        all206
 	VMOVUPS.Z (DI), K1, Y12
-	JMP       moved206
+	JMP       moved207
 
-all205:
+all206:
 	VMOVUPS (DI), Y12
 
-moved206:
+moved207:
 	VMOVAPS      Y7, Y15
 	VBROADCASTSS (DX), Y13
 	VFMADD231PS  Y13, Y12, Y6
@@ -4433,38 +4430,38 @@ moved206:
 	VFMADD231PS  Y13, Y8, Y15
 	VADDPS       Y7, Y15, Y15
 	CMPQ         AX, $0x08
-	JE           all207
+	JE           all208
 	VMOVUPS      Y15, K1, (BX)
-	JMP          moved208
+	JMP          moved209
 
-all207:
+all208:
 	VMOVUPS Y15, (BX)
 
-moved208:
+moved209:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row204
+	JNZ  row205
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x20, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end203
+	JMP  end204
 
-without202:
+without203:
 	// the same without dx
-row209:
+row210:
 	CMPQ      AX, $0x08
-	JE        all210
+	JE        all211
 	VMOVUPS.Z (DI), K1, Y12
-	JMP       moved211
+	JMP       moved212
 
-all210:
+all211:
 	VMOVUPS (DI), Y12
 
-moved211:
+moved212:
 	VFMADD231PS.BCST (DX), Y12, Y6
 	VFMADD231PS.BCST 4(DX), Y12, Y10
 	VFMADD231PS.BCST 8(DX), Y12, Y2
@@ -4474,9 +4471,9 @@ moved211:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row209
+	JNZ              row210
 
-end203:
+end204:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x20, DI
 	MOVQ          DI, x+64(FP)
@@ -4502,32 +4499,32 @@ end203:
 	VUNPCKLPD     Y10, Y0, Y0
 	VMOVUPS       X6, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored212
+	JLE           stored213
 	VMOVUPS       X9, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored212
+	JLE           stored213
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored212
+	JLE           stored213
 	VMOVUPS       X2, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x01, Y6, X10
 	VMOVUPS       X10, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVUPS       X10, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x01, Y0, X10
 	VMOVUPS       X10, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x01, Y2, X10
 	VMOVUPS       X10, (BX)(DI*1)
 
-stored212:
+stored213:
 	VUNPCKHPS     Y14, Y11, Y10
 	VUNPCKLPS     Y14, Y11, Y11
 	VUNPCKHPS     Y1, Y0, Y14
@@ -4538,32 +4535,32 @@ stored212:
 	VUNPCKLPD     Y14, Y10, Y10
 	VMOVSD        X11, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored213
+	JLE           stored214
 	VMOVSD        X1, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored213
+	JLE           stored214
 	VMOVSD        X10, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored213
+	JLE           stored214
 	VMOVSD        X0, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x01, Y11, X14
 	VMOVSD        X14, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x01, Y1, X14
 	VMOVSD        X14, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x01, Y10, X14
 	VMOVSD        X14, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x01, Y0, X14
 	VMOVSD        X14, 16(BX)(DI*1)
 
-stored213:
+stored214:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -4571,15 +4568,12 @@ stored213:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs194
+	JGE    inputs195
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other193:
-	CMPQ AX, $0x05
-	JNE  other214
-
+lower173:
 inputs215:
 	// 5 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
@@ -4954,11 +4948,13 @@ stored234:
 	VZEROUPPER
 	RET
 
-other214:
+lower172:
+	CMPQ AX, $0x03
+	JLT  lower235
 	CMPQ AX, $0x04
-	JNE  other235
+	JLT  lower236
 
-inputs236:
+inputs237:
 	// 4 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -4967,10 +4963,10 @@ inputs236:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted237
+	JLE   parted238
 	MOVQ  $0x00000008, AX
 
-parted237:
+parted238:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -4982,28 +4978,28 @@ parted237:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded238
+	JLE          loaded239
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded238
+	JLE          loaded239
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded238
+	JLE          loaded239
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x01, (BX)(CX*4), Y1, Y1
 	CMPQ         AX, $0x05
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x01, (BX)(SI*1), Y2, Y2
 	CMPQ         AX, $0x06
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x01, (BX)(DX*2), Y3, Y3
 	CMPQ         AX, $0x07
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x01, (BX)(DI*1), Y4, Y4
 
-loaded238:
+loaded239:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -5017,7 +5013,7 @@ loaded238:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh239
+	JE           fresh240
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -5028,28 +5024,28 @@ loaded238:
 	VXORPS       X8, X8, X8
 	VMOVUPS      (BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded241
+	JLE          loaded242
 	VMOVUPS      (BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded241
+	JLE          loaded242
 	VMOVUPS      (BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded241
+	JLE          loaded242
 	VMOVUPS      (BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x01, (BX)(CX*4), Y5, Y5
 	CMPQ         AX, $0x05
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x01, (BX)(SI*1), Y6, Y6
 	CMPQ         AX, $0x06
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x01, (BX)(DX*2), Y7, Y7
 	CMPQ         AX, $0x07
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x01, (BX)(DI*1), Y8, Y8
 
-loaded241:
+loaded242:
 	VUNPCKHPS Y6, Y5, Y2
 	VUNPCKLPS Y6, Y5, Y5
 	VUNPCKHPS Y8, Y7, Y6
@@ -5061,15 +5057,15 @@ loaded241:
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready240
+	JMP       ready241
 
-fresh239:
+fresh240:
 	VPXORD Y5, Y5, Y5
 	VPXORD Y8, Y8, Y8
 	VPXORD Y2, Y2, Y2
 	VPXORD Y7, Y7, Y7
 
-ready240:
+ready241:
 	VPXORD Y6, Y6, Y6
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -5079,19 +5075,19 @@ ready240:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without242
+	JE     without243
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row244:
+row245:
 	CMPQ      AX, $0x08
-	JE        all245
+	JE        all246
 	VMOVUPS.Z (DI), K1, Y9
-	JMP       moved246
+	JMP       moved247
 
-all245:
+all246:
 	VMOVUPS (DI), Y9
 
-moved246:
+moved247:
 	VMOVAPS      Y6, Y11
 	VBROADCASTSS (DX), Y10
 	VFMADD231PS  Y10, Y9, Y5
@@ -5107,38 +5103,38 @@ moved246:
 	VFMADD231PS  Y10, Y3, Y11
 	VADDPS       Y6, Y11, Y11
 	CMPQ         AX, $0x08
-	JE           all247
+	JE           all248
 	VMOVUPS      Y11, K1, (BX)
-	JMP          moved248
+	JMP          moved249
 
-all247:
+all248:
 	VMOVUPS Y11, (BX)
 
-moved248:
+moved249:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row244
+	JNZ  row245
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x20, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end243
+	JMP  end244
 
-without242:
+without243:
 	// the same without dx
-row249:
+row250:
 	CMPQ      AX, $0x08
-	JE        all250
+	JE        all251
 	VMOVUPS.Z (DI), K1, Y9
-	JMP       moved251
+	JMP       moved252
 
-all250:
+all251:
 	VMOVUPS (DI), Y9
 
-moved251:
+moved252:
 	VFMADD231PS.BCST (DX), Y9, Y5
 	VFMADD231PS.BCST 4(DX), Y9, Y8
 	VFMADD231PS.BCST 8(DX), Y9, Y2
@@ -5146,9 +5142,9 @@ moved251:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row249
+	JNZ              row250
 
-end243:
+end244:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x20, DI
 	MOVQ          DI, x+64(FP)
@@ -5172,32 +5168,32 @@ end243:
 	VUNPCKLPD     Y8, Y0, Y0
 	VMOVUPS       X5, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored252
+	JLE           stored253
 	VMOVUPS       X7, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored252
+	JLE           stored253
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored252
+	JLE           stored253
 	VMOVUPS       X2, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x01, Y5, X8
 	VMOVUPS       X8, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVUPS       X8, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x01, Y0, X8
 	VMOVUPS       X8, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x01, Y2, X8
 	VMOVUPS       X8, (BX)(DI*1)
 
-stored252:
+stored253:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -5205,15 +5201,12 @@ stored252:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs236
+	JGE    inputs237
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other235:
-	CMPQ AX, $0x03
-	JNE  other253
-
+lower236:
 inputs254:
 	// 3 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
@@ -5492,8 +5485,8 @@ stored270:
 	VZEROUPPER
 	RET
 
-other253:
-inputs272:
+lower235:
+inputs271:
 	// 2 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -5502,10 +5495,10 @@ inputs272:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted273
+	JLE   parted272
 	MOVQ  $0x00000008, AX
 
-parted273:
+parted272:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -5517,32 +5510,32 @@ parted273:
 	VXORPS       X4, X4, X4
 	VMOVSD       (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(CX*4), X0
 	VINSERTF32X4 $0x01, X0, Y1, Y1
 	CMPQ         AX, $0x05
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(SI*1), X0
 	VINSERTF32X4 $0x01, X0, Y2, Y2
 	CMPQ         AX, $0x06
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(DX*2), X0
 	VINSERTF32X4 $0x01, X0, Y3, Y3
 	CMPQ         AX, $0x07
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(DI*1), X0
 	VINSERTF32X4 $0x01, X0, Y4, Y4
 
-loaded274:
+loaded273:
 	VUNPCKHPS    Y2, Y1, Y0
 	VUNPCKLPS    Y2, Y1, Y1
 	VUNPCKHPS    Y4, Y3, Y2
@@ -5556,7 +5549,7 @@ loaded274:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh275
+	JE           fresh274
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -5567,32 +5560,32 @@ loaded274:
 	VXORPS       X6, X6, X6
 	VMOVSD       (BX), X2
 	CMPQ         AX, $0x01
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(CX*1), X3
 	CMPQ         AX, $0x02
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(CX*2), X5
 	CMPQ         AX, $0x03
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(DX*1), X6
 	CMPQ         AX, $0x04
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(CX*4), X0
 	VINSERTF32X4 $0x01, X0, Y2, Y2
 	CMPQ         AX, $0x05
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(SI*1), X0
 	VINSERTF32X4 $0x01, X0, Y3, Y3
 	CMPQ         AX, $0x06
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(DX*2), X0
 	VINSERTF32X4 $0x01, X0, Y5, Y5
 	CMPQ         AX, $0x07
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(DI*1), X0
 	VINSERTF32X4 $0x01, X0, Y6, Y6
 
-loaded277:
+loaded276:
 	VUNPCKHPS Y3, Y2, Y0
 	VUNPCKLPS Y3, Y2, Y2
 	VUNPCKHPS Y6, Y5, Y3
@@ -5604,13 +5597,13 @@ loaded277:
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready276
+	JMP       ready275
 
-fresh275:
+fresh274:
 	VPXORD Y2, Y2, Y2
 	VPXORD Y6, Y6, Y6
 
-ready276:
+ready275:
 	VPXORD Y0, Y0, Y0
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -5620,19 +5613,19 @@ ready276:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without278
+	JE     without277
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row280:
+row279:
 	CMPQ      AX, $0x08
-	JE        all281
+	JE        all280
 	VMOVUPS.Z (DI), K1, Y3
-	JMP       moved282
+	JMP       moved281
 
-all281:
+all280:
 	VMOVUPS (DI), Y3
 
-moved282:
+moved281:
 	VMOVAPS      Y0, Y7
 	VBROADCASTSS (DX), Y5
 	VFMADD231PS  Y5, Y3, Y2
@@ -5642,46 +5635,46 @@ moved282:
 	VFMADD231PS  Y5, Y4, Y7
 	VADDPS       Y0, Y7, Y7
 	CMPQ         AX, $0x08
-	JE           all283
+	JE           all282
 	VMOVUPS      Y7, K1, (BX)
-	JMP          moved284
+	JMP          moved283
 
-all283:
+all282:
 	VMOVUPS Y7, (BX)
 
-moved284:
+moved283:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row280
+	JNZ  row279
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x20, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end279
+	JMP  end278
 
-without278:
+without277:
 	// the same without dx
-row285:
+row284:
 	CMPQ      AX, $0x08
-	JE        all286
+	JE        all285
 	VMOVUPS.Z (DI), K1, Y3
-	JMP       moved287
+	JMP       moved286
 
-all286:
+all285:
 	VMOVUPS (DI), Y3
 
-moved287:
+moved286:
 	VFMADD231PS.BCST (DX), Y3, Y2
 	VFMADD231PS.BCST 4(DX), Y3, Y6
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row285
+	JNZ              row284
 
-end279:
+end278:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x20, DI
 	MOVQ          DI, x+64(FP)
@@ -5703,32 +5696,32 @@ end279:
 	VUNPCKLPD     Y6, Y0, Y0
 	VMOVSD        X2, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored288
+	JLE           stored287
 	VMOVSD        X3, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored288
+	JLE           stored287
 	VMOVSD        X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored288
+	JLE           stored287
 	VMOVSD        X1, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x01, Y2, X6
 	VMOVSD        X6, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x01, Y3, X6
 	VMOVSD        X6, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x01, Y0, X6
 	VMOVSD        X6, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x01, Y1, X6
 	VMOVSD        X6, (BX)(DI*1)
 
-stored288:
+stored287:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -5736,7 +5729,7 @@ stored288:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs272
+	JGE    inputs271
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -5746,10 +5739,16 @@ stored288:
 TEXT ·narrowBothAVX512VLF64(SB), NOSPLIT, $0-120
 	PCALIGN $0x40
 	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x06
+	JLT     lower1
+	CMPQ    AX, $0x08
+	JLT     lower2
+	CMPQ    AX, $0x09
+	JLT     lower3
 	CMPQ    AX, $0x0a
-	JNE     other1
+	JLT     lower4
 
-inputs2:
+inputs5:
 	// 10 columns of w and of dw, 4 inputs or those that are left
 	MOVQ         w+80(FP), AX
 	MOVQ         ldw+88(FP), BX
@@ -5789,7 +5788,7 @@ inputs2:
 	MOVQ         AX, w+80(FP)
 	MOVQ         init+32(FP), AX
 	TESTQ        AX, AX
-	JE           fresh8
+	JE           fresh11
 	MOVQ         ldinit+40(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	VMOVUPD      (AX), X11
@@ -5825,9 +5824,9 @@ inputs2:
 	IMUL3Q       $0x04, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, init+32(FP)
-	JMP          ready9
+	JMP          ready12
 
-fresh8:
+fresh11:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y10, Y10, Y10
 	VPXORD Y13, Y13, Y13
@@ -5839,7 +5838,7 @@ fresh8:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y18, Y18, Y18
 
-ready9:
+ready12:
 	VPXORD Y20, Y20, Y20
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -5849,10 +5848,10 @@ ready9:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without15
+	JE     without18
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row17:
+row20:
 	VMOVUPD      (SI), Y21
 	VMOVAPD      Y20, Y23
 	VBROADCASTSD (CX), Y22
@@ -5891,17 +5890,17 @@ row17:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row17
+	JNZ          row20
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end16
+	JMP  end19
 
-without15:
+without18:
 	// the same without dx
-row18:
+row21:
 	VMOVUPD          (SI), Y21
 	VFMADD231PD.BCST (CX), Y21, Y11
 	VFMADD231PD.BCST 8(CX), Y21, Y10
@@ -5916,9 +5915,9 @@ row18:
 	ADDQ             DX, CX
 	ADDQ             DI, SI
 	DECQ             R8
-	JNZ              row18
+	JNZ              row21
 
-end16:
+end19:
 	MOVQ          x+64(FP), SI
 	ADDQ          $0x20, SI
 	MOVQ          SI, x+64(FP)
@@ -5983,16 +5982,13 @@ end16:
 	SUBQ          $0x04, AX
 	MOVQ          AX, rows+96(FP)
 	CMPQ          AX, $0x01
-	JGE           inputs2
+	JGE           inputs5
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ AX, $0x09
-	JNE  other24
-
-inputs25:
+lower4:
+inputs27:
 	// 9 columns of w and of dw, 4 inputs or those that are left
 	MOVQ         w+80(FP), AX
 	MOVQ         ldw+88(FP), BX
@@ -6034,7 +6030,7 @@ inputs25:
 	MOVQ         AX, w+80(FP)
 	MOVQ         init+32(FP), AX
 	TESTQ        AX, AX
-	JE           fresh31
+	JE           fresh33
 	MOVQ         ldinit+40(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	VMOVUPD      (AX), X10
@@ -6072,9 +6068,9 @@ inputs25:
 	IMUL3Q       $0x04, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, init+32(FP)
-	JMP          ready32
+	JMP          ready34
 
-fresh31:
+fresh33:
 	VPXORD Y10, Y10, Y10
 	VPXORD Y8, Y8, Y8
 	VPXORD Y12, Y12, Y12
@@ -6085,7 +6081,7 @@ fresh31:
 	VPXORD Y15, Y15, Y15
 	VPXORD Y18, Y18, Y18
 
-ready32:
+ready34:
 	VPXORD Y17, Y17, Y17
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -6095,10 +6091,10 @@ ready32:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without38
+	JE     without40
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row40:
+row42:
 	VMOVUPD      (SI), Y19
 	VMOVAPD      Y17, Y21
 	VBROADCASTSD (CX), Y20
@@ -6134,17 +6130,17 @@ row40:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row40
+	JNZ          row42
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end39
+	JMP  end41
 
-without38:
+without40:
 	// the same without dx
-row41:
+row43:
 	VMOVUPD          (SI), Y19
 	VFMADD231PD.BCST (CX), Y19, Y10
 	VFMADD231PD.BCST 8(CX), Y19, Y8
@@ -6158,9 +6154,9 @@ row41:
 	ADDQ             DX, CX
 	ADDQ             DI, SI
 	DECQ             R8
-	JNZ              row41
+	JNZ              row43
 
-end39:
+end41:
 	MOVQ          x+64(FP), SI
 	ADDQ          $0x20, SI
 	MOVQ          SI, x+64(FP)
@@ -6224,16 +6220,13 @@ end39:
 	SUBQ          $0x04, AX
 	MOVQ          AX, rows+96(FP)
 	CMPQ          AX, $0x01
-	JGE           inputs25
+	JGE           inputs27
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other24:
-	CMPQ AX, $0x08
-	JNE  other47
-
-inputs48:
+lower3:
+inputs49:
 	// 8 columns of w and of dw, 4 inputs or those that are left
 	MOVQ         w+80(FP), AX
 	MOVQ         ldw+88(FP), BX
@@ -6267,7 +6260,7 @@ inputs48:
 	MOVQ         AX, w+80(FP)
 	MOVQ         init+32(FP), AX
 	TESTQ        AX, AX
-	JE           fresh53
+	JE           fresh54
 	MOVQ         ldinit+40(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	VMOVUPD      (AX), X9
@@ -6297,9 +6290,9 @@ inputs48:
 	IMUL3Q       $0x04, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, init+32(FP)
-	JMP          ready54
+	JMP          ready55
 
-fresh53:
+fresh54:
 	VPXORD Y9, Y9, Y9
 	VPXORD Y8, Y8, Y8
 	VPXORD Y11, Y11, Y11
@@ -6309,7 +6302,7 @@ fresh53:
 	VPXORD Y15, Y15, Y15
 	VPXORD Y14, Y14, Y14
 
-ready54:
+ready55:
 	VPXORD Y16, Y16, Y16
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -6319,10 +6312,10 @@ ready54:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without59
+	JE     without60
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row61:
+row62:
 	VMOVUPD      (SI), Y17
 	VMOVAPD      Y16, Y19
 	VBROADCASTSD (CX), Y18
@@ -6355,17 +6348,17 @@ row61:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row61
+	JNZ          row62
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end60
+	JMP  end61
 
-without59:
+without60:
 	// the same without dx
-row62:
+row63:
 	VMOVUPD          (SI), Y17
 	VFMADD231PD.BCST (CX), Y17, Y9
 	VFMADD231PD.BCST 8(CX), Y17, Y8
@@ -6378,9 +6371,9 @@ row62:
 	ADDQ             DX, CX
 	ADDQ             DI, SI
 	DECQ             R8
-	JNZ              row62
+	JNZ              row63
 
-end60:
+end61:
 	MOVQ          x+64(FP), SI
 	ADDQ          $0x20, SI
 	MOVQ          SI, x+64(FP)
@@ -6435,16 +6428,16 @@ end60:
 	SUBQ          $0x04, AX
 	MOVQ          AX, rows+96(FP)
 	CMPQ          AX, $0x01
-	JGE           inputs48
+	JGE           inputs49
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other47:
+lower2:
 	CMPQ AX, $0x07
-	JNE  other67
+	JLT  lower68
 
-inputs68:
+inputs69:
 	// 7 columns of w and of dw, 4 inputs or those that are left
 	MOVQ         w+80(FP), AX
 	MOVQ         ldw+88(FP), BX
@@ -6480,7 +6473,7 @@ inputs68:
 	MOVQ         AX, w+80(FP)
 	MOVQ         init+32(FP), AX
 	TESTQ        AX, AX
-	JE           fresh73
+	JE           fresh74
 	MOVQ         ldinit+40(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	VMOVUPD      (AX), X8
@@ -6512,9 +6505,9 @@ inputs68:
 	IMUL3Q       $0x04, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, init+32(FP)
-	JMP          ready74
+	JMP          ready75
 
-fresh73:
+fresh74:
 	VPXORD Y8, Y8, Y8
 	VPXORD Y6, Y6, Y6
 	VPXORD Y10, Y10, Y10
@@ -6523,7 +6516,7 @@ fresh73:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y14, Y14, Y14
 
-ready74:
+ready75:
 	VPXORD Y13, Y13, Y13
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -6533,10 +6526,10 @@ ready74:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without79
+	JE     without80
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row81:
+row82:
 	VMOVUPD      (SI), Y15
 	VMOVAPD      Y13, Y17
 	VBROADCASTSD (CX), Y16
@@ -6566,17 +6559,17 @@ row81:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row81
+	JNZ          row82
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end80
+	JMP  end81
 
-without79:
+without80:
 	// the same without dx
-row82:
+row83:
 	VMOVUPD          (SI), Y15
 	VFMADD231PD.BCST (CX), Y15, Y8
 	VFMADD231PD.BCST 8(CX), Y15, Y6
@@ -6588,9 +6581,9 @@ row82:
 	ADDQ             DX, CX
 	ADDQ             DI, SI
 	DECQ             R8
-	JNZ              row82
+	JNZ              row83
 
-end80:
+end81:
 	MOVQ          x+64(FP), SI
 	ADDQ          $0x20, SI
 	MOVQ          SI, x+64(FP)
@@ -6644,15 +6637,12 @@ end80:
 	SUBQ          $0x04, AX
 	MOVQ          AX, rows+96(FP)
 	CMPQ          AX, $0x01
-	JGE           inputs68
+	JGE           inputs69
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other67:
-	CMPQ AX, $0x06
-	JNE  other87
-
+lower68:
 inputs88:
 	// 6 columns of w and of dw, 4 inputs or those that are left
 	MOVQ         w+80(FP), AX
@@ -6828,11 +6818,13 @@ end98:
 	VZEROUPPER
 	RET
 
-other87:
+lower1:
+	CMPQ AX, $0x04
+	JLT  lower104
 	CMPQ AX, $0x05
-	JNE  other104
+	JLT  lower105
 
-inputs105:
+inputs106:
 	// 5 columns of w and of dw, 4 inputs or those that are left
 	MOVQ         w+80(FP), AX
 	MOVQ         ldw+88(FP), BX
@@ -6862,7 +6854,7 @@ inputs105:
 	MOVQ         AX, w+80(FP)
 	MOVQ         init+32(FP), AX
 	TESTQ        AX, AX
-	JE           fresh109
+	JE           fresh110
 	MOVQ         ldinit+40(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	VMOVUPD      (AX), X6
@@ -6888,16 +6880,16 @@ inputs105:
 	IMUL3Q       $0x04, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, init+32(FP)
-	JMP          ready110
+	JMP          ready111
 
-fresh109:
+fresh110:
 	VPXORD Y6, Y6, Y6
 	VPXORD Y4, Y4, Y4
 	VPXORD Y8, Y8, Y8
 	VPXORD Y7, Y7, Y7
 	VPXORD Y10, Y10, Y10
 
-ready110:
+ready111:
 	VPXORD Y9, Y9, Y9
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -6907,10 +6899,10 @@ ready110:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without114
+	JE     without115
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row116:
+row117:
 	VMOVUPD      (SI), Y11
 	VMOVAPD      Y9, Y13
 	VBROADCASTSD (CX), Y12
@@ -6934,17 +6926,17 @@ row116:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row116
+	JNZ          row117
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end115
+	JMP  end116
 
-without114:
+without115:
 	// the same without dx
-row117:
+row118:
 	VMOVUPD          (SI), Y11
 	VFMADD231PD.BCST (CX), Y11, Y6
 	VFMADD231PD.BCST 8(CX), Y11, Y4
@@ -6954,9 +6946,9 @@ row117:
 	ADDQ             DX, CX
 	ADDQ             DI, SI
 	DECQ             R8
-	JNZ              row117
+	JNZ              row118
 
-end115:
+end116:
 	MOVQ          x+64(FP), SI
 	ADDQ          $0x20, SI
 	MOVQ          SI, x+64(FP)
@@ -7000,15 +6992,12 @@ end115:
 	SUBQ          $0x04, AX
 	MOVQ          AX, rows+96(FP)
 	CMPQ          AX, $0x01
-	JGE           inputs105
+	JGE           inputs106
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-other104:
-	CMPQ AX, $0x04
-	JNE  other121
-
+lower105:
 inputs122:
 	// 4 columns of w and of dw, 4 inputs or those that are left
 	MOVQ         w+80(FP), AX
@@ -7152,9 +7141,9 @@ end130:
 	VZEROUPPER
 	RET
 
-other121:
+lower104:
 	CMPQ AX, $0x03
-	JNE  other135
+	JLT  lower135
 
 inputs136:
 	// 3 columns of w and of dw, 4 inputs or those that are left
@@ -7297,8 +7286,8 @@ end144:
 	VZEROUPPER
 	RET
 
-other135:
-inputs150:
+lower135:
+inputs149:
 	// 2 columns of w and of dw, 4 inputs or those that are left
 	MOVQ         w+80(FP), AX
 	MOVQ         ldw+88(FP), BX
@@ -7314,7 +7303,7 @@ inputs150:
 	MOVQ         AX, w+80(FP)
 	MOVQ         init+32(FP), AX
 	TESTQ        AX, AX
-	JE           fresh152
+	JE           fresh151
 	MOVQ         ldinit+40(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	VMOVUPD      (AX), X3
@@ -7326,13 +7315,13 @@ inputs150:
 	IMUL3Q       $0x04, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, init+32(FP)
-	JMP          ready153
+	JMP          ready152
 
-fresh152:
+fresh151:
 	VPXORD Y3, Y3, Y3
 	VPXORD Y2, Y2, Y2
 
-ready153:
+ready152:
 	VPXORD Y4, Y4, Y4
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
@@ -7342,10 +7331,10 @@ ready153:
 	MOVQ   ldx+72(FP), DI
 	MOVQ   n+112(FP), R8
 	TESTQ  AX, AX
-	JE     without155
+	JE     without154
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row157:
+row156:
 	VMOVUPD      (SI), Y5
 	VMOVAPD      Y4, Y7
 	VBROADCASTSD (CX), Y6
@@ -7360,26 +7349,26 @@ row157:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row157
+	JNZ          row156
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end156
+	JMP  end155
 
-without155:
+without154:
 	// the same without dx
-row158:
+row157:
 	VMOVUPD          (SI), Y5
 	VFMADD231PD.BCST (CX), Y5, Y3
 	VFMADD231PD.BCST 8(CX), Y5, Y2
 	ADDQ             DX, CX
 	ADDQ             DI, SI
 	DECQ             R8
-	JNZ              row158
+	JNZ              row157
 
-end156:
+end155:
 	MOVQ          x+64(FP), SI
 	ADDQ          $0x20, SI
 	MOVQ          SI, x+64(FP)
@@ -7404,7 +7393,7 @@ end156:
 	SUBQ          $0x04, AX
 	MOVQ          AX, rows+96(FP)
 	CMPQ          AX, $0x01
-	JGE           inputs150
+	JGE           inputs149
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET

@@ -9,10 +9,16 @@
 TEXT ·narrowBothAVX512Zen4F32(SB), NOSPLIT, $0-120
 	PCALIGN $0x40
 	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x08
+	JLT     lower1
+	CMPQ    AX, $0x0b
+	JLT     lower2
+	CMPQ    AX, $0x0d
+	JLT     lower3
 	CMPQ    AX, $0x0e
-	JNE     other1
+	JLT     lower4
 
-inputs2:
+inputs5:
 	// 14 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -21,10 +27,10 @@ inputs2:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted3
+	JLE   parted6
 	MOVQ  $0x00000010, AX
 
-parted3:
+parted6:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -37,52 +43,52 @@ parted3:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded4
+	JLE          loaded7
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded4
+	JLE          loaded7
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded4
+	JLE          loaded7
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x02, (R8), Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
 
-loaded4:
+loaded7:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -97,52 +103,52 @@ loaded4:
 	VXORPS       X8, X8, X8
 	VMOVUPS      16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded5
+	JLE          loaded8
 	VMOVUPS      16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded5
+	JLE          loaded8
 	VMOVUPS      16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded5
+	JLE          loaded8
 	VMOVUPS      16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z8, Z8
 	CMPQ         AX, $0x08
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x02, 16(R8), Z5, Z5
 	CMPQ         AX, $0x09
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z6, Z6
 	CMPQ         AX, $0x0a
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z7, Z7
 	CMPQ         AX, $0x0b
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z8, Z8
 	CMPQ         AX, $0x0c
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z5, Z5
 	CMPQ         AX, $0x0d
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z6, Z6
 	CMPQ         AX, $0x0e
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z7, Z7
 	CMPQ         AX, $0x0f
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z8, Z8
 
-loaded5:
+loaded8:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -157,52 +163,52 @@ loaded5:
 	VXORPS       X12, X12, X12
 	VMOVUPS      32(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded6
+	JLE          loaded9
 	VMOVUPS      32(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded6
+	JLE          loaded9
 	VMOVUPS      32(BX)(CX*2), X11
 	CMPQ         AX, $0x03
-	JLE          loaded6
+	JLE          loaded9
 	VMOVUPS      32(BX)(DX*1), X12
 	CMPQ         AX, $0x04
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x01, 32(BX)(CX*4), Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x01, 32(BX)(SI*1), Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x01, 32(BX)(DX*2), Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x01, 32(BX)(DI*1), Z12, Z12
 	CMPQ         AX, $0x08
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x02, 32(R8), Z9, Z9
 	CMPQ         AX, $0x09
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x02, 32(R8)(CX*1), Z10, Z10
 	CMPQ         AX, $0x0a
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x02, 32(R8)(CX*2), Z11, Z11
 	CMPQ         AX, $0x0b
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x02, 32(R8)(DX*1), Z12, Z12
 	CMPQ         AX, $0x0c
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x03, 32(R8)(CX*4), Z9, Z9
 	CMPQ         AX, $0x0d
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x03, 32(R8)(SI*1), Z10, Z10
 	CMPQ         AX, $0x0e
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x03, 32(R8)(DX*2), Z11, Z11
 	CMPQ         AX, $0x0f
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x03, 32(R8)(DI*1), Z12, Z12
 
-loaded6:
+loaded9:
 	VUNPCKHPS    Z10, Z9, Z6
 	VUNPCKLPS    Z10, Z9, Z9
 	VUNPCKHPS    Z12, Z11, Z10
@@ -217,64 +223,64 @@ loaded6:
 	VXORPS       X16, X16, X16
 	VMOVSD       48(BX), X13
 	CMPQ         AX, $0x01
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(CX*1), X14
 	CMPQ         AX, $0x02
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(CX*2), X15
 	CMPQ         AX, $0x03
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(DX*1), X16
 	CMPQ         AX, $0x04
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(CX*4), X10
 	VINSERTF32X4 $0x01, X10, Z13, Z13
 	CMPQ         AX, $0x05
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(SI*1), X10
 	VINSERTF32X4 $0x01, X10, Z14, Z14
 	CMPQ         AX, $0x06
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(DX*2), X10
 	VINSERTF32X4 $0x01, X10, Z15, Z15
 	CMPQ         AX, $0x07
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(BX)(DI*1), X10
 	VINSERTF32X4 $0x01, X10, Z16, Z16
 	CMPQ         AX, $0x08
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(R8), X10
 	VINSERTF32X4 $0x02, X10, Z13, Z13
 	CMPQ         AX, $0x09
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(R8)(CX*1), X10
 	VINSERTF32X4 $0x02, X10, Z14, Z14
 	CMPQ         AX, $0x0a
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(R8)(CX*2), X10
 	VINSERTF32X4 $0x02, X10, Z15, Z15
 	CMPQ         AX, $0x0b
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(R8)(DX*1), X10
 	VINSERTF32X4 $0x02, X10, Z16, Z16
 	CMPQ         AX, $0x0c
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(R8)(CX*4), X10
 	VINSERTF32X4 $0x03, X10, Z13, Z13
 	CMPQ         AX, $0x0d
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(R8)(SI*1), X10
 	VINSERTF32X4 $0x03, X10, Z14, Z14
 	CMPQ         AX, $0x0e
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(R8)(DX*2), X10
 	VINSERTF32X4 $0x03, X10, Z15, Z15
 	CMPQ         AX, $0x0f
-	JLE          loaded7
+	JLE          loaded10
 	VMOVSD       48(R8)(DI*1), X10
 	VINSERTF32X4 $0x03, X10, Z16, Z16
 
-loaded7:
+loaded10:
 	VUNPCKHPS    Z14, Z13, Z10
 	VUNPCKLPS    Z14, Z13, Z13
 	VUNPCKHPS    Z16, Z15, Z14
@@ -288,7 +294,7 @@ loaded7:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh8
+	JE           fresh11
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -300,52 +306,52 @@ loaded7:
 	VXORPS       X18, X18, X18
 	VMOVUPS      (BX), X14
 	CMPQ         AX, $0x01
-	JLE          loaded10
+	JLE          loaded13
 	VMOVUPS      (BX)(CX*1), X15
 	CMPQ         AX, $0x02
-	JLE          loaded10
+	JLE          loaded13
 	VMOVUPS      (BX)(CX*2), X17
 	CMPQ         AX, $0x03
-	JLE          loaded10
+	JLE          loaded13
 	VMOVUPS      (BX)(DX*1), X18
 	CMPQ         AX, $0x04
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z14, Z14
 	CMPQ         AX, $0x05
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z15, Z15
 	CMPQ         AX, $0x06
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z17, Z17
 	CMPQ         AX, $0x07
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z18, Z18
 	CMPQ         AX, $0x08
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x02, (R8), Z14, Z14
 	CMPQ         AX, $0x09
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z15, Z15
 	CMPQ         AX, $0x0a
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z17, Z17
 	CMPQ         AX, $0x0b
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z18, Z18
 	CMPQ         AX, $0x0c
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z14, Z14
 	CMPQ         AX, $0x0d
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z15, Z15
 	CMPQ         AX, $0x0e
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z17, Z17
 	CMPQ         AX, $0x0f
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z18, Z18
 
-loaded10:
+loaded13:
 	VUNPCKHPS    Z15, Z14, Z10
 	VUNPCKLPS    Z15, Z14, Z14
 	VUNPCKHPS    Z18, Z17, Z15
@@ -360,52 +366,52 @@ loaded10:
 	VXORPS       X22, X22, X22
 	VMOVUPS      16(BX), X19
 	CMPQ         AX, $0x01
-	JLE          loaded11
+	JLE          loaded14
 	VMOVUPS      16(BX)(CX*1), X20
 	CMPQ         AX, $0x02
-	JLE          loaded11
+	JLE          loaded14
 	VMOVUPS      16(BX)(CX*2), X21
 	CMPQ         AX, $0x03
-	JLE          loaded11
+	JLE          loaded14
 	VMOVUPS      16(BX)(DX*1), X22
 	CMPQ         AX, $0x04
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z19, Z19
 	CMPQ         AX, $0x05
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z20, Z20
 	CMPQ         AX, $0x06
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z21, Z21
 	CMPQ         AX, $0x07
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z22, Z22
 	CMPQ         AX, $0x08
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x02, 16(R8), Z19, Z19
 	CMPQ         AX, $0x09
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z20, Z20
 	CMPQ         AX, $0x0a
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z21, Z21
 	CMPQ         AX, $0x0b
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z22, Z22
 	CMPQ         AX, $0x0c
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z19, Z19
 	CMPQ         AX, $0x0d
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z20, Z20
 	CMPQ         AX, $0x0e
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z21, Z21
 	CMPQ         AX, $0x0f
-	JLE          loaded11
+	JLE          loaded14
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z22, Z22
 
-loaded11:
+loaded14:
 	VUNPCKHPS    Z20, Z19, Z15
 	VUNPCKLPS    Z20, Z19, Z19
 	VUNPCKHPS    Z22, Z21, Z20
@@ -420,52 +426,52 @@ loaded11:
 	VXORPS       X26, X26, X26
 	VMOVUPS      32(BX), X23
 	CMPQ         AX, $0x01
-	JLE          loaded12
+	JLE          loaded15
 	VMOVUPS      32(BX)(CX*1), X24
 	CMPQ         AX, $0x02
-	JLE          loaded12
+	JLE          loaded15
 	VMOVUPS      32(BX)(CX*2), X25
 	CMPQ         AX, $0x03
-	JLE          loaded12
+	JLE          loaded15
 	VMOVUPS      32(BX)(DX*1), X26
 	CMPQ         AX, $0x04
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x01, 32(BX)(CX*4), Z23, Z23
 	CMPQ         AX, $0x05
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x01, 32(BX)(SI*1), Z24, Z24
 	CMPQ         AX, $0x06
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x01, 32(BX)(DX*2), Z25, Z25
 	CMPQ         AX, $0x07
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x01, 32(BX)(DI*1), Z26, Z26
 	CMPQ         AX, $0x08
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x02, 32(R8), Z23, Z23
 	CMPQ         AX, $0x09
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x02, 32(R8)(CX*1), Z24, Z24
 	CMPQ         AX, $0x0a
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x02, 32(R8)(CX*2), Z25, Z25
 	CMPQ         AX, $0x0b
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x02, 32(R8)(DX*1), Z26, Z26
 	CMPQ         AX, $0x0c
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x03, 32(R8)(CX*4), Z23, Z23
 	CMPQ         AX, $0x0d
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x03, 32(R8)(SI*1), Z24, Z24
 	CMPQ         AX, $0x0e
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x03, 32(R8)(DX*2), Z25, Z25
 	CMPQ         AX, $0x0f
-	JLE          loaded12
+	JLE          loaded15
 	VINSERTF32X4 $0x03, 32(R8)(DI*1), Z26, Z26
 
-loaded12:
+loaded15:
 	VUNPCKHPS    Z24, Z23, Z20
 	VUNPCKLPS    Z24, Z23, Z23
 	VUNPCKHPS    Z26, Z25, Z24
@@ -480,64 +486,64 @@ loaded12:
 	VXORPS       X30, X30, X30
 	VMOVSD       48(BX), X27
 	CMPQ         AX, $0x01
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(CX*1), X28
 	CMPQ         AX, $0x02
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(CX*2), X29
 	CMPQ         AX, $0x03
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(DX*1), X30
 	CMPQ         AX, $0x04
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(CX*4), X24
 	VINSERTF32X4 $0x01, X24, Z27, Z27
 	CMPQ         AX, $0x05
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(SI*1), X24
 	VINSERTF32X4 $0x01, X24, Z28, Z28
 	CMPQ         AX, $0x06
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(DX*2), X24
 	VINSERTF32X4 $0x01, X24, Z29, Z29
 	CMPQ         AX, $0x07
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(BX)(DI*1), X24
 	VINSERTF32X4 $0x01, X24, Z30, Z30
 	CMPQ         AX, $0x08
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(R8), X24
 	VINSERTF32X4 $0x02, X24, Z27, Z27
 	CMPQ         AX, $0x09
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(R8)(CX*1), X24
 	VINSERTF32X4 $0x02, X24, Z28, Z28
 	CMPQ         AX, $0x0a
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(R8)(CX*2), X24
 	VINSERTF32X4 $0x02, X24, Z29, Z29
 	CMPQ         AX, $0x0b
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(R8)(DX*1), X24
 	VINSERTF32X4 $0x02, X24, Z30, Z30
 	CMPQ         AX, $0x0c
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(R8)(CX*4), X24
 	VINSERTF32X4 $0x03, X24, Z27, Z27
 	CMPQ         AX, $0x0d
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(R8)(SI*1), X24
 	VINSERTF32X4 $0x03, X24, Z28, Z28
 	CMPQ         AX, $0x0e
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(R8)(DX*2), X24
 	VINSERTF32X4 $0x03, X24, Z29, Z29
 	CMPQ         AX, $0x0f
-	JLE          loaded13
+	JLE          loaded16
 	VMOVSD       48(R8)(DI*1), X24
 	VINSERTF32X4 $0x03, X24, Z30, Z30
 
-loaded13:
+loaded16:
 	VUNPCKHPS Z28, Z27, Z24
 	VUNPCKLPS Z28, Z27, Z27
 	VUNPCKHPS Z30, Z29, Z28
@@ -549,9 +555,9 @@ loaded13:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready9
+	JMP       ready12
 
-fresh8:
+fresh11:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z18, Z18, Z18
 	VPXORD Z10, Z10, Z10
@@ -567,7 +573,7 @@ fresh8:
 	VPXORD Z27, Z27, Z27
 	VPXORD Z30, Z30, Z30
 
-ready9:
+ready12:
 	VPXORD Z24, Z24, Z24
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -577,19 +583,19 @@ ready9:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without14
+	JE     without17
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row16:
+row19:
 	CMPQ      AX, $0x10
-	JE        all17
+	JE        all20
 	VMOVUPS.Z (DI), K1, Z28
-	JMP       moved18
+	JMP       moved21
 
-all17:
+all20:
 	VMOVUPS (DI), Z28
 
-moved18:
+moved21:
 	VMOVAPS          Z24, Z31
 	VFMADD231PS.BCST (DX), Z28, Z14
 	VFMADD231PS.BCST (DX), Z1, Z31
@@ -621,38 +627,38 @@ moved18:
 	VFMADD231PS.BCST 52(DX), Z16, Z31
 	VADDPS           Z24, Z31, Z31
 	CMPQ             AX, $0x10
-	JE               all19
+	JE               all22
 	VMOVUPS          Z31, K1, (BX)
-	JMP              moved20
+	JMP              moved23
 
-all19:
+all22:
 	VMOVUPS Z31, (BX)
 
-moved20:
+moved23:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row16
+	JNZ  row19
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end15
+	JMP  end18
 
-without14:
+without17:
 	// the same without dx
-row21:
+row24:
 	CMPQ      AX, $0x10
-	JE        all22
+	JE        all25
 	VMOVUPS.Z (DI), K1, Z28
-	JMP       moved23
+	JMP       moved26
 
-all22:
+all25:
 	VMOVUPS (DI), Z28
 
-moved23:
+moved26:
 	VFMADD231PS.BCST (DX), Z28, Z14
 	VFMADD231PS.BCST 4(DX), Z28, Z18
 	VFMADD231PS.BCST 8(DX), Z28, Z10
@@ -670,9 +676,9 @@ moved23:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row21
+	JNZ              row24
 
-end15:
+end18:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -707,64 +713,64 @@ end15:
 	VUNPCKLPD     Z18, Z0, Z0
 	VMOVUPS       X14, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored24
+	JLE           stored27
 	VMOVUPS       X17, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored24
+	JLE           stored27
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored24
+	JLE           stored27
 	VMOVUPS       X10, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x01, Z14, X18
 	VMOVUPS       X18, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x01, Z17, X18
 	VMOVUPS       X18, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x01, Z0, X18
 	VMOVUPS       X18, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x01, Z10, X18
 	VMOVUPS       X18, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x02, Z14, X18
 	VMOVUPS       X18, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x02, Z17, X18
 	VMOVUPS       X18, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x02, Z0, X18
 	VMOVUPS       X18, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x02, Z10, X18
 	VMOVUPS       X18, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x03, Z14, X18
 	VMOVUPS       X18, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x03, Z17, X18
 	VMOVUPS       X18, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x03, Z0, X18
 	VMOVUPS       X18, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored24
+	JLE           stored27
 	VEXTRACTF32X4 $0x03, Z10, X18
 	VMOVUPS       X18, (R8)(DI*1)
 
-stored24:
+stored27:
 	VUNPCKHPS     Z22, Z19, Z18
 	VUNPCKLPS     Z22, Z19, Z19
 	VUNPCKHPS     Z21, Z15, Z22
@@ -775,64 +781,64 @@ stored24:
 	VUNPCKLPD     Z22, Z18, Z18
 	VMOVUPS       X19, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored25
+	JLE           stored28
 	VMOVUPS       X21, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored25
+	JLE           stored28
 	VMOVUPS       X18, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored25
+	JLE           stored28
 	VMOVUPS       X15, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x01, Z19, X22
 	VMOVUPS       X22, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x01, Z21, X22
 	VMOVUPS       X22, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x01, Z18, X22
 	VMOVUPS       X22, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x01, Z15, X22
 	VMOVUPS       X22, 16(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x02, Z19, X22
 	VMOVUPS       X22, 16(R8)
 	CMPQ          AX, $0x09
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x02, Z21, X22
 	VMOVUPS       X22, 16(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x02, Z18, X22
 	VMOVUPS       X22, 16(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x02, Z15, X22
 	VMOVUPS       X22, 16(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x03, Z19, X22
 	VMOVUPS       X22, 16(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x03, Z21, X22
 	VMOVUPS       X22, 16(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x03, Z18, X22
 	VMOVUPS       X22, 16(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored25
+	JLE           stored28
 	VEXTRACTF32X4 $0x03, Z15, X22
 	VMOVUPS       X22, 16(R8)(DI*1)
 
-stored25:
+stored28:
 	VUNPCKHPS     Z26, Z23, Z22
 	VUNPCKLPS     Z26, Z23, Z23
 	VUNPCKHPS     Z25, Z20, Z26
@@ -843,64 +849,64 @@ stored25:
 	VUNPCKLPD     Z26, Z22, Z22
 	VMOVUPS       X23, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored26
+	JLE           stored29
 	VMOVUPS       X25, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored26
+	JLE           stored29
 	VMOVUPS       X22, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored26
+	JLE           stored29
 	VMOVUPS       X20, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x01, Z23, X26
 	VMOVUPS       X26, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x01, Z25, X26
 	VMOVUPS       X26, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x01, Z22, X26
 	VMOVUPS       X26, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x01, Z20, X26
 	VMOVUPS       X26, 32(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x02, Z23, X26
 	VMOVUPS       X26, 32(R8)
 	CMPQ          AX, $0x09
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x02, Z25, X26
 	VMOVUPS       X26, 32(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x02, Z22, X26
 	VMOVUPS       X26, 32(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x02, Z20, X26
 	VMOVUPS       X26, 32(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x03, Z23, X26
 	VMOVUPS       X26, 32(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x03, Z25, X26
 	VMOVUPS       X26, 32(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x03, Z22, X26
 	VMOVUPS       X26, 32(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored26
+	JLE           stored29
 	VEXTRACTF32X4 $0x03, Z20, X26
 	VMOVUPS       X26, 32(R8)(DI*1)
 
-stored26:
+stored29:
 	VUNPCKHPS     Z30, Z27, Z26
 	VUNPCKLPS     Z30, Z27, Z27
 	VUNPCKHPS     Z1, Z0, Z30
@@ -911,64 +917,64 @@ stored26:
 	VUNPCKLPD     Z30, Z26, Z26
 	VMOVSD        X27, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored27
+	JLE           stored30
 	VMOVSD        X1, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored27
+	JLE           stored30
 	VMOVSD        X26, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored27
+	JLE           stored30
 	VMOVSD        X0, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x01, Z27, X30
 	VMOVSD        X30, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x01, Z1, X30
 	VMOVSD        X30, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x01, Z26, X30
 	VMOVSD        X30, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x01, Z0, X30
 	VMOVSD        X30, 48(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x02, Z27, X30
 	VMOVSD        X30, 48(R8)
 	CMPQ          AX, $0x09
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x02, Z1, X30
 	VMOVSD        X30, 48(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x02, Z26, X30
 	VMOVSD        X30, 48(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x02, Z0, X30
 	VMOVSD        X30, 48(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x03, Z27, X30
 	VMOVSD        X30, 48(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x03, Z1, X30
 	VMOVSD        X30, 48(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x03, Z26, X30
 	VMOVSD        X30, 48(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored27
+	JLE           stored30
 	VEXTRACTF32X4 $0x03, Z0, X30
 	VMOVSD        X30, 48(R8)(DI*1)
 
-stored27:
+stored30:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -976,16 +982,13 @@ stored27:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs2
+	JGE    inputs5
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ AX, $0x0d
-	JNE  other28
-
-inputs29:
+lower4:
+inputs31:
 	// 13 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -994,10 +997,10 @@ inputs29:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted30
+	JLE   parted32
 	MOVQ  $0x00000010, AX
 
-parted30:
+parted32:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -1010,52 +1013,52 @@ parted30:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded31
+	JLE          loaded33
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded31
+	JLE          loaded33
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded31
+	JLE          loaded33
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x02, (R8), Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded31
+	JLE          loaded33
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
 
-loaded31:
+loaded33:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -1070,52 +1073,52 @@ loaded31:
 	VXORPS       X8, X8, X8
 	VMOVUPS      16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded32
+	JLE          loaded34
 	VMOVUPS      16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded32
+	JLE          loaded34
 	VMOVUPS      16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded32
+	JLE          loaded34
 	VMOVUPS      16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z8, Z8
 	CMPQ         AX, $0x08
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x02, 16(R8), Z5, Z5
 	CMPQ         AX, $0x09
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z6, Z6
 	CMPQ         AX, $0x0a
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z7, Z7
 	CMPQ         AX, $0x0b
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z8, Z8
 	CMPQ         AX, $0x0c
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z5, Z5
 	CMPQ         AX, $0x0d
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z6, Z6
 	CMPQ         AX, $0x0e
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z7, Z7
 	CMPQ         AX, $0x0f
-	JLE          loaded32
+	JLE          loaded34
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z8, Z8
 
-loaded32:
+loaded34:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -1130,52 +1133,52 @@ loaded32:
 	VXORPS       X12, X12, X12
 	VMOVUPS      32(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded33
+	JLE          loaded35
 	VMOVUPS      32(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded33
+	JLE          loaded35
 	VMOVUPS      32(BX)(CX*2), X11
 	CMPQ         AX, $0x03
-	JLE          loaded33
+	JLE          loaded35
 	VMOVUPS      32(BX)(DX*1), X12
 	CMPQ         AX, $0x04
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x01, 32(BX)(CX*4), Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x01, 32(BX)(SI*1), Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x01, 32(BX)(DX*2), Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x01, 32(BX)(DI*1), Z12, Z12
 	CMPQ         AX, $0x08
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x02, 32(R8), Z9, Z9
 	CMPQ         AX, $0x09
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x02, 32(R8)(CX*1), Z10, Z10
 	CMPQ         AX, $0x0a
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x02, 32(R8)(CX*2), Z11, Z11
 	CMPQ         AX, $0x0b
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x02, 32(R8)(DX*1), Z12, Z12
 	CMPQ         AX, $0x0c
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x03, 32(R8)(CX*4), Z9, Z9
 	CMPQ         AX, $0x0d
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x03, 32(R8)(SI*1), Z10, Z10
 	CMPQ         AX, $0x0e
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x03, 32(R8)(DX*2), Z11, Z11
 	CMPQ         AX, $0x0f
-	JLE          loaded33
+	JLE          loaded35
 	VINSERTF32X4 $0x03, 32(R8)(DI*1), Z12, Z12
 
-loaded33:
+loaded35:
 	VUNPCKHPS    Z10, Z9, Z6
 	VUNPCKLPS    Z10, Z9, Z9
 	VUNPCKHPS    Z12, Z11, Z10
@@ -1190,64 +1193,64 @@ loaded33:
 	VXORPS       X16, X16, X16
 	VMOVSS       48(BX), X13
 	CMPQ         AX, $0x01
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(CX*1), X14
 	CMPQ         AX, $0x02
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(CX*2), X15
 	CMPQ         AX, $0x03
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(DX*1), X16
 	CMPQ         AX, $0x04
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(CX*4), X10
 	VINSERTF32X4 $0x01, X10, Z13, Z13
 	CMPQ         AX, $0x05
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(SI*1), X10
 	VINSERTF32X4 $0x01, X10, Z14, Z14
 	CMPQ         AX, $0x06
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(DX*2), X10
 	VINSERTF32X4 $0x01, X10, Z15, Z15
 	CMPQ         AX, $0x07
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(BX)(DI*1), X10
 	VINSERTF32X4 $0x01, X10, Z16, Z16
 	CMPQ         AX, $0x08
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(R8), X10
 	VINSERTF32X4 $0x02, X10, Z13, Z13
 	CMPQ         AX, $0x09
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(R8)(CX*1), X10
 	VINSERTF32X4 $0x02, X10, Z14, Z14
 	CMPQ         AX, $0x0a
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(R8)(CX*2), X10
 	VINSERTF32X4 $0x02, X10, Z15, Z15
 	CMPQ         AX, $0x0b
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(R8)(DX*1), X10
 	VINSERTF32X4 $0x02, X10, Z16, Z16
 	CMPQ         AX, $0x0c
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(R8)(CX*4), X10
 	VINSERTF32X4 $0x03, X10, Z13, Z13
 	CMPQ         AX, $0x0d
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(R8)(SI*1), X10
 	VINSERTF32X4 $0x03, X10, Z14, Z14
 	CMPQ         AX, $0x0e
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(R8)(DX*2), X10
 	VINSERTF32X4 $0x03, X10, Z15, Z15
 	CMPQ         AX, $0x0f
-	JLE          loaded34
+	JLE          loaded36
 	VMOVSS       48(R8)(DI*1), X10
 	VINSERTF32X4 $0x03, X10, Z16, Z16
 
-loaded34:
+loaded36:
 	VUNPCKHPS    Z14, Z13, Z10
 	VUNPCKLPS    Z14, Z13, Z13
 	VUNPCKHPS    Z16, Z15, Z14
@@ -1261,7 +1264,7 @@ loaded34:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh35
+	JE           fresh37
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -1273,52 +1276,52 @@ loaded34:
 	VXORPS       X17, X17, X17
 	VMOVUPS      (BX), X14
 	CMPQ         AX, $0x01
-	JLE          loaded37
+	JLE          loaded39
 	VMOVUPS      (BX)(CX*1), X15
 	CMPQ         AX, $0x02
-	JLE          loaded37
+	JLE          loaded39
 	VMOVUPS      (BX)(CX*2), X16
 	CMPQ         AX, $0x03
-	JLE          loaded37
+	JLE          loaded39
 	VMOVUPS      (BX)(DX*1), X17
 	CMPQ         AX, $0x04
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z14, Z14
 	CMPQ         AX, $0x05
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z15, Z15
 	CMPQ         AX, $0x06
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z16, Z16
 	CMPQ         AX, $0x07
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z17, Z17
 	CMPQ         AX, $0x08
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x02, (R8), Z14, Z14
 	CMPQ         AX, $0x09
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z15, Z15
 	CMPQ         AX, $0x0a
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z16, Z16
 	CMPQ         AX, $0x0b
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z17, Z17
 	CMPQ         AX, $0x0c
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z14, Z14
 	CMPQ         AX, $0x0d
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z15, Z15
 	CMPQ         AX, $0x0e
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z16, Z16
 	CMPQ         AX, $0x0f
-	JLE          loaded37
+	JLE          loaded39
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z17, Z17
 
-loaded37:
+loaded39:
 	VUNPCKHPS    Z15, Z14, Z10
 	VUNPCKLPS    Z15, Z14, Z14
 	VUNPCKHPS    Z17, Z16, Z15
@@ -1333,52 +1336,52 @@ loaded37:
 	VXORPS       X21, X21, X21
 	VMOVUPS      16(BX), X18
 	CMPQ         AX, $0x01
-	JLE          loaded38
+	JLE          loaded40
 	VMOVUPS      16(BX)(CX*1), X19
 	CMPQ         AX, $0x02
-	JLE          loaded38
+	JLE          loaded40
 	VMOVUPS      16(BX)(CX*2), X20
 	CMPQ         AX, $0x03
-	JLE          loaded38
+	JLE          loaded40
 	VMOVUPS      16(BX)(DX*1), X21
 	CMPQ         AX, $0x04
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z18, Z18
 	CMPQ         AX, $0x05
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z19, Z19
 	CMPQ         AX, $0x06
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z20, Z20
 	CMPQ         AX, $0x07
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z21, Z21
 	CMPQ         AX, $0x08
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x02, 16(R8), Z18, Z18
 	CMPQ         AX, $0x09
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z19, Z19
 	CMPQ         AX, $0x0a
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z20, Z20
 	CMPQ         AX, $0x0b
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z21, Z21
 	CMPQ         AX, $0x0c
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z18, Z18
 	CMPQ         AX, $0x0d
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z19, Z19
 	CMPQ         AX, $0x0e
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z20, Z20
 	CMPQ         AX, $0x0f
-	JLE          loaded38
+	JLE          loaded40
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z21, Z21
 
-loaded38:
+loaded40:
 	VUNPCKHPS    Z19, Z18, Z15
 	VUNPCKLPS    Z19, Z18, Z18
 	VUNPCKHPS    Z21, Z20, Z19
@@ -1393,52 +1396,52 @@ loaded38:
 	VXORPS       X25, X25, X25
 	VMOVUPS      32(BX), X22
 	CMPQ         AX, $0x01
-	JLE          loaded39
+	JLE          loaded41
 	VMOVUPS      32(BX)(CX*1), X23
 	CMPQ         AX, $0x02
-	JLE          loaded39
+	JLE          loaded41
 	VMOVUPS      32(BX)(CX*2), X24
 	CMPQ         AX, $0x03
-	JLE          loaded39
+	JLE          loaded41
 	VMOVUPS      32(BX)(DX*1), X25
 	CMPQ         AX, $0x04
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x01, 32(BX)(CX*4), Z22, Z22
 	CMPQ         AX, $0x05
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x01, 32(BX)(SI*1), Z23, Z23
 	CMPQ         AX, $0x06
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x01, 32(BX)(DX*2), Z24, Z24
 	CMPQ         AX, $0x07
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x01, 32(BX)(DI*1), Z25, Z25
 	CMPQ         AX, $0x08
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x02, 32(R8), Z22, Z22
 	CMPQ         AX, $0x09
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x02, 32(R8)(CX*1), Z23, Z23
 	CMPQ         AX, $0x0a
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x02, 32(R8)(CX*2), Z24, Z24
 	CMPQ         AX, $0x0b
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x02, 32(R8)(DX*1), Z25, Z25
 	CMPQ         AX, $0x0c
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x03, 32(R8)(CX*4), Z22, Z22
 	CMPQ         AX, $0x0d
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x03, 32(R8)(SI*1), Z23, Z23
 	CMPQ         AX, $0x0e
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x03, 32(R8)(DX*2), Z24, Z24
 	CMPQ         AX, $0x0f
-	JLE          loaded39
+	JLE          loaded41
 	VINSERTF32X4 $0x03, 32(R8)(DI*1), Z25, Z25
 
-loaded39:
+loaded41:
 	VUNPCKHPS    Z23, Z22, Z19
 	VUNPCKLPS    Z23, Z22, Z22
 	VUNPCKHPS    Z25, Z24, Z23
@@ -1453,64 +1456,64 @@ loaded39:
 	VXORPS       X29, X29, X29
 	VMOVSS       48(BX), X26
 	CMPQ         AX, $0x01
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(CX*1), X27
 	CMPQ         AX, $0x02
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(CX*2), X28
 	CMPQ         AX, $0x03
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(DX*1), X29
 	CMPQ         AX, $0x04
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(CX*4), X23
 	VINSERTF32X4 $0x01, X23, Z26, Z26
 	CMPQ         AX, $0x05
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(SI*1), X23
 	VINSERTF32X4 $0x01, X23, Z27, Z27
 	CMPQ         AX, $0x06
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(DX*2), X23
 	VINSERTF32X4 $0x01, X23, Z28, Z28
 	CMPQ         AX, $0x07
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(BX)(DI*1), X23
 	VINSERTF32X4 $0x01, X23, Z29, Z29
 	CMPQ         AX, $0x08
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(R8), X23
 	VINSERTF32X4 $0x02, X23, Z26, Z26
 	CMPQ         AX, $0x09
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(R8)(CX*1), X23
 	VINSERTF32X4 $0x02, X23, Z27, Z27
 	CMPQ         AX, $0x0a
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(R8)(CX*2), X23
 	VINSERTF32X4 $0x02, X23, Z28, Z28
 	CMPQ         AX, $0x0b
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(R8)(DX*1), X23
 	VINSERTF32X4 $0x02, X23, Z29, Z29
 	CMPQ         AX, $0x0c
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(R8)(CX*4), X23
 	VINSERTF32X4 $0x03, X23, Z26, Z26
 	CMPQ         AX, $0x0d
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(R8)(SI*1), X23
 	VINSERTF32X4 $0x03, X23, Z27, Z27
 	CMPQ         AX, $0x0e
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(R8)(DX*2), X23
 	VINSERTF32X4 $0x03, X23, Z28, Z28
 	CMPQ         AX, $0x0f
-	JLE          loaded40
+	JLE          loaded42
 	VMOVSS       48(R8)(DI*1), X23
 	VINSERTF32X4 $0x03, X23, Z29, Z29
 
-loaded40:
+loaded42:
 	VUNPCKHPS Z27, Z26, Z23
 	VUNPCKLPS Z27, Z26, Z26
 	VUNPCKHPS Z29, Z28, Z27
@@ -1522,9 +1525,9 @@ loaded40:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready36
+	JMP       ready38
 
-fresh35:
+fresh37:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z17, Z17, Z17
 	VPXORD Z10, Z10, Z10
@@ -1539,7 +1542,7 @@ fresh35:
 	VPXORD Z24, Z24, Z24
 	VPXORD Z26, Z26, Z26
 
-ready36:
+ready38:
 	VPXORD Z23, Z23, Z23
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -1549,19 +1552,19 @@ ready36:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without41
+	JE     without43
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row43:
+row45:
 	CMPQ      AX, $0x10
-	JE        all44
+	JE        all46
 	VMOVUPS.Z (DI), K1, Z27
-	JMP       moved45
+	JMP       moved47
 
-all44:
+all46:
 	VMOVUPS (DI), Z27
 
-moved45:
+moved47:
 	VMOVAPS          Z23, Z29
 	VFMADD231PS.BCST (DX), Z27, Z14
 	VFMADD231PS.BCST (DX), Z1, Z29
@@ -1591,38 +1594,38 @@ moved45:
 	VFMADD231PS.BCST 48(DX), Z13, Z29
 	VADDPS           Z23, Z29, Z29
 	CMPQ             AX, $0x10
-	JE               all46
+	JE               all48
 	VMOVUPS          Z29, K1, (BX)
-	JMP              moved47
+	JMP              moved49
 
-all46:
+all48:
 	VMOVUPS Z29, (BX)
 
-moved47:
+moved49:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row43
+	JNZ  row45
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end42
+	JMP  end44
 
-without41:
+without43:
 	// the same without dx
-row48:
+row50:
 	CMPQ      AX, $0x10
-	JE        all49
+	JE        all51
 	VMOVUPS.Z (DI), K1, Z27
-	JMP       moved50
+	JMP       moved52
 
-all49:
+all51:
 	VMOVUPS (DI), Z27
 
-moved50:
+moved52:
 	VFMADD231PS.BCST (DX), Z27, Z14
 	VFMADD231PS.BCST 4(DX), Z27, Z17
 	VFMADD231PS.BCST 8(DX), Z27, Z10
@@ -1639,9 +1642,9 @@ moved50:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row48
+	JNZ              row50
 
-end42:
+end44:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -1675,64 +1678,64 @@ end42:
 	VUNPCKLPD     Z17, Z0, Z0
 	VMOVUPS       X14, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored51
+	JLE           stored53
 	VMOVUPS       X16, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored51
+	JLE           stored53
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored51
+	JLE           stored53
 	VMOVUPS       X10, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Z14, X17
 	VMOVUPS       X17, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Z16, X17
 	VMOVUPS       X17, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Z0, X17
 	VMOVUPS       X17, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x01, Z10, X17
 	VMOVUPS       X17, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x02, Z14, X17
 	VMOVUPS       X17, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x02, Z16, X17
 	VMOVUPS       X17, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x02, Z0, X17
 	VMOVUPS       X17, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x02, Z10, X17
 	VMOVUPS       X17, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x03, Z14, X17
 	VMOVUPS       X17, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x03, Z16, X17
 	VMOVUPS       X17, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x03, Z0, X17
 	VMOVUPS       X17, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored51
+	JLE           stored53
 	VEXTRACTF32X4 $0x03, Z10, X17
 	VMOVUPS       X17, (R8)(DI*1)
 
-stored51:
+stored53:
 	VUNPCKHPS     Z21, Z18, Z17
 	VUNPCKLPS     Z21, Z18, Z18
 	VUNPCKHPS     Z20, Z15, Z21
@@ -1743,64 +1746,64 @@ stored51:
 	VUNPCKLPD     Z21, Z17, Z17
 	VMOVUPS       X18, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored52
+	JLE           stored54
 	VMOVUPS       X20, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored52
+	JLE           stored54
 	VMOVUPS       X17, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored52
+	JLE           stored54
 	VMOVUPS       X15, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x01, Z18, X21
 	VMOVUPS       X21, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x01, Z20, X21
 	VMOVUPS       X21, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x01, Z17, X21
 	VMOVUPS       X21, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x01, Z15, X21
 	VMOVUPS       X21, 16(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x02, Z18, X21
 	VMOVUPS       X21, 16(R8)
 	CMPQ          AX, $0x09
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x02, Z20, X21
 	VMOVUPS       X21, 16(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x02, Z17, X21
 	VMOVUPS       X21, 16(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x02, Z15, X21
 	VMOVUPS       X21, 16(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x03, Z18, X21
 	VMOVUPS       X21, 16(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x03, Z20, X21
 	VMOVUPS       X21, 16(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x03, Z17, X21
 	VMOVUPS       X21, 16(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored52
+	JLE           stored54
 	VEXTRACTF32X4 $0x03, Z15, X21
 	VMOVUPS       X21, 16(R8)(DI*1)
 
-stored52:
+stored54:
 	VUNPCKHPS     Z25, Z22, Z21
 	VUNPCKLPS     Z25, Z22, Z22
 	VUNPCKHPS     Z24, Z19, Z25
@@ -1811,64 +1814,64 @@ stored52:
 	VUNPCKLPD     Z25, Z21, Z21
 	VMOVUPS       X22, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored53
+	JLE           stored55
 	VMOVUPS       X24, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored53
+	JLE           stored55
 	VMOVUPS       X21, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored53
+	JLE           stored55
 	VMOVUPS       X19, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x01, Z22, X25
 	VMOVUPS       X25, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x01, Z24, X25
 	VMOVUPS       X25, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x01, Z21, X25
 	VMOVUPS       X25, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x01, Z19, X25
 	VMOVUPS       X25, 32(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x02, Z22, X25
 	VMOVUPS       X25, 32(R8)
 	CMPQ          AX, $0x09
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x02, Z24, X25
 	VMOVUPS       X25, 32(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x02, Z21, X25
 	VMOVUPS       X25, 32(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x02, Z19, X25
 	VMOVUPS       X25, 32(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x03, Z22, X25
 	VMOVUPS       X25, 32(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x03, Z24, X25
 	VMOVUPS       X25, 32(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x03, Z21, X25
 	VMOVUPS       X25, 32(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored53
+	JLE           stored55
 	VEXTRACTF32X4 $0x03, Z19, X25
 	VMOVUPS       X25, 32(R8)(DI*1)
 
-stored53:
+stored55:
 	VUNPCKHPS     Z0, Z26, Z25
 	VUNPCKLPS     Z0, Z26, Z26
 	VUNPCKHPS     Z2, Z1, Z0
@@ -1879,64 +1882,64 @@ stored53:
 	VUNPCKLPD     Z0, Z25, Z25
 	VMOVSS        X26, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored54
+	JLE           stored56
 	VMOVSS        X2, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored54
+	JLE           stored56
 	VMOVSS        X25, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored54
+	JLE           stored56
 	VMOVSS        X1, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x01, Z26, X0
 	VMOVSS        X0, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x01, Z2, X0
 	VMOVSS        X0, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x01, Z25, X0
 	VMOVSS        X0, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x01, Z1, X0
 	VMOVSS        X0, 48(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x02, Z26, X0
 	VMOVSS        X0, 48(R8)
 	CMPQ          AX, $0x09
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x02, Z2, X0
 	VMOVSS        X0, 48(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x02, Z25, X0
 	VMOVSS        X0, 48(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x02, Z1, X0
 	VMOVSS        X0, 48(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x03, Z26, X0
 	VMOVSS        X0, 48(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x03, Z2, X0
 	VMOVSS        X0, 48(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x03, Z25, X0
 	VMOVSS        X0, 48(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored54
+	JLE           stored56
 	VEXTRACTF32X4 $0x03, Z1, X0
 	VMOVSS        X0, 48(R8)(DI*1)
 
-stored54:
+stored56:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -1944,16 +1947,16 @@ stored54:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs29
+	JGE    inputs31
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other28:
+lower3:
 	CMPQ AX, $0x0c
-	JNE  other55
+	JLT  lower57
 
-inputs56:
+inputs58:
 	// 12 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -1962,10 +1965,10 @@ inputs56:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted57
+	JLE   parted59
 	MOVQ  $0x00000010, AX
 
-parted57:
+parted59:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -1978,52 +1981,52 @@ parted57:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded58
+	JLE          loaded60
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded58
+	JLE          loaded60
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded58
+	JLE          loaded60
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x02, (R8), Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded58
+	JLE          loaded60
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
 
-loaded58:
+loaded60:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -2038,52 +2041,52 @@ loaded58:
 	VXORPS       X8, X8, X8
 	VMOVUPS      16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded59
+	JLE          loaded61
 	VMOVUPS      16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded59
+	JLE          loaded61
 	VMOVUPS      16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded59
+	JLE          loaded61
 	VMOVUPS      16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z8, Z8
 	CMPQ         AX, $0x08
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x02, 16(R8), Z5, Z5
 	CMPQ         AX, $0x09
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z6, Z6
 	CMPQ         AX, $0x0a
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z7, Z7
 	CMPQ         AX, $0x0b
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z8, Z8
 	CMPQ         AX, $0x0c
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z5, Z5
 	CMPQ         AX, $0x0d
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z6, Z6
 	CMPQ         AX, $0x0e
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z7, Z7
 	CMPQ         AX, $0x0f
-	JLE          loaded59
+	JLE          loaded61
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z8, Z8
 
-loaded59:
+loaded61:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -2098,52 +2101,52 @@ loaded59:
 	VXORPS       X12, X12, X12
 	VMOVUPS      32(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded60
+	JLE          loaded62
 	VMOVUPS      32(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded60
+	JLE          loaded62
 	VMOVUPS      32(BX)(CX*2), X11
 	CMPQ         AX, $0x03
-	JLE          loaded60
+	JLE          loaded62
 	VMOVUPS      32(BX)(DX*1), X12
 	CMPQ         AX, $0x04
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x01, 32(BX)(CX*4), Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x01, 32(BX)(SI*1), Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x01, 32(BX)(DX*2), Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x01, 32(BX)(DI*1), Z12, Z12
 	CMPQ         AX, $0x08
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x02, 32(R8), Z9, Z9
 	CMPQ         AX, $0x09
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x02, 32(R8)(CX*1), Z10, Z10
 	CMPQ         AX, $0x0a
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x02, 32(R8)(CX*2), Z11, Z11
 	CMPQ         AX, $0x0b
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x02, 32(R8)(DX*1), Z12, Z12
 	CMPQ         AX, $0x0c
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x03, 32(R8)(CX*4), Z9, Z9
 	CMPQ         AX, $0x0d
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x03, 32(R8)(SI*1), Z10, Z10
 	CMPQ         AX, $0x0e
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x03, 32(R8)(DX*2), Z11, Z11
 	CMPQ         AX, $0x0f
-	JLE          loaded60
+	JLE          loaded62
 	VINSERTF32X4 $0x03, 32(R8)(DI*1), Z12, Z12
 
-loaded60:
+loaded62:
 	VUNPCKHPS    Z10, Z9, Z6
 	VUNPCKLPS    Z10, Z9, Z9
 	VUNPCKHPS    Z12, Z11, Z10
@@ -2157,7 +2160,7 @@ loaded60:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh61
+	JE           fresh63
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -2169,52 +2172,52 @@ loaded60:
 	VXORPS       X16, X16, X16
 	VMOVUPS      (BX), X13
 	CMPQ         AX, $0x01
-	JLE          loaded63
+	JLE          loaded65
 	VMOVUPS      (BX)(CX*1), X14
 	CMPQ         AX, $0x02
-	JLE          loaded63
+	JLE          loaded65
 	VMOVUPS      (BX)(CX*2), X15
 	CMPQ         AX, $0x03
-	JLE          loaded63
+	JLE          loaded65
 	VMOVUPS      (BX)(DX*1), X16
 	CMPQ         AX, $0x04
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z13, Z13
 	CMPQ         AX, $0x05
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z14, Z14
 	CMPQ         AX, $0x06
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z15, Z15
 	CMPQ         AX, $0x07
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z16, Z16
 	CMPQ         AX, $0x08
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x02, (R8), Z13, Z13
 	CMPQ         AX, $0x09
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z14, Z14
 	CMPQ         AX, $0x0a
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z15, Z15
 	CMPQ         AX, $0x0b
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z16, Z16
 	CMPQ         AX, $0x0c
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z13, Z13
 	CMPQ         AX, $0x0d
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z14, Z14
 	CMPQ         AX, $0x0e
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z15, Z15
 	CMPQ         AX, $0x0f
-	JLE          loaded63
+	JLE          loaded65
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z16, Z16
 
-loaded63:
+loaded65:
 	VUNPCKHPS    Z14, Z13, Z10
 	VUNPCKLPS    Z14, Z13, Z13
 	VUNPCKHPS    Z16, Z15, Z14
@@ -2229,52 +2232,52 @@ loaded63:
 	VXORPS       X20, X20, X20
 	VMOVUPS      16(BX), X17
 	CMPQ         AX, $0x01
-	JLE          loaded64
+	JLE          loaded66
 	VMOVUPS      16(BX)(CX*1), X18
 	CMPQ         AX, $0x02
-	JLE          loaded64
+	JLE          loaded66
 	VMOVUPS      16(BX)(CX*2), X19
 	CMPQ         AX, $0x03
-	JLE          loaded64
+	JLE          loaded66
 	VMOVUPS      16(BX)(DX*1), X20
 	CMPQ         AX, $0x04
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z17, Z17
 	CMPQ         AX, $0x05
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z18, Z18
 	CMPQ         AX, $0x06
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z19, Z19
 	CMPQ         AX, $0x07
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z20, Z20
 	CMPQ         AX, $0x08
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x02, 16(R8), Z17, Z17
 	CMPQ         AX, $0x09
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z18, Z18
 	CMPQ         AX, $0x0a
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z19, Z19
 	CMPQ         AX, $0x0b
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z20, Z20
 	CMPQ         AX, $0x0c
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z17, Z17
 	CMPQ         AX, $0x0d
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z18, Z18
 	CMPQ         AX, $0x0e
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z19, Z19
 	CMPQ         AX, $0x0f
-	JLE          loaded64
+	JLE          loaded66
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z20, Z20
 
-loaded64:
+loaded66:
 	VUNPCKHPS    Z18, Z17, Z14
 	VUNPCKLPS    Z18, Z17, Z17
 	VUNPCKHPS    Z20, Z19, Z18
@@ -2289,52 +2292,52 @@ loaded64:
 	VXORPS       X24, X24, X24
 	VMOVUPS      32(BX), X21
 	CMPQ         AX, $0x01
-	JLE          loaded65
+	JLE          loaded67
 	VMOVUPS      32(BX)(CX*1), X22
 	CMPQ         AX, $0x02
-	JLE          loaded65
+	JLE          loaded67
 	VMOVUPS      32(BX)(CX*2), X23
 	CMPQ         AX, $0x03
-	JLE          loaded65
+	JLE          loaded67
 	VMOVUPS      32(BX)(DX*1), X24
 	CMPQ         AX, $0x04
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x01, 32(BX)(CX*4), Z21, Z21
 	CMPQ         AX, $0x05
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x01, 32(BX)(SI*1), Z22, Z22
 	CMPQ         AX, $0x06
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x01, 32(BX)(DX*2), Z23, Z23
 	CMPQ         AX, $0x07
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x01, 32(BX)(DI*1), Z24, Z24
 	CMPQ         AX, $0x08
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x02, 32(R8), Z21, Z21
 	CMPQ         AX, $0x09
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x02, 32(R8)(CX*1), Z22, Z22
 	CMPQ         AX, $0x0a
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x02, 32(R8)(CX*2), Z23, Z23
 	CMPQ         AX, $0x0b
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x02, 32(R8)(DX*1), Z24, Z24
 	CMPQ         AX, $0x0c
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x03, 32(R8)(CX*4), Z21, Z21
 	CMPQ         AX, $0x0d
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x03, 32(R8)(SI*1), Z22, Z22
 	CMPQ         AX, $0x0e
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x03, 32(R8)(DX*2), Z23, Z23
 	CMPQ         AX, $0x0f
-	JLE          loaded65
+	JLE          loaded67
 	VINSERTF32X4 $0x03, 32(R8)(DI*1), Z24, Z24
 
-loaded65:
+loaded67:
 	VUNPCKHPS Z22, Z21, Z18
 	VUNPCKLPS Z22, Z21, Z21
 	VUNPCKHPS Z24, Z23, Z22
@@ -2346,9 +2349,9 @@ loaded65:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready62
+	JMP       ready64
 
-fresh61:
+fresh63:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z16, Z16, Z16
 	VPXORD Z10, Z10, Z10
@@ -2362,7 +2365,7 @@ fresh61:
 	VPXORD Z18, Z18, Z18
 	VPXORD Z23, Z23, Z23
 
-ready62:
+ready64:
 	VPXORD Z22, Z22, Z22
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -2372,19 +2375,19 @@ ready62:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without66
+	JE     without68
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row68:
+row70:
 	CMPQ      AX, $0x10
-	JE        all69
+	JE        all71
 	VMOVUPS.Z (DI), K1, Z25
-	JMP       moved70
+	JMP       moved72
 
-all69:
+all71:
 	VMOVUPS (DI), Z25
 
-moved70:
+moved72:
 	VMOVAPS          Z22, Z27
 	VFMADD231PS.BCST (DX), Z25, Z13
 	VFMADD231PS.BCST (DX), Z1, Z27
@@ -2412,38 +2415,38 @@ moved70:
 	VFMADD231PS.BCST 44(DX), Z11, Z27
 	VADDPS           Z22, Z27, Z27
 	CMPQ             AX, $0x10
-	JE               all71
+	JE               all73
 	VMOVUPS          Z27, K1, (BX)
-	JMP              moved72
+	JMP              moved74
 
-all71:
+all73:
 	VMOVUPS Z27, (BX)
 
-moved72:
+moved74:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row68
+	JNZ  row70
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end67
+	JMP  end69
 
-without66:
+without68:
 	// the same without dx
-row73:
+row75:
 	CMPQ      AX, $0x10
-	JE        all74
+	JE        all76
 	VMOVUPS.Z (DI), K1, Z25
-	JMP       moved75
+	JMP       moved77
 
-all74:
+all76:
 	VMOVUPS (DI), Z25
 
-moved75:
+moved77:
 	VFMADD231PS.BCST (DX), Z25, Z13
 	VFMADD231PS.BCST 4(DX), Z25, Z16
 	VFMADD231PS.BCST 8(DX), Z25, Z10
@@ -2459,9 +2462,9 @@ moved75:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row73
+	JNZ              row75
 
-end67:
+end69:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -2494,64 +2497,64 @@ end67:
 	VUNPCKLPD     Z16, Z0, Z0
 	VMOVUPS       X13, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored76
+	JLE           stored78
 	VMOVUPS       X15, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored76
+	JLE           stored78
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored76
+	JLE           stored78
 	VMOVUPS       X10, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x01, Z13, X16
 	VMOVUPS       X16, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x01, Z15, X16
 	VMOVUPS       X16, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x01, Z0, X16
 	VMOVUPS       X16, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x01, Z10, X16
 	VMOVUPS       X16, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x02, Z13, X16
 	VMOVUPS       X16, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x02, Z15, X16
 	VMOVUPS       X16, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x02, Z0, X16
 	VMOVUPS       X16, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x02, Z10, X16
 	VMOVUPS       X16, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x03, Z13, X16
 	VMOVUPS       X16, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x03, Z15, X16
 	VMOVUPS       X16, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x03, Z0, X16
 	VMOVUPS       X16, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored76
+	JLE           stored78
 	VEXTRACTF32X4 $0x03, Z10, X16
 	VMOVUPS       X16, (R8)(DI*1)
 
-stored76:
+stored78:
 	VUNPCKHPS     Z20, Z17, Z16
 	VUNPCKLPS     Z20, Z17, Z17
 	VUNPCKHPS     Z19, Z14, Z20
@@ -2562,64 +2565,64 @@ stored76:
 	VUNPCKLPD     Z20, Z16, Z16
 	VMOVUPS       X17, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored77
+	JLE           stored79
 	VMOVUPS       X19, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored77
+	JLE           stored79
 	VMOVUPS       X16, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored77
+	JLE           stored79
 	VMOVUPS       X14, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x01, Z17, X20
 	VMOVUPS       X20, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x01, Z19, X20
 	VMOVUPS       X20, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x01, Z16, X20
 	VMOVUPS       X20, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x01, Z14, X20
 	VMOVUPS       X20, 16(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x02, Z17, X20
 	VMOVUPS       X20, 16(R8)
 	CMPQ          AX, $0x09
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x02, Z19, X20
 	VMOVUPS       X20, 16(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x02, Z16, X20
 	VMOVUPS       X20, 16(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x02, Z14, X20
 	VMOVUPS       X20, 16(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x03, Z17, X20
 	VMOVUPS       X20, 16(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x03, Z19, X20
 	VMOVUPS       X20, 16(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x03, Z16, X20
 	VMOVUPS       X20, 16(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored77
+	JLE           stored79
 	VEXTRACTF32X4 $0x03, Z14, X20
 	VMOVUPS       X20, 16(R8)(DI*1)
 
-stored77:
+stored79:
 	VUNPCKHPS     Z24, Z21, Z20
 	VUNPCKLPS     Z24, Z21, Z21
 	VUNPCKHPS     Z23, Z18, Z24
@@ -2630,64 +2633,64 @@ stored77:
 	VUNPCKLPD     Z24, Z20, Z20
 	VMOVUPS       X21, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored78
+	JLE           stored80
 	VMOVUPS       X23, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored78
+	JLE           stored80
 	VMOVUPS       X20, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored78
+	JLE           stored80
 	VMOVUPS       X18, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x01, Z21, X24
 	VMOVUPS       X24, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x01, Z23, X24
 	VMOVUPS       X24, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x01, Z20, X24
 	VMOVUPS       X24, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x01, Z18, X24
 	VMOVUPS       X24, 32(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x02, Z21, X24
 	VMOVUPS       X24, 32(R8)
 	CMPQ          AX, $0x09
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x02, Z23, X24
 	VMOVUPS       X24, 32(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x02, Z20, X24
 	VMOVUPS       X24, 32(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x02, Z18, X24
 	VMOVUPS       X24, 32(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x03, Z21, X24
 	VMOVUPS       X24, 32(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x03, Z23, X24
 	VMOVUPS       X24, 32(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x03, Z20, X24
 	VMOVUPS       X24, 32(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored78
+	JLE           stored80
 	VEXTRACTF32X4 $0x03, Z18, X24
 	VMOVUPS       X24, 32(R8)(DI*1)
 
-stored78:
+stored80:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -2695,16 +2698,13 @@ stored78:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs56
+	JGE    inputs58
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other55:
-	CMPQ AX, $0x0b
-	JNE  other79
-
-inputs80:
+lower57:
+inputs81:
 	// 11 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -2713,10 +2713,10 @@ inputs80:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted81
+	JLE   parted82
 	MOVQ  $0x00000010, AX
 
-parted81:
+parted82:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -2729,52 +2729,52 @@ parted81:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded82
+	JLE          loaded83
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded82
+	JLE          loaded83
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded82
+	JLE          loaded83
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x02, (R8), Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded82
+	JLE          loaded83
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
 
-loaded82:
+loaded83:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -2789,52 +2789,52 @@ loaded82:
 	VXORPS       X8, X8, X8
 	VMOVUPS      16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded83
+	JLE          loaded84
 	VMOVUPS      16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded83
+	JLE          loaded84
 	VMOVUPS      16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded83
+	JLE          loaded84
 	VMOVUPS      16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z8, Z8
 	CMPQ         AX, $0x08
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x02, 16(R8), Z5, Z5
 	CMPQ         AX, $0x09
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z6, Z6
 	CMPQ         AX, $0x0a
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z7, Z7
 	CMPQ         AX, $0x0b
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z8, Z8
 	CMPQ         AX, $0x0c
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z5, Z5
 	CMPQ         AX, $0x0d
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z6, Z6
 	CMPQ         AX, $0x0e
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z7, Z7
 	CMPQ         AX, $0x0f
-	JLE          loaded83
+	JLE          loaded84
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z8, Z8
 
-loaded83:
+loaded84:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -2850,79 +2850,79 @@ loaded83:
 	VMOVSD       32(BX), X9
 	VINSERTPS    $0x20, 40(BX), X9, X9
 	CMPQ         AX, $0x01
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(CX*1), X10
 	VINSERTPS    $0x20, 40(BX)(CX*1), X10, X10
 	CMPQ         AX, $0x02
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(CX*2), X11
 	VINSERTPS    $0x20, 40(BX)(CX*2), X11, X11
 	CMPQ         AX, $0x03
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(DX*1), X12
 	VINSERTPS    $0x20, 40(BX)(DX*1), X12, X12
 	CMPQ         AX, $0x04
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(CX*4), X6
 	VINSERTPS    $0x20, 40(BX)(CX*4), X6, X6
 	VINSERTF32X4 $0x01, X6, Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(SI*1), X6
 	VINSERTPS    $0x20, 40(BX)(SI*1), X6, X6
 	VINSERTF32X4 $0x01, X6, Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(DX*2), X6
 	VINSERTPS    $0x20, 40(BX)(DX*2), X6, X6
 	VINSERTF32X4 $0x01, X6, Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(BX)(DI*1), X6
 	VINSERTPS    $0x20, 40(BX)(DI*1), X6, X6
 	VINSERTF32X4 $0x01, X6, Z12, Z12
 	CMPQ         AX, $0x08
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(R8), X6
 	VINSERTPS    $0x20, 40(R8), X6, X6
 	VINSERTF32X4 $0x02, X6, Z9, Z9
 	CMPQ         AX, $0x09
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(R8)(CX*1), X6
 	VINSERTPS    $0x20, 40(R8)(CX*1), X6, X6
 	VINSERTF32X4 $0x02, X6, Z10, Z10
 	CMPQ         AX, $0x0a
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(R8)(CX*2), X6
 	VINSERTPS    $0x20, 40(R8)(CX*2), X6, X6
 	VINSERTF32X4 $0x02, X6, Z11, Z11
 	CMPQ         AX, $0x0b
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(R8)(DX*1), X6
 	VINSERTPS    $0x20, 40(R8)(DX*1), X6, X6
 	VINSERTF32X4 $0x02, X6, Z12, Z12
 	CMPQ         AX, $0x0c
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(R8)(CX*4), X6
 	VINSERTPS    $0x20, 40(R8)(CX*4), X6, X6
 	VINSERTF32X4 $0x03, X6, Z9, Z9
 	CMPQ         AX, $0x0d
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(R8)(SI*1), X6
 	VINSERTPS    $0x20, 40(R8)(SI*1), X6, X6
 	VINSERTF32X4 $0x03, X6, Z10, Z10
 	CMPQ         AX, $0x0e
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(R8)(DX*2), X6
 	VINSERTPS    $0x20, 40(R8)(DX*2), X6, X6
 	VINSERTF32X4 $0x03, X6, Z11, Z11
 	CMPQ         AX, $0x0f
-	JLE          loaded84
+	JLE          loaded85
 	VMOVSD       32(R8)(DI*1), X6
 	VINSERTPS    $0x20, 40(R8)(DI*1), X6, X6
 	VINSERTF32X4 $0x03, X6, Z12, Z12
 
-loaded84:
+loaded85:
 	VUNPCKHPS    Z10, Z9, Z6
 	VUNPCKLPS    Z10, Z9, Z9
 	VUNPCKHPS    Z12, Z11, Z10
@@ -2936,7 +2936,7 @@ loaded84:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh85
+	JE           fresh86
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -2948,52 +2948,52 @@ loaded84:
 	VXORPS       X15, X15, X15
 	VMOVUPS      (BX), X11
 	CMPQ         AX, $0x01
-	JLE          loaded87
+	JLE          loaded88
 	VMOVUPS      (BX)(CX*1), X13
 	CMPQ         AX, $0x02
-	JLE          loaded87
+	JLE          loaded88
 	VMOVUPS      (BX)(CX*2), X14
 	CMPQ         AX, $0x03
-	JLE          loaded87
+	JLE          loaded88
 	VMOVUPS      (BX)(DX*1), X15
 	CMPQ         AX, $0x04
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z11, Z11
 	CMPQ         AX, $0x05
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z13, Z13
 	CMPQ         AX, $0x06
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z14, Z14
 	CMPQ         AX, $0x07
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z15, Z15
 	CMPQ         AX, $0x08
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x02, (R8), Z11, Z11
 	CMPQ         AX, $0x09
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z13, Z13
 	CMPQ         AX, $0x0a
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z14, Z14
 	CMPQ         AX, $0x0b
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z15, Z15
 	CMPQ         AX, $0x0c
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z11, Z11
 	CMPQ         AX, $0x0d
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z13, Z13
 	CMPQ         AX, $0x0e
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z14, Z14
 	CMPQ         AX, $0x0f
-	JLE          loaded87
+	JLE          loaded88
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z15, Z15
 
-loaded87:
+loaded88:
 	VUNPCKHPS    Z13, Z11, Z10
 	VUNPCKLPS    Z13, Z11, Z11
 	VUNPCKHPS    Z15, Z14, Z13
@@ -3008,52 +3008,52 @@ loaded87:
 	VXORPS       X19, X19, X19
 	VMOVUPS      16(BX), X16
 	CMPQ         AX, $0x01
-	JLE          loaded88
+	JLE          loaded89
 	VMOVUPS      16(BX)(CX*1), X17
 	CMPQ         AX, $0x02
-	JLE          loaded88
+	JLE          loaded89
 	VMOVUPS      16(BX)(CX*2), X18
 	CMPQ         AX, $0x03
-	JLE          loaded88
+	JLE          loaded89
 	VMOVUPS      16(BX)(DX*1), X19
 	CMPQ         AX, $0x04
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z16, Z16
 	CMPQ         AX, $0x05
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z17, Z17
 	CMPQ         AX, $0x06
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z18, Z18
 	CMPQ         AX, $0x07
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z19, Z19
 	CMPQ         AX, $0x08
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x02, 16(R8), Z16, Z16
 	CMPQ         AX, $0x09
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z17, Z17
 	CMPQ         AX, $0x0a
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z18, Z18
 	CMPQ         AX, $0x0b
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z19, Z19
 	CMPQ         AX, $0x0c
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z16, Z16
 	CMPQ         AX, $0x0d
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z17, Z17
 	CMPQ         AX, $0x0e
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z18, Z18
 	CMPQ         AX, $0x0f
-	JLE          loaded88
+	JLE          loaded89
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z19, Z19
 
-loaded88:
+loaded89:
 	VUNPCKHPS    Z17, Z16, Z13
 	VUNPCKLPS    Z17, Z16, Z16
 	VUNPCKHPS    Z19, Z18, Z17
@@ -3069,79 +3069,79 @@ loaded88:
 	VMOVSD       32(BX), X20
 	VINSERTPS    $0x20, 40(BX), X20, X20
 	CMPQ         AX, $0x01
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(CX*1), X21
 	VINSERTPS    $0x20, 40(BX)(CX*1), X21, X21
 	CMPQ         AX, $0x02
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(CX*2), X22
 	VINSERTPS    $0x20, 40(BX)(CX*2), X22, X22
 	CMPQ         AX, $0x03
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(DX*1), X23
 	VINSERTPS    $0x20, 40(BX)(DX*1), X23, X23
 	CMPQ         AX, $0x04
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(CX*4), X17
 	VINSERTPS    $0x20, 40(BX)(CX*4), X17, X17
 	VINSERTF32X4 $0x01, X17, Z20, Z20
 	CMPQ         AX, $0x05
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(SI*1), X17
 	VINSERTPS    $0x20, 40(BX)(SI*1), X17, X17
 	VINSERTF32X4 $0x01, X17, Z21, Z21
 	CMPQ         AX, $0x06
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(DX*2), X17
 	VINSERTPS    $0x20, 40(BX)(DX*2), X17, X17
 	VINSERTF32X4 $0x01, X17, Z22, Z22
 	CMPQ         AX, $0x07
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(BX)(DI*1), X17
 	VINSERTPS    $0x20, 40(BX)(DI*1), X17, X17
 	VINSERTF32X4 $0x01, X17, Z23, Z23
 	CMPQ         AX, $0x08
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(R8), X17
 	VINSERTPS    $0x20, 40(R8), X17, X17
 	VINSERTF32X4 $0x02, X17, Z20, Z20
 	CMPQ         AX, $0x09
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(R8)(CX*1), X17
 	VINSERTPS    $0x20, 40(R8)(CX*1), X17, X17
 	VINSERTF32X4 $0x02, X17, Z21, Z21
 	CMPQ         AX, $0x0a
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(R8)(CX*2), X17
 	VINSERTPS    $0x20, 40(R8)(CX*2), X17, X17
 	VINSERTF32X4 $0x02, X17, Z22, Z22
 	CMPQ         AX, $0x0b
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(R8)(DX*1), X17
 	VINSERTPS    $0x20, 40(R8)(DX*1), X17, X17
 	VINSERTF32X4 $0x02, X17, Z23, Z23
 	CMPQ         AX, $0x0c
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(R8)(CX*4), X17
 	VINSERTPS    $0x20, 40(R8)(CX*4), X17, X17
 	VINSERTF32X4 $0x03, X17, Z20, Z20
 	CMPQ         AX, $0x0d
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(R8)(SI*1), X17
 	VINSERTPS    $0x20, 40(R8)(SI*1), X17, X17
 	VINSERTF32X4 $0x03, X17, Z21, Z21
 	CMPQ         AX, $0x0e
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(R8)(DX*2), X17
 	VINSERTPS    $0x20, 40(R8)(DX*2), X17, X17
 	VINSERTF32X4 $0x03, X17, Z22, Z22
 	CMPQ         AX, $0x0f
-	JLE          loaded89
+	JLE          loaded90
 	VMOVSD       32(R8)(DI*1), X17
 	VINSERTPS    $0x20, 40(R8)(DI*1), X17, X17
 	VINSERTF32X4 $0x03, X17, Z23, Z23
 
-loaded89:
+loaded90:
 	VUNPCKHPS Z21, Z20, Z17
 	VUNPCKLPS Z21, Z20, Z20
 	VUNPCKHPS Z23, Z22, Z21
@@ -3153,9 +3153,9 @@ loaded89:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready86
+	JMP       ready87
 
-fresh85:
+fresh86:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z15, Z15, Z15
 	VPXORD Z10, Z10, Z10
@@ -3168,7 +3168,7 @@ fresh85:
 	VPXORD Z23, Z23, Z23
 	VPXORD Z17, Z17, Z17
 
-ready86:
+ready87:
 	VPXORD Z21, Z21, Z21
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -3178,19 +3178,19 @@ ready86:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without90
+	JE     without91
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row92:
+row93:
 	CMPQ      AX, $0x10
-	JE        all93
+	JE        all94
 	VMOVUPS.Z (DI), K1, Z22
-	JMP       moved94
+	JMP       moved95
 
-all93:
+all94:
 	VMOVUPS (DI), Z22
 
-moved94:
+moved95:
 	VMOVAPS          Z21, Z25
 	VFMADD231PS.BCST (DX), Z22, Z11
 	VFMADD231PS.BCST (DX), Z1, Z25
@@ -3216,38 +3216,38 @@ moved94:
 	VFMADD231PS.BCST 40(DX), Z6, Z25
 	VADDPS           Z21, Z25, Z25
 	CMPQ             AX, $0x10
-	JE               all95
+	JE               all96
 	VMOVUPS          Z25, K1, (BX)
-	JMP              moved96
+	JMP              moved97
 
-all95:
+all96:
 	VMOVUPS Z25, (BX)
 
-moved96:
+moved97:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row92
+	JNZ  row93
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end91
+	JMP  end92
 
-without90:
+without91:
 	// the same without dx
-row97:
+row98:
 	CMPQ      AX, $0x10
-	JE        all98
+	JE        all99
 	VMOVUPS.Z (DI), K1, Z22
-	JMP       moved99
+	JMP       moved100
 
-all98:
+all99:
 	VMOVUPS (DI), Z22
 
-moved99:
+moved100:
 	VFMADD231PS.BCST (DX), Z22, Z11
 	VFMADD231PS.BCST 4(DX), Z22, Z15
 	VFMADD231PS.BCST 8(DX), Z22, Z10
@@ -3262,9 +3262,9 @@ moved99:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row97
+	JNZ              row98
 
-end91:
+end92:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -3296,64 +3296,64 @@ end91:
 	VUNPCKLPD     Z15, Z0, Z0
 	VMOVUPS       X11, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored100
+	JLE           stored101
 	VMOVUPS       X14, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored100
+	JLE           stored101
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored100
+	JLE           stored101
 	VMOVUPS       X10, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Z11, X15
 	VMOVUPS       X15, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Z14, X15
 	VMOVUPS       X15, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Z0, X15
 	VMOVUPS       X15, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x01, Z10, X15
 	VMOVUPS       X15, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x02, Z11, X15
 	VMOVUPS       X15, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x02, Z14, X15
 	VMOVUPS       X15, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x02, Z0, X15
 	VMOVUPS       X15, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x02, Z10, X15
 	VMOVUPS       X15, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x03, Z11, X15
 	VMOVUPS       X15, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x03, Z14, X15
 	VMOVUPS       X15, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x03, Z0, X15
 	VMOVUPS       X15, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored100
+	JLE           stored101
 	VEXTRACTF32X4 $0x03, Z10, X15
 	VMOVUPS       X15, (R8)(DI*1)
 
-stored100:
+stored101:
 	VUNPCKHPS     Z19, Z16, Z15
 	VUNPCKLPS     Z19, Z16, Z16
 	VUNPCKHPS     Z18, Z13, Z19
@@ -3364,64 +3364,64 @@ stored100:
 	VUNPCKLPD     Z19, Z15, Z15
 	VMOVUPS       X16, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored101
+	JLE           stored102
 	VMOVUPS       X18, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored101
+	JLE           stored102
 	VMOVUPS       X15, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored101
+	JLE           stored102
 	VMOVUPS       X13, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x01, Z16, X19
 	VMOVUPS       X19, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x01, Z18, X19
 	VMOVUPS       X19, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x01, Z15, X19
 	VMOVUPS       X19, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x01, Z13, X19
 	VMOVUPS       X19, 16(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x02, Z16, X19
 	VMOVUPS       X19, 16(R8)
 	CMPQ          AX, $0x09
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x02, Z18, X19
 	VMOVUPS       X19, 16(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x02, Z15, X19
 	VMOVUPS       X19, 16(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x02, Z13, X19
 	VMOVUPS       X19, 16(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x03, Z16, X19
 	VMOVUPS       X19, 16(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x03, Z18, X19
 	VMOVUPS       X19, 16(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x03, Z15, X19
 	VMOVUPS       X19, 16(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored101
+	JLE           stored102
 	VEXTRACTF32X4 $0x03, Z13, X19
 	VMOVUPS       X19, 16(R8)(DI*1)
 
-stored101:
+stored102:
 	VUNPCKHPS     Z23, Z20, Z19
 	VUNPCKLPS     Z23, Z20, Z20
 	VUNPCKHPS     Z0, Z17, Z23
@@ -3433,79 +3433,79 @@ stored101:
 	VMOVSD        X20, 32(BX)
 	VEXTRACTPS    $0x02, X20, 40(BX)
 	CMPQ          AX, $0x01
-	JLE           stored102
+	JLE           stored103
 	VMOVSD        X0, 32(BX)(CX*1)
 	VEXTRACTPS    $0x02, X0, 40(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored102
+	JLE           stored103
 	VMOVSD        X19, 32(BX)(CX*2)
 	VEXTRACTPS    $0x02, X19, 40(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored102
+	JLE           stored103
 	VMOVSD        X17, 32(BX)(DX*1)
 	VEXTRACTPS    $0x02, X17, 40(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x01, Z20, X23
 	VMOVSD        X23, 32(BX)(CX*4)
 	VEXTRACTPS    $0x02, X23, 40(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x01, Z0, X23
 	VMOVSD        X23, 32(BX)(SI*1)
 	VEXTRACTPS    $0x02, X23, 40(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x01, Z19, X23
 	VMOVSD        X23, 32(BX)(DX*2)
 	VEXTRACTPS    $0x02, X23, 40(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x01, Z17, X23
 	VMOVSD        X23, 32(BX)(DI*1)
 	VEXTRACTPS    $0x02, X23, 40(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x02, Z20, X23
 	VMOVSD        X23, 32(R8)
 	VEXTRACTPS    $0x02, X23, 40(R8)
 	CMPQ          AX, $0x09
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x02, Z0, X23
 	VMOVSD        X23, 32(R8)(CX*1)
 	VEXTRACTPS    $0x02, X23, 40(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x02, Z19, X23
 	VMOVSD        X23, 32(R8)(CX*2)
 	VEXTRACTPS    $0x02, X23, 40(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x02, Z17, X23
 	VMOVSD        X23, 32(R8)(DX*1)
 	VEXTRACTPS    $0x02, X23, 40(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x03, Z20, X23
 	VMOVSD        X23, 32(R8)(CX*4)
 	VEXTRACTPS    $0x02, X23, 40(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x03, Z0, X23
 	VMOVSD        X23, 32(R8)(SI*1)
 	VEXTRACTPS    $0x02, X23, 40(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x03, Z19, X23
 	VMOVSD        X23, 32(R8)(DX*2)
 	VEXTRACTPS    $0x02, X23, 40(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored102
+	JLE           stored103
 	VEXTRACTF32X4 $0x03, Z17, X23
 	VMOVSD        X23, 32(R8)(DI*1)
 	VEXTRACTPS    $0x02, X23, 40(R8)(DI*1)
 
-stored102:
+stored103:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -3513,16 +3513,18 @@ stored102:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs80
+	JGE    inputs81
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other79:
+lower2:
+	CMPQ AX, $0x09
+	JLT  lower104
 	CMPQ AX, $0x0a
-	JNE  other103
+	JLT  lower105
 
-inputs104:
+inputs106:
 	// 10 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -3531,10 +3533,10 @@ inputs104:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted105
+	JLE   parted107
 	MOVQ  $0x00000010, AX
 
-parted105:
+parted107:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -3547,52 +3549,52 @@ parted105:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded106
+	JLE          loaded108
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded106
+	JLE          loaded108
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded106
+	JLE          loaded108
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x02, (R8), Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded106
+	JLE          loaded108
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
 
-loaded106:
+loaded108:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -3607,52 +3609,52 @@ loaded106:
 	VXORPS       X8, X8, X8
 	VMOVUPS      16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded107
+	JLE          loaded109
 	VMOVUPS      16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded107
+	JLE          loaded109
 	VMOVUPS      16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded107
+	JLE          loaded109
 	VMOVUPS      16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z8, Z8
 	CMPQ         AX, $0x08
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x02, 16(R8), Z5, Z5
 	CMPQ         AX, $0x09
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z6, Z6
 	CMPQ         AX, $0x0a
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z7, Z7
 	CMPQ         AX, $0x0b
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z8, Z8
 	CMPQ         AX, $0x0c
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z5, Z5
 	CMPQ         AX, $0x0d
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z6, Z6
 	CMPQ         AX, $0x0e
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z7, Z7
 	CMPQ         AX, $0x0f
-	JLE          loaded107
+	JLE          loaded109
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z8, Z8
 
-loaded107:
+loaded109:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -3667,64 +3669,64 @@ loaded107:
 	VXORPS       X12, X12, X12
 	VMOVSD       32(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(CX*2), X11
 	CMPQ         AX, $0x03
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(DX*1), X12
 	CMPQ         AX, $0x04
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(CX*4), X6
 	VINSERTF32X4 $0x01, X6, Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(SI*1), X6
 	VINSERTF32X4 $0x01, X6, Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(DX*2), X6
 	VINSERTF32X4 $0x01, X6, Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(BX)(DI*1), X6
 	VINSERTF32X4 $0x01, X6, Z12, Z12
 	CMPQ         AX, $0x08
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(R8), X6
 	VINSERTF32X4 $0x02, X6, Z9, Z9
 	CMPQ         AX, $0x09
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(R8)(CX*1), X6
 	VINSERTF32X4 $0x02, X6, Z10, Z10
 	CMPQ         AX, $0x0a
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(R8)(CX*2), X6
 	VINSERTF32X4 $0x02, X6, Z11, Z11
 	CMPQ         AX, $0x0b
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(R8)(DX*1), X6
 	VINSERTF32X4 $0x02, X6, Z12, Z12
 	CMPQ         AX, $0x0c
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(R8)(CX*4), X6
 	VINSERTF32X4 $0x03, X6, Z9, Z9
 	CMPQ         AX, $0x0d
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(R8)(SI*1), X6
 	VINSERTF32X4 $0x03, X6, Z10, Z10
 	CMPQ         AX, $0x0e
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(R8)(DX*2), X6
 	VINSERTF32X4 $0x03, X6, Z11, Z11
 	CMPQ         AX, $0x0f
-	JLE          loaded108
+	JLE          loaded110
 	VMOVSD       32(R8)(DI*1), X6
 	VINSERTF32X4 $0x03, X6, Z12, Z12
 
-loaded108:
+loaded110:
 	VUNPCKHPS    Z10, Z9, Z6
 	VUNPCKLPS    Z10, Z9, Z9
 	VUNPCKHPS    Z12, Z11, Z10
@@ -3738,7 +3740,7 @@ loaded108:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh109
+	JE           fresh111
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -3750,52 +3752,52 @@ loaded108:
 	VXORPS       X14, X14, X14
 	VMOVUPS      (BX), X10
 	CMPQ         AX, $0x01
-	JLE          loaded111
+	JLE          loaded113
 	VMOVUPS      (BX)(CX*1), X11
 	CMPQ         AX, $0x02
-	JLE          loaded111
+	JLE          loaded113
 	VMOVUPS      (BX)(CX*2), X13
 	CMPQ         AX, $0x03
-	JLE          loaded111
+	JLE          loaded113
 	VMOVUPS      (BX)(DX*1), X14
 	CMPQ         AX, $0x04
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z10, Z10
 	CMPQ         AX, $0x05
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z11, Z11
 	CMPQ         AX, $0x06
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z13, Z13
 	CMPQ         AX, $0x07
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z14, Z14
 	CMPQ         AX, $0x08
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x02, (R8), Z10, Z10
 	CMPQ         AX, $0x09
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z11, Z11
 	CMPQ         AX, $0x0a
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z13, Z13
 	CMPQ         AX, $0x0b
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z14, Z14
 	CMPQ         AX, $0x0c
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z10, Z10
 	CMPQ         AX, $0x0d
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z11, Z11
 	CMPQ         AX, $0x0e
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z13, Z13
 	CMPQ         AX, $0x0f
-	JLE          loaded111
+	JLE          loaded113
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z14, Z14
 
-loaded111:
+loaded113:
 	VUNPCKHPS    Z11, Z10, Z6
 	VUNPCKLPS    Z11, Z10, Z10
 	VUNPCKHPS    Z14, Z13, Z11
@@ -3810,52 +3812,52 @@ loaded111:
 	VXORPS       X18, X18, X18
 	VMOVUPS      16(BX), X15
 	CMPQ         AX, $0x01
-	JLE          loaded112
+	JLE          loaded114
 	VMOVUPS      16(BX)(CX*1), X16
 	CMPQ         AX, $0x02
-	JLE          loaded112
+	JLE          loaded114
 	VMOVUPS      16(BX)(CX*2), X17
 	CMPQ         AX, $0x03
-	JLE          loaded112
+	JLE          loaded114
 	VMOVUPS      16(BX)(DX*1), X18
 	CMPQ         AX, $0x04
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z15, Z15
 	CMPQ         AX, $0x05
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z16, Z16
 	CMPQ         AX, $0x06
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z17, Z17
 	CMPQ         AX, $0x07
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z18, Z18
 	CMPQ         AX, $0x08
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x02, 16(R8), Z15, Z15
 	CMPQ         AX, $0x09
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z16, Z16
 	CMPQ         AX, $0x0a
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z17, Z17
 	CMPQ         AX, $0x0b
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z18, Z18
 	CMPQ         AX, $0x0c
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z15, Z15
 	CMPQ         AX, $0x0d
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z16, Z16
 	CMPQ         AX, $0x0e
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z17, Z17
 	CMPQ         AX, $0x0f
-	JLE          loaded112
+	JLE          loaded114
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z18, Z18
 
-loaded112:
+loaded114:
 	VUNPCKHPS    Z16, Z15, Z11
 	VUNPCKLPS    Z16, Z15, Z15
 	VUNPCKHPS    Z18, Z17, Z16
@@ -3870,64 +3872,64 @@ loaded112:
 	VXORPS       X22, X22, X22
 	VMOVSD       32(BX), X19
 	CMPQ         AX, $0x01
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(CX*1), X20
 	CMPQ         AX, $0x02
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(CX*2), X21
 	CMPQ         AX, $0x03
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(DX*1), X22
 	CMPQ         AX, $0x04
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(CX*4), X16
 	VINSERTF32X4 $0x01, X16, Z19, Z19
 	CMPQ         AX, $0x05
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(SI*1), X16
 	VINSERTF32X4 $0x01, X16, Z20, Z20
 	CMPQ         AX, $0x06
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(DX*2), X16
 	VINSERTF32X4 $0x01, X16, Z21, Z21
 	CMPQ         AX, $0x07
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(BX)(DI*1), X16
 	VINSERTF32X4 $0x01, X16, Z22, Z22
 	CMPQ         AX, $0x08
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(R8), X16
 	VINSERTF32X4 $0x02, X16, Z19, Z19
 	CMPQ         AX, $0x09
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(R8)(CX*1), X16
 	VINSERTF32X4 $0x02, X16, Z20, Z20
 	CMPQ         AX, $0x0a
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(R8)(CX*2), X16
 	VINSERTF32X4 $0x02, X16, Z21, Z21
 	CMPQ         AX, $0x0b
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(R8)(DX*1), X16
 	VINSERTF32X4 $0x02, X16, Z22, Z22
 	CMPQ         AX, $0x0c
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(R8)(CX*4), X16
 	VINSERTF32X4 $0x03, X16, Z19, Z19
 	CMPQ         AX, $0x0d
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(R8)(SI*1), X16
 	VINSERTF32X4 $0x03, X16, Z20, Z20
 	CMPQ         AX, $0x0e
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(R8)(DX*2), X16
 	VINSERTF32X4 $0x03, X16, Z21, Z21
 	CMPQ         AX, $0x0f
-	JLE          loaded113
+	JLE          loaded115
 	VMOVSD       32(R8)(DI*1), X16
 	VINSERTF32X4 $0x03, X16, Z22, Z22
 
-loaded113:
+loaded115:
 	VUNPCKHPS Z20, Z19, Z16
 	VUNPCKLPS Z20, Z19, Z19
 	VUNPCKHPS Z22, Z21, Z20
@@ -3939,9 +3941,9 @@ loaded113:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready110
+	JMP       ready112
 
-fresh109:
+fresh111:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z14, Z14, Z14
 	VPXORD Z6, Z6, Z6
@@ -3953,7 +3955,7 @@ fresh109:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z22, Z22, Z22
 
-ready110:
+ready112:
 	VPXORD Z16, Z16, Z16
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -3963,19 +3965,19 @@ ready110:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without114
+	JE     without116
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row116:
+row118:
 	CMPQ      AX, $0x10
-	JE        all117
+	JE        all119
 	VMOVUPS.Z (DI), K1, Z20
-	JMP       moved118
+	JMP       moved120
 
-all117:
+all119:
 	VMOVUPS (DI), Z20
 
-moved118:
+moved120:
 	VMOVAPS          Z16, Z23
 	VFMADD231PS.BCST (DX), Z20, Z10
 	VFMADD231PS.BCST (DX), Z1, Z23
@@ -3999,38 +4001,38 @@ moved118:
 	VFMADD231PS.BCST 36(DX), Z12, Z23
 	VADDPS           Z16, Z23, Z23
 	CMPQ             AX, $0x10
-	JE               all119
+	JE               all121
 	VMOVUPS          Z23, K1, (BX)
-	JMP              moved120
+	JMP              moved122
 
-all119:
+all121:
 	VMOVUPS Z23, (BX)
 
-moved120:
+moved122:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row116
+	JNZ  row118
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end115
+	JMP  end117
 
-without114:
+without116:
 	// the same without dx
-row121:
+row123:
 	CMPQ      AX, $0x10
-	JE        all122
+	JE        all124
 	VMOVUPS.Z (DI), K1, Z20
-	JMP       moved123
+	JMP       moved125
 
-all122:
+all124:
 	VMOVUPS (DI), Z20
 
-moved123:
+moved125:
 	VFMADD231PS.BCST (DX), Z20, Z10
 	VFMADD231PS.BCST 4(DX), Z20, Z14
 	VFMADD231PS.BCST 8(DX), Z20, Z6
@@ -4044,9 +4046,9 @@ moved123:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row121
+	JNZ              row123
 
-end115:
+end117:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -4077,64 +4079,64 @@ end115:
 	VUNPCKLPD     Z14, Z0, Z0
 	VMOVUPS       X10, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored124
+	JLE           stored126
 	VMOVUPS       X13, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored124
+	JLE           stored126
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored124
+	JLE           stored126
 	VMOVUPS       X6, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x01, Z10, X14
 	VMOVUPS       X14, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x01, Z13, X14
 	VMOVUPS       X14, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x01, Z0, X14
 	VMOVUPS       X14, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x01, Z6, X14
 	VMOVUPS       X14, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x02, Z10, X14
 	VMOVUPS       X14, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x02, Z13, X14
 	VMOVUPS       X14, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x02, Z0, X14
 	VMOVUPS       X14, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x02, Z6, X14
 	VMOVUPS       X14, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x03, Z10, X14
 	VMOVUPS       X14, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x03, Z13, X14
 	VMOVUPS       X14, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x03, Z0, X14
 	VMOVUPS       X14, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored124
+	JLE           stored126
 	VEXTRACTF32X4 $0x03, Z6, X14
 	VMOVUPS       X14, (R8)(DI*1)
 
-stored124:
+stored126:
 	VUNPCKHPS     Z18, Z15, Z14
 	VUNPCKLPS     Z18, Z15, Z15
 	VUNPCKHPS     Z17, Z11, Z18
@@ -4145,64 +4147,64 @@ stored124:
 	VUNPCKLPD     Z18, Z14, Z14
 	VMOVUPS       X15, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored125
+	JLE           stored127
 	VMOVUPS       X17, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored125
+	JLE           stored127
 	VMOVUPS       X14, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored125
+	JLE           stored127
 	VMOVUPS       X11, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x01, Z15, X18
 	VMOVUPS       X18, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x01, Z17, X18
 	VMOVUPS       X18, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x01, Z14, X18
 	VMOVUPS       X18, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x01, Z11, X18
 	VMOVUPS       X18, 16(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x02, Z15, X18
 	VMOVUPS       X18, 16(R8)
 	CMPQ          AX, $0x09
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x02, Z17, X18
 	VMOVUPS       X18, 16(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x02, Z14, X18
 	VMOVUPS       X18, 16(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x02, Z11, X18
 	VMOVUPS       X18, 16(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x03, Z15, X18
 	VMOVUPS       X18, 16(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x03, Z17, X18
 	VMOVUPS       X18, 16(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x03, Z14, X18
 	VMOVUPS       X18, 16(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored125
+	JLE           stored127
 	VEXTRACTF32X4 $0x03, Z11, X18
 	VMOVUPS       X18, 16(R8)(DI*1)
 
-stored125:
+stored127:
 	VUNPCKHPS     Z22, Z19, Z18
 	VUNPCKLPS     Z22, Z19, Z19
 	VUNPCKHPS     Z1, Z0, Z22
@@ -4213,64 +4215,64 @@ stored125:
 	VUNPCKLPD     Z22, Z18, Z18
 	VMOVSD        X19, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored126
+	JLE           stored128
 	VMOVSD        X1, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored126
+	JLE           stored128
 	VMOVSD        X18, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored126
+	JLE           stored128
 	VMOVSD        X0, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x01, Z19, X22
 	VMOVSD        X22, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x01, Z1, X22
 	VMOVSD        X22, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x01, Z18, X22
 	VMOVSD        X22, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x01, Z0, X22
 	VMOVSD        X22, 32(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x02, Z19, X22
 	VMOVSD        X22, 32(R8)
 	CMPQ          AX, $0x09
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x02, Z1, X22
 	VMOVSD        X22, 32(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x02, Z18, X22
 	VMOVSD        X22, 32(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x02, Z0, X22
 	VMOVSD        X22, 32(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x03, Z19, X22
 	VMOVSD        X22, 32(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x03, Z1, X22
 	VMOVSD        X22, 32(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x03, Z18, X22
 	VMOVSD        X22, 32(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored126
+	JLE           stored128
 	VEXTRACTF32X4 $0x03, Z0, X22
 	VMOVSD        X22, 32(R8)(DI*1)
 
-stored126:
+stored128:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -4278,16 +4280,13 @@ stored126:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs104
+	JGE    inputs106
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other103:
-	CMPQ AX, $0x09
-	JNE  other127
-
-inputs128:
+lower105:
+inputs129:
 	// 9 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -4296,10 +4295,10 @@ inputs128:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted129
+	JLE   parted130
 	MOVQ  $0x00000010, AX
 
-parted129:
+parted130:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -4312,52 +4311,52 @@ parted129:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded130
+	JLE          loaded131
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded130
+	JLE          loaded131
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded130
+	JLE          loaded131
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x02, (R8), Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded130
+	JLE          loaded131
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
 
-loaded130:
+loaded131:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -4372,52 +4371,52 @@ loaded130:
 	VXORPS       X8, X8, X8
 	VMOVUPS      16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded131
+	JLE          loaded132
 	VMOVUPS      16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded131
+	JLE          loaded132
 	VMOVUPS      16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded131
+	JLE          loaded132
 	VMOVUPS      16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z8, Z8
 	CMPQ         AX, $0x08
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x02, 16(R8), Z5, Z5
 	CMPQ         AX, $0x09
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z6, Z6
 	CMPQ         AX, $0x0a
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z7, Z7
 	CMPQ         AX, $0x0b
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z8, Z8
 	CMPQ         AX, $0x0c
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z5, Z5
 	CMPQ         AX, $0x0d
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z6, Z6
 	CMPQ         AX, $0x0e
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z7, Z7
 	CMPQ         AX, $0x0f
-	JLE          loaded131
+	JLE          loaded132
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z8, Z8
 
-loaded131:
+loaded132:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -4432,64 +4431,64 @@ loaded131:
 	VXORPS       X12, X12, X12
 	VMOVSS       32(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(CX*2), X11
 	CMPQ         AX, $0x03
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(DX*1), X12
 	CMPQ         AX, $0x04
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(CX*4), X6
 	VINSERTF32X4 $0x01, X6, Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(SI*1), X6
 	VINSERTF32X4 $0x01, X6, Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(DX*2), X6
 	VINSERTF32X4 $0x01, X6, Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(BX)(DI*1), X6
 	VINSERTF32X4 $0x01, X6, Z12, Z12
 	CMPQ         AX, $0x08
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(R8), X6
 	VINSERTF32X4 $0x02, X6, Z9, Z9
 	CMPQ         AX, $0x09
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(R8)(CX*1), X6
 	VINSERTF32X4 $0x02, X6, Z10, Z10
 	CMPQ         AX, $0x0a
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(R8)(CX*2), X6
 	VINSERTF32X4 $0x02, X6, Z11, Z11
 	CMPQ         AX, $0x0b
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(R8)(DX*1), X6
 	VINSERTF32X4 $0x02, X6, Z12, Z12
 	CMPQ         AX, $0x0c
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(R8)(CX*4), X6
 	VINSERTF32X4 $0x03, X6, Z9, Z9
 	CMPQ         AX, $0x0d
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(R8)(SI*1), X6
 	VINSERTF32X4 $0x03, X6, Z10, Z10
 	CMPQ         AX, $0x0e
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(R8)(DX*2), X6
 	VINSERTF32X4 $0x03, X6, Z11, Z11
 	CMPQ         AX, $0x0f
-	JLE          loaded132
+	JLE          loaded133
 	VMOVSS       32(R8)(DI*1), X6
 	VINSERTF32X4 $0x03, X6, Z12, Z12
 
-loaded132:
+loaded133:
 	VUNPCKHPS    Z10, Z9, Z6
 	VUNPCKLPS    Z10, Z9, Z9
 	VUNPCKHPS    Z12, Z11, Z10
@@ -4503,7 +4502,7 @@ loaded132:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh133
+	JE           fresh134
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -4515,52 +4514,52 @@ loaded132:
 	VXORPS       X13, X13, X13
 	VMOVUPS      (BX), X10
 	CMPQ         AX, $0x01
-	JLE          loaded135
+	JLE          loaded136
 	VMOVUPS      (BX)(CX*1), X11
 	CMPQ         AX, $0x02
-	JLE          loaded135
+	JLE          loaded136
 	VMOVUPS      (BX)(CX*2), X12
 	CMPQ         AX, $0x03
-	JLE          loaded135
+	JLE          loaded136
 	VMOVUPS      (BX)(DX*1), X13
 	CMPQ         AX, $0x04
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z10, Z10
 	CMPQ         AX, $0x05
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z11, Z11
 	CMPQ         AX, $0x06
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z12, Z12
 	CMPQ         AX, $0x07
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z13, Z13
 	CMPQ         AX, $0x08
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x02, (R8), Z10, Z10
 	CMPQ         AX, $0x09
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z11, Z11
 	CMPQ         AX, $0x0a
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z12, Z12
 	CMPQ         AX, $0x0b
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z13, Z13
 	CMPQ         AX, $0x0c
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z10, Z10
 	CMPQ         AX, $0x0d
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z11, Z11
 	CMPQ         AX, $0x0e
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z12, Z12
 	CMPQ         AX, $0x0f
-	JLE          loaded135
+	JLE          loaded136
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z13, Z13
 
-loaded135:
+loaded136:
 	VUNPCKHPS    Z11, Z10, Z6
 	VUNPCKLPS    Z11, Z10, Z10
 	VUNPCKHPS    Z13, Z12, Z11
@@ -4575,52 +4574,52 @@ loaded135:
 	VXORPS       X17, X17, X17
 	VMOVUPS      16(BX), X14
 	CMPQ         AX, $0x01
-	JLE          loaded136
+	JLE          loaded137
 	VMOVUPS      16(BX)(CX*1), X15
 	CMPQ         AX, $0x02
-	JLE          loaded136
+	JLE          loaded137
 	VMOVUPS      16(BX)(CX*2), X16
 	CMPQ         AX, $0x03
-	JLE          loaded136
+	JLE          loaded137
 	VMOVUPS      16(BX)(DX*1), X17
 	CMPQ         AX, $0x04
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x01, 16(BX)(CX*4), Z14, Z14
 	CMPQ         AX, $0x05
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x01, 16(BX)(SI*1), Z15, Z15
 	CMPQ         AX, $0x06
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x01, 16(BX)(DX*2), Z16, Z16
 	CMPQ         AX, $0x07
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x01, 16(BX)(DI*1), Z17, Z17
 	CMPQ         AX, $0x08
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x02, 16(R8), Z14, Z14
 	CMPQ         AX, $0x09
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x02, 16(R8)(CX*1), Z15, Z15
 	CMPQ         AX, $0x0a
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x02, 16(R8)(CX*2), Z16, Z16
 	CMPQ         AX, $0x0b
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x02, 16(R8)(DX*1), Z17, Z17
 	CMPQ         AX, $0x0c
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x03, 16(R8)(CX*4), Z14, Z14
 	CMPQ         AX, $0x0d
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x03, 16(R8)(SI*1), Z15, Z15
 	CMPQ         AX, $0x0e
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x03, 16(R8)(DX*2), Z16, Z16
 	CMPQ         AX, $0x0f
-	JLE          loaded136
+	JLE          loaded137
 	VINSERTF32X4 $0x03, 16(R8)(DI*1), Z17, Z17
 
-loaded136:
+loaded137:
 	VUNPCKHPS    Z15, Z14, Z11
 	VUNPCKLPS    Z15, Z14, Z14
 	VUNPCKHPS    Z17, Z16, Z15
@@ -4635,64 +4634,64 @@ loaded136:
 	VXORPS       X21, X21, X21
 	VMOVSS       32(BX), X18
 	CMPQ         AX, $0x01
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(CX*1), X19
 	CMPQ         AX, $0x02
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(CX*2), X20
 	CMPQ         AX, $0x03
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(DX*1), X21
 	CMPQ         AX, $0x04
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(CX*4), X15
 	VINSERTF32X4 $0x01, X15, Z18, Z18
 	CMPQ         AX, $0x05
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(SI*1), X15
 	VINSERTF32X4 $0x01, X15, Z19, Z19
 	CMPQ         AX, $0x06
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(DX*2), X15
 	VINSERTF32X4 $0x01, X15, Z20, Z20
 	CMPQ         AX, $0x07
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(BX)(DI*1), X15
 	VINSERTF32X4 $0x01, X15, Z21, Z21
 	CMPQ         AX, $0x08
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(R8), X15
 	VINSERTF32X4 $0x02, X15, Z18, Z18
 	CMPQ         AX, $0x09
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(R8)(CX*1), X15
 	VINSERTF32X4 $0x02, X15, Z19, Z19
 	CMPQ         AX, $0x0a
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(R8)(CX*2), X15
 	VINSERTF32X4 $0x02, X15, Z20, Z20
 	CMPQ         AX, $0x0b
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(R8)(DX*1), X15
 	VINSERTF32X4 $0x02, X15, Z21, Z21
 	CMPQ         AX, $0x0c
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(R8)(CX*4), X15
 	VINSERTF32X4 $0x03, X15, Z18, Z18
 	CMPQ         AX, $0x0d
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(R8)(SI*1), X15
 	VINSERTF32X4 $0x03, X15, Z19, Z19
 	CMPQ         AX, $0x0e
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(R8)(DX*2), X15
 	VINSERTF32X4 $0x03, X15, Z20, Z20
 	CMPQ         AX, $0x0f
-	JLE          loaded137
+	JLE          loaded138
 	VMOVSS       32(R8)(DI*1), X15
 	VINSERTF32X4 $0x03, X15, Z21, Z21
 
-loaded137:
+loaded138:
 	VUNPCKHPS Z19, Z18, Z15
 	VUNPCKLPS Z19, Z18, Z18
 	VUNPCKHPS Z21, Z20, Z19
@@ -4704,9 +4703,9 @@ loaded137:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready134
+	JMP       ready135
 
-fresh133:
+fresh134:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z13, Z13, Z13
 	VPXORD Z6, Z6, Z6
@@ -4717,7 +4716,7 @@ fresh133:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z18, Z18, Z18
 
-ready134:
+ready135:
 	VPXORD Z15, Z15, Z15
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -4727,19 +4726,19 @@ ready134:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without138
+	JE     without139
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row140:
+row141:
 	CMPQ      AX, $0x10
-	JE        all141
+	JE        all142
 	VMOVUPS.Z (DI), K1, Z19
-	JMP       moved142
+	JMP       moved143
 
-all141:
+all142:
 	VMOVUPS (DI), Z19
 
-moved142:
+moved143:
 	VMOVAPS          Z15, Z21
 	VFMADD231PS.BCST (DX), Z19, Z10
 	VFMADD231PS.BCST (DX), Z1, Z21
@@ -4761,38 +4760,38 @@ moved142:
 	VFMADD231PS.BCST 32(DX), Z9, Z21
 	VADDPS           Z15, Z21, Z21
 	CMPQ             AX, $0x10
-	JE               all143
+	JE               all144
 	VMOVUPS          Z21, K1, (BX)
-	JMP              moved144
+	JMP              moved145
 
-all143:
+all144:
 	VMOVUPS Z21, (BX)
 
-moved144:
+moved145:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row140
+	JNZ  row141
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end139
+	JMP  end140
 
-without138:
+without139:
 	// the same without dx
-row145:
+row146:
 	CMPQ      AX, $0x10
-	JE        all146
+	JE        all147
 	VMOVUPS.Z (DI), K1, Z19
-	JMP       moved147
+	JMP       moved148
 
-all146:
+all147:
 	VMOVUPS (DI), Z19
 
-moved147:
+moved148:
 	VFMADD231PS.BCST (DX), Z19, Z10
 	VFMADD231PS.BCST 4(DX), Z19, Z13
 	VFMADD231PS.BCST 8(DX), Z19, Z6
@@ -4805,9 +4804,9 @@ moved147:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row145
+	JNZ              row146
 
-end139:
+end140:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -4837,64 +4836,64 @@ end139:
 	VUNPCKLPD     Z13, Z0, Z0
 	VMOVUPS       X10, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored148
+	JLE           stored149
 	VMOVUPS       X12, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored148
+	JLE           stored149
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored148
+	JLE           stored149
 	VMOVUPS       X6, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Z10, X13
 	VMOVUPS       X13, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Z12, X13
 	VMOVUPS       X13, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Z0, X13
 	VMOVUPS       X13, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x01, Z6, X13
 	VMOVUPS       X13, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x02, Z10, X13
 	VMOVUPS       X13, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x02, Z12, X13
 	VMOVUPS       X13, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x02, Z0, X13
 	VMOVUPS       X13, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x02, Z6, X13
 	VMOVUPS       X13, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x03, Z10, X13
 	VMOVUPS       X13, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x03, Z12, X13
 	VMOVUPS       X13, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x03, Z0, X13
 	VMOVUPS       X13, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored148
+	JLE           stored149
 	VEXTRACTF32X4 $0x03, Z6, X13
 	VMOVUPS       X13, (R8)(DI*1)
 
-stored148:
+stored149:
 	VUNPCKHPS     Z17, Z14, Z13
 	VUNPCKLPS     Z17, Z14, Z14
 	VUNPCKHPS     Z16, Z11, Z17
@@ -4905,64 +4904,64 @@ stored148:
 	VUNPCKLPD     Z17, Z13, Z13
 	VMOVUPS       X14, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored149
+	JLE           stored150
 	VMOVUPS       X16, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored149
+	JLE           stored150
 	VMOVUPS       X13, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored149
+	JLE           stored150
 	VMOVUPS       X11, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x01, Z14, X17
 	VMOVUPS       X17, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x01, Z16, X17
 	VMOVUPS       X17, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x01, Z13, X17
 	VMOVUPS       X17, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x01, Z11, X17
 	VMOVUPS       X17, 16(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x02, Z14, X17
 	VMOVUPS       X17, 16(R8)
 	CMPQ          AX, $0x09
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x02, Z16, X17
 	VMOVUPS       X17, 16(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x02, Z13, X17
 	VMOVUPS       X17, 16(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x02, Z11, X17
 	VMOVUPS       X17, 16(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x03, Z14, X17
 	VMOVUPS       X17, 16(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x03, Z16, X17
 	VMOVUPS       X17, 16(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x03, Z13, X17
 	VMOVUPS       X17, 16(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored149
+	JLE           stored150
 	VEXTRACTF32X4 $0x03, Z11, X17
 	VMOVUPS       X17, 16(R8)(DI*1)
 
-stored149:
+stored150:
 	VUNPCKHPS     Z0, Z18, Z17
 	VUNPCKLPS     Z0, Z18, Z18
 	VUNPCKHPS     Z2, Z1, Z0
@@ -4973,64 +4972,64 @@ stored149:
 	VUNPCKLPD     Z0, Z17, Z17
 	VMOVSS        X18, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored150
+	JLE           stored151
 	VMOVSS        X2, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored150
+	JLE           stored151
 	VMOVSS        X17, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored150
+	JLE           stored151
 	VMOVSS        X1, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x01, Z18, X0
 	VMOVSS        X0, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x01, Z2, X0
 	VMOVSS        X0, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x01, Z17, X0
 	VMOVSS        X0, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x01, Z1, X0
 	VMOVSS        X0, 32(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x02, Z18, X0
 	VMOVSS        X0, 32(R8)
 	CMPQ          AX, $0x09
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x02, Z2, X0
 	VMOVSS        X0, 32(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x02, Z17, X0
 	VMOVSS        X0, 32(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x02, Z1, X0
 	VMOVSS        X0, 32(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x03, Z18, X0
 	VMOVSS        X0, 32(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x03, Z2, X0
 	VMOVSS        X0, 32(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x03, Z17, X0
 	VMOVSS        X0, 32(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored150
+	JLE           stored151
 	VEXTRACTF32X4 $0x03, Z1, X0
 	VMOVSS        X0, 32(R8)(DI*1)
 
-stored150:
+stored151:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -5038,15 +5037,12 @@ stored150:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs128
+	JGE    inputs129
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other127:
-	CMPQ AX, $0x08
-	JNE  other151
-
+lower104:
 inputs152:
 	// 8 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
@@ -5586,11 +5582,15 @@ stored171:
 	VZEROUPPER
 	RET
 
-other151:
+lower1:
+	CMPQ AX, $0x05
+	JLT  lower172
+	CMPQ AX, $0x06
+	JLT  lower173
 	CMPQ AX, $0x07
-	JNE  other172
+	JLT  lower174
 
-inputs173:
+inputs175:
 	// 7 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -5599,10 +5599,10 @@ inputs173:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted174
+	JLE   parted176
 	MOVQ  $0x00000010, AX
 
-parted174:
+parted176:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -5615,52 +5615,52 @@ parted174:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded175
+	JLE          loaded177
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded175
+	JLE          loaded177
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded175
+	JLE          loaded177
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x02, (R8), Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded175
+	JLE          loaded177
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
 
-loaded175:
+loaded177:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -5676,79 +5676,79 @@ loaded175:
 	VMOVSD       16(BX), X5
 	VINSERTPS    $0x20, 24(BX), X5, X5
 	CMPQ         AX, $0x01
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(CX*1), X6
 	VINSERTPS    $0x20, 24(BX)(CX*1), X6, X6
 	CMPQ         AX, $0x02
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(CX*2), X7
 	VINSERTPS    $0x20, 24(BX)(CX*2), X7, X7
 	CMPQ         AX, $0x03
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(DX*1), X8
 	VINSERTPS    $0x20, 24(BX)(DX*1), X8, X8
 	CMPQ         AX, $0x04
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(CX*4), X2
 	VINSERTPS    $0x20, 24(BX)(CX*4), X2, X2
 	VINSERTF32X4 $0x01, X2, Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(SI*1), X2
 	VINSERTPS    $0x20, 24(BX)(SI*1), X2, X2
 	VINSERTF32X4 $0x01, X2, Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(DX*2), X2
 	VINSERTPS    $0x20, 24(BX)(DX*2), X2, X2
 	VINSERTF32X4 $0x01, X2, Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(BX)(DI*1), X2
 	VINSERTPS    $0x20, 24(BX)(DI*1), X2, X2
 	VINSERTF32X4 $0x01, X2, Z8, Z8
 	CMPQ         AX, $0x08
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(R8), X2
 	VINSERTPS    $0x20, 24(R8), X2, X2
 	VINSERTF32X4 $0x02, X2, Z5, Z5
 	CMPQ         AX, $0x09
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(R8)(CX*1), X2
 	VINSERTPS    $0x20, 24(R8)(CX*1), X2, X2
 	VINSERTF32X4 $0x02, X2, Z6, Z6
 	CMPQ         AX, $0x0a
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(R8)(CX*2), X2
 	VINSERTPS    $0x20, 24(R8)(CX*2), X2, X2
 	VINSERTF32X4 $0x02, X2, Z7, Z7
 	CMPQ         AX, $0x0b
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(R8)(DX*1), X2
 	VINSERTPS    $0x20, 24(R8)(DX*1), X2, X2
 	VINSERTF32X4 $0x02, X2, Z8, Z8
 	CMPQ         AX, $0x0c
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(R8)(CX*4), X2
 	VINSERTPS    $0x20, 24(R8)(CX*4), X2, X2
 	VINSERTF32X4 $0x03, X2, Z5, Z5
 	CMPQ         AX, $0x0d
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(R8)(SI*1), X2
 	VINSERTPS    $0x20, 24(R8)(SI*1), X2, X2
 	VINSERTF32X4 $0x03, X2, Z6, Z6
 	CMPQ         AX, $0x0e
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(R8)(DX*2), X2
 	VINSERTPS    $0x20, 24(R8)(DX*2), X2, X2
 	VINSERTF32X4 $0x03, X2, Z7, Z7
 	CMPQ         AX, $0x0f
-	JLE          loaded176
+	JLE          loaded178
 	VMOVSD       16(R8)(DI*1), X2
 	VINSERTPS    $0x20, 24(R8)(DI*1), X2, X2
 	VINSERTF32X4 $0x03, X2, Z8, Z8
 
-loaded176:
+loaded178:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -5762,7 +5762,7 @@ loaded176:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh177
+	JE           fresh179
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -5774,52 +5774,52 @@ loaded176:
 	VXORPS       X11, X11, X11
 	VMOVUPS      (BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded179
+	JLE          loaded181
 	VMOVUPS      (BX)(CX*1), X9
 	CMPQ         AX, $0x02
-	JLE          loaded179
+	JLE          loaded181
 	VMOVUPS      (BX)(CX*2), X10
 	CMPQ         AX, $0x03
-	JLE          loaded179
+	JLE          loaded181
 	VMOVUPS      (BX)(DX*1), X11
 	CMPQ         AX, $0x04
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z9, Z9
 	CMPQ         AX, $0x06
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z10, Z10
 	CMPQ         AX, $0x07
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z11, Z11
 	CMPQ         AX, $0x08
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x02, (R8), Z7, Z7
 	CMPQ         AX, $0x09
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z9, Z9
 	CMPQ         AX, $0x0a
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z10, Z10
 	CMPQ         AX, $0x0b
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z11, Z11
 	CMPQ         AX, $0x0c
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z7, Z7
 	CMPQ         AX, $0x0d
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z9, Z9
 	CMPQ         AX, $0x0e
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z10, Z10
 	CMPQ         AX, $0x0f
-	JLE          loaded179
+	JLE          loaded181
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z11, Z11
 
-loaded179:
+loaded181:
 	VUNPCKHPS    Z9, Z7, Z6
 	VUNPCKLPS    Z9, Z7, Z7
 	VUNPCKHPS    Z11, Z10, Z9
@@ -5835,79 +5835,79 @@ loaded179:
 	VMOVSD       16(BX), X12
 	VINSERTPS    $0x20, 24(BX), X12, X12
 	CMPQ         AX, $0x01
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(CX*1), X13
 	VINSERTPS    $0x20, 24(BX)(CX*1), X13, X13
 	CMPQ         AX, $0x02
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(CX*2), X14
 	VINSERTPS    $0x20, 24(BX)(CX*2), X14, X14
 	CMPQ         AX, $0x03
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(DX*1), X15
 	VINSERTPS    $0x20, 24(BX)(DX*1), X15, X15
 	CMPQ         AX, $0x04
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(CX*4), X9
 	VINSERTPS    $0x20, 24(BX)(CX*4), X9, X9
 	VINSERTF32X4 $0x01, X9, Z12, Z12
 	CMPQ         AX, $0x05
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(SI*1), X9
 	VINSERTPS    $0x20, 24(BX)(SI*1), X9, X9
 	VINSERTF32X4 $0x01, X9, Z13, Z13
 	CMPQ         AX, $0x06
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(DX*2), X9
 	VINSERTPS    $0x20, 24(BX)(DX*2), X9, X9
 	VINSERTF32X4 $0x01, X9, Z14, Z14
 	CMPQ         AX, $0x07
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(BX)(DI*1), X9
 	VINSERTPS    $0x20, 24(BX)(DI*1), X9, X9
 	VINSERTF32X4 $0x01, X9, Z15, Z15
 	CMPQ         AX, $0x08
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(R8), X9
 	VINSERTPS    $0x20, 24(R8), X9, X9
 	VINSERTF32X4 $0x02, X9, Z12, Z12
 	CMPQ         AX, $0x09
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(R8)(CX*1), X9
 	VINSERTPS    $0x20, 24(R8)(CX*1), X9, X9
 	VINSERTF32X4 $0x02, X9, Z13, Z13
 	CMPQ         AX, $0x0a
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(R8)(CX*2), X9
 	VINSERTPS    $0x20, 24(R8)(CX*2), X9, X9
 	VINSERTF32X4 $0x02, X9, Z14, Z14
 	CMPQ         AX, $0x0b
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(R8)(DX*1), X9
 	VINSERTPS    $0x20, 24(R8)(DX*1), X9, X9
 	VINSERTF32X4 $0x02, X9, Z15, Z15
 	CMPQ         AX, $0x0c
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(R8)(CX*4), X9
 	VINSERTPS    $0x20, 24(R8)(CX*4), X9, X9
 	VINSERTF32X4 $0x03, X9, Z12, Z12
 	CMPQ         AX, $0x0d
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(R8)(SI*1), X9
 	VINSERTPS    $0x20, 24(R8)(SI*1), X9, X9
 	VINSERTF32X4 $0x03, X9, Z13, Z13
 	CMPQ         AX, $0x0e
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(R8)(DX*2), X9
 	VINSERTPS    $0x20, 24(R8)(DX*2), X9, X9
 	VINSERTF32X4 $0x03, X9, Z14, Z14
 	CMPQ         AX, $0x0f
-	JLE          loaded180
+	JLE          loaded182
 	VMOVSD       16(R8)(DI*1), X9
 	VINSERTPS    $0x20, 24(R8)(DI*1), X9, X9
 	VINSERTF32X4 $0x03, X9, Z15, Z15
 
-loaded180:
+loaded182:
 	VUNPCKHPS Z13, Z12, Z9
 	VUNPCKLPS Z13, Z12, Z12
 	VUNPCKHPS Z15, Z14, Z13
@@ -5919,9 +5919,9 @@ loaded180:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready178
+	JMP       ready180
 
-fresh177:
+fresh179:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z11, Z11, Z11
 	VPXORD Z6, Z6, Z6
@@ -5930,7 +5930,7 @@ fresh177:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z9, Z9, Z9
 
-ready178:
+ready180:
 	VPXORD Z13, Z13, Z13
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -5940,19 +5940,19 @@ ready178:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without181
+	JE     without183
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row183:
+row185:
 	CMPQ      AX, $0x10
-	JE        all184
+	JE        all186
 	VMOVUPS.Z (DI), K1, Z14
-	JMP       moved185
+	JMP       moved187
 
-all184:
+all186:
 	VMOVUPS (DI), Z14
 
-moved185:
+moved187:
 	VMOVAPS          Z13, Z17
 	VFMADD231PS.BCST (DX), Z14, Z7
 	VFMADD231PS.BCST (DX), Z1, Z17
@@ -5970,38 +5970,38 @@ moved185:
 	VFMADD231PS.BCST 24(DX), Z2, Z17
 	VADDPS           Z13, Z17, Z17
 	CMPQ             AX, $0x10
-	JE               all186
+	JE               all188
 	VMOVUPS          Z17, K1, (BX)
-	JMP              moved187
+	JMP              moved189
 
-all186:
+all188:
 	VMOVUPS Z17, (BX)
 
-moved187:
+moved189:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row183
+	JNZ  row185
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end182
+	JMP  end184
 
-without181:
+without183:
 	// the same without dx
-row188:
+row190:
 	CMPQ      AX, $0x10
-	JE        all189
+	JE        all191
 	VMOVUPS.Z (DI), K1, Z14
-	JMP       moved190
+	JMP       moved192
 
-all189:
+all191:
 	VMOVUPS (DI), Z14
 
-moved190:
+moved192:
 	VFMADD231PS.BCST (DX), Z14, Z7
 	VFMADD231PS.BCST 4(DX), Z14, Z11
 	VFMADD231PS.BCST 8(DX), Z14, Z6
@@ -6012,9 +6012,9 @@ moved190:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row188
+	JNZ              row190
 
-end182:
+end184:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -6042,64 +6042,64 @@ end182:
 	VUNPCKLPD     Z11, Z0, Z0
 	VMOVUPS       X7, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored191
+	JLE           stored193
 	VMOVUPS       X10, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored191
+	JLE           stored193
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored191
+	JLE           stored193
 	VMOVUPS       X6, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x01, Z7, X11
 	VMOVUPS       X11, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x01, Z10, X11
 	VMOVUPS       X11, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x01, Z0, X11
 	VMOVUPS       X11, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x01, Z6, X11
 	VMOVUPS       X11, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x02, Z7, X11
 	VMOVUPS       X11, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x02, Z10, X11
 	VMOVUPS       X11, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x02, Z0, X11
 	VMOVUPS       X11, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x02, Z6, X11
 	VMOVUPS       X11, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x03, Z7, X11
 	VMOVUPS       X11, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x03, Z10, X11
 	VMOVUPS       X11, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x03, Z0, X11
 	VMOVUPS       X11, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored191
+	JLE           stored193
 	VEXTRACTF32X4 $0x03, Z6, X11
 	VMOVUPS       X11, (R8)(DI*1)
 
-stored191:
+stored193:
 	VUNPCKHPS     Z15, Z12, Z11
 	VUNPCKLPS     Z15, Z12, Z12
 	VUNPCKHPS     Z0, Z9, Z15
@@ -6111,79 +6111,79 @@ stored191:
 	VMOVSD        X12, 16(BX)
 	VEXTRACTPS    $0x02, X12, 24(BX)
 	CMPQ          AX, $0x01
-	JLE           stored192
+	JLE           stored194
 	VMOVSD        X0, 16(BX)(CX*1)
 	VEXTRACTPS    $0x02, X0, 24(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored192
+	JLE           stored194
 	VMOVSD        X11, 16(BX)(CX*2)
 	VEXTRACTPS    $0x02, X11, 24(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored192
+	JLE           stored194
 	VMOVSD        X9, 16(BX)(DX*1)
 	VEXTRACTPS    $0x02, X9, 24(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x01, Z12, X15
 	VMOVSD        X15, 16(BX)(CX*4)
 	VEXTRACTPS    $0x02, X15, 24(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x01, Z0, X15
 	VMOVSD        X15, 16(BX)(SI*1)
 	VEXTRACTPS    $0x02, X15, 24(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x01, Z11, X15
 	VMOVSD        X15, 16(BX)(DX*2)
 	VEXTRACTPS    $0x02, X15, 24(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x01, Z9, X15
 	VMOVSD        X15, 16(BX)(DI*1)
 	VEXTRACTPS    $0x02, X15, 24(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x02, Z12, X15
 	VMOVSD        X15, 16(R8)
 	VEXTRACTPS    $0x02, X15, 24(R8)
 	CMPQ          AX, $0x09
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x02, Z0, X15
 	VMOVSD        X15, 16(R8)(CX*1)
 	VEXTRACTPS    $0x02, X15, 24(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x02, Z11, X15
 	VMOVSD        X15, 16(R8)(CX*2)
 	VEXTRACTPS    $0x02, X15, 24(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x02, Z9, X15
 	VMOVSD        X15, 16(R8)(DX*1)
 	VEXTRACTPS    $0x02, X15, 24(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x03, Z12, X15
 	VMOVSD        X15, 16(R8)(CX*4)
 	VEXTRACTPS    $0x02, X15, 24(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x03, Z0, X15
 	VMOVSD        X15, 16(R8)(SI*1)
 	VEXTRACTPS    $0x02, X15, 24(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x03, Z11, X15
 	VMOVSD        X15, 16(R8)(DX*2)
 	VEXTRACTPS    $0x02, X15, 24(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored192
+	JLE           stored194
 	VEXTRACTF32X4 $0x03, Z9, X15
 	VMOVSD        X15, 16(R8)(DI*1)
 	VEXTRACTPS    $0x02, X15, 24(R8)(DI*1)
 
-stored192:
+stored194:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -6191,16 +6191,13 @@ stored192:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs173
+	JGE    inputs175
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other172:
-	CMPQ AX, $0x06
-	JNE  other193
-
-inputs194:
+lower174:
+inputs195:
 	// 6 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -6209,10 +6206,10 @@ inputs194:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted195
+	JLE   parted196
 	MOVQ  $0x00000010, AX
 
-parted195:
+parted196:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -6225,52 +6222,52 @@ parted195:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded196
+	JLE          loaded197
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded196
+	JLE          loaded197
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded196
+	JLE          loaded197
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x02, (R8), Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded196
+	JLE          loaded197
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
 
-loaded196:
+loaded197:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -6285,64 +6282,64 @@ loaded196:
 	VXORPS       X8, X8, X8
 	VMOVSD       16(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(CX*4), X2
 	VINSERTF32X4 $0x01, X2, Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(SI*1), X2
 	VINSERTF32X4 $0x01, X2, Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(DX*2), X2
 	VINSERTF32X4 $0x01, X2, Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(BX)(DI*1), X2
 	VINSERTF32X4 $0x01, X2, Z8, Z8
 	CMPQ         AX, $0x08
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(R8), X2
 	VINSERTF32X4 $0x02, X2, Z5, Z5
 	CMPQ         AX, $0x09
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(R8)(CX*1), X2
 	VINSERTF32X4 $0x02, X2, Z6, Z6
 	CMPQ         AX, $0x0a
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(R8)(CX*2), X2
 	VINSERTF32X4 $0x02, X2, Z7, Z7
 	CMPQ         AX, $0x0b
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(R8)(DX*1), X2
 	VINSERTF32X4 $0x02, X2, Z8, Z8
 	CMPQ         AX, $0x0c
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(R8)(CX*4), X2
 	VINSERTF32X4 $0x03, X2, Z5, Z5
 	CMPQ         AX, $0x0d
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(R8)(SI*1), X2
 	VINSERTF32X4 $0x03, X2, Z6, Z6
 	CMPQ         AX, $0x0e
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(R8)(DX*2), X2
 	VINSERTF32X4 $0x03, X2, Z7, Z7
 	CMPQ         AX, $0x0f
-	JLE          loaded197
+	JLE          loaded198
 	VMOVSD       16(R8)(DI*1), X2
 	VINSERTF32X4 $0x03, X2, Z8, Z8
 
-loaded197:
+loaded198:
 	VUNPCKHPS    Z6, Z5, Z2
 	VUNPCKLPS    Z6, Z5, Z5
 	VUNPCKHPS    Z8, Z7, Z6
@@ -6356,7 +6353,7 @@ loaded197:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh198
+	JE           fresh199
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -6368,52 +6365,52 @@ loaded197:
 	VXORPS       X10, X10, X10
 	VMOVUPS      (BX), X6
 	CMPQ         AX, $0x01
-	JLE          loaded200
+	JLE          loaded201
 	VMOVUPS      (BX)(CX*1), X7
 	CMPQ         AX, $0x02
-	JLE          loaded200
+	JLE          loaded201
 	VMOVUPS      (BX)(CX*2), X9
 	CMPQ         AX, $0x03
-	JLE          loaded200
+	JLE          loaded201
 	VMOVUPS      (BX)(DX*1), X10
 	CMPQ         AX, $0x04
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z6, Z6
 	CMPQ         AX, $0x05
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z7, Z7
 	CMPQ         AX, $0x06
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z9, Z9
 	CMPQ         AX, $0x07
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z10, Z10
 	CMPQ         AX, $0x08
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x02, (R8), Z6, Z6
 	CMPQ         AX, $0x09
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z7, Z7
 	CMPQ         AX, $0x0a
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z9, Z9
 	CMPQ         AX, $0x0b
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z10, Z10
 	CMPQ         AX, $0x0c
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z6, Z6
 	CMPQ         AX, $0x0d
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z7, Z7
 	CMPQ         AX, $0x0e
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z9, Z9
 	CMPQ         AX, $0x0f
-	JLE          loaded200
+	JLE          loaded201
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z10, Z10
 
-loaded200:
+loaded201:
 	VUNPCKHPS    Z7, Z6, Z2
 	VUNPCKLPS    Z7, Z6, Z6
 	VUNPCKHPS    Z10, Z9, Z7
@@ -6428,64 +6425,64 @@ loaded200:
 	VXORPS       X14, X14, X14
 	VMOVSD       16(BX), X11
 	CMPQ         AX, $0x01
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(CX*1), X12
 	CMPQ         AX, $0x02
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(CX*2), X13
 	CMPQ         AX, $0x03
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(DX*1), X14
 	CMPQ         AX, $0x04
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(CX*4), X7
 	VINSERTF32X4 $0x01, X7, Z11, Z11
 	CMPQ         AX, $0x05
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(SI*1), X7
 	VINSERTF32X4 $0x01, X7, Z12, Z12
 	CMPQ         AX, $0x06
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(DX*2), X7
 	VINSERTF32X4 $0x01, X7, Z13, Z13
 	CMPQ         AX, $0x07
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(BX)(DI*1), X7
 	VINSERTF32X4 $0x01, X7, Z14, Z14
 	CMPQ         AX, $0x08
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(R8), X7
 	VINSERTF32X4 $0x02, X7, Z11, Z11
 	CMPQ         AX, $0x09
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(R8)(CX*1), X7
 	VINSERTF32X4 $0x02, X7, Z12, Z12
 	CMPQ         AX, $0x0a
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(R8)(CX*2), X7
 	VINSERTF32X4 $0x02, X7, Z13, Z13
 	CMPQ         AX, $0x0b
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(R8)(DX*1), X7
 	VINSERTF32X4 $0x02, X7, Z14, Z14
 	CMPQ         AX, $0x0c
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(R8)(CX*4), X7
 	VINSERTF32X4 $0x03, X7, Z11, Z11
 	CMPQ         AX, $0x0d
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(R8)(SI*1), X7
 	VINSERTF32X4 $0x03, X7, Z12, Z12
 	CMPQ         AX, $0x0e
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(R8)(DX*2), X7
 	VINSERTF32X4 $0x03, X7, Z13, Z13
 	CMPQ         AX, $0x0f
-	JLE          loaded201
+	JLE          loaded202
 	VMOVSD       16(R8)(DI*1), X7
 	VINSERTF32X4 $0x03, X7, Z14, Z14
 
-loaded201:
+loaded202:
 	VUNPCKHPS Z12, Z11, Z7
 	VUNPCKLPS Z12, Z11, Z11
 	VUNPCKHPS Z14, Z13, Z12
@@ -6497,9 +6494,9 @@ loaded201:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready199
+	JMP       ready200
 
-fresh198:
+fresh199:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z10, Z10, Z10
 	VPXORD Z2, Z2, Z2
@@ -6507,7 +6504,7 @@ fresh198:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z14, Z14, Z14
 
-ready199:
+ready200:
 	VPXORD Z7, Z7, Z7
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -6517,19 +6514,19 @@ ready199:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without202
+	JE     without203
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row204:
+row205:
 	CMPQ      AX, $0x10
-	JE        all205
+	JE        all206
 	VMOVUPS.Z (DI), K1, Z12
-	JMP       moved206
+	JMP       moved207
 
-all205:
+all206:
 	VMOVUPS (DI), Z12
 
-moved206:
+moved207:
 	VMOVAPS          Z7, Z15
 	VFMADD231PS.BCST (DX), Z12, Z6
 	VFMADD231PS.BCST (DX), Z1, Z15
@@ -6545,38 +6542,38 @@ moved206:
 	VFMADD231PS.BCST 20(DX), Z8, Z15
 	VADDPS           Z7, Z15, Z15
 	CMPQ             AX, $0x10
-	JE               all207
+	JE               all208
 	VMOVUPS          Z15, K1, (BX)
-	JMP              moved208
+	JMP              moved209
 
-all207:
+all208:
 	VMOVUPS Z15, (BX)
 
-moved208:
+moved209:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row204
+	JNZ  row205
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end203
+	JMP  end204
 
-without202:
+without203:
 	// the same without dx
-row209:
+row210:
 	CMPQ      AX, $0x10
-	JE        all210
+	JE        all211
 	VMOVUPS.Z (DI), K1, Z12
-	JMP       moved211
+	JMP       moved212
 
-all210:
+all211:
 	VMOVUPS (DI), Z12
 
-moved211:
+moved212:
 	VFMADD231PS.BCST (DX), Z12, Z6
 	VFMADD231PS.BCST 4(DX), Z12, Z10
 	VFMADD231PS.BCST 8(DX), Z12, Z2
@@ -6586,9 +6583,9 @@ moved211:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row209
+	JNZ              row210
 
-end203:
+end204:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -6615,64 +6612,64 @@ end203:
 	VUNPCKLPD     Z10, Z0, Z0
 	VMOVUPS       X6, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored212
+	JLE           stored213
 	VMOVUPS       X9, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored212
+	JLE           stored213
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored212
+	JLE           stored213
 	VMOVUPS       X2, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x01, Z6, X10
 	VMOVUPS       X10, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPS       X10, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x01, Z0, X10
 	VMOVUPS       X10, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x01, Z2, X10
 	VMOVUPS       X10, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x02, Z6, X10
 	VMOVUPS       X10, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x02, Z9, X10
 	VMOVUPS       X10, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x02, Z0, X10
 	VMOVUPS       X10, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x02, Z2, X10
 	VMOVUPS       X10, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x03, Z6, X10
 	VMOVUPS       X10, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x03, Z9, X10
 	VMOVUPS       X10, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x03, Z0, X10
 	VMOVUPS       X10, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored212
+	JLE           stored213
 	VEXTRACTF32X4 $0x03, Z2, X10
 	VMOVUPS       X10, (R8)(DI*1)
 
-stored212:
+stored213:
 	VUNPCKHPS     Z14, Z11, Z10
 	VUNPCKLPS     Z14, Z11, Z11
 	VUNPCKHPS     Z1, Z0, Z14
@@ -6683,64 +6680,64 @@ stored212:
 	VUNPCKLPD     Z14, Z10, Z10
 	VMOVSD        X11, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored213
+	JLE           stored214
 	VMOVSD        X1, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored213
+	JLE           stored214
 	VMOVSD        X10, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored213
+	JLE           stored214
 	VMOVSD        X0, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x01, Z11, X14
 	VMOVSD        X14, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x01, Z1, X14
 	VMOVSD        X14, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x01, Z10, X14
 	VMOVSD        X14, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x01, Z0, X14
 	VMOVSD        X14, 16(BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x02, Z11, X14
 	VMOVSD        X14, 16(R8)
 	CMPQ          AX, $0x09
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x02, Z1, X14
 	VMOVSD        X14, 16(R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x02, Z10, X14
 	VMOVSD        X14, 16(R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x02, Z0, X14
 	VMOVSD        X14, 16(R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x03, Z11, X14
 	VMOVSD        X14, 16(R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x03, Z1, X14
 	VMOVSD        X14, 16(R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x03, Z10, X14
 	VMOVSD        X14, 16(R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored213
+	JLE           stored214
 	VEXTRACTF32X4 $0x03, Z0, X14
 	VMOVSD        X14, 16(R8)(DI*1)
 
-stored213:
+stored214:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -6748,15 +6745,12 @@ stored213:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs194
+	JGE    inputs195
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other193:
-	CMPQ AX, $0x05
-	JNE  other214
-
+lower173:
 inputs215:
 	// 5 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
@@ -7305,11 +7299,13 @@ stored234:
 	VZEROUPPER
 	RET
 
-other214:
+lower172:
+	CMPQ AX, $0x03
+	JLT  lower235
 	CMPQ AX, $0x04
-	JNE  other235
+	JLT  lower236
 
-inputs236:
+inputs237:
 	// 4 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -7318,10 +7314,10 @@ inputs236:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted237
+	JLE   parted238
 	MOVQ  $0x00000010, AX
 
-parted237:
+parted238:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -7334,52 +7330,52 @@ parted237:
 	VXORPS       X4, X4, X4
 	VMOVUPS      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded238
+	JLE          loaded239
 	VMOVUPS      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded238
+	JLE          loaded239
 	VMOVUPS      (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded238
+	JLE          loaded239
 	VMOVUPS      (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x02, (R8), Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded238
+	JLE          loaded239
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z4, Z4
 
-loaded238:
+loaded239:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -7393,7 +7389,7 @@ loaded238:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh239
+	JE           fresh240
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -7405,52 +7401,52 @@ loaded238:
 	VXORPS       X8, X8, X8
 	VMOVUPS      (BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded241
+	JLE          loaded242
 	VMOVUPS      (BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded241
+	JLE          loaded242
 	VMOVUPS      (BX)(CX*2), X7
 	CMPQ         AX, $0x03
-	JLE          loaded241
+	JLE          loaded242
 	VMOVUPS      (BX)(DX*1), X8
 	CMPQ         AX, $0x04
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x01, (BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x01, (BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x01, (BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x01, (BX)(DI*1), Z8, Z8
 	CMPQ         AX, $0x08
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x02, (R8), Z5, Z5
 	CMPQ         AX, $0x09
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x02, (R8)(CX*1), Z6, Z6
 	CMPQ         AX, $0x0a
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x02, (R8)(CX*2), Z7, Z7
 	CMPQ         AX, $0x0b
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x02, (R8)(DX*1), Z8, Z8
 	CMPQ         AX, $0x0c
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x03, (R8)(CX*4), Z5, Z5
 	CMPQ         AX, $0x0d
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x03, (R8)(SI*1), Z6, Z6
 	CMPQ         AX, $0x0e
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x03, (R8)(DX*2), Z7, Z7
 	CMPQ         AX, $0x0f
-	JLE          loaded241
+	JLE          loaded242
 	VINSERTF32X4 $0x03, (R8)(DI*1), Z8, Z8
 
-loaded241:
+loaded242:
 	VUNPCKHPS Z6, Z5, Z2
 	VUNPCKLPS Z6, Z5, Z5
 	VUNPCKHPS Z8, Z7, Z6
@@ -7462,15 +7458,15 @@ loaded241:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready240
+	JMP       ready241
 
-fresh239:
+fresh240:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z8, Z8, Z8
 	VPXORD Z2, Z2, Z2
 	VPXORD Z7, Z7, Z7
 
-ready240:
+ready241:
 	VPXORD Z6, Z6, Z6
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -7480,19 +7476,19 @@ ready240:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without242
+	JE     without243
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row244:
+row245:
 	CMPQ      AX, $0x10
-	JE        all245
+	JE        all246
 	VMOVUPS.Z (DI), K1, Z9
-	JMP       moved246
+	JMP       moved247
 
-all245:
+all246:
 	VMOVUPS (DI), Z9
 
-moved246:
+moved247:
 	VMOVAPS          Z6, Z11
 	VFMADD231PS.BCST (DX), Z9, Z5
 	VFMADD231PS.BCST (DX), Z1, Z11
@@ -7504,38 +7500,38 @@ moved246:
 	VFMADD231PS.BCST 12(DX), Z3, Z11
 	VADDPS           Z6, Z11, Z11
 	CMPQ             AX, $0x10
-	JE               all247
+	JE               all248
 	VMOVUPS          Z11, K1, (BX)
-	JMP              moved248
+	JMP              moved249
 
-all247:
+all248:
 	VMOVUPS Z11, (BX)
 
-moved248:
+moved249:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row244
+	JNZ  row245
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end243
+	JMP  end244
 
-without242:
+without243:
 	// the same without dx
-row249:
+row250:
 	CMPQ      AX, $0x10
-	JE        all250
+	JE        all251
 	VMOVUPS.Z (DI), K1, Z9
-	JMP       moved251
+	JMP       moved252
 
-all250:
+all251:
 	VMOVUPS (DI), Z9
 
-moved251:
+moved252:
 	VFMADD231PS.BCST (DX), Z9, Z5
 	VFMADD231PS.BCST 4(DX), Z9, Z8
 	VFMADD231PS.BCST 8(DX), Z9, Z2
@@ -7543,9 +7539,9 @@ moved251:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row249
+	JNZ              row250
 
-end243:
+end244:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -7570,64 +7566,64 @@ end243:
 	VUNPCKLPD     Z8, Z0, Z0
 	VMOVUPS       X5, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored252
+	JLE           stored253
 	VMOVUPS       X7, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored252
+	JLE           stored253
 	VMOVUPS       X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored252
+	JLE           stored253
 	VMOVUPS       X2, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x01, Z5, X8
 	VMOVUPS       X8, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVUPS       X8, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x01, Z0, X8
 	VMOVUPS       X8, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x01, Z2, X8
 	VMOVUPS       X8, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x02, Z5, X8
 	VMOVUPS       X8, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVUPS       X8, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x02, Z0, X8
 	VMOVUPS       X8, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x02, Z2, X8
 	VMOVUPS       X8, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x03, Z5, X8
 	VMOVUPS       X8, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVUPS       X8, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x03, Z0, X8
 	VMOVUPS       X8, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored252
+	JLE           stored253
 	VEXTRACTF32X4 $0x03, Z2, X8
 	VMOVUPS       X8, (R8)(DI*1)
 
-stored252:
+stored253:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -7635,15 +7631,12 @@ stored252:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs236
+	JGE    inputs237
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other235:
-	CMPQ AX, $0x03
-	JNE  other253
-
+lower236:
 inputs254:
 	// 3 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
@@ -8042,8 +8035,8 @@ stored270:
 	VZEROUPPER
 	RET
 
-other253:
-inputs272:
+lower235:
+inputs271:
 	// 2 columns of w and of dw, 16 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -8052,10 +8045,10 @@ inputs272:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x10
-	JLE   parted273
+	JLE   parted272
 	MOVQ  $0x00000010, AX
 
-parted273:
+parted272:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -8068,64 +8061,64 @@ parted273:
 	VXORPS       X4, X4, X4
 	VMOVSD       (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(CX*2), X3
 	CMPQ         AX, $0x03
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(DX*1), X4
 	CMPQ         AX, $0x04
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(CX*4), X0
 	VINSERTF32X4 $0x01, X0, Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(SI*1), X0
 	VINSERTF32X4 $0x01, X0, Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(DX*2), X0
 	VINSERTF32X4 $0x01, X0, Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (BX)(DI*1), X0
 	VINSERTF32X4 $0x01, X0, Z4, Z4
 	CMPQ         AX, $0x08
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (R8), X0
 	VINSERTF32X4 $0x02, X0, Z1, Z1
 	CMPQ         AX, $0x09
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (R8)(CX*1), X0
 	VINSERTF32X4 $0x02, X0, Z2, Z2
 	CMPQ         AX, $0x0a
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (R8)(CX*2), X0
 	VINSERTF32X4 $0x02, X0, Z3, Z3
 	CMPQ         AX, $0x0b
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (R8)(DX*1), X0
 	VINSERTF32X4 $0x02, X0, Z4, Z4
 	CMPQ         AX, $0x0c
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (R8)(CX*4), X0
 	VINSERTF32X4 $0x03, X0, Z1, Z1
 	CMPQ         AX, $0x0d
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (R8)(SI*1), X0
 	VINSERTF32X4 $0x03, X0, Z2, Z2
 	CMPQ         AX, $0x0e
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (R8)(DX*2), X0
 	VINSERTF32X4 $0x03, X0, Z3, Z3
 	CMPQ         AX, $0x0f
-	JLE          loaded274
+	JLE          loaded273
 	VMOVSD       (R8)(DI*1), X0
 	VINSERTF32X4 $0x03, X0, Z4, Z4
 
-loaded274:
+loaded273:
 	VUNPCKHPS    Z2, Z1, Z0
 	VUNPCKLPS    Z2, Z1, Z1
 	VUNPCKHPS    Z4, Z3, Z2
@@ -8139,7 +8132,7 @@ loaded274:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh275
+	JE           fresh274
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -8151,64 +8144,64 @@ loaded274:
 	VXORPS       X6, X6, X6
 	VMOVSD       (BX), X2
 	CMPQ         AX, $0x01
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(CX*1), X3
 	CMPQ         AX, $0x02
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(CX*2), X5
 	CMPQ         AX, $0x03
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(DX*1), X6
 	CMPQ         AX, $0x04
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(CX*4), X0
 	VINSERTF32X4 $0x01, X0, Z2, Z2
 	CMPQ         AX, $0x05
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(SI*1), X0
 	VINSERTF32X4 $0x01, X0, Z3, Z3
 	CMPQ         AX, $0x06
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(DX*2), X0
 	VINSERTF32X4 $0x01, X0, Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (BX)(DI*1), X0
 	VINSERTF32X4 $0x01, X0, Z6, Z6
 	CMPQ         AX, $0x08
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (R8), X0
 	VINSERTF32X4 $0x02, X0, Z2, Z2
 	CMPQ         AX, $0x09
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (R8)(CX*1), X0
 	VINSERTF32X4 $0x02, X0, Z3, Z3
 	CMPQ         AX, $0x0a
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (R8)(CX*2), X0
 	VINSERTF32X4 $0x02, X0, Z5, Z5
 	CMPQ         AX, $0x0b
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (R8)(DX*1), X0
 	VINSERTF32X4 $0x02, X0, Z6, Z6
 	CMPQ         AX, $0x0c
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (R8)(CX*4), X0
 	VINSERTF32X4 $0x03, X0, Z2, Z2
 	CMPQ         AX, $0x0d
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (R8)(SI*1), X0
 	VINSERTF32X4 $0x03, X0, Z3, Z3
 	CMPQ         AX, $0x0e
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (R8)(DX*2), X0
 	VINSERTF32X4 $0x03, X0, Z5, Z5
 	CMPQ         AX, $0x0f
-	JLE          loaded277
+	JLE          loaded276
 	VMOVSD       (R8)(DI*1), X0
 	VINSERTF32X4 $0x03, X0, Z6, Z6
 
-loaded277:
+loaded276:
 	VUNPCKHPS Z3, Z2, Z0
 	VUNPCKLPS Z3, Z2, Z2
 	VUNPCKHPS Z6, Z5, Z3
@@ -8220,13 +8213,13 @@ loaded277:
 	IMUL3Q    $0x10, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready276
+	JMP       ready275
 
-fresh275:
+fresh274:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z6, Z6, Z6
 
-ready276:
+ready275:
 	VPXORD Z0, Z0, Z0
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -8236,19 +8229,19 @@ ready276:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without278
+	JE     without277
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row280:
+row279:
 	CMPQ      AX, $0x10
-	JE        all281
+	JE        all280
 	VMOVUPS.Z (DI), K1, Z3
-	JMP       moved282
+	JMP       moved281
 
-all281:
+all280:
 	VMOVUPS (DI), Z3
 
-moved282:
+moved281:
 	VMOVAPS          Z0, Z7
 	VFMADD231PS.BCST (DX), Z3, Z2
 	VFMADD231PS.BCST (DX), Z1, Z7
@@ -8256,46 +8249,46 @@ moved282:
 	VFMADD231PS.BCST 4(DX), Z4, Z7
 	VADDPS           Z0, Z7, Z7
 	CMPQ             AX, $0x10
-	JE               all283
+	JE               all282
 	VMOVUPS          Z7, K1, (BX)
-	JMP              moved284
+	JMP              moved283
 
-all283:
+all282:
 	VMOVUPS Z7, (BX)
 
-moved284:
+moved283:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row280
+	JNZ  row279
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end279
+	JMP  end278
 
-without278:
+without277:
 	// the same without dx
-row285:
+row284:
 	CMPQ      AX, $0x10
-	JE        all286
+	JE        all285
 	VMOVUPS.Z (DI), K1, Z3
-	JMP       moved287
+	JMP       moved286
 
-all286:
+all285:
 	VMOVUPS (DI), Z3
 
-moved287:
+moved286:
 	VFMADD231PS.BCST (DX), Z3, Z2
 	VFMADD231PS.BCST 4(DX), Z3, Z6
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row285
+	JNZ              row284
 
-end279:
+end278:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -8318,64 +8311,64 @@ end279:
 	VUNPCKLPD     Z6, Z0, Z0
 	VMOVSD        X2, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored288
+	JLE           stored287
 	VMOVSD        X3, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored288
+	JLE           stored287
 	VMOVSD        X0, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored288
+	JLE           stored287
 	VMOVSD        X1, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x01, Z2, X6
 	VMOVSD        X6, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x01, Z3, X6
 	VMOVSD        X6, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x01, Z0, X6
 	VMOVSD        X6, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x01, Z1, X6
 	VMOVSD        X6, (BX)(DI*1)
 	CMPQ          AX, $0x08
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x02, Z2, X6
 	VMOVSD        X6, (R8)
 	CMPQ          AX, $0x09
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x02, Z3, X6
 	VMOVSD        X6, (R8)(CX*1)
 	CMPQ          AX, $0x0a
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x02, Z0, X6
 	VMOVSD        X6, (R8)(CX*2)
 	CMPQ          AX, $0x0b
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x02, Z1, X6
 	VMOVSD        X6, (R8)(DX*1)
 	CMPQ          AX, $0x0c
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x03, Z2, X6
 	VMOVSD        X6, (R8)(CX*4)
 	CMPQ          AX, $0x0d
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x03, Z3, X6
 	VMOVSD        X6, (R8)(SI*1)
 	CMPQ          AX, $0x0e
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x03, Z0, X6
 	VMOVSD        X6, (R8)(DX*2)
 	CMPQ          AX, $0x0f
-	JLE           stored288
+	JLE           stored287
 	VEXTRACTF32X4 $0x03, Z1, X6
 	VMOVSD        X6, (R8)(DI*1)
 
-stored288:
+stored287:
 	IMUL3Q $0x10, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -8383,7 +8376,7 @@ stored288:
 	SUBQ   $0x10, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs272
+	JGE    inputs271
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -8393,10 +8386,16 @@ stored288:
 TEXT ·narrowBothAVX512Zen4F64(SB), NOSPLIT, $0-120
 	PCALIGN $0x40
 	MOVQ    cols+104(FP), AX
+	CMPQ    AX, $0x08
+	JLT     lower1
+	CMPQ    AX, $0x0b
+	JLT     lower2
+	CMPQ    AX, $0x0d
+	JLT     lower3
 	CMPQ    AX, $0x0e
-	JNE     other1
+	JLT     lower4
 
-inputs2:
+inputs5:
 	// 14 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -8405,10 +8404,10 @@ inputs2:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted3
+	JLE   parted6
 	MOVQ  $0x00000008, AX
 
-parted3:
+parted6:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -8418,196 +8417,196 @@ parted3:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded4
+	JLE          loaded7
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded4
+	JLE          loaded7
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded4:
+loaded7:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded5
+	JLE          loaded8
 	VMOVUPD      16(BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded5
+	JLE          loaded8
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
 
-loaded5:
+loaded8:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded6
+	JLE          loaded9
 	VMOVUPD      32(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
 	CMPQ         AX, $0x03
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
 	CMPQ         AX, $0x04
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded6
+	JLE          loaded9
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
 
-loaded6:
+loaded9:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded7
+	JLE          loaded10
 	VMOVUPD      48(BX)(CX*1), X8
 	CMPQ         AX, $0x02
-	JLE          loaded7
+	JLE          loaded10
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z7, Z7
 	CMPQ         AX, $0x03
-	JLE          loaded7
+	JLE          loaded10
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z8, Z8
 	CMPQ         AX, $0x04
-	JLE          loaded7
+	JLE          loaded10
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded7
+	JLE          loaded10
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z8, Z8
 	CMPQ         AX, $0x06
-	JLE          loaded7
+	JLE          loaded10
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded7
+	JLE          loaded10
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z8, Z8
 
-loaded7:
+loaded10:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded8
+	JLE          loaded11
 	VMOVUPD      64(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded8
+	JLE          loaded11
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z9, Z9
 	CMPQ         AX, $0x03
-	JLE          loaded8
+	JLE          loaded11
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z10, Z10
 	CMPQ         AX, $0x04
-	JLE          loaded8
+	JLE          loaded11
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded8
+	JLE          loaded11
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded8
+	JLE          loaded11
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z9, Z9
 	CMPQ         AX, $0x07
-	JLE          loaded8
+	JLE          loaded11
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z10, Z10
 
-loaded8:
+loaded11:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      80(BX), X11
 	CMPQ         AX, $0x01
-	JLE          loaded9
+	JLE          loaded12
 	VMOVUPD      80(BX)(CX*1), X12
 	CMPQ         AX, $0x02
-	JLE          loaded9
+	JLE          loaded12
 	VINSERTF32X4 $0x01, 80(BX)(CX*2), Z11, Z11
 	CMPQ         AX, $0x03
-	JLE          loaded9
+	JLE          loaded12
 	VINSERTF32X4 $0x01, 80(BX)(DX*1), Z12, Z12
 	CMPQ         AX, $0x04
-	JLE          loaded9
+	JLE          loaded12
 	VINSERTF32X4 $0x02, 80(BX)(CX*4), Z11, Z11
 	CMPQ         AX, $0x05
-	JLE          loaded9
+	JLE          loaded12
 	VINSERTF32X4 $0x02, 80(BX)(SI*1), Z12, Z12
 	CMPQ         AX, $0x06
-	JLE          loaded9
+	JLE          loaded12
 	VINSERTF32X4 $0x03, 80(BX)(DX*2), Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded9
+	JLE          loaded12
 	VINSERTF32X4 $0x03, 80(BX)(DI*1), Z12, Z12
 
-loaded9:
+loaded12:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
 	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VMOVUPD      96(BX), X13
 	CMPQ         AX, $0x01
-	JLE          loaded10
+	JLE          loaded13
 	VMOVUPD      96(BX)(CX*1), X14
 	CMPQ         AX, $0x02
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x01, 96(BX)(CX*2), Z13, Z13
 	CMPQ         AX, $0x03
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x01, 96(BX)(DX*1), Z14, Z14
 	CMPQ         AX, $0x04
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x02, 96(BX)(CX*4), Z13, Z13
 	CMPQ         AX, $0x05
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x02, 96(BX)(SI*1), Z14, Z14
 	CMPQ         AX, $0x06
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x03, 96(BX)(DX*2), Z13, Z13
 	CMPQ         AX, $0x07
-	JLE          loaded10
+	JLE          loaded13
 	VINSERTF32X4 $0x03, 96(BX)(DI*1), Z14, Z14
 
-loaded10:
+loaded13:
 	VUNPCKHPD    Z14, Z13, Z12
 	VUNPCKLPD    Z14, Z13, Z13
 	IMUL3Q       $0x08, CX, CX
@@ -8615,7 +8614,7 @@ loaded10:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh11
+	JE           fresh14
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -8624,204 +8623,204 @@ loaded10:
 	VXORPS       X16, X16, X16
 	VMOVUPD      (BX), X15
 	CMPQ         AX, $0x01
-	JLE          loaded13
+	JLE          loaded16
 	VMOVUPD      (BX)(CX*1), X16
 	CMPQ         AX, $0x02
-	JLE          loaded13
+	JLE          loaded16
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z15, Z15
 	CMPQ         AX, $0x03
-	JLE          loaded13
+	JLE          loaded16
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z16, Z16
 	CMPQ         AX, $0x04
-	JLE          loaded13
+	JLE          loaded16
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z15, Z15
 	CMPQ         AX, $0x05
-	JLE          loaded13
+	JLE          loaded16
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z16, Z16
 	CMPQ         AX, $0x06
-	JLE          loaded13
+	JLE          loaded16
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z15, Z15
 	CMPQ         AX, $0x07
-	JLE          loaded13
+	JLE          loaded16
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z16, Z16
 
-loaded13:
+loaded16:
 	VUNPCKHPD    Z16, Z15, Z14
 	VUNPCKLPD    Z16, Z15, Z15
 	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
 	VMOVUPD      16(BX), X17
 	CMPQ         AX, $0x01
-	JLE          loaded14
+	JLE          loaded17
 	VMOVUPD      16(BX)(CX*1), X18
 	CMPQ         AX, $0x02
-	JLE          loaded14
+	JLE          loaded17
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z17, Z17
 	CMPQ         AX, $0x03
-	JLE          loaded14
+	JLE          loaded17
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z18, Z18
 	CMPQ         AX, $0x04
-	JLE          loaded14
+	JLE          loaded17
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z17, Z17
 	CMPQ         AX, $0x05
-	JLE          loaded14
+	JLE          loaded17
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z18, Z18
 	CMPQ         AX, $0x06
-	JLE          loaded14
+	JLE          loaded17
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z17, Z17
 	CMPQ         AX, $0x07
-	JLE          loaded14
+	JLE          loaded17
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z18, Z18
 
-loaded14:
+loaded17:
 	VUNPCKHPD    Z18, Z17, Z16
 	VUNPCKLPD    Z18, Z17, Z17
 	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VMOVUPD      32(BX), X19
 	CMPQ         AX, $0x01
-	JLE          loaded15
+	JLE          loaded18
 	VMOVUPD      32(BX)(CX*1), X20
 	CMPQ         AX, $0x02
-	JLE          loaded15
+	JLE          loaded18
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z19, Z19
 	CMPQ         AX, $0x03
-	JLE          loaded15
+	JLE          loaded18
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z20, Z20
 	CMPQ         AX, $0x04
-	JLE          loaded15
+	JLE          loaded18
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z19, Z19
 	CMPQ         AX, $0x05
-	JLE          loaded15
+	JLE          loaded18
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z20, Z20
 	CMPQ         AX, $0x06
-	JLE          loaded15
+	JLE          loaded18
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z19, Z19
 	CMPQ         AX, $0x07
-	JLE          loaded15
+	JLE          loaded18
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z20, Z20
 
-loaded15:
+loaded18:
 	VUNPCKHPD    Z20, Z19, Z18
 	VUNPCKLPD    Z20, Z19, Z19
 	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
 	VMOVUPD      48(BX), X21
 	CMPQ         AX, $0x01
-	JLE          loaded16
+	JLE          loaded19
 	VMOVUPD      48(BX)(CX*1), X22
 	CMPQ         AX, $0x02
-	JLE          loaded16
+	JLE          loaded19
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z21, Z21
 	CMPQ         AX, $0x03
-	JLE          loaded16
+	JLE          loaded19
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z22, Z22
 	CMPQ         AX, $0x04
-	JLE          loaded16
+	JLE          loaded19
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z21, Z21
 	CMPQ         AX, $0x05
-	JLE          loaded16
+	JLE          loaded19
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z22, Z22
 	CMPQ         AX, $0x06
-	JLE          loaded16
+	JLE          loaded19
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z21, Z21
 	CMPQ         AX, $0x07
-	JLE          loaded16
+	JLE          loaded19
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z22, Z22
 
-loaded16:
+loaded19:
 	VUNPCKHPD    Z22, Z21, Z20
 	VUNPCKLPD    Z22, Z21, Z21
 	VXORPS       X23, X23, X23
 	VXORPS       X24, X24, X24
 	VMOVUPD      64(BX), X23
 	CMPQ         AX, $0x01
-	JLE          loaded17
+	JLE          loaded20
 	VMOVUPD      64(BX)(CX*1), X24
 	CMPQ         AX, $0x02
-	JLE          loaded17
+	JLE          loaded20
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z23, Z23
 	CMPQ         AX, $0x03
-	JLE          loaded17
+	JLE          loaded20
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z24, Z24
 	CMPQ         AX, $0x04
-	JLE          loaded17
+	JLE          loaded20
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z23, Z23
 	CMPQ         AX, $0x05
-	JLE          loaded17
+	JLE          loaded20
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z24, Z24
 	CMPQ         AX, $0x06
-	JLE          loaded17
+	JLE          loaded20
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z23, Z23
 	CMPQ         AX, $0x07
-	JLE          loaded17
+	JLE          loaded20
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z24, Z24
 
-loaded17:
+loaded20:
 	VUNPCKHPD    Z24, Z23, Z22
 	VUNPCKLPD    Z24, Z23, Z23
 	VXORPS       X25, X25, X25
 	VXORPS       X26, X26, X26
 	VMOVUPD      80(BX), X25
 	CMPQ         AX, $0x01
-	JLE          loaded18
+	JLE          loaded21
 	VMOVUPD      80(BX)(CX*1), X26
 	CMPQ         AX, $0x02
-	JLE          loaded18
+	JLE          loaded21
 	VINSERTF32X4 $0x01, 80(BX)(CX*2), Z25, Z25
 	CMPQ         AX, $0x03
-	JLE          loaded18
+	JLE          loaded21
 	VINSERTF32X4 $0x01, 80(BX)(DX*1), Z26, Z26
 	CMPQ         AX, $0x04
-	JLE          loaded18
+	JLE          loaded21
 	VINSERTF32X4 $0x02, 80(BX)(CX*4), Z25, Z25
 	CMPQ         AX, $0x05
-	JLE          loaded18
+	JLE          loaded21
 	VINSERTF32X4 $0x02, 80(BX)(SI*1), Z26, Z26
 	CMPQ         AX, $0x06
-	JLE          loaded18
+	JLE          loaded21
 	VINSERTF32X4 $0x03, 80(BX)(DX*2), Z25, Z25
 	CMPQ         AX, $0x07
-	JLE          loaded18
+	JLE          loaded21
 	VINSERTF32X4 $0x03, 80(BX)(DI*1), Z26, Z26
 
-loaded18:
+loaded21:
 	VUNPCKHPD    Z26, Z25, Z24
 	VUNPCKLPD    Z26, Z25, Z25
 	VXORPS       X27, X27, X27
 	VXORPS       X28, X28, X28
 	VMOVUPD      96(BX), X27
 	CMPQ         AX, $0x01
-	JLE          loaded19
+	JLE          loaded22
 	VMOVUPD      96(BX)(CX*1), X28
 	CMPQ         AX, $0x02
-	JLE          loaded19
+	JLE          loaded22
 	VINSERTF32X4 $0x01, 96(BX)(CX*2), Z27, Z27
 	CMPQ         AX, $0x03
-	JLE          loaded19
+	JLE          loaded22
 	VINSERTF32X4 $0x01, 96(BX)(DX*1), Z28, Z28
 	CMPQ         AX, $0x04
-	JLE          loaded19
+	JLE          loaded22
 	VINSERTF32X4 $0x02, 96(BX)(CX*4), Z27, Z27
 	CMPQ         AX, $0x05
-	JLE          loaded19
+	JLE          loaded22
 	VINSERTF32X4 $0x02, 96(BX)(SI*1), Z28, Z28
 	CMPQ         AX, $0x06
-	JLE          loaded19
+	JLE          loaded22
 	VINSERTF32X4 $0x03, 96(BX)(DX*2), Z27, Z27
 	CMPQ         AX, $0x07
-	JLE          loaded19
+	JLE          loaded22
 	VINSERTF32X4 $0x03, 96(BX)(DI*1), Z28, Z28
 
-loaded19:
+loaded22:
 	VUNPCKHPD Z28, Z27, Z26
 	VUNPCKLPD Z28, Z27, Z27
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready12
+	JMP       ready15
 
-fresh11:
+fresh14:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z14, Z14, Z14
 	VPXORD Z17, Z17, Z17
@@ -8837,7 +8836,7 @@ fresh11:
 	VPXORD Z27, Z27, Z27
 	VPXORD Z26, Z26, Z26
 
-ready12:
+ready15:
 	VPXORD Z28, Z28, Z28
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -8847,19 +8846,19 @@ ready12:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without20
+	JE     without23
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row22:
+row25:
 	CMPQ      AX, $0x08
-	JE        all23
+	JE        all26
 	VMOVUPD.Z (DI), K1, Z29
-	JMP       moved24
+	JMP       moved27
 
-all23:
+all26:
 	VMOVUPD (DI), Z29
 
-moved24:
+moved27:
 	VMOVAPD          Z28, Z31
 	VFMADD231PD.BCST (DX), Z29, Z15
 	VFMADD231PD.BCST (DX), Z1, Z31
@@ -8891,38 +8890,38 @@ moved24:
 	VFMADD231PD.BCST 104(DX), Z12, Z31
 	VADDPD           Z28, Z31, Z31
 	CMPQ             AX, $0x08
-	JE               all25
+	JE               all28
 	VMOVUPD          Z31, K1, (BX)
-	JMP              moved26
+	JMP              moved29
 
-all25:
+all28:
 	VMOVUPD Z31, (BX)
 
-moved26:
+moved29:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row22
+	JNZ  row25
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end21
+	JMP  end24
 
-without20:
+without23:
 	// the same without dx
-row27:
+row30:
 	CMPQ      AX, $0x08
-	JE        all28
+	JE        all31
 	VMOVUPD.Z (DI), K1, Z29
-	JMP       moved29
+	JMP       moved32
 
-all28:
+all31:
 	VMOVUPD (DI), Z29
 
-moved29:
+moved32:
 	VFMADD231PD.BCST (DX), Z29, Z15
 	VFMADD231PD.BCST 8(DX), Z29, Z14
 	VFMADD231PD.BCST 16(DX), Z29, Z17
@@ -8940,9 +8939,9 @@ moved29:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row27
+	JNZ              row30
 
-end21:
+end24:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -8970,226 +8969,226 @@ end21:
 	VUNPCKLPD     Z14, Z15, Z15
 	VMOVUPD       X15, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored30
+	JLE           stored33
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored30
+	JLE           stored33
 	VEXTRACTF32X4 $0x01, Z15, X14
 	VMOVUPD       X14, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored30
+	JLE           stored33
 	VEXTRACTF32X4 $0x01, Z0, X14
 	VMOVUPD       X14, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored30
+	JLE           stored33
 	VEXTRACTF32X4 $0x02, Z15, X14
 	VMOVUPD       X14, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored30
+	JLE           stored33
 	VEXTRACTF32X4 $0x02, Z0, X14
 	VMOVUPD       X14, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored30
+	JLE           stored33
 	VEXTRACTF32X4 $0x03, Z15, X14
 	VMOVUPD       X14, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored30
+	JLE           stored33
 	VEXTRACTF32X4 $0x03, Z0, X14
 	VMOVUPD       X14, (BX)(DI*1)
 
-stored30:
+stored33:
 	VUNPCKHPD     Z16, Z17, Z14
 	VUNPCKLPD     Z16, Z17, Z17
 	VMOVUPD       X17, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored31
+	JLE           stored34
 	VMOVUPD       X14, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored31
+	JLE           stored34
 	VEXTRACTF32X4 $0x01, Z17, X16
 	VMOVUPD       X16, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored31
+	JLE           stored34
 	VEXTRACTF32X4 $0x01, Z14, X16
 	VMOVUPD       X16, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored31
+	JLE           stored34
 	VEXTRACTF32X4 $0x02, Z17, X16
 	VMOVUPD       X16, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored31
+	JLE           stored34
 	VEXTRACTF32X4 $0x02, Z14, X16
 	VMOVUPD       X16, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored31
+	JLE           stored34
 	VEXTRACTF32X4 $0x03, Z17, X16
 	VMOVUPD       X16, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored31
+	JLE           stored34
 	VEXTRACTF32X4 $0x03, Z14, X16
 	VMOVUPD       X16, 16(BX)(DI*1)
 
-stored31:
+stored34:
 	VUNPCKHPD     Z18, Z19, Z16
 	VUNPCKLPD     Z18, Z19, Z19
 	VMOVUPD       X19, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored32
+	JLE           stored35
 	VMOVUPD       X16, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored32
+	JLE           stored35
 	VEXTRACTF32X4 $0x01, Z19, X18
 	VMOVUPD       X18, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored32
+	JLE           stored35
 	VEXTRACTF32X4 $0x01, Z16, X18
 	VMOVUPD       X18, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored32
+	JLE           stored35
 	VEXTRACTF32X4 $0x02, Z19, X18
 	VMOVUPD       X18, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored32
+	JLE           stored35
 	VEXTRACTF32X4 $0x02, Z16, X18
 	VMOVUPD       X18, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored32
+	JLE           stored35
 	VEXTRACTF32X4 $0x03, Z19, X18
 	VMOVUPD       X18, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored32
+	JLE           stored35
 	VEXTRACTF32X4 $0x03, Z16, X18
 	VMOVUPD       X18, 32(BX)(DI*1)
 
-stored32:
+stored35:
 	VUNPCKHPD     Z20, Z21, Z18
 	VUNPCKLPD     Z20, Z21, Z21
 	VMOVUPD       X21, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored33
+	JLE           stored36
 	VMOVUPD       X18, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored33
+	JLE           stored36
 	VEXTRACTF32X4 $0x01, Z21, X20
 	VMOVUPD       X20, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored33
+	JLE           stored36
 	VEXTRACTF32X4 $0x01, Z18, X20
 	VMOVUPD       X20, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored33
+	JLE           stored36
 	VEXTRACTF32X4 $0x02, Z21, X20
 	VMOVUPD       X20, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored33
+	JLE           stored36
 	VEXTRACTF32X4 $0x02, Z18, X20
 	VMOVUPD       X20, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored33
+	JLE           stored36
 	VEXTRACTF32X4 $0x03, Z21, X20
 	VMOVUPD       X20, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored33
+	JLE           stored36
 	VEXTRACTF32X4 $0x03, Z18, X20
 	VMOVUPD       X20, 48(BX)(DI*1)
 
-stored33:
+stored36:
 	VUNPCKHPD     Z22, Z23, Z20
 	VUNPCKLPD     Z22, Z23, Z23
 	VMOVUPD       X23, 64(BX)
 	CMPQ          AX, $0x01
-	JLE           stored34
+	JLE           stored37
 	VMOVUPD       X20, 64(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored34
+	JLE           stored37
 	VEXTRACTF32X4 $0x01, Z23, X22
 	VMOVUPD       X22, 64(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored34
+	JLE           stored37
 	VEXTRACTF32X4 $0x01, Z20, X22
 	VMOVUPD       X22, 64(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored34
+	JLE           stored37
 	VEXTRACTF32X4 $0x02, Z23, X22
 	VMOVUPD       X22, 64(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored34
+	JLE           stored37
 	VEXTRACTF32X4 $0x02, Z20, X22
 	VMOVUPD       X22, 64(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored34
+	JLE           stored37
 	VEXTRACTF32X4 $0x03, Z23, X22
 	VMOVUPD       X22, 64(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored34
+	JLE           stored37
 	VEXTRACTF32X4 $0x03, Z20, X22
 	VMOVUPD       X22, 64(BX)(DI*1)
 
-stored34:
+stored37:
 	VUNPCKHPD     Z24, Z25, Z22
 	VUNPCKLPD     Z24, Z25, Z25
 	VMOVUPD       X25, 80(BX)
 	CMPQ          AX, $0x01
-	JLE           stored35
+	JLE           stored38
 	VMOVUPD       X22, 80(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored35
+	JLE           stored38
 	VEXTRACTF32X4 $0x01, Z25, X24
 	VMOVUPD       X24, 80(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored35
+	JLE           stored38
 	VEXTRACTF32X4 $0x01, Z22, X24
 	VMOVUPD       X24, 80(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored35
+	JLE           stored38
 	VEXTRACTF32X4 $0x02, Z25, X24
 	VMOVUPD       X24, 80(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored35
+	JLE           stored38
 	VEXTRACTF32X4 $0x02, Z22, X24
 	VMOVUPD       X24, 80(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored35
+	JLE           stored38
 	VEXTRACTF32X4 $0x03, Z25, X24
 	VMOVUPD       X24, 80(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored35
+	JLE           stored38
 	VEXTRACTF32X4 $0x03, Z22, X24
 	VMOVUPD       X24, 80(BX)(DI*1)
 
-stored35:
+stored38:
 	VUNPCKHPD     Z26, Z27, Z24
 	VUNPCKLPD     Z26, Z27, Z27
 	VMOVUPD       X27, 96(BX)
 	CMPQ          AX, $0x01
-	JLE           stored36
+	JLE           stored39
 	VMOVUPD       X24, 96(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored36
+	JLE           stored39
 	VEXTRACTF32X4 $0x01, Z27, X26
 	VMOVUPD       X26, 96(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored36
+	JLE           stored39
 	VEXTRACTF32X4 $0x01, Z24, X26
 	VMOVUPD       X26, 96(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored36
+	JLE           stored39
 	VEXTRACTF32X4 $0x02, Z27, X26
 	VMOVUPD       X26, 96(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored36
+	JLE           stored39
 	VEXTRACTF32X4 $0x02, Z24, X26
 	VMOVUPD       X26, 96(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored36
+	JLE           stored39
 	VEXTRACTF32X4 $0x03, Z27, X26
 	VMOVUPD       X26, 96(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored36
+	JLE           stored39
 	VEXTRACTF32X4 $0x03, Z24, X26
 	VMOVUPD       X26, 96(BX)(DI*1)
 
-stored36:
+stored39:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -9197,16 +9196,13 @@ stored36:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs2
+	JGE    inputs5
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other1:
-	CMPQ AX, $0x0d
-	JNE  other37
-
-inputs38:
+lower4:
+inputs40:
 	// 13 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -9215,10 +9211,10 @@ inputs38:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted39
+	JLE   parted41
 	MOVQ  $0x00000008, AX
 
-parted39:
+parted41:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -9228,202 +9224,202 @@ parted39:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded40
+	JLE          loaded42
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded40
+	JLE          loaded42
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded40
+	JLE          loaded42
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded40
+	JLE          loaded42
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded40
+	JLE          loaded42
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded40
+	JLE          loaded42
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded40
+	JLE          loaded42
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded40:
+loaded42:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded41
+	JLE          loaded43
 	VMOVUPD      16(BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded41
+	JLE          loaded43
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded41
+	JLE          loaded43
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded41
+	JLE          loaded43
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded41
+	JLE          loaded43
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded41
+	JLE          loaded43
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded41
+	JLE          loaded43
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
 
-loaded41:
+loaded43:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded42
+	JLE          loaded44
 	VMOVUPD      32(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded42
+	JLE          loaded44
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
 	CMPQ         AX, $0x03
-	JLE          loaded42
+	JLE          loaded44
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
 	CMPQ         AX, $0x04
-	JLE          loaded42
+	JLE          loaded44
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded42
+	JLE          loaded44
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded42
+	JLE          loaded44
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded42
+	JLE          loaded44
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
 
-loaded42:
+loaded44:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded43
+	JLE          loaded45
 	VMOVUPD      48(BX)(CX*1), X8
 	CMPQ         AX, $0x02
-	JLE          loaded43
+	JLE          loaded45
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z7, Z7
 	CMPQ         AX, $0x03
-	JLE          loaded43
+	JLE          loaded45
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z8, Z8
 	CMPQ         AX, $0x04
-	JLE          loaded43
+	JLE          loaded45
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded43
+	JLE          loaded45
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z8, Z8
 	CMPQ         AX, $0x06
-	JLE          loaded43
+	JLE          loaded45
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded43
+	JLE          loaded45
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z8, Z8
 
-loaded43:
+loaded45:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded44
+	JLE          loaded46
 	VMOVUPD      64(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded44
+	JLE          loaded46
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z9, Z9
 	CMPQ         AX, $0x03
-	JLE          loaded44
+	JLE          loaded46
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z10, Z10
 	CMPQ         AX, $0x04
-	JLE          loaded44
+	JLE          loaded46
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded44
+	JLE          loaded46
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded44
+	JLE          loaded46
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z9, Z9
 	CMPQ         AX, $0x07
-	JLE          loaded44
+	JLE          loaded46
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z10, Z10
 
-loaded44:
+loaded46:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      80(BX), X11
 	CMPQ         AX, $0x01
-	JLE          loaded45
+	JLE          loaded47
 	VMOVUPD      80(BX)(CX*1), X12
 	CMPQ         AX, $0x02
-	JLE          loaded45
+	JLE          loaded47
 	VINSERTF32X4 $0x01, 80(BX)(CX*2), Z11, Z11
 	CMPQ         AX, $0x03
-	JLE          loaded45
+	JLE          loaded47
 	VINSERTF32X4 $0x01, 80(BX)(DX*1), Z12, Z12
 	CMPQ         AX, $0x04
-	JLE          loaded45
+	JLE          loaded47
 	VINSERTF32X4 $0x02, 80(BX)(CX*4), Z11, Z11
 	CMPQ         AX, $0x05
-	JLE          loaded45
+	JLE          loaded47
 	VINSERTF32X4 $0x02, 80(BX)(SI*1), Z12, Z12
 	CMPQ         AX, $0x06
-	JLE          loaded45
+	JLE          loaded47
 	VINSERTF32X4 $0x03, 80(BX)(DX*2), Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded45
+	JLE          loaded47
 	VINSERTF32X4 $0x03, 80(BX)(DI*1), Z12, Z12
 
-loaded45:
+loaded47:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
 	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VMOVSD       96(BX), X13
 	CMPQ         AX, $0x01
-	JLE          loaded46
+	JLE          loaded48
 	VMOVSD       96(BX)(CX*1), X14
 	CMPQ         AX, $0x02
-	JLE          loaded46
+	JLE          loaded48
 	VMOVSD       96(BX)(CX*2), X12
 	VINSERTF32X4 $0x01, X12, Z13, Z13
 	CMPQ         AX, $0x03
-	JLE          loaded46
+	JLE          loaded48
 	VMOVSD       96(BX)(DX*1), X12
 	VINSERTF32X4 $0x01, X12, Z14, Z14
 	CMPQ         AX, $0x04
-	JLE          loaded46
+	JLE          loaded48
 	VMOVSD       96(BX)(CX*4), X12
 	VINSERTF32X4 $0x02, X12, Z13, Z13
 	CMPQ         AX, $0x05
-	JLE          loaded46
+	JLE          loaded48
 	VMOVSD       96(BX)(SI*1), X12
 	VINSERTF32X4 $0x02, X12, Z14, Z14
 	CMPQ         AX, $0x06
-	JLE          loaded46
+	JLE          loaded48
 	VMOVSD       96(BX)(DX*2), X12
 	VINSERTF32X4 $0x03, X12, Z13, Z13
 	CMPQ         AX, $0x07
-	JLE          loaded46
+	JLE          loaded48
 	VMOVSD       96(BX)(DI*1), X12
 	VINSERTF32X4 $0x03, X12, Z14, Z14
 
-loaded46:
+loaded48:
 	VUNPCKHPD    Z14, Z13, Z12
 	VUNPCKLPD    Z14, Z13, Z13
 	IMUL3Q       $0x08, CX, CX
@@ -9431,7 +9427,7 @@ loaded46:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh47
+	JE           fresh49
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -9440,210 +9436,210 @@ loaded46:
 	VXORPS       X15, X15, X15
 	VMOVUPD      (BX), X14
 	CMPQ         AX, $0x01
-	JLE          loaded49
+	JLE          loaded51
 	VMOVUPD      (BX)(CX*1), X15
 	CMPQ         AX, $0x02
-	JLE          loaded49
+	JLE          loaded51
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z14, Z14
 	CMPQ         AX, $0x03
-	JLE          loaded49
+	JLE          loaded51
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z15, Z15
 	CMPQ         AX, $0x04
-	JLE          loaded49
+	JLE          loaded51
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z14, Z14
 	CMPQ         AX, $0x05
-	JLE          loaded49
+	JLE          loaded51
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z15, Z15
 	CMPQ         AX, $0x06
-	JLE          loaded49
+	JLE          loaded51
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z14, Z14
 	CMPQ         AX, $0x07
-	JLE          loaded49
+	JLE          loaded51
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z15, Z15
 
-loaded49:
+loaded51:
 	VUNPCKHPD    Z15, Z14, Z12
 	VUNPCKLPD    Z15, Z14, Z14
 	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
 	VMOVUPD      16(BX), X16
 	CMPQ         AX, $0x01
-	JLE          loaded50
+	JLE          loaded52
 	VMOVUPD      16(BX)(CX*1), X17
 	CMPQ         AX, $0x02
-	JLE          loaded50
+	JLE          loaded52
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z16, Z16
 	CMPQ         AX, $0x03
-	JLE          loaded50
+	JLE          loaded52
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z17, Z17
 	CMPQ         AX, $0x04
-	JLE          loaded50
+	JLE          loaded52
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z16, Z16
 	CMPQ         AX, $0x05
-	JLE          loaded50
+	JLE          loaded52
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z17, Z17
 	CMPQ         AX, $0x06
-	JLE          loaded50
+	JLE          loaded52
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z16, Z16
 	CMPQ         AX, $0x07
-	JLE          loaded50
+	JLE          loaded52
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z17, Z17
 
-loaded50:
+loaded52:
 	VUNPCKHPD    Z17, Z16, Z15
 	VUNPCKLPD    Z17, Z16, Z16
 	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VMOVUPD      32(BX), X18
 	CMPQ         AX, $0x01
-	JLE          loaded51
+	JLE          loaded53
 	VMOVUPD      32(BX)(CX*1), X19
 	CMPQ         AX, $0x02
-	JLE          loaded51
+	JLE          loaded53
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z18, Z18
 	CMPQ         AX, $0x03
-	JLE          loaded51
+	JLE          loaded53
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z19, Z19
 	CMPQ         AX, $0x04
-	JLE          loaded51
+	JLE          loaded53
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z18, Z18
 	CMPQ         AX, $0x05
-	JLE          loaded51
+	JLE          loaded53
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z19, Z19
 	CMPQ         AX, $0x06
-	JLE          loaded51
+	JLE          loaded53
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z18, Z18
 	CMPQ         AX, $0x07
-	JLE          loaded51
+	JLE          loaded53
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z19, Z19
 
-loaded51:
+loaded53:
 	VUNPCKHPD    Z19, Z18, Z17
 	VUNPCKLPD    Z19, Z18, Z18
 	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
 	VMOVUPD      48(BX), X20
 	CMPQ         AX, $0x01
-	JLE          loaded52
+	JLE          loaded54
 	VMOVUPD      48(BX)(CX*1), X21
 	CMPQ         AX, $0x02
-	JLE          loaded52
+	JLE          loaded54
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z20, Z20
 	CMPQ         AX, $0x03
-	JLE          loaded52
+	JLE          loaded54
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z21, Z21
 	CMPQ         AX, $0x04
-	JLE          loaded52
+	JLE          loaded54
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z20, Z20
 	CMPQ         AX, $0x05
-	JLE          loaded52
+	JLE          loaded54
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z21, Z21
 	CMPQ         AX, $0x06
-	JLE          loaded52
+	JLE          loaded54
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z20, Z20
 	CMPQ         AX, $0x07
-	JLE          loaded52
+	JLE          loaded54
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z21, Z21
 
-loaded52:
+loaded54:
 	VUNPCKHPD    Z21, Z20, Z19
 	VUNPCKLPD    Z21, Z20, Z20
 	VXORPS       X22, X22, X22
 	VXORPS       X23, X23, X23
 	VMOVUPD      64(BX), X22
 	CMPQ         AX, $0x01
-	JLE          loaded53
+	JLE          loaded55
 	VMOVUPD      64(BX)(CX*1), X23
 	CMPQ         AX, $0x02
-	JLE          loaded53
+	JLE          loaded55
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z22, Z22
 	CMPQ         AX, $0x03
-	JLE          loaded53
+	JLE          loaded55
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z23, Z23
 	CMPQ         AX, $0x04
-	JLE          loaded53
+	JLE          loaded55
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z22, Z22
 	CMPQ         AX, $0x05
-	JLE          loaded53
+	JLE          loaded55
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z23, Z23
 	CMPQ         AX, $0x06
-	JLE          loaded53
+	JLE          loaded55
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z22, Z22
 	CMPQ         AX, $0x07
-	JLE          loaded53
+	JLE          loaded55
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z23, Z23
 
-loaded53:
+loaded55:
 	VUNPCKHPD    Z23, Z22, Z21
 	VUNPCKLPD    Z23, Z22, Z22
 	VXORPS       X24, X24, X24
 	VXORPS       X25, X25, X25
 	VMOVUPD      80(BX), X24
 	CMPQ         AX, $0x01
-	JLE          loaded54
+	JLE          loaded56
 	VMOVUPD      80(BX)(CX*1), X25
 	CMPQ         AX, $0x02
-	JLE          loaded54
+	JLE          loaded56
 	VINSERTF32X4 $0x01, 80(BX)(CX*2), Z24, Z24
 	CMPQ         AX, $0x03
-	JLE          loaded54
+	JLE          loaded56
 	VINSERTF32X4 $0x01, 80(BX)(DX*1), Z25, Z25
 	CMPQ         AX, $0x04
-	JLE          loaded54
+	JLE          loaded56
 	VINSERTF32X4 $0x02, 80(BX)(CX*4), Z24, Z24
 	CMPQ         AX, $0x05
-	JLE          loaded54
+	JLE          loaded56
 	VINSERTF32X4 $0x02, 80(BX)(SI*1), Z25, Z25
 	CMPQ         AX, $0x06
-	JLE          loaded54
+	JLE          loaded56
 	VINSERTF32X4 $0x03, 80(BX)(DX*2), Z24, Z24
 	CMPQ         AX, $0x07
-	JLE          loaded54
+	JLE          loaded56
 	VINSERTF32X4 $0x03, 80(BX)(DI*1), Z25, Z25
 
-loaded54:
+loaded56:
 	VUNPCKHPD    Z25, Z24, Z23
 	VUNPCKLPD    Z25, Z24, Z24
 	VXORPS       X26, X26, X26
 	VXORPS       X27, X27, X27
 	VMOVSD       96(BX), X26
 	CMPQ         AX, $0x01
-	JLE          loaded55
+	JLE          loaded57
 	VMOVSD       96(BX)(CX*1), X27
 	CMPQ         AX, $0x02
-	JLE          loaded55
+	JLE          loaded57
 	VMOVSD       96(BX)(CX*2), X25
 	VINSERTF32X4 $0x01, X25, Z26, Z26
 	CMPQ         AX, $0x03
-	JLE          loaded55
+	JLE          loaded57
 	VMOVSD       96(BX)(DX*1), X25
 	VINSERTF32X4 $0x01, X25, Z27, Z27
 	CMPQ         AX, $0x04
-	JLE          loaded55
+	JLE          loaded57
 	VMOVSD       96(BX)(CX*4), X25
 	VINSERTF32X4 $0x02, X25, Z26, Z26
 	CMPQ         AX, $0x05
-	JLE          loaded55
+	JLE          loaded57
 	VMOVSD       96(BX)(SI*1), X25
 	VINSERTF32X4 $0x02, X25, Z27, Z27
 	CMPQ         AX, $0x06
-	JLE          loaded55
+	JLE          loaded57
 	VMOVSD       96(BX)(DX*2), X25
 	VINSERTF32X4 $0x03, X25, Z26, Z26
 	CMPQ         AX, $0x07
-	JLE          loaded55
+	JLE          loaded57
 	VMOVSD       96(BX)(DI*1), X25
 	VINSERTF32X4 $0x03, X25, Z27, Z27
 
-loaded55:
+loaded57:
 	VUNPCKHPD Z27, Z26, Z25
 	VUNPCKLPD Z27, Z26, Z26
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready48
+	JMP       ready50
 
-fresh47:
+fresh49:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z12, Z12, Z12
 	VPXORD Z16, Z16, Z16
@@ -9658,7 +9654,7 @@ fresh47:
 	VPXORD Z23, Z23, Z23
 	VPXORD Z26, Z26, Z26
 
-ready48:
+ready50:
 	VPXORD Z25, Z25, Z25
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -9668,19 +9664,19 @@ ready48:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without56
+	JE     without58
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row58:
+row60:
 	CMPQ      AX, $0x08
-	JE        all59
+	JE        all61
 	VMOVUPD.Z (DI), K1, Z27
-	JMP       moved60
+	JMP       moved62
 
-all59:
+all61:
 	VMOVUPD (DI), Z27
 
-moved60:
+moved62:
 	VMOVAPD          Z25, Z29
 	VFMADD231PD.BCST (DX), Z27, Z14
 	VFMADD231PD.BCST (DX), Z1, Z29
@@ -9710,38 +9706,38 @@ moved60:
 	VFMADD231PD.BCST 96(DX), Z13, Z29
 	VADDPD           Z25, Z29, Z29
 	CMPQ             AX, $0x08
-	JE               all61
+	JE               all63
 	VMOVUPD          Z29, K1, (BX)
-	JMP              moved62
+	JMP              moved64
 
-all61:
+all63:
 	VMOVUPD Z29, (BX)
 
-moved62:
+moved64:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row58
+	JNZ  row60
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end57
+	JMP  end59
 
-without56:
+without58:
 	// the same without dx
-row63:
+row65:
 	CMPQ      AX, $0x08
-	JE        all64
+	JE        all66
 	VMOVUPD.Z (DI), K1, Z27
-	JMP       moved65
+	JMP       moved67
 
-all64:
+all66:
 	VMOVUPD (DI), Z27
 
-moved65:
+moved67:
 	VFMADD231PD.BCST (DX), Z27, Z14
 	VFMADD231PD.BCST 8(DX), Z27, Z12
 	VFMADD231PD.BCST 16(DX), Z27, Z16
@@ -9758,9 +9754,9 @@ moved65:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row63
+	JNZ              row65
 
-end57:
+end59:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -9787,226 +9783,226 @@ end57:
 	VUNPCKLPD     Z12, Z14, Z14
 	VMOVUPD       X14, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored66
+	JLE           stored68
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored66
+	JLE           stored68
 	VEXTRACTF32X4 $0x01, Z14, X12
 	VMOVUPD       X12, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored66
+	JLE           stored68
 	VEXTRACTF32X4 $0x01, Z0, X12
 	VMOVUPD       X12, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored66
+	JLE           stored68
 	VEXTRACTF32X4 $0x02, Z14, X12
 	VMOVUPD       X12, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored66
+	JLE           stored68
 	VEXTRACTF32X4 $0x02, Z0, X12
 	VMOVUPD       X12, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored66
+	JLE           stored68
 	VEXTRACTF32X4 $0x03, Z14, X12
 	VMOVUPD       X12, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored66
+	JLE           stored68
 	VEXTRACTF32X4 $0x03, Z0, X12
 	VMOVUPD       X12, (BX)(DI*1)
 
-stored66:
+stored68:
 	VUNPCKHPD     Z15, Z16, Z12
 	VUNPCKLPD     Z15, Z16, Z16
 	VMOVUPD       X16, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored67
+	JLE           stored69
 	VMOVUPD       X12, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored67
+	JLE           stored69
 	VEXTRACTF32X4 $0x01, Z16, X15
 	VMOVUPD       X15, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored67
+	JLE           stored69
 	VEXTRACTF32X4 $0x01, Z12, X15
 	VMOVUPD       X15, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored67
+	JLE           stored69
 	VEXTRACTF32X4 $0x02, Z16, X15
 	VMOVUPD       X15, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored67
+	JLE           stored69
 	VEXTRACTF32X4 $0x02, Z12, X15
 	VMOVUPD       X15, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored67
+	JLE           stored69
 	VEXTRACTF32X4 $0x03, Z16, X15
 	VMOVUPD       X15, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored67
+	JLE           stored69
 	VEXTRACTF32X4 $0x03, Z12, X15
 	VMOVUPD       X15, 16(BX)(DI*1)
 
-stored67:
+stored69:
 	VUNPCKHPD     Z17, Z18, Z15
 	VUNPCKLPD     Z17, Z18, Z18
 	VMOVUPD       X18, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored68
+	JLE           stored70
 	VMOVUPD       X15, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored68
+	JLE           stored70
 	VEXTRACTF32X4 $0x01, Z18, X17
 	VMOVUPD       X17, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored68
+	JLE           stored70
 	VEXTRACTF32X4 $0x01, Z15, X17
 	VMOVUPD       X17, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored68
+	JLE           stored70
 	VEXTRACTF32X4 $0x02, Z18, X17
 	VMOVUPD       X17, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored68
+	JLE           stored70
 	VEXTRACTF32X4 $0x02, Z15, X17
 	VMOVUPD       X17, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored68
+	JLE           stored70
 	VEXTRACTF32X4 $0x03, Z18, X17
 	VMOVUPD       X17, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored68
+	JLE           stored70
 	VEXTRACTF32X4 $0x03, Z15, X17
 	VMOVUPD       X17, 32(BX)(DI*1)
 
-stored68:
+stored70:
 	VUNPCKHPD     Z19, Z20, Z17
 	VUNPCKLPD     Z19, Z20, Z20
 	VMOVUPD       X20, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored69
+	JLE           stored71
 	VMOVUPD       X17, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored69
+	JLE           stored71
 	VEXTRACTF32X4 $0x01, Z20, X19
 	VMOVUPD       X19, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored69
+	JLE           stored71
 	VEXTRACTF32X4 $0x01, Z17, X19
 	VMOVUPD       X19, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored69
+	JLE           stored71
 	VEXTRACTF32X4 $0x02, Z20, X19
 	VMOVUPD       X19, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored69
+	JLE           stored71
 	VEXTRACTF32X4 $0x02, Z17, X19
 	VMOVUPD       X19, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored69
+	JLE           stored71
 	VEXTRACTF32X4 $0x03, Z20, X19
 	VMOVUPD       X19, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored69
+	JLE           stored71
 	VEXTRACTF32X4 $0x03, Z17, X19
 	VMOVUPD       X19, 48(BX)(DI*1)
 
-stored69:
+stored71:
 	VUNPCKHPD     Z21, Z22, Z19
 	VUNPCKLPD     Z21, Z22, Z22
 	VMOVUPD       X22, 64(BX)
 	CMPQ          AX, $0x01
-	JLE           stored70
+	JLE           stored72
 	VMOVUPD       X19, 64(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored70
+	JLE           stored72
 	VEXTRACTF32X4 $0x01, Z22, X21
 	VMOVUPD       X21, 64(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored70
+	JLE           stored72
 	VEXTRACTF32X4 $0x01, Z19, X21
 	VMOVUPD       X21, 64(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored70
+	JLE           stored72
 	VEXTRACTF32X4 $0x02, Z22, X21
 	VMOVUPD       X21, 64(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored70
+	JLE           stored72
 	VEXTRACTF32X4 $0x02, Z19, X21
 	VMOVUPD       X21, 64(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored70
+	JLE           stored72
 	VEXTRACTF32X4 $0x03, Z22, X21
 	VMOVUPD       X21, 64(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored70
+	JLE           stored72
 	VEXTRACTF32X4 $0x03, Z19, X21
 	VMOVUPD       X21, 64(BX)(DI*1)
 
-stored70:
+stored72:
 	VUNPCKHPD     Z23, Z24, Z21
 	VUNPCKLPD     Z23, Z24, Z24
 	VMOVUPD       X24, 80(BX)
 	CMPQ          AX, $0x01
-	JLE           stored71
+	JLE           stored73
 	VMOVUPD       X21, 80(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored71
+	JLE           stored73
 	VEXTRACTF32X4 $0x01, Z24, X23
 	VMOVUPD       X23, 80(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored71
+	JLE           stored73
 	VEXTRACTF32X4 $0x01, Z21, X23
 	VMOVUPD       X23, 80(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored71
+	JLE           stored73
 	VEXTRACTF32X4 $0x02, Z24, X23
 	VMOVUPD       X23, 80(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored71
+	JLE           stored73
 	VEXTRACTF32X4 $0x02, Z21, X23
 	VMOVUPD       X23, 80(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored71
+	JLE           stored73
 	VEXTRACTF32X4 $0x03, Z24, X23
 	VMOVUPD       X23, 80(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored71
+	JLE           stored73
 	VEXTRACTF32X4 $0x03, Z21, X23
 	VMOVUPD       X23, 80(BX)(DI*1)
 
-stored71:
+stored73:
 	VUNPCKHPD     Z0, Z26, Z23
 	VUNPCKLPD     Z0, Z26, Z26
 	VMOVSD        X26, 96(BX)
 	CMPQ          AX, $0x01
-	JLE           stored72
+	JLE           stored74
 	VMOVSD        X23, 96(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored72
+	JLE           stored74
 	VEXTRACTF32X4 $0x01, Z26, X0
 	VMOVSD        X0, 96(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored72
+	JLE           stored74
 	VEXTRACTF32X4 $0x01, Z23, X0
 	VMOVSD        X0, 96(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored72
+	JLE           stored74
 	VEXTRACTF32X4 $0x02, Z26, X0
 	VMOVSD        X0, 96(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored72
+	JLE           stored74
 	VEXTRACTF32X4 $0x02, Z23, X0
 	VMOVSD        X0, 96(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored72
+	JLE           stored74
 	VEXTRACTF32X4 $0x03, Z26, X0
 	VMOVSD        X0, 96(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored72
+	JLE           stored74
 	VEXTRACTF32X4 $0x03, Z23, X0
 	VMOVSD        X0, 96(BX)(DI*1)
 
-stored72:
+stored74:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -10014,16 +10010,16 @@ stored72:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs38
+	JGE    inputs40
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other37:
+lower3:
 	CMPQ AX, $0x0c
-	JNE  other73
+	JLT  lower75
 
-inputs74:
+inputs76:
 	// 12 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -10032,10 +10028,10 @@ inputs74:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted75
+	JLE   parted77
 	MOVQ  $0x00000008, AX
 
-parted75:
+parted77:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -10045,168 +10041,168 @@ parted75:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded76
+	JLE          loaded78
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded76
+	JLE          loaded78
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded76
+	JLE          loaded78
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded76
+	JLE          loaded78
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded76
+	JLE          loaded78
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded76
+	JLE          loaded78
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded76
+	JLE          loaded78
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded76:
+loaded78:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded77
+	JLE          loaded79
 	VMOVUPD      16(BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded77
+	JLE          loaded79
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded77
+	JLE          loaded79
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded77
+	JLE          loaded79
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded77
+	JLE          loaded79
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded77
+	JLE          loaded79
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded77
+	JLE          loaded79
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
 
-loaded77:
+loaded79:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded78
+	JLE          loaded80
 	VMOVUPD      32(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded78
+	JLE          loaded80
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
 	CMPQ         AX, $0x03
-	JLE          loaded78
+	JLE          loaded80
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
 	CMPQ         AX, $0x04
-	JLE          loaded78
+	JLE          loaded80
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded78
+	JLE          loaded80
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded78
+	JLE          loaded80
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded78
+	JLE          loaded80
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
 
-loaded78:
+loaded80:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded79
+	JLE          loaded81
 	VMOVUPD      48(BX)(CX*1), X8
 	CMPQ         AX, $0x02
-	JLE          loaded79
+	JLE          loaded81
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z7, Z7
 	CMPQ         AX, $0x03
-	JLE          loaded79
+	JLE          loaded81
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z8, Z8
 	CMPQ         AX, $0x04
-	JLE          loaded79
+	JLE          loaded81
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded79
+	JLE          loaded81
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z8, Z8
 	CMPQ         AX, $0x06
-	JLE          loaded79
+	JLE          loaded81
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded79
+	JLE          loaded81
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z8, Z8
 
-loaded79:
+loaded81:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded80
+	JLE          loaded82
 	VMOVUPD      64(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded80
+	JLE          loaded82
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z9, Z9
 	CMPQ         AX, $0x03
-	JLE          loaded80
+	JLE          loaded82
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z10, Z10
 	CMPQ         AX, $0x04
-	JLE          loaded80
+	JLE          loaded82
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded80
+	JLE          loaded82
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded80
+	JLE          loaded82
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z9, Z9
 	CMPQ         AX, $0x07
-	JLE          loaded80
+	JLE          loaded82
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z10, Z10
 
-loaded80:
+loaded82:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      80(BX), X11
 	CMPQ         AX, $0x01
-	JLE          loaded81
+	JLE          loaded83
 	VMOVUPD      80(BX)(CX*1), X12
 	CMPQ         AX, $0x02
-	JLE          loaded81
+	JLE          loaded83
 	VINSERTF32X4 $0x01, 80(BX)(CX*2), Z11, Z11
 	CMPQ         AX, $0x03
-	JLE          loaded81
+	JLE          loaded83
 	VINSERTF32X4 $0x01, 80(BX)(DX*1), Z12, Z12
 	CMPQ         AX, $0x04
-	JLE          loaded81
+	JLE          loaded83
 	VINSERTF32X4 $0x02, 80(BX)(CX*4), Z11, Z11
 	CMPQ         AX, $0x05
-	JLE          loaded81
+	JLE          loaded83
 	VINSERTF32X4 $0x02, 80(BX)(SI*1), Z12, Z12
 	CMPQ         AX, $0x06
-	JLE          loaded81
+	JLE          loaded83
 	VINSERTF32X4 $0x03, 80(BX)(DX*2), Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded81
+	JLE          loaded83
 	VINSERTF32X4 $0x03, 80(BX)(DI*1), Z12, Z12
 
-loaded81:
+loaded83:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
 	IMUL3Q       $0x08, CX, CX
@@ -10214,7 +10210,7 @@ loaded81:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh82
+	JE           fresh84
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -10223,176 +10219,176 @@ loaded81:
 	VXORPS       X14, X14, X14
 	VMOVUPD      (BX), X13
 	CMPQ         AX, $0x01
-	JLE          loaded84
+	JLE          loaded86
 	VMOVUPD      (BX)(CX*1), X14
 	CMPQ         AX, $0x02
-	JLE          loaded84
+	JLE          loaded86
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z13, Z13
 	CMPQ         AX, $0x03
-	JLE          loaded84
+	JLE          loaded86
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z14, Z14
 	CMPQ         AX, $0x04
-	JLE          loaded84
+	JLE          loaded86
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z13, Z13
 	CMPQ         AX, $0x05
-	JLE          loaded84
+	JLE          loaded86
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z14, Z14
 	CMPQ         AX, $0x06
-	JLE          loaded84
+	JLE          loaded86
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z13, Z13
 	CMPQ         AX, $0x07
-	JLE          loaded84
+	JLE          loaded86
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z14, Z14
 
-loaded84:
+loaded86:
 	VUNPCKHPD    Z14, Z13, Z12
 	VUNPCKLPD    Z14, Z13, Z13
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VMOVUPD      16(BX), X15
 	CMPQ         AX, $0x01
-	JLE          loaded85
+	JLE          loaded87
 	VMOVUPD      16(BX)(CX*1), X16
 	CMPQ         AX, $0x02
-	JLE          loaded85
+	JLE          loaded87
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z15, Z15
 	CMPQ         AX, $0x03
-	JLE          loaded85
+	JLE          loaded87
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z16, Z16
 	CMPQ         AX, $0x04
-	JLE          loaded85
+	JLE          loaded87
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z15, Z15
 	CMPQ         AX, $0x05
-	JLE          loaded85
+	JLE          loaded87
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z16, Z16
 	CMPQ         AX, $0x06
-	JLE          loaded85
+	JLE          loaded87
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z15, Z15
 	CMPQ         AX, $0x07
-	JLE          loaded85
+	JLE          loaded87
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z16, Z16
 
-loaded85:
+loaded87:
 	VUNPCKHPD    Z16, Z15, Z14
 	VUNPCKLPD    Z16, Z15, Z15
 	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
 	VMOVUPD      32(BX), X17
 	CMPQ         AX, $0x01
-	JLE          loaded86
+	JLE          loaded88
 	VMOVUPD      32(BX)(CX*1), X18
 	CMPQ         AX, $0x02
-	JLE          loaded86
+	JLE          loaded88
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z17, Z17
 	CMPQ         AX, $0x03
-	JLE          loaded86
+	JLE          loaded88
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z18, Z18
 	CMPQ         AX, $0x04
-	JLE          loaded86
+	JLE          loaded88
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z17, Z17
 	CMPQ         AX, $0x05
-	JLE          loaded86
+	JLE          loaded88
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z18, Z18
 	CMPQ         AX, $0x06
-	JLE          loaded86
+	JLE          loaded88
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z17, Z17
 	CMPQ         AX, $0x07
-	JLE          loaded86
+	JLE          loaded88
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z18, Z18
 
-loaded86:
+loaded88:
 	VUNPCKHPD    Z18, Z17, Z16
 	VUNPCKLPD    Z18, Z17, Z17
 	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VMOVUPD      48(BX), X19
 	CMPQ         AX, $0x01
-	JLE          loaded87
+	JLE          loaded89
 	VMOVUPD      48(BX)(CX*1), X20
 	CMPQ         AX, $0x02
-	JLE          loaded87
+	JLE          loaded89
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z19, Z19
 	CMPQ         AX, $0x03
-	JLE          loaded87
+	JLE          loaded89
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z20, Z20
 	CMPQ         AX, $0x04
-	JLE          loaded87
+	JLE          loaded89
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z19, Z19
 	CMPQ         AX, $0x05
-	JLE          loaded87
+	JLE          loaded89
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z20, Z20
 	CMPQ         AX, $0x06
-	JLE          loaded87
+	JLE          loaded89
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z19, Z19
 	CMPQ         AX, $0x07
-	JLE          loaded87
+	JLE          loaded89
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z20, Z20
 
-loaded87:
+loaded89:
 	VUNPCKHPD    Z20, Z19, Z18
 	VUNPCKLPD    Z20, Z19, Z19
 	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
 	VMOVUPD      64(BX), X21
 	CMPQ         AX, $0x01
-	JLE          loaded88
+	JLE          loaded90
 	VMOVUPD      64(BX)(CX*1), X22
 	CMPQ         AX, $0x02
-	JLE          loaded88
+	JLE          loaded90
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z21, Z21
 	CMPQ         AX, $0x03
-	JLE          loaded88
+	JLE          loaded90
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z22, Z22
 	CMPQ         AX, $0x04
-	JLE          loaded88
+	JLE          loaded90
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z21, Z21
 	CMPQ         AX, $0x05
-	JLE          loaded88
+	JLE          loaded90
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z22, Z22
 	CMPQ         AX, $0x06
-	JLE          loaded88
+	JLE          loaded90
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z21, Z21
 	CMPQ         AX, $0x07
-	JLE          loaded88
+	JLE          loaded90
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z22, Z22
 
-loaded88:
+loaded90:
 	VUNPCKHPD    Z22, Z21, Z20
 	VUNPCKLPD    Z22, Z21, Z21
 	VXORPS       X23, X23, X23
 	VXORPS       X24, X24, X24
 	VMOVUPD      80(BX), X23
 	CMPQ         AX, $0x01
-	JLE          loaded89
+	JLE          loaded91
 	VMOVUPD      80(BX)(CX*1), X24
 	CMPQ         AX, $0x02
-	JLE          loaded89
+	JLE          loaded91
 	VINSERTF32X4 $0x01, 80(BX)(CX*2), Z23, Z23
 	CMPQ         AX, $0x03
-	JLE          loaded89
+	JLE          loaded91
 	VINSERTF32X4 $0x01, 80(BX)(DX*1), Z24, Z24
 	CMPQ         AX, $0x04
-	JLE          loaded89
+	JLE          loaded91
 	VINSERTF32X4 $0x02, 80(BX)(CX*4), Z23, Z23
 	CMPQ         AX, $0x05
-	JLE          loaded89
+	JLE          loaded91
 	VINSERTF32X4 $0x02, 80(BX)(SI*1), Z24, Z24
 	CMPQ         AX, $0x06
-	JLE          loaded89
+	JLE          loaded91
 	VINSERTF32X4 $0x03, 80(BX)(DX*2), Z23, Z23
 	CMPQ         AX, $0x07
-	JLE          loaded89
+	JLE          loaded91
 	VINSERTF32X4 $0x03, 80(BX)(DI*1), Z24, Z24
 
-loaded89:
+loaded91:
 	VUNPCKHPD Z24, Z23, Z22
 	VUNPCKLPD Z24, Z23, Z23
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready83
+	JMP       ready85
 
-fresh82:
+fresh84:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z12, Z12, Z12
 	VPXORD Z15, Z15, Z15
@@ -10406,7 +10402,7 @@ fresh82:
 	VPXORD Z23, Z23, Z23
 	VPXORD Z22, Z22, Z22
 
-ready83:
+ready85:
 	VPXORD Z24, Z24, Z24
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -10416,19 +10412,19 @@ ready83:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without90
+	JE     without92
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row92:
+row94:
 	CMPQ      AX, $0x08
-	JE        all93
+	JE        all95
 	VMOVUPD.Z (DI), K1, Z25
-	JMP       moved94
+	JMP       moved96
 
-all93:
+all95:
 	VMOVUPD (DI), Z25
 
-moved94:
+moved96:
 	VMOVAPD          Z24, Z27
 	VFMADD231PD.BCST (DX), Z25, Z13
 	VFMADD231PD.BCST (DX), Z1, Z27
@@ -10456,38 +10452,38 @@ moved94:
 	VFMADD231PD.BCST 88(DX), Z10, Z27
 	VADDPD           Z24, Z27, Z27
 	CMPQ             AX, $0x08
-	JE               all95
+	JE               all97
 	VMOVUPD          Z27, K1, (BX)
-	JMP              moved96
+	JMP              moved98
 
-all95:
+all97:
 	VMOVUPD Z27, (BX)
 
-moved96:
+moved98:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row92
+	JNZ  row94
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end91
+	JMP  end93
 
-without90:
+without92:
 	// the same without dx
-row97:
+row99:
 	CMPQ      AX, $0x08
-	JE        all98
+	JE        all100
 	VMOVUPD.Z (DI), K1, Z25
-	JMP       moved99
+	JMP       moved101
 
-all98:
+all100:
 	VMOVUPD (DI), Z25
 
-moved99:
+moved101:
 	VFMADD231PD.BCST (DX), Z25, Z13
 	VFMADD231PD.BCST 8(DX), Z25, Z12
 	VFMADD231PD.BCST 16(DX), Z25, Z15
@@ -10503,9 +10499,9 @@ moved99:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row97
+	JNZ              row99
 
-end91:
+end93:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -10531,194 +10527,194 @@ end91:
 	VUNPCKLPD     Z12, Z13, Z13
 	VMOVUPD       X13, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored100
+	JLE           stored102
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored100
+	JLE           stored102
 	VEXTRACTF32X4 $0x01, Z13, X12
 	VMOVUPD       X12, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored100
+	JLE           stored102
 	VEXTRACTF32X4 $0x01, Z0, X12
 	VMOVUPD       X12, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored100
+	JLE           stored102
 	VEXTRACTF32X4 $0x02, Z13, X12
 	VMOVUPD       X12, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored100
+	JLE           stored102
 	VEXTRACTF32X4 $0x02, Z0, X12
 	VMOVUPD       X12, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored100
+	JLE           stored102
 	VEXTRACTF32X4 $0x03, Z13, X12
 	VMOVUPD       X12, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored100
+	JLE           stored102
 	VEXTRACTF32X4 $0x03, Z0, X12
 	VMOVUPD       X12, (BX)(DI*1)
 
-stored100:
+stored102:
 	VUNPCKHPD     Z14, Z15, Z12
 	VUNPCKLPD     Z14, Z15, Z15
 	VMOVUPD       X15, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored101
+	JLE           stored103
 	VMOVUPD       X12, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored101
+	JLE           stored103
 	VEXTRACTF32X4 $0x01, Z15, X14
 	VMOVUPD       X14, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored101
+	JLE           stored103
 	VEXTRACTF32X4 $0x01, Z12, X14
 	VMOVUPD       X14, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored101
+	JLE           stored103
 	VEXTRACTF32X4 $0x02, Z15, X14
 	VMOVUPD       X14, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored101
+	JLE           stored103
 	VEXTRACTF32X4 $0x02, Z12, X14
 	VMOVUPD       X14, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored101
+	JLE           stored103
 	VEXTRACTF32X4 $0x03, Z15, X14
 	VMOVUPD       X14, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored101
+	JLE           stored103
 	VEXTRACTF32X4 $0x03, Z12, X14
 	VMOVUPD       X14, 16(BX)(DI*1)
 
-stored101:
+stored103:
 	VUNPCKHPD     Z16, Z17, Z14
 	VUNPCKLPD     Z16, Z17, Z17
 	VMOVUPD       X17, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored102
+	JLE           stored104
 	VMOVUPD       X14, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored102
+	JLE           stored104
 	VEXTRACTF32X4 $0x01, Z17, X16
 	VMOVUPD       X16, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored102
+	JLE           stored104
 	VEXTRACTF32X4 $0x01, Z14, X16
 	VMOVUPD       X16, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored102
+	JLE           stored104
 	VEXTRACTF32X4 $0x02, Z17, X16
 	VMOVUPD       X16, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored102
+	JLE           stored104
 	VEXTRACTF32X4 $0x02, Z14, X16
 	VMOVUPD       X16, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored102
+	JLE           stored104
 	VEXTRACTF32X4 $0x03, Z17, X16
 	VMOVUPD       X16, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored102
+	JLE           stored104
 	VEXTRACTF32X4 $0x03, Z14, X16
 	VMOVUPD       X16, 32(BX)(DI*1)
 
-stored102:
+stored104:
 	VUNPCKHPD     Z18, Z19, Z16
 	VUNPCKLPD     Z18, Z19, Z19
 	VMOVUPD       X19, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored103
+	JLE           stored105
 	VMOVUPD       X16, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored103
+	JLE           stored105
 	VEXTRACTF32X4 $0x01, Z19, X18
 	VMOVUPD       X18, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored103
+	JLE           stored105
 	VEXTRACTF32X4 $0x01, Z16, X18
 	VMOVUPD       X18, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored103
+	JLE           stored105
 	VEXTRACTF32X4 $0x02, Z19, X18
 	VMOVUPD       X18, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored103
+	JLE           stored105
 	VEXTRACTF32X4 $0x02, Z16, X18
 	VMOVUPD       X18, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored103
+	JLE           stored105
 	VEXTRACTF32X4 $0x03, Z19, X18
 	VMOVUPD       X18, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored103
+	JLE           stored105
 	VEXTRACTF32X4 $0x03, Z16, X18
 	VMOVUPD       X18, 48(BX)(DI*1)
 
-stored103:
+stored105:
 	VUNPCKHPD     Z20, Z21, Z18
 	VUNPCKLPD     Z20, Z21, Z21
 	VMOVUPD       X21, 64(BX)
 	CMPQ          AX, $0x01
-	JLE           stored104
+	JLE           stored106
 	VMOVUPD       X18, 64(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored104
+	JLE           stored106
 	VEXTRACTF32X4 $0x01, Z21, X20
 	VMOVUPD       X20, 64(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored104
+	JLE           stored106
 	VEXTRACTF32X4 $0x01, Z18, X20
 	VMOVUPD       X20, 64(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored104
+	JLE           stored106
 	VEXTRACTF32X4 $0x02, Z21, X20
 	VMOVUPD       X20, 64(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored104
+	JLE           stored106
 	VEXTRACTF32X4 $0x02, Z18, X20
 	VMOVUPD       X20, 64(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored104
+	JLE           stored106
 	VEXTRACTF32X4 $0x03, Z21, X20
 	VMOVUPD       X20, 64(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored104
+	JLE           stored106
 	VEXTRACTF32X4 $0x03, Z18, X20
 	VMOVUPD       X20, 64(BX)(DI*1)
 
-stored104:
+stored106:
 	VUNPCKHPD     Z22, Z23, Z20
 	VUNPCKLPD     Z22, Z23, Z23
 	VMOVUPD       X23, 80(BX)
 	CMPQ          AX, $0x01
-	JLE           stored105
+	JLE           stored107
 	VMOVUPD       X20, 80(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored105
+	JLE           stored107
 	VEXTRACTF32X4 $0x01, Z23, X22
 	VMOVUPD       X22, 80(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored105
+	JLE           stored107
 	VEXTRACTF32X4 $0x01, Z20, X22
 	VMOVUPD       X22, 80(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored105
+	JLE           stored107
 	VEXTRACTF32X4 $0x02, Z23, X22
 	VMOVUPD       X22, 80(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored105
+	JLE           stored107
 	VEXTRACTF32X4 $0x02, Z20, X22
 	VMOVUPD       X22, 80(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored105
+	JLE           stored107
 	VEXTRACTF32X4 $0x03, Z23, X22
 	VMOVUPD       X22, 80(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored105
+	JLE           stored107
 	VEXTRACTF32X4 $0x03, Z20, X22
 	VMOVUPD       X22, 80(BX)(DI*1)
 
-stored105:
+stored107:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -10726,16 +10722,13 @@ stored105:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs74
+	JGE    inputs76
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other73:
-	CMPQ AX, $0x0b
-	JNE  other106
-
-inputs107:
+lower75:
+inputs108:
 	// 11 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -10744,10 +10737,10 @@ inputs107:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted108
+	JLE   parted109
 	MOVQ  $0x00000008, AX
 
-parted108:
+parted109:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -10757,174 +10750,174 @@ parted108:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded109
+	JLE          loaded110
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded109
+	JLE          loaded110
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded109
+	JLE          loaded110
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded109
+	JLE          loaded110
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded109
+	JLE          loaded110
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded109
+	JLE          loaded110
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded109
+	JLE          loaded110
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded109:
+loaded110:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded110
+	JLE          loaded111
 	VMOVUPD      16(BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded110
+	JLE          loaded111
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded110
+	JLE          loaded111
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded110
+	JLE          loaded111
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded110
+	JLE          loaded111
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded110
+	JLE          loaded111
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded110
+	JLE          loaded111
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
 
-loaded110:
+loaded111:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded111
+	JLE          loaded112
 	VMOVUPD      32(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded111
+	JLE          loaded112
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
 	CMPQ         AX, $0x03
-	JLE          loaded111
+	JLE          loaded112
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
 	CMPQ         AX, $0x04
-	JLE          loaded111
+	JLE          loaded112
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded111
+	JLE          loaded112
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded111
+	JLE          loaded112
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded111
+	JLE          loaded112
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
 
-loaded111:
+loaded112:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded112
+	JLE          loaded113
 	VMOVUPD      48(BX)(CX*1), X8
 	CMPQ         AX, $0x02
-	JLE          loaded112
+	JLE          loaded113
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z7, Z7
 	CMPQ         AX, $0x03
-	JLE          loaded112
+	JLE          loaded113
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z8, Z8
 	CMPQ         AX, $0x04
-	JLE          loaded112
+	JLE          loaded113
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded112
+	JLE          loaded113
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z8, Z8
 	CMPQ         AX, $0x06
-	JLE          loaded112
+	JLE          loaded113
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded112
+	JLE          loaded113
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z8, Z8
 
-loaded112:
+loaded113:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded113
+	JLE          loaded114
 	VMOVUPD      64(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded113
+	JLE          loaded114
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z9, Z9
 	CMPQ         AX, $0x03
-	JLE          loaded113
+	JLE          loaded114
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z10, Z10
 	CMPQ         AX, $0x04
-	JLE          loaded113
+	JLE          loaded114
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded113
+	JLE          loaded114
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded113
+	JLE          loaded114
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z9, Z9
 	CMPQ         AX, $0x07
-	JLE          loaded113
+	JLE          loaded114
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z10, Z10
 
-loaded113:
+loaded114:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVSD       80(BX), X11
 	CMPQ         AX, $0x01
-	JLE          loaded114
+	JLE          loaded115
 	VMOVSD       80(BX)(CX*1), X12
 	CMPQ         AX, $0x02
-	JLE          loaded114
+	JLE          loaded115
 	VMOVSD       80(BX)(CX*2), X10
 	VINSERTF32X4 $0x01, X10, Z11, Z11
 	CMPQ         AX, $0x03
-	JLE          loaded114
+	JLE          loaded115
 	VMOVSD       80(BX)(DX*1), X10
 	VINSERTF32X4 $0x01, X10, Z12, Z12
 	CMPQ         AX, $0x04
-	JLE          loaded114
+	JLE          loaded115
 	VMOVSD       80(BX)(CX*4), X10
 	VINSERTF32X4 $0x02, X10, Z11, Z11
 	CMPQ         AX, $0x05
-	JLE          loaded114
+	JLE          loaded115
 	VMOVSD       80(BX)(SI*1), X10
 	VINSERTF32X4 $0x02, X10, Z12, Z12
 	CMPQ         AX, $0x06
-	JLE          loaded114
+	JLE          loaded115
 	VMOVSD       80(BX)(DX*2), X10
 	VINSERTF32X4 $0x03, X10, Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded114
+	JLE          loaded115
 	VMOVSD       80(BX)(DI*1), X10
 	VINSERTF32X4 $0x03, X10, Z12, Z12
 
-loaded114:
+loaded115:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
 	IMUL3Q       $0x08, CX, CX
@@ -10932,7 +10925,7 @@ loaded114:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh115
+	JE           fresh116
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -10941,182 +10934,182 @@ loaded114:
 	VXORPS       X13, X13, X13
 	VMOVUPD      (BX), X12
 	CMPQ         AX, $0x01
-	JLE          loaded117
+	JLE          loaded118
 	VMOVUPD      (BX)(CX*1), X13
 	CMPQ         AX, $0x02
-	JLE          loaded117
+	JLE          loaded118
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z12, Z12
 	CMPQ         AX, $0x03
-	JLE          loaded117
+	JLE          loaded118
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z13, Z13
 	CMPQ         AX, $0x04
-	JLE          loaded117
+	JLE          loaded118
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z12, Z12
 	CMPQ         AX, $0x05
-	JLE          loaded117
+	JLE          loaded118
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z13, Z13
 	CMPQ         AX, $0x06
-	JLE          loaded117
+	JLE          loaded118
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z12, Z12
 	CMPQ         AX, $0x07
-	JLE          loaded117
+	JLE          loaded118
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z13, Z13
 
-loaded117:
+loaded118:
 	VUNPCKHPD    Z13, Z12, Z10
 	VUNPCKLPD    Z13, Z12, Z12
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VMOVUPD      16(BX), X14
 	CMPQ         AX, $0x01
-	JLE          loaded118
+	JLE          loaded119
 	VMOVUPD      16(BX)(CX*1), X15
 	CMPQ         AX, $0x02
-	JLE          loaded118
+	JLE          loaded119
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z14, Z14
 	CMPQ         AX, $0x03
-	JLE          loaded118
+	JLE          loaded119
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z15, Z15
 	CMPQ         AX, $0x04
-	JLE          loaded118
+	JLE          loaded119
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z14, Z14
 	CMPQ         AX, $0x05
-	JLE          loaded118
+	JLE          loaded119
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z15, Z15
 	CMPQ         AX, $0x06
-	JLE          loaded118
+	JLE          loaded119
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z14, Z14
 	CMPQ         AX, $0x07
-	JLE          loaded118
+	JLE          loaded119
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z15, Z15
 
-loaded118:
+loaded119:
 	VUNPCKHPD    Z15, Z14, Z13
 	VUNPCKLPD    Z15, Z14, Z14
 	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
 	VMOVUPD      32(BX), X16
 	CMPQ         AX, $0x01
-	JLE          loaded119
+	JLE          loaded120
 	VMOVUPD      32(BX)(CX*1), X17
 	CMPQ         AX, $0x02
-	JLE          loaded119
+	JLE          loaded120
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z16, Z16
 	CMPQ         AX, $0x03
-	JLE          loaded119
+	JLE          loaded120
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z17, Z17
 	CMPQ         AX, $0x04
-	JLE          loaded119
+	JLE          loaded120
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z16, Z16
 	CMPQ         AX, $0x05
-	JLE          loaded119
+	JLE          loaded120
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z17, Z17
 	CMPQ         AX, $0x06
-	JLE          loaded119
+	JLE          loaded120
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z16, Z16
 	CMPQ         AX, $0x07
-	JLE          loaded119
+	JLE          loaded120
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z17, Z17
 
-loaded119:
+loaded120:
 	VUNPCKHPD    Z17, Z16, Z15
 	VUNPCKLPD    Z17, Z16, Z16
 	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VMOVUPD      48(BX), X18
 	CMPQ         AX, $0x01
-	JLE          loaded120
+	JLE          loaded121
 	VMOVUPD      48(BX)(CX*1), X19
 	CMPQ         AX, $0x02
-	JLE          loaded120
+	JLE          loaded121
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z18, Z18
 	CMPQ         AX, $0x03
-	JLE          loaded120
+	JLE          loaded121
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z19, Z19
 	CMPQ         AX, $0x04
-	JLE          loaded120
+	JLE          loaded121
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z18, Z18
 	CMPQ         AX, $0x05
-	JLE          loaded120
+	JLE          loaded121
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z19, Z19
 	CMPQ         AX, $0x06
-	JLE          loaded120
+	JLE          loaded121
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z18, Z18
 	CMPQ         AX, $0x07
-	JLE          loaded120
+	JLE          loaded121
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z19, Z19
 
-loaded120:
+loaded121:
 	VUNPCKHPD    Z19, Z18, Z17
 	VUNPCKLPD    Z19, Z18, Z18
 	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
 	VMOVUPD      64(BX), X20
 	CMPQ         AX, $0x01
-	JLE          loaded121
+	JLE          loaded122
 	VMOVUPD      64(BX)(CX*1), X21
 	CMPQ         AX, $0x02
-	JLE          loaded121
+	JLE          loaded122
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z20, Z20
 	CMPQ         AX, $0x03
-	JLE          loaded121
+	JLE          loaded122
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z21, Z21
 	CMPQ         AX, $0x04
-	JLE          loaded121
+	JLE          loaded122
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z20, Z20
 	CMPQ         AX, $0x05
-	JLE          loaded121
+	JLE          loaded122
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z21, Z21
 	CMPQ         AX, $0x06
-	JLE          loaded121
+	JLE          loaded122
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z20, Z20
 	CMPQ         AX, $0x07
-	JLE          loaded121
+	JLE          loaded122
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z21, Z21
 
-loaded121:
+loaded122:
 	VUNPCKHPD    Z21, Z20, Z19
 	VUNPCKLPD    Z21, Z20, Z20
 	VXORPS       X22, X22, X22
 	VXORPS       X23, X23, X23
 	VMOVSD       80(BX), X22
 	CMPQ         AX, $0x01
-	JLE          loaded122
+	JLE          loaded123
 	VMOVSD       80(BX)(CX*1), X23
 	CMPQ         AX, $0x02
-	JLE          loaded122
+	JLE          loaded123
 	VMOVSD       80(BX)(CX*2), X21
 	VINSERTF32X4 $0x01, X21, Z22, Z22
 	CMPQ         AX, $0x03
-	JLE          loaded122
+	JLE          loaded123
 	VMOVSD       80(BX)(DX*1), X21
 	VINSERTF32X4 $0x01, X21, Z23, Z23
 	CMPQ         AX, $0x04
-	JLE          loaded122
+	JLE          loaded123
 	VMOVSD       80(BX)(CX*4), X21
 	VINSERTF32X4 $0x02, X21, Z22, Z22
 	CMPQ         AX, $0x05
-	JLE          loaded122
+	JLE          loaded123
 	VMOVSD       80(BX)(SI*1), X21
 	VINSERTF32X4 $0x02, X21, Z23, Z23
 	CMPQ         AX, $0x06
-	JLE          loaded122
+	JLE          loaded123
 	VMOVSD       80(BX)(DX*2), X21
 	VINSERTF32X4 $0x03, X21, Z22, Z22
 	CMPQ         AX, $0x07
-	JLE          loaded122
+	JLE          loaded123
 	VMOVSD       80(BX)(DI*1), X21
 	VINSERTF32X4 $0x03, X21, Z23, Z23
 
-loaded122:
+loaded123:
 	VUNPCKHPD Z23, Z22, Z21
 	VUNPCKLPD Z23, Z22, Z22
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready116
+	JMP       ready117
 
-fresh115:
+fresh116:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z10, Z10, Z10
 	VPXORD Z14, Z14, Z14
@@ -11129,7 +11122,7 @@ fresh115:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z22, Z22, Z22
 
-ready116:
+ready117:
 	VPXORD Z21, Z21, Z21
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -11139,19 +11132,19 @@ ready116:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without123
+	JE     without124
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row125:
+row126:
 	CMPQ      AX, $0x08
-	JE        all126
+	JE        all127
 	VMOVUPD.Z (DI), K1, Z23
-	JMP       moved127
+	JMP       moved128
 
-all126:
+all127:
 	VMOVUPD (DI), Z23
 
-moved127:
+moved128:
 	VMOVAPD          Z21, Z25
 	VFMADD231PD.BCST (DX), Z23, Z12
 	VFMADD231PD.BCST (DX), Z1, Z25
@@ -11177,38 +11170,38 @@ moved127:
 	VFMADD231PD.BCST 80(DX), Z11, Z25
 	VADDPD           Z21, Z25, Z25
 	CMPQ             AX, $0x08
-	JE               all128
+	JE               all129
 	VMOVUPD          Z25, K1, (BX)
-	JMP              moved129
+	JMP              moved130
 
-all128:
+all129:
 	VMOVUPD Z25, (BX)
 
-moved129:
+moved130:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row125
+	JNZ  row126
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end124
+	JMP  end125
 
-without123:
+without124:
 	// the same without dx
-row130:
+row131:
 	CMPQ      AX, $0x08
-	JE        all131
+	JE        all132
 	VMOVUPD.Z (DI), K1, Z23
-	JMP       moved132
+	JMP       moved133
 
-all131:
+all132:
 	VMOVUPD (DI), Z23
 
-moved132:
+moved133:
 	VFMADD231PD.BCST (DX), Z23, Z12
 	VFMADD231PD.BCST 8(DX), Z23, Z10
 	VFMADD231PD.BCST 16(DX), Z23, Z14
@@ -11223,9 +11216,9 @@ moved132:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row130
+	JNZ              row131
 
-end124:
+end125:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -11250,194 +11243,194 @@ end124:
 	VUNPCKLPD     Z10, Z12, Z12
 	VMOVUPD       X12, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored133
+	JLE           stored134
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored133
+	JLE           stored134
 	VEXTRACTF32X4 $0x01, Z12, X10
 	VMOVUPD       X10, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored133
+	JLE           stored134
 	VEXTRACTF32X4 $0x01, Z0, X10
 	VMOVUPD       X10, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored133
+	JLE           stored134
 	VEXTRACTF32X4 $0x02, Z12, X10
 	VMOVUPD       X10, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored133
+	JLE           stored134
 	VEXTRACTF32X4 $0x02, Z0, X10
 	VMOVUPD       X10, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored133
+	JLE           stored134
 	VEXTRACTF32X4 $0x03, Z12, X10
 	VMOVUPD       X10, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored133
+	JLE           stored134
 	VEXTRACTF32X4 $0x03, Z0, X10
 	VMOVUPD       X10, (BX)(DI*1)
 
-stored133:
+stored134:
 	VUNPCKHPD     Z13, Z14, Z10
 	VUNPCKLPD     Z13, Z14, Z14
 	VMOVUPD       X14, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored134
+	JLE           stored135
 	VMOVUPD       X10, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored134
+	JLE           stored135
 	VEXTRACTF32X4 $0x01, Z14, X13
 	VMOVUPD       X13, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored134
+	JLE           stored135
 	VEXTRACTF32X4 $0x01, Z10, X13
 	VMOVUPD       X13, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored134
+	JLE           stored135
 	VEXTRACTF32X4 $0x02, Z14, X13
 	VMOVUPD       X13, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored134
+	JLE           stored135
 	VEXTRACTF32X4 $0x02, Z10, X13
 	VMOVUPD       X13, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored134
+	JLE           stored135
 	VEXTRACTF32X4 $0x03, Z14, X13
 	VMOVUPD       X13, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored134
+	JLE           stored135
 	VEXTRACTF32X4 $0x03, Z10, X13
 	VMOVUPD       X13, 16(BX)(DI*1)
 
-stored134:
+stored135:
 	VUNPCKHPD     Z15, Z16, Z13
 	VUNPCKLPD     Z15, Z16, Z16
 	VMOVUPD       X16, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored135
+	JLE           stored136
 	VMOVUPD       X13, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored135
+	JLE           stored136
 	VEXTRACTF32X4 $0x01, Z16, X15
 	VMOVUPD       X15, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored135
+	JLE           stored136
 	VEXTRACTF32X4 $0x01, Z13, X15
 	VMOVUPD       X15, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored135
+	JLE           stored136
 	VEXTRACTF32X4 $0x02, Z16, X15
 	VMOVUPD       X15, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored135
+	JLE           stored136
 	VEXTRACTF32X4 $0x02, Z13, X15
 	VMOVUPD       X15, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored135
+	JLE           stored136
 	VEXTRACTF32X4 $0x03, Z16, X15
 	VMOVUPD       X15, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored135
+	JLE           stored136
 	VEXTRACTF32X4 $0x03, Z13, X15
 	VMOVUPD       X15, 32(BX)(DI*1)
 
-stored135:
+stored136:
 	VUNPCKHPD     Z17, Z18, Z15
 	VUNPCKLPD     Z17, Z18, Z18
 	VMOVUPD       X18, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored136
+	JLE           stored137
 	VMOVUPD       X15, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored136
+	JLE           stored137
 	VEXTRACTF32X4 $0x01, Z18, X17
 	VMOVUPD       X17, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored136
+	JLE           stored137
 	VEXTRACTF32X4 $0x01, Z15, X17
 	VMOVUPD       X17, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored136
+	JLE           stored137
 	VEXTRACTF32X4 $0x02, Z18, X17
 	VMOVUPD       X17, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored136
+	JLE           stored137
 	VEXTRACTF32X4 $0x02, Z15, X17
 	VMOVUPD       X17, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored136
+	JLE           stored137
 	VEXTRACTF32X4 $0x03, Z18, X17
 	VMOVUPD       X17, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored136
+	JLE           stored137
 	VEXTRACTF32X4 $0x03, Z15, X17
 	VMOVUPD       X17, 48(BX)(DI*1)
 
-stored136:
+stored137:
 	VUNPCKHPD     Z19, Z20, Z17
 	VUNPCKLPD     Z19, Z20, Z20
 	VMOVUPD       X20, 64(BX)
 	CMPQ          AX, $0x01
-	JLE           stored137
+	JLE           stored138
 	VMOVUPD       X17, 64(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored137
+	JLE           stored138
 	VEXTRACTF32X4 $0x01, Z20, X19
 	VMOVUPD       X19, 64(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored137
+	JLE           stored138
 	VEXTRACTF32X4 $0x01, Z17, X19
 	VMOVUPD       X19, 64(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored137
+	JLE           stored138
 	VEXTRACTF32X4 $0x02, Z20, X19
 	VMOVUPD       X19, 64(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored137
+	JLE           stored138
 	VEXTRACTF32X4 $0x02, Z17, X19
 	VMOVUPD       X19, 64(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored137
+	JLE           stored138
 	VEXTRACTF32X4 $0x03, Z20, X19
 	VMOVUPD       X19, 64(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored137
+	JLE           stored138
 	VEXTRACTF32X4 $0x03, Z17, X19
 	VMOVUPD       X19, 64(BX)(DI*1)
 
-stored137:
+stored138:
 	VUNPCKHPD     Z0, Z22, Z19
 	VUNPCKLPD     Z0, Z22, Z22
 	VMOVSD        X22, 80(BX)
 	CMPQ          AX, $0x01
-	JLE           stored138
+	JLE           stored139
 	VMOVSD        X19, 80(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored138
+	JLE           stored139
 	VEXTRACTF32X4 $0x01, Z22, X0
 	VMOVSD        X0, 80(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored138
+	JLE           stored139
 	VEXTRACTF32X4 $0x01, Z19, X0
 	VMOVSD        X0, 80(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored138
+	JLE           stored139
 	VEXTRACTF32X4 $0x02, Z22, X0
 	VMOVSD        X0, 80(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored138
+	JLE           stored139
 	VEXTRACTF32X4 $0x02, Z19, X0
 	VMOVSD        X0, 80(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored138
+	JLE           stored139
 	VEXTRACTF32X4 $0x03, Z22, X0
 	VMOVSD        X0, 80(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored138
+	JLE           stored139
 	VEXTRACTF32X4 $0x03, Z19, X0
 	VMOVSD        X0, 80(BX)(DI*1)
 
-stored138:
+stored139:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -11445,16 +11438,18 @@ stored138:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs107
+	JGE    inputs108
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other106:
+lower2:
+	CMPQ AX, $0x09
+	JLT  lower140
 	CMPQ AX, $0x0a
-	JNE  other139
+	JLT  lower141
 
-inputs140:
+inputs142:
 	// 10 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -11463,10 +11458,10 @@ inputs140:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted141
+	JLE   parted143
 	MOVQ  $0x00000008, AX
 
-parted141:
+parted143:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -11476,140 +11471,140 @@ parted141:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded142
+	JLE          loaded144
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded142
+	JLE          loaded144
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded142
+	JLE          loaded144
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded142
+	JLE          loaded144
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded142
+	JLE          loaded144
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded142
+	JLE          loaded144
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded142
+	JLE          loaded144
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded142:
+loaded144:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded143
+	JLE          loaded145
 	VMOVUPD      16(BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded143
+	JLE          loaded145
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded143
+	JLE          loaded145
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded143
+	JLE          loaded145
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded143
+	JLE          loaded145
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded143
+	JLE          loaded145
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded143
+	JLE          loaded145
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
 
-loaded143:
+loaded145:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded144
+	JLE          loaded146
 	VMOVUPD      32(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded144
+	JLE          loaded146
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
 	CMPQ         AX, $0x03
-	JLE          loaded144
+	JLE          loaded146
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
 	CMPQ         AX, $0x04
-	JLE          loaded144
+	JLE          loaded146
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded144
+	JLE          loaded146
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded144
+	JLE          loaded146
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded144
+	JLE          loaded146
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
 
-loaded144:
+loaded146:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded145
+	JLE          loaded147
 	VMOVUPD      48(BX)(CX*1), X8
 	CMPQ         AX, $0x02
-	JLE          loaded145
+	JLE          loaded147
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z7, Z7
 	CMPQ         AX, $0x03
-	JLE          loaded145
+	JLE          loaded147
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z8, Z8
 	CMPQ         AX, $0x04
-	JLE          loaded145
+	JLE          loaded147
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded145
+	JLE          loaded147
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z8, Z8
 	CMPQ         AX, $0x06
-	JLE          loaded145
+	JLE          loaded147
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded145
+	JLE          loaded147
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z8, Z8
 
-loaded145:
+loaded147:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded146
+	JLE          loaded148
 	VMOVUPD      64(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded146
+	JLE          loaded148
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z9, Z9
 	CMPQ         AX, $0x03
-	JLE          loaded146
+	JLE          loaded148
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z10, Z10
 	CMPQ         AX, $0x04
-	JLE          loaded146
+	JLE          loaded148
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded146
+	JLE          loaded148
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded146
+	JLE          loaded148
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z9, Z9
 	CMPQ         AX, $0x07
-	JLE          loaded146
+	JLE          loaded148
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z10, Z10
 
-loaded146:
+loaded148:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
 	IMUL3Q       $0x08, CX, CX
@@ -11617,7 +11612,7 @@ loaded146:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh147
+	JE           fresh149
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -11626,148 +11621,148 @@ loaded146:
 	VXORPS       X12, X12, X12
 	VMOVUPD      (BX), X11
 	CMPQ         AX, $0x01
-	JLE          loaded149
+	JLE          loaded151
 	VMOVUPD      (BX)(CX*1), X12
 	CMPQ         AX, $0x02
-	JLE          loaded149
+	JLE          loaded151
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z11, Z11
 	CMPQ         AX, $0x03
-	JLE          loaded149
+	JLE          loaded151
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z12, Z12
 	CMPQ         AX, $0x04
-	JLE          loaded149
+	JLE          loaded151
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z11, Z11
 	CMPQ         AX, $0x05
-	JLE          loaded149
+	JLE          loaded151
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z12, Z12
 	CMPQ         AX, $0x06
-	JLE          loaded149
+	JLE          loaded151
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded149
+	JLE          loaded151
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z12, Z12
 
-loaded149:
+loaded151:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
 	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VMOVUPD      16(BX), X13
 	CMPQ         AX, $0x01
-	JLE          loaded150
+	JLE          loaded152
 	VMOVUPD      16(BX)(CX*1), X14
 	CMPQ         AX, $0x02
-	JLE          loaded150
+	JLE          loaded152
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z13, Z13
 	CMPQ         AX, $0x03
-	JLE          loaded150
+	JLE          loaded152
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z14, Z14
 	CMPQ         AX, $0x04
-	JLE          loaded150
+	JLE          loaded152
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z13, Z13
 	CMPQ         AX, $0x05
-	JLE          loaded150
+	JLE          loaded152
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z14, Z14
 	CMPQ         AX, $0x06
-	JLE          loaded150
+	JLE          loaded152
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z13, Z13
 	CMPQ         AX, $0x07
-	JLE          loaded150
+	JLE          loaded152
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z14, Z14
 
-loaded150:
+loaded152:
 	VUNPCKHPD    Z14, Z13, Z12
 	VUNPCKLPD    Z14, Z13, Z13
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VMOVUPD      32(BX), X15
 	CMPQ         AX, $0x01
-	JLE          loaded151
+	JLE          loaded153
 	VMOVUPD      32(BX)(CX*1), X16
 	CMPQ         AX, $0x02
-	JLE          loaded151
+	JLE          loaded153
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z15, Z15
 	CMPQ         AX, $0x03
-	JLE          loaded151
+	JLE          loaded153
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z16, Z16
 	CMPQ         AX, $0x04
-	JLE          loaded151
+	JLE          loaded153
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z15, Z15
 	CMPQ         AX, $0x05
-	JLE          loaded151
+	JLE          loaded153
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z16, Z16
 	CMPQ         AX, $0x06
-	JLE          loaded151
+	JLE          loaded153
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z15, Z15
 	CMPQ         AX, $0x07
-	JLE          loaded151
+	JLE          loaded153
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z16, Z16
 
-loaded151:
+loaded153:
 	VUNPCKHPD    Z16, Z15, Z14
 	VUNPCKLPD    Z16, Z15, Z15
 	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
 	VMOVUPD      48(BX), X17
 	CMPQ         AX, $0x01
-	JLE          loaded152
+	JLE          loaded154
 	VMOVUPD      48(BX)(CX*1), X18
 	CMPQ         AX, $0x02
-	JLE          loaded152
+	JLE          loaded154
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z17, Z17
 	CMPQ         AX, $0x03
-	JLE          loaded152
+	JLE          loaded154
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z18, Z18
 	CMPQ         AX, $0x04
-	JLE          loaded152
+	JLE          loaded154
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z17, Z17
 	CMPQ         AX, $0x05
-	JLE          loaded152
+	JLE          loaded154
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z18, Z18
 	CMPQ         AX, $0x06
-	JLE          loaded152
+	JLE          loaded154
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z17, Z17
 	CMPQ         AX, $0x07
-	JLE          loaded152
+	JLE          loaded154
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z18, Z18
 
-loaded152:
+loaded154:
 	VUNPCKHPD    Z18, Z17, Z16
 	VUNPCKLPD    Z18, Z17, Z17
 	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VMOVUPD      64(BX), X19
 	CMPQ         AX, $0x01
-	JLE          loaded153
+	JLE          loaded155
 	VMOVUPD      64(BX)(CX*1), X20
 	CMPQ         AX, $0x02
-	JLE          loaded153
+	JLE          loaded155
 	VINSERTF32X4 $0x01, 64(BX)(CX*2), Z19, Z19
 	CMPQ         AX, $0x03
-	JLE          loaded153
+	JLE          loaded155
 	VINSERTF32X4 $0x01, 64(BX)(DX*1), Z20, Z20
 	CMPQ         AX, $0x04
-	JLE          loaded153
+	JLE          loaded155
 	VINSERTF32X4 $0x02, 64(BX)(CX*4), Z19, Z19
 	CMPQ         AX, $0x05
-	JLE          loaded153
+	JLE          loaded155
 	VINSERTF32X4 $0x02, 64(BX)(SI*1), Z20, Z20
 	CMPQ         AX, $0x06
-	JLE          loaded153
+	JLE          loaded155
 	VINSERTF32X4 $0x03, 64(BX)(DX*2), Z19, Z19
 	CMPQ         AX, $0x07
-	JLE          loaded153
+	JLE          loaded155
 	VINSERTF32X4 $0x03, 64(BX)(DI*1), Z20, Z20
 
-loaded153:
+loaded155:
 	VUNPCKHPD Z20, Z19, Z18
 	VUNPCKLPD Z20, Z19, Z19
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready148
+	JMP       ready150
 
-fresh147:
+fresh149:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z10, Z10, Z10
 	VPXORD Z13, Z13, Z13
@@ -11779,7 +11774,7 @@ fresh147:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z18, Z18, Z18
 
-ready148:
+ready150:
 	VPXORD Z20, Z20, Z20
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -11789,19 +11784,19 @@ ready148:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without154
+	JE     without156
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row156:
+row158:
 	CMPQ      AX, $0x08
-	JE        all157
+	JE        all159
 	VMOVUPD.Z (DI), K1, Z21
-	JMP       moved158
+	JMP       moved160
 
-all157:
+all159:
 	VMOVUPD (DI), Z21
 
-moved158:
+moved160:
 	VMOVAPD          Z20, Z23
 	VFMADD231PD.BCST (DX), Z21, Z11
 	VFMADD231PD.BCST (DX), Z1, Z23
@@ -11825,38 +11820,38 @@ moved158:
 	VFMADD231PD.BCST 72(DX), Z8, Z23
 	VADDPD           Z20, Z23, Z23
 	CMPQ             AX, $0x08
-	JE               all159
+	JE               all161
 	VMOVUPD          Z23, K1, (BX)
-	JMP              moved160
+	JMP              moved162
 
-all159:
+all161:
 	VMOVUPD Z23, (BX)
 
-moved160:
+moved162:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row156
+	JNZ  row158
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end155
+	JMP  end157
 
-without154:
+without156:
 	// the same without dx
-row161:
+row163:
 	CMPQ      AX, $0x08
-	JE        all162
+	JE        all164
 	VMOVUPD.Z (DI), K1, Z21
-	JMP       moved163
+	JMP       moved165
 
-all162:
+all164:
 	VMOVUPD (DI), Z21
 
-moved163:
+moved165:
 	VFMADD231PD.BCST (DX), Z21, Z11
 	VFMADD231PD.BCST 8(DX), Z21, Z10
 	VFMADD231PD.BCST 16(DX), Z21, Z13
@@ -11870,9 +11865,9 @@ moved163:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row161
+	JNZ              row163
 
-end155:
+end157:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -11896,162 +11891,162 @@ end155:
 	VUNPCKLPD     Z10, Z11, Z11
 	VMOVUPD       X11, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored164
+	JLE           stored166
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored164
+	JLE           stored166
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored164
+	JLE           stored166
 	VEXTRACTF32X4 $0x01, Z0, X10
 	VMOVUPD       X10, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored164
+	JLE           stored166
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored164
+	JLE           stored166
 	VEXTRACTF32X4 $0x02, Z0, X10
 	VMOVUPD       X10, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored164
+	JLE           stored166
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored164
+	JLE           stored166
 	VEXTRACTF32X4 $0x03, Z0, X10
 	VMOVUPD       X10, (BX)(DI*1)
 
-stored164:
+stored166:
 	VUNPCKHPD     Z12, Z13, Z10
 	VUNPCKLPD     Z12, Z13, Z13
 	VMOVUPD       X13, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored165
+	JLE           stored167
 	VMOVUPD       X10, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored165
+	JLE           stored167
 	VEXTRACTF32X4 $0x01, Z13, X12
 	VMOVUPD       X12, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored165
+	JLE           stored167
 	VEXTRACTF32X4 $0x01, Z10, X12
 	VMOVUPD       X12, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored165
+	JLE           stored167
 	VEXTRACTF32X4 $0x02, Z13, X12
 	VMOVUPD       X12, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored165
+	JLE           stored167
 	VEXTRACTF32X4 $0x02, Z10, X12
 	VMOVUPD       X12, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored165
+	JLE           stored167
 	VEXTRACTF32X4 $0x03, Z13, X12
 	VMOVUPD       X12, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored165
+	JLE           stored167
 	VEXTRACTF32X4 $0x03, Z10, X12
 	VMOVUPD       X12, 16(BX)(DI*1)
 
-stored165:
+stored167:
 	VUNPCKHPD     Z14, Z15, Z12
 	VUNPCKLPD     Z14, Z15, Z15
 	VMOVUPD       X15, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored166
+	JLE           stored168
 	VMOVUPD       X12, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored166
+	JLE           stored168
 	VEXTRACTF32X4 $0x01, Z15, X14
 	VMOVUPD       X14, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored166
+	JLE           stored168
 	VEXTRACTF32X4 $0x01, Z12, X14
 	VMOVUPD       X14, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored166
+	JLE           stored168
 	VEXTRACTF32X4 $0x02, Z15, X14
 	VMOVUPD       X14, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored166
+	JLE           stored168
 	VEXTRACTF32X4 $0x02, Z12, X14
 	VMOVUPD       X14, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored166
+	JLE           stored168
 	VEXTRACTF32X4 $0x03, Z15, X14
 	VMOVUPD       X14, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored166
+	JLE           stored168
 	VEXTRACTF32X4 $0x03, Z12, X14
 	VMOVUPD       X14, 32(BX)(DI*1)
 
-stored166:
+stored168:
 	VUNPCKHPD     Z16, Z17, Z14
 	VUNPCKLPD     Z16, Z17, Z17
 	VMOVUPD       X17, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored167
+	JLE           stored169
 	VMOVUPD       X14, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored167
+	JLE           stored169
 	VEXTRACTF32X4 $0x01, Z17, X16
 	VMOVUPD       X16, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored167
+	JLE           stored169
 	VEXTRACTF32X4 $0x01, Z14, X16
 	VMOVUPD       X16, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored167
+	JLE           stored169
 	VEXTRACTF32X4 $0x02, Z17, X16
 	VMOVUPD       X16, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored167
+	JLE           stored169
 	VEXTRACTF32X4 $0x02, Z14, X16
 	VMOVUPD       X16, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored167
+	JLE           stored169
 	VEXTRACTF32X4 $0x03, Z17, X16
 	VMOVUPD       X16, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored167
+	JLE           stored169
 	VEXTRACTF32X4 $0x03, Z14, X16
 	VMOVUPD       X16, 48(BX)(DI*1)
 
-stored167:
+stored169:
 	VUNPCKHPD     Z18, Z19, Z16
 	VUNPCKLPD     Z18, Z19, Z19
 	VMOVUPD       X19, 64(BX)
 	CMPQ          AX, $0x01
-	JLE           stored168
+	JLE           stored170
 	VMOVUPD       X16, 64(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored168
+	JLE           stored170
 	VEXTRACTF32X4 $0x01, Z19, X18
 	VMOVUPD       X18, 64(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored168
+	JLE           stored170
 	VEXTRACTF32X4 $0x01, Z16, X18
 	VMOVUPD       X18, 64(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored168
+	JLE           stored170
 	VEXTRACTF32X4 $0x02, Z19, X18
 	VMOVUPD       X18, 64(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored168
+	JLE           stored170
 	VEXTRACTF32X4 $0x02, Z16, X18
 	VMOVUPD       X18, 64(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored168
+	JLE           stored170
 	VEXTRACTF32X4 $0x03, Z19, X18
 	VMOVUPD       X18, 64(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored168
+	JLE           stored170
 	VEXTRACTF32X4 $0x03, Z16, X18
 	VMOVUPD       X18, 64(BX)(DI*1)
 
-stored168:
+stored170:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -12059,16 +12054,13 @@ stored168:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs140
+	JGE    inputs142
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other139:
-	CMPQ AX, $0x09
-	JNE  other169
-
-inputs170:
+lower141:
+inputs171:
 	// 9 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -12077,10 +12069,10 @@ inputs170:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted171
+	JLE   parted172
 	MOVQ  $0x00000008, AX
 
-parted171:
+parted172:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -12090,146 +12082,146 @@ parted171:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded172
+	JLE          loaded173
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded172
+	JLE          loaded173
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded172
+	JLE          loaded173
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded172
+	JLE          loaded173
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded172
+	JLE          loaded173
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded172
+	JLE          loaded173
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded172
+	JLE          loaded173
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded172:
+loaded173:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded173
+	JLE          loaded174
 	VMOVUPD      16(BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded173
+	JLE          loaded174
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded173
+	JLE          loaded174
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded173
+	JLE          loaded174
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded173
+	JLE          loaded174
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded173
+	JLE          loaded174
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded173
+	JLE          loaded174
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
 
-loaded173:
+loaded174:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded174
+	JLE          loaded175
 	VMOVUPD      32(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded174
+	JLE          loaded175
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
 	CMPQ         AX, $0x03
-	JLE          loaded174
+	JLE          loaded175
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
 	CMPQ         AX, $0x04
-	JLE          loaded174
+	JLE          loaded175
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded174
+	JLE          loaded175
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded174
+	JLE          loaded175
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded174
+	JLE          loaded175
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
 
-loaded174:
+loaded175:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded175
+	JLE          loaded176
 	VMOVUPD      48(BX)(CX*1), X8
 	CMPQ         AX, $0x02
-	JLE          loaded175
+	JLE          loaded176
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z7, Z7
 	CMPQ         AX, $0x03
-	JLE          loaded175
+	JLE          loaded176
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z8, Z8
 	CMPQ         AX, $0x04
-	JLE          loaded175
+	JLE          loaded176
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded175
+	JLE          loaded176
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z8, Z8
 	CMPQ         AX, $0x06
-	JLE          loaded175
+	JLE          loaded176
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded175
+	JLE          loaded176
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z8, Z8
 
-loaded175:
+loaded176:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVSD       64(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded176
+	JLE          loaded177
 	VMOVSD       64(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded176
+	JLE          loaded177
 	VMOVSD       64(BX)(CX*2), X8
 	VINSERTF32X4 $0x01, X8, Z9, Z9
 	CMPQ         AX, $0x03
-	JLE          loaded176
+	JLE          loaded177
 	VMOVSD       64(BX)(DX*1), X8
 	VINSERTF32X4 $0x01, X8, Z10, Z10
 	CMPQ         AX, $0x04
-	JLE          loaded176
+	JLE          loaded177
 	VMOVSD       64(BX)(CX*4), X8
 	VINSERTF32X4 $0x02, X8, Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded176
+	JLE          loaded177
 	VMOVSD       64(BX)(SI*1), X8
 	VINSERTF32X4 $0x02, X8, Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded176
+	JLE          loaded177
 	VMOVSD       64(BX)(DX*2), X8
 	VINSERTF32X4 $0x03, X8, Z9, Z9
 	CMPQ         AX, $0x07
-	JLE          loaded176
+	JLE          loaded177
 	VMOVSD       64(BX)(DI*1), X8
 	VINSERTF32X4 $0x03, X8, Z10, Z10
 
-loaded176:
+loaded177:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
 	IMUL3Q       $0x08, CX, CX
@@ -12237,7 +12229,7 @@ loaded176:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh177
+	JE           fresh178
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -12246,154 +12238,154 @@ loaded176:
 	VXORPS       X11, X11, X11
 	VMOVUPD      (BX), X10
 	CMPQ         AX, $0x01
-	JLE          loaded179
+	JLE          loaded180
 	VMOVUPD      (BX)(CX*1), X11
 	CMPQ         AX, $0x02
-	JLE          loaded179
+	JLE          loaded180
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z10, Z10
 	CMPQ         AX, $0x03
-	JLE          loaded179
+	JLE          loaded180
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z11, Z11
 	CMPQ         AX, $0x04
-	JLE          loaded179
+	JLE          loaded180
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z10, Z10
 	CMPQ         AX, $0x05
-	JLE          loaded179
+	JLE          loaded180
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z11, Z11
 	CMPQ         AX, $0x06
-	JLE          loaded179
+	JLE          loaded180
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z10, Z10
 	CMPQ         AX, $0x07
-	JLE          loaded179
+	JLE          loaded180
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z11, Z11
 
-loaded179:
+loaded180:
 	VUNPCKHPD    Z11, Z10, Z8
 	VUNPCKLPD    Z11, Z10, Z10
 	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
 	VMOVUPD      16(BX), X12
 	CMPQ         AX, $0x01
-	JLE          loaded180
+	JLE          loaded181
 	VMOVUPD      16(BX)(CX*1), X13
 	CMPQ         AX, $0x02
-	JLE          loaded180
+	JLE          loaded181
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z12, Z12
 	CMPQ         AX, $0x03
-	JLE          loaded180
+	JLE          loaded181
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z13, Z13
 	CMPQ         AX, $0x04
-	JLE          loaded180
+	JLE          loaded181
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z12, Z12
 	CMPQ         AX, $0x05
-	JLE          loaded180
+	JLE          loaded181
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z13, Z13
 	CMPQ         AX, $0x06
-	JLE          loaded180
+	JLE          loaded181
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z12, Z12
 	CMPQ         AX, $0x07
-	JLE          loaded180
+	JLE          loaded181
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z13, Z13
 
-loaded180:
+loaded181:
 	VUNPCKHPD    Z13, Z12, Z11
 	VUNPCKLPD    Z13, Z12, Z12
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VMOVUPD      32(BX), X14
 	CMPQ         AX, $0x01
-	JLE          loaded181
+	JLE          loaded182
 	VMOVUPD      32(BX)(CX*1), X15
 	CMPQ         AX, $0x02
-	JLE          loaded181
+	JLE          loaded182
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z14, Z14
 	CMPQ         AX, $0x03
-	JLE          loaded181
+	JLE          loaded182
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z15, Z15
 	CMPQ         AX, $0x04
-	JLE          loaded181
+	JLE          loaded182
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z14, Z14
 	CMPQ         AX, $0x05
-	JLE          loaded181
+	JLE          loaded182
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z15, Z15
 	CMPQ         AX, $0x06
-	JLE          loaded181
+	JLE          loaded182
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z14, Z14
 	CMPQ         AX, $0x07
-	JLE          loaded181
+	JLE          loaded182
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z15, Z15
 
-loaded181:
+loaded182:
 	VUNPCKHPD    Z15, Z14, Z13
 	VUNPCKLPD    Z15, Z14, Z14
 	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
 	VMOVUPD      48(BX), X16
 	CMPQ         AX, $0x01
-	JLE          loaded182
+	JLE          loaded183
 	VMOVUPD      48(BX)(CX*1), X17
 	CMPQ         AX, $0x02
-	JLE          loaded182
+	JLE          loaded183
 	VINSERTF32X4 $0x01, 48(BX)(CX*2), Z16, Z16
 	CMPQ         AX, $0x03
-	JLE          loaded182
+	JLE          loaded183
 	VINSERTF32X4 $0x01, 48(BX)(DX*1), Z17, Z17
 	CMPQ         AX, $0x04
-	JLE          loaded182
+	JLE          loaded183
 	VINSERTF32X4 $0x02, 48(BX)(CX*4), Z16, Z16
 	CMPQ         AX, $0x05
-	JLE          loaded182
+	JLE          loaded183
 	VINSERTF32X4 $0x02, 48(BX)(SI*1), Z17, Z17
 	CMPQ         AX, $0x06
-	JLE          loaded182
+	JLE          loaded183
 	VINSERTF32X4 $0x03, 48(BX)(DX*2), Z16, Z16
 	CMPQ         AX, $0x07
-	JLE          loaded182
+	JLE          loaded183
 	VINSERTF32X4 $0x03, 48(BX)(DI*1), Z17, Z17
 
-loaded182:
+loaded183:
 	VUNPCKHPD    Z17, Z16, Z15
 	VUNPCKLPD    Z17, Z16, Z16
 	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VMOVSD       64(BX), X18
 	CMPQ         AX, $0x01
-	JLE          loaded183
+	JLE          loaded184
 	VMOVSD       64(BX)(CX*1), X19
 	CMPQ         AX, $0x02
-	JLE          loaded183
+	JLE          loaded184
 	VMOVSD       64(BX)(CX*2), X17
 	VINSERTF32X4 $0x01, X17, Z18, Z18
 	CMPQ         AX, $0x03
-	JLE          loaded183
+	JLE          loaded184
 	VMOVSD       64(BX)(DX*1), X17
 	VINSERTF32X4 $0x01, X17, Z19, Z19
 	CMPQ         AX, $0x04
-	JLE          loaded183
+	JLE          loaded184
 	VMOVSD       64(BX)(CX*4), X17
 	VINSERTF32X4 $0x02, X17, Z18, Z18
 	CMPQ         AX, $0x05
-	JLE          loaded183
+	JLE          loaded184
 	VMOVSD       64(BX)(SI*1), X17
 	VINSERTF32X4 $0x02, X17, Z19, Z19
 	CMPQ         AX, $0x06
-	JLE          loaded183
+	JLE          loaded184
 	VMOVSD       64(BX)(DX*2), X17
 	VINSERTF32X4 $0x03, X17, Z18, Z18
 	CMPQ         AX, $0x07
-	JLE          loaded183
+	JLE          loaded184
 	VMOVSD       64(BX)(DI*1), X17
 	VINSERTF32X4 $0x03, X17, Z19, Z19
 
-loaded183:
+loaded184:
 	VUNPCKHPD Z19, Z18, Z17
 	VUNPCKLPD Z19, Z18, Z18
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready178
+	JMP       ready179
 
-fresh177:
+fresh178:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z8, Z8, Z8
 	VPXORD Z12, Z12, Z12
@@ -12404,7 +12396,7 @@ fresh177:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z18, Z18, Z18
 
-ready178:
+ready179:
 	VPXORD Z17, Z17, Z17
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -12414,19 +12406,19 @@ ready178:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without184
+	JE     without185
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row186:
+row187:
 	CMPQ      AX, $0x08
-	JE        all187
+	JE        all188
 	VMOVUPD.Z (DI), K1, Z19
-	JMP       moved188
+	JMP       moved189
 
-all187:
+all188:
 	VMOVUPD (DI), Z19
 
-moved188:
+moved189:
 	VMOVAPD          Z17, Z21
 	VFMADD231PD.BCST (DX), Z19, Z10
 	VFMADD231PD.BCST (DX), Z1, Z21
@@ -12448,38 +12440,38 @@ moved188:
 	VFMADD231PD.BCST 64(DX), Z9, Z21
 	VADDPD           Z17, Z21, Z21
 	CMPQ             AX, $0x08
-	JE               all189
+	JE               all190
 	VMOVUPD          Z21, K1, (BX)
-	JMP              moved190
+	JMP              moved191
 
-all189:
+all190:
 	VMOVUPD Z21, (BX)
 
-moved190:
+moved191:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row186
+	JNZ  row187
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end185
+	JMP  end186
 
-without184:
+without185:
 	// the same without dx
-row191:
+row192:
 	CMPQ      AX, $0x08
-	JE        all192
+	JE        all193
 	VMOVUPD.Z (DI), K1, Z19
-	JMP       moved193
+	JMP       moved194
 
-all192:
+all193:
 	VMOVUPD (DI), Z19
 
-moved193:
+moved194:
 	VFMADD231PD.BCST (DX), Z19, Z10
 	VFMADD231PD.BCST 8(DX), Z19, Z8
 	VFMADD231PD.BCST 16(DX), Z19, Z12
@@ -12492,9 +12484,9 @@ moved193:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row191
+	JNZ              row192
 
-end185:
+end186:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -12517,162 +12509,162 @@ end185:
 	VUNPCKLPD     Z8, Z10, Z10
 	VMOVUPD       X10, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored194
+	JLE           stored195
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored194
+	JLE           stored195
 	VEXTRACTF32X4 $0x01, Z10, X8
 	VMOVUPD       X8, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored194
+	JLE           stored195
 	VEXTRACTF32X4 $0x01, Z0, X8
 	VMOVUPD       X8, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored194
+	JLE           stored195
 	VEXTRACTF32X4 $0x02, Z10, X8
 	VMOVUPD       X8, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored194
+	JLE           stored195
 	VEXTRACTF32X4 $0x02, Z0, X8
 	VMOVUPD       X8, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored194
+	JLE           stored195
 	VEXTRACTF32X4 $0x03, Z10, X8
 	VMOVUPD       X8, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored194
+	JLE           stored195
 	VEXTRACTF32X4 $0x03, Z0, X8
 	VMOVUPD       X8, (BX)(DI*1)
 
-stored194:
+stored195:
 	VUNPCKHPD     Z11, Z12, Z8
 	VUNPCKLPD     Z11, Z12, Z12
 	VMOVUPD       X12, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored195
+	JLE           stored196
 	VMOVUPD       X8, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored195
+	JLE           stored196
 	VEXTRACTF32X4 $0x01, Z12, X11
 	VMOVUPD       X11, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored195
+	JLE           stored196
 	VEXTRACTF32X4 $0x01, Z8, X11
 	VMOVUPD       X11, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored195
+	JLE           stored196
 	VEXTRACTF32X4 $0x02, Z12, X11
 	VMOVUPD       X11, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored195
+	JLE           stored196
 	VEXTRACTF32X4 $0x02, Z8, X11
 	VMOVUPD       X11, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored195
+	JLE           stored196
 	VEXTRACTF32X4 $0x03, Z12, X11
 	VMOVUPD       X11, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored195
+	JLE           stored196
 	VEXTRACTF32X4 $0x03, Z8, X11
 	VMOVUPD       X11, 16(BX)(DI*1)
 
-stored195:
+stored196:
 	VUNPCKHPD     Z13, Z14, Z11
 	VUNPCKLPD     Z13, Z14, Z14
 	VMOVUPD       X14, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored196
+	JLE           stored197
 	VMOVUPD       X11, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored196
+	JLE           stored197
 	VEXTRACTF32X4 $0x01, Z14, X13
 	VMOVUPD       X13, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored196
+	JLE           stored197
 	VEXTRACTF32X4 $0x01, Z11, X13
 	VMOVUPD       X13, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored196
+	JLE           stored197
 	VEXTRACTF32X4 $0x02, Z14, X13
 	VMOVUPD       X13, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored196
+	JLE           stored197
 	VEXTRACTF32X4 $0x02, Z11, X13
 	VMOVUPD       X13, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored196
+	JLE           stored197
 	VEXTRACTF32X4 $0x03, Z14, X13
 	VMOVUPD       X13, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored196
+	JLE           stored197
 	VEXTRACTF32X4 $0x03, Z11, X13
 	VMOVUPD       X13, 32(BX)(DI*1)
 
-stored196:
+stored197:
 	VUNPCKHPD     Z15, Z16, Z13
 	VUNPCKLPD     Z15, Z16, Z16
 	VMOVUPD       X16, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored197
+	JLE           stored198
 	VMOVUPD       X13, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored197
+	JLE           stored198
 	VEXTRACTF32X4 $0x01, Z16, X15
 	VMOVUPD       X15, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored197
+	JLE           stored198
 	VEXTRACTF32X4 $0x01, Z13, X15
 	VMOVUPD       X15, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored197
+	JLE           stored198
 	VEXTRACTF32X4 $0x02, Z16, X15
 	VMOVUPD       X15, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored197
+	JLE           stored198
 	VEXTRACTF32X4 $0x02, Z13, X15
 	VMOVUPD       X15, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored197
+	JLE           stored198
 	VEXTRACTF32X4 $0x03, Z16, X15
 	VMOVUPD       X15, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored197
+	JLE           stored198
 	VEXTRACTF32X4 $0x03, Z13, X15
 	VMOVUPD       X15, 48(BX)(DI*1)
 
-stored197:
+stored198:
 	VUNPCKHPD     Z0, Z18, Z15
 	VUNPCKLPD     Z0, Z18, Z18
 	VMOVSD        X18, 64(BX)
 	CMPQ          AX, $0x01
-	JLE           stored198
+	JLE           stored199
 	VMOVSD        X15, 64(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored198
+	JLE           stored199
 	VEXTRACTF32X4 $0x01, Z18, X0
 	VMOVSD        X0, 64(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored198
+	JLE           stored199
 	VEXTRACTF32X4 $0x01, Z15, X0
 	VMOVSD        X0, 64(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored198
+	JLE           stored199
 	VEXTRACTF32X4 $0x02, Z18, X0
 	VMOVSD        X0, 64(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored198
+	JLE           stored199
 	VEXTRACTF32X4 $0x02, Z15, X0
 	VMOVSD        X0, 64(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored198
+	JLE           stored199
 	VEXTRACTF32X4 $0x03, Z18, X0
 	VMOVSD        X0, 64(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored198
+	JLE           stored199
 	VEXTRACTF32X4 $0x03, Z15, X0
 	VMOVSD        X0, 64(BX)(DI*1)
 
-stored198:
+stored199:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -12680,15 +12672,12 @@ stored198:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs170
+	JGE    inputs171
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other169:
-	CMPQ AX, $0x08
-	JNE  other199
-
+lower140:
 inputs200:
 	// 8 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
@@ -13201,11 +13190,15 @@ stored225:
 	VZEROUPPER
 	RET
 
-other199:
+lower1:
+	CMPQ AX, $0x05
+	JLT  lower226
+	CMPQ AX, $0x06
+	JLT  lower227
 	CMPQ AX, $0x07
-	JNE  other226
+	JLT  lower228
 
-inputs227:
+inputs229:
 	// 7 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -13214,10 +13207,10 @@ inputs227:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted228
+	JLE   parted230
 	MOVQ  $0x00000008, AX
 
-parted228:
+parted230:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -13227,118 +13220,118 @@ parted228:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded229
+	JLE          loaded231
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded229
+	JLE          loaded231
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded229
+	JLE          loaded231
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded229
+	JLE          loaded231
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded229
+	JLE          loaded231
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded229
+	JLE          loaded231
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded229
+	JLE          loaded231
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded229:
+loaded231:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded230
+	JLE          loaded232
 	VMOVUPD      16(BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded230
+	JLE          loaded232
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded230
+	JLE          loaded232
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded230
+	JLE          loaded232
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded230
+	JLE          loaded232
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded230
+	JLE          loaded232
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded230
+	JLE          loaded232
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
 
-loaded230:
+loaded232:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded231
+	JLE          loaded233
 	VMOVUPD      32(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded231
+	JLE          loaded233
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
 	CMPQ         AX, $0x03
-	JLE          loaded231
+	JLE          loaded233
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
 	CMPQ         AX, $0x04
-	JLE          loaded231
+	JLE          loaded233
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded231
+	JLE          loaded233
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded231
+	JLE          loaded233
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded231
+	JLE          loaded233
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
 
-loaded231:
+loaded233:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVSD       48(BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded232
+	JLE          loaded234
 	VMOVSD       48(BX)(CX*1), X8
 	CMPQ         AX, $0x02
-	JLE          loaded232
+	JLE          loaded234
 	VMOVSD       48(BX)(CX*2), X6
 	VINSERTF32X4 $0x01, X6, Z7, Z7
 	CMPQ         AX, $0x03
-	JLE          loaded232
+	JLE          loaded234
 	VMOVSD       48(BX)(DX*1), X6
 	VINSERTF32X4 $0x01, X6, Z8, Z8
 	CMPQ         AX, $0x04
-	JLE          loaded232
+	JLE          loaded234
 	VMOVSD       48(BX)(CX*4), X6
 	VINSERTF32X4 $0x02, X6, Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded232
+	JLE          loaded234
 	VMOVSD       48(BX)(SI*1), X6
 	VINSERTF32X4 $0x02, X6, Z8, Z8
 	CMPQ         AX, $0x06
-	JLE          loaded232
+	JLE          loaded234
 	VMOVSD       48(BX)(DX*2), X6
 	VINSERTF32X4 $0x03, X6, Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded232
+	JLE          loaded234
 	VMOVSD       48(BX)(DI*1), X6
 	VINSERTF32X4 $0x03, X6, Z8, Z8
 
-loaded232:
+loaded234:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
 	IMUL3Q       $0x08, CX, CX
@@ -13346,7 +13339,7 @@ loaded232:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh233
+	JE           fresh235
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -13355,126 +13348,126 @@ loaded232:
 	VXORPS       X9, X9, X9
 	VMOVUPD      (BX), X8
 	CMPQ         AX, $0x01
-	JLE          loaded235
+	JLE          loaded237
 	VMOVUPD      (BX)(CX*1), X9
 	CMPQ         AX, $0x02
-	JLE          loaded235
+	JLE          loaded237
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z8, Z8
 	CMPQ         AX, $0x03
-	JLE          loaded235
+	JLE          loaded237
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z9, Z9
 	CMPQ         AX, $0x04
-	JLE          loaded235
+	JLE          loaded237
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z8, Z8
 	CMPQ         AX, $0x05
-	JLE          loaded235
+	JLE          loaded237
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z9, Z9
 	CMPQ         AX, $0x06
-	JLE          loaded235
+	JLE          loaded237
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z8, Z8
 	CMPQ         AX, $0x07
-	JLE          loaded235
+	JLE          loaded237
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z9, Z9
 
-loaded235:
+loaded237:
 	VUNPCKHPD    Z9, Z8, Z6
 	VUNPCKLPD    Z9, Z8, Z8
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VMOVUPD      16(BX), X10
 	CMPQ         AX, $0x01
-	JLE          loaded236
+	JLE          loaded238
 	VMOVUPD      16(BX)(CX*1), X11
 	CMPQ         AX, $0x02
-	JLE          loaded236
+	JLE          loaded238
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z10, Z10
 	CMPQ         AX, $0x03
-	JLE          loaded236
+	JLE          loaded238
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z11, Z11
 	CMPQ         AX, $0x04
-	JLE          loaded236
+	JLE          loaded238
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z10, Z10
 	CMPQ         AX, $0x05
-	JLE          loaded236
+	JLE          loaded238
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z11, Z11
 	CMPQ         AX, $0x06
-	JLE          loaded236
+	JLE          loaded238
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z10, Z10
 	CMPQ         AX, $0x07
-	JLE          loaded236
+	JLE          loaded238
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z11, Z11
 
-loaded236:
+loaded238:
 	VUNPCKHPD    Z11, Z10, Z9
 	VUNPCKLPD    Z11, Z10, Z10
 	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
 	VMOVUPD      32(BX), X12
 	CMPQ         AX, $0x01
-	JLE          loaded237
+	JLE          loaded239
 	VMOVUPD      32(BX)(CX*1), X13
 	CMPQ         AX, $0x02
-	JLE          loaded237
+	JLE          loaded239
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z12, Z12
 	CMPQ         AX, $0x03
-	JLE          loaded237
+	JLE          loaded239
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z13, Z13
 	CMPQ         AX, $0x04
-	JLE          loaded237
+	JLE          loaded239
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z12, Z12
 	CMPQ         AX, $0x05
-	JLE          loaded237
+	JLE          loaded239
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z13, Z13
 	CMPQ         AX, $0x06
-	JLE          loaded237
+	JLE          loaded239
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z12, Z12
 	CMPQ         AX, $0x07
-	JLE          loaded237
+	JLE          loaded239
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z13, Z13
 
-loaded237:
+loaded239:
 	VUNPCKHPD    Z13, Z12, Z11
 	VUNPCKLPD    Z13, Z12, Z12
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VMOVSD       48(BX), X14
 	CMPQ         AX, $0x01
-	JLE          loaded238
+	JLE          loaded240
 	VMOVSD       48(BX)(CX*1), X15
 	CMPQ         AX, $0x02
-	JLE          loaded238
+	JLE          loaded240
 	VMOVSD       48(BX)(CX*2), X13
 	VINSERTF32X4 $0x01, X13, Z14, Z14
 	CMPQ         AX, $0x03
-	JLE          loaded238
+	JLE          loaded240
 	VMOVSD       48(BX)(DX*1), X13
 	VINSERTF32X4 $0x01, X13, Z15, Z15
 	CMPQ         AX, $0x04
-	JLE          loaded238
+	JLE          loaded240
 	VMOVSD       48(BX)(CX*4), X13
 	VINSERTF32X4 $0x02, X13, Z14, Z14
 	CMPQ         AX, $0x05
-	JLE          loaded238
+	JLE          loaded240
 	VMOVSD       48(BX)(SI*1), X13
 	VINSERTF32X4 $0x02, X13, Z15, Z15
 	CMPQ         AX, $0x06
-	JLE          loaded238
+	JLE          loaded240
 	VMOVSD       48(BX)(DX*2), X13
 	VINSERTF32X4 $0x03, X13, Z14, Z14
 	CMPQ         AX, $0x07
-	JLE          loaded238
+	JLE          loaded240
 	VMOVSD       48(BX)(DI*1), X13
 	VINSERTF32X4 $0x03, X13, Z15, Z15
 
-loaded238:
+loaded240:
 	VUNPCKHPD Z15, Z14, Z13
 	VUNPCKLPD Z15, Z14, Z14
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready234
+	JMP       ready236
 
-fresh233:
+fresh235:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z6, Z6, Z6
 	VPXORD Z10, Z10, Z10
@@ -13483,7 +13476,7 @@ fresh233:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z14, Z14, Z14
 
-ready234:
+ready236:
 	VPXORD Z13, Z13, Z13
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -13493,19 +13486,19 @@ ready234:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without239
+	JE     without241
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row241:
+row243:
 	CMPQ      AX, $0x08
-	JE        all242
+	JE        all244
 	VMOVUPD.Z (DI), K1, Z15
-	JMP       moved243
+	JMP       moved245
 
-all242:
+all244:
 	VMOVUPD (DI), Z15
 
-moved243:
+moved245:
 	VMOVAPD          Z13, Z17
 	VFMADD231PD.BCST (DX), Z15, Z8
 	VFMADD231PD.BCST (DX), Z1, Z17
@@ -13523,38 +13516,38 @@ moved243:
 	VFMADD231PD.BCST 48(DX), Z7, Z17
 	VADDPD           Z13, Z17, Z17
 	CMPQ             AX, $0x08
-	JE               all244
+	JE               all246
 	VMOVUPD          Z17, K1, (BX)
-	JMP              moved245
+	JMP              moved247
 
-all244:
+all246:
 	VMOVUPD Z17, (BX)
 
-moved245:
+moved247:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row241
+	JNZ  row243
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end240
+	JMP  end242
 
-without239:
+without241:
 	// the same without dx
-row246:
+row248:
 	CMPQ      AX, $0x08
-	JE        all247
+	JE        all249
 	VMOVUPD.Z (DI), K1, Z15
-	JMP       moved248
+	JMP       moved250
 
-all247:
+all249:
 	VMOVUPD (DI), Z15
 
-moved248:
+moved250:
 	VFMADD231PD.BCST (DX), Z15, Z8
 	VFMADD231PD.BCST 8(DX), Z15, Z6
 	VFMADD231PD.BCST 16(DX), Z15, Z10
@@ -13565,9 +13558,9 @@ moved248:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row246
+	JNZ              row248
 
-end240:
+end242:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -13588,130 +13581,130 @@ end240:
 	VUNPCKLPD     Z6, Z8, Z8
 	VMOVUPD       X8, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored249
+	JLE           stored251
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored249
+	JLE           stored251
 	VEXTRACTF32X4 $0x01, Z8, X6
 	VMOVUPD       X6, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored249
+	JLE           stored251
 	VEXTRACTF32X4 $0x01, Z0, X6
 	VMOVUPD       X6, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored249
+	JLE           stored251
 	VEXTRACTF32X4 $0x02, Z8, X6
 	VMOVUPD       X6, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored249
+	JLE           stored251
 	VEXTRACTF32X4 $0x02, Z0, X6
 	VMOVUPD       X6, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored249
+	JLE           stored251
 	VEXTRACTF32X4 $0x03, Z8, X6
 	VMOVUPD       X6, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored249
+	JLE           stored251
 	VEXTRACTF32X4 $0x03, Z0, X6
 	VMOVUPD       X6, (BX)(DI*1)
 
-stored249:
+stored251:
 	VUNPCKHPD     Z9, Z10, Z6
 	VUNPCKLPD     Z9, Z10, Z10
 	VMOVUPD       X10, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored250
+	JLE           stored252
 	VMOVUPD       X6, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored250
+	JLE           stored252
 	VEXTRACTF32X4 $0x01, Z10, X9
 	VMOVUPD       X9, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored250
+	JLE           stored252
 	VEXTRACTF32X4 $0x01, Z6, X9
 	VMOVUPD       X9, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored250
+	JLE           stored252
 	VEXTRACTF32X4 $0x02, Z10, X9
 	VMOVUPD       X9, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored250
+	JLE           stored252
 	VEXTRACTF32X4 $0x02, Z6, X9
 	VMOVUPD       X9, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored250
+	JLE           stored252
 	VEXTRACTF32X4 $0x03, Z10, X9
 	VMOVUPD       X9, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored250
+	JLE           stored252
 	VEXTRACTF32X4 $0x03, Z6, X9
 	VMOVUPD       X9, 16(BX)(DI*1)
 
-stored250:
+stored252:
 	VUNPCKHPD     Z11, Z12, Z9
 	VUNPCKLPD     Z11, Z12, Z12
 	VMOVUPD       X12, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored251
+	JLE           stored253
 	VMOVUPD       X9, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored251
+	JLE           stored253
 	VEXTRACTF32X4 $0x01, Z12, X11
 	VMOVUPD       X11, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored251
+	JLE           stored253
 	VEXTRACTF32X4 $0x01, Z9, X11
 	VMOVUPD       X11, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored251
+	JLE           stored253
 	VEXTRACTF32X4 $0x02, Z12, X11
 	VMOVUPD       X11, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored251
+	JLE           stored253
 	VEXTRACTF32X4 $0x02, Z9, X11
 	VMOVUPD       X11, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored251
+	JLE           stored253
 	VEXTRACTF32X4 $0x03, Z12, X11
 	VMOVUPD       X11, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored251
+	JLE           stored253
 	VEXTRACTF32X4 $0x03, Z9, X11
 	VMOVUPD       X11, 32(BX)(DI*1)
 
-stored251:
+stored253:
 	VUNPCKHPD     Z0, Z14, Z11
 	VUNPCKLPD     Z0, Z14, Z14
 	VMOVSD        X14, 48(BX)
 	CMPQ          AX, $0x01
-	JLE           stored252
+	JLE           stored254
 	VMOVSD        X11, 48(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored252
+	JLE           stored254
 	VEXTRACTF32X4 $0x01, Z14, X0
 	VMOVSD        X0, 48(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored252
+	JLE           stored254
 	VEXTRACTF32X4 $0x01, Z11, X0
 	VMOVSD        X0, 48(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored252
+	JLE           stored254
 	VEXTRACTF32X4 $0x02, Z14, X0
 	VMOVSD        X0, 48(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored252
+	JLE           stored254
 	VEXTRACTF32X4 $0x02, Z11, X0
 	VMOVSD        X0, 48(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored252
+	JLE           stored254
 	VEXTRACTF32X4 $0x03, Z14, X0
 	VMOVSD        X0, 48(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored252
+	JLE           stored254
 	VEXTRACTF32X4 $0x03, Z11, X0
 	VMOVSD        X0, 48(BX)(DI*1)
 
-stored252:
+stored254:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -13719,16 +13712,13 @@ stored252:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs227
+	JGE    inputs229
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other226:
-	CMPQ AX, $0x06
-	JNE  other253
-
-inputs254:
+lower228:
+inputs255:
 	// 6 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -13737,10 +13727,10 @@ inputs254:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted255
+	JLE   parted256
 	MOVQ  $0x00000008, AX
 
-parted255:
+parted256:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -13750,84 +13740,84 @@ parted255:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded256
+	JLE          loaded257
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded256
+	JLE          loaded257
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded256
+	JLE          loaded257
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded256
+	JLE          loaded257
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded256
+	JLE          loaded257
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded256
+	JLE          loaded257
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded256
+	JLE          loaded257
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded256:
+loaded257:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded257
+	JLE          loaded258
 	VMOVUPD      16(BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded257
+	JLE          loaded258
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded257
+	JLE          loaded258
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded257
+	JLE          loaded258
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded257
+	JLE          loaded258
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded257
+	JLE          loaded258
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded257
+	JLE          loaded258
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
 
-loaded257:
+loaded258:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded258
+	JLE          loaded259
 	VMOVUPD      32(BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded258
+	JLE          loaded259
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z5, Z5
 	CMPQ         AX, $0x03
-	JLE          loaded258
+	JLE          loaded259
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z6, Z6
 	CMPQ         AX, $0x04
-	JLE          loaded258
+	JLE          loaded259
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded258
+	JLE          loaded259
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded258
+	JLE          loaded259
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded258
+	JLE          loaded259
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z6, Z6
 
-loaded258:
+loaded259:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
 	IMUL3Q       $0x08, CX, CX
@@ -13835,7 +13825,7 @@ loaded258:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh259
+	JE           fresh260
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -13844,92 +13834,92 @@ loaded258:
 	VXORPS       X8, X8, X8
 	VMOVUPD      (BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded261
+	JLE          loaded262
 	VMOVUPD      (BX)(CX*1), X8
 	CMPQ         AX, $0x02
-	JLE          loaded261
+	JLE          loaded262
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z7, Z7
 	CMPQ         AX, $0x03
-	JLE          loaded261
+	JLE          loaded262
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z8, Z8
 	CMPQ         AX, $0x04
-	JLE          loaded261
+	JLE          loaded262
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded261
+	JLE          loaded262
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z8, Z8
 	CMPQ         AX, $0x06
-	JLE          loaded261
+	JLE          loaded262
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded261
+	JLE          loaded262
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z8, Z8
 
-loaded261:
+loaded262:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      16(BX), X9
 	CMPQ         AX, $0x01
-	JLE          loaded262
+	JLE          loaded263
 	VMOVUPD      16(BX)(CX*1), X10
 	CMPQ         AX, $0x02
-	JLE          loaded262
+	JLE          loaded263
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z9, Z9
 	CMPQ         AX, $0x03
-	JLE          loaded262
+	JLE          loaded263
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z10, Z10
 	CMPQ         AX, $0x04
-	JLE          loaded262
+	JLE          loaded263
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z9, Z9
 	CMPQ         AX, $0x05
-	JLE          loaded262
+	JLE          loaded263
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z10, Z10
 	CMPQ         AX, $0x06
-	JLE          loaded262
+	JLE          loaded263
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z9, Z9
 	CMPQ         AX, $0x07
-	JLE          loaded262
+	JLE          loaded263
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z10, Z10
 
-loaded262:
+loaded263:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      32(BX), X11
 	CMPQ         AX, $0x01
-	JLE          loaded263
+	JLE          loaded264
 	VMOVUPD      32(BX)(CX*1), X12
 	CMPQ         AX, $0x02
-	JLE          loaded263
+	JLE          loaded264
 	VINSERTF32X4 $0x01, 32(BX)(CX*2), Z11, Z11
 	CMPQ         AX, $0x03
-	JLE          loaded263
+	JLE          loaded264
 	VINSERTF32X4 $0x01, 32(BX)(DX*1), Z12, Z12
 	CMPQ         AX, $0x04
-	JLE          loaded263
+	JLE          loaded264
 	VINSERTF32X4 $0x02, 32(BX)(CX*4), Z11, Z11
 	CMPQ         AX, $0x05
-	JLE          loaded263
+	JLE          loaded264
 	VINSERTF32X4 $0x02, 32(BX)(SI*1), Z12, Z12
 	CMPQ         AX, $0x06
-	JLE          loaded263
+	JLE          loaded264
 	VINSERTF32X4 $0x03, 32(BX)(DX*2), Z11, Z11
 	CMPQ         AX, $0x07
-	JLE          loaded263
+	JLE          loaded264
 	VINSERTF32X4 $0x03, 32(BX)(DI*1), Z12, Z12
 
-loaded263:
+loaded264:
 	VUNPCKHPD Z12, Z11, Z10
 	VUNPCKLPD Z12, Z11, Z11
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready260
+	JMP       ready261
 
-fresh259:
+fresh260:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z6, Z6, Z6
 	VPXORD Z9, Z9, Z9
@@ -13937,7 +13927,7 @@ fresh259:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z10, Z10, Z10
 
-ready260:
+ready261:
 	VPXORD Z12, Z12, Z12
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -13947,19 +13937,19 @@ ready260:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without264
+	JE     without265
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row266:
+row267:
 	CMPQ      AX, $0x08
-	JE        all267
+	JE        all268
 	VMOVUPD.Z (DI), K1, Z13
-	JMP       moved268
+	JMP       moved269
 
-all267:
+all268:
 	VMOVUPD (DI), Z13
 
-moved268:
+moved269:
 	VMOVAPD          Z12, Z15
 	VFMADD231PD.BCST (DX), Z13, Z7
 	VFMADD231PD.BCST (DX), Z1, Z15
@@ -13975,38 +13965,38 @@ moved268:
 	VFMADD231PD.BCST 40(DX), Z4, Z15
 	VADDPD           Z12, Z15, Z15
 	CMPQ             AX, $0x08
-	JE               all269
+	JE               all270
 	VMOVUPD          Z15, K1, (BX)
-	JMP              moved270
+	JMP              moved271
 
-all269:
+all270:
 	VMOVUPD Z15, (BX)
 
-moved270:
+moved271:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row266
+	JNZ  row267
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end265
+	JMP  end266
 
-without264:
+without265:
 	// the same without dx
-row271:
+row272:
 	CMPQ      AX, $0x08
-	JE        all272
+	JE        all273
 	VMOVUPD.Z (DI), K1, Z13
-	JMP       moved273
+	JMP       moved274
 
-all272:
+all273:
 	VMOVUPD (DI), Z13
 
-moved273:
+moved274:
 	VFMADD231PD.BCST (DX), Z13, Z7
 	VFMADD231PD.BCST 8(DX), Z13, Z6
 	VFMADD231PD.BCST 16(DX), Z13, Z9
@@ -14016,9 +14006,9 @@ moved273:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row271
+	JNZ              row272
 
-end265:
+end266:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -14038,98 +14028,98 @@ end265:
 	VUNPCKLPD     Z6, Z7, Z7
 	VMOVUPD       X7, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored274
+	JLE           stored275
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored274
+	JLE           stored275
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVUPD       X6, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored274
+	JLE           stored275
 	VEXTRACTF32X4 $0x01, Z0, X6
 	VMOVUPD       X6, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored274
+	JLE           stored275
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVUPD       X6, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored274
+	JLE           stored275
 	VEXTRACTF32X4 $0x02, Z0, X6
 	VMOVUPD       X6, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored274
+	JLE           stored275
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVUPD       X6, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored274
+	JLE           stored275
 	VEXTRACTF32X4 $0x03, Z0, X6
 	VMOVUPD       X6, (BX)(DI*1)
 
-stored274:
+stored275:
 	VUNPCKHPD     Z8, Z9, Z6
 	VUNPCKLPD     Z8, Z9, Z9
 	VMOVUPD       X9, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored275
+	JLE           stored276
 	VMOVUPD       X6, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored275
+	JLE           stored276
 	VEXTRACTF32X4 $0x01, Z9, X8
 	VMOVUPD       X8, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored275
+	JLE           stored276
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVUPD       X8, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored275
+	JLE           stored276
 	VEXTRACTF32X4 $0x02, Z9, X8
 	VMOVUPD       X8, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored275
+	JLE           stored276
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVUPD       X8, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored275
+	JLE           stored276
 	VEXTRACTF32X4 $0x03, Z9, X8
 	VMOVUPD       X8, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored275
+	JLE           stored276
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVUPD       X8, 16(BX)(DI*1)
 
-stored275:
+stored276:
 	VUNPCKHPD     Z10, Z11, Z8
 	VUNPCKLPD     Z10, Z11, Z11
 	VMOVUPD       X11, 32(BX)
 	CMPQ          AX, $0x01
-	JLE           stored276
+	JLE           stored277
 	VMOVUPD       X8, 32(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored276
+	JLE           stored277
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, 32(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored276
+	JLE           stored277
 	VEXTRACTF32X4 $0x01, Z8, X10
 	VMOVUPD       X10, 32(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored276
+	JLE           stored277
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, 32(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored276
+	JLE           stored277
 	VEXTRACTF32X4 $0x02, Z8, X10
 	VMOVUPD       X10, 32(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored276
+	JLE           stored277
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, 32(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored276
+	JLE           stored277
 	VEXTRACTF32X4 $0x03, Z8, X10
 	VMOVUPD       X10, 32(BX)(DI*1)
 
-stored276:
+stored277:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -14137,15 +14127,12 @@ stored276:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs254
+	JGE    inputs255
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other253:
-	CMPQ AX, $0x05
-	JNE  other277
-
+lower227:
 inputs278:
 	// 5 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
@@ -14567,11 +14554,13 @@ stored300:
 	VZEROUPPER
 	RET
 
-other277:
+lower226:
+	CMPQ AX, $0x03
+	JLT  lower301
 	CMPQ AX, $0x04
-	JNE  other301
+	JLT  lower302
 
-inputs302:
+inputs303:
 	// 4 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -14580,10 +14569,10 @@ inputs302:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted303
+	JLE   parted304
 	MOVQ  $0x00000008, AX
 
-parted303:
+parted304:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -14593,56 +14582,56 @@ parted303:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded304
+	JLE          loaded305
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded304
+	JLE          loaded305
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded304
+	JLE          loaded305
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded304
+	JLE          loaded305
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded304
+	JLE          loaded305
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded304
+	JLE          loaded305
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded304
+	JLE          loaded305
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded304:
+loaded305:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded305
+	JLE          loaded306
 	VMOVUPD      16(BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded305
+	JLE          loaded306
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded305
+	JLE          loaded306
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded305
+	JLE          loaded306
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded305
+	JLE          loaded306
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded305
+	JLE          loaded306
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded305
+	JLE          loaded306
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z4, Z4
 
-loaded305:
+loaded306:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
 	IMUL3Q       $0x08, CX, CX
@@ -14650,7 +14639,7 @@ loaded305:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh306
+	JE           fresh307
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -14659,70 +14648,70 @@ loaded305:
 	VXORPS       X6, X6, X6
 	VMOVUPD      (BX), X5
 	CMPQ         AX, $0x01
-	JLE          loaded308
+	JLE          loaded309
 	VMOVUPD      (BX)(CX*1), X6
 	CMPQ         AX, $0x02
-	JLE          loaded308
+	JLE          loaded309
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z5, Z5
 	CMPQ         AX, $0x03
-	JLE          loaded308
+	JLE          loaded309
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z6, Z6
 	CMPQ         AX, $0x04
-	JLE          loaded308
+	JLE          loaded309
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z5, Z5
 	CMPQ         AX, $0x05
-	JLE          loaded308
+	JLE          loaded309
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z6, Z6
 	CMPQ         AX, $0x06
-	JLE          loaded308
+	JLE          loaded309
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z5, Z5
 	CMPQ         AX, $0x07
-	JLE          loaded308
+	JLE          loaded309
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z6, Z6
 
-loaded308:
+loaded309:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      16(BX), X7
 	CMPQ         AX, $0x01
-	JLE          loaded309
+	JLE          loaded310
 	VMOVUPD      16(BX)(CX*1), X8
 	CMPQ         AX, $0x02
-	JLE          loaded309
+	JLE          loaded310
 	VINSERTF32X4 $0x01, 16(BX)(CX*2), Z7, Z7
 	CMPQ         AX, $0x03
-	JLE          loaded309
+	JLE          loaded310
 	VINSERTF32X4 $0x01, 16(BX)(DX*1), Z8, Z8
 	CMPQ         AX, $0x04
-	JLE          loaded309
+	JLE          loaded310
 	VINSERTF32X4 $0x02, 16(BX)(CX*4), Z7, Z7
 	CMPQ         AX, $0x05
-	JLE          loaded309
+	JLE          loaded310
 	VINSERTF32X4 $0x02, 16(BX)(SI*1), Z8, Z8
 	CMPQ         AX, $0x06
-	JLE          loaded309
+	JLE          loaded310
 	VINSERTF32X4 $0x03, 16(BX)(DX*2), Z7, Z7
 	CMPQ         AX, $0x07
-	JLE          loaded309
+	JLE          loaded310
 	VINSERTF32X4 $0x03, 16(BX)(DI*1), Z8, Z8
 
-loaded309:
+loaded310:
 	VUNPCKHPD Z8, Z7, Z6
 	VUNPCKLPD Z8, Z7, Z7
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready307
+	JMP       ready308
 
-fresh306:
+fresh307:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z4, Z4, Z4
 	VPXORD Z7, Z7, Z7
 	VPXORD Z6, Z6, Z6
 
-ready307:
+ready308:
 	VPXORD Z8, Z8, Z8
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -14732,19 +14721,19 @@ ready307:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without310
+	JE     without311
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row312:
+row313:
 	CMPQ      AX, $0x08
-	JE        all313
+	JE        all314
 	VMOVUPD.Z (DI), K1, Z9
-	JMP       moved314
+	JMP       moved315
 
-all313:
+all314:
 	VMOVUPD (DI), Z9
 
-moved314:
+moved315:
 	VMOVAPD          Z8, Z11
 	VFMADD231PD.BCST (DX), Z9, Z5
 	VFMADD231PD.BCST (DX), Z1, Z11
@@ -14756,38 +14745,38 @@ moved314:
 	VFMADD231PD.BCST 24(DX), Z2, Z11
 	VADDPD           Z8, Z11, Z11
 	CMPQ             AX, $0x08
-	JE               all315
+	JE               all316
 	VMOVUPD          Z11, K1, (BX)
-	JMP              moved316
+	JMP              moved317
 
-all315:
+all316:
 	VMOVUPD Z11, (BX)
 
-moved316:
+moved317:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row312
+	JNZ  row313
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end311
+	JMP  end312
 
-without310:
+without311:
 	// the same without dx
-row317:
+row318:
 	CMPQ      AX, $0x08
-	JE        all318
+	JE        all319
 	VMOVUPD.Z (DI), K1, Z9
-	JMP       moved319
+	JMP       moved320
 
-all318:
+all319:
 	VMOVUPD (DI), Z9
 
-moved319:
+moved320:
 	VFMADD231PD.BCST (DX), Z9, Z5
 	VFMADD231PD.BCST 8(DX), Z9, Z4
 	VFMADD231PD.BCST 16(DX), Z9, Z7
@@ -14795,9 +14784,9 @@ moved319:
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row317
+	JNZ              row318
 
-end311:
+end312:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -14815,66 +14804,66 @@ end311:
 	VUNPCKLPD     Z4, Z5, Z5
 	VMOVUPD       X5, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored320
+	JLE           stored321
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored320
+	JLE           stored321
 	VEXTRACTF32X4 $0x01, Z5, X4
 	VMOVUPD       X4, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored320
+	JLE           stored321
 	VEXTRACTF32X4 $0x01, Z0, X4
 	VMOVUPD       X4, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored320
+	JLE           stored321
 	VEXTRACTF32X4 $0x02, Z5, X4
 	VMOVUPD       X4, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored320
+	JLE           stored321
 	VEXTRACTF32X4 $0x02, Z0, X4
 	VMOVUPD       X4, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored320
+	JLE           stored321
 	VEXTRACTF32X4 $0x03, Z5, X4
 	VMOVUPD       X4, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored320
+	JLE           stored321
 	VEXTRACTF32X4 $0x03, Z0, X4
 	VMOVUPD       X4, (BX)(DI*1)
 
-stored320:
+stored321:
 	VUNPCKHPD     Z6, Z7, Z4
 	VUNPCKLPD     Z6, Z7, Z7
 	VMOVUPD       X7, 16(BX)
 	CMPQ          AX, $0x01
-	JLE           stored321
+	JLE           stored322
 	VMOVUPD       X4, 16(BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored321
+	JLE           stored322
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVUPD       X6, 16(BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored321
+	JLE           stored322
 	VEXTRACTF32X4 $0x01, Z4, X6
 	VMOVUPD       X6, 16(BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored321
+	JLE           stored322
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVUPD       X6, 16(BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored321
+	JLE           stored322
 	VEXTRACTF32X4 $0x02, Z4, X6
 	VMOVUPD       X6, 16(BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored321
+	JLE           stored322
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVUPD       X6, 16(BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored321
+	JLE           stored322
 	VEXTRACTF32X4 $0x03, Z4, X6
 	VMOVUPD       X6, 16(BX)(DI*1)
 
-stored321:
+stored322:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -14882,15 +14871,12 @@ stored321:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs302
+	JGE    inputs303
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-other301:
-	CMPQ AX, $0x03
-	JNE  other322
-
+lower302:
 inputs323:
 	// 3 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
@@ -15214,8 +15200,8 @@ stored342:
 	VZEROUPPER
 	RET
 
-other322:
-inputs344:
+lower301:
+inputs343:
 	// 2 columns of w and of dw, 8 inputs or those that are left
 	MOVQ  rows+96(FP), AX
 	MOVQ  AX, CX
@@ -15224,10 +15210,10 @@ inputs344:
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	CMPQ  AX, $0x08
-	JLE   parted345
+	JLE   parted344
 	MOVQ  $0x00000008, AX
 
-parted345:
+parted344:
 	MOVQ         w+80(FP), BX
 	MOVQ         ldw+88(FP), CX
 	LEAQ         (CX)(CX*2), DX
@@ -15237,28 +15223,28 @@ parted345:
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
-	JLE          loaded346
+	JLE          loaded345
 	VMOVUPD      (BX)(CX*1), X2
 	CMPQ         AX, $0x02
-	JLE          loaded346
+	JLE          loaded345
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z1, Z1
 	CMPQ         AX, $0x03
-	JLE          loaded346
+	JLE          loaded345
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z2, Z2
 	CMPQ         AX, $0x04
-	JLE          loaded346
+	JLE          loaded345
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z1, Z1
 	CMPQ         AX, $0x05
-	JLE          loaded346
+	JLE          loaded345
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z2, Z2
 	CMPQ         AX, $0x06
-	JLE          loaded346
+	JLE          loaded345
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z1, Z1
 	CMPQ         AX, $0x07
-	JLE          loaded346
+	JLE          loaded345
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z2, Z2
 
-loaded346:
+loaded345:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
 	IMUL3Q       $0x08, CX, CX
@@ -15266,7 +15252,7 @@ loaded346:
 	MOVQ         BX, w+80(FP)
 	MOVQ         init+32(FP), BX
 	TESTQ        BX, BX
-	JE           fresh347
+	JE           fresh346
 	MOVQ         ldinit+40(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
@@ -15275,40 +15261,40 @@ loaded346:
 	VXORPS       X4, X4, X4
 	VMOVUPD      (BX), X3
 	CMPQ         AX, $0x01
-	JLE          loaded349
+	JLE          loaded348
 	VMOVUPD      (BX)(CX*1), X4
 	CMPQ         AX, $0x02
-	JLE          loaded349
+	JLE          loaded348
 	VINSERTF32X4 $0x01, (BX)(CX*2), Z3, Z3
 	CMPQ         AX, $0x03
-	JLE          loaded349
+	JLE          loaded348
 	VINSERTF32X4 $0x01, (BX)(DX*1), Z4, Z4
 	CMPQ         AX, $0x04
-	JLE          loaded349
+	JLE          loaded348
 	VINSERTF32X4 $0x02, (BX)(CX*4), Z3, Z3
 	CMPQ         AX, $0x05
-	JLE          loaded349
+	JLE          loaded348
 	VINSERTF32X4 $0x02, (BX)(SI*1), Z4, Z4
 	CMPQ         AX, $0x06
-	JLE          loaded349
+	JLE          loaded348
 	VINSERTF32X4 $0x03, (BX)(DX*2), Z3, Z3
 	CMPQ         AX, $0x07
-	JLE          loaded349
+	JLE          loaded348
 	VINSERTF32X4 $0x03, (BX)(DI*1), Z4, Z4
 
-loaded349:
+loaded348:
 	VUNPCKHPD Z4, Z3, Z2
 	VUNPCKLPD Z4, Z3, Z3
 	IMUL3Q    $0x08, CX, CX
 	ADDQ      CX, BX
 	MOVQ      BX, init+32(FP)
-	JMP       ready348
+	JMP       ready347
 
-fresh347:
+fresh346:
 	VPXORD Z3, Z3, Z3
 	VPXORD Z2, Z2, Z2
 
-ready348:
+ready347:
 	VPXORD Z4, Z4, Z4
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
@@ -15318,19 +15304,19 @@ ready348:
 	MOVQ   ldx+72(FP), R8
 	MOVQ   n+112(FP), R9
 	TESTQ  BX, BX
-	JE     without350
+	JE     without349
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row352:
+row351:
 	CMPQ      AX, $0x08
-	JE        all353
+	JE        all352
 	VMOVUPD.Z (DI), K1, Z5
-	JMP       moved354
+	JMP       moved353
 
-all353:
+all352:
 	VMOVUPD (DI), Z5
 
-moved354:
+moved353:
 	VMOVAPD          Z4, Z7
 	VFMADD231PD.BCST (DX), Z5, Z3
 	VFMADD231PD.BCST (DX), Z1, Z7
@@ -15338,46 +15324,46 @@ moved354:
 	VFMADD231PD.BCST 8(DX), Z0, Z7
 	VADDPD           Z4, Z7, Z7
 	CMPQ             AX, $0x08
-	JE               all355
+	JE               all354
 	VMOVUPD          Z7, K1, (BX)
-	JMP              moved356
+	JMP              moved355
 
-all355:
+all354:
 	VMOVUPD Z7, (BX)
 
-moved356:
+moved355:
 	ADDQ CX, BX
 	ADDQ SI, DX
 	ADDQ R8, DI
 	DECQ R9
-	JNZ  row352
+	JNZ  row351
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, dx+0(FP)
-	JMP  end351
+	JMP  end350
 
-without350:
+without349:
 	// the same without dx
-row357:
+row356:
 	CMPQ      AX, $0x08
-	JE        all358
+	JE        all357
 	VMOVUPD.Z (DI), K1, Z5
-	JMP       moved359
+	JMP       moved358
 
-all358:
+all357:
 	VMOVUPD (DI), Z5
 
-moved359:
+moved358:
 	VFMADD231PD.BCST (DX), Z5, Z3
 	VFMADD231PD.BCST 8(DX), Z5, Z2
 	ADDQ             SI, DX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              row357
+	JNZ              row356
 
-end351:
+end350:
 	MOVQ          x+64(FP), DI
 	ADDQ          $0x40, DI
 	MOVQ          DI, x+64(FP)
@@ -15393,34 +15379,34 @@ end351:
 	VUNPCKLPD     Z2, Z3, Z3
 	VMOVUPD       X3, (BX)
 	CMPQ          AX, $0x01
-	JLE           stored360
+	JLE           stored359
 	VMOVUPD       X0, (BX)(CX*1)
 	CMPQ          AX, $0x02
-	JLE           stored360
+	JLE           stored359
 	VEXTRACTF32X4 $0x01, Z3, X2
 	VMOVUPD       X2, (BX)(CX*2)
 	CMPQ          AX, $0x03
-	JLE           stored360
+	JLE           stored359
 	VEXTRACTF32X4 $0x01, Z0, X2
 	VMOVUPD       X2, (BX)(DX*1)
 	CMPQ          AX, $0x04
-	JLE           stored360
+	JLE           stored359
 	VEXTRACTF32X4 $0x02, Z3, X2
 	VMOVUPD       X2, (BX)(CX*4)
 	CMPQ          AX, $0x05
-	JLE           stored360
+	JLE           stored359
 	VEXTRACTF32X4 $0x02, Z0, X2
 	VMOVUPD       X2, (BX)(SI*1)
 	CMPQ          AX, $0x06
-	JLE           stored360
+	JLE           stored359
 	VEXTRACTF32X4 $0x03, Z3, X2
 	VMOVUPD       X2, (BX)(DX*2)
 	CMPQ          AX, $0x07
-	JLE           stored360
+	JLE           stored359
 	VEXTRACTF32X4 $0x03, Z0, X2
 	VMOVUPD       X2, (BX)(DI*1)
 
-stored360:
+stored359:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, dw+16(FP)
@@ -15428,7 +15414,7 @@ stored360:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x01
-	JGE    inputs344
+	JGE    inputs343
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -7098,11 +7098,17 @@ rest27:
 // func treeNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 TEXT ·treeNEONF32(SB), NOSPLIT, $0-88
 	MOVD n+72(FP), R0
+	CMP  $9, R0
+	BLT  lower1
+	CMP  $13, R0
+	BLT  lower2
+	CMP  $15, R0
+	BLT  lower3
 	CMP  $16, R0
-	BNE  other1
+	BLT  lower4
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part2
+	BNE  part5
 
 	// 16 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -7147,10 +7153,10 @@ TEXT ·treeNEONF32(SB), NOSPLIT, $0-88
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row4:
-	FMOVS 0(R3), F18
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row7:
 	VORR  V16.B16, V16.B16, V17.B16
+	FMOVS 0(R3), F18
 	WORD  $0x4f921011 // fmla v17.4s, v0.4s, v18.s[0]
 	FMOVS 32(R3), F18
 	VDUP  V18.S[0], V18.S4
@@ -7215,258 +7221,258 @@ row4:
 	VMOVI $0, V18.B16
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	CMP   $1, R6
-	BNE   linear6
+	BNE   linear9
 	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
-linear6:
+linear9:
 	FMOVQ F17, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row4
+	BNE   row7
 	RET
 
-part2:
+part5:
 	// 16 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one7
+	BEQ   one10
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved8
+	BEQ   moved11
 	ADD   $8, R1, R16
 	VLD1  (R16), V16.S[2]
-	B     moved8
+	B     moved11
 
-one7:
+one10:
 	FMOVS 0(R1), F16
 
-moved8:
+moved11:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one9
+	BEQ   one12
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved10
+	BEQ   moved13
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved10
+	B     moved13
 
-one9:
+one12:
 	FMOVS 0(R1), F0
 
-moved10:
+moved13:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one11
+	BEQ   one14
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved12
+	BEQ   moved15
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved12
+	B     moved15
 
-one11:
+one14:
 	FMOVS 0(R1), F1
 
-moved12:
+moved15:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one13
+	BEQ   one16
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved14
+	BEQ   moved17
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved14
+	B     moved17
 
-one13:
+one16:
 	FMOVS 0(R1), F2
 
-moved14:
+moved17:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one15
+	BEQ   one18
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved16
+	BEQ   moved19
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved16
+	B     moved19
 
-one15:
+one18:
 	FMOVS 0(R1), F3
 
-moved16:
+moved19:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one17
+	BEQ   one20
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved18
+	BEQ   moved21
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved18
+	B     moved21
 
-one17:
+one20:
 	FMOVS 0(R1), F4
 
-moved18:
+moved21:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one19
+	BEQ   one22
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved20
+	BEQ   moved23
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved20
+	B     moved23
 
-one19:
+one22:
 	FMOVS 0(R1), F5
 
-moved20:
+moved23:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one21
+	BEQ   one24
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved22
+	BEQ   moved25
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved22
+	B     moved25
 
-one21:
+one24:
 	FMOVS 0(R1), F6
 
-moved22:
+moved25:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one23
+	BEQ   one26
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved24
+	BEQ   moved27
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved24
+	B     moved27
 
-one23:
+one26:
 	FMOVS 0(R1), F7
 
-moved24:
+moved27:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one25
+	BEQ   one28
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved26
+	BEQ   moved29
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved26
+	B     moved29
 
-one25:
+one28:
 	FMOVS 0(R1), F8
 
-moved26:
+moved29:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one27
+	BEQ   one30
 	FMOVD 0(R1), F9
 	TST   $1, R0
-	BEQ   moved28
+	BEQ   moved31
 	ADD   $8, R1, R16
 	VLD1  (R16), V9.S[2]
-	B     moved28
+	B     moved31
 
-one27:
+one30:
 	FMOVS 0(R1), F9
 
-moved28:
+moved31:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one29
+	BEQ   one32
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved30
+	BEQ   moved33
 	ADD   $8, R1, R16
 	VLD1  (R16), V10.S[2]
-	B     moved30
+	B     moved33
 
-one29:
+one32:
 	FMOVS 0(R1), F10
 
-moved30:
+moved33:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one31
+	BEQ   one34
 	FMOVD 0(R1), F11
 	TST   $1, R0
-	BEQ   moved32
+	BEQ   moved35
 	ADD   $8, R1, R16
 	VLD1  (R16), V11.S[2]
-	B     moved32
+	B     moved35
 
-one31:
+one34:
 	FMOVS 0(R1), F11
 
-moved32:
+moved35:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one33
+	BEQ   one36
 	FMOVD 0(R1), F12
 	TST   $1, R0
-	BEQ   moved34
+	BEQ   moved37
 	ADD   $8, R1, R16
 	VLD1  (R16), V12.S[2]
-	B     moved34
+	B     moved37
 
-one33:
+one36:
 	FMOVS 0(R1), F12
 
-moved34:
+moved37:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one35
+	BEQ   one38
 	FMOVD 0(R1), F13
 	TST   $1, R0
-	BEQ   moved36
+	BEQ   moved39
 	ADD   $8, R1, R16
 	VLD1  (R16), V13.S[2]
-	B     moved36
+	B     moved39
 
-one35:
+one38:
 	FMOVS 0(R1), F13
 
-moved36:
+moved39:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one37
+	BEQ   one40
 	FMOVD 0(R1), F14
 	TST   $1, R0
-	BEQ   moved38
+	BEQ   moved41
 	ADD   $8, R1, R16
 	VLD1  (R16), V14.S[2]
-	B     moved38
+	B     moved41
 
-one37:
+one40:
 	FMOVS 0(R1), F14
 
-moved38:
+moved41:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one39
+	BEQ   one42
 	FMOVD 0(R1), F15
 	TST   $1, R0
-	BEQ   moved40
+	BEQ   moved43
 	ADD   $8, R1, R16
 	VLD1  (R16), V15.S[2]
-	B     moved40
+	B     moved43
 
-one39:
+one42:
 	FMOVS 0(R1), F15
 
-moved40:
+moved43:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -7474,10 +7480,10 @@ moved40:
 	MOVD rows+56(FP), R5
 	MOVD act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row41:
-	FMOVS 0(R3), F18
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row44:
 	VORR  V16.B16, V16.B16, V17.B16
+	FMOVS 0(R3), F18
 	WORD  $0x4f921011 // fmla v17.4s, v0.4s, v18.s[0]
 	FMOVS 32(R3), F18
 	VDUP  V18.S[0], V18.S4
@@ -7542,35 +7548,33 @@ row41:
 	VMOVI $0, V18.B16
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	CMP   $1, R6
-	BNE   linear43
+	BNE   linear46
 	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
-linear43:
+linear46:
 	TST   $2, R0
-	BEQ   one44
+	BEQ   one47
 	FMOVD F17, 0(R1)
 	TST   $1, R0
-	BEQ   moved45
+	BEQ   moved48
 	ADD   $8, R1, R16
 	VST1  V17.S[2], (R16)
-	B     moved45
+	B     moved48
 
-one44:
+one47:
 	FMOVS F17, 0(R1)
 
-moved45:
+moved48:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row41
+	BNE  row44
 	RET
 
-other1:
-	CMP  $15, R0
-	BNE  other46
+lower4:
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part47
+	BNE  part49
 
 	// 15 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -7613,10 +7617,10 @@ other1:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row49:
-	FMOVS 0(R3), F17
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row51:
 	VORR  V15.B16, V15.B16, V16.B16
+	FMOVS 0(R3), F17
 	WORD  $0x4f911010 // fmla v16.4s, v0.4s, v17.s[0]
 	FMOVS 32(R3), F17
 	VDUP  V17.S[0], V17.S4
@@ -7677,244 +7681,244 @@ row49:
 	VMOVI $0, V17.B16
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
 	CMP   $1, R6
-	BNE   linear51
+	BNE   linear53
 	WORD  $0x4e31f610 // fmax v16.4s, v16.4s, v17.4s
 
-linear51:
+linear53:
 	FMOVQ F16, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row49
+	BNE   row51
 	RET
 
-part47:
+part49:
 	// 15 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one52
-	FMOVD 0(R1), F15
-	TST   $1, R0
-	BEQ   moved53
-	ADD   $8, R1, R16
-	VLD1  (R16), V15.S[2]
-	B     moved53
-
-one52:
-	FMOVS 0(R1), F15
-
-moved53:
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	TST   $2, R0
 	BEQ   one54
-	FMOVD 0(R1), F0
+	FMOVD 0(R1), F15
 	TST   $1, R0
 	BEQ   moved55
 	ADD   $8, R1, R16
-	VLD1  (R16), V0.S[2]
+	VLD1  (R16), V15.S[2]
 	B     moved55
 
 one54:
-	FMOVS 0(R1), F0
+	FMOVS 0(R1), F15
 
 moved55:
-	ADD   R2, R1
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
 	TST   $2, R0
 	BEQ   one56
-	FMOVD 0(R1), F1
+	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved57
 	ADD   $8, R1, R16
-	VLD1  (R16), V1.S[2]
+	VLD1  (R16), V0.S[2]
 	B     moved57
 
 one56:
-	FMOVS 0(R1), F1
+	FMOVS 0(R1), F0
 
 moved57:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one58
-	FMOVD 0(R1), F2
+	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved59
 	ADD   $8, R1, R16
-	VLD1  (R16), V2.S[2]
+	VLD1  (R16), V1.S[2]
 	B     moved59
 
 one58:
-	FMOVS 0(R1), F2
+	FMOVS 0(R1), F1
 
 moved59:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one60
-	FMOVD 0(R1), F3
+	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved61
 	ADD   $8, R1, R16
-	VLD1  (R16), V3.S[2]
+	VLD1  (R16), V2.S[2]
 	B     moved61
 
 one60:
-	FMOVS 0(R1), F3
+	FMOVS 0(R1), F2
 
 moved61:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one62
-	FMOVD 0(R1), F4
+	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved63
 	ADD   $8, R1, R16
-	VLD1  (R16), V4.S[2]
+	VLD1  (R16), V3.S[2]
 	B     moved63
 
 one62:
-	FMOVS 0(R1), F4
+	FMOVS 0(R1), F3
 
 moved63:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one64
-	FMOVD 0(R1), F5
+	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved65
 	ADD   $8, R1, R16
-	VLD1  (R16), V5.S[2]
+	VLD1  (R16), V4.S[2]
 	B     moved65
 
 one64:
-	FMOVS 0(R1), F5
+	FMOVS 0(R1), F4
 
 moved65:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one66
-	FMOVD 0(R1), F6
+	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved67
 	ADD   $8, R1, R16
-	VLD1  (R16), V6.S[2]
+	VLD1  (R16), V5.S[2]
 	B     moved67
 
 one66:
-	FMOVS 0(R1), F6
+	FMOVS 0(R1), F5
 
 moved67:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one68
-	FMOVD 0(R1), F7
+	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved69
 	ADD   $8, R1, R16
-	VLD1  (R16), V7.S[2]
+	VLD1  (R16), V6.S[2]
 	B     moved69
 
 one68:
-	FMOVS 0(R1), F7
+	FMOVS 0(R1), F6
 
 moved69:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one70
-	FMOVD 0(R1), F8
+	FMOVD 0(R1), F7
 	TST   $1, R0
 	BEQ   moved71
 	ADD   $8, R1, R16
-	VLD1  (R16), V8.S[2]
+	VLD1  (R16), V7.S[2]
 	B     moved71
 
 one70:
-	FMOVS 0(R1), F8
+	FMOVS 0(R1), F7
 
 moved71:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one72
-	FMOVD 0(R1), F9
+	FMOVD 0(R1), F8
 	TST   $1, R0
 	BEQ   moved73
 	ADD   $8, R1, R16
-	VLD1  (R16), V9.S[2]
+	VLD1  (R16), V8.S[2]
 	B     moved73
 
 one72:
-	FMOVS 0(R1), F9
+	FMOVS 0(R1), F8
 
 moved73:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one74
-	FMOVD 0(R1), F10
+	FMOVD 0(R1), F9
 	TST   $1, R0
 	BEQ   moved75
 	ADD   $8, R1, R16
-	VLD1  (R16), V10.S[2]
+	VLD1  (R16), V9.S[2]
 	B     moved75
 
 one74:
-	FMOVS 0(R1), F10
+	FMOVS 0(R1), F9
 
 moved75:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one76
-	FMOVD 0(R1), F11
+	FMOVD 0(R1), F10
 	TST   $1, R0
 	BEQ   moved77
 	ADD   $8, R1, R16
-	VLD1  (R16), V11.S[2]
+	VLD1  (R16), V10.S[2]
 	B     moved77
 
 one76:
-	FMOVS 0(R1), F11
+	FMOVS 0(R1), F10
 
 moved77:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one78
-	FMOVD 0(R1), F12
+	FMOVD 0(R1), F11
 	TST   $1, R0
 	BEQ   moved79
 	ADD   $8, R1, R16
-	VLD1  (R16), V12.S[2]
+	VLD1  (R16), V11.S[2]
 	B     moved79
 
 one78:
-	FMOVS 0(R1), F12
+	FMOVS 0(R1), F11
 
 moved79:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one80
-	FMOVD 0(R1), F13
+	FMOVD 0(R1), F12
 	TST   $1, R0
 	BEQ   moved81
 	ADD   $8, R1, R16
-	VLD1  (R16), V13.S[2]
+	VLD1  (R16), V12.S[2]
 	B     moved81
 
 one80:
-	FMOVS 0(R1), F13
+	FMOVS 0(R1), F12
 
 moved81:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one82
-	FMOVD 0(R1), F14
+	FMOVD 0(R1), F13
 	TST   $1, R0
 	BEQ   moved83
 	ADD   $8, R1, R16
-	VLD1  (R16), V14.S[2]
+	VLD1  (R16), V13.S[2]
 	B     moved83
 
 one82:
-	FMOVS 0(R1), F14
+	FMOVS 0(R1), F13
 
 moved83:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one84
+	FMOVD 0(R1), F14
+	TST   $1, R0
+	BEQ   moved85
+	ADD   $8, R1, R16
+	VLD1  (R16), V14.S[2]
+	B     moved85
+
+one84:
+	FMOVS 0(R1), F14
+
+moved85:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -7922,10 +7926,10 @@ moved83:
 	MOVD rows+56(FP), R5
 	MOVD act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row84:
-	FMOVS 0(R3), F17
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row86:
 	VORR  V15.B16, V15.B16, V16.B16
+	FMOVS 0(R3), F17
 	WORD  $0x4f911010 // fmla v16.4s, v0.4s, v17.s[0]
 	FMOVS 32(R3), F17
 	VDUP  V17.S[0], V17.S4
@@ -7986,35 +7990,35 @@ row84:
 	VMOVI $0, V17.B16
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
 	CMP   $1, R6
-	BNE   linear86
+	BNE   linear88
 	WORD  $0x4e31f610 // fmax v16.4s, v16.4s, v17.4s
 
-linear86:
+linear88:
 	TST   $2, R0
-	BEQ   one87
+	BEQ   one89
 	FMOVD F16, 0(R1)
 	TST   $1, R0
-	BEQ   moved88
+	BEQ   moved90
 	ADD   $8, R1, R16
 	VST1  V16.S[2], (R16)
-	B     moved88
+	B     moved90
 
-one87:
+one89:
 	FMOVS F16, 0(R1)
 
-moved88:
+moved90:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row84
+	BNE  row86
 	RET
 
-other46:
+lower3:
 	CMP  $14, R0
-	BNE  other89
+	BLT  lower91
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part90
+	BNE  part92
 
 	// 14 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -8055,10 +8059,10 @@ other46:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row92:
-	FMOVS 0(R3), F16
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row94:
 	VORR  V14.B16, V14.B16, V15.B16
+	FMOVS 0(R3), F16
 	WORD  $0x4f90100f // fmla v15.4s, v0.4s, v16.s[0]
 	FMOVS 32(R3), F16
 	VDUP  V16.S[0], V16.S4
@@ -8115,230 +8119,230 @@ row92:
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R6
-	BNE   linear94
+	BNE   linear96
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear94:
+linear96:
 	FMOVQ F15, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row92
+	BNE   row94
 	RET
 
-part90:
+part92:
 	// 14 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one95
-	FMOVD 0(R1), F14
-	TST   $1, R0
-	BEQ   moved96
-	ADD   $8, R1, R16
-	VLD1  (R16), V14.S[2]
-	B     moved96
-
-one95:
-	FMOVS 0(R1), F14
-
-moved96:
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	TST   $2, R0
 	BEQ   one97
-	FMOVD 0(R1), F0
+	FMOVD 0(R1), F14
 	TST   $1, R0
 	BEQ   moved98
 	ADD   $8, R1, R16
-	VLD1  (R16), V0.S[2]
+	VLD1  (R16), V14.S[2]
 	B     moved98
 
 one97:
-	FMOVS 0(R1), F0
+	FMOVS 0(R1), F14
 
 moved98:
-	ADD   R2, R1
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
 	TST   $2, R0
 	BEQ   one99
-	FMOVD 0(R1), F1
+	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved100
 	ADD   $8, R1, R16
-	VLD1  (R16), V1.S[2]
+	VLD1  (R16), V0.S[2]
 	B     moved100
 
 one99:
-	FMOVS 0(R1), F1
+	FMOVS 0(R1), F0
 
 moved100:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one101
-	FMOVD 0(R1), F2
+	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved102
 	ADD   $8, R1, R16
-	VLD1  (R16), V2.S[2]
+	VLD1  (R16), V1.S[2]
 	B     moved102
 
 one101:
-	FMOVS 0(R1), F2
+	FMOVS 0(R1), F1
 
 moved102:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one103
-	FMOVD 0(R1), F3
+	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved104
 	ADD   $8, R1, R16
-	VLD1  (R16), V3.S[2]
+	VLD1  (R16), V2.S[2]
 	B     moved104
 
 one103:
-	FMOVS 0(R1), F3
+	FMOVS 0(R1), F2
 
 moved104:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one105
-	FMOVD 0(R1), F4
+	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved106
 	ADD   $8, R1, R16
-	VLD1  (R16), V4.S[2]
+	VLD1  (R16), V3.S[2]
 	B     moved106
 
 one105:
-	FMOVS 0(R1), F4
+	FMOVS 0(R1), F3
 
 moved106:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one107
-	FMOVD 0(R1), F5
+	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved108
 	ADD   $8, R1, R16
-	VLD1  (R16), V5.S[2]
+	VLD1  (R16), V4.S[2]
 	B     moved108
 
 one107:
-	FMOVS 0(R1), F5
+	FMOVS 0(R1), F4
 
 moved108:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one109
-	FMOVD 0(R1), F6
+	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved110
 	ADD   $8, R1, R16
-	VLD1  (R16), V6.S[2]
+	VLD1  (R16), V5.S[2]
 	B     moved110
 
 one109:
-	FMOVS 0(R1), F6
+	FMOVS 0(R1), F5
 
 moved110:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one111
-	FMOVD 0(R1), F7
+	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved112
 	ADD   $8, R1, R16
-	VLD1  (R16), V7.S[2]
+	VLD1  (R16), V6.S[2]
 	B     moved112
 
 one111:
-	FMOVS 0(R1), F7
+	FMOVS 0(R1), F6
 
 moved112:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one113
-	FMOVD 0(R1), F8
+	FMOVD 0(R1), F7
 	TST   $1, R0
 	BEQ   moved114
 	ADD   $8, R1, R16
-	VLD1  (R16), V8.S[2]
+	VLD1  (R16), V7.S[2]
 	B     moved114
 
 one113:
-	FMOVS 0(R1), F8
+	FMOVS 0(R1), F7
 
 moved114:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one115
-	FMOVD 0(R1), F9
+	FMOVD 0(R1), F8
 	TST   $1, R0
 	BEQ   moved116
 	ADD   $8, R1, R16
-	VLD1  (R16), V9.S[2]
+	VLD1  (R16), V8.S[2]
 	B     moved116
 
 one115:
-	FMOVS 0(R1), F9
+	FMOVS 0(R1), F8
 
 moved116:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one117
-	FMOVD 0(R1), F10
+	FMOVD 0(R1), F9
 	TST   $1, R0
 	BEQ   moved118
 	ADD   $8, R1, R16
-	VLD1  (R16), V10.S[2]
+	VLD1  (R16), V9.S[2]
 	B     moved118
 
 one117:
-	FMOVS 0(R1), F10
+	FMOVS 0(R1), F9
 
 moved118:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one119
-	FMOVD 0(R1), F11
+	FMOVD 0(R1), F10
 	TST   $1, R0
 	BEQ   moved120
 	ADD   $8, R1, R16
-	VLD1  (R16), V11.S[2]
+	VLD1  (R16), V10.S[2]
 	B     moved120
 
 one119:
-	FMOVS 0(R1), F11
+	FMOVS 0(R1), F10
 
 moved120:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one121
-	FMOVD 0(R1), F12
+	FMOVD 0(R1), F11
 	TST   $1, R0
 	BEQ   moved122
 	ADD   $8, R1, R16
-	VLD1  (R16), V12.S[2]
+	VLD1  (R16), V11.S[2]
 	B     moved122
 
 one121:
-	FMOVS 0(R1), F12
+	FMOVS 0(R1), F11
 
 moved122:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one123
-	FMOVD 0(R1), F13
+	FMOVD 0(R1), F12
 	TST   $1, R0
 	BEQ   moved124
 	ADD   $8, R1, R16
-	VLD1  (R16), V13.S[2]
+	VLD1  (R16), V12.S[2]
 	B     moved124
 
 one123:
-	FMOVS 0(R1), F13
+	FMOVS 0(R1), F12
 
 moved124:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one125
+	FMOVD 0(R1), F13
+	TST   $1, R0
+	BEQ   moved126
+	ADD   $8, R1, R16
+	VLD1  (R16), V13.S[2]
+	B     moved126
+
+one125:
+	FMOVS 0(R1), F13
+
+moved126:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -8346,10 +8350,10 @@ moved124:
 	MOVD rows+56(FP), R5
 	MOVD act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row125:
-	FMOVS 0(R3), F16
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row127:
 	VORR  V14.B16, V14.B16, V15.B16
+	FMOVS 0(R3), F16
 	WORD  $0x4f90100f // fmla v15.4s, v0.4s, v16.s[0]
 	FMOVS 32(R3), F16
 	VDUP  V16.S[0], V16.S4
@@ -8406,35 +8410,33 @@ row125:
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R6
-	BNE   linear127
+	BNE   linear129
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear127:
+linear129:
 	TST   $2, R0
-	BEQ   one128
+	BEQ   one130
 	FMOVD F15, 0(R1)
 	TST   $1, R0
-	BEQ   moved129
+	BEQ   moved131
 	ADD   $8, R1, R16
 	VST1  V15.S[2], (R16)
-	B     moved129
+	B     moved131
 
-one128:
+one130:
 	FMOVS F15, 0(R1)
 
-moved129:
+moved131:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row125
+	BNE  row127
 	RET
 
-other89:
-	CMP  $13, R0
-	BNE  other130
+lower91:
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part131
+	BNE  part132
 
 	// 13 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -8473,10 +8475,10 @@ other89:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row133:
-	FMOVS 0(R3), F15
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row134:
 	VORR  V13.B16, V13.B16, V14.B16
+	FMOVS 0(R3), F15
 	WORD  $0x4f8f100e // fmla v14.4s, v0.4s, v15.s[0]
 	FMOVS 32(R3), F15
 	VDUP  V15.S[0], V15.S4
@@ -8529,216 +8531,216 @@ row133:
 	VMOVI $0, V15.B16
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	CMP   $1, R6
-	BNE   linear135
+	BNE   linear136
 	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
 
-linear135:
+linear136:
 	FMOVQ F14, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row133
+	BNE   row134
 	RET
 
-part131:
+part132:
 	// 13 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one136
+	BEQ   one137
 	FMOVD 0(R1), F13
 	TST   $1, R0
-	BEQ   moved137
+	BEQ   moved138
 	ADD   $8, R1, R16
 	VLD1  (R16), V13.S[2]
-	B     moved137
+	B     moved138
 
-one136:
+one137:
 	FMOVS 0(R1), F13
 
-moved137:
+moved138:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one138
+	BEQ   one139
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved139
+	BEQ   moved140
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved139
+	B     moved140
 
-one138:
+one139:
 	FMOVS 0(R1), F0
 
-moved139:
+moved140:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one140
+	BEQ   one141
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved141
+	BEQ   moved142
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved141
+	B     moved142
 
-one140:
+one141:
 	FMOVS 0(R1), F1
 
-moved141:
+moved142:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one142
+	BEQ   one143
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved143
+	BEQ   moved144
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved143
+	B     moved144
 
-one142:
+one143:
 	FMOVS 0(R1), F2
 
-moved143:
+moved144:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one144
+	BEQ   one145
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved145
+	BEQ   moved146
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved145
+	B     moved146
 
-one144:
+one145:
 	FMOVS 0(R1), F3
 
-moved145:
+moved146:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one146
+	BEQ   one147
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved147
+	BEQ   moved148
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved147
+	B     moved148
 
-one146:
+one147:
 	FMOVS 0(R1), F4
 
-moved147:
+moved148:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one148
+	BEQ   one149
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved149
+	BEQ   moved150
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved149
+	B     moved150
 
-one148:
+one149:
 	FMOVS 0(R1), F5
 
-moved149:
+moved150:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one150
+	BEQ   one151
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved151
+	BEQ   moved152
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved151
+	B     moved152
 
-one150:
+one151:
 	FMOVS 0(R1), F6
 
-moved151:
+moved152:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one152
+	BEQ   one153
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved153
+	BEQ   moved154
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved153
+	B     moved154
 
-one152:
+one153:
 	FMOVS 0(R1), F7
 
-moved153:
+moved154:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one154
+	BEQ   one155
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved155
+	BEQ   moved156
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved155
+	B     moved156
 
-one154:
+one155:
 	FMOVS 0(R1), F8
 
-moved155:
+moved156:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one156
+	BEQ   one157
 	FMOVD 0(R1), F9
 	TST   $1, R0
-	BEQ   moved157
+	BEQ   moved158
 	ADD   $8, R1, R16
 	VLD1  (R16), V9.S[2]
-	B     moved157
+	B     moved158
 
-one156:
+one157:
 	FMOVS 0(R1), F9
 
-moved157:
+moved158:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one158
+	BEQ   one159
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved159
+	BEQ   moved160
 	ADD   $8, R1, R16
 	VLD1  (R16), V10.S[2]
-	B     moved159
+	B     moved160
 
-one158:
+one159:
 	FMOVS 0(R1), F10
 
-moved159:
+moved160:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one160
+	BEQ   one161
 	FMOVD 0(R1), F11
 	TST   $1, R0
-	BEQ   moved161
+	BEQ   moved162
 	ADD   $8, R1, R16
 	VLD1  (R16), V11.S[2]
-	B     moved161
+	B     moved162
 
-one160:
+one161:
 	FMOVS 0(R1), F11
 
-moved161:
+moved162:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one162
+	BEQ   one163
 	FMOVD 0(R1), F12
 	TST   $1, R0
-	BEQ   moved163
+	BEQ   moved164
 	ADD   $8, R1, R16
 	VLD1  (R16), V12.S[2]
-	B     moved163
+	B     moved164
 
-one162:
+one163:
 	FMOVS 0(R1), F12
 
-moved163:
+moved164:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -8746,10 +8748,10 @@ moved163:
 	MOVD rows+56(FP), R5
 	MOVD act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row164:
-	FMOVS 0(R3), F15
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row165:
 	VORR  V13.B16, V13.B16, V14.B16
+	FMOVS 0(R3), F15
 	WORD  $0x4f8f100e // fmla v14.4s, v0.4s, v15.s[0]
 	FMOVS 32(R3), F15
 	VDUP  V15.S[0], V15.S4
@@ -8802,35 +8804,37 @@ row164:
 	VMOVI $0, V15.B16
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	CMP   $1, R6
-	BNE   linear166
+	BNE   linear167
 	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
 
-linear166:
+linear167:
 	TST   $2, R0
-	BEQ   one167
+	BEQ   one168
 	FMOVD F14, 0(R1)
 	TST   $1, R0
-	BEQ   moved168
+	BEQ   moved169
 	ADD   $8, R1, R16
 	VST1  V14.S[2], (R16)
-	B     moved168
+	B     moved169
 
-one167:
+one168:
 	FMOVS F14, 0(R1)
 
-moved168:
+moved169:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row164
+	BNE  row165
 	RET
 
-other130:
+lower2:
+	CMP  $11, R0
+	BLT  lower170
 	CMP  $12, R0
-	BNE  other169
+	BLT  lower171
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part170
+	BNE  part172
 
 	// 12 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -8867,10 +8871,10 @@ other130:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row172:
-	FMOVS 0(R3), F14
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row174:
 	VORR  V12.B16, V12.B16, V13.B16
+	FMOVS 0(R3), F14
 	WORD  $0x4f8e100d // fmla v13.4s, v0.4s, v14.s[0]
 	FMOVS 32(R3), F14
 	VDUP  V14.S[0], V14.S4
@@ -8919,202 +8923,202 @@ row172:
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R6
-	BNE   linear174
+	BNE   linear176
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear174:
+linear176:
 	FMOVQ F13, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row172
+	BNE   row174
 	RET
 
-part170:
+part172:
 	// 12 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one175
-	FMOVD 0(R1), F12
-	TST   $1, R0
-	BEQ   moved176
-	ADD   $8, R1, R16
-	VLD1  (R16), V12.S[2]
-	B     moved176
-
-one175:
-	FMOVS 0(R1), F12
-
-moved176:
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	TST   $2, R0
 	BEQ   one177
-	FMOVD 0(R1), F0
+	FMOVD 0(R1), F12
 	TST   $1, R0
 	BEQ   moved178
 	ADD   $8, R1, R16
-	VLD1  (R16), V0.S[2]
+	VLD1  (R16), V12.S[2]
 	B     moved178
 
 one177:
-	FMOVS 0(R1), F0
+	FMOVS 0(R1), F12
 
 moved178:
-	ADD   R2, R1
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
 	TST   $2, R0
 	BEQ   one179
-	FMOVD 0(R1), F1
+	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved180
 	ADD   $8, R1, R16
-	VLD1  (R16), V1.S[2]
+	VLD1  (R16), V0.S[2]
 	B     moved180
 
 one179:
-	FMOVS 0(R1), F1
+	FMOVS 0(R1), F0
 
 moved180:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one181
-	FMOVD 0(R1), F2
+	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved182
 	ADD   $8, R1, R16
-	VLD1  (R16), V2.S[2]
+	VLD1  (R16), V1.S[2]
 	B     moved182
 
 one181:
-	FMOVS 0(R1), F2
+	FMOVS 0(R1), F1
 
 moved182:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one183
-	FMOVD 0(R1), F3
+	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved184
 	ADD   $8, R1, R16
-	VLD1  (R16), V3.S[2]
+	VLD1  (R16), V2.S[2]
 	B     moved184
 
 one183:
-	FMOVS 0(R1), F3
+	FMOVS 0(R1), F2
 
 moved184:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one185
-	FMOVD 0(R1), F4
+	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved186
 	ADD   $8, R1, R16
-	VLD1  (R16), V4.S[2]
+	VLD1  (R16), V3.S[2]
 	B     moved186
 
 one185:
-	FMOVS 0(R1), F4
+	FMOVS 0(R1), F3
 
 moved186:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one187
-	FMOVD 0(R1), F5
+	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved188
 	ADD   $8, R1, R16
-	VLD1  (R16), V5.S[2]
+	VLD1  (R16), V4.S[2]
 	B     moved188
 
 one187:
-	FMOVS 0(R1), F5
+	FMOVS 0(R1), F4
 
 moved188:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one189
-	FMOVD 0(R1), F6
+	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved190
 	ADD   $8, R1, R16
-	VLD1  (R16), V6.S[2]
+	VLD1  (R16), V5.S[2]
 	B     moved190
 
 one189:
-	FMOVS 0(R1), F6
+	FMOVS 0(R1), F5
 
 moved190:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one191
-	FMOVD 0(R1), F7
+	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved192
 	ADD   $8, R1, R16
-	VLD1  (R16), V7.S[2]
+	VLD1  (R16), V6.S[2]
 	B     moved192
 
 one191:
-	FMOVS 0(R1), F7
+	FMOVS 0(R1), F6
 
 moved192:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one193
-	FMOVD 0(R1), F8
+	FMOVD 0(R1), F7
 	TST   $1, R0
 	BEQ   moved194
 	ADD   $8, R1, R16
-	VLD1  (R16), V8.S[2]
+	VLD1  (R16), V7.S[2]
 	B     moved194
 
 one193:
-	FMOVS 0(R1), F8
+	FMOVS 0(R1), F7
 
 moved194:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one195
-	FMOVD 0(R1), F9
+	FMOVD 0(R1), F8
 	TST   $1, R0
 	BEQ   moved196
 	ADD   $8, R1, R16
-	VLD1  (R16), V9.S[2]
+	VLD1  (R16), V8.S[2]
 	B     moved196
 
 one195:
-	FMOVS 0(R1), F9
+	FMOVS 0(R1), F8
 
 moved196:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one197
-	FMOVD 0(R1), F10
+	FMOVD 0(R1), F9
 	TST   $1, R0
 	BEQ   moved198
 	ADD   $8, R1, R16
-	VLD1  (R16), V10.S[2]
+	VLD1  (R16), V9.S[2]
 	B     moved198
 
 one197:
-	FMOVS 0(R1), F10
+	FMOVS 0(R1), F9
 
 moved198:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one199
-	FMOVD 0(R1), F11
+	FMOVD 0(R1), F10
 	TST   $1, R0
 	BEQ   moved200
 	ADD   $8, R1, R16
-	VLD1  (R16), V11.S[2]
+	VLD1  (R16), V10.S[2]
 	B     moved200
 
 one199:
-	FMOVS 0(R1), F11
+	FMOVS 0(R1), F10
 
 moved200:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one201
+	FMOVD 0(R1), F11
+	TST   $1, R0
+	BEQ   moved202
+	ADD   $8, R1, R16
+	VLD1  (R16), V11.S[2]
+	B     moved202
+
+one201:
+	FMOVS 0(R1), F11
+
+moved202:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -9122,10 +9126,10 @@ moved200:
 	MOVD rows+56(FP), R5
 	MOVD act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row201:
-	FMOVS 0(R3), F14
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row203:
 	VORR  V12.B16, V12.B16, V13.B16
+	FMOVS 0(R3), F14
 	WORD  $0x4f8e100d // fmla v13.4s, v0.4s, v14.s[0]
 	FMOVS 32(R3), F14
 	VDUP  V14.S[0], V14.S4
@@ -9174,35 +9178,33 @@ row201:
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R6
-	BNE   linear203
+	BNE   linear205
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear203:
+linear205:
 	TST   $2, R0
-	BEQ   one204
+	BEQ   one206
 	FMOVD F13, 0(R1)
 	TST   $1, R0
-	BEQ   moved205
+	BEQ   moved207
 	ADD   $8, R1, R16
 	VST1  V13.S[2], (R16)
-	B     moved205
+	B     moved207
 
-one204:
+one206:
 	FMOVS F13, 0(R1)
 
-moved205:
+moved207:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row201
+	BNE  row203
 	RET
 
-other169:
-	CMP  $11, R0
-	BNE  other206
+lower171:
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part207
+	BNE  part208
 
 	// 11 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -9237,10 +9239,10 @@ other169:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row209:
-	FMOVS 0(R3), F13
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row210:
 	VORR  V11.B16, V11.B16, V12.B16
+	FMOVS 0(R3), F13
 	WORD  $0x4f8d100c // fmla v12.4s, v0.4s, v13.s[0]
 	FMOVS 32(R3), F13
 	VDUP  V13.S[0], V13.S4
@@ -9285,188 +9287,188 @@ row209:
 	VMOVI $0, V13.B16
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
 	CMP   $1, R6
-	BNE   linear211
+	BNE   linear212
 	WORD  $0x4e2df58c // fmax v12.4s, v12.4s, v13.4s
 
-linear211:
+linear212:
 	FMOVQ F12, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row209
+	BNE   row210
 	RET
 
-part207:
+part208:
 	// 11 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one212
+	BEQ   one213
 	FMOVD 0(R1), F11
 	TST   $1, R0
-	BEQ   moved213
+	BEQ   moved214
 	ADD   $8, R1, R16
 	VLD1  (R16), V11.S[2]
-	B     moved213
+	B     moved214
 
-one212:
+one213:
 	FMOVS 0(R1), F11
 
-moved213:
+moved214:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one214
+	BEQ   one215
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved215
+	BEQ   moved216
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved215
+	B     moved216
 
-one214:
+one215:
 	FMOVS 0(R1), F0
 
-moved215:
+moved216:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one216
+	BEQ   one217
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved217
+	BEQ   moved218
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved217
+	B     moved218
 
-one216:
+one217:
 	FMOVS 0(R1), F1
 
-moved217:
+moved218:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one218
+	BEQ   one219
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved219
+	BEQ   moved220
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved219
+	B     moved220
 
-one218:
+one219:
 	FMOVS 0(R1), F2
 
-moved219:
+moved220:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one220
+	BEQ   one221
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved221
+	BEQ   moved222
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved221
+	B     moved222
 
-one220:
+one221:
 	FMOVS 0(R1), F3
 
-moved221:
+moved222:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one222
+	BEQ   one223
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved223
+	BEQ   moved224
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved223
+	B     moved224
 
-one222:
+one223:
 	FMOVS 0(R1), F4
 
-moved223:
+moved224:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one224
+	BEQ   one225
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved225
+	BEQ   moved226
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved225
+	B     moved226
 
-one224:
+one225:
 	FMOVS 0(R1), F5
 
-moved225:
+moved226:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one226
+	BEQ   one227
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved227
+	BEQ   moved228
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved227
+	B     moved228
 
-one226:
+one227:
 	FMOVS 0(R1), F6
 
-moved227:
+moved228:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one228
+	BEQ   one229
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved229
+	BEQ   moved230
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved229
+	B     moved230
 
-one228:
+one229:
 	FMOVS 0(R1), F7
 
-moved229:
+moved230:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one230
+	BEQ   one231
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved231
+	BEQ   moved232
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved231
+	B     moved232
 
-one230:
+one231:
 	FMOVS 0(R1), F8
 
-moved231:
+moved232:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one232
+	BEQ   one233
 	FMOVD 0(R1), F9
 	TST   $1, R0
-	BEQ   moved233
+	BEQ   moved234
 	ADD   $8, R1, R16
 	VLD1  (R16), V9.S[2]
-	B     moved233
+	B     moved234
 
-one232:
+one233:
 	FMOVS 0(R1), F9
 
-moved233:
+moved234:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one234
+	BEQ   one235
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved235
+	BEQ   moved236
 	ADD   $8, R1, R16
 	VLD1  (R16), V10.S[2]
-	B     moved235
+	B     moved236
 
-one234:
+one235:
 	FMOVS 0(R1), F10
 
-moved235:
+moved236:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -9474,10 +9476,10 @@ moved235:
 	MOVD rows+56(FP), R5
 	MOVD act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row236:
-	FMOVS 0(R3), F13
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row237:
 	VORR  V11.B16, V11.B16, V12.B16
+	FMOVS 0(R3), F13
 	WORD  $0x4f8d100c // fmla v12.4s, v0.4s, v13.s[0]
 	FMOVS 32(R3), F13
 	VDUP  V13.S[0], V13.S4
@@ -9522,35 +9524,35 @@ row236:
 	VMOVI $0, V13.B16
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
 	CMP   $1, R6
-	BNE   linear238
+	BNE   linear239
 	WORD  $0x4e2df58c // fmax v12.4s, v12.4s, v13.4s
 
-linear238:
+linear239:
 	TST   $2, R0
-	BEQ   one239
+	BEQ   one240
 	FMOVD F12, 0(R1)
 	TST   $1, R0
-	BEQ   moved240
+	BEQ   moved241
 	ADD   $8, R1, R16
 	VST1  V12.S[2], (R16)
-	B     moved240
+	B     moved241
 
-one239:
+one240:
 	FMOVS F12, 0(R1)
 
-moved240:
+moved241:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row236
+	BNE  row237
 	RET
 
-other206:
+lower170:
 	CMP  $10, R0
-	BNE  other241
+	BLT  lower242
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part242
+	BNE  part243
 
 	// 10 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -9583,10 +9585,10 @@ other206:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row244:
-	FMOVS 0(R3), F12
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row245:
 	VORR  V10.B16, V10.B16, V11.B16
+	FMOVS 0(R3), F12
 	WORD  $0x4f8c100b // fmla v11.4s, v0.4s, v12.s[0]
 	FMOVS 32(R3), F12
 	VDUP  V12.S[0], V12.S4
@@ -9627,174 +9629,174 @@ row244:
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R6
-	BNE   linear246
+	BNE   linear247
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear246:
+linear247:
 	FMOVQ F11, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row244
+	BNE   row245
 	RET
 
-part242:
+part243:
 	// 10 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one247
+	BEQ   one248
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved248
+	BEQ   moved249
 	ADD   $8, R1, R16
 	VLD1  (R16), V10.S[2]
-	B     moved248
+	B     moved249
 
-one247:
+one248:
 	FMOVS 0(R1), F10
 
-moved248:
+moved249:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one249
+	BEQ   one250
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved250
+	BEQ   moved251
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved250
+	B     moved251
 
-one249:
+one250:
 	FMOVS 0(R1), F0
 
-moved250:
+moved251:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one251
+	BEQ   one252
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved252
+	BEQ   moved253
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved252
+	B     moved253
 
-one251:
+one252:
 	FMOVS 0(R1), F1
 
-moved252:
+moved253:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one253
+	BEQ   one254
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved254
+	BEQ   moved255
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved254
+	B     moved255
 
-one253:
+one254:
 	FMOVS 0(R1), F2
 
-moved254:
+moved255:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one255
+	BEQ   one256
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved256
+	BEQ   moved257
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved256
+	B     moved257
 
-one255:
+one256:
 	FMOVS 0(R1), F3
 
-moved256:
+moved257:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one257
+	BEQ   one258
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved258
+	BEQ   moved259
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved258
+	B     moved259
 
-one257:
+one258:
 	FMOVS 0(R1), F4
 
-moved258:
+moved259:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one259
+	BEQ   one260
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved260
+	BEQ   moved261
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved260
+	B     moved261
 
-one259:
+one260:
 	FMOVS 0(R1), F5
 
-moved260:
+moved261:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one261
+	BEQ   one262
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved262
+	BEQ   moved263
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved262
+	B     moved263
 
-one261:
+one262:
 	FMOVS 0(R1), F6
 
-moved262:
+moved263:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one263
+	BEQ   one264
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved264
+	BEQ   moved265
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved264
+	B     moved265
 
-one263:
+one264:
 	FMOVS 0(R1), F7
 
-moved264:
+moved265:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one265
+	BEQ   one266
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved266
+	BEQ   moved267
 	ADD   $8, R1, R16
 	VLD1  (R16), V8.S[2]
-	B     moved266
+	B     moved267
 
-one265:
+one266:
 	FMOVS 0(R1), F8
 
-moved266:
+moved267:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one267
+	BEQ   one268
 	FMOVD 0(R1), F9
 	TST   $1, R0
-	BEQ   moved268
+	BEQ   moved269
 	ADD   $8, R1, R16
 	VLD1  (R16), V9.S[2]
-	B     moved268
+	B     moved269
 
-one267:
+one268:
 	FMOVS 0(R1), F9
 
-moved268:
+moved269:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -9802,10 +9804,10 @@ moved268:
 	MOVD rows+56(FP), R5
 	MOVD act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row269:
-	FMOVS 0(R3), F12
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row270:
 	VORR  V10.B16, V10.B16, V11.B16
+	FMOVS 0(R3), F12
 	WORD  $0x4f8c100b // fmla v11.4s, v0.4s, v12.s[0]
 	FMOVS 32(R3), F12
 	VDUP  V12.S[0], V12.S4
@@ -9846,32 +9848,30 @@ row269:
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R6
-	BNE   linear271
+	BNE   linear272
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear271:
+linear272:
 	TST   $2, R0
-	BEQ   one272
+	BEQ   one273
 	FMOVD F11, 0(R1)
 	TST   $1, R0
-	BEQ   moved273
+	BEQ   moved274
 	ADD   $8, R1, R16
 	VST1  V11.S[2], (R16)
-	B     moved273
+	B     moved274
 
-one272:
+one273:
 	FMOVS F11, 0(R1)
 
-moved273:
+moved274:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row269
+	BNE  row270
 	RET
 
-other241:
-	CMP  $9, R0
-	BNE  other274
+lower242:
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
 	BNE  part275
@@ -9905,10 +9905,10 @@ other241:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row277:
-	FMOVS 0(R3), F11
 	VORR  V9.B16, V9.B16, V10.B16
+	FMOVS 0(R3), F11
 	WORD  $0x4f8b100a // fmla v10.4s, v0.4s, v11.s[0]
 	FMOVS 32(R3), F11
 	VDUP  V11.S[0], V11.S4
@@ -10106,10 +10106,10 @@ moved299:
 	MOVD rows+56(FP), R5
 	MOVD act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row300:
-	FMOVS 0(R3), F11
 	VORR  V9.B16, V9.B16, V10.B16
+	FMOVS 0(R3), F11
 	WORD  $0x4f8b100a // fmla v10.4s, v0.4s, v11.s[0]
 	FMOVS 32(R3), F11
 	VDUP  V11.S[0], V11.S4
@@ -10169,12 +10169,16 @@ moved304:
 	BNE  row300
 	RET
 
-other274:
+lower1:
+	CMP  $5, R0
+	BLT  lower305
+	CMP  $7, R0
+	BLT  lower306
 	CMP  $8, R0
-	BNE  other305
+	BLT  lower307
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part306
+	BNE  part308
 
 	// 8 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -10203,10 +10207,10 @@ other274:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row308:
-	FMOVS 0(R3), F10
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row310:
 	VORR  V8.B16, V8.B16, V9.B16
+	FMOVS 0(R3), F10
 	WORD  $0x4f8a1009 // fmla v9.4s, v0.4s, v10.s[0]
 	FMOVS 16(R3), F10
 	VDUP  V10.S[0], V10.S4
@@ -10239,146 +10243,146 @@ row308:
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R6
-	BNE   linear310
+	BNE   linear312
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear310:
+linear312:
 	FMOVQ F9, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row308
+	BNE   row310
 	RET
 
-part306:
+part308:
 	// 8 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one311
-	FMOVD 0(R1), F8
-	TST   $1, R0
-	BEQ   moved312
-	ADD   $8, R1, R16
-	VLD1  (R16), V8.S[2]
-	B     moved312
-
-one311:
-	FMOVS 0(R1), F8
-
-moved312:
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	TST   $2, R0
 	BEQ   one313
-	FMOVD 0(R1), F0
+	FMOVD 0(R1), F8
 	TST   $1, R0
 	BEQ   moved314
 	ADD   $8, R1, R16
-	VLD1  (R16), V0.S[2]
+	VLD1  (R16), V8.S[2]
 	B     moved314
 
 one313:
-	FMOVS 0(R1), F0
+	FMOVS 0(R1), F8
 
 moved314:
-	ADD   R2, R1
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
 	TST   $2, R0
 	BEQ   one315
-	FMOVD 0(R1), F1
+	FMOVD 0(R1), F0
 	TST   $1, R0
 	BEQ   moved316
 	ADD   $8, R1, R16
-	VLD1  (R16), V1.S[2]
+	VLD1  (R16), V0.S[2]
 	B     moved316
 
 one315:
-	FMOVS 0(R1), F1
+	FMOVS 0(R1), F0
 
 moved316:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one317
-	FMOVD 0(R1), F2
+	FMOVD 0(R1), F1
 	TST   $1, R0
 	BEQ   moved318
 	ADD   $8, R1, R16
-	VLD1  (R16), V2.S[2]
+	VLD1  (R16), V1.S[2]
 	B     moved318
 
 one317:
-	FMOVS 0(R1), F2
+	FMOVS 0(R1), F1
 
 moved318:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one319
-	FMOVD 0(R1), F3
+	FMOVD 0(R1), F2
 	TST   $1, R0
 	BEQ   moved320
 	ADD   $8, R1, R16
-	VLD1  (R16), V3.S[2]
+	VLD1  (R16), V2.S[2]
 	B     moved320
 
 one319:
-	FMOVS 0(R1), F3
+	FMOVS 0(R1), F2
 
 moved320:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one321
-	FMOVD 0(R1), F4
+	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved322
 	ADD   $8, R1, R16
-	VLD1  (R16), V4.S[2]
+	VLD1  (R16), V3.S[2]
 	B     moved322
 
 one321:
-	FMOVS 0(R1), F4
+	FMOVS 0(R1), F3
 
 moved322:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one323
-	FMOVD 0(R1), F5
+	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved324
 	ADD   $8, R1, R16
-	VLD1  (R16), V5.S[2]
+	VLD1  (R16), V4.S[2]
 	B     moved324
 
 one323:
-	FMOVS 0(R1), F5
+	FMOVS 0(R1), F4
 
 moved324:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one325
-	FMOVD 0(R1), F6
+	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved326
 	ADD   $8, R1, R16
-	VLD1  (R16), V6.S[2]
+	VLD1  (R16), V5.S[2]
 	B     moved326
 
 one325:
-	FMOVS 0(R1), F6
+	FMOVS 0(R1), F5
 
 moved326:
 	ADD   R2, R1
 	TST   $2, R0
 	BEQ   one327
-	FMOVD 0(R1), F7
+	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved328
 	ADD   $8, R1, R16
-	VLD1  (R16), V7.S[2]
+	VLD1  (R16), V6.S[2]
 	B     moved328
 
 one327:
-	FMOVS 0(R1), F7
+	FMOVS 0(R1), F6
 
 moved328:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one329
+	FMOVD 0(R1), F7
+	TST   $1, R0
+	BEQ   moved330
+	ADD   $8, R1, R16
+	VLD1  (R16), V7.S[2]
+	B     moved330
+
+one329:
+	FMOVS 0(R1), F7
+
+moved330:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -10386,10 +10390,10 @@ moved328:
 	MOVD rows+56(FP), R5
 	MOVD act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row329:
-	FMOVS 0(R3), F10
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row331:
 	VORR  V8.B16, V8.B16, V9.B16
+	FMOVS 0(R3), F10
 	WORD  $0x4f8a1009 // fmla v9.4s, v0.4s, v10.s[0]
 	FMOVS 16(R3), F10
 	VDUP  V10.S[0], V10.S4
@@ -10422,35 +10426,33 @@ row329:
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R6
-	BNE   linear331
+	BNE   linear333
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear331:
+linear333:
 	TST   $2, R0
-	BEQ   one332
+	BEQ   one334
 	FMOVD F9, 0(R1)
 	TST   $1, R0
-	BEQ   moved333
+	BEQ   moved335
 	ADD   $8, R1, R16
 	VST1  V9.S[2], (R16)
-	B     moved333
+	B     moved335
 
-one332:
+one334:
 	FMOVS F9, 0(R1)
 
-moved333:
+moved335:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row329
+	BNE  row331
 	RET
 
-other305:
-	CMP  $7, R0
-	BNE  other334
+lower307:
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part335
+	BNE  part336
 
 	// 7 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -10477,10 +10479,10 @@ other305:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row337:
-	FMOVS 0(R3), F9
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row338:
 	VORR  V7.B16, V7.B16, V8.B16
+	FMOVS 0(R3), F9
 	WORD  $0x4f891008 // fmla v8.4s, v0.4s, v9.s[0]
 	FMOVS 16(R3), F9
 	VDUP  V9.S[0], V9.S4
@@ -10509,132 +10511,132 @@ row337:
 	VMOVI $0, V9.B16
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	CMP   $1, R6
-	BNE   linear339
+	BNE   linear340
 	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
 
-linear339:
+linear340:
 	FMOVQ F8, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row337
+	BNE   row338
 	RET
 
-part335:
+part336:
 	// 7 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one340
+	BEQ   one341
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved341
+	BEQ   moved342
 	ADD   $8, R1, R16
 	VLD1  (R16), V7.S[2]
-	B     moved341
+	B     moved342
 
-one340:
+one341:
 	FMOVS 0(R1), F7
 
-moved341:
+moved342:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one342
+	BEQ   one343
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved343
+	BEQ   moved344
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved343
+	B     moved344
 
-one342:
+one343:
 	FMOVS 0(R1), F0
 
-moved343:
+moved344:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one344
+	BEQ   one345
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved345
+	BEQ   moved346
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved345
+	B     moved346
 
-one344:
+one345:
 	FMOVS 0(R1), F1
 
-moved345:
+moved346:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one346
+	BEQ   one347
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved347
+	BEQ   moved348
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved347
+	B     moved348
 
-one346:
+one347:
 	FMOVS 0(R1), F2
 
-moved347:
+moved348:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one348
+	BEQ   one349
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved349
+	BEQ   moved350
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved349
+	B     moved350
 
-one348:
+one349:
 	FMOVS 0(R1), F3
 
-moved349:
+moved350:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one350
+	BEQ   one351
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved351
+	BEQ   moved352
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved351
+	B     moved352
 
-one350:
+one351:
 	FMOVS 0(R1), F4
 
-moved351:
+moved352:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one352
+	BEQ   one353
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved353
+	BEQ   moved354
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved353
+	B     moved354
 
-one352:
+one353:
 	FMOVS 0(R1), F5
 
-moved353:
+moved354:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one354
+	BEQ   one355
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved355
+	BEQ   moved356
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved355
+	B     moved356
 
-one354:
+one355:
 	FMOVS 0(R1), F6
 
-moved355:
+moved356:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -10642,10 +10644,10 @@ moved355:
 	MOVD rows+56(FP), R5
 	MOVD act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row356:
-	FMOVS 0(R3), F9
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row357:
 	VORR  V7.B16, V7.B16, V8.B16
+	FMOVS 0(R3), F9
 	WORD  $0x4f891008 // fmla v8.4s, v0.4s, v9.s[0]
 	FMOVS 16(R3), F9
 	VDUP  V9.S[0], V9.S4
@@ -10674,35 +10676,35 @@ row356:
 	VMOVI $0, V9.B16
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	CMP   $1, R6
-	BNE   linear358
+	BNE   linear359
 	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
 
-linear358:
+linear359:
 	TST   $2, R0
-	BEQ   one359
+	BEQ   one360
 	FMOVD F8, 0(R1)
 	TST   $1, R0
-	BEQ   moved360
+	BEQ   moved361
 	ADD   $8, R1, R16
 	VST1  V8.S[2], (R16)
-	B     moved360
+	B     moved361
 
-one359:
+one360:
 	FMOVS F8, 0(R1)
 
-moved360:
+moved361:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row356
+	BNE  row357
 	RET
 
-other334:
+lower306:
 	CMP  $6, R0
-	BNE  other361
+	BLT  lower362
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part362
+	BNE  part363
 
 	// 6 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -10727,10 +10729,10 @@ other334:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row364:
-	FMOVS 0(R3), F8
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row365:
 	VORR  V6.B16, V6.B16, V7.B16
+	FMOVS 0(R3), F8
 	WORD  $0x4f881007 // fmla v7.4s, v0.4s, v8.s[0]
 	FMOVS 16(R3), F8
 	VDUP  V8.S[0], V8.S4
@@ -10755,118 +10757,118 @@ row364:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R6
-	BNE   linear366
+	BNE   linear367
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear366:
+linear367:
 	FMOVQ F7, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row364
+	BNE   row365
 	RET
 
-part362:
+part363:
 	// 6 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one367
+	BEQ   one368
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved368
+	BEQ   moved369
 	ADD   $8, R1, R16
 	VLD1  (R16), V6.S[2]
-	B     moved368
+	B     moved369
 
-one367:
+one368:
 	FMOVS 0(R1), F6
 
-moved368:
+moved369:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one369
+	BEQ   one370
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved370
+	BEQ   moved371
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved370
+	B     moved371
 
-one369:
+one370:
 	FMOVS 0(R1), F0
 
-moved370:
+moved371:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one371
+	BEQ   one372
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved372
+	BEQ   moved373
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved372
+	B     moved373
 
-one371:
+one372:
 	FMOVS 0(R1), F1
 
-moved372:
+moved373:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one373
+	BEQ   one374
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved374
+	BEQ   moved375
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved374
+	B     moved375
 
-one373:
+one374:
 	FMOVS 0(R1), F2
 
-moved374:
+moved375:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one375
+	BEQ   one376
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved376
+	BEQ   moved377
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved376
+	B     moved377
 
-one375:
+one376:
 	FMOVS 0(R1), F3
 
-moved376:
+moved377:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one377
+	BEQ   one378
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved378
+	BEQ   moved379
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved378
+	B     moved379
 
-one377:
+one378:
 	FMOVS 0(R1), F4
 
-moved378:
+moved379:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one379
+	BEQ   one380
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved380
+	BEQ   moved381
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved380
+	B     moved381
 
-one379:
+one380:
 	FMOVS 0(R1), F5
 
-moved380:
+moved381:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -10874,10 +10876,10 @@ moved380:
 	MOVD rows+56(FP), R5
 	MOVD act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row381:
-	FMOVS 0(R3), F8
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row382:
 	VORR  V6.B16, V6.B16, V7.B16
+	FMOVS 0(R3), F8
 	WORD  $0x4f881007 // fmla v7.4s, v0.4s, v8.s[0]
 	FMOVS 16(R3), F8
 	VDUP  V8.S[0], V8.S4
@@ -10902,32 +10904,30 @@ row381:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R6
-	BNE   linear383
+	BNE   linear384
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear383:
+linear384:
 	TST   $2, R0
-	BEQ   one384
+	BEQ   one385
 	FMOVD F7, 0(R1)
 	TST   $1, R0
-	BEQ   moved385
+	BEQ   moved386
 	ADD   $8, R1, R16
 	VST1  V7.S[2], (R16)
-	B     moved385
+	B     moved386
 
-one384:
+one385:
 	FMOVS F7, 0(R1)
 
-moved385:
+moved386:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row381
+	BNE  row382
 	RET
 
-other361:
-	CMP  $5, R0
-	BNE  other386
+lower362:
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
 	BNE  part387
@@ -10953,10 +10953,10 @@ other361:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row389:
-	FMOVS 0(R3), F7
 	VORR  V5.B16, V5.B16, V6.B16
+	FMOVS 0(R3), F7
 	WORD  $0x4f871006 // fmla v6.4s, v0.4s, v7.s[0]
 	FMOVS 16(R3), F7
 	VDUP  V7.S[0], V7.S4
@@ -11082,10 +11082,10 @@ moved403:
 	MOVD rows+56(FP), R5
 	MOVD act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row404:
-	FMOVS 0(R3), F7
 	VORR  V5.B16, V5.B16, V6.B16
+	FMOVS 0(R3), F7
 	WORD  $0x4f871006 // fmla v6.4s, v0.4s, v7.s[0]
 	FMOVS 16(R3), F7
 	VDUP  V7.S[0], V7.S4
@@ -11129,12 +11129,14 @@ moved408:
 	BNE  row404
 	RET
 
-other386:
+lower305:
+	CMP  $3, R0
+	BLT  lower409
 	CMP  $4, R0
-	BNE  other409
+	BLT  lower410
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part410
+	BNE  part411
 
 	// 4 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -11155,38 +11157,10 @@ other386:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row412:
-	FMOVS 0(R3), F6
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row413:
 	VORR  V4.B16, V4.B16, V5.B16
-	WORD  $0x4f861005 // fmla v5.4s, v0.4s, v6.s[0]
-	FMOVS 8(R3), F6
-	VDUP  V6.S[0], V6.S4
-	WORD  $0x6e26dc46 // fmul v6.4s, v2.4s, v6.4s
-	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
-	FMOVS 4(R3), F6
-	VDUP  V6.S[0], V6.S4
-	WORD  $0x6e26dc26 // fmul v6.4s, v1.4s, v6.4s
-	FMOVS 12(R3), F7
-	VDUP  V7.S[0], V7.S4
-	WORD  $0x6e27dc67 // fmul v7.4s, v3.4s, v7.4s
-	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
-	CMP   $1, R6
-	BNE   linear414
-	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
-
-linear414:
-	FMOVQ F5, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	SUB   $1, R5
-	CMP   $0, R5
-	BEQ   done413
 	FMOVS 0(R3), F6
-	VORR  V4.B16, V4.B16, V5.B16
 	WORD  $0x4f861005 // fmla v5.4s, v0.4s, v6.s[0]
 	FMOVS 8(R3), F6
 	VDUP  V6.S[0], V6.S4
@@ -11210,85 +11184,113 @@ linear415:
 	FMOVQ F5, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
-	SUBS  $1, R5
-	BNE   row412
+	SUB   $1, R5
+	CMP   $0, R5
+	BEQ   done414
+	VORR  V4.B16, V4.B16, V5.B16
+	FMOVS 0(R3), F6
+	WORD  $0x4f861005 // fmla v5.4s, v0.4s, v6.s[0]
+	FMOVS 8(R3), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dc46 // fmul v6.4s, v2.4s, v6.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVS 4(R3), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dc26 // fmul v6.4s, v1.4s, v6.4s
+	FMOVS 12(R3), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dc67 // fmul v7.4s, v3.4s, v7.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	CMP   $1, R6
+	BNE   linear416
+	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-done413:
+linear416:
+	FMOVQ F5, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row413
+
+done414:
 	RET
 
-part410:
+part411:
 	// 4 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one416
+	BEQ   one417
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved417
+	BEQ   moved418
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved417
+	B     moved418
 
-one416:
+one417:
 	FMOVS 0(R1), F4
 
-moved417:
+moved418:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one418
+	BEQ   one419
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved419
+	BEQ   moved420
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved419
+	B     moved420
 
-one418:
+one419:
 	FMOVS 0(R1), F0
 
-moved419:
+moved420:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one420
+	BEQ   one421
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved421
+	BEQ   moved422
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved421
+	B     moved422
 
-one420:
+one421:
 	FMOVS 0(R1), F1
 
-moved421:
+moved422:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one422
+	BEQ   one423
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved423
+	BEQ   moved424
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved423
+	B     moved424
 
-one422:
+one423:
 	FMOVS 0(R1), F2
 
-moved423:
+moved424:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one424
+	BEQ   one425
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved425
+	BEQ   moved426
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved425
+	B     moved426
 
-one424:
+one425:
 	FMOVS 0(R1), F3
 
-moved425:
+moved426:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -11296,10 +11298,10 @@ moved425:
 	MOVD rows+56(FP), R5
 	MOVD act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row426:
-	FMOVS 0(R3), F6
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row427:
 	VORR  V4.B16, V4.B16, V5.B16
+	FMOVS 0(R3), F6
 	WORD  $0x4f861005 // fmla v5.4s, v0.4s, v6.s[0]
 	FMOVS 8(R3), F6
 	VDUP  V6.S[0], V6.S4
@@ -11316,30 +11318,30 @@ row426:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R6
-	BNE   linear428
+	BNE   linear429
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear428:
+linear429:
 	TST   $2, R0
-	BEQ   one429
+	BEQ   one430
 	FMOVD F5, 0(R1)
 	TST   $1, R0
-	BEQ   moved430
+	BEQ   moved431
 	ADD   $8, R1, R16
 	VST1  V5.S[2], (R16)
-	B     moved430
+	B     moved431
 
-one429:
+one430:
 	FMOVS F5, 0(R1)
 
-moved430:
+moved431:
 	ADD   R4, R3
 	ADD   R2, R1
 	SUB   $1, R5
 	CMP   $0, R5
-	BEQ   done427
-	FMOVS 0(R3), F6
+	BEQ   done428
 	VORR  V4.B16, V4.B16, V5.B16
+	FMOVS 0(R3), F6
 	WORD  $0x4f861005 // fmla v5.4s, v0.4s, v6.s[0]
 	FMOVS 8(R3), F6
 	VDUP  V6.S[0], V6.S4
@@ -11356,34 +11358,32 @@ moved430:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R6
-	BNE   linear431
+	BNE   linear432
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear431:
+linear432:
 	TST   $2, R0
-	BEQ   one432
+	BEQ   one433
 	FMOVD F5, 0(R1)
 	TST   $1, R0
-	BEQ   moved433
+	BEQ   moved434
 	ADD   $8, R1, R16
 	VST1  V5.S[2], (R16)
-	B     moved433
+	B     moved434
 
-one432:
+one433:
 	FMOVS F5, 0(R1)
 
-moved433:
+moved434:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row426
+	BNE  row427
 
-done427:
+done428:
 	RET
 
-other409:
-	CMP  $3, R0
-	BNE  other434
+lower410:
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
 	BNE  part435
@@ -11405,10 +11405,10 @@ other409:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row437:
-	FMOVS 0(R3), F5
 	VORR  V3.B16, V3.B16, V4.B16
+	FMOVS 0(R3), F5
 	WORD  $0x4f851004 // fmla v4.4s, v0.4s, v5.s[0]
 	FMOVS 8(R3), F5
 	VDUP  V5.S[0], V5.S4
@@ -11431,8 +11431,8 @@ linear439:
 	SUB   $1, R5
 	CMP   $0, R5
 	BEQ   done438
-	FMOVS 0(R3), F5
 	VORR  V3.B16, V3.B16, V4.B16
+	FMOVS 0(R3), F5
 	WORD  $0x4f851004 // fmla v4.4s, v0.4s, v5.s[0]
 	FMOVS 8(R3), F5
 	VDUP  V5.S[0], V5.S4
@@ -11524,10 +11524,10 @@ moved448:
 	MOVD rows+56(FP), R5
 	MOVD act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row449:
-	FMOVS 0(R3), F5
 	VORR  V3.B16, V3.B16, V4.B16
+	FMOVS 0(R3), F5
 	WORD  $0x4f851004 // fmla v4.4s, v0.4s, v5.s[0]
 	FMOVS 8(R3), F5
 	VDUP  V5.S[0], V5.S4
@@ -11562,8 +11562,8 @@ moved453:
 	SUB   $1, R5
 	CMP   $0, R5
 	BEQ   done450
-	FMOVS 0(R3), F5
 	VORR  V3.B16, V3.B16, V4.B16
+	FMOVS 0(R3), F5
 	WORD  $0x4f851004 // fmla v4.4s, v0.4s, v5.s[0]
 	FMOVS 8(R3), F5
 	VDUP  V5.S[0], V5.S4
@@ -11601,10 +11601,10 @@ moved456:
 done450:
 	RET
 
-other434:
+lower409:
 	MOVD cols+64(FP), R0
 	CMP  $4, R0
-	BNE  part458
+	BNE  part457
 
 	// 2 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -11621,10 +11621,30 @@ other434:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row460:
-	FMOVS 0(R3), F4
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row459:
 	VORR  V2.B16, V2.B16, V3.B16
+	FMOVS 0(R3), F4
+	WORD  $0x4f841003 // fmla v3.4s, v0.4s, v4.s[0]
+	FMOVS 4(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dc24 // fmul v4.4s, v1.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	CMP   $1, R6
+	BNE   linear461
+	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
+
+linear461:
+	FMOVQ F3, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUB   $1, R5
+	CMP   $0, R5
+	BEQ   done460
+	VORR  V2.B16, V2.B16, V3.B16
+	FMOVS 0(R3), F4
 	WORD  $0x4f841003 // fmla v3.4s, v0.4s, v4.s[0]
 	FMOVS 4(R3), F4
 	VDUP  V4.S[0], V4.S4
@@ -11640,77 +11660,57 @@ linear462:
 	FMOVQ F3, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
-	SUB   $1, R5
-	CMP   $0, R5
-	BEQ   done461
-	FMOVS 0(R3), F4
-	VORR  V2.B16, V2.B16, V3.B16
-	WORD  $0x4f841003 // fmla v3.4s, v0.4s, v4.s[0]
-	FMOVS 4(R3), F4
-	VDUP  V4.S[0], V4.S4
-	WORD  $0x6e24dc24 // fmul v4.4s, v1.4s, v4.4s
-	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
-	CMP   $1, R6
-	BNE   linear463
-	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
-
-linear463:
-	FMOVQ F3, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row460
+	BNE   row459
 
-done461:
+done460:
 	RET
 
-part458:
+part457:
 	// 2 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one464
+	BEQ   one463
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved465
+	BEQ   moved464
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved465
+	B     moved464
 
-one464:
+one463:
 	FMOVS 0(R1), F2
 
-moved465:
+moved464:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	TST   $2, R0
-	BEQ   one466
+	BEQ   one465
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved467
+	BEQ   moved466
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved467
+	B     moved466
 
-one466:
+one465:
 	FMOVS 0(R1), F0
 
-moved467:
+moved466:
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one468
+	BEQ   one467
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved469
+	BEQ   moved468
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved469
+	B     moved468
 
-one468:
+one467:
 	FMOVS 0(R1), F1
 
-moved469:
+moved468:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD x+16(FP), R3
@@ -11718,10 +11718,10 @@ moved469:
 	MOVD rows+56(FP), R5
 	MOVD act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row470:
-	FMOVS 0(R3), F4
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row469:
 	VORR  V2.B16, V2.B16, V3.B16
+	FMOVS 0(R3), F4
 	WORD  $0x4f841003 // fmla v3.4s, v0.4s, v4.s[0]
 	FMOVS 4(R3), F4
 	VDUP  V4.S[0], V4.S4
@@ -11730,30 +11730,30 @@ row470:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R6
-	BNE   linear472
+	BNE   linear471
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear472:
+linear471:
 	TST   $2, R0
-	BEQ   one473
+	BEQ   one472
 	FMOVD F3, 0(R1)
 	TST   $1, R0
-	BEQ   moved474
+	BEQ   moved473
 	ADD   $8, R1, R16
 	VST1  V3.S[2], (R16)
-	B     moved474
+	B     moved473
 
-one473:
+one472:
 	FMOVS F3, 0(R1)
 
-moved474:
+moved473:
 	ADD   R4, R3
 	ADD   R2, R1
 	SUB   $1, R5
 	CMP   $0, R5
-	BEQ   done471
-	FMOVS 0(R3), F4
+	BEQ   done470
 	VORR  V2.B16, V2.B16, V3.B16
+	FMOVS 0(R3), F4
 	WORD  $0x4f841003 // fmla v3.4s, v0.4s, v4.s[0]
 	FMOVS 4(R3), F4
 	VDUP  V4.S[0], V4.S4
@@ -11762,39 +11762,45 @@ moved474:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R6
-	BNE   linear475
+	BNE   linear474
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear475:
+linear474:
 	TST   $2, R0
-	BEQ   one476
+	BEQ   one475
 	FMOVD F3, 0(R1)
 	TST   $1, R0
-	BEQ   moved477
+	BEQ   moved476
 	ADD   $8, R1, R16
 	VST1  V3.S[2], (R16)
-	B     moved477
+	B     moved476
 
-one476:
+one475:
 	FMOVS F3, 0(R1)
 
-moved477:
+moved476:
 	ADD  R4, R3
 	ADD  R2, R1
 	SUBS $1, R5
-	BNE  row470
+	BNE  row469
 
-done471:
+done470:
 	RET
 
 // func treeNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 TEXT ·treeNEONF64(SB), NOSPLIT, $0-88
 	MOVD n+72(FP), R0
+	CMP  $9, R0
+	BLT  lower1
+	CMP  $13, R0
+	BLT  lower2
+	CMP  $15, R0
+	BLT  lower3
 	CMP  $16, R0
-	BNE  other1
+	BLT  lower4
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part2
+	BNE  part5
 
 	// 16 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -11839,133 +11845,10 @@ TEXT ·treeNEONF64(SB), NOSPLIT, $0-88
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row4:
-	FMOVD 0(R3), F18
-	VORR  V16.B16, V16.B16, V17.B16
-	WORD  $0x4fd21011 // fmla v17.2d, v0.2d, v18.d[0]
-	FMOVD 64(R3), F18
-	VDUP  V18.D[0], V18.D2
-	WORD  $0x6e72dd12 // fmul v18.2d, v8.2d, v18.2d
-	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	FMOVD 32(R3), F18
-	VDUP  V18.D[0], V18.D2
-	WORD  $0x6e72dc92 // fmul v18.2d, v4.2d, v18.2d
-	FMOVD 96(R3), F19
-	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73dd93 // fmul v19.2d, v12.2d, v19.2d
-	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	FMOVD 16(R3), F18
-	VDUP  V18.D[0], V18.D2
-	WORD  $0x6e72dc52 // fmul v18.2d, v2.2d, v18.2d
-	FMOVD 80(R3), F19
-	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73dd53 // fmul v19.2d, v10.2d, v19.2d
-	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	FMOVD 48(R3), F19
-	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73dcd3 // fmul v19.2d, v6.2d, v19.2d
-	FMOVD 112(R3), F20
-	VDUP  V20.D[0], V20.D2
-	WORD  $0x6e74ddd4 // fmul v20.2d, v14.2d, v20.2d
-	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
-	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	FMOVD 8(R3), F18
-	VDUP  V18.D[0], V18.D2
-	WORD  $0x6e72dc32 // fmul v18.2d, v1.2d, v18.2d
-	FMOVD 72(R3), F19
-	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73dd33 // fmul v19.2d, v9.2d, v19.2d
-	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	FMOVD 40(R3), F19
-	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73dcb3 // fmul v19.2d, v5.2d, v19.2d
-	FMOVD 104(R3), F20
-	VDUP  V20.D[0], V20.D2
-	WORD  $0x6e74ddb4 // fmul v20.2d, v13.2d, v20.2d
-	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
-	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	FMOVD 24(R3), F19
-	VDUP  V19.D[0], V19.D2
-	WORD  $0x6e73dc73 // fmul v19.2d, v3.2d, v19.2d
-	FMOVD 88(R3), F20
-	VDUP  V20.D[0], V20.D2
-	WORD  $0x6e74dd74 // fmul v20.2d, v11.2d, v20.2d
-	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
-	FMOVD 56(R3), F20
-	VDUP  V20.D[0], V20.D2
-	WORD  $0x6e74dcf4 // fmul v20.2d, v7.2d, v20.2d
-	FMOVD 120(R3), F21
-	VDUP  V21.D[0], V21.D2
-	WORD  $0x6e75ddf5 // fmul v21.2d, v15.2d, v21.2d
-	WORD  $0x4e75d694 // fadd v20.2d, v20.2d, v21.2d
-	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
-	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
-	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	VMOVI $0, V18.B16
-	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
-	CMP   $1, R6
-	BNE   linear6
-	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
-
-linear6:
-	FMOVQ F17, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	SUBS  $1, R5
-	BNE   row4
-	RET
-
-part2:
-	// 16 rows of w and the bias
-	MOVD  bias+48(FP), R1
-	FMOVD 0(R1), F16
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	FMOVD 0(R1), F0
-	ADD   R2, R1
-	FMOVD 0(R1), F1
-	ADD   R2, R1
-	FMOVD 0(R1), F2
-	ADD   R2, R1
-	FMOVD 0(R1), F3
-	ADD   R2, R1
-	FMOVD 0(R1), F4
-	ADD   R2, R1
-	FMOVD 0(R1), F5
-	ADD   R2, R1
-	FMOVD 0(R1), F6
-	ADD   R2, R1
-	FMOVD 0(R1), F7
-	ADD   R2, R1
-	FMOVD 0(R1), F8
-	ADD   R2, R1
-	FMOVD 0(R1), F9
-	ADD   R2, R1
-	FMOVD 0(R1), F10
-	ADD   R2, R1
-	FMOVD 0(R1), F11
-	ADD   R2, R1
-	FMOVD 0(R1), F12
-	ADD   R2, R1
-	FMOVD 0(R1), F13
-	ADD   R2, R1
-	FMOVD 0(R1), F14
-	ADD   R2, R1
-	FMOVD 0(R1), F15
-	MOVD  y+0(FP), R1
-	MOVD  ldy+8(FP), R2
-	MOVD  x+16(FP), R3
-	MOVD  ldx+24(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row7:
-	FMOVD 0(R3), F18
 	VORR  V16.B16, V16.B16, V17.B16
+	FMOVD 0(R3), F18
 	WORD  $0x4fd21011 // fmla v17.2d, v0.2d, v18.d[0]
 	FMOVD 64(R3), F18
 	VDUP  V18.D[0], V18.D2
@@ -12034,19 +11917,140 @@ row7:
 	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
 
 linear9:
-	FMOVD F17, 0(R1)
+	FMOVQ F17, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
 	BNE   row7
 	RET
 
-other1:
-	CMP  $15, R0
-	BNE  other10
+part5:
+	// 16 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVD 0(R1), F16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVD 0(R1), F0
+	ADD   R2, R1
+	FMOVD 0(R1), F1
+	ADD   R2, R1
+	FMOVD 0(R1), F2
+	ADD   R2, R1
+	FMOVD 0(R1), F3
+	ADD   R2, R1
+	FMOVD 0(R1), F4
+	ADD   R2, R1
+	FMOVD 0(R1), F5
+	ADD   R2, R1
+	FMOVD 0(R1), F6
+	ADD   R2, R1
+	FMOVD 0(R1), F7
+	ADD   R2, R1
+	FMOVD 0(R1), F8
+	ADD   R2, R1
+	FMOVD 0(R1), F9
+	ADD   R2, R1
+	FMOVD 0(R1), F10
+	ADD   R2, R1
+	FMOVD 0(R1), F11
+	ADD   R2, R1
+	FMOVD 0(R1), F12
+	ADD   R2, R1
+	FMOVD 0(R1), F13
+	ADD   R2, R1
+	FMOVD 0(R1), F14
+	ADD   R2, R1
+	FMOVD 0(R1), F15
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row10:
+	VORR  V16.B16, V16.B16, V17.B16
+	FMOVD 0(R3), F18
+	WORD  $0x4fd21011 // fmla v17.2d, v0.2d, v18.d[0]
+	FMOVD 64(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dd12 // fmul v18.2d, v8.2d, v18.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVD 32(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dc92 // fmul v18.2d, v4.2d, v18.2d
+	FMOVD 96(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dd93 // fmul v19.2d, v12.2d, v19.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVD 16(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dc52 // fmul v18.2d, v2.2d, v18.2d
+	FMOVD 80(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dd53 // fmul v19.2d, v10.2d, v19.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	FMOVD 48(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dcd3 // fmul v19.2d, v6.2d, v19.2d
+	FMOVD 112(R3), F20
+	VDUP  V20.D[0], V20.D2
+	WORD  $0x6e74ddd4 // fmul v20.2d, v14.2d, v20.2d
+	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	FMOVD 8(R3), F18
+	VDUP  V18.D[0], V18.D2
+	WORD  $0x6e72dc32 // fmul v18.2d, v1.2d, v18.2d
+	FMOVD 72(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dd33 // fmul v19.2d, v9.2d, v19.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	FMOVD 40(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dcb3 // fmul v19.2d, v5.2d, v19.2d
+	FMOVD 104(R3), F20
+	VDUP  V20.D[0], V20.D2
+	WORD  $0x6e74ddb4 // fmul v20.2d, v13.2d, v20.2d
+	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	FMOVD 24(R3), F19
+	VDUP  V19.D[0], V19.D2
+	WORD  $0x6e73dc73 // fmul v19.2d, v3.2d, v19.2d
+	FMOVD 88(R3), F20
+	VDUP  V20.D[0], V20.D2
+	WORD  $0x6e74dd74 // fmul v20.2d, v11.2d, v20.2d
+	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
+	FMOVD 56(R3), F20
+	VDUP  V20.D[0], V20.D2
+	WORD  $0x6e74dcf4 // fmul v20.2d, v7.2d, v20.2d
+	FMOVD 120(R3), F21
+	VDUP  V21.D[0], V21.D2
+	WORD  $0x6e75ddf5 // fmul v21.2d, v15.2d, v21.2d
+	WORD  $0x4e75d694 // fadd v20.2d, v20.2d, v21.2d
+	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	VMOVI $0, V18.B16
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	CMP   $1, R6
+	BNE   linear12
+	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
+
+linear12:
+	FMOVD F17, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row10
+	RET
+
+lower4:
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part11
+	BNE  part13
 
 	// 15 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -12089,10 +12093,10 @@ other1:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row13:
-	FMOVD 0(R3), F17
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row15:
 	VORR  V15.B16, V15.B16, V16.B16
+	FMOVD 0(R3), F17
 	WORD  $0x4fd11010 // fmla v16.2d, v0.2d, v17.d[0]
 	FMOVD 64(R3), F17
 	VDUP  V17.D[0], V17.D2
@@ -12153,18 +12157,18 @@ row13:
 	VMOVI $0, V17.B16
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
 	CMP   $1, R6
-	BNE   linear15
+	BNE   linear17
 	WORD  $0x4e71f610 // fmax v16.2d, v16.2d, v17.2d
 
-linear15:
+linear17:
 	FMOVQ F16, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row13
+	BNE   row15
 	RET
 
-part11:
+part13:
 	// 15 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F15
@@ -12206,10 +12210,10 @@ part11:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row16:
-	FMOVD 0(R3), F17
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row18:
 	VORR  V15.B16, V15.B16, V16.B16
+	FMOVD 0(R3), F17
 	WORD  $0x4fd11010 // fmla v16.2d, v0.2d, v17.d[0]
 	FMOVD 64(R3), F17
 	VDUP  V17.D[0], V17.D2
@@ -12270,23 +12274,23 @@ row16:
 	VMOVI $0, V17.B16
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
 	CMP   $1, R6
-	BNE   linear18
+	BNE   linear20
 	WORD  $0x4e71f610 // fmax v16.2d, v16.2d, v17.2d
 
-linear18:
+linear20:
 	FMOVD F16, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row16
+	BNE   row18
 	RET
 
-other10:
+lower3:
 	CMP  $14, R0
-	BNE  other19
+	BLT  lower21
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part20
+	BNE  part22
 
 	// 14 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -12327,10 +12331,10 @@ other10:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row22:
-	FMOVD 0(R3), F16
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row24:
 	VORR  V14.B16, V14.B16, V15.B16
+	FMOVD 0(R3), F16
 	WORD  $0x4fd0100f // fmla v15.2d, v0.2d, v16.d[0]
 	FMOVD 64(R3), F16
 	VDUP  V16.D[0], V16.D2
@@ -12387,18 +12391,18 @@ row22:
 	VMOVI $0, V16.B16
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	CMP   $1, R6
-	BNE   linear24
+	BNE   linear26
 	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
 
-linear24:
+linear26:
 	FMOVQ F15, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row22
+	BNE   row24
 	RET
 
-part20:
+part22:
 	// 14 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F14
@@ -12438,10 +12442,10 @@ part20:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row25:
-	FMOVD 0(R3), F16
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row27:
 	VORR  V14.B16, V14.B16, V15.B16
+	FMOVD 0(R3), F16
 	WORD  $0x4fd0100f // fmla v15.2d, v0.2d, v16.d[0]
 	FMOVD 64(R3), F16
 	VDUP  V16.D[0], V16.D2
@@ -12498,23 +12502,21 @@ row25:
 	VMOVI $0, V16.B16
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	CMP   $1, R6
-	BNE   linear27
+	BNE   linear29
 	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
 
-linear27:
+linear29:
 	FMOVD F15, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row25
+	BNE   row27
 	RET
 
-other19:
-	CMP  $13, R0
-	BNE  other28
+lower21:
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part29
+	BNE  part30
 
 	// 13 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -12553,10 +12555,10 @@ other19:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row31:
-	FMOVD 0(R3), F15
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row32:
 	VORR  V13.B16, V13.B16, V14.B16
+	FMOVD 0(R3), F15
 	WORD  $0x4fcf100e // fmla v14.2d, v0.2d, v15.d[0]
 	FMOVD 64(R3), F15
 	VDUP  V15.D[0], V15.D2
@@ -12609,18 +12611,18 @@ row31:
 	VMOVI $0, V15.B16
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	CMP   $1, R6
-	BNE   linear33
+	BNE   linear34
 	WORD  $0x4e6ff5ce // fmax v14.2d, v14.2d, v15.2d
 
-linear33:
+linear34:
 	FMOVQ F14, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row31
+	BNE   row32
 	RET
 
-part29:
+part30:
 	// 13 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F13
@@ -12658,10 +12660,10 @@ part29:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row34:
-	FMOVD 0(R3), F15
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row35:
 	VORR  V13.B16, V13.B16, V14.B16
+	FMOVD 0(R3), F15
 	WORD  $0x4fcf100e // fmla v14.2d, v0.2d, v15.d[0]
 	FMOVD 64(R3), F15
 	VDUP  V15.D[0], V15.D2
@@ -12714,23 +12716,25 @@ row34:
 	VMOVI $0, V15.B16
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	CMP   $1, R6
-	BNE   linear36
+	BNE   linear37
 	WORD  $0x4e6ff5ce // fmax v14.2d, v14.2d, v15.2d
 
-linear36:
+linear37:
 	FMOVD F14, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row34
+	BNE   row35
 	RET
 
-other28:
+lower2:
+	CMP  $11, R0
+	BLT  lower38
 	CMP  $12, R0
-	BNE  other37
+	BLT  lower39
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part38
+	BNE  part40
 
 	// 12 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -12767,10 +12771,10 @@ other28:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row40:
-	FMOVD 0(R3), F14
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row42:
 	VORR  V12.B16, V12.B16, V13.B16
+	FMOVD 0(R3), F14
 	WORD  $0x4fce100d // fmla v13.2d, v0.2d, v14.d[0]
 	FMOVD 64(R3), F14
 	VDUP  V14.D[0], V14.D2
@@ -12819,18 +12823,18 @@ row40:
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	CMP   $1, R6
-	BNE   linear42
+	BNE   linear44
 	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
 
-linear42:
+linear44:
 	FMOVQ F13, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row40
+	BNE   row42
 	RET
 
-part38:
+part40:
 	// 12 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F12
@@ -12866,10 +12870,10 @@ part38:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row43:
-	FMOVD 0(R3), F14
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row45:
 	VORR  V12.B16, V12.B16, V13.B16
+	FMOVD 0(R3), F14
 	WORD  $0x4fce100d // fmla v13.2d, v0.2d, v14.d[0]
 	FMOVD 64(R3), F14
 	VDUP  V14.D[0], V14.D2
@@ -12918,23 +12922,21 @@ row43:
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	CMP   $1, R6
-	BNE   linear45
+	BNE   linear47
 	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
 
-linear45:
+linear47:
 	FMOVD F13, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row43
+	BNE   row45
 	RET
 
-other37:
-	CMP  $11, R0
-	BNE  other46
+lower39:
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part47
+	BNE  part48
 
 	// 11 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -12969,10 +12971,10 @@ other37:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row49:
-	FMOVD 0(R3), F13
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row50:
 	VORR  V11.B16, V11.B16, V12.B16
+	FMOVD 0(R3), F13
 	WORD  $0x4fcd100c // fmla v12.2d, v0.2d, v13.d[0]
 	FMOVD 64(R3), F13
 	VDUP  V13.D[0], V13.D2
@@ -13017,18 +13019,18 @@ row49:
 	VMOVI $0, V13.B16
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
 	CMP   $1, R6
-	BNE   linear51
+	BNE   linear52
 	WORD  $0x4e6df58c // fmax v12.2d, v12.2d, v13.2d
 
-linear51:
+linear52:
 	FMOVQ F12, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row49
+	BNE   row50
 	RET
 
-part47:
+part48:
 	// 11 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F11
@@ -13062,10 +13064,10 @@ part47:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row52:
-	FMOVD 0(R3), F13
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row53:
 	VORR  V11.B16, V11.B16, V12.B16
+	FMOVD 0(R3), F13
 	WORD  $0x4fcd100c // fmla v12.2d, v0.2d, v13.d[0]
 	FMOVD 64(R3), F13
 	VDUP  V13.D[0], V13.D2
@@ -13110,23 +13112,23 @@ row52:
 	VMOVI $0, V13.B16
 	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
 	CMP   $1, R6
-	BNE   linear54
+	BNE   linear55
 	WORD  $0x4e6df58c // fmax v12.2d, v12.2d, v13.2d
 
-linear54:
+linear55:
 	FMOVD F12, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row52
+	BNE   row53
 	RET
 
-other46:
+lower38:
 	CMP  $10, R0
-	BNE  other55
+	BLT  lower56
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part56
+	BNE  part57
 
 	// 10 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -13159,10 +13161,10 @@ other46:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row58:
-	FMOVD 0(R3), F12
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row59:
 	VORR  V10.B16, V10.B16, V11.B16
+	FMOVD 0(R3), F12
 	WORD  $0x4fcc100b // fmla v11.2d, v0.2d, v12.d[0]
 	FMOVD 64(R3), F12
 	VDUP  V12.D[0], V12.D2
@@ -13203,18 +13205,18 @@ row58:
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R6
-	BNE   linear60
+	BNE   linear61
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear60:
+linear61:
 	FMOVQ F11, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row58
+	BNE   row59
 	RET
 
-part56:
+part57:
 	// 10 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F10
@@ -13246,10 +13248,10 @@ part56:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row61:
-	FMOVD 0(R3), F12
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row62:
 	VORR  V10.B16, V10.B16, V11.B16
+	FMOVD 0(R3), F12
 	WORD  $0x4fcc100b // fmla v11.2d, v0.2d, v12.d[0]
 	FMOVD 64(R3), F12
 	VDUP  V12.D[0], V12.D2
@@ -13290,20 +13292,18 @@ row61:
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R6
-	BNE   linear63
+	BNE   linear64
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear63:
+linear64:
 	FMOVD F11, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row61
+	BNE   row62
 	RET
 
-other55:
-	CMP  $9, R0
-	BNE  other64
+lower56:
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
 	BNE  part65
@@ -13337,10 +13337,10 @@ other55:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row67:
-	FMOVD 0(R3), F11
 	VORR  V9.B16, V9.B16, V10.B16
+	FMOVD 0(R3), F11
 	WORD  $0x4fcb100a // fmla v10.2d, v0.2d, v11.d[0]
 	FMOVD 64(R3), F11
 	VDUP  V11.D[0], V11.D2
@@ -13418,10 +13418,10 @@ part65:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row70:
-	FMOVD 0(R3), F11
 	VORR  V9.B16, V9.B16, V10.B16
+	FMOVD 0(R3), F11
 	WORD  $0x4fcb100a // fmla v10.2d, v0.2d, v11.d[0]
 	FMOVD 64(R3), F11
 	VDUP  V11.D[0], V11.D2
@@ -13469,12 +13469,16 @@ linear72:
 	BNE   row70
 	RET
 
-other64:
+lower1:
+	CMP  $5, R0
+	BLT  lower73
+	CMP  $7, R0
+	BLT  lower74
 	CMP  $8, R0
-	BNE  other73
+	BLT  lower75
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part74
+	BNE  part76
 
 	// 8 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -13503,10 +13507,10 @@ other64:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row76:
-	FMOVD 0(R3), F10
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row78:
 	VORR  V8.B16, V8.B16, V9.B16
+	FMOVD 0(R3), F10
 	WORD  $0x4fca1009 // fmla v9.2d, v0.2d, v10.d[0]
 	FMOVD 32(R3), F10
 	VDUP  V10.D[0], V10.D2
@@ -13539,18 +13543,18 @@ row76:
 	VMOVI $0, V10.B16
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	CMP   $1, R6
-	BNE   linear78
+	BNE   linear80
 	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
 
-linear78:
+linear80:
 	FMOVQ F9, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row76
+	BNE   row78
 	RET
 
-part74:
+part76:
 	// 8 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F8
@@ -13578,10 +13582,10 @@ part74:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row79:
-	FMOVD 0(R3), F10
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row81:
 	VORR  V8.B16, V8.B16, V9.B16
+	FMOVD 0(R3), F10
 	WORD  $0x4fca1009 // fmla v9.2d, v0.2d, v10.d[0]
 	FMOVD 32(R3), F10
 	VDUP  V10.D[0], V10.D2
@@ -13614,23 +13618,21 @@ row79:
 	VMOVI $0, V10.B16
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	CMP   $1, R6
-	BNE   linear81
+	BNE   linear83
 	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
 
-linear81:
+linear83:
 	FMOVD F9, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row79
+	BNE   row81
 	RET
 
-other73:
-	CMP  $7, R0
-	BNE  other82
+lower75:
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part83
+	BNE  part84
 
 	// 7 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -13657,10 +13659,10 @@ other73:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row85:
-	FMOVD 0(R3), F9
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row86:
 	VORR  V7.B16, V7.B16, V8.B16
+	FMOVD 0(R3), F9
 	WORD  $0x4fc91008 // fmla v8.2d, v0.2d, v9.d[0]
 	FMOVD 32(R3), F9
 	VDUP  V9.D[0], V9.D2
@@ -13689,18 +13691,18 @@ row85:
 	VMOVI $0, V9.B16
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	CMP   $1, R6
-	BNE   linear87
+	BNE   linear88
 	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
 
-linear87:
+linear88:
 	FMOVQ F8, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row85
+	BNE   row86
 	RET
 
-part83:
+part84:
 	// 7 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F7
@@ -13726,10 +13728,10 @@ part83:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row88:
-	FMOVD 0(R3), F9
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row89:
 	VORR  V7.B16, V7.B16, V8.B16
+	FMOVD 0(R3), F9
 	WORD  $0x4fc91008 // fmla v8.2d, v0.2d, v9.d[0]
 	FMOVD 32(R3), F9
 	VDUP  V9.D[0], V9.D2
@@ -13758,23 +13760,23 @@ row88:
 	VMOVI $0, V9.B16
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	CMP   $1, R6
-	BNE   linear90
+	BNE   linear91
 	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
 
-linear90:
+linear91:
 	FMOVD F8, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row88
+	BNE   row89
 	RET
 
-other82:
+lower74:
 	CMP  $6, R0
-	BNE  other91
+	BLT  lower92
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part92
+	BNE  part93
 
 	// 6 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -13799,10 +13801,10 @@ other82:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row94:
-	FMOVD 0(R3), F8
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row95:
 	VORR  V6.B16, V6.B16, V7.B16
+	FMOVD 0(R3), F8
 	WORD  $0x4fc81007 // fmla v7.2d, v0.2d, v8.d[0]
 	FMOVD 32(R3), F8
 	VDUP  V8.D[0], V8.D2
@@ -13827,18 +13829,18 @@ row94:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R6
-	BNE   linear96
+	BNE   linear97
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear96:
+linear97:
 	FMOVQ F7, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row94
+	BNE   row95
 	RET
 
-part92:
+part93:
 	// 6 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F6
@@ -13862,10 +13864,10 @@ part92:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row97:
-	FMOVD 0(R3), F8
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row98:
 	VORR  V6.B16, V6.B16, V7.B16
+	FMOVD 0(R3), F8
 	WORD  $0x4fc81007 // fmla v7.2d, v0.2d, v8.d[0]
 	FMOVD 32(R3), F8
 	VDUP  V8.D[0], V8.D2
@@ -13890,20 +13892,18 @@ row97:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R6
-	BNE   linear99
+	BNE   linear100
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear99:
+linear100:
 	FMOVD F7, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row97
+	BNE   row98
 	RET
 
-other91:
-	CMP  $5, R0
-	BNE  other100
+lower92:
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
 	BNE  part101
@@ -13929,10 +13929,10 @@ other91:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row103:
-	FMOVD 0(R3), F7
 	VORR  V5.B16, V5.B16, V6.B16
+	FMOVD 0(R3), F7
 	WORD  $0x4fc71006 // fmla v6.2d, v0.2d, v7.d[0]
 	FMOVD 32(R3), F7
 	VDUP  V7.D[0], V7.D2
@@ -13986,10 +13986,10 @@ part101:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row106:
-	FMOVD 0(R3), F7
 	VORR  V5.B16, V5.B16, V6.B16
+	FMOVD 0(R3), F7
 	WORD  $0x4fc71006 // fmla v6.2d, v0.2d, v7.d[0]
 	FMOVD 32(R3), F7
 	VDUP  V7.D[0], V7.D2
@@ -14021,12 +14021,14 @@ linear108:
 	BNE   row106
 	RET
 
-other100:
+lower73:
+	CMP  $3, R0
+	BLT  lower109
 	CMP  $4, R0
-	BNE  other109
+	BLT  lower110
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part110
+	BNE  part111
 
 	// 4 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -14047,38 +14049,10 @@ other100:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row112:
-	FMOVD 0(R3), F6
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row113:
 	VORR  V4.B16, V4.B16, V5.B16
-	WORD  $0x4fc61005 // fmla v5.2d, v0.2d, v6.d[0]
-	FMOVD 16(R3), F6
-	VDUP  V6.D[0], V6.D2
-	WORD  $0x6e66dc46 // fmul v6.2d, v2.2d, v6.2d
-	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
-	FMOVD 8(R3), F6
-	VDUP  V6.D[0], V6.D2
-	WORD  $0x6e66dc26 // fmul v6.2d, v1.2d, v6.2d
-	FMOVD 24(R3), F7
-	VDUP  V7.D[0], V7.D2
-	WORD  $0x6e67dc67 // fmul v7.2d, v3.2d, v7.2d
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
-	VMOVI $0, V6.B16
-	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
-	CMP   $1, R6
-	BNE   linear114
-	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
-
-linear114:
-	FMOVQ F5, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	SUB   $1, R5
-	CMP   $0, R5
-	BEQ   done113
 	FMOVD 0(R3), F6
-	VORR  V4.B16, V4.B16, V5.B16
 	WORD  $0x4fc61005 // fmla v5.2d, v0.2d, v6.d[0]
 	FMOVD 16(R3), F6
 	VDUP  V6.D[0], V6.D2
@@ -14102,13 +14076,41 @@ linear115:
 	FMOVQ F5, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
-	SUBS  $1, R5
-	BNE   row112
+	SUB   $1, R5
+	CMP   $0, R5
+	BEQ   done114
+	VORR  V4.B16, V4.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61005 // fmla v5.2d, v0.2d, v6.d[0]
+	FMOVD 16(R3), F6
+	VDUP  V6.D[0], V6.D2
+	WORD  $0x6e66dc46 // fmul v6.2d, v2.2d, v6.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	FMOVD 8(R3), F6
+	VDUP  V6.D[0], V6.D2
+	WORD  $0x6e66dc26 // fmul v6.2d, v1.2d, v6.2d
+	FMOVD 24(R3), F7
+	VDUP  V7.D[0], V7.D2
+	WORD  $0x6e67dc67 // fmul v7.2d, v3.2d, v7.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	CMP   $1, R6
+	BNE   linear116
+	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-done113:
+linear116:
+	FMOVQ F5, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row113
+
+done114:
 	RET
 
-part110:
+part111:
 	// 4 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F4
@@ -14128,38 +14130,10 @@ part110:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row116:
-	FMOVD 0(R3), F6
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row117:
 	VORR  V4.B16, V4.B16, V5.B16
-	WORD  $0x4fc61005 // fmla v5.2d, v0.2d, v6.d[0]
-	FMOVD 16(R3), F6
-	VDUP  V6.D[0], V6.D2
-	WORD  $0x6e66dc46 // fmul v6.2d, v2.2d, v6.2d
-	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
-	FMOVD 8(R3), F6
-	VDUP  V6.D[0], V6.D2
-	WORD  $0x6e66dc26 // fmul v6.2d, v1.2d, v6.2d
-	FMOVD 24(R3), F7
-	VDUP  V7.D[0], V7.D2
-	WORD  $0x6e67dc67 // fmul v7.2d, v3.2d, v7.2d
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
-	VMOVI $0, V6.B16
-	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
-	CMP   $1, R6
-	BNE   linear118
-	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
-
-linear118:
-	FMOVD F5, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	SUB   $1, R5
-	CMP   $0, R5
-	BEQ   done117
 	FMOVD 0(R3), F6
-	VORR  V4.B16, V4.B16, V5.B16
 	WORD  $0x4fc61005 // fmla v5.2d, v0.2d, v6.d[0]
 	FMOVD 16(R3), F6
 	VDUP  V6.D[0], V6.D2
@@ -14183,15 +14157,41 @@ linear119:
 	FMOVD F5, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
-	SUBS  $1, R5
-	BNE   row116
+	SUB   $1, R5
+	CMP   $0, R5
+	BEQ   done118
+	VORR  V4.B16, V4.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61005 // fmla v5.2d, v0.2d, v6.d[0]
+	FMOVD 16(R3), F6
+	VDUP  V6.D[0], V6.D2
+	WORD  $0x6e66dc46 // fmul v6.2d, v2.2d, v6.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	FMOVD 8(R3), F6
+	VDUP  V6.D[0], V6.D2
+	WORD  $0x6e66dc26 // fmul v6.2d, v1.2d, v6.2d
+	FMOVD 24(R3), F7
+	VDUP  V7.D[0], V7.D2
+	WORD  $0x6e67dc67 // fmul v7.2d, v3.2d, v7.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	CMP   $1, R6
+	BNE   linear120
+	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-done117:
+linear120:
+	FMOVD F5, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row117
+
+done118:
 	RET
 
-other109:
-	CMP  $3, R0
-	BNE  other120
+lower110:
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
 	BNE  part121
@@ -14213,10 +14213,10 @@ other109:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row123:
-	FMOVD 0(R3), F5
 	VORR  V3.B16, V3.B16, V4.B16
+	FMOVD 0(R3), F5
 	WORD  $0x4fc51004 // fmla v4.2d, v0.2d, v5.d[0]
 	FMOVD 16(R3), F5
 	VDUP  V5.D[0], V5.D2
@@ -14239,8 +14239,8 @@ linear125:
 	SUB   $1, R5
 	CMP   $0, R5
 	BEQ   done124
-	FMOVD 0(R3), F5
 	VORR  V3.B16, V3.B16, V4.B16
+	FMOVD 0(R3), F5
 	WORD  $0x4fc51004 // fmla v4.2d, v0.2d, v5.d[0]
 	FMOVD 16(R3), F5
 	VDUP  V5.D[0], V5.D2
@@ -14284,10 +14284,10 @@ part121:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
 row127:
-	FMOVD 0(R3), F5
 	VORR  V3.B16, V3.B16, V4.B16
+	FMOVD 0(R3), F5
 	WORD  $0x4fc51004 // fmla v4.2d, v0.2d, v5.d[0]
 	FMOVD 16(R3), F5
 	VDUP  V5.D[0], V5.D2
@@ -14310,8 +14310,8 @@ linear129:
 	SUB   $1, R5
 	CMP   $0, R5
 	BEQ   done128
-	FMOVD 0(R3), F5
 	VORR  V3.B16, V3.B16, V4.B16
+	FMOVD 0(R3), F5
 	WORD  $0x4fc51004 // fmla v4.2d, v0.2d, v5.d[0]
 	FMOVD 16(R3), F5
 	VDUP  V5.D[0], V5.D2
@@ -14337,10 +14337,10 @@ linear130:
 done128:
 	RET
 
-other120:
+lower109:
 	MOVD cols+64(FP), R0
 	CMP  $2, R0
-	BNE  part132
+	BNE  part131
 
 	// 2 rows of w and the bias
 	MOVD  bias+48(FP), R1
@@ -14357,10 +14357,30 @@ other120:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row134:
-	FMOVD 0(R3), F4
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row133:
 	VORR  V2.B16, V2.B16, V3.B16
+	FMOVD 0(R3), F4
+	WORD  $0x4fc41003 // fmla v3.2d, v0.2d, v4.d[0]
+	FMOVD 8(R3), F4
+	VDUP  V4.D[0], V4.D2
+	WORD  $0x6e64dc24 // fmul v4.2d, v1.2d, v4.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	CMP   $1, R6
+	BNE   linear135
+	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
+
+linear135:
+	FMOVQ F3, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUB   $1, R5
+	CMP   $0, R5
+	BEQ   done134
+	VORR  V2.B16, V2.B16, V3.B16
+	FMOVD 0(R3), F4
 	WORD  $0x4fc41003 // fmla v3.2d, v0.2d, v4.d[0]
 	FMOVD 8(R3), F4
 	VDUP  V4.D[0], V4.D2
@@ -14376,33 +14396,13 @@ linear136:
 	FMOVQ F3, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
-	SUB   $1, R5
-	CMP   $0, R5
-	BEQ   done135
-	FMOVD 0(R3), F4
-	VORR  V2.B16, V2.B16, V3.B16
-	WORD  $0x4fc41003 // fmla v3.2d, v0.2d, v4.d[0]
-	FMOVD 8(R3), F4
-	VDUP  V4.D[0], V4.D2
-	WORD  $0x6e64dc24 // fmul v4.2d, v1.2d, v4.2d
-	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
-	VMOVI $0, V4.B16
-	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
-	CMP   $1, R6
-	BNE   linear137
-	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
-
-linear137:
-	FMOVQ F3, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row134
+	BNE   row133
 
-done135:
+done134:
 	RET
 
-part132:
+part131:
 	// 2 rows of w and the bias
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F2
@@ -14418,10 +14418,30 @@ part132:
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
 
-	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
-row138:
-	FMOVD 0(R3), F4
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+row137:
 	VORR  V2.B16, V2.B16, V3.B16
+	FMOVD 0(R3), F4
+	WORD  $0x4fc41003 // fmla v3.2d, v0.2d, v4.d[0]
+	FMOVD 8(R3), F4
+	VDUP  V4.D[0], V4.D2
+	WORD  $0x6e64dc24 // fmul v4.2d, v1.2d, v4.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	CMP   $1, R6
+	BNE   linear139
+	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
+
+linear139:
+	FMOVD F3, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUB   $1, R5
+	CMP   $0, R5
+	BEQ   done138
+	VORR  V2.B16, V2.B16, V3.B16
+	FMOVD 0(R3), F4
 	WORD  $0x4fc41003 // fmla v3.2d, v0.2d, v4.d[0]
 	FMOVD 8(R3), F4
 	VDUP  V4.D[0], V4.D2
@@ -14437,30 +14457,10 @@ linear140:
 	FMOVD F3, 0(R1)
 	ADD   R4, R3
 	ADD   R2, R1
-	SUB   $1, R5
-	CMP   $0, R5
-	BEQ   done139
-	FMOVD 0(R3), F4
-	VORR  V2.B16, V2.B16, V3.B16
-	WORD  $0x4fc41003 // fmla v3.2d, v0.2d, v4.d[0]
-	FMOVD 8(R3), F4
-	VDUP  V4.D[0], V4.D2
-	WORD  $0x6e64dc24 // fmul v4.2d, v1.2d, v4.2d
-	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
-	VMOVI $0, V4.B16
-	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
-	CMP   $1, R6
-	BNE   linear141
-	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
-
-linear141:
-	FMOVD F3, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
 	SUBS  $1, R5
-	BNE   row138
+	BNE   row137
 
-done139:
+done138:
 	RET
 
 // func unpackedNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
@@ -14468,7 +14468,7 @@ TEXT ·unpackedNEONF32(SB), NOSPLIT, $0-88
 	MOVD n+72(FP), R0
 	MOVD cols+64(FP), R0
 	CMP  $3, R0
-	BNE  other1
+	BLT  lower1
 
 rows2:
 	// 2×3 sums: acc[i,j,0] = bias[j], the other lanes +0
@@ -15134,8 +15134,8 @@ linear43:
 	BGE  rows2
 	RET
 
-other1:
-rows45:
+lower1:
+rows44:
 	// 3×2 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVD  bias+48(FP), R0
 	FMOVS 0(R0), F0
@@ -15170,19 +15170,19 @@ rows45:
 	MOVD  R4, R5
 	MOVD  rows+56(FP), R3
 	CMP   $1, R3
-	BLE   over46
+	BLE   over45
 	MOVD  ldx+24(FP), R3
 	ADD   R3, R5
 
-over46:
+over45:
 	MOVD R5, R6
 	MOVD rows+56(FP), R3
 	CMP  $2, R3
-	BLE  over47
+	BLE  over46
 	MOVD ldx+24(FP), R3
 	ADD  R3, R6
 
-over47:
+over46:
 	MOVD n+72(FP), R3
 	ADD  R1, R0, R7
 	ADD  R1, R7, R8
@@ -15190,9 +15190,9 @@ over47:
 
 	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
 	CMP $16, R3
-	BLT tail49
+	BLT tail48
 
-block48:
+block47:
 	FMOVD 0(R0), F25
 	FMOVD 0(R7), F26
 	FMOVD 0(R8), F27
@@ -15298,13 +15298,13 @@ block48:
 	ADD   $64, R6
 	SUB   $16, R3
 	CMP   $16, R3
-	BGE   block48
+	BGE   block47
 
-tail49:
+tail48:
 	CMP   $0, R3
-	BLE   end50
+	BLE   end49
 	CMP   $4, R3
-	BLT   part55
+	BLT   part54
 	FMOVD 0(R0), F25
 	FMOVD 0(R7), F26
 	FMOVD 0(R8), F27
@@ -15330,9 +15330,9 @@ tail49:
 	FMOVQ 0(R6), F24
 	VFMLA V25.S4, V24.S4, V16.S4
 	VFMLA V26.S4, V24.S4, V20.S4
-	B     over57
+	B     over56
 
-part55:
+part54:
 	MOVD  R3, R2
 	ADD   $0, R2
 	VMOVI $0, V26.B16
@@ -15340,16 +15340,16 @@ part55:
 	VMOVI $0, V28.B16
 	FMOVD 0(R0), F25
 	CMP   $1, R2
-	BLE   loaded58
+	BLE   loaded57
 	FMOVD 0(R7), F26
 	CMP   $2, R2
-	BLE   loaded58
+	BLE   loaded57
 	FMOVD 0(R8), F27
 	CMP   $3, R2
-	BLE   loaded58
+	BLE   loaded57
 	FMOVD 0(R9), F28
 
-loaded58:
+loaded57:
 	VZIP2 V26.S4, V25.S4, V29.S4
 	VZIP1 V26.S4, V25.S4, V25.S4
 	VZIP2 V28.S4, V27.S4, V30.S4
@@ -15359,57 +15359,57 @@ loaded58:
 	VZIP1 V30.D2, V29.D2, V27.D2
 	VZIP2 V30.D2, V29.D2, V28.D2
 	TST   $2, R3
-	BEQ   one59
+	BEQ   one58
 	FMOVD 0(R4), F24
 	TST   $1, R3
-	BEQ   moved60
+	BEQ   moved59
 	ADD   $8, R4, R16
 	VLD1  (R16), V24.S[2]
-	B     moved60
+	B     moved59
 
-one59:
+one58:
 	FMOVS 0(R4), F24
 
-moved60:
+moved59:
 	VFMLA V25.S4, V24.S4, V0.S4
 	VFMLA V26.S4, V24.S4, V4.S4
 	TST   $2, R3
-	BEQ   one61
+	BEQ   one60
 	FMOVD 0(R5), F24
 	TST   $1, R3
-	BEQ   moved62
+	BEQ   moved61
 	ADD   $8, R5, R16
 	VLD1  (R16), V24.S[2]
-	B     moved62
+	B     moved61
 
-one61:
+one60:
 	FMOVS 0(R5), F24
 
-moved62:
+moved61:
 	VFMLA V25.S4, V24.S4, V8.S4
 	VFMLA V26.S4, V24.S4, V12.S4
 	TST   $2, R3
-	BEQ   one63
+	BEQ   one62
 	FMOVD 0(R6), F24
 	TST   $1, R3
-	BEQ   moved64
+	BEQ   moved63
 	ADD   $8, R6, R16
 	VLD1  (R16), V24.S[2]
-	B     moved64
+	B     moved63
 
-one63:
+one62:
 	FMOVS 0(R6), F24
 
-moved64:
+moved63:
 	VFMLA V25.S4, V24.S4, V16.S4
 	VFMLA V26.S4, V24.S4, V20.S4
-	B     end50
+	B     end49
 
-over57:
+over56:
 	CMP   $4, R3
-	BLE   end50
+	BLE   end49
 	CMP   $8, R3
-	BLT   part65
+	BLT   part64
 	FMOVD 0(R0), F25
 	FMOVD 0(R7), F26
 	FMOVD 0(R8), F27
@@ -15435,9 +15435,9 @@ over57:
 	FMOVQ 16(R6), F24
 	VFMLA V25.S4, V24.S4, V17.S4
 	VFMLA V26.S4, V24.S4, V21.S4
-	B     over67
+	B     over66
 
-part65:
+part64:
 	MOVD  R3, R2
 	SUB   $4, R2
 	VMOVI $0, V26.B16
@@ -15445,16 +15445,16 @@ part65:
 	VMOVI $0, V28.B16
 	FMOVD 0(R0), F25
 	CMP   $1, R2
-	BLE   loaded68
+	BLE   loaded67
 	FMOVD 0(R7), F26
 	CMP   $2, R2
-	BLE   loaded68
+	BLE   loaded67
 	FMOVD 0(R8), F27
 	CMP   $3, R2
-	BLE   loaded68
+	BLE   loaded67
 	FMOVD 0(R9), F28
 
-loaded68:
+loaded67:
 	VZIP2 V26.S4, V25.S4, V29.S4
 	VZIP1 V26.S4, V25.S4, V25.S4
 	VZIP2 V28.S4, V27.S4, V30.S4
@@ -15464,57 +15464,57 @@ loaded68:
 	VZIP1 V30.D2, V29.D2, V27.D2
 	VZIP2 V30.D2, V29.D2, V28.D2
 	TST   $2, R3
-	BEQ   one69
+	BEQ   one68
 	FMOVD 16(R4), F24
 	TST   $1, R3
-	BEQ   moved70
+	BEQ   moved69
 	ADD   $24, R4, R16
 	VLD1  (R16), V24.S[2]
-	B     moved70
+	B     moved69
 
-one69:
+one68:
 	FMOVS 16(R4), F24
 
-moved70:
+moved69:
 	VFMLA V25.S4, V24.S4, V1.S4
 	VFMLA V26.S4, V24.S4, V5.S4
 	TST   $2, R3
-	BEQ   one71
+	BEQ   one70
 	FMOVD 16(R5), F24
 	TST   $1, R3
-	BEQ   moved72
+	BEQ   moved71
 	ADD   $24, R5, R16
 	VLD1  (R16), V24.S[2]
-	B     moved72
+	B     moved71
 
-one71:
+one70:
 	FMOVS 16(R5), F24
 
-moved72:
+moved71:
 	VFMLA V25.S4, V24.S4, V9.S4
 	VFMLA V26.S4, V24.S4, V13.S4
 	TST   $2, R3
-	BEQ   one73
+	BEQ   one72
 	FMOVD 16(R6), F24
 	TST   $1, R3
-	BEQ   moved74
+	BEQ   moved73
 	ADD   $24, R6, R16
 	VLD1  (R16), V24.S[2]
-	B     moved74
+	B     moved73
 
-one73:
+one72:
 	FMOVS 16(R6), F24
 
-moved74:
+moved73:
 	VFMLA V25.S4, V24.S4, V17.S4
 	VFMLA V26.S4, V24.S4, V21.S4
-	B     end50
+	B     end49
 
-over67:
+over66:
 	CMP   $8, R3
-	BLE   end50
+	BLE   end49
 	CMP   $12, R3
-	BLT   part75
+	BLT   part74
 	FMOVD 0(R0), F25
 	FMOVD 0(R7), F26
 	FMOVD 0(R8), F27
@@ -15540,9 +15540,9 @@ over67:
 	FMOVQ 32(R6), F24
 	VFMLA V25.S4, V24.S4, V18.S4
 	VFMLA V26.S4, V24.S4, V22.S4
-	B     over77
+	B     over76
 
-part75:
+part74:
 	MOVD  R3, R2
 	SUB   $8, R2
 	VMOVI $0, V26.B16
@@ -15550,16 +15550,16 @@ part75:
 	VMOVI $0, V28.B16
 	FMOVD 0(R0), F25
 	CMP   $1, R2
-	BLE   loaded78
+	BLE   loaded77
 	FMOVD 0(R7), F26
 	CMP   $2, R2
-	BLE   loaded78
+	BLE   loaded77
 	FMOVD 0(R8), F27
 	CMP   $3, R2
-	BLE   loaded78
+	BLE   loaded77
 	FMOVD 0(R9), F28
 
-loaded78:
+loaded77:
 	VZIP2 V26.S4, V25.S4, V29.S4
 	VZIP1 V26.S4, V25.S4, V25.S4
 	VZIP2 V28.S4, V27.S4, V30.S4
@@ -15569,55 +15569,55 @@ loaded78:
 	VZIP1 V30.D2, V29.D2, V27.D2
 	VZIP2 V30.D2, V29.D2, V28.D2
 	TST   $2, R3
-	BEQ   one79
+	BEQ   one78
 	FMOVD 32(R4), F24
 	TST   $1, R3
-	BEQ   moved80
+	BEQ   moved79
 	ADD   $40, R4, R16
 	VLD1  (R16), V24.S[2]
-	B     moved80
+	B     moved79
 
-one79:
+one78:
 	FMOVS 32(R4), F24
 
-moved80:
+moved79:
 	VFMLA V25.S4, V24.S4, V2.S4
 	VFMLA V26.S4, V24.S4, V6.S4
 	TST   $2, R3
-	BEQ   one81
+	BEQ   one80
 	FMOVD 32(R5), F24
 	TST   $1, R3
-	BEQ   moved82
+	BEQ   moved81
 	ADD   $40, R5, R16
 	VLD1  (R16), V24.S[2]
-	B     moved82
+	B     moved81
 
-one81:
+one80:
 	FMOVS 32(R5), F24
 
-moved82:
+moved81:
 	VFMLA V25.S4, V24.S4, V10.S4
 	VFMLA V26.S4, V24.S4, V14.S4
 	TST   $2, R3
-	BEQ   one83
+	BEQ   one82
 	FMOVD 32(R6), F24
 	TST   $1, R3
-	BEQ   moved84
+	BEQ   moved83
 	ADD   $40, R6, R16
 	VLD1  (R16), V24.S[2]
-	B     moved84
+	B     moved83
 
-one83:
+one82:
 	FMOVS 32(R6), F24
 
-moved84:
+moved83:
 	VFMLA V25.S4, V24.S4, V18.S4
 	VFMLA V26.S4, V24.S4, V22.S4
-	B     end50
+	B     end49
 
-over77:
+over76:
 	CMP   $12, R3
-	BLE   end50
+	BLE   end49
 	MOVD  R3, R2
 	SUB   $12, R2
 	VMOVI $0, V26.B16
@@ -15625,16 +15625,16 @@ over77:
 	VMOVI $0, V28.B16
 	FMOVD 0(R0), F25
 	CMP   $1, R2
-	BLE   loaded86
+	BLE   loaded85
 	FMOVD 0(R7), F26
 	CMP   $2, R2
-	BLE   loaded86
+	BLE   loaded85
 	FMOVD 0(R8), F27
 	CMP   $3, R2
-	BLE   loaded86
+	BLE   loaded85
 	FMOVD 0(R9), F28
 
-loaded86:
+loaded85:
 	VZIP2 V26.S4, V25.S4, V29.S4
 	VZIP1 V26.S4, V25.S4, V25.S4
 	VZIP2 V28.S4, V27.S4, V30.S4
@@ -15644,69 +15644,69 @@ loaded86:
 	VZIP1 V30.D2, V29.D2, V27.D2
 	VZIP2 V30.D2, V29.D2, V28.D2
 	TST   $2, R3
-	BEQ   one87
+	BEQ   one86
 	FMOVD 48(R4), F24
 	TST   $1, R3
-	BEQ   moved88
+	BEQ   moved87
 	ADD   $56, R4, R16
 	VLD1  (R16), V24.S[2]
-	B     moved88
+	B     moved87
 
-one87:
+one86:
 	FMOVS 48(R4), F24
 
-moved88:
+moved87:
 	VFMLA V25.S4, V24.S4, V3.S4
 	VFMLA V26.S4, V24.S4, V7.S4
 	TST   $2, R3
-	BEQ   one89
+	BEQ   one88
 	FMOVD 48(R5), F24
 	TST   $1, R3
-	BEQ   moved90
+	BEQ   moved89
 	ADD   $56, R5, R16
 	VLD1  (R16), V24.S[2]
-	B     moved90
+	B     moved89
 
-one89:
+one88:
 	FMOVS 48(R5), F24
 
-moved90:
+moved89:
 	VFMLA V25.S4, V24.S4, V11.S4
 	VFMLA V26.S4, V24.S4, V15.S4
 	TST   $2, R3
-	BEQ   one91
+	BEQ   one90
 	FMOVD 48(R6), F24
 	TST   $1, R3
-	BEQ   moved92
+	BEQ   moved91
 	ADD   $56, R6, R16
 	VLD1  (R16), V24.S[2]
-	B     moved92
+	B     moved91
 
-one91:
+one90:
 	FMOVS 48(R6), F24
 
-moved92:
+moved91:
 	VFMLA V25.S4, V24.S4, V19.S4
 	VFMLA V26.S4, V24.S4, V23.S4
 
-end50:
+end49:
 	MOVD y+0(FP), R0
 	MOVD R0, R1
 	MOVD rows+56(FP), R3
 	CMP  $1, R3
-	BLE  over93
+	BLE  over92
 	MOVD ldy+8(FP), R3
 	ADD  R3, R1
 
-over93:
+over92:
 	MOVD R1, R2
 	MOVD rows+56(FP), R3
 	CMP  $2, R3
-	BLE  over94
+	BLE  over93
 	MOVD ldy+8(FP), R3
 	ADD  R3, R2
 
-over94:
+over93:
 	// y[i,j] = act(halved lanes)
 	MOVD  act+80(FP), R3
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -15737,10 +15737,10 @@ over94:
 	VMOVI $0, V24.B16
 	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
 	CMP   $1, R3
-	BNE   linear95
+	BNE   linear94
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 
-linear95:
+linear94:
 	FMOVS F0, 0(R0)
 	ADD   $4, R0, R16
 	VST1  V0.S[1], (R16)
@@ -15759,10 +15759,10 @@ linear95:
 	VMOVI $0, V24.B16
 	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
 	CMP   $1, R3
-	BNE   linear96
+	BNE   linear95
 	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
 
-linear96:
+linear95:
 	FMOVS F16, 0(R2)
 	ADD   $4, R2, R16
 	VST1  V16.S[1], (R16)
@@ -15784,7 +15784,7 @@ linear96:
 	SUB  $3, R3
 	MOVD R3, rows+56(FP)
 	CMP  $1, R3
-	BGE  rows45
+	BGE  rows44
 	RET
 
 // func unpackedNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
@@ -15792,7 +15792,7 @@ TEXT ·unpackedNEONF64(SB), NOSPLIT, $0-88
 	MOVD n+72(FP), R0
 	MOVD cols+64(FP), R0
 
-rows2:
+rows1:
 	// 1×2 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVD  bias+48(FP), R0
 	FMOVD 0(R0), F0
@@ -15821,9 +15821,9 @@ rows2:
 
 	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
 	CMP $16, R3
-	BLT tail4
+	BLT tail3
 
-block3:
+block2:
 	FMOVQ 0(R0), F17
 	FMOVQ 0(R5), F18
 	VZIP2 V18.D2, V17.D2, V19.D2
@@ -15907,13 +15907,13 @@ block3:
 	ADD   $128, R4
 	SUB   $16, R3
 	CMP   $16, R3
-	BGE   block3
+	BGE   block2
 
-tail4:
+tail3:
 	CMP   $0, R3
-	BLE   end5
+	BLE   end4
 	CMP   $2, R3
-	BLT   part14
+	BLT   part13
 	FMOVQ 0(R0), F17
 	FMOVQ 0(R5), F18
 	VZIP2 V18.D2, V17.D2, V19.D2
@@ -15924,31 +15924,31 @@ tail4:
 	FMOVQ 0(R4), F16
 	VFMLA V17.D2, V16.D2, V0.D2
 	VFMLA V18.D2, V16.D2, V8.D2
-	B     over16
+	B     over15
 
-part14:
+part13:
 	MOVD  R3, R2
 	ADD   $0, R2
 	VMOVI $0, V18.B16
 	FMOVQ 0(R0), F17
 	CMP   $1, R2
-	BLE   loaded17
+	BLE   loaded16
 	FMOVQ 0(R5), F18
 
-loaded17:
+loaded16:
 	VZIP2 V18.D2, V17.D2, V19.D2
 	VZIP1 V18.D2, V17.D2, V17.D2
 	VORR  V19.B16, V19.B16, V18.B16
 	FMOVD 0(R4), F16
 	VFMLA V17.D2, V16.D2, V0.D2
 	VFMLA V18.D2, V16.D2, V8.D2
-	B     end5
+	B     end4
 
-over16:
+over15:
 	CMP   $2, R3
-	BLE   end5
+	BLE   end4
 	CMP   $4, R3
-	BLT   part18
+	BLT   part17
 	FMOVQ 0(R0), F17
 	FMOVQ 0(R5), F18
 	VZIP2 V18.D2, V17.D2, V19.D2
@@ -15959,31 +15959,31 @@ over16:
 	FMOVQ 16(R4), F16
 	VFMLA V17.D2, V16.D2, V1.D2
 	VFMLA V18.D2, V16.D2, V9.D2
-	B     over20
+	B     over19
 
-part18:
+part17:
 	MOVD  R3, R2
 	SUB   $2, R2
 	VMOVI $0, V18.B16
 	FMOVQ 0(R0), F17
 	CMP   $1, R2
-	BLE   loaded21
+	BLE   loaded20
 	FMOVQ 0(R5), F18
 
-loaded21:
+loaded20:
 	VZIP2 V18.D2, V17.D2, V19.D2
 	VZIP1 V18.D2, V17.D2, V17.D2
 	VORR  V19.B16, V19.B16, V18.B16
 	FMOVD 16(R4), F16
 	VFMLA V17.D2, V16.D2, V1.D2
 	VFMLA V18.D2, V16.D2, V9.D2
-	B     end5
+	B     end4
 
-over20:
+over19:
 	CMP   $4, R3
-	BLE   end5
+	BLE   end4
 	CMP   $6, R3
-	BLT   part22
+	BLT   part21
 	FMOVQ 0(R0), F17
 	FMOVQ 0(R5), F18
 	VZIP2 V18.D2, V17.D2, V19.D2
@@ -15994,31 +15994,31 @@ over20:
 	FMOVQ 32(R4), F16
 	VFMLA V17.D2, V16.D2, V2.D2
 	VFMLA V18.D2, V16.D2, V10.D2
-	B     over24
+	B     over23
 
-part22:
+part21:
 	MOVD  R3, R2
 	SUB   $4, R2
 	VMOVI $0, V18.B16
 	FMOVQ 0(R0), F17
 	CMP   $1, R2
-	BLE   loaded25
+	BLE   loaded24
 	FMOVQ 0(R5), F18
 
-loaded25:
+loaded24:
 	VZIP2 V18.D2, V17.D2, V19.D2
 	VZIP1 V18.D2, V17.D2, V17.D2
 	VORR  V19.B16, V19.B16, V18.B16
 	FMOVD 32(R4), F16
 	VFMLA V17.D2, V16.D2, V2.D2
 	VFMLA V18.D2, V16.D2, V10.D2
-	B     end5
+	B     end4
 
-over24:
+over23:
 	CMP   $6, R3
-	BLE   end5
+	BLE   end4
 	CMP   $8, R3
-	BLT   part26
+	BLT   part25
 	FMOVQ 0(R0), F17
 	FMOVQ 0(R5), F18
 	VZIP2 V18.D2, V17.D2, V19.D2
@@ -16029,31 +16029,31 @@ over24:
 	FMOVQ 48(R4), F16
 	VFMLA V17.D2, V16.D2, V3.D2
 	VFMLA V18.D2, V16.D2, V11.D2
-	B     over28
+	B     over27
 
-part26:
+part25:
 	MOVD  R3, R2
 	SUB   $6, R2
 	VMOVI $0, V18.B16
 	FMOVQ 0(R0), F17
 	CMP   $1, R2
-	BLE   loaded29
+	BLE   loaded28
 	FMOVQ 0(R5), F18
 
-loaded29:
+loaded28:
 	VZIP2 V18.D2, V17.D2, V19.D2
 	VZIP1 V18.D2, V17.D2, V17.D2
 	VORR  V19.B16, V19.B16, V18.B16
 	FMOVD 48(R4), F16
 	VFMLA V17.D2, V16.D2, V3.D2
 	VFMLA V18.D2, V16.D2, V11.D2
-	B     end5
+	B     end4
 
-over28:
+over27:
 	CMP   $8, R3
-	BLE   end5
+	BLE   end4
 	CMP   $10, R3
-	BLT   part30
+	BLT   part29
 	FMOVQ 0(R0), F17
 	FMOVQ 0(R5), F18
 	VZIP2 V18.D2, V17.D2, V19.D2
@@ -16064,31 +16064,31 @@ over28:
 	FMOVQ 64(R4), F16
 	VFMLA V17.D2, V16.D2, V4.D2
 	VFMLA V18.D2, V16.D2, V12.D2
-	B     over32
+	B     over31
 
-part30:
+part29:
 	MOVD  R3, R2
 	SUB   $8, R2
 	VMOVI $0, V18.B16
 	FMOVQ 0(R0), F17
 	CMP   $1, R2
-	BLE   loaded33
+	BLE   loaded32
 	FMOVQ 0(R5), F18
 
-loaded33:
+loaded32:
 	VZIP2 V18.D2, V17.D2, V19.D2
 	VZIP1 V18.D2, V17.D2, V17.D2
 	VORR  V19.B16, V19.B16, V18.B16
 	FMOVD 64(R4), F16
 	VFMLA V17.D2, V16.D2, V4.D2
 	VFMLA V18.D2, V16.D2, V12.D2
-	B     end5
+	B     end4
 
-over32:
+over31:
 	CMP   $10, R3
-	BLE   end5
+	BLE   end4
 	CMP   $12, R3
-	BLT   part34
+	BLT   part33
 	FMOVQ 0(R0), F17
 	FMOVQ 0(R5), F18
 	VZIP2 V18.D2, V17.D2, V19.D2
@@ -16099,31 +16099,31 @@ over32:
 	FMOVQ 80(R4), F16
 	VFMLA V17.D2, V16.D2, V5.D2
 	VFMLA V18.D2, V16.D2, V13.D2
-	B     over36
+	B     over35
 
-part34:
+part33:
 	MOVD  R3, R2
 	SUB   $10, R2
 	VMOVI $0, V18.B16
 	FMOVQ 0(R0), F17
 	CMP   $1, R2
-	BLE   loaded37
+	BLE   loaded36
 	FMOVQ 0(R5), F18
 
-loaded37:
+loaded36:
 	VZIP2 V18.D2, V17.D2, V19.D2
 	VZIP1 V18.D2, V17.D2, V17.D2
 	VORR  V19.B16, V19.B16, V18.B16
 	FMOVD 80(R4), F16
 	VFMLA V17.D2, V16.D2, V5.D2
 	VFMLA V18.D2, V16.D2, V13.D2
-	B     end5
+	B     end4
 
-over36:
+over35:
 	CMP   $12, R3
-	BLE   end5
+	BLE   end4
 	CMP   $14, R3
-	BLT   part38
+	BLT   part37
 	FMOVQ 0(R0), F17
 	FMOVQ 0(R5), F18
 	VZIP2 V18.D2, V17.D2, V19.D2
@@ -16134,38 +16134,38 @@ over36:
 	FMOVQ 96(R4), F16
 	VFMLA V17.D2, V16.D2, V6.D2
 	VFMLA V18.D2, V16.D2, V14.D2
-	B     over40
+	B     over39
 
-part38:
+part37:
 	MOVD  R3, R2
 	SUB   $12, R2
 	VMOVI $0, V18.B16
 	FMOVQ 0(R0), F17
 	CMP   $1, R2
-	BLE   loaded41
+	BLE   loaded40
 	FMOVQ 0(R5), F18
 
-loaded41:
+loaded40:
 	VZIP2 V18.D2, V17.D2, V19.D2
 	VZIP1 V18.D2, V17.D2, V17.D2
 	VORR  V19.B16, V19.B16, V18.B16
 	FMOVD 96(R4), F16
 	VFMLA V17.D2, V16.D2, V6.D2
 	VFMLA V18.D2, V16.D2, V14.D2
-	B     end5
+	B     end4
 
-over40:
+over39:
 	CMP   $14, R3
-	BLE   end5
+	BLE   end4
 	MOVD  R3, R2
 	SUB   $14, R2
 	VMOVI $0, V18.B16
 	FMOVQ 0(R0), F17
 	CMP   $1, R2
-	BLE   loaded43
+	BLE   loaded42
 	FMOVQ 0(R5), F18
 
-loaded43:
+loaded42:
 	VZIP2 V18.D2, V17.D2, V19.D2
 	VZIP1 V18.D2, V17.D2, V17.D2
 	VORR  V19.B16, V19.B16, V18.B16
@@ -16173,7 +16173,7 @@ loaded43:
 	VFMLA V17.D2, V16.D2, V7.D2
 	VFMLA V18.D2, V16.D2, V15.D2
 
-end5:
+end4:
 	MOVD y+0(FP), R0
 
 	// y[i,j] = act(halved lanes)
@@ -16196,10 +16196,10 @@ end5:
 	VMOVI $0, V16.B16
 	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
 	CMP   $1, R3
-	BNE   linear44
+	BNE   linear43
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 
-linear44:
+linear43:
 	FMOVD F0, 0(R0)
 	ADD   $8, R0, R16
 	VST1  V0.D[1], (R16)
@@ -16221,20 +16221,24 @@ linear44:
 	SUB  $1, R3
 	MOVD R3, rows+56(FP)
 	CMP  $1, R3
-	BGE  rows2
+	BGE  rows1
 	RET
 
 // func severalNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, lane *float32, rows int, cols int, n int, act int)
 TEXT ·severalNEONF32(SB), NOSPLIT, $0-96
 	MOVD n+80(FP), R0
 	MOVD cols+72(FP), R0
+	CMP  $4, R0
+	BLT  lower1
+	CMP  $6, R0
+	BLT  lower2
 	CMP  $7, R0
-	BNE  other1
+	BLT  lower3
 
-rows2:
+rows4:
 	MOVD bias+48(FP), R0
 	CMP  $0, R0
-	BEQ  on4
+	BEQ  on6
 
 	// 1×7 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVD  bias+48(FP), R5
@@ -16266,9 +16270,9 @@ rows2:
 	VMOVI $0, V25.B16
 	VMOVI $0, V26.B16
 	VMOVI $0, V27.B16
-	B     begun5
+	B     begun7
 
-on4:
+on6:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVD  lane+56(FP), R0
 	FMOVQ 0(R0), F0
@@ -16300,7 +16304,7 @@ on4:
 	FMOVQ 416(R0), F26
 	FMOVQ 432(R0), F27
 
-begun5:
+begun7:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVD w+32(FP), R0
 	MOVD ldw+40(FP), R1
@@ -16314,9 +16318,9 @@ begun5:
 	ADD  R1, R8, R9
 	ADD  R1, R9, R10
 	CMP  $16, R4
-	BLT  tail7
+	BLT  tail9
 
-block6:
+block8:
 	FMOVQ 0(R2), F29
 	FMOVQ 0(R0), F28
 	VFMLA V28.S4, V29.S4, V0.S4
@@ -16387,13 +16391,13 @@ block6:
 	ADD   $64, R2
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block6
+	BGE   block8
 
-tail7:
+tail9:
 	CMP   $0, R4
-	BLE   end8
+	BLE   end10
 	CMP   $4, R4
-	BLT   part9
+	BLT   part11
 	FMOVQ 0(R2), F29
 	FMOVQ 0(R0), F28
 	VFMLA V28.S4, V29.S4, V0.S4
@@ -16409,127 +16413,127 @@ tail7:
 	VFMLA V28.S4, V29.S4, V20.S4
 	FMOVQ 0(R10), F28
 	VFMLA V28.S4, V29.S4, V24.S4
-	B     over10
+	B     over12
 
-part9:
-	TST   $2, R4
-	BEQ   one11
-	FMOVD 0(R2), F29
-	TST   $1, R4
-	BEQ   moved12
-	ADD   $8, R2, R16
-	VLD1  (R16), V29.S[2]
-	B     moved12
-
-one11:
-	FMOVS 0(R2), F29
-
-moved12:
+part11:
 	TST   $2, R4
 	BEQ   one13
-	FMOVD 0(R0), F28
+	FMOVD 0(R2), F29
 	TST   $1, R4
 	BEQ   moved14
-	ADD   $8, R0, R16
-	VLD1  (R16), V28.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V29.S[2]
 	B     moved14
 
 one13:
-	FMOVS 0(R0), F28
+	FMOVS 0(R2), F29
 
 moved14:
-	VFMLA V28.S4, V29.S4, V0.S4
 	TST   $2, R4
 	BEQ   one15
-	FMOVD 0(R5), F28
+	FMOVD 0(R0), F28
 	TST   $1, R4
 	BEQ   moved16
-	ADD   $8, R5, R16
+	ADD   $8, R0, R16
 	VLD1  (R16), V28.S[2]
 	B     moved16
 
 one15:
-	FMOVS 0(R5), F28
+	FMOVS 0(R0), F28
 
 moved16:
-	VFMLA V28.S4, V29.S4, V4.S4
+	VFMLA V28.S4, V29.S4, V0.S4
 	TST   $2, R4
 	BEQ   one17
-	FMOVD 0(R6), F28
+	FMOVD 0(R5), F28
 	TST   $1, R4
 	BEQ   moved18
-	ADD   $8, R6, R16
+	ADD   $8, R5, R16
 	VLD1  (R16), V28.S[2]
 	B     moved18
 
 one17:
-	FMOVS 0(R6), F28
+	FMOVS 0(R5), F28
 
 moved18:
-	VFMLA V28.S4, V29.S4, V8.S4
+	VFMLA V28.S4, V29.S4, V4.S4
 	TST   $2, R4
 	BEQ   one19
-	FMOVD 0(R7), F28
+	FMOVD 0(R6), F28
 	TST   $1, R4
 	BEQ   moved20
-	ADD   $8, R7, R16
+	ADD   $8, R6, R16
 	VLD1  (R16), V28.S[2]
 	B     moved20
 
 one19:
-	FMOVS 0(R7), F28
+	FMOVS 0(R6), F28
 
 moved20:
-	VFMLA V28.S4, V29.S4, V12.S4
+	VFMLA V28.S4, V29.S4, V8.S4
 	TST   $2, R4
 	BEQ   one21
-	FMOVD 0(R8), F28
+	FMOVD 0(R7), F28
 	TST   $1, R4
 	BEQ   moved22
-	ADD   $8, R8, R16
+	ADD   $8, R7, R16
 	VLD1  (R16), V28.S[2]
 	B     moved22
 
 one21:
-	FMOVS 0(R8), F28
+	FMOVS 0(R7), F28
 
 moved22:
-	VFMLA V28.S4, V29.S4, V16.S4
+	VFMLA V28.S4, V29.S4, V12.S4
 	TST   $2, R4
 	BEQ   one23
-	FMOVD 0(R9), F28
+	FMOVD 0(R8), F28
 	TST   $1, R4
 	BEQ   moved24
-	ADD   $8, R9, R16
+	ADD   $8, R8, R16
 	VLD1  (R16), V28.S[2]
 	B     moved24
 
 one23:
-	FMOVS 0(R9), F28
+	FMOVS 0(R8), F28
 
 moved24:
-	VFMLA V28.S4, V29.S4, V20.S4
+	VFMLA V28.S4, V29.S4, V16.S4
 	TST   $2, R4
 	BEQ   one25
-	FMOVD 0(R10), F28
+	FMOVD 0(R9), F28
 	TST   $1, R4
 	BEQ   moved26
-	ADD   $8, R10, R16
+	ADD   $8, R9, R16
 	VLD1  (R16), V28.S[2]
 	B     moved26
 
 one25:
-	FMOVS 0(R10), F28
+	FMOVS 0(R9), F28
 
 moved26:
-	VFMLA V28.S4, V29.S4, V24.S4
-	B     end8
+	VFMLA V28.S4, V29.S4, V20.S4
+	TST   $2, R4
+	BEQ   one27
+	FMOVD 0(R10), F28
+	TST   $1, R4
+	BEQ   moved28
+	ADD   $8, R10, R16
+	VLD1  (R16), V28.S[2]
+	B     moved28
 
-over10:
+one27:
+	FMOVS 0(R10), F28
+
+moved28:
+	VFMLA V28.S4, V29.S4, V24.S4
+	B     end10
+
+over12:
 	CMP   $4, R4
-	BLE   end8
+	BLE   end10
 	CMP   $8, R4
-	BLT   part27
+	BLT   part29
 	FMOVQ 16(R2), F29
 	FMOVQ 16(R0), F28
 	VFMLA V28.S4, V29.S4, V1.S4
@@ -16545,127 +16549,127 @@ over10:
 	VFMLA V28.S4, V29.S4, V21.S4
 	FMOVQ 16(R10), F28
 	VFMLA V28.S4, V29.S4, V25.S4
-	B     over28
+	B     over30
 
-part27:
-	TST   $2, R4
-	BEQ   one29
-	FMOVD 16(R2), F29
-	TST   $1, R4
-	BEQ   moved30
-	ADD   $24, R2, R16
-	VLD1  (R16), V29.S[2]
-	B     moved30
-
-one29:
-	FMOVS 16(R2), F29
-
-moved30:
+part29:
 	TST   $2, R4
 	BEQ   one31
-	FMOVD 16(R0), F28
+	FMOVD 16(R2), F29
 	TST   $1, R4
 	BEQ   moved32
-	ADD   $24, R0, R16
-	VLD1  (R16), V28.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V29.S[2]
 	B     moved32
 
 one31:
-	FMOVS 16(R0), F28
+	FMOVS 16(R2), F29
 
 moved32:
-	VFMLA V28.S4, V29.S4, V1.S4
 	TST   $2, R4
 	BEQ   one33
-	FMOVD 16(R5), F28
+	FMOVD 16(R0), F28
 	TST   $1, R4
 	BEQ   moved34
-	ADD   $24, R5, R16
+	ADD   $24, R0, R16
 	VLD1  (R16), V28.S[2]
 	B     moved34
 
 one33:
-	FMOVS 16(R5), F28
+	FMOVS 16(R0), F28
 
 moved34:
-	VFMLA V28.S4, V29.S4, V5.S4
+	VFMLA V28.S4, V29.S4, V1.S4
 	TST   $2, R4
 	BEQ   one35
-	FMOVD 16(R6), F28
+	FMOVD 16(R5), F28
 	TST   $1, R4
 	BEQ   moved36
-	ADD   $24, R6, R16
+	ADD   $24, R5, R16
 	VLD1  (R16), V28.S[2]
 	B     moved36
 
 one35:
-	FMOVS 16(R6), F28
+	FMOVS 16(R5), F28
 
 moved36:
-	VFMLA V28.S4, V29.S4, V9.S4
+	VFMLA V28.S4, V29.S4, V5.S4
 	TST   $2, R4
 	BEQ   one37
-	FMOVD 16(R7), F28
+	FMOVD 16(R6), F28
 	TST   $1, R4
 	BEQ   moved38
-	ADD   $24, R7, R16
+	ADD   $24, R6, R16
 	VLD1  (R16), V28.S[2]
 	B     moved38
 
 one37:
-	FMOVS 16(R7), F28
+	FMOVS 16(R6), F28
 
 moved38:
-	VFMLA V28.S4, V29.S4, V13.S4
+	VFMLA V28.S4, V29.S4, V9.S4
 	TST   $2, R4
 	BEQ   one39
-	FMOVD 16(R8), F28
+	FMOVD 16(R7), F28
 	TST   $1, R4
 	BEQ   moved40
-	ADD   $24, R8, R16
+	ADD   $24, R7, R16
 	VLD1  (R16), V28.S[2]
 	B     moved40
 
 one39:
-	FMOVS 16(R8), F28
+	FMOVS 16(R7), F28
 
 moved40:
-	VFMLA V28.S4, V29.S4, V17.S4
+	VFMLA V28.S4, V29.S4, V13.S4
 	TST   $2, R4
 	BEQ   one41
-	FMOVD 16(R9), F28
+	FMOVD 16(R8), F28
 	TST   $1, R4
 	BEQ   moved42
-	ADD   $24, R9, R16
+	ADD   $24, R8, R16
 	VLD1  (R16), V28.S[2]
 	B     moved42
 
 one41:
-	FMOVS 16(R9), F28
+	FMOVS 16(R8), F28
 
 moved42:
-	VFMLA V28.S4, V29.S4, V21.S4
+	VFMLA V28.S4, V29.S4, V17.S4
 	TST   $2, R4
 	BEQ   one43
-	FMOVD 16(R10), F28
+	FMOVD 16(R9), F28
 	TST   $1, R4
 	BEQ   moved44
-	ADD   $24, R10, R16
+	ADD   $24, R9, R16
 	VLD1  (R16), V28.S[2]
 	B     moved44
 
 one43:
-	FMOVS 16(R10), F28
+	FMOVS 16(R9), F28
 
 moved44:
-	VFMLA V28.S4, V29.S4, V25.S4
-	B     end8
+	VFMLA V28.S4, V29.S4, V21.S4
+	TST   $2, R4
+	BEQ   one45
+	FMOVD 16(R10), F28
+	TST   $1, R4
+	BEQ   moved46
+	ADD   $24, R10, R16
+	VLD1  (R16), V28.S[2]
+	B     moved46
 
-over28:
+one45:
+	FMOVS 16(R10), F28
+
+moved46:
+	VFMLA V28.S4, V29.S4, V25.S4
+	B     end10
+
+over30:
 	CMP   $8, R4
-	BLE   end8
+	BLE   end10
 	CMP   $12, R4
-	BLT   part45
+	BLT   part47
 	FMOVQ 32(R2), F29
 	FMOVQ 32(R0), F28
 	VFMLA V28.S4, V29.S4, V2.S4
@@ -16681,241 +16685,241 @@ over28:
 	VFMLA V28.S4, V29.S4, V22.S4
 	FMOVQ 32(R10), F28
 	VFMLA V28.S4, V29.S4, V26.S4
-	B     over46
+	B     over48
 
-part45:
-	TST   $2, R4
-	BEQ   one47
-	FMOVD 32(R2), F29
-	TST   $1, R4
-	BEQ   moved48
-	ADD   $40, R2, R16
-	VLD1  (R16), V29.S[2]
-	B     moved48
-
-one47:
-	FMOVS 32(R2), F29
-
-moved48:
+part47:
 	TST   $2, R4
 	BEQ   one49
-	FMOVD 32(R0), F28
+	FMOVD 32(R2), F29
 	TST   $1, R4
 	BEQ   moved50
-	ADD   $40, R0, R16
-	VLD1  (R16), V28.S[2]
+	ADD   $40, R2, R16
+	VLD1  (R16), V29.S[2]
 	B     moved50
 
 one49:
-	FMOVS 32(R0), F28
+	FMOVS 32(R2), F29
 
 moved50:
-	VFMLA V28.S4, V29.S4, V2.S4
 	TST   $2, R4
 	BEQ   one51
-	FMOVD 32(R5), F28
+	FMOVD 32(R0), F28
 	TST   $1, R4
 	BEQ   moved52
-	ADD   $40, R5, R16
+	ADD   $40, R0, R16
 	VLD1  (R16), V28.S[2]
 	B     moved52
 
 one51:
-	FMOVS 32(R5), F28
+	FMOVS 32(R0), F28
 
 moved52:
-	VFMLA V28.S4, V29.S4, V6.S4
+	VFMLA V28.S4, V29.S4, V2.S4
 	TST   $2, R4
 	BEQ   one53
-	FMOVD 32(R6), F28
+	FMOVD 32(R5), F28
 	TST   $1, R4
 	BEQ   moved54
-	ADD   $40, R6, R16
+	ADD   $40, R5, R16
 	VLD1  (R16), V28.S[2]
 	B     moved54
 
 one53:
-	FMOVS 32(R6), F28
+	FMOVS 32(R5), F28
 
 moved54:
-	VFMLA V28.S4, V29.S4, V10.S4
+	VFMLA V28.S4, V29.S4, V6.S4
 	TST   $2, R4
 	BEQ   one55
-	FMOVD 32(R7), F28
+	FMOVD 32(R6), F28
 	TST   $1, R4
 	BEQ   moved56
-	ADD   $40, R7, R16
+	ADD   $40, R6, R16
 	VLD1  (R16), V28.S[2]
 	B     moved56
 
 one55:
-	FMOVS 32(R7), F28
+	FMOVS 32(R6), F28
 
 moved56:
-	VFMLA V28.S4, V29.S4, V14.S4
+	VFMLA V28.S4, V29.S4, V10.S4
 	TST   $2, R4
 	BEQ   one57
-	FMOVD 32(R8), F28
+	FMOVD 32(R7), F28
 	TST   $1, R4
 	BEQ   moved58
-	ADD   $40, R8, R16
+	ADD   $40, R7, R16
 	VLD1  (R16), V28.S[2]
 	B     moved58
 
 one57:
-	FMOVS 32(R8), F28
+	FMOVS 32(R7), F28
 
 moved58:
-	VFMLA V28.S4, V29.S4, V18.S4
+	VFMLA V28.S4, V29.S4, V14.S4
 	TST   $2, R4
 	BEQ   one59
-	FMOVD 32(R9), F28
+	FMOVD 32(R8), F28
 	TST   $1, R4
 	BEQ   moved60
-	ADD   $40, R9, R16
+	ADD   $40, R8, R16
 	VLD1  (R16), V28.S[2]
 	B     moved60
 
 one59:
-	FMOVS 32(R9), F28
+	FMOVS 32(R8), F28
 
 moved60:
-	VFMLA V28.S4, V29.S4, V22.S4
+	VFMLA V28.S4, V29.S4, V18.S4
 	TST   $2, R4
 	BEQ   one61
-	FMOVD 32(R10), F28
+	FMOVD 32(R9), F28
 	TST   $1, R4
 	BEQ   moved62
-	ADD   $40, R10, R16
+	ADD   $40, R9, R16
 	VLD1  (R16), V28.S[2]
 	B     moved62
 
 one61:
-	FMOVS 32(R10), F28
+	FMOVS 32(R9), F28
 
 moved62:
-	VFMLA V28.S4, V29.S4, V26.S4
-	B     end8
-
-over46:
-	CMP   $12, R4
-	BLE   end8
+	VFMLA V28.S4, V29.S4, V22.S4
 	TST   $2, R4
-	BEQ   one64
-	FMOVD 48(R2), F29
+	BEQ   one63
+	FMOVD 32(R10), F28
 	TST   $1, R4
-	BEQ   moved65
-	ADD   $56, R2, R16
-	VLD1  (R16), V29.S[2]
-	B     moved65
+	BEQ   moved64
+	ADD   $40, R10, R16
+	VLD1  (R16), V28.S[2]
+	B     moved64
 
-one64:
-	FMOVS 48(R2), F29
+one63:
+	FMOVS 32(R10), F28
 
-moved65:
+moved64:
+	VFMLA V28.S4, V29.S4, V26.S4
+	B     end10
+
+over48:
+	CMP   $12, R4
+	BLE   end10
 	TST   $2, R4
 	BEQ   one66
-	FMOVD 48(R0), F28
+	FMOVD 48(R2), F29
 	TST   $1, R4
 	BEQ   moved67
-	ADD   $56, R0, R16
-	VLD1  (R16), V28.S[2]
+	ADD   $56, R2, R16
+	VLD1  (R16), V29.S[2]
 	B     moved67
 
 one66:
-	FMOVS 48(R0), F28
+	FMOVS 48(R2), F29
 
 moved67:
-	VFMLA V28.S4, V29.S4, V3.S4
 	TST   $2, R4
 	BEQ   one68
-	FMOVD 48(R5), F28
+	FMOVD 48(R0), F28
 	TST   $1, R4
 	BEQ   moved69
-	ADD   $56, R5, R16
+	ADD   $56, R0, R16
 	VLD1  (R16), V28.S[2]
 	B     moved69
 
 one68:
-	FMOVS 48(R5), F28
+	FMOVS 48(R0), F28
 
 moved69:
-	VFMLA V28.S4, V29.S4, V7.S4
+	VFMLA V28.S4, V29.S4, V3.S4
 	TST   $2, R4
 	BEQ   one70
-	FMOVD 48(R6), F28
+	FMOVD 48(R5), F28
 	TST   $1, R4
 	BEQ   moved71
-	ADD   $56, R6, R16
+	ADD   $56, R5, R16
 	VLD1  (R16), V28.S[2]
 	B     moved71
 
 one70:
-	FMOVS 48(R6), F28
+	FMOVS 48(R5), F28
 
 moved71:
-	VFMLA V28.S4, V29.S4, V11.S4
+	VFMLA V28.S4, V29.S4, V7.S4
 	TST   $2, R4
 	BEQ   one72
-	FMOVD 48(R7), F28
+	FMOVD 48(R6), F28
 	TST   $1, R4
 	BEQ   moved73
-	ADD   $56, R7, R16
+	ADD   $56, R6, R16
 	VLD1  (R16), V28.S[2]
 	B     moved73
 
 one72:
-	FMOVS 48(R7), F28
+	FMOVS 48(R6), F28
 
 moved73:
-	VFMLA V28.S4, V29.S4, V15.S4
+	VFMLA V28.S4, V29.S4, V11.S4
 	TST   $2, R4
 	BEQ   one74
-	FMOVD 48(R8), F28
+	FMOVD 48(R7), F28
 	TST   $1, R4
 	BEQ   moved75
-	ADD   $56, R8, R16
+	ADD   $56, R7, R16
 	VLD1  (R16), V28.S[2]
 	B     moved75
 
 one74:
-	FMOVS 48(R8), F28
+	FMOVS 48(R7), F28
 
 moved75:
-	VFMLA V28.S4, V29.S4, V19.S4
+	VFMLA V28.S4, V29.S4, V15.S4
 	TST   $2, R4
 	BEQ   one76
-	FMOVD 48(R9), F28
+	FMOVD 48(R8), F28
 	TST   $1, R4
 	BEQ   moved77
-	ADD   $56, R9, R16
+	ADD   $56, R8, R16
 	VLD1  (R16), V28.S[2]
 	B     moved77
 
 one76:
-	FMOVS 48(R9), F28
+	FMOVS 48(R8), F28
 
 moved77:
-	VFMLA V28.S4, V29.S4, V23.S4
+	VFMLA V28.S4, V29.S4, V19.S4
 	TST   $2, R4
 	BEQ   one78
-	FMOVD 48(R10), F28
+	FMOVD 48(R9), F28
 	TST   $1, R4
 	BEQ   moved79
-	ADD   $56, R10, R16
+	ADD   $56, R9, R16
 	VLD1  (R16), V28.S[2]
 	B     moved79
 
 one78:
-	FMOVS 48(R10), F28
+	FMOVS 48(R9), F28
 
 moved79:
+	VFMLA V28.S4, V29.S4, V23.S4
+	TST   $2, R4
+	BEQ   one80
+	FMOVD 48(R10), F28
+	TST   $1, R4
+	BEQ   moved81
+	ADD   $56, R10, R16
+	VLD1  (R16), V28.S[2]
+	B     moved81
+
+one80:
+	FMOVS 48(R10), F28
+
+moved81:
 	VFMLA V28.S4, V29.S4, V27.S4
 
-end8:
+end10:
 	MOVD y+0(FP), R2
 	CMP  $0, R2
-	BEQ  left80
+	BEQ  left82
 	MOVD ldy+8(FP), R3
 
 	// y[i,j] = act(halved lanes)
@@ -16951,10 +16955,10 @@ end8:
 	VMOVI $0, V28.B16
 	WORD  $0x4e3cd400 // fadd v0.4s, v0.4s, v28.4s
 	CMP   $1, R4
-	BNE   linear82
+	BNE   linear84
 	WORD  $0x4e3cf400 // fmax v0.4s, v0.4s, v28.4s
 
-linear82:
+linear84:
 	FMOVS F0, 0(R2)
 	ADD   $4, R2, R16
 	VST1  V0.S[1], (R16)
@@ -16973,18 +16977,18 @@ linear82:
 	VMOVI $0, V28.B16
 	WORD  $0x4e3cd610 // fadd v16.4s, v16.4s, v28.4s
 	CMP   $1, R4
-	BNE   linear83
+	BNE   linear85
 	WORD  $0x4e3cf610 // fmax v16.4s, v16.4s, v28.4s
 
-linear83:
+linear85:
 	FMOVS F16, 16(R2)
 	ADD   $20, R2, R16
 	VST1  V16.S[1], (R16)
 	ADD   $24, R2, R16
 	VST1  V16.S[2], (R16)
-	B     stored81
+	B     stored83
 
-left80:
+left82:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVD  lane+56(FP), R0
 	FMOVQ F0, 0(R0)
@@ -17016,12 +17020,12 @@ left80:
 	FMOVQ F26, 416(R0)
 	FMOVQ F27, 432(R0)
 
-stored81:
+stored83:
 	// the next 1 rows, or the last ones
 	MOVD rows+64(FP), R0
 	SUB  $1, R0
 	CMP  $0, R0
-	BLE  done3
+	BLE  done5
 	MOVD $1, R1
 	MOVD R0, rows+64(FP)
 	MOVD ldy+8(FP), R3
@@ -17037,19 +17041,16 @@ stored81:
 	MOVD lane+56(FP), R2
 	ADD  $448, R2
 	MOVD R2, lane+56(FP)
-	B    rows2
+	B    rows4
 
-done3:
+done5:
 	RET
 
-other1:
-	CMP $6, R0
-	BNE other84
-
-rows85:
+lower3:
+rows86:
 	MOVD bias+48(FP), R0
 	CMP  $0, R0
-	BEQ  on87
+	BEQ  on88
 
 	// 1×6 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVD  bias+48(FP), R5
@@ -17077,9 +17078,9 @@ rows85:
 	VMOVI $0, V21.B16
 	VMOVI $0, V22.B16
 	VMOVI $0, V23.B16
-	B     begun88
+	B     begun89
 
-on87:
+on88:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVD  lane+56(FP), R0
 	FMOVQ 0(R0), F0
@@ -17107,7 +17108,7 @@ on87:
 	FMOVQ 352(R0), F22
 	FMOVQ 368(R0), F23
 
-begun88:
+begun89:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVD w+32(FP), R0
 	MOVD ldw+40(FP), R1
@@ -17120,9 +17121,9 @@ begun88:
 	ADD  R1, R7, R8
 	ADD  R1, R8, R9
 	CMP  $16, R4
-	BLT  tail90
+	BLT  tail91
 
-block89:
+block90:
 	FMOVQ 0(R2), F25
 	FMOVQ 0(R0), F24
 	VFMLA V24.S4, V25.S4, V0.S4
@@ -17184,13 +17185,13 @@ block89:
 	ADD   $64, R2
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block89
+	BGE   block90
 
-tail90:
+tail91:
 	CMP   $0, R4
-	BLE   end91
+	BLE   end92
 	CMP   $4, R4
-	BLT   part92
+	BLT   part93
 	FMOVQ 0(R2), F25
 	FMOVQ 0(R0), F24
 	VFMLA V24.S4, V25.S4, V0.S4
@@ -17204,113 +17205,113 @@ tail90:
 	VFMLA V24.S4, V25.S4, V16.S4
 	FMOVQ 0(R9), F24
 	VFMLA V24.S4, V25.S4, V20.S4
-	B     over93
+	B     over94
 
-part92:
+part93:
 	TST   $2, R4
-	BEQ   one94
+	BEQ   one95
 	FMOVD 0(R2), F25
 	TST   $1, R4
-	BEQ   moved95
+	BEQ   moved96
 	ADD   $8, R2, R16
 	VLD1  (R16), V25.S[2]
-	B     moved95
+	B     moved96
 
-one94:
+one95:
 	FMOVS 0(R2), F25
 
-moved95:
+moved96:
 	TST   $2, R4
-	BEQ   one96
+	BEQ   one97
 	FMOVD 0(R0), F24
 	TST   $1, R4
-	BEQ   moved97
+	BEQ   moved98
 	ADD   $8, R0, R16
 	VLD1  (R16), V24.S[2]
-	B     moved97
+	B     moved98
 
-one96:
+one97:
 	FMOVS 0(R0), F24
 
-moved97:
+moved98:
 	VFMLA V24.S4, V25.S4, V0.S4
 	TST   $2, R4
-	BEQ   one98
+	BEQ   one99
 	FMOVD 0(R5), F24
 	TST   $1, R4
-	BEQ   moved99
+	BEQ   moved100
 	ADD   $8, R5, R16
 	VLD1  (R16), V24.S[2]
-	B     moved99
+	B     moved100
 
-one98:
+one99:
 	FMOVS 0(R5), F24
 
-moved99:
+moved100:
 	VFMLA V24.S4, V25.S4, V4.S4
 	TST   $2, R4
-	BEQ   one100
+	BEQ   one101
 	FMOVD 0(R6), F24
 	TST   $1, R4
-	BEQ   moved101
+	BEQ   moved102
 	ADD   $8, R6, R16
 	VLD1  (R16), V24.S[2]
-	B     moved101
+	B     moved102
 
-one100:
+one101:
 	FMOVS 0(R6), F24
 
-moved101:
+moved102:
 	VFMLA V24.S4, V25.S4, V8.S4
 	TST   $2, R4
-	BEQ   one102
+	BEQ   one103
 	FMOVD 0(R7), F24
 	TST   $1, R4
-	BEQ   moved103
+	BEQ   moved104
 	ADD   $8, R7, R16
 	VLD1  (R16), V24.S[2]
-	B     moved103
+	B     moved104
 
-one102:
+one103:
 	FMOVS 0(R7), F24
 
-moved103:
+moved104:
 	VFMLA V24.S4, V25.S4, V12.S4
 	TST   $2, R4
-	BEQ   one104
+	BEQ   one105
 	FMOVD 0(R8), F24
 	TST   $1, R4
-	BEQ   moved105
+	BEQ   moved106
 	ADD   $8, R8, R16
 	VLD1  (R16), V24.S[2]
-	B     moved105
+	B     moved106
 
-one104:
+one105:
 	FMOVS 0(R8), F24
 
-moved105:
+moved106:
 	VFMLA V24.S4, V25.S4, V16.S4
 	TST   $2, R4
-	BEQ   one106
+	BEQ   one107
 	FMOVD 0(R9), F24
 	TST   $1, R4
-	BEQ   moved107
+	BEQ   moved108
 	ADD   $8, R9, R16
 	VLD1  (R16), V24.S[2]
-	B     moved107
+	B     moved108
 
-one106:
+one107:
 	FMOVS 0(R9), F24
 
-moved107:
+moved108:
 	VFMLA V24.S4, V25.S4, V20.S4
-	B     end91
+	B     end92
 
-over93:
+over94:
 	CMP   $4, R4
-	BLE   end91
+	BLE   end92
 	CMP   $8, R4
-	BLT   part108
+	BLT   part109
 	FMOVQ 16(R2), F25
 	FMOVQ 16(R0), F24
 	VFMLA V24.S4, V25.S4, V1.S4
@@ -17324,113 +17325,113 @@ over93:
 	VFMLA V24.S4, V25.S4, V17.S4
 	FMOVQ 16(R9), F24
 	VFMLA V24.S4, V25.S4, V21.S4
-	B     over109
+	B     over110
 
-part108:
+part109:
 	TST   $2, R4
-	BEQ   one110
+	BEQ   one111
 	FMOVD 16(R2), F25
 	TST   $1, R4
-	BEQ   moved111
+	BEQ   moved112
 	ADD   $24, R2, R16
 	VLD1  (R16), V25.S[2]
-	B     moved111
+	B     moved112
 
-one110:
+one111:
 	FMOVS 16(R2), F25
 
-moved111:
+moved112:
 	TST   $2, R4
-	BEQ   one112
+	BEQ   one113
 	FMOVD 16(R0), F24
 	TST   $1, R4
-	BEQ   moved113
+	BEQ   moved114
 	ADD   $24, R0, R16
 	VLD1  (R16), V24.S[2]
-	B     moved113
+	B     moved114
 
-one112:
+one113:
 	FMOVS 16(R0), F24
 
-moved113:
+moved114:
 	VFMLA V24.S4, V25.S4, V1.S4
 	TST   $2, R4
-	BEQ   one114
+	BEQ   one115
 	FMOVD 16(R5), F24
 	TST   $1, R4
-	BEQ   moved115
+	BEQ   moved116
 	ADD   $24, R5, R16
 	VLD1  (R16), V24.S[2]
-	B     moved115
+	B     moved116
 
-one114:
+one115:
 	FMOVS 16(R5), F24
 
-moved115:
+moved116:
 	VFMLA V24.S4, V25.S4, V5.S4
 	TST   $2, R4
-	BEQ   one116
+	BEQ   one117
 	FMOVD 16(R6), F24
 	TST   $1, R4
-	BEQ   moved117
+	BEQ   moved118
 	ADD   $24, R6, R16
 	VLD1  (R16), V24.S[2]
-	B     moved117
+	B     moved118
 
-one116:
+one117:
 	FMOVS 16(R6), F24
 
-moved117:
+moved118:
 	VFMLA V24.S4, V25.S4, V9.S4
 	TST   $2, R4
-	BEQ   one118
+	BEQ   one119
 	FMOVD 16(R7), F24
 	TST   $1, R4
-	BEQ   moved119
+	BEQ   moved120
 	ADD   $24, R7, R16
 	VLD1  (R16), V24.S[2]
-	B     moved119
+	B     moved120
 
-one118:
+one119:
 	FMOVS 16(R7), F24
 
-moved119:
+moved120:
 	VFMLA V24.S4, V25.S4, V13.S4
 	TST   $2, R4
-	BEQ   one120
+	BEQ   one121
 	FMOVD 16(R8), F24
 	TST   $1, R4
-	BEQ   moved121
+	BEQ   moved122
 	ADD   $24, R8, R16
 	VLD1  (R16), V24.S[2]
-	B     moved121
+	B     moved122
 
-one120:
+one121:
 	FMOVS 16(R8), F24
 
-moved121:
+moved122:
 	VFMLA V24.S4, V25.S4, V17.S4
 	TST   $2, R4
-	BEQ   one122
+	BEQ   one123
 	FMOVD 16(R9), F24
 	TST   $1, R4
-	BEQ   moved123
+	BEQ   moved124
 	ADD   $24, R9, R16
 	VLD1  (R16), V24.S[2]
-	B     moved123
+	B     moved124
 
-one122:
+one123:
 	FMOVS 16(R9), F24
 
-moved123:
+moved124:
 	VFMLA V24.S4, V25.S4, V21.S4
-	B     end91
+	B     end92
 
-over109:
+over110:
 	CMP   $8, R4
-	BLE   end91
+	BLE   end92
 	CMP   $12, R4
-	BLT   part124
+	BLT   part125
 	FMOVQ 32(R2), F25
 	FMOVQ 32(R0), F24
 	VFMLA V24.S4, V25.S4, V2.S4
@@ -17444,213 +17445,213 @@ over109:
 	VFMLA V24.S4, V25.S4, V18.S4
 	FMOVQ 32(R9), F24
 	VFMLA V24.S4, V25.S4, V22.S4
-	B     over125
+	B     over126
 
-part124:
+part125:
 	TST   $2, R4
-	BEQ   one126
+	BEQ   one127
 	FMOVD 32(R2), F25
 	TST   $1, R4
-	BEQ   moved127
+	BEQ   moved128
 	ADD   $40, R2, R16
 	VLD1  (R16), V25.S[2]
-	B     moved127
+	B     moved128
 
-one126:
+one127:
 	FMOVS 32(R2), F25
 
-moved127:
+moved128:
 	TST   $2, R4
-	BEQ   one128
+	BEQ   one129
 	FMOVD 32(R0), F24
 	TST   $1, R4
-	BEQ   moved129
+	BEQ   moved130
 	ADD   $40, R0, R16
 	VLD1  (R16), V24.S[2]
-	B     moved129
+	B     moved130
 
-one128:
+one129:
 	FMOVS 32(R0), F24
 
-moved129:
+moved130:
 	VFMLA V24.S4, V25.S4, V2.S4
 	TST   $2, R4
-	BEQ   one130
+	BEQ   one131
 	FMOVD 32(R5), F24
 	TST   $1, R4
-	BEQ   moved131
+	BEQ   moved132
 	ADD   $40, R5, R16
 	VLD1  (R16), V24.S[2]
-	B     moved131
+	B     moved132
 
-one130:
+one131:
 	FMOVS 32(R5), F24
 
-moved131:
+moved132:
 	VFMLA V24.S4, V25.S4, V6.S4
 	TST   $2, R4
-	BEQ   one132
+	BEQ   one133
 	FMOVD 32(R6), F24
 	TST   $1, R4
-	BEQ   moved133
+	BEQ   moved134
 	ADD   $40, R6, R16
 	VLD1  (R16), V24.S[2]
-	B     moved133
+	B     moved134
 
-one132:
+one133:
 	FMOVS 32(R6), F24
 
-moved133:
+moved134:
 	VFMLA V24.S4, V25.S4, V10.S4
 	TST   $2, R4
-	BEQ   one134
+	BEQ   one135
 	FMOVD 32(R7), F24
 	TST   $1, R4
-	BEQ   moved135
+	BEQ   moved136
 	ADD   $40, R7, R16
 	VLD1  (R16), V24.S[2]
-	B     moved135
+	B     moved136
 
-one134:
+one135:
 	FMOVS 32(R7), F24
 
-moved135:
+moved136:
 	VFMLA V24.S4, V25.S4, V14.S4
 	TST   $2, R4
-	BEQ   one136
+	BEQ   one137
 	FMOVD 32(R8), F24
 	TST   $1, R4
-	BEQ   moved137
+	BEQ   moved138
 	ADD   $40, R8, R16
 	VLD1  (R16), V24.S[2]
-	B     moved137
+	B     moved138
 
-one136:
+one137:
 	FMOVS 32(R8), F24
 
-moved137:
+moved138:
 	VFMLA V24.S4, V25.S4, V18.S4
 	TST   $2, R4
-	BEQ   one138
+	BEQ   one139
 	FMOVD 32(R9), F24
 	TST   $1, R4
-	BEQ   moved139
+	BEQ   moved140
 	ADD   $40, R9, R16
 	VLD1  (R16), V24.S[2]
-	B     moved139
+	B     moved140
 
-one138:
+one139:
 	FMOVS 32(R9), F24
 
-moved139:
+moved140:
 	VFMLA V24.S4, V25.S4, V22.S4
-	B     end91
+	B     end92
 
-over125:
+over126:
 	CMP   $12, R4
-	BLE   end91
+	BLE   end92
 	TST   $2, R4
-	BEQ   one141
+	BEQ   one142
 	FMOVD 48(R2), F25
 	TST   $1, R4
-	BEQ   moved142
+	BEQ   moved143
 	ADD   $56, R2, R16
 	VLD1  (R16), V25.S[2]
-	B     moved142
+	B     moved143
 
-one141:
+one142:
 	FMOVS 48(R2), F25
 
-moved142:
+moved143:
 	TST   $2, R4
-	BEQ   one143
+	BEQ   one144
 	FMOVD 48(R0), F24
 	TST   $1, R4
-	BEQ   moved144
+	BEQ   moved145
 	ADD   $56, R0, R16
 	VLD1  (R16), V24.S[2]
-	B     moved144
+	B     moved145
 
-one143:
+one144:
 	FMOVS 48(R0), F24
 
-moved144:
+moved145:
 	VFMLA V24.S4, V25.S4, V3.S4
 	TST   $2, R4
-	BEQ   one145
+	BEQ   one146
 	FMOVD 48(R5), F24
 	TST   $1, R4
-	BEQ   moved146
+	BEQ   moved147
 	ADD   $56, R5, R16
 	VLD1  (R16), V24.S[2]
-	B     moved146
+	B     moved147
 
-one145:
+one146:
 	FMOVS 48(R5), F24
 
-moved146:
+moved147:
 	VFMLA V24.S4, V25.S4, V7.S4
 	TST   $2, R4
-	BEQ   one147
+	BEQ   one148
 	FMOVD 48(R6), F24
 	TST   $1, R4
-	BEQ   moved148
+	BEQ   moved149
 	ADD   $56, R6, R16
 	VLD1  (R16), V24.S[2]
-	B     moved148
+	B     moved149
 
-one147:
+one148:
 	FMOVS 48(R6), F24
 
-moved148:
+moved149:
 	VFMLA V24.S4, V25.S4, V11.S4
 	TST   $2, R4
-	BEQ   one149
+	BEQ   one150
 	FMOVD 48(R7), F24
 	TST   $1, R4
-	BEQ   moved150
+	BEQ   moved151
 	ADD   $56, R7, R16
 	VLD1  (R16), V24.S[2]
-	B     moved150
+	B     moved151
 
-one149:
+one150:
 	FMOVS 48(R7), F24
 
-moved150:
+moved151:
 	VFMLA V24.S4, V25.S4, V15.S4
 	TST   $2, R4
-	BEQ   one151
+	BEQ   one152
 	FMOVD 48(R8), F24
 	TST   $1, R4
-	BEQ   moved152
+	BEQ   moved153
 	ADD   $56, R8, R16
 	VLD1  (R16), V24.S[2]
-	B     moved152
+	B     moved153
 
-one151:
+one152:
 	FMOVS 48(R8), F24
 
-moved152:
+moved153:
 	VFMLA V24.S4, V25.S4, V19.S4
 	TST   $2, R4
-	BEQ   one153
+	BEQ   one154
 	FMOVD 48(R9), F24
 	TST   $1, R4
-	BEQ   moved154
+	BEQ   moved155
 	ADD   $56, R9, R16
 	VLD1  (R16), V24.S[2]
-	B     moved154
+	B     moved155
 
-one153:
+one154:
 	FMOVS 48(R9), F24
 
-moved154:
+moved155:
 	VFMLA V24.S4, V25.S4, V23.S4
 
-end91:
+end92:
 	MOVD y+0(FP), R2
 	CMP  $0, R2
-	BEQ  left155
+	BEQ  left156
 	MOVD ldy+8(FP), R3
 
 	// y[i,j] = act(halved lanes)
@@ -17683,10 +17684,10 @@ end91:
 	VMOVI $0, V24.B16
 	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
 	CMP   $1, R4
-	BNE   linear157
+	BNE   linear158
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 
-linear157:
+linear158:
 	FMOVS F0, 0(R2)
 	ADD   $4, R2, R16
 	VST1  V0.S[1], (R16)
@@ -17706,16 +17707,16 @@ linear157:
 	VMOVI $0, V24.B16
 	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
 	CMP   $1, R4
-	BNE   linear158
+	BNE   linear159
 	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
 
-linear158:
+linear159:
 	FMOVS F16, 16(R2)
 	ADD   $20, R2, R16
 	VST1  V16.S[1], (R16)
-	B     stored156
+	B     stored157
 
-left155:
+left156:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVD  lane+56(FP), R0
 	FMOVQ F0, 0(R0)
@@ -17743,12 +17744,12 @@ left155:
 	FMOVQ F22, 352(R0)
 	FMOVQ F23, 368(R0)
 
-stored156:
+stored157:
 	// the next 1 rows, or the last ones
 	MOVD rows+64(FP), R0
 	SUB  $1, R0
 	CMP  $0, R0
-	BLE  done86
+	BLE  done87
 	MOVD $1, R1
 	MOVD R0, rows+64(FP)
 	MOVD ldy+8(FP), R3
@@ -17764,19 +17765,19 @@ stored156:
 	MOVD lane+56(FP), R2
 	ADD  $384, R2
 	MOVD R2, lane+56(FP)
-	B    rows85
+	B    rows86
 
-done86:
+done87:
 	RET
 
-other84:
+lower2:
 	CMP $5, R0
-	BNE other159
+	BLT lower160
 
-rows160:
+rows161:
 	MOVD bias+48(FP), R0
 	CMP  $0, R0
-	BEQ  on162
+	BEQ  on163
 
 	// 1×5 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVD  bias+48(FP), R5
@@ -17800,9 +17801,9 @@ rows160:
 	VMOVI $0, V17.B16
 	VMOVI $0, V18.B16
 	VMOVI $0, V19.B16
-	B     begun163
+	B     begun164
 
-on162:
+on163:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVD  lane+56(FP), R0
 	FMOVQ 0(R0), F0
@@ -17826,7 +17827,7 @@ on162:
 	FMOVQ 288(R0), F18
 	FMOVQ 304(R0), F19
 
-begun163:
+begun164:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVD w+32(FP), R0
 	MOVD ldw+40(FP), R1
@@ -17838,9 +17839,9 @@ begun163:
 	ADD  R1, R6, R7
 	ADD  R1, R7, R8
 	CMP  $16, R4
-	BLT  tail165
+	BLT  tail166
 
-block164:
+block165:
 	FMOVQ 0(R2), F21
 	FMOVQ 0(R0), F20
 	VFMLA V20.S4, V21.S4, V0.S4
@@ -17893,13 +17894,13 @@ block164:
 	ADD   $64, R2
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block164
+	BGE   block165
 
-tail165:
+tail166:
 	CMP   $0, R4
-	BLE   end166
+	BLE   end167
 	CMP   $4, R4
-	BLT   part167
+	BLT   part168
 	FMOVQ 0(R2), F21
 	FMOVQ 0(R0), F20
 	VFMLA V20.S4, V21.S4, V0.S4
@@ -17911,99 +17912,99 @@ tail165:
 	VFMLA V20.S4, V21.S4, V12.S4
 	FMOVQ 0(R8), F20
 	VFMLA V20.S4, V21.S4, V16.S4
-	B     over168
+	B     over169
 
-part167:
+part168:
 	TST   $2, R4
-	BEQ   one169
+	BEQ   one170
 	FMOVD 0(R2), F21
 	TST   $1, R4
-	BEQ   moved170
+	BEQ   moved171
 	ADD   $8, R2, R16
 	VLD1  (R16), V21.S[2]
-	B     moved170
+	B     moved171
 
-one169:
+one170:
 	FMOVS 0(R2), F21
 
-moved170:
+moved171:
 	TST   $2, R4
-	BEQ   one171
+	BEQ   one172
 	FMOVD 0(R0), F20
 	TST   $1, R4
-	BEQ   moved172
+	BEQ   moved173
 	ADD   $8, R0, R16
 	VLD1  (R16), V20.S[2]
-	B     moved172
+	B     moved173
 
-one171:
+one172:
 	FMOVS 0(R0), F20
 
-moved172:
+moved173:
 	VFMLA V20.S4, V21.S4, V0.S4
 	TST   $2, R4
-	BEQ   one173
+	BEQ   one174
 	FMOVD 0(R5), F20
 	TST   $1, R4
-	BEQ   moved174
+	BEQ   moved175
 	ADD   $8, R5, R16
 	VLD1  (R16), V20.S[2]
-	B     moved174
+	B     moved175
 
-one173:
+one174:
 	FMOVS 0(R5), F20
 
-moved174:
+moved175:
 	VFMLA V20.S4, V21.S4, V4.S4
 	TST   $2, R4
-	BEQ   one175
+	BEQ   one176
 	FMOVD 0(R6), F20
 	TST   $1, R4
-	BEQ   moved176
+	BEQ   moved177
 	ADD   $8, R6, R16
 	VLD1  (R16), V20.S[2]
-	B     moved176
+	B     moved177
 
-one175:
+one176:
 	FMOVS 0(R6), F20
 
-moved176:
+moved177:
 	VFMLA V20.S4, V21.S4, V8.S4
 	TST   $2, R4
-	BEQ   one177
+	BEQ   one178
 	FMOVD 0(R7), F20
 	TST   $1, R4
-	BEQ   moved178
+	BEQ   moved179
 	ADD   $8, R7, R16
 	VLD1  (R16), V20.S[2]
-	B     moved178
+	B     moved179
 
-one177:
+one178:
 	FMOVS 0(R7), F20
 
-moved178:
+moved179:
 	VFMLA V20.S4, V21.S4, V12.S4
 	TST   $2, R4
-	BEQ   one179
+	BEQ   one180
 	FMOVD 0(R8), F20
 	TST   $1, R4
-	BEQ   moved180
+	BEQ   moved181
 	ADD   $8, R8, R16
 	VLD1  (R16), V20.S[2]
-	B     moved180
+	B     moved181
 
-one179:
+one180:
 	FMOVS 0(R8), F20
 
-moved180:
+moved181:
 	VFMLA V20.S4, V21.S4, V16.S4
-	B     end166
+	B     end167
 
-over168:
+over169:
 	CMP   $4, R4
-	BLE   end166
+	BLE   end167
 	CMP   $8, R4
-	BLT   part181
+	BLT   part182
 	FMOVQ 16(R2), F21
 	FMOVQ 16(R0), F20
 	VFMLA V20.S4, V21.S4, V1.S4
@@ -18015,99 +18016,99 @@ over168:
 	VFMLA V20.S4, V21.S4, V13.S4
 	FMOVQ 16(R8), F20
 	VFMLA V20.S4, V21.S4, V17.S4
-	B     over182
+	B     over183
 
-part181:
+part182:
 	TST   $2, R4
-	BEQ   one183
+	BEQ   one184
 	FMOVD 16(R2), F21
 	TST   $1, R4
-	BEQ   moved184
+	BEQ   moved185
 	ADD   $24, R2, R16
 	VLD1  (R16), V21.S[2]
-	B     moved184
+	B     moved185
 
-one183:
+one184:
 	FMOVS 16(R2), F21
 
-moved184:
+moved185:
 	TST   $2, R4
-	BEQ   one185
+	BEQ   one186
 	FMOVD 16(R0), F20
 	TST   $1, R4
-	BEQ   moved186
+	BEQ   moved187
 	ADD   $24, R0, R16
 	VLD1  (R16), V20.S[2]
-	B     moved186
+	B     moved187
 
-one185:
+one186:
 	FMOVS 16(R0), F20
 
-moved186:
+moved187:
 	VFMLA V20.S4, V21.S4, V1.S4
 	TST   $2, R4
-	BEQ   one187
+	BEQ   one188
 	FMOVD 16(R5), F20
 	TST   $1, R4
-	BEQ   moved188
+	BEQ   moved189
 	ADD   $24, R5, R16
 	VLD1  (R16), V20.S[2]
-	B     moved188
+	B     moved189
 
-one187:
+one188:
 	FMOVS 16(R5), F20
 
-moved188:
+moved189:
 	VFMLA V20.S4, V21.S4, V5.S4
 	TST   $2, R4
-	BEQ   one189
+	BEQ   one190
 	FMOVD 16(R6), F20
 	TST   $1, R4
-	BEQ   moved190
+	BEQ   moved191
 	ADD   $24, R6, R16
 	VLD1  (R16), V20.S[2]
-	B     moved190
+	B     moved191
 
-one189:
+one190:
 	FMOVS 16(R6), F20
 
-moved190:
+moved191:
 	VFMLA V20.S4, V21.S4, V9.S4
 	TST   $2, R4
-	BEQ   one191
+	BEQ   one192
 	FMOVD 16(R7), F20
 	TST   $1, R4
-	BEQ   moved192
+	BEQ   moved193
 	ADD   $24, R7, R16
 	VLD1  (R16), V20.S[2]
-	B     moved192
+	B     moved193
 
-one191:
+one192:
 	FMOVS 16(R7), F20
 
-moved192:
+moved193:
 	VFMLA V20.S4, V21.S4, V13.S4
 	TST   $2, R4
-	BEQ   one193
+	BEQ   one194
 	FMOVD 16(R8), F20
 	TST   $1, R4
-	BEQ   moved194
+	BEQ   moved195
 	ADD   $24, R8, R16
 	VLD1  (R16), V20.S[2]
-	B     moved194
+	B     moved195
 
-one193:
+one194:
 	FMOVS 16(R8), F20
 
-moved194:
+moved195:
 	VFMLA V20.S4, V21.S4, V17.S4
-	B     end166
+	B     end167
 
-over182:
+over183:
 	CMP   $8, R4
-	BLE   end166
+	BLE   end167
 	CMP   $12, R4
-	BLT   part195
+	BLT   part196
 	FMOVQ 32(R2), F21
 	FMOVQ 32(R0), F20
 	VFMLA V20.S4, V21.S4, V2.S4
@@ -18119,185 +18120,185 @@ over182:
 	VFMLA V20.S4, V21.S4, V14.S4
 	FMOVQ 32(R8), F20
 	VFMLA V20.S4, V21.S4, V18.S4
-	B     over196
+	B     over197
 
-part195:
+part196:
 	TST   $2, R4
-	BEQ   one197
+	BEQ   one198
 	FMOVD 32(R2), F21
 	TST   $1, R4
-	BEQ   moved198
+	BEQ   moved199
 	ADD   $40, R2, R16
 	VLD1  (R16), V21.S[2]
-	B     moved198
+	B     moved199
 
-one197:
+one198:
 	FMOVS 32(R2), F21
 
-moved198:
+moved199:
 	TST   $2, R4
-	BEQ   one199
+	BEQ   one200
 	FMOVD 32(R0), F20
 	TST   $1, R4
-	BEQ   moved200
+	BEQ   moved201
 	ADD   $40, R0, R16
 	VLD1  (R16), V20.S[2]
-	B     moved200
+	B     moved201
 
-one199:
+one200:
 	FMOVS 32(R0), F20
 
-moved200:
+moved201:
 	VFMLA V20.S4, V21.S4, V2.S4
 	TST   $2, R4
-	BEQ   one201
+	BEQ   one202
 	FMOVD 32(R5), F20
 	TST   $1, R4
-	BEQ   moved202
+	BEQ   moved203
 	ADD   $40, R5, R16
 	VLD1  (R16), V20.S[2]
-	B     moved202
+	B     moved203
 
-one201:
+one202:
 	FMOVS 32(R5), F20
 
-moved202:
+moved203:
 	VFMLA V20.S4, V21.S4, V6.S4
 	TST   $2, R4
-	BEQ   one203
+	BEQ   one204
 	FMOVD 32(R6), F20
 	TST   $1, R4
-	BEQ   moved204
+	BEQ   moved205
 	ADD   $40, R6, R16
 	VLD1  (R16), V20.S[2]
-	B     moved204
+	B     moved205
 
-one203:
+one204:
 	FMOVS 32(R6), F20
 
-moved204:
+moved205:
 	VFMLA V20.S4, V21.S4, V10.S4
 	TST   $2, R4
-	BEQ   one205
+	BEQ   one206
 	FMOVD 32(R7), F20
 	TST   $1, R4
-	BEQ   moved206
+	BEQ   moved207
 	ADD   $40, R7, R16
 	VLD1  (R16), V20.S[2]
-	B     moved206
+	B     moved207
 
-one205:
+one206:
 	FMOVS 32(R7), F20
 
-moved206:
+moved207:
 	VFMLA V20.S4, V21.S4, V14.S4
 	TST   $2, R4
-	BEQ   one207
+	BEQ   one208
 	FMOVD 32(R8), F20
 	TST   $1, R4
-	BEQ   moved208
+	BEQ   moved209
 	ADD   $40, R8, R16
 	VLD1  (R16), V20.S[2]
-	B     moved208
+	B     moved209
 
-one207:
+one208:
 	FMOVS 32(R8), F20
 
-moved208:
+moved209:
 	VFMLA V20.S4, V21.S4, V18.S4
-	B     end166
+	B     end167
 
-over196:
+over197:
 	CMP   $12, R4
-	BLE   end166
+	BLE   end167
 	TST   $2, R4
-	BEQ   one210
+	BEQ   one211
 	FMOVD 48(R2), F21
 	TST   $1, R4
-	BEQ   moved211
+	BEQ   moved212
 	ADD   $56, R2, R16
 	VLD1  (R16), V21.S[2]
-	B     moved211
+	B     moved212
 
-one210:
+one211:
 	FMOVS 48(R2), F21
 
-moved211:
+moved212:
 	TST   $2, R4
-	BEQ   one212
+	BEQ   one213
 	FMOVD 48(R0), F20
 	TST   $1, R4
-	BEQ   moved213
+	BEQ   moved214
 	ADD   $56, R0, R16
 	VLD1  (R16), V20.S[2]
-	B     moved213
+	B     moved214
 
-one212:
+one213:
 	FMOVS 48(R0), F20
 
-moved213:
+moved214:
 	VFMLA V20.S4, V21.S4, V3.S4
 	TST   $2, R4
-	BEQ   one214
+	BEQ   one215
 	FMOVD 48(R5), F20
 	TST   $1, R4
-	BEQ   moved215
+	BEQ   moved216
 	ADD   $56, R5, R16
 	VLD1  (R16), V20.S[2]
-	B     moved215
+	B     moved216
 
-one214:
+one215:
 	FMOVS 48(R5), F20
 
-moved215:
+moved216:
 	VFMLA V20.S4, V21.S4, V7.S4
 	TST   $2, R4
-	BEQ   one216
+	BEQ   one217
 	FMOVD 48(R6), F20
 	TST   $1, R4
-	BEQ   moved217
+	BEQ   moved218
 	ADD   $56, R6, R16
 	VLD1  (R16), V20.S[2]
-	B     moved217
+	B     moved218
 
-one216:
+one217:
 	FMOVS 48(R6), F20
 
-moved217:
+moved218:
 	VFMLA V20.S4, V21.S4, V11.S4
 	TST   $2, R4
-	BEQ   one218
+	BEQ   one219
 	FMOVD 48(R7), F20
 	TST   $1, R4
-	BEQ   moved219
+	BEQ   moved220
 	ADD   $56, R7, R16
 	VLD1  (R16), V20.S[2]
-	B     moved219
+	B     moved220
 
-one218:
+one219:
 	FMOVS 48(R7), F20
 
-moved219:
+moved220:
 	VFMLA V20.S4, V21.S4, V15.S4
 	TST   $2, R4
-	BEQ   one220
+	BEQ   one221
 	FMOVD 48(R8), F20
 	TST   $1, R4
-	BEQ   moved221
+	BEQ   moved222
 	ADD   $56, R8, R16
 	VLD1  (R16), V20.S[2]
-	B     moved221
+	B     moved222
 
-one220:
+one221:
 	FMOVS 48(R8), F20
 
-moved221:
+moved222:
 	VFMLA V20.S4, V21.S4, V19.S4
 
-end166:
+end167:
 	MOVD y+0(FP), R2
 	CMP  $0, R2
-	BEQ  left222
+	BEQ  left223
 	MOVD ldy+8(FP), R3
 
 	// y[i,j] = act(halved lanes)
@@ -18327,10 +18328,10 @@ end166:
 	VMOVI $0, V20.B16
 	WORD  $0x4e34d400 // fadd v0.4s, v0.4s, v20.4s
 	CMP   $1, R4
-	BNE   linear224
+	BNE   linear225
 	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
 
-linear224:
+linear225:
 	FMOVS F0, 0(R2)
 	ADD   $4, R2, R16
 	VST1  V0.S[1], (R16)
@@ -18351,14 +18352,14 @@ linear224:
 	VMOVI $0, V20.B16
 	WORD  $0x4e34d610 // fadd v16.4s, v16.4s, v20.4s
 	CMP   $1, R4
-	BNE   linear225
+	BNE   linear226
 	WORD  $0x4e34f610 // fmax v16.4s, v16.4s, v20.4s
 
-linear225:
+linear226:
 	FMOVS F16, 16(R2)
-	B     stored223
+	B     stored224
 
-left222:
+left223:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVD  lane+56(FP), R0
 	FMOVQ F0, 0(R0)
@@ -18382,12 +18383,12 @@ left222:
 	FMOVQ F18, 288(R0)
 	FMOVQ F19, 304(R0)
 
-stored223:
+stored224:
 	// the next 1 rows, or the last ones
 	MOVD rows+64(FP), R0
 	SUB  $1, R0
 	CMP  $0, R0
-	BLE  done161
+	BLE  done162
 	MOVD $1, R1
 	MOVD R0, rows+64(FP)
 	MOVD ldy+8(FP), R3
@@ -18403,15 +18404,12 @@ stored223:
 	MOVD lane+56(FP), R2
 	ADD  $320, R2
 	MOVD R2, lane+56(FP)
-	B    rows160
+	B    rows161
 
-done161:
+done162:
 	RET
 
-other159:
-	CMP $4, R0
-	BNE other226
-
+lower160:
 rows227:
 	MOVD bias+48(FP), R0
 	CMP  $0, R0
@@ -18942,14 +18940,16 @@ stored282:
 done228:
 	RET
 
-other226:
+lower1:
+	CMP $2, R0
+	BLT lower284
 	CMP $3, R0
-	BNE other284
+	BLT lower285
 
-rows285:
+rows286:
 	MOVD bias+48(FP), R0
 	CMP  $0, R0
-	BEQ  on287
+	BEQ  on288
 
 	// 2×3 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVD  bias+48(FP), R5
@@ -18977,9 +18977,9 @@ rows285:
 	VMOVI $0, V21.B16
 	VMOVI $0, V22.B16
 	VMOVI $0, V23.B16
-	B     begun288
+	B     begun289
 
-on287:
+on288:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVD  lane+56(FP), R0
 	FMOVQ 0(R0), F0
@@ -19007,7 +19007,7 @@ on287:
 	FMOVQ 352(R0), F22
 	FMOVQ 368(R0), F23
 
-begun288:
+begun289:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVD w+32(FP), R0
 	MOVD ldw+40(FP), R1
@@ -19018,9 +19018,9 @@ begun288:
 	ADD  R1, R5, R6
 	ADD  R3, R2, R7
 	CMP  $16, R4
-	BLT  tail290
+	BLT  tail291
 
-block289:
+block290:
 	FMOVQ 0(R2), F25
 	FMOVQ 0(R7), F26
 	FMOVQ 0(R0), F24
@@ -19072,13 +19072,13 @@ block289:
 	ADD   $64, R7
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block289
+	BGE   block290
 
-tail290:
+tail291:
 	CMP   $0, R4
-	BLE   end291
+	BLE   end292
 	CMP   $4, R4
-	BLT   part292
+	BLT   part293
 	FMOVQ 0(R2), F25
 	FMOVQ 0(R7), F26
 	FMOVQ 0(R0), F24
@@ -19090,87 +19090,87 @@ tail290:
 	FMOVQ 0(R6), F24
 	VFMLA V24.S4, V25.S4, V8.S4
 	VFMLA V24.S4, V26.S4, V20.S4
-	B     over293
+	B     over294
 
-part292:
+part293:
 	TST   $2, R4
-	BEQ   one294
+	BEQ   one295
 	FMOVD 0(R2), F25
 	TST   $1, R4
-	BEQ   moved295
+	BEQ   moved296
 	ADD   $8, R2, R16
 	VLD1  (R16), V25.S[2]
-	B     moved295
+	B     moved296
 
-one294:
+one295:
 	FMOVS 0(R2), F25
 
-moved295:
+moved296:
 	TST   $2, R4
-	BEQ   one296
+	BEQ   one297
 	FMOVD 0(R7), F26
 	TST   $1, R4
-	BEQ   moved297
+	BEQ   moved298
 	ADD   $8, R7, R16
 	VLD1  (R16), V26.S[2]
-	B     moved297
+	B     moved298
 
-one296:
+one297:
 	FMOVS 0(R7), F26
 
-moved297:
+moved298:
 	TST   $2, R4
-	BEQ   one298
+	BEQ   one299
 	FMOVD 0(R0), F24
 	TST   $1, R4
-	BEQ   moved299
+	BEQ   moved300
 	ADD   $8, R0, R16
 	VLD1  (R16), V24.S[2]
-	B     moved299
+	B     moved300
 
-one298:
+one299:
 	FMOVS 0(R0), F24
 
-moved299:
+moved300:
 	VFMLA V24.S4, V25.S4, V0.S4
 	VFMLA V24.S4, V26.S4, V12.S4
 	TST   $2, R4
-	BEQ   one300
+	BEQ   one301
 	FMOVD 0(R5), F24
 	TST   $1, R4
-	BEQ   moved301
+	BEQ   moved302
 	ADD   $8, R5, R16
 	VLD1  (R16), V24.S[2]
-	B     moved301
+	B     moved302
 
-one300:
+one301:
 	FMOVS 0(R5), F24
 
-moved301:
+moved302:
 	VFMLA V24.S4, V25.S4, V4.S4
 	VFMLA V24.S4, V26.S4, V16.S4
 	TST   $2, R4
-	BEQ   one302
+	BEQ   one303
 	FMOVD 0(R6), F24
 	TST   $1, R4
-	BEQ   moved303
+	BEQ   moved304
 	ADD   $8, R6, R16
 	VLD1  (R16), V24.S[2]
-	B     moved303
+	B     moved304
 
-one302:
+one303:
 	FMOVS 0(R6), F24
 
-moved303:
+moved304:
 	VFMLA V24.S4, V25.S4, V8.S4
 	VFMLA V24.S4, V26.S4, V20.S4
-	B     end291
+	B     end292
 
-over293:
+over294:
 	CMP   $4, R4
-	BLE   end291
+	BLE   end292
 	CMP   $8, R4
-	BLT   part304
+	BLT   part305
 	FMOVQ 16(R2), F25
 	FMOVQ 16(R7), F26
 	FMOVQ 16(R0), F24
@@ -19182,87 +19182,87 @@ over293:
 	FMOVQ 16(R6), F24
 	VFMLA V24.S4, V25.S4, V9.S4
 	VFMLA V24.S4, V26.S4, V21.S4
-	B     over305
+	B     over306
 
-part304:
+part305:
 	TST   $2, R4
-	BEQ   one306
+	BEQ   one307
 	FMOVD 16(R2), F25
 	TST   $1, R4
-	BEQ   moved307
+	BEQ   moved308
 	ADD   $24, R2, R16
 	VLD1  (R16), V25.S[2]
-	B     moved307
+	B     moved308
 
-one306:
+one307:
 	FMOVS 16(R2), F25
 
-moved307:
+moved308:
 	TST   $2, R4
-	BEQ   one308
+	BEQ   one309
 	FMOVD 16(R7), F26
 	TST   $1, R4
-	BEQ   moved309
+	BEQ   moved310
 	ADD   $24, R7, R16
 	VLD1  (R16), V26.S[2]
-	B     moved309
+	B     moved310
 
-one308:
+one309:
 	FMOVS 16(R7), F26
 
-moved309:
+moved310:
 	TST   $2, R4
-	BEQ   one310
+	BEQ   one311
 	FMOVD 16(R0), F24
 	TST   $1, R4
-	BEQ   moved311
+	BEQ   moved312
 	ADD   $24, R0, R16
 	VLD1  (R16), V24.S[2]
-	B     moved311
+	B     moved312
 
-one310:
+one311:
 	FMOVS 16(R0), F24
 
-moved311:
+moved312:
 	VFMLA V24.S4, V25.S4, V1.S4
 	VFMLA V24.S4, V26.S4, V13.S4
 	TST   $2, R4
-	BEQ   one312
+	BEQ   one313
 	FMOVD 16(R5), F24
 	TST   $1, R4
-	BEQ   moved313
+	BEQ   moved314
 	ADD   $24, R5, R16
 	VLD1  (R16), V24.S[2]
-	B     moved313
+	B     moved314
 
-one312:
+one313:
 	FMOVS 16(R5), F24
 
-moved313:
+moved314:
 	VFMLA V24.S4, V25.S4, V5.S4
 	VFMLA V24.S4, V26.S4, V17.S4
 	TST   $2, R4
-	BEQ   one314
+	BEQ   one315
 	FMOVD 16(R6), F24
 	TST   $1, R4
-	BEQ   moved315
+	BEQ   moved316
 	ADD   $24, R6, R16
 	VLD1  (R16), V24.S[2]
-	B     moved315
+	B     moved316
 
-one314:
+one315:
 	FMOVS 16(R6), F24
 
-moved315:
+moved316:
 	VFMLA V24.S4, V25.S4, V9.S4
 	VFMLA V24.S4, V26.S4, V21.S4
-	B     end291
+	B     end292
 
-over305:
+over306:
 	CMP   $8, R4
-	BLE   end291
+	BLE   end292
 	CMP   $12, R4
-	BLT   part316
+	BLT   part317
 	FMOVQ 32(R2), F25
 	FMOVQ 32(R7), F26
 	FMOVQ 32(R0), F24
@@ -19274,161 +19274,161 @@ over305:
 	FMOVQ 32(R6), F24
 	VFMLA V24.S4, V25.S4, V10.S4
 	VFMLA V24.S4, V26.S4, V22.S4
-	B     over317
+	B     over318
 
-part316:
+part317:
 	TST   $2, R4
-	BEQ   one318
+	BEQ   one319
 	FMOVD 32(R2), F25
 	TST   $1, R4
-	BEQ   moved319
+	BEQ   moved320
 	ADD   $40, R2, R16
 	VLD1  (R16), V25.S[2]
-	B     moved319
+	B     moved320
 
-one318:
+one319:
 	FMOVS 32(R2), F25
 
-moved319:
+moved320:
 	TST   $2, R4
-	BEQ   one320
+	BEQ   one321
 	FMOVD 32(R7), F26
 	TST   $1, R4
-	BEQ   moved321
+	BEQ   moved322
 	ADD   $40, R7, R16
 	VLD1  (R16), V26.S[2]
-	B     moved321
+	B     moved322
 
-one320:
+one321:
 	FMOVS 32(R7), F26
 
-moved321:
+moved322:
 	TST   $2, R4
-	BEQ   one322
+	BEQ   one323
 	FMOVD 32(R0), F24
 	TST   $1, R4
-	BEQ   moved323
+	BEQ   moved324
 	ADD   $40, R0, R16
 	VLD1  (R16), V24.S[2]
-	B     moved323
+	B     moved324
 
-one322:
+one323:
 	FMOVS 32(R0), F24
 
-moved323:
+moved324:
 	VFMLA V24.S4, V25.S4, V2.S4
 	VFMLA V24.S4, V26.S4, V14.S4
 	TST   $2, R4
-	BEQ   one324
+	BEQ   one325
 	FMOVD 32(R5), F24
 	TST   $1, R4
-	BEQ   moved325
+	BEQ   moved326
 	ADD   $40, R5, R16
 	VLD1  (R16), V24.S[2]
-	B     moved325
+	B     moved326
 
-one324:
+one325:
 	FMOVS 32(R5), F24
 
-moved325:
+moved326:
 	VFMLA V24.S4, V25.S4, V6.S4
 	VFMLA V24.S4, V26.S4, V18.S4
 	TST   $2, R4
-	BEQ   one326
+	BEQ   one327
 	FMOVD 32(R6), F24
 	TST   $1, R4
-	BEQ   moved327
+	BEQ   moved328
 	ADD   $40, R6, R16
 	VLD1  (R16), V24.S[2]
-	B     moved327
+	B     moved328
 
-one326:
+one327:
 	FMOVS 32(R6), F24
 
-moved327:
+moved328:
 	VFMLA V24.S4, V25.S4, V10.S4
 	VFMLA V24.S4, V26.S4, V22.S4
-	B     end291
+	B     end292
 
-over317:
+over318:
 	CMP   $12, R4
-	BLE   end291
+	BLE   end292
 	TST   $2, R4
-	BEQ   one329
+	BEQ   one330
 	FMOVD 48(R2), F25
 	TST   $1, R4
-	BEQ   moved330
+	BEQ   moved331
 	ADD   $56, R2, R16
 	VLD1  (R16), V25.S[2]
-	B     moved330
+	B     moved331
 
-one329:
+one330:
 	FMOVS 48(R2), F25
 
-moved330:
+moved331:
 	TST   $2, R4
-	BEQ   one331
+	BEQ   one332
 	FMOVD 48(R7), F26
 	TST   $1, R4
-	BEQ   moved332
+	BEQ   moved333
 	ADD   $56, R7, R16
 	VLD1  (R16), V26.S[2]
-	B     moved332
+	B     moved333
 
-one331:
+one332:
 	FMOVS 48(R7), F26
 
-moved332:
+moved333:
 	TST   $2, R4
-	BEQ   one333
+	BEQ   one334
 	FMOVD 48(R0), F24
 	TST   $1, R4
-	BEQ   moved334
+	BEQ   moved335
 	ADD   $56, R0, R16
 	VLD1  (R16), V24.S[2]
-	B     moved334
+	B     moved335
 
-one333:
+one334:
 	FMOVS 48(R0), F24
 
-moved334:
+moved335:
 	VFMLA V24.S4, V25.S4, V3.S4
 	VFMLA V24.S4, V26.S4, V15.S4
 	TST   $2, R4
-	BEQ   one335
+	BEQ   one336
 	FMOVD 48(R5), F24
 	TST   $1, R4
-	BEQ   moved336
+	BEQ   moved337
 	ADD   $56, R5, R16
 	VLD1  (R16), V24.S[2]
-	B     moved336
+	B     moved337
 
-one335:
+one336:
 	FMOVS 48(R5), F24
 
-moved336:
+moved337:
 	VFMLA V24.S4, V25.S4, V7.S4
 	VFMLA V24.S4, V26.S4, V19.S4
 	TST   $2, R4
-	BEQ   one337
+	BEQ   one338
 	FMOVD 48(R6), F24
 	TST   $1, R4
-	BEQ   moved338
+	BEQ   moved339
 	ADD   $56, R6, R16
 	VLD1  (R16), V24.S[2]
-	B     moved338
+	B     moved339
 
-one337:
+one338:
 	FMOVS 48(R6), F24
 
-moved338:
+moved339:
 	VFMLA V24.S4, V25.S4, V11.S4
 	VFMLA V24.S4, V26.S4, V23.S4
 
-end291:
+end292:
 	MOVD y+0(FP), R2
 	CMP  $0, R2
-	BEQ  left339
+	BEQ  left340
 	MOVD ldy+8(FP), R3
 	ADD  R3, R2, R5
 
@@ -19462,10 +19462,10 @@ end291:
 	VMOVI $0, V24.B16
 	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
 	CMP   $1, R4
-	BNE   linear341
+	BNE   linear342
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 
-linear341:
+linear342:
 	FMOVS F0, 0(R2)
 	ADD   $4, R2, R16
 	VST1  V0.S[1], (R16)
@@ -19484,16 +19484,16 @@ linear341:
 	VMOVI $0, V24.B16
 	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
 	CMP   $1, R4
-	BNE   linear342
+	BNE   linear343
 	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
 
-linear342:
+linear343:
 	FMOVS F16, 4(R5)
 	ADD   $8, R5, R16
 	VST1  V16.S[1], (R16)
-	B     stored340
+	B     stored341
 
-left339:
+left340:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVD  lane+56(FP), R0
 	FMOVQ F0, 0(R0)
@@ -19521,19 +19521,19 @@ left339:
 	FMOVQ F22, 352(R0)
 	FMOVQ F23, 368(R0)
 
-stored340:
+stored341:
 	// the next 2 rows, or the last ones
 	MOVD rows+64(FP), R0
 	SUB  $2, R0
 	CMP  $0, R0
-	BLE  done286
+	BLE  done287
 	MOVD $2, R1
 	CMP  $2, R0
-	BGE  enough343
+	BGE  enough344
 	MOVD R0, R1
 	MOVD $2, R0
 
-enough343:
+enough344:
 	MOVD R0, rows+64(FP)
 	MOVD ldy+8(FP), R3
 	MUL  R1, R3
@@ -19548,15 +19548,12 @@ enough343:
 	MOVD lane+56(FP), R2
 	ADD  $384, R2
 	MOVD R2, lane+56(FP)
-	B    rows285
+	B    rows286
 
-done286:
+done287:
 	RET
 
-other284:
-	CMP $2, R0
-	BNE other344
-
+lower285:
 rows345:
 	MOVD bias+48(FP), R0
 	CMP  $0, R0
@@ -20032,11 +20029,11 @@ enough394:
 done346:
 	RET
 
-other344:
-rows396:
+lower284:
+rows395:
 	MOVD bias+48(FP), R0
 	CMP  $0, R0
-	BEQ  on398
+	BEQ  on397
 
 	// 4×1 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVD  bias+48(FP), R5
@@ -20056,9 +20053,9 @@ rows396:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
-	B     begun399
+	B     begun398
 
-on398:
+on397:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVD  lane+56(FP), R0
 	FMOVQ 0(R0), F0
@@ -20078,7 +20075,7 @@ on398:
 	FMOVQ 224(R0), F14
 	FMOVQ 240(R0), F15
 
-begun399:
+begun398:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVD w+32(FP), R0
 	MOVD ldw+40(FP), R1
@@ -20089,9 +20086,9 @@ begun399:
 	ADD  R3, R5, R6
 	ADD  R3, R6, R7
 	CMP  $16, R4
-	BLT  tail401
+	BLT  tail400
 
-block400:
+block399:
 	FMOVQ 0(R0), F17
 	FMOVQ 0(R2), F16
 	VFMLA V17.S4, V16.S4, V0.S4
@@ -20135,13 +20132,13 @@ block400:
 	ADD   $64, R7
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block400
+	BGE   block399
 
-tail401:
+tail400:
 	CMP   $0, R4
-	BLE   end402
+	BLE   end401
 	CMP   $4, R4
-	BLT   part403
+	BLT   part402
 	FMOVQ 0(R0), F17
 	FMOVQ 0(R2), F16
 	VFMLA V17.S4, V16.S4, V0.S4
@@ -20151,85 +20148,85 @@ tail401:
 	VFMLA V17.S4, V16.S4, V8.S4
 	FMOVQ 0(R7), F16
 	VFMLA V17.S4, V16.S4, V12.S4
-	B     over404
+	B     over403
 
-part403:
+part402:
 	TST   $2, R4
-	BEQ   one405
+	BEQ   one404
 	FMOVD 0(R0), F17
 	TST   $1, R4
-	BEQ   moved406
+	BEQ   moved405
 	ADD   $8, R0, R16
 	VLD1  (R16), V17.S[2]
-	B     moved406
+	B     moved405
 
-one405:
+one404:
 	FMOVS 0(R0), F17
 
-moved406:
+moved405:
 	TST   $2, R4
-	BEQ   one407
+	BEQ   one406
 	FMOVD 0(R2), F16
 	TST   $1, R4
-	BEQ   moved408
+	BEQ   moved407
 	ADD   $8, R2, R16
 	VLD1  (R16), V16.S[2]
-	B     moved408
+	B     moved407
 
-one407:
+one406:
 	FMOVS 0(R2), F16
 
-moved408:
+moved407:
 	VFMLA V17.S4, V16.S4, V0.S4
 	TST   $2, R4
-	BEQ   one409
+	BEQ   one408
 	FMOVD 0(R5), F16
 	TST   $1, R4
-	BEQ   moved410
+	BEQ   moved409
 	ADD   $8, R5, R16
 	VLD1  (R16), V16.S[2]
-	B     moved410
+	B     moved409
 
-one409:
+one408:
 	FMOVS 0(R5), F16
 
-moved410:
+moved409:
 	VFMLA V17.S4, V16.S4, V4.S4
 	TST   $2, R4
-	BEQ   one411
+	BEQ   one410
 	FMOVD 0(R6), F16
 	TST   $1, R4
-	BEQ   moved412
+	BEQ   moved411
 	ADD   $8, R6, R16
 	VLD1  (R16), V16.S[2]
-	B     moved412
+	B     moved411
 
-one411:
+one410:
 	FMOVS 0(R6), F16
 
-moved412:
+moved411:
 	VFMLA V17.S4, V16.S4, V8.S4
 	TST   $2, R4
-	BEQ   one413
+	BEQ   one412
 	FMOVD 0(R7), F16
 	TST   $1, R4
-	BEQ   moved414
+	BEQ   moved413
 	ADD   $8, R7, R16
 	VLD1  (R16), V16.S[2]
-	B     moved414
+	B     moved413
 
-one413:
+one412:
 	FMOVS 0(R7), F16
 
-moved414:
+moved413:
 	VFMLA V17.S4, V16.S4, V12.S4
-	B     end402
+	B     end401
 
-over404:
+over403:
 	CMP   $4, R4
-	BLE   end402
+	BLE   end401
 	CMP   $8, R4
-	BLT   part415
+	BLT   part414
 	FMOVQ 16(R0), F17
 	FMOVQ 16(R2), F16
 	VFMLA V17.S4, V16.S4, V1.S4
@@ -20239,85 +20236,85 @@ over404:
 	VFMLA V17.S4, V16.S4, V9.S4
 	FMOVQ 16(R7), F16
 	VFMLA V17.S4, V16.S4, V13.S4
-	B     over416
+	B     over415
 
-part415:
+part414:
 	TST   $2, R4
-	BEQ   one417
+	BEQ   one416
 	FMOVD 16(R0), F17
 	TST   $1, R4
-	BEQ   moved418
+	BEQ   moved417
 	ADD   $24, R0, R16
 	VLD1  (R16), V17.S[2]
-	B     moved418
+	B     moved417
 
-one417:
+one416:
 	FMOVS 16(R0), F17
 
-moved418:
+moved417:
 	TST   $2, R4
-	BEQ   one419
+	BEQ   one418
 	FMOVD 16(R2), F16
 	TST   $1, R4
-	BEQ   moved420
+	BEQ   moved419
 	ADD   $24, R2, R16
 	VLD1  (R16), V16.S[2]
-	B     moved420
+	B     moved419
 
-one419:
+one418:
 	FMOVS 16(R2), F16
 
-moved420:
+moved419:
 	VFMLA V17.S4, V16.S4, V1.S4
 	TST   $2, R4
-	BEQ   one421
+	BEQ   one420
 	FMOVD 16(R5), F16
 	TST   $1, R4
-	BEQ   moved422
+	BEQ   moved421
 	ADD   $24, R5, R16
 	VLD1  (R16), V16.S[2]
-	B     moved422
+	B     moved421
 
-one421:
+one420:
 	FMOVS 16(R5), F16
 
-moved422:
+moved421:
 	VFMLA V17.S4, V16.S4, V5.S4
 	TST   $2, R4
-	BEQ   one423
+	BEQ   one422
 	FMOVD 16(R6), F16
 	TST   $1, R4
-	BEQ   moved424
+	BEQ   moved423
 	ADD   $24, R6, R16
 	VLD1  (R16), V16.S[2]
-	B     moved424
+	B     moved423
 
-one423:
+one422:
 	FMOVS 16(R6), F16
 
-moved424:
+moved423:
 	VFMLA V17.S4, V16.S4, V9.S4
 	TST   $2, R4
-	BEQ   one425
+	BEQ   one424
 	FMOVD 16(R7), F16
 	TST   $1, R4
-	BEQ   moved426
+	BEQ   moved425
 	ADD   $24, R7, R16
 	VLD1  (R16), V16.S[2]
-	B     moved426
+	B     moved425
 
-one425:
+one424:
 	FMOVS 16(R7), F16
 
-moved426:
+moved425:
 	VFMLA V17.S4, V16.S4, V13.S4
-	B     end402
+	B     end401
 
-over416:
+over415:
 	CMP   $8, R4
-	BLE   end402
+	BLE   end401
 	CMP   $12, R4
-	BLT   part427
+	BLT   part426
 	FMOVQ 32(R0), F17
 	FMOVQ 32(R2), F16
 	VFMLA V17.S4, V16.S4, V2.S4
@@ -20327,157 +20324,157 @@ over416:
 	VFMLA V17.S4, V16.S4, V10.S4
 	FMOVQ 32(R7), F16
 	VFMLA V17.S4, V16.S4, V14.S4
-	B     over428
+	B     over427
 
-part427:
+part426:
 	TST   $2, R4
-	BEQ   one429
+	BEQ   one428
 	FMOVD 32(R0), F17
 	TST   $1, R4
-	BEQ   moved430
+	BEQ   moved429
 	ADD   $40, R0, R16
 	VLD1  (R16), V17.S[2]
-	B     moved430
+	B     moved429
 
-one429:
+one428:
 	FMOVS 32(R0), F17
 
-moved430:
+moved429:
 	TST   $2, R4
-	BEQ   one431
+	BEQ   one430
 	FMOVD 32(R2), F16
 	TST   $1, R4
-	BEQ   moved432
+	BEQ   moved431
 	ADD   $40, R2, R16
 	VLD1  (R16), V16.S[2]
-	B     moved432
+	B     moved431
 
-one431:
+one430:
 	FMOVS 32(R2), F16
 
-moved432:
+moved431:
 	VFMLA V17.S4, V16.S4, V2.S4
 	TST   $2, R4
-	BEQ   one433
+	BEQ   one432
 	FMOVD 32(R5), F16
 	TST   $1, R4
-	BEQ   moved434
+	BEQ   moved433
 	ADD   $40, R5, R16
 	VLD1  (R16), V16.S[2]
-	B     moved434
+	B     moved433
 
-one433:
+one432:
 	FMOVS 32(R5), F16
 
-moved434:
+moved433:
 	VFMLA V17.S4, V16.S4, V6.S4
 	TST   $2, R4
-	BEQ   one435
+	BEQ   one434
 	FMOVD 32(R6), F16
 	TST   $1, R4
-	BEQ   moved436
+	BEQ   moved435
 	ADD   $40, R6, R16
 	VLD1  (R16), V16.S[2]
-	B     moved436
+	B     moved435
 
-one435:
+one434:
 	FMOVS 32(R6), F16
 
-moved436:
+moved435:
 	VFMLA V17.S4, V16.S4, V10.S4
 	TST   $2, R4
-	BEQ   one437
+	BEQ   one436
 	FMOVD 32(R7), F16
 	TST   $1, R4
-	BEQ   moved438
+	BEQ   moved437
 	ADD   $40, R7, R16
 	VLD1  (R16), V16.S[2]
-	B     moved438
+	B     moved437
 
-one437:
+one436:
 	FMOVS 32(R7), F16
 
-moved438:
+moved437:
 	VFMLA V17.S4, V16.S4, V14.S4
-	B     end402
+	B     end401
 
-over428:
+over427:
 	CMP   $12, R4
-	BLE   end402
+	BLE   end401
 	TST   $2, R4
-	BEQ   one440
+	BEQ   one439
 	FMOVD 48(R0), F17
 	TST   $1, R4
-	BEQ   moved441
+	BEQ   moved440
 	ADD   $56, R0, R16
 	VLD1  (R16), V17.S[2]
-	B     moved441
+	B     moved440
 
-one440:
+one439:
 	FMOVS 48(R0), F17
 
-moved441:
+moved440:
 	TST   $2, R4
-	BEQ   one442
+	BEQ   one441
 	FMOVD 48(R2), F16
 	TST   $1, R4
-	BEQ   moved443
+	BEQ   moved442
 	ADD   $56, R2, R16
 	VLD1  (R16), V16.S[2]
-	B     moved443
+	B     moved442
 
-one442:
+one441:
 	FMOVS 48(R2), F16
 
-moved443:
+moved442:
 	VFMLA V17.S4, V16.S4, V3.S4
 	TST   $2, R4
-	BEQ   one444
+	BEQ   one443
 	FMOVD 48(R5), F16
 	TST   $1, R4
-	BEQ   moved445
+	BEQ   moved444
 	ADD   $56, R5, R16
 	VLD1  (R16), V16.S[2]
-	B     moved445
+	B     moved444
 
-one444:
+one443:
 	FMOVS 48(R5), F16
 
-moved445:
+moved444:
 	VFMLA V17.S4, V16.S4, V7.S4
 	TST   $2, R4
-	BEQ   one446
+	BEQ   one445
 	FMOVD 48(R6), F16
 	TST   $1, R4
-	BEQ   moved447
+	BEQ   moved446
 	ADD   $56, R6, R16
 	VLD1  (R16), V16.S[2]
-	B     moved447
+	B     moved446
 
-one446:
+one445:
 	FMOVS 48(R6), F16
 
-moved447:
+moved446:
 	VFMLA V17.S4, V16.S4, V11.S4
 	TST   $2, R4
-	BEQ   one448
+	BEQ   one447
 	FMOVD 48(R7), F16
 	TST   $1, R4
-	BEQ   moved449
+	BEQ   moved448
 	ADD   $56, R7, R16
 	VLD1  (R16), V16.S[2]
-	B     moved449
+	B     moved448
 
-one448:
+one447:
 	FMOVS 48(R7), F16
 
-moved449:
+moved448:
 	VFMLA V17.S4, V16.S4, V15.S4
 
-end402:
+end401:
 	MOVD y+0(FP), R2
 	CMP  $0, R2
-	BEQ  left450
+	BEQ  left449
 	MOVD ldy+8(FP), R3
 	ADD  R3, R2, R5
 	ADD  R3, R5, R6
@@ -20507,17 +20504,17 @@ end402:
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
 	CMP   $1, R4
-	BNE   linear452
+	BNE   linear451
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 
-linear452:
+linear451:
 	FMOVS F0, 0(R2)
 	VST1  V0.S[1], (R5)
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
-	B     stored451
+	B     stored450
 
-left450:
+left449:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVD  lane+56(FP), R0
 	FMOVQ F0, 0(R0)
@@ -20537,19 +20534,19 @@ left450:
 	FMOVQ F14, 224(R0)
 	FMOVQ F15, 240(R0)
 
-stored451:
+stored450:
 	// the next 4 rows, or the last ones
 	MOVD rows+64(FP), R0
 	SUB  $4, R0
 	CMP  $0, R0
-	BLE  done397
+	BLE  done396
 	MOVD $4, R1
 	CMP  $4, R0
-	BGE  enough453
+	BGE  enough452
 	MOVD R0, R1
 	MOVD $4, R0
 
-enough453:
+enough452:
 	MOVD R0, rows+64(FP)
 	MOVD ldy+8(FP), R3
 	MUL  R1, R3
@@ -20564,22 +20561,24 @@ enough453:
 	MOVD lane+56(FP), R2
 	ADD  $256, R2
 	MOVD R2, lane+56(FP)
-	B    rows396
+	B    rows395
 
-done397:
+done396:
 	RET
 
 // func severalNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, lane *float64, rows int, cols int, n int, act int)
 TEXT ·severalNEONF64(SB), NOSPLIT, $0-96
 	MOVD n+80(FP), R0
 	MOVD cols+72(FP), R0
+	CMP  $2, R0
+	BLT  lower1
 	CMP  $3, R0
-	BNE  other1
+	BLT  lower2
 
-rows2:
+rows3:
 	MOVD bias+48(FP), R0
 	CMP  $0, R0
-	BEQ  on4
+	BEQ  on5
 
 	// 1×3 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVD  bias+48(FP), R5
@@ -20607,9 +20606,9 @@ rows2:
 	VMOVI $0, V21.B16
 	VMOVI $0, V22.B16
 	VMOVI $0, V23.B16
-	B     begun5
+	B     begun6
 
-on4:
+on5:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVD  lane+56(FP), R0
 	FMOVQ 0(R0), F0
@@ -20637,7 +20636,7 @@ on4:
 	FMOVQ 352(R0), F22
 	FMOVQ 368(R0), F23
 
-begun5:
+begun6:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVD w+32(FP), R0
 	MOVD ldw+40(FP), R1
@@ -20647,9 +20646,9 @@ begun5:
 	ADD  R1, R0, R5
 	ADD  R1, R5, R6
 	CMP  $16, R4
-	BLT  tail7
+	BLT  tail8
 
-block6:
+block7:
 	FMOVQ 0(R2), F25
 	FMOVQ 0(R0), F24
 	VFMLA V24.D2, V25.D2, V0.D2
@@ -20712,13 +20711,13 @@ block6:
 	ADD   $128, R2
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block6
+	BGE   block7
 
-tail7:
+tail8:
 	CMP   $0, R4
-	BLE   end8
+	BLE   end9
 	CMP   $2, R4
-	BLT   part9
+	BLT   part10
 	FMOVQ 0(R2), F25
 	FMOVQ 0(R0), F24
 	VFMLA V24.D2, V25.D2, V0.D2
@@ -20726,9 +20725,9 @@ tail7:
 	VFMLA V24.D2, V25.D2, V8.D2
 	FMOVQ 0(R6), F24
 	VFMLA V24.D2, V25.D2, V16.D2
-	B     over10
+	B     over11
 
-part9:
+part10:
 	FMOVD 0(R2), F25
 	FMOVD 0(R0), F24
 	VFMLA V24.D2, V25.D2, V0.D2
@@ -20736,13 +20735,13 @@ part9:
 	VFMLA V24.D2, V25.D2, V8.D2
 	FMOVD 0(R6), F24
 	VFMLA V24.D2, V25.D2, V16.D2
-	B     end8
+	B     end9
 
-over10:
+over11:
 	CMP   $2, R4
-	BLE   end8
+	BLE   end9
 	CMP   $4, R4
-	BLT   part11
+	BLT   part12
 	FMOVQ 16(R2), F25
 	FMOVQ 16(R0), F24
 	VFMLA V24.D2, V25.D2, V1.D2
@@ -20750,9 +20749,9 @@ over10:
 	VFMLA V24.D2, V25.D2, V9.D2
 	FMOVQ 16(R6), F24
 	VFMLA V24.D2, V25.D2, V17.D2
-	B     over12
+	B     over13
 
-part11:
+part12:
 	FMOVD 16(R2), F25
 	FMOVD 16(R0), F24
 	VFMLA V24.D2, V25.D2, V1.D2
@@ -20760,13 +20759,13 @@ part11:
 	VFMLA V24.D2, V25.D2, V9.D2
 	FMOVD 16(R6), F24
 	VFMLA V24.D2, V25.D2, V17.D2
-	B     end8
+	B     end9
 
-over12:
+over13:
 	CMP   $4, R4
-	BLE   end8
+	BLE   end9
 	CMP   $6, R4
-	BLT   part13
+	BLT   part14
 	FMOVQ 32(R2), F25
 	FMOVQ 32(R0), F24
 	VFMLA V24.D2, V25.D2, V2.D2
@@ -20774,9 +20773,9 @@ over12:
 	VFMLA V24.D2, V25.D2, V10.D2
 	FMOVQ 32(R6), F24
 	VFMLA V24.D2, V25.D2, V18.D2
-	B     over14
+	B     over15
 
-part13:
+part14:
 	FMOVD 32(R2), F25
 	FMOVD 32(R0), F24
 	VFMLA V24.D2, V25.D2, V2.D2
@@ -20784,13 +20783,13 @@ part13:
 	VFMLA V24.D2, V25.D2, V10.D2
 	FMOVD 32(R6), F24
 	VFMLA V24.D2, V25.D2, V18.D2
-	B     end8
+	B     end9
 
-over14:
+over15:
 	CMP   $6, R4
-	BLE   end8
+	BLE   end9
 	CMP   $8, R4
-	BLT   part15
+	BLT   part16
 	FMOVQ 48(R2), F25
 	FMOVQ 48(R0), F24
 	VFMLA V24.D2, V25.D2, V3.D2
@@ -20798,9 +20797,9 @@ over14:
 	VFMLA V24.D2, V25.D2, V11.D2
 	FMOVQ 48(R6), F24
 	VFMLA V24.D2, V25.D2, V19.D2
-	B     over16
+	B     over17
 
-part15:
+part16:
 	FMOVD 48(R2), F25
 	FMOVD 48(R0), F24
 	VFMLA V24.D2, V25.D2, V3.D2
@@ -20808,13 +20807,13 @@ part15:
 	VFMLA V24.D2, V25.D2, V11.D2
 	FMOVD 48(R6), F24
 	VFMLA V24.D2, V25.D2, V19.D2
-	B     end8
+	B     end9
 
-over16:
+over17:
 	CMP   $8, R4
-	BLE   end8
+	BLE   end9
 	CMP   $10, R4
-	BLT   part17
+	BLT   part18
 	FMOVQ 64(R2), F25
 	FMOVQ 64(R0), F24
 	VFMLA V24.D2, V25.D2, V4.D2
@@ -20822,9 +20821,9 @@ over16:
 	VFMLA V24.D2, V25.D2, V12.D2
 	FMOVQ 64(R6), F24
 	VFMLA V24.D2, V25.D2, V20.D2
-	B     over18
+	B     over19
 
-part17:
+part18:
 	FMOVD 64(R2), F25
 	FMOVD 64(R0), F24
 	VFMLA V24.D2, V25.D2, V4.D2
@@ -20832,13 +20831,13 @@ part17:
 	VFMLA V24.D2, V25.D2, V12.D2
 	FMOVD 64(R6), F24
 	VFMLA V24.D2, V25.D2, V20.D2
-	B     end8
+	B     end9
 
-over18:
+over19:
 	CMP   $10, R4
-	BLE   end8
+	BLE   end9
 	CMP   $12, R4
-	BLT   part19
+	BLT   part20
 	FMOVQ 80(R2), F25
 	FMOVQ 80(R0), F24
 	VFMLA V24.D2, V25.D2, V5.D2
@@ -20846,9 +20845,9 @@ over18:
 	VFMLA V24.D2, V25.D2, V13.D2
 	FMOVQ 80(R6), F24
 	VFMLA V24.D2, V25.D2, V21.D2
-	B     over20
+	B     over21
 
-part19:
+part20:
 	FMOVD 80(R2), F25
 	FMOVD 80(R0), F24
 	VFMLA V24.D2, V25.D2, V5.D2
@@ -20856,13 +20855,13 @@ part19:
 	VFMLA V24.D2, V25.D2, V13.D2
 	FMOVD 80(R6), F24
 	VFMLA V24.D2, V25.D2, V21.D2
-	B     end8
+	B     end9
 
-over20:
+over21:
 	CMP   $12, R4
-	BLE   end8
+	BLE   end9
 	CMP   $14, R4
-	BLT   part21
+	BLT   part22
 	FMOVQ 96(R2), F25
 	FMOVQ 96(R0), F24
 	VFMLA V24.D2, V25.D2, V6.D2
@@ -20870,9 +20869,9 @@ over20:
 	VFMLA V24.D2, V25.D2, V14.D2
 	FMOVQ 96(R6), F24
 	VFMLA V24.D2, V25.D2, V22.D2
-	B     over22
+	B     over23
 
-part21:
+part22:
 	FMOVD 96(R2), F25
 	FMOVD 96(R0), F24
 	VFMLA V24.D2, V25.D2, V6.D2
@@ -20880,11 +20879,11 @@ part21:
 	VFMLA V24.D2, V25.D2, V14.D2
 	FMOVD 96(R6), F24
 	VFMLA V24.D2, V25.D2, V22.D2
-	B     end8
+	B     end9
 
-over22:
+over23:
 	CMP   $14, R4
-	BLE   end8
+	BLE   end9
 	FMOVD 112(R2), F25
 	FMOVD 112(R0), F24
 	VFMLA V24.D2, V25.D2, V7.D2
@@ -20893,10 +20892,10 @@ over22:
 	FMOVD 112(R6), F24
 	VFMLA V24.D2, V25.D2, V23.D2
 
-end8:
+end9:
 	MOVD y+0(FP), R2
 	CMP  $0, R2
-	BEQ  left24
+	BEQ  left25
 	MOVD ldy+8(FP), R3
 
 	// y[i,j] = act(halved lanes)
@@ -20926,10 +20925,10 @@ end8:
 	VMOVI $0, V24.B16
 	WORD  $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
 	CMP   $1, R4
-	BNE   linear26
+	BNE   linear27
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 
-linear26:
+linear27:
 	FMOVD F0, 0(R2)
 	ADD   $8, R2, R16
 	VST1  V0.D[1], (R16)
@@ -20938,14 +20937,14 @@ linear26:
 	VMOVI $0, V24.B16
 	WORD  $0x4e78d610 // fadd v16.2d, v16.2d, v24.2d
 	CMP   $1, R4
-	BNE   linear27
+	BNE   linear28
 	WORD  $0x4e78f610 // fmax v16.2d, v16.2d, v24.2d
 
-linear27:
+linear28:
 	FMOVD F16, 16(R2)
-	B     stored25
+	B     stored26
 
-left24:
+left25:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVD  lane+56(FP), R0
 	FMOVQ F0, 0(R0)
@@ -20973,12 +20972,12 @@ left24:
 	FMOVQ F22, 352(R0)
 	FMOVQ F23, 368(R0)
 
-stored25:
+stored26:
 	// the next 1 rows, or the last ones
 	MOVD rows+64(FP), R0
 	SUB  $1, R0
 	CMP  $0, R0
-	BLE  done3
+	BLE  done4
 	MOVD $1, R1
 	MOVD R0, rows+64(FP)
 	MOVD ldy+8(FP), R3
@@ -20994,15 +20993,12 @@ stored25:
 	MOVD lane+56(FP), R2
 	ADD  $384, R2
 	MOVD R2, lane+56(FP)
-	B    rows2
+	B    rows3
 
-done3:
+done4:
 	RET
 
-other1:
-	CMP $2, R0
-	BNE other28
-
+lower2:
 rows29:
 	MOVD bias+48(FP), R0
 	CMP  $0, R0
@@ -21337,11 +21333,11 @@ stored52:
 done30:
 	RET
 
-other28:
-rows55:
+lower1:
+rows54:
 	MOVD bias+48(FP), R0
 	CMP  $0, R0
-	BEQ  on57
+	BEQ  on56
 
 	// 3×1 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVD  bias+48(FP), R5
@@ -21369,9 +21365,9 @@ rows55:
 	VMOVI $0, V21.B16
 	VMOVI $0, V22.B16
 	VMOVI $0, V23.B16
-	B     begun58
+	B     begun57
 
-on57:
+on56:
 	// acc[i,j,l] = lane[i,j,l]
 	MOVD  lane+56(FP), R0
 	FMOVQ 0(R0), F0
@@ -21399,7 +21395,7 @@ on57:
 	FMOVQ 352(R0), F22
 	FMOVQ 368(R0), F23
 
-begun58:
+begun57:
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVD w+32(FP), R0
 	MOVD ldw+40(FP), R1
@@ -21409,9 +21405,9 @@ begun58:
 	ADD  R3, R2, R5
 	ADD  R3, R5, R6
 	CMP  $16, R4
-	BLT  tail60
+	BLT  tail59
 
-block59:
+block58:
 	FMOVQ 0(R0), F25
 	FMOVQ 0(R2), F24
 	VFMLA V25.D2, V24.D2, V0.D2
@@ -21474,13 +21470,13 @@ block59:
 	ADD   $128, R6
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block59
+	BGE   block58
 
-tail60:
+tail59:
 	CMP   $0, R4
-	BLE   end61
+	BLE   end60
 	CMP   $2, R4
-	BLT   part62
+	BLT   part61
 	FMOVQ 0(R0), F25
 	FMOVQ 0(R2), F24
 	VFMLA V25.D2, V24.D2, V0.D2
@@ -21488,9 +21484,9 @@ tail60:
 	VFMLA V25.D2, V24.D2, V8.D2
 	FMOVQ 0(R6), F24
 	VFMLA V25.D2, V24.D2, V16.D2
-	B     over63
+	B     over62
 
-part62:
+part61:
 	FMOVD 0(R0), F25
 	FMOVD 0(R2), F24
 	VFMLA V25.D2, V24.D2, V0.D2
@@ -21498,13 +21494,13 @@ part62:
 	VFMLA V25.D2, V24.D2, V8.D2
 	FMOVD 0(R6), F24
 	VFMLA V25.D2, V24.D2, V16.D2
-	B     end61
+	B     end60
 
-over63:
+over62:
 	CMP   $2, R4
-	BLE   end61
+	BLE   end60
 	CMP   $4, R4
-	BLT   part64
+	BLT   part63
 	FMOVQ 16(R0), F25
 	FMOVQ 16(R2), F24
 	VFMLA V25.D2, V24.D2, V1.D2
@@ -21512,9 +21508,9 @@ over63:
 	VFMLA V25.D2, V24.D2, V9.D2
 	FMOVQ 16(R6), F24
 	VFMLA V25.D2, V24.D2, V17.D2
-	B     over65
+	B     over64
 
-part64:
+part63:
 	FMOVD 16(R0), F25
 	FMOVD 16(R2), F24
 	VFMLA V25.D2, V24.D2, V1.D2
@@ -21522,13 +21518,13 @@ part64:
 	VFMLA V25.D2, V24.D2, V9.D2
 	FMOVD 16(R6), F24
 	VFMLA V25.D2, V24.D2, V17.D2
-	B     end61
+	B     end60
 
-over65:
+over64:
 	CMP   $4, R4
-	BLE   end61
+	BLE   end60
 	CMP   $6, R4
-	BLT   part66
+	BLT   part65
 	FMOVQ 32(R0), F25
 	FMOVQ 32(R2), F24
 	VFMLA V25.D2, V24.D2, V2.D2
@@ -21536,9 +21532,9 @@ over65:
 	VFMLA V25.D2, V24.D2, V10.D2
 	FMOVQ 32(R6), F24
 	VFMLA V25.D2, V24.D2, V18.D2
-	B     over67
+	B     over66
 
-part66:
+part65:
 	FMOVD 32(R0), F25
 	FMOVD 32(R2), F24
 	VFMLA V25.D2, V24.D2, V2.D2
@@ -21546,13 +21542,13 @@ part66:
 	VFMLA V25.D2, V24.D2, V10.D2
 	FMOVD 32(R6), F24
 	VFMLA V25.D2, V24.D2, V18.D2
-	B     end61
+	B     end60
 
-over67:
+over66:
 	CMP   $6, R4
-	BLE   end61
+	BLE   end60
 	CMP   $8, R4
-	BLT   part68
+	BLT   part67
 	FMOVQ 48(R0), F25
 	FMOVQ 48(R2), F24
 	VFMLA V25.D2, V24.D2, V3.D2
@@ -21560,9 +21556,9 @@ over67:
 	VFMLA V25.D2, V24.D2, V11.D2
 	FMOVQ 48(R6), F24
 	VFMLA V25.D2, V24.D2, V19.D2
-	B     over69
+	B     over68
 
-part68:
+part67:
 	FMOVD 48(R0), F25
 	FMOVD 48(R2), F24
 	VFMLA V25.D2, V24.D2, V3.D2
@@ -21570,13 +21566,13 @@ part68:
 	VFMLA V25.D2, V24.D2, V11.D2
 	FMOVD 48(R6), F24
 	VFMLA V25.D2, V24.D2, V19.D2
-	B     end61
+	B     end60
 
-over69:
+over68:
 	CMP   $8, R4
-	BLE   end61
+	BLE   end60
 	CMP   $10, R4
-	BLT   part70
+	BLT   part69
 	FMOVQ 64(R0), F25
 	FMOVQ 64(R2), F24
 	VFMLA V25.D2, V24.D2, V4.D2
@@ -21584,9 +21580,9 @@ over69:
 	VFMLA V25.D2, V24.D2, V12.D2
 	FMOVQ 64(R6), F24
 	VFMLA V25.D2, V24.D2, V20.D2
-	B     over71
+	B     over70
 
-part70:
+part69:
 	FMOVD 64(R0), F25
 	FMOVD 64(R2), F24
 	VFMLA V25.D2, V24.D2, V4.D2
@@ -21594,13 +21590,13 @@ part70:
 	VFMLA V25.D2, V24.D2, V12.D2
 	FMOVD 64(R6), F24
 	VFMLA V25.D2, V24.D2, V20.D2
-	B     end61
+	B     end60
 
-over71:
+over70:
 	CMP   $10, R4
-	BLE   end61
+	BLE   end60
 	CMP   $12, R4
-	BLT   part72
+	BLT   part71
 	FMOVQ 80(R0), F25
 	FMOVQ 80(R2), F24
 	VFMLA V25.D2, V24.D2, V5.D2
@@ -21608,9 +21604,9 @@ over71:
 	VFMLA V25.D2, V24.D2, V13.D2
 	FMOVQ 80(R6), F24
 	VFMLA V25.D2, V24.D2, V21.D2
-	B     over73
+	B     over72
 
-part72:
+part71:
 	FMOVD 80(R0), F25
 	FMOVD 80(R2), F24
 	VFMLA V25.D2, V24.D2, V5.D2
@@ -21618,13 +21614,13 @@ part72:
 	VFMLA V25.D2, V24.D2, V13.D2
 	FMOVD 80(R6), F24
 	VFMLA V25.D2, V24.D2, V21.D2
-	B     end61
+	B     end60
 
-over73:
+over72:
 	CMP   $12, R4
-	BLE   end61
+	BLE   end60
 	CMP   $14, R4
-	BLT   part74
+	BLT   part73
 	FMOVQ 96(R0), F25
 	FMOVQ 96(R2), F24
 	VFMLA V25.D2, V24.D2, V6.D2
@@ -21632,9 +21628,9 @@ over73:
 	VFMLA V25.D2, V24.D2, V14.D2
 	FMOVQ 96(R6), F24
 	VFMLA V25.D2, V24.D2, V22.D2
-	B     over75
+	B     over74
 
-part74:
+part73:
 	FMOVD 96(R0), F25
 	FMOVD 96(R2), F24
 	VFMLA V25.D2, V24.D2, V6.D2
@@ -21642,11 +21638,11 @@ part74:
 	VFMLA V25.D2, V24.D2, V14.D2
 	FMOVD 96(R6), F24
 	VFMLA V25.D2, V24.D2, V22.D2
-	B     end61
+	B     end60
 
-over75:
+over74:
 	CMP   $14, R4
-	BLE   end61
+	BLE   end60
 	FMOVD 112(R0), F25
 	FMOVD 112(R2), F24
 	VFMLA V25.D2, V24.D2, V7.D2
@@ -21655,10 +21651,10 @@ over75:
 	FMOVD 112(R6), F24
 	VFMLA V25.D2, V24.D2, V23.D2
 
-end61:
+end60:
 	MOVD y+0(FP), R2
 	CMP  $0, R2
-	BEQ  left77
+	BEQ  left76
 	MOVD ldy+8(FP), R3
 	ADD  R3, R2, R5
 	ADD  R3, R5, R6
@@ -21690,10 +21686,10 @@ end61:
 	VMOVI $0, V24.B16
 	WORD  $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
 	CMP   $1, R4
-	BNE   linear79
+	BNE   linear78
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 
-linear79:
+linear78:
 	FMOVD F0, 0(R2)
 	VST1  V0.D[1], (R5)
 	VMOVI $0, V0.B16
@@ -21701,14 +21697,14 @@ linear79:
 	VMOVI $0, V24.B16
 	WORD  $0x4e78d610 // fadd v16.2d, v16.2d, v24.2d
 	CMP   $1, R4
-	BNE   linear80
+	BNE   linear79
 	WORD  $0x4e78f610 // fmax v16.2d, v16.2d, v24.2d
 
-linear80:
+linear79:
 	FMOVD F16, 0(R6)
-	B     stored78
+	B     stored77
 
-left77:
+left76:
 	// lane[i,j,l] = acc[i,j,l]
 	MOVD  lane+56(FP), R0
 	FMOVQ F0, 0(R0)
@@ -21736,19 +21732,19 @@ left77:
 	FMOVQ F22, 352(R0)
 	FMOVQ F23, 368(R0)
 
-stored78:
+stored77:
 	// the next 3 rows, or the last ones
 	MOVD rows+64(FP), R0
 	SUB  $3, R0
 	CMP  $0, R0
-	BLE  done56
+	BLE  done55
 	MOVD $3, R1
 	CMP  $3, R0
-	BGE  enough81
+	BGE  enough80
 	MOVD R0, R1
 	MOVD $3, R0
 
-enough81:
+enough80:
 	MOVD R0, rows+64(FP)
 	MOVD ldy+8(FP), R3
 	MUL  R1, R3
@@ -21763,16 +21759,20 @@ enough81:
 	MOVD lane+56(FP), R2
 	ADD  $384, R2
 	MOVD R2, lane+56(FP)
-	B    rows55
+	B    rows54
 
-done56:
+done55:
 	RET
 
 // func columnsNEONF32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
 TEXT ·columnsNEONF32(SB), NOSPLIT, $0-48
 	MOVD cols+40(FP), R0
+	CMP  $4, R0
+	BLT  lower1
+	CMP  $6, R0
+	BLT  lower2
 	CMP  $7, R0
-	BNE  other1
+	BLT  lower3
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -21784,7 +21784,7 @@ TEXT ·columnsNEONF32(SB), NOSPLIT, $0-48
 	MOVD $4, R16
 	MUL  R16, R3, R9
 
-rows2:
+rows4:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R6), F2
@@ -21839,12 +21839,10 @@ rows2:
 	ADD   $16, R0
 	SUB   $4, R4
 	CMP   $1, R4
-	BGE   rows2
+	BGE   rows4
 	RET
 
-other1:
-	CMP  $6, R0
-	BNE  other5
+lower3:
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -21856,7 +21854,7 @@ other1:
 	MOVD $4, R16
 	MUL  R16, R3, R9
 
-rows6:
+rows7:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R6), F2
@@ -21901,12 +21899,12 @@ rows6:
 	ADD   $16, R0
 	SUB   $4, R4
 	CMP   $1, R4
-	BGE   rows6
+	BGE   rows7
 	RET
 
-other5:
+lower2:
 	CMP  $5, R0
-	BNE  other9
+	BLT  lower10
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -21918,7 +21916,7 @@ other5:
 	MOVD $4, R16
 	MUL  R16, R3, R9
 
-rows10:
+rows11:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R6), F2
@@ -21961,12 +21959,10 @@ rows10:
 	ADD   $16, R0
 	SUB   $4, R4
 	CMP   $1, R4
-	BGE   rows10
+	BGE   rows11
 	RET
 
-other9:
-	CMP  $4, R0
-	BNE  other13
+lower10:
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -22010,9 +22006,11 @@ rows14:
 	BGE   rows14
 	RET
 
-other13:
+lower1:
+	CMP  $2, R0
+	BLT  lower16
 	CMP  $3, R0
-	BNE  other16
+	BLT  lower17
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -22024,7 +22022,7 @@ other13:
 	MOVD $4, R16
 	MUL  R16, R3, R9
 
-rows17:
+rows18:
 	FMOVD 0(R2), F0
 	ADD   $8, R2, R16
 	VLD1  (R16), V0.S[2]
@@ -22059,12 +22057,10 @@ rows17:
 	ADD   $16, R0
 	SUB   $4, R4
 	CMP   $1, R4
-	BGE   rows17
+	BGE   rows18
 	RET
 
-other16:
-	CMP  $2, R0
-	BNE  other19
+lower17:
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -22104,7 +22100,7 @@ rows20:
 	BGE   rows20
 	RET
 
-other19:
+lower16:
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -22116,7 +22112,7 @@ other19:
 	MOVD $4, R16
 	MUL  R16, R3, R9
 
-rows23:
+rows22:
 	FMOVS 0(R2), F0
 	FMOVS 0(R5), F1
 	FMOVS 0(R6), F2
@@ -22139,14 +22135,18 @@ rows23:
 	ADD   $16, R0
 	SUB   $4, R4
 	CMP   $1, R4
-	BGE   rows23
+	BGE   rows22
 	RET
 
 // func columnsNEONF64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
 TEXT ·columnsNEONF64(SB), NOSPLIT, $0-48
 	MOVD cols+40(FP), R0
+	CMP  $4, R0
+	BLT  lower1
+	CMP  $6, R0
+	BLT  lower2
 	CMP  $7, R0
-	BNE  other1
+	BLT  lower3
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -22156,7 +22156,7 @@ TEXT ·columnsNEONF64(SB), NOSPLIT, $0-48
 	MOVD $2, R16
 	MUL  R16, R3, R7
 
-rows2:
+rows4:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	VZIP2 V1.D2, V0.D2, V2.D2
@@ -22197,12 +22197,10 @@ rows2:
 	ADD   $16, R0
 	SUB   $2, R4
 	CMP   $1, R4
-	BGE   rows2
+	BGE   rows4
 	RET
 
-other1:
-	CMP  $6, R0
-	BNE  other7
+lower3:
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -22212,7 +22210,7 @@ other1:
 	MOVD $2, R16
 	MUL  R16, R3, R7
 
-rows8:
+rows9:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	VZIP2 V1.D2, V0.D2, V2.D2
@@ -22246,12 +22244,12 @@ rows8:
 	ADD   $16, R0
 	SUB   $2, R4
 	CMP   $1, R4
-	BGE   rows8
+	BGE   rows9
 	RET
 
-other7:
+lower2:
 	CMP  $5, R0
-	BNE  other12
+	BLT  lower13
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -22261,7 +22259,7 @@ other7:
 	MOVD $2, R16
 	MUL  R16, R3, R7
 
-rows13:
+rows14:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	VZIP2 V1.D2, V0.D2, V2.D2
@@ -22293,12 +22291,10 @@ rows13:
 	ADD   $16, R0
 	SUB   $2, R4
 	CMP   $1, R4
-	BGE   rows13
+	BGE   rows14
 	RET
 
-other12:
-	CMP  $4, R0
-	BNE  other17
+lower13:
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -22336,9 +22332,11 @@ rows18:
 	BGE   rows18
 	RET
 
-other17:
+lower1:
+	CMP  $2, R0
+	BLT  lower21
 	CMP  $3, R0
-	BNE  other21
+	BLT  lower22
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -22348,7 +22346,7 @@ other17:
 	MOVD $2, R16
 	MUL  R16, R3, R7
 
-rows22:
+rows23:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	VZIP2 V1.D2, V0.D2, V2.D2
@@ -22371,12 +22369,10 @@ rows22:
 	ADD   $16, R0
 	SUB   $2, R4
 	CMP   $1, R4
-	BGE   rows22
+	BGE   rows23
 	RET
 
-other21:
-	CMP  $2, R0
-	BNE  other25
+lower22:
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -22405,7 +22401,7 @@ rows26:
 	BGE   rows26
 	RET
 
-other25:
+lower21:
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -22415,7 +22411,7 @@ other25:
 	MOVD $2, R16
 	MUL  R16, R3, R7
 
-rows29:
+rows28:
 	FMOVD 0(R2), F0
 	FMOVD 0(R5), F1
 	VZIP2 V1.D2, V0.D2, V2.D2
@@ -22429,16 +22425,22 @@ rows29:
 	ADD   $16, R0
 	SUB   $2, R4
 	CMP   $1, R4
-	BGE   rows29
+	BGE   rows28
 	RET
 
 // func narrowBothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, init *float32, ldinit uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 TEXT ·narrowBothNEONF32(SB), NOSPLIT, $0-120
 	MOVD cols+104(FP), R0
+	CMP  $6, R0
+	BLT  lower1
+	CMP  $8, R0
+	BLT  lower2
+	CMP  $9, R0
+	BLT  lower3
 	CMP  $10, R0
-	BNE  other1
+	BLT  lower4
 
-inputs2:
+inputs5:
 	// 10 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -22487,7 +22489,7 @@ inputs2:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh6
+	BEQ   fresh9
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -22532,9 +22534,9 @@ inputs2:
 	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready7
+	B     ready10
 
-fresh6:
+fresh9:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
@@ -22546,7 +22548,7 @@ fresh6:
 	VMOVI $0, V18.B16
 	VMOVI $0, V19.B16
 
-ready7:
+ready10:
 	VMOVI $0, V20.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -22556,10 +22558,10 @@ ready7:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without11
+	BEQ   without14
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row13:
+row16:
 	FMOVQ 0(R4), F21
 	VORR  V20.B16, V20.B16, V23.B16
 	FMOVS 0(R2), F22
@@ -22598,17 +22600,17 @@ row13:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row13
+	BNE   row16
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end12
+	B    end15
 
-without11:
+without14:
 	// the same without dx
-row14:
+row17:
 	FMOVQ 0(R4), F21
 	FMOVS 0(R2), F22
 	WORD  $0x4f9612aa // fmla v10.4s, v21.4s, v22.s[0]
@@ -22633,9 +22635,9 @@ row14:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row14
+	BNE   row17
 
-end12:
+end15:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -22699,14 +22701,11 @@ end12:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs2
+	BGE   inputs5
 	RET
 
-other1:
-	CMP $9, R0
-	BNE other15
-
-inputs16:
+lower4:
+inputs18:
 	// 9 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -22755,7 +22754,7 @@ inputs16:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh20
+	BEQ   fresh22
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -22800,9 +22799,9 @@ inputs16:
 	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready21
+	B     ready23
 
-fresh20:
+fresh22:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
@@ -22813,7 +22812,7 @@ fresh20:
 	VMOVI $0, V16.B16
 	VMOVI $0, V17.B16
 
-ready21:
+ready23:
 	VMOVI $0, V18.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -22823,10 +22822,10 @@ ready21:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without25
+	BEQ   without27
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row27:
+row29:
 	FMOVQ 0(R4), F19
 	VORR  V18.B16, V18.B16, V21.B16
 	FMOVS 0(R2), F20
@@ -22862,17 +22861,17 @@ row27:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row27
+	BNE   row29
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end26
+	B    end28
 
-without25:
+without27:
 	// the same without dx
-row28:
+row30:
 	FMOVQ 0(R4), F19
 	FMOVS 0(R2), F20
 	WORD  $0x4f941269 // fmla v9.4s, v19.4s, v20.s[0]
@@ -22895,9 +22894,9 @@ row28:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row28
+	BNE   row30
 
-end26:
+end28:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -22960,14 +22959,11 @@ end26:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs16
+	BGE   inputs18
 	RET
 
-other15:
-	CMP $8, R0
-	BNE other29
-
-inputs30:
+lower3:
+inputs31:
 	// 8 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -23004,7 +23000,7 @@ inputs30:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh33
+	BEQ   fresh34
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -23037,9 +23033,9 @@ inputs30:
 	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready34
+	B     ready35
 
-fresh33:
+fresh34:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
@@ -23049,7 +23045,7 @@ fresh33:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready34:
+ready35:
 	VMOVI $0, V16.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -23059,10 +23055,10 @@ ready34:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without37
+	BEQ   without38
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row39:
+row40:
 	FMOVQ 0(R4), F17
 	VORR  V16.B16, V16.B16, V19.B16
 	FMOVS 0(R2), F18
@@ -23095,17 +23091,17 @@ row39:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row39
+	BNE   row40
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end38
+	B    end39
 
-without37:
+without38:
 	// the same without dx
-row40:
+row41:
 	FMOVQ 0(R4), F17
 	FMOVS 0(R2), F18
 	WORD  $0x4f921228 // fmla v8.4s, v17.4s, v18.s[0]
@@ -23126,9 +23122,9 @@ row40:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row40
+	BNE   row41
 
-end38:
+end39:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -23178,14 +23174,14 @@ end38:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs30
+	BGE   inputs31
 	RET
 
-other29:
+lower2:
 	CMP $7, R0
-	BNE other41
+	BLT lower42
 
-inputs42:
+inputs43:
 	// 7 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -23230,7 +23226,7 @@ inputs42:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh45
+	BEQ   fresh46
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -23271,9 +23267,9 @@ inputs42:
 	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready46
+	B     ready47
 
-fresh45:
+fresh46:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
@@ -23282,7 +23278,7 @@ fresh45:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready46:
+ready47:
 	VMOVI $0, V14.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -23292,10 +23288,10 @@ ready46:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without49
+	BEQ   without50
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row51:
+row52:
 	FMOVQ 0(R4), F15
 	VORR  V14.B16, V14.B16, V17.B16
 	FMOVS 0(R2), F16
@@ -23325,17 +23321,17 @@ row51:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row51
+	BNE   row52
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end50
+	B    end51
 
-without49:
+without50:
 	// the same without dx
-row52:
+row53:
 	FMOVQ 0(R4), F15
 	FMOVS 0(R2), F16
 	WORD  $0x4f9011e7 // fmla v7.4s, v15.4s, v16.s[0]
@@ -23354,9 +23350,9 @@ row52:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row52
+	BNE   row53
 
-end50:
+end51:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -23413,13 +23409,10 @@ end50:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs42
+	BGE   inputs43
 	RET
 
-other41:
-	CMP $6, R0
-	BNE other53
-
+lower42:
 inputs54:
 	// 6 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
@@ -23620,11 +23613,13 @@ end62:
 	BGE   inputs54
 	RET
 
-other53:
+lower1:
+	CMP $4, R0
+	BLT lower65
 	CMP $5, R0
-	BNE other65
+	BLT lower66
 
-inputs66:
+inputs67:
 	// 5 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -23661,7 +23656,7 @@ inputs66:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh69
+	BEQ   fresh70
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -23694,16 +23689,16 @@ inputs66:
 	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready70
+	B     ready71
 
-fresh69:
+fresh70:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready70:
+ready71:
 	VMOVI $0, V10.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -23713,10 +23708,10 @@ ready70:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without73
+	BEQ   without74
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row75:
+row76:
 	FMOVQ 0(R4), F11
 	VORR  V10.B16, V10.B16, V13.B16
 	FMOVS 0(R2), F12
@@ -23740,17 +23735,17 @@ row75:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row75
+	BNE   row76
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end74
+	B    end75
 
-without73:
+without74:
 	// the same without dx
-row76:
+row77:
 	FMOVQ 0(R4), F11
 	FMOVS 0(R2), F12
 	WORD  $0x4f8c1165 // fmla v5.4s, v11.4s, v12.s[0]
@@ -23765,9 +23760,9 @@ row76:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row76
+	BNE   row77
 
-end74:
+end75:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -23814,13 +23809,10 @@ end74:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs66
+	BGE   inputs67
 	RET
 
-other65:
-	CMP $4, R0
-	BNE other77
-
+lower66:
 inputs78:
 	// 4 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
@@ -23971,9 +23963,9 @@ end84:
 	BGE   inputs78
 	RET
 
-other77:
+lower65:
 	CMP $3, R0
-	BNE other87
+	BLT lower87
 
 inputs88:
 	// 3 columns of w and of dw, 4 inputs or those that are left
@@ -24142,8 +24134,8 @@ end94:
 	BGE   inputs88
 	RET
 
-other87:
-inputs98:
+lower87:
+inputs97:
 	// 2 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -24168,7 +24160,7 @@ inputs98:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh100
+	BEQ   fresh99
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -24189,13 +24181,13 @@ inputs98:
 	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready101
+	B     ready100
 
-fresh100:
+fresh99:
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready101:
+ready100:
 	VMOVI $0, V4.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -24205,10 +24197,10 @@ ready101:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without103
+	BEQ   without102
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row105:
+row104:
 	FMOVQ 0(R4), F5
 	VORR  V4.B16, V4.B16, V7.B16
 	FMOVS 0(R2), F6
@@ -24223,17 +24215,17 @@ row105:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row105
+	BNE   row104
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end104
+	B    end103
 
-without103:
+without102:
 	// the same without dx
-row106:
+row105:
 	FMOVQ 0(R4), F5
 	FMOVS 0(R2), F6
 	WORD  $0x4f8610a2 // fmla v2.4s, v5.4s, v6.s[0]
@@ -24242,9 +24234,9 @@ row106:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row106
+	BNE   row105
 
-end104:
+end103:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -24276,16 +24268,18 @@ end104:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs98
+	BGE   inputs97
 	RET
 
 // func narrowBothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, init *float64, ldinit uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 TEXT ·narrowBothNEONF64(SB), NOSPLIT, $0-120
 	MOVD cols+104(FP), R0
+	CMP  $4, R0
+	BLT  lower1
 	CMP  $5, R0
-	BNE  other1
+	BLT  lower2
 
-inputs2:
+inputs3:
 	// 5 columns of w and of dw, 2 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -24311,7 +24305,7 @@ inputs2:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh6
+	BEQ   fresh7
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F5
@@ -24333,16 +24327,16 @@ inputs2:
 	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready7
+	B     ready8
 
-fresh6:
+fresh7:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready7:
+ready8:
 	VMOVI $0, V10.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -24352,10 +24346,10 @@ ready7:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without11
+	BEQ   without12
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row13:
+row14:
 	FMOVQ 0(R4), F11
 	VORR  V10.B16, V10.B16, V13.B16
 	FMOVD 0(R2), F12
@@ -24379,17 +24373,17 @@ row13:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row13
+	BNE   row14
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end12
+	B    end13
 
-without11:
+without12:
 	// the same without dx
-row14:
+row15:
 	FMOVQ 0(R4), F11
 	FMOVD 0(R2), F12
 	WORD  $0x4fcc1165 // fmla v5.2d, v11.2d, v12.d[0]
@@ -24404,9 +24398,9 @@ row14:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row14
+	BNE   row15
 
-end12:
+end13:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -24442,13 +24436,10 @@ end12:
 	SUB   $2, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs2
+	BGE   inputs3
 	RET
 
-other1:
-	CMP $4, R0
-	BNE other15
-
+lower2:
 inputs16:
 	// 4 columns of w and of dw, 2 inputs or those that are left
 	MOVD  w+80(FP), R0
@@ -24587,9 +24578,9 @@ end24:
 	BGE   inputs16
 	RET
 
-other15:
+lower1:
 	CMP $3, R0
-	BNE other27
+	BLT lower27
 
 inputs28:
 	// 3 columns of w and of dw, 2 inputs or those that are left
@@ -24722,8 +24713,8 @@ end36:
 	BGE   inputs28
 	RET
 
-other27:
-inputs40:
+lower27:
+inputs39:
 	// 2 columns of w and of dw, 2 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -24739,7 +24730,7 @@ inputs40:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh42
+	BEQ   fresh41
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F2
@@ -24751,13 +24742,13 @@ inputs40:
 	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready43
+	B     ready42
 
-fresh42:
+fresh41:
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready43:
+ready42:
 	VMOVI $0, V4.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -24767,10 +24758,10 @@ ready43:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without45
+	BEQ   without44
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row47:
+row46:
 	FMOVQ 0(R4), F5
 	VORR  V4.B16, V4.B16, V7.B16
 	FMOVD 0(R2), F6
@@ -24785,17 +24776,17 @@ row47:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row47
+	BNE   row46
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end46
+	B    end45
 
-without45:
+without44:
 	// the same without dx
-row48:
+row47:
 	FMOVQ 0(R4), F5
 	FMOVD 0(R2), F6
 	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
@@ -24804,9 +24795,9 @@ row48:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row48
+	BNE   row47
 
-end46:
+end45:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -24829,5 +24820,5 @@ end46:
 	SUB   $2, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs40
+	BGE   inputs39
 	RET

@@ -90,7 +90,7 @@ func abreastAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64
 
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
-// Each sum is sixteen chains, as those of narrow, of a term or none. The rows of
+// Each sum is sixteen chains, as those of narrow, of two terms at most. The rows of
 // y, x and w are as many bytes apart as follows each. cols is 1 to treeCols and
 // no more than 7, n 2 to treeTerms.
 //
@@ -99,7 +99,7 @@ func treeAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, l
 
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
-// Each sum is sixteen chains, as those of narrow, of a term or none. The rows of
+// Each sum is sixteen chains, as those of narrow, of two terms at most. The rows of
 // y, x and w are as many bytes apart as follows each. cols is 1 to treeCols and
 // no more than 7, n 2 to treeTerms.
 //

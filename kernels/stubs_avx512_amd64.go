@@ -98,7 +98,7 @@ func abreastAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float
 
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
-// Each sum is sixteen chains, as those of narrow, of a term or none. The rows of
+// Each sum is sixteen chains, as those of narrow, of two terms at most. The rows of
 // y, x and w are as many bytes apart as follows each. cols is 1 to treeCols and
 // no more than 7, n 2 to treeTerms.
 //
@@ -107,7 +107,7 @@ func treeAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32,
 
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
-// Each sum is sixteen chains, as those of narrow, of a term or none. The rows of
+// Each sum is sixteen chains, as those of narrow, of two terms at most. The rows of
 // y, x and w are as many bytes apart as follows each. cols is 1 to treeCols and
 // no more than 7, n 2 to treeTerms.
 //
@@ -509,7 +509,7 @@ var avx512F32 = tiles[float32]{
 	tallMost:        22,
 	tallTerms:       8,
 	tallFrom:        6,
-	treeTerms:       16,
+	treeTerms:       26,
 	treeCols:        8,
 	unpackedCols:    3,
 	severalRows:     []int{0, 4, 8, 5, 4, 3, 2, 2},
@@ -571,7 +571,7 @@ var avx512F64 = tiles[float64]{
 	tallMost:        11,
 	tallTerms:       4,
 	tallFrom:        12,
-	treeTerms:       16,
+	treeTerms:       26,
 	treeCols:        8,
 	unpackedCols:    3,
 	severalRows:     []int{0, 4, 4, 2, 2, 2, 2, 2},
