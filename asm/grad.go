@@ -159,7 +159,7 @@ func gradBoth(m Machine) {
 		"Each sum is one chain in order of its index, of additions or fused multiply-adds,",
 		"that of dx from +0; those of db and dw, too, if fresh is 1 and not 0. A zero is +0. The",
 		"rows of each operand are as many bytes apart as follows it. rows is 1 to",
-		"gradBothRows, cols a multiple of gradBothUnit, n at least the lanes of a vector.")
+		"gradBothRows, cols a multiple of gradBothUnit, n at least 1.")
 	most, _ := gradBothSize(m.Spec())
 	byValue(m, "rows", 1, most, func(r int) {
 		byDerivative(m, m.NewLabel("end"), func(d derivative) { gradBothInputs(m, r, d) })
@@ -316,8 +316,8 @@ func (p gradBothPass) end(w width) {
 	p.FreeVecs(zero)
 }
 
-// fold makes dz of a chunk of a block and continues db and dw by it. If there are fewer
-// rows than that, what it returns begins with others, before them.
+// fold makes dz of a chunk of a block and continues db and dw by it. If fewer rows are
+// left, the others of what it returns are +0.
 func (p gradBothPass) fold(w width) [][]Vec {
 	lanes, size := p.Spec().Lanes(), p.Spec().Float.Size
 	p.Comment("dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])")
@@ -354,24 +354,19 @@ func (p gradBothPass) fold(w width) [][]Vec {
 		p.Add(dy, lddy)
 		p.Add(x, ldx)
 	}
-	left, rest, folded := arg(p, "n"), p.NewLabel("rest"), p.NewLabel("folded")
-	p.JumpIf(left, Less, lanes, rest)
-	for _, z := range dz {
-		row(z)
-	}
-	p.Jump(folded)
-	p.Label(rest)
-	again := p.NewLabel("fold")
-	p.Label(again)
-	row(dz[0])
-	p.LoopDown(left, again)
-	p.MulConst(left, lddy, lanes)
-	p.Sub(dy, left)
-	for _, z := range dz {
-		for q, v := range z {
-			w.load(p, q, v, At(dy, 0))
+	left, whole, folded := arg(p, "n"), p.NewLabel("whole"), p.NewLabel("folded")
+	p.JumpIf(left, AtLeast, lanes, whole)
+	for _, z := range dz[1:] {
+		for _, v := range z {
+			p.Zero(v)
 		}
-		p.Add(dy, lddy)
+	}
+	p.Label(whole)
+	for i, z := range dz {
+		if i > 0 {
+			p.JumpIf(left, AtMost, i, folded)
+		}
+		row(z)
 	}
 	p.Label(folded)
 	p.FreeInts(left)
@@ -431,36 +426,34 @@ func (p gradBothPass) turn(w width, dz [][]Vec) {
 	p.FreeVecs(t)
 }
 
-// store stores a block of rows of dx, or if fewer are left, as many that end with these,
-// begins the next from +0, and goes on at again if there is one.
+// store stores a block of rows of dx, or so many as are left, begins the next from +0,
+// and goes on at again if there is one.
 func (p gradBothPass) store(again string) {
-	lanes, whole := p.Spec().Lanes(), p.NewLabel("whole")
+	lanes, few, stored := p.Spec().Lanes(), p.NewLabel("few"), p.NewLabel("stored")
 	left, dx, lddx, t := arg(p, "n"), arg(p, "dx"), arg(p, "lddx"), p.Vec()
-	p.AddConst(left, -lanes)
-	p.SetArg("n", left)
-	p.JumpIf(left, AtLeast, 0, whole)
-	p.Mul(left, lddx)
-	p.Add(dx, left)
-	p.Label(whole)
 	positive(p, p.dx, t)
 	if len(p.dx) == 1 {
+		p.JumpIf(left, Less, lanes, few)
 		storeColumn(p, p.dx[0], dx, lddx, t)
-	} else {
-		columns := p.VecsOf(len(p.dx))
-		for k, v := range p.dx {
-			p.Move(columns[k], v)
-		}
-		rows := p.Rows(lanes, dx, lddx)
-		p.StoreTurned(rows.At, columns, nil)
-		p.FreeRows(rows)
+		p.Jump(stored)
+		p.Label(few)
 	}
+	columns := p.VecsOf(len(p.dx))
+	for k, v := range p.dx {
+		p.Move(columns[k], v)
+	}
+	rows := p.Rows(lanes, dx, lddx)
+	p.StoreTurned(rows.At, columns, &left)
+	p.FreeRows(rows)
+	p.Label(stored)
 	for _, v := range p.dx {
 		p.Zero(v)
 	}
 	p.MulConst(lddx, lddx, lanes)
 	p.Add(dx, lddx)
 	p.SetArg("dx", dx)
-	p.Arg(left, "n")
+	p.AddConst(left, -lanes)
+	p.SetArg("n", left)
 	p.FreeInts(left, dx, lddx)
 	p.FreeVecs(t)
 	p.JumpIf(left, AtLeast, 1, again)

@@ -463,20 +463,21 @@ func (m *neon) LoadTurned(rows []Addr, cols int, few *Int) []Vec {
 }
 
 func (m *neon) StoreTurned(rows []Addr, columns []Vec, few *Int) {
-	if few != nil {
-		panic("StoreTurned of fewer rows")
-	}
 	lanes := m.spec.Lanes()
 	for c := 0; c < len(columns); c += lanes {
-		count := min(lanes, len(columns)-c)
+		count, stored := min(lanes, len(columns)-c), m.NewLabel("stored")
 		vs := m.transpose(append(slices.Clone(columns[c:c+count]), m.VecsOf(lanes-count)...))
 		for i, v := range vs {
+			if few != nil && i > 0 {
+				m.JumpIf(*few, AtMost, i, stored)
+			}
 			a := rows[i].Plus(c * m.spec.Float.Size)
 			m.StoreFirst(a, v, whole(count)*m.spec.Float.Size)
 			if count == 3 {
 				m.StoreLane(a.Plus(8), Lane{v, 2})
 			}
 		}
+		m.Label(stored)
 		m.FreeVecs(vs...)
 	}
 }

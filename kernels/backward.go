@@ -372,23 +372,24 @@ func (t *tiles[T]) gradBothFor(dx, dw, dz *Mat[T]) *tiles[T] {
 		return nil
 	}
 	rows, cols := dw.Rows, dw.Cols
-	for t != nil && (dz.Rows < t.lanes || rows > t.gradBothRows || cols%t.gradBothUnit > 0) {
+	for t != nil && (rows > t.gradBothRows || cols%t.gradBothUnit > 0) {
 		t = t.half
 	}
+	if t == nil || cols > gradBothMost {
+		return nil
+	}
+	if h := t.half; h != nil && dz.Rows <= h.lanes && h.gradBothHeld == t.gradBothHeld && rows <= h.gradBothRows {
+		t = h
+	}
 	switch {
-	case t == nil, cols <= t.gradBothHeld, dz.Rows <= 2*t.lanes && cols <= gradBothFew:
+	case cols <= t.gradBothHeld, dz.Rows <= min(t.lanes, gradBothLines/2), dz.Rows <= 2*t.lanes && cols <= gradBothFew:
 		return t
-	case !t.longVectors(), cols > gradBothMost,
+	case !t.longVectors(),
 		dz.Rows > manyRows && 2*cols <= 3*t.gradBothHeld, // all but half a chunk of columns would be held
 		crowds(dz.pitch(), driftStrip, gradBothLines):
 		return nil
 	}
 	return t
-}
-
-// gradBothPiece is how many rows a call of gradBoth takes.
-func (t *tiles[T]) gradBothPiece(inputs, cols int) int {
-	return min(maxRows, maxBytes/2/int(size[T]())/cols, maxWork/2/(inputs+1)/cols)
 }
 
 // backwardInOne is backward by gradBoth.
@@ -402,12 +403,9 @@ func (t *tiles[T]) backwardInOne(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], ac
 	if add {
 		fresh = 0
 	}
-	each := t.gradBothPiece(dw.Rows, dw.Cols)
+	each := t.whole(min(maxRows, maxBytes/2/int(size[T]())/dw.Cols, maxWork/2/(dw.Rows+1)/dw.Cols))
 	for i, n := 0, 0; i < dy.Rows; i += n {
 		n = min(each, dy.Rows-i)
-		if left := dy.Rows - i - n; 0 < left && left < t.lanes {
-			n -= t.lanes // for the next call, which needs as many
-		}
 		t.gradBoth(dx.at(i, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), &db[0], dy.at(i, 0), dy.pitch(), y.at(i, 0), y.pitch(),
 			x.at(i, 0), x.pitch(), w.at(0, 0), w.pitch(), dw.Rows, dw.Cols, n, int(act), fresh)
 		fresh = 0

@@ -6169,18 +6169,27 @@ kept8:
 ready9:
 again7:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VXORPS       Y13, Y13, Y13
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest10
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VXORPS Y13, Y13, Y13
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole10
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+
+whole10:
 	VMOVUPS      (CX), Y3
 	VMOVUPS      (SI), Y11
 	VCMPPS       $0x06, Y13, Y11, Y11
@@ -6192,6 +6201,8 @@ again7:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded11
 	VMOVUPS      (CX), Y4
 	VMOVUPS      (SI), Y11
 	VCMPPS       $0x06, Y13, Y11, Y11
@@ -6203,6 +6214,8 @@ again7:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded11
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y11
 	VCMPPS       $0x06, Y13, Y11, Y11
@@ -6214,6 +6227,8 @@ again7:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded11
 	VMOVUPS      (CX), Y6
 	VMOVUPS      (SI), Y11
 	VCMPPS       $0x06, Y13, Y11, Y11
@@ -6225,6 +6240,8 @@ again7:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded11
 	VMOVUPS      (CX), Y7
 	VMOVUPS      (SI), Y11
 	VCMPPS       $0x06, Y13, Y11, Y11
@@ -6236,6 +6253,8 @@ again7:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded11
 	VMOVUPS      (CX), Y8
 	VMOVUPS      (SI), Y11
 	VCMPPS       $0x06, Y13, Y11, Y11
@@ -6247,6 +6266,8 @@ again7:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded11
 	VMOVUPS      (CX), Y9
 	VMOVUPS      (SI), Y11
 	VCMPPS       $0x06, Y13, Y11, Y11
@@ -6258,6 +6279,8 @@ again7:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded11
 	VMOVUPS      (CX), Y10
 	VMOVUPS      (SI), Y11
 	VCMPPS       $0x06, Y13, Y11, Y11
@@ -6269,51 +6292,16 @@ again7:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded11
-
-rest10:
-fold12:
-	VMOVUPS      (CX), Y3
-	VMOVUPS      (SI), Y11
-	VCMPPS       $0x06, Y13, Y11, Y11
-	VANDPS       Y11, Y3, Y3
-	VADDPS       Y3, Y1, Y1
-	VBROADCASTSS (R8), Y12
-	VFMADD231PS  Y12, Y3, Y2
-	VMOVUPS      Y3, (CX)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold12
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPS      (CX), Y3
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y4
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y5
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y6
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y7
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y8
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y9
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y10
-	ADDQ         DX, CX
 
 folded11:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x09
-	JGE  some13
+	JGE  some12
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some13:
+some12:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -6360,24 +6348,18 @@ some13:
 	VFMADD231PS  Y11, Y8, Y0
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x09
-	JGE          some23
+	JGE          some22
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
-	SUBQ         $0x08, CX
-	MOVQ         CX, n+120(FP)
-	TESTQ        CX, CX
-	JGE          whole24
-	IMULQ        SI, CX
-	ADDQ         CX, DX
-
-whole24:
-	VXORPS  Y3, Y3, Y3
-	VADDPS  Y3, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart25
-	VMOVUPS Y0, (DX)
-	JMP     stored26
+	VXORPS       Y3, Y3, Y3
+	VADDPS       Y3, Y0, Y0
+	CMPQ         CX, $0x08
+	JLT          few23
+	CMPQ         SI, $0x04
+	JNE          apart25
+	VMOVUPS      Y0, (DX)
+	JMP          stored26
 
 apart25:
 	LEAQ         (SI)(SI*2), DI
@@ -6394,15 +6376,60 @@ apart25:
 	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
 
 stored26:
+	JMP stored24
+
+few23:
+	VMOVAPS      Y0, Y4
+	LEAQ         (SI)(SI*2), DI
+	LEAQ         (SI)(SI*4), R8
+	LEAQ         (DI)(SI*4), R9
+	VUNPCKHPS    Y6, Y4, Y5
+	VUNPCKLPS    Y6, Y4, Y4
+	VUNPCKHPS    Y8, Y7, Y6
+	VUNPCKLPS    Y8, Y7, Y7
+	VUNPCKHPD    Y7, Y4, Y8
+	VUNPCKLPD    Y7, Y4, Y4
+	VUNPCKHPD    Y6, Y5, Y7
+	VUNPCKLPD    Y6, Y5, Y5
+	VMOVSS       X4, (DX)
+	CMPQ         CX, $0x01
+	JLE          stored27
+	VMOVSS       X8, (DX)(SI*1)
+	CMPQ         CX, $0x02
+	JLE          stored27
+	VMOVSS       X5, (DX)(SI*2)
+	CMPQ         CX, $0x03
+	JLE          stored27
+	VMOVSS       X7, (DX)(DI*1)
+	CMPQ         CX, $0x04
+	JLE          stored27
+	VEXTRACTF128 $0x01, Y4, X6
+	VMOVSS       X6, (DX)(SI*4)
+	CMPQ         CX, $0x05
+	JLE          stored27
+	VEXTRACTF128 $0x01, Y8, X6
+	VMOVSS       X6, (DX)(R8*1)
+	CMPQ         CX, $0x06
+	JLE          stored27
+	VEXTRACTF128 $0x01, Y5, X6
+	VMOVSS       X6, (DX)(DI*2)
+	CMPQ         CX, $0x07
+	JLE          stored27
+	VEXTRACTF128 $0x01, Y7, X6
+	VMOVSS       X6, (DX)(R9*1)
+
+stored27:
+stored24:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
 	JGE    again7
 
-some23:
+some22:
 	VXORPS  Y3, Y3, Y3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -6415,12 +6442,12 @@ some23:
 	VMOVUPS Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x09
-	JGE     some27
+	JGE     some28
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some27:
+some28:
 	ADDQ $0x20, AX
 	SUBQ $0x08, BX
 	CMPQ BX, $0x01
@@ -6429,10 +6456,10 @@ some27:
 
 last5:
 	CMPQ BX, $0x08
-	JNE  over28
+	JNE  over29
 	JMP  turned6
 
-over28:
+over29:
 	MOVQ    BX, CX
 	ANDQ    $0x07, CX
 	IMUL3Q  $0x04, CX, CX
@@ -6443,12 +6470,12 @@ over28:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept30
+	JE     kept31
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready31
+	JMP    ready32
 
-kept30:
+kept31:
 	MOVQ       db+32(FP), CX
 	ADDQ       AX, CX
 	VMASKMOVPS (CX), Y3, Y1
@@ -6457,21 +6484,30 @@ kept30:
 	MOVQ       lddw+24(FP), DX
 	VMASKMOVPS (CX), Y3, Y2
 
-ready31:
-again29:
+ready32:
+again30:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VXORPS       Y14, Y14, Y14
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest32
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VXORPS Y14, Y14, Y14
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole33
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+whole33:
 	VMASKMOVPS   (CX), Y3, Y4
 	VMASKMOVPS   (SI), Y3, Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
@@ -6481,50 +6517,52 @@ again29:
 	VFMADD231PS  Y13, Y4, Y2
 	VMOVAPS      Y4, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low35
+	JZ           low36
 	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low36
+	JZ           low37
 	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low37
+	JZ           low38
 	VMOVSS       X12, 24(CX)
 
-low37:
-	JMP stored34
+low38:
+	JMP stored35
 
-low36:
+low37:
 	TESTQ  $0x00000001, BX
-	JZ     low38
+	JZ     low39
 	VMOVSS X12, 16(CX)
 
-low38:
-	JMP stored34
+low39:
+	JMP stored35
 
-low35:
+low36:
 	TESTQ     $0x00000002, BX
-	JZ        low39
+	JZ        low40
 	VMOVSD    X12, (CX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, BX
-	JZ        low40
+	JZ        low41
 	VMOVSS    X12, 8(CX)
 
-low40:
-	JMP stored34
+low41:
+	JMP stored35
 
-low39:
+low40:
 	TESTQ  $0x00000001, BX
-	JZ     low41
+	JZ     low42
 	VMOVSS X12, (CX)
 
-low41:
-stored34:
+low42:
+stored35:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded34
 	VMASKMOVPS   (CX), Y3, Y5
 	VMASKMOVPS   (SI), Y3, Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
@@ -6534,50 +6572,52 @@ stored34:
 	VFMADD231PS  Y13, Y5, Y2
 	VMOVAPS      Y5, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low43
+	JZ           low44
 	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low44
+	JZ           low45
 	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low45
+	JZ           low46
 	VMOVSS       X12, 24(CX)
 
-low45:
-	JMP stored42
+low46:
+	JMP stored43
 
-low44:
+low45:
 	TESTQ  $0x00000001, BX
-	JZ     low46
+	JZ     low47
 	VMOVSS X12, 16(CX)
 
-low46:
-	JMP stored42
+low47:
+	JMP stored43
 
-low43:
+low44:
 	TESTQ     $0x00000002, BX
-	JZ        low47
+	JZ        low48
 	VMOVSD    X12, (CX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, BX
-	JZ        low48
+	JZ        low49
 	VMOVSS    X12, 8(CX)
 
-low48:
-	JMP stored42
+low49:
+	JMP stored43
 
-low47:
+low48:
 	TESTQ  $0x00000001, BX
-	JZ     low49
+	JZ     low50
 	VMOVSS X12, (CX)
 
-low49:
-stored42:
+low50:
+stored43:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded34
 	VMASKMOVPS   (CX), Y3, Y6
 	VMASKMOVPS   (SI), Y3, Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
@@ -6587,50 +6627,52 @@ stored42:
 	VFMADD231PS  Y13, Y6, Y2
 	VMOVAPS      Y6, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low51
+	JZ           low52
 	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low52
+	JZ           low53
 	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low53
+	JZ           low54
 	VMOVSS       X12, 24(CX)
 
-low53:
-	JMP stored50
+low54:
+	JMP stored51
 
-low52:
+low53:
 	TESTQ  $0x00000001, BX
-	JZ     low54
+	JZ     low55
 	VMOVSS X12, 16(CX)
 
-low54:
-	JMP stored50
+low55:
+	JMP stored51
 
-low51:
+low52:
 	TESTQ     $0x00000002, BX
-	JZ        low55
+	JZ        low56
 	VMOVSD    X12, (CX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, BX
-	JZ        low56
+	JZ        low57
 	VMOVSS    X12, 8(CX)
 
-low56:
-	JMP stored50
+low57:
+	JMP stored51
 
-low55:
+low56:
 	TESTQ  $0x00000001, BX
-	JZ     low57
+	JZ     low58
 	VMOVSS X12, (CX)
 
-low57:
-stored50:
+low58:
+stored51:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded34
 	VMASKMOVPS   (CX), Y3, Y7
 	VMASKMOVPS   (SI), Y3, Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
@@ -6640,50 +6682,52 @@ stored50:
 	VFMADD231PS  Y13, Y7, Y2
 	VMOVAPS      Y7, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low59
+	JZ           low60
 	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low60
+	JZ           low61
 	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low61
+	JZ           low62
 	VMOVSS       X12, 24(CX)
 
-low61:
-	JMP stored58
+low62:
+	JMP stored59
 
-low60:
+low61:
 	TESTQ  $0x00000001, BX
-	JZ     low62
+	JZ     low63
 	VMOVSS X12, 16(CX)
 
-low62:
-	JMP stored58
+low63:
+	JMP stored59
 
-low59:
+low60:
 	TESTQ     $0x00000002, BX
-	JZ        low63
+	JZ        low64
 	VMOVSD    X12, (CX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, BX
-	JZ        low64
+	JZ        low65
 	VMOVSS    X12, 8(CX)
 
-low64:
-	JMP stored58
+low65:
+	JMP stored59
 
-low63:
+low64:
 	TESTQ  $0x00000001, BX
-	JZ     low65
+	JZ     low66
 	VMOVSS X12, (CX)
 
-low65:
-stored58:
+low66:
+stored59:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded34
 	VMASKMOVPS   (CX), Y3, Y8
 	VMASKMOVPS   (SI), Y3, Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
@@ -6693,50 +6737,52 @@ stored58:
 	VFMADD231PS  Y13, Y8, Y2
 	VMOVAPS      Y8, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low67
+	JZ           low68
 	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low68
+	JZ           low69
 	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low69
+	JZ           low70
 	VMOVSS       X12, 24(CX)
 
-low69:
-	JMP stored66
+low70:
+	JMP stored67
 
-low68:
+low69:
 	TESTQ  $0x00000001, BX
-	JZ     low70
+	JZ     low71
 	VMOVSS X12, 16(CX)
 
-low70:
-	JMP stored66
+low71:
+	JMP stored67
 
-low67:
+low68:
 	TESTQ     $0x00000002, BX
-	JZ        low71
+	JZ        low72
 	VMOVSD    X12, (CX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, BX
-	JZ        low72
+	JZ        low73
 	VMOVSS    X12, 8(CX)
 
-low72:
-	JMP stored66
+low73:
+	JMP stored67
 
-low71:
+low72:
 	TESTQ  $0x00000001, BX
-	JZ     low73
+	JZ     low74
 	VMOVSS X12, (CX)
 
-low73:
-stored66:
+low74:
+stored67:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded34
 	VMASKMOVPS   (CX), Y3, Y9
 	VMASKMOVPS   (SI), Y3, Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
@@ -6746,50 +6792,52 @@ stored66:
 	VFMADD231PS  Y13, Y9, Y2
 	VMOVAPS      Y9, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low75
+	JZ           low76
 	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low76
+	JZ           low77
 	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low77
+	JZ           low78
 	VMOVSS       X12, 24(CX)
 
-low77:
-	JMP stored74
+low78:
+	JMP stored75
 
-low76:
+low77:
 	TESTQ  $0x00000001, BX
-	JZ     low78
+	JZ     low79
 	VMOVSS X12, 16(CX)
 
-low78:
-	JMP stored74
+low79:
+	JMP stored75
 
-low75:
+low76:
 	TESTQ     $0x00000002, BX
-	JZ        low79
+	JZ        low80
 	VMOVSD    X12, (CX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, BX
-	JZ        low80
+	JZ        low81
 	VMOVSS    X12, 8(CX)
 
-low80:
-	JMP stored74
+low81:
+	JMP stored75
 
-low79:
+low80:
 	TESTQ  $0x00000001, BX
-	JZ     low81
+	JZ     low82
 	VMOVSS X12, (CX)
 
-low81:
-stored74:
+low82:
+stored75:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded34
 	VMASKMOVPS   (CX), Y3, Y10
 	VMASKMOVPS   (SI), Y3, Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
@@ -6799,50 +6847,52 @@ stored74:
 	VFMADD231PS  Y13, Y10, Y2
 	VMOVAPS      Y10, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low83
+	JZ           low84
 	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low84
+	JZ           low85
 	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low85
+	JZ           low86
 	VMOVSS       X12, 24(CX)
 
-low85:
-	JMP stored82
+low86:
+	JMP stored83
 
-low84:
+low85:
 	TESTQ  $0x00000001, BX
-	JZ     low86
+	JZ     low87
 	VMOVSS X12, 16(CX)
 
-low86:
-	JMP stored82
+low87:
+	JMP stored83
 
-low83:
+low84:
 	TESTQ     $0x00000002, BX
-	JZ        low87
+	JZ        low88
 	VMOVSD    X12, (CX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, BX
-	JZ        low88
+	JZ        low89
 	VMOVSS    X12, 8(CX)
 
-low88:
-	JMP stored82
+low89:
+	JMP stored83
 
-low87:
+low88:
 	TESTQ  $0x00000001, BX
-	JZ     low89
+	JZ     low90
 	VMOVSS X12, (CX)
 
-low89:
-stored82:
+low90:
+stored83:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded34
 	VMASKMOVPS   (CX), Y3, Y11
 	VMASKMOVPS   (SI), Y3, Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
@@ -6852,137 +6902,60 @@ stored82:
 	VFMADD231PS  Y13, Y11, Y2
 	VMOVAPS      Y11, Y12
 	TESTQ        $0x00000004, BX
-	JZ           low91
+	JZ           low92
 	VMOVUPS      X12, (CX)
 	VEXTRACTF128 $0x01, Y12, X12
 	TESTQ        $0x00000002, BX
-	JZ           low92
+	JZ           low93
 	VMOVSD       X12, 16(CX)
 	VUNPCKHPD    X12, X12, X12
 	TESTQ        $0x00000001, BX
-	JZ           low93
+	JZ           low94
 	VMOVSS       X12, 24(CX)
 
-low93:
-	JMP stored90
+low94:
+	JMP stored91
 
-low92:
+low93:
 	TESTQ  $0x00000001, BX
-	JZ     low94
+	JZ     low95
 	VMOVSS X12, 16(CX)
 
-low94:
-	JMP stored90
+low95:
+	JMP stored91
 
-low91:
+low92:
 	TESTQ     $0x00000002, BX
-	JZ        low95
+	JZ        low96
 	VMOVSD    X12, (CX)
 	VUNPCKHPD X12, X12, X12
 	TESTQ     $0x00000001, BX
-	JZ        low96
+	JZ        low97
 	VMOVSS    X12, 8(CX)
 
-low96:
-	JMP stored90
+low97:
+	JMP stored91
 
-low95:
+low96:
 	TESTQ  $0x00000001, BX
-	JZ     low97
+	JZ     low98
 	VMOVSS X12, (CX)
 
-low97:
-stored90:
+low98:
+stored91:
 	ADDQ DI, SI
 	ADDQ DX, CX
 	ADDQ R9, R8
-	JMP  folded33
 
-rest32:
-fold98:
-	VMASKMOVPS   (CX), Y3, Y4
-	VMASKMOVPS   (SI), Y3, Y12
-	VCMPPS       $0x06, Y14, Y12, Y12
-	VANDPS       Y12, Y4, Y4
-	VADDPS       Y4, Y1, Y1
-	VBROADCASTSS (R8), Y13
-	VFMADD231PS  Y13, Y4, Y2
-	VMOVAPS      Y4, Y12
-	TESTQ        $0x00000004, BX
-	JZ           low100
-	VMOVUPS      X12, (CX)
-	VEXTRACTF128 $0x01, Y12, X12
-	TESTQ        $0x00000002, BX
-	JZ           low101
-	VMOVSD       X12, 16(CX)
-	VUNPCKHPD    X12, X12, X12
-	TESTQ        $0x00000001, BX
-	JZ           low102
-	VMOVSS       X12, 24(CX)
-
-low102:
-	JMP stored99
-
-low101:
-	TESTQ  $0x00000001, BX
-	JZ     low103
-	VMOVSS X12, 16(CX)
-
-low103:
-	JMP stored99
-
-low100:
-	TESTQ     $0x00000002, BX
-	JZ        low104
-	VMOVSD    X12, (CX)
-	VUNPCKHPD X12, X12, X12
-	TESTQ     $0x00000001, BX
-	JZ        low105
-	VMOVSS    X12, 8(CX)
-
-low105:
-	JMP stored99
-
-low104:
-	TESTQ  $0x00000001, BX
-	JZ     low106
-	VMOVSS X12, (CX)
-
-low106:
-stored99:
-	ADDQ       DI, SI
-	ADDQ       DX, CX
-	ADDQ       R9, R8
-	DECQ       R10
-	JNZ        fold98
-	IMUL3Q     $0x08, DX, R10
-	SUBQ       R10, CX
-	VMASKMOVPS (CX), Y3, Y4
-	ADDQ       DX, CX
-	VMASKMOVPS (CX), Y3, Y5
-	ADDQ       DX, CX
-	VMASKMOVPS (CX), Y3, Y6
-	ADDQ       DX, CX
-	VMASKMOVPS (CX), Y3, Y7
-	ADDQ       DX, CX
-	VMASKMOVPS (CX), Y3, Y8
-	ADDQ       DX, CX
-	VMASKMOVPS (CX), Y3, Y9
-	ADDQ       DX, CX
-	VMASKMOVPS (CX), Y3, Y10
-	ADDQ       DX, CX
-	VMASKMOVPS (CX), Y3, Y11
-	ADDQ       DX, CX
-
-folded33:
+folded34:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x09
-	JGE  some107
+	JGE  some99
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some107:
+some99:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -7014,57 +6987,51 @@ some107:
 	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y12, Y4, Y0
 	CMPQ         BX, $0x01
-	JE           turned108
+	JE           turned100
 	VBROADCASTSS 4(CX), Y12
 	VFMADD231PS  Y12, Y7, Y0
 	CMPQ         BX, $0x02
-	JE           turned108
+	JE           turned100
 	VBROADCASTSS 8(CX), Y12
 	VFMADD231PS  Y12, Y11, Y0
 	CMPQ         BX, $0x03
-	JE           turned108
+	JE           turned100
 	VBROADCASTSS 12(CX), Y12
 	VFMADD231PS  Y12, Y6, Y0
 	CMPQ         BX, $0x04
-	JE           turned108
+	JE           turned100
 	VBROADCASTSS 16(CX), Y12
 	VFMADD231PS  Y12, Y13, Y0
 	CMPQ         BX, $0x05
-	JE           turned108
+	JE           turned100
 	VBROADCASTSS 20(CX), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	CMPQ         BX, $0x06
-	JE           turned108
+	JE           turned100
 	VBROADCASTSS 24(CX), Y12
 	VFMADD231PS  Y12, Y5, Y0
 	CMPQ         BX, $0x07
-	JE           turned108
+	JE           turned100
 	VBROADCASTSS 28(CX), Y12
 	VFMADD231PS  Y12, Y9, Y0
 
-turned108:
-	MOVQ  cols+112(FP), CX
-	CMPQ  CX, $0x09
-	JGE   some117
-	MOVQ  n+120(FP), CX
-	MOVQ  dx+0(FP), DX
-	MOVQ  lddx+8(FP), SI
-	SUBQ  $0x08, CX
-	MOVQ  CX, n+120(FP)
-	TESTQ CX, CX
-	JGE   whole118
-	IMULQ SI, CX
-	ADDQ  CX, DX
-
-whole118:
+turned100:
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x09
+	JGE     some109
+	MOVQ    n+120(FP), CX
+	MOVQ    dx+0(FP), DX
+	MOVQ    lddx+8(FP), SI
 	VXORPS  Y4, Y4, Y4
 	VADDPS  Y4, Y0, Y0
+	CMPQ    CX, $0x08
+	JLT     few110
 	CMPQ    SI, $0x04
-	JNE     apart119
+	JNE     apart112
 	VMOVUPS Y0, (DX)
-	JMP     stored120
+	JMP     stored113
 
-apart119:
+apart112:
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
 	LEAQ         (DI)(SI*4), R9
@@ -7078,150 +7045,189 @@ apart119:
 	VEXTRACTPS   $0x02, X4, (DX)(DI*2)
 	VEXTRACTPS   $0x03, X4, (DX)(R9*1)
 
-stored120:
+stored113:
+	JMP stored111
+
+few110:
+	VMOVAPS      Y0, Y5
+	LEAQ         (SI)(SI*2), DI
+	LEAQ         (SI)(SI*4), R8
+	LEAQ         (DI)(SI*4), R9
+	VUNPCKHPS    Y7, Y5, Y6
+	VUNPCKLPS    Y7, Y5, Y5
+	VUNPCKHPS    Y9, Y8, Y7
+	VUNPCKLPS    Y9, Y8, Y8
+	VUNPCKHPD    Y8, Y5, Y9
+	VUNPCKLPD    Y8, Y5, Y5
+	VUNPCKHPD    Y7, Y6, Y8
+	VUNPCKLPD    Y7, Y6, Y6
+	VMOVSS       X5, (DX)
+	CMPQ         CX, $0x01
+	JLE          stored114
+	VMOVSS       X9, (DX)(SI*1)
+	CMPQ         CX, $0x02
+	JLE          stored114
+	VMOVSS       X6, (DX)(SI*2)
+	CMPQ         CX, $0x03
+	JLE          stored114
+	VMOVSS       X8, (DX)(DI*1)
+	CMPQ         CX, $0x04
+	JLE          stored114
+	VEXTRACTF128 $0x01, Y5, X7
+	VMOVSS       X7, (DX)(SI*4)
+	CMPQ         CX, $0x05
+	JLE          stored114
+	VEXTRACTF128 $0x01, Y9, X7
+	VMOVSS       X7, (DX)(R8*1)
+	CMPQ         CX, $0x06
+	JLE          stored114
+	VEXTRACTF128 $0x01, Y6, X7
+	VMOVSS       X7, (DX)(DI*2)
+	CMPQ         CX, $0x07
+	JLE          stored114
+	VEXTRACTF128 $0x01, Y8, X7
+	VMOVSS       X7, (DX)(R9*1)
+
+stored114:
+stored111:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again29
+	JGE    again30
 
-some117:
+some109:
 	VXORPS       Y4, Y4, Y4
 	MOVQ         db+32(FP), CX
 	ADDQ         AX, CX
 	VADDPS       Y4, Y1, Y1
 	TESTQ        $0x00000004, BX
-	JZ           low122
+	JZ           low116
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low123
+	JZ           low117
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low124
+	JZ           low118
 	VMOVSS       X1, 24(CX)
 
-low124:
-	JMP stored121
+low118:
+	JMP stored115
 
-low123:
+low117:
 	TESTQ  $0x00000001, BX
-	JZ     low125
+	JZ     low119
 	VMOVSS X1, 16(CX)
 
-low125:
-	JMP stored121
+low119:
+	JMP stored115
 
-low122:
+low116:
 	TESTQ     $0x00000002, BX
-	JZ        low126
+	JZ        low120
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low127
+	JZ        low121
 	VMOVSS    X1, 8(CX)
 
-low127:
-	JMP stored121
+low121:
+	JMP stored115
 
-low126:
+low120:
 	TESTQ  $0x00000001, BX
-	JZ     low128
+	JZ     low122
 	VMOVSS X1, (CX)
 
-low128:
-stored121:
+low122:
+stored115:
 	MOVQ         dw+16(FP), CX
 	ADDQ         AX, CX
 	MOVQ         lddw+24(FP), DX
 	VADDPS       Y4, Y2, Y2
 	TESTQ        $0x00000004, BX
-	JZ           low130
+	JZ           low124
 	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, BX
-	JZ           low131
+	JZ           low125
 	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low132
+	JZ           low126
 	VMOVSS       X2, 24(CX)
 
-low132:
-	JMP stored129
+low126:
+	JMP stored123
 
-low131:
+low125:
 	TESTQ  $0x00000001, BX
-	JZ     low133
+	JZ     low127
 	VMOVSS X2, 16(CX)
 
-low133:
-	JMP stored129
+low127:
+	JMP stored123
 
-low130:
+low124:
 	TESTQ     $0x00000002, BX
-	JZ        low134
+	JZ        low128
 	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low135
+	JZ        low129
 	VMOVSS    X2, 8(CX)
 
-low135:
-	JMP stored129
+low129:
+	JMP stored123
 
-low134:
+low128:
 	TESTQ  $0x00000001, BX
-	JZ     low136
+	JZ     low130
 	VMOVSS X2, (CX)
 
-low136:
-stored129:
+low130:
+stored123:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x09
-	JGE    some137
+	JGE    some131
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some137:
+some131:
 turned6:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x08, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole138
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole138:
+	MOVQ    lddy+48(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    dy+40(FP), CX
+	MOVQ    CX, dy+40(FP)
+	MOVQ    ldy+64(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    y+56(FP), CX
+	MOVQ    CX, y+56(FP)
+	MOVQ    ldx+80(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    x+72(FP), CX
+	MOVQ    CX, x+72(FP)
+	MOVQ    $0x00000000, CX
+	MOVQ    CX, fresh+136(FP)
+	MOVQ    n+120(FP), CX
+	MOVQ    dx+0(FP), DX
+	MOVQ    lddx+8(FP), SI
 	VXORPS  Y3, Y3, Y3
 	VADDPS  Y3, Y0, Y0
+	CMPQ    CX, $0x08
+	JLT     few132
 	CMPQ    SI, $0x04
-	JNE     apart139
+	JNE     apart134
 	VMOVUPS Y0, (DX)
-	JMP     stored140
+	JMP     stored135
 
-apart139:
+apart134:
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
 	LEAQ         (DI)(SI*4), R9
@@ -7235,36 +7241,81 @@ apart139:
 	VEXTRACTPS   $0x02, X3, (DX)(DI*2)
 	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
 
-stored140:
+stored135:
+	JMP stored133
+
+few132:
+	VMOVAPS      Y0, Y4
+	LEAQ         (SI)(SI*2), DI
+	LEAQ         (SI)(SI*4), R8
+	LEAQ         (DI)(SI*4), R9
+	VUNPCKHPS    Y6, Y4, Y5
+	VUNPCKLPS    Y6, Y4, Y4
+	VUNPCKHPS    Y8, Y7, Y6
+	VUNPCKLPS    Y8, Y7, Y7
+	VUNPCKHPD    Y7, Y4, Y8
+	VUNPCKLPD    Y7, Y4, Y4
+	VUNPCKHPD    Y6, Y5, Y7
+	VUNPCKLPD    Y6, Y5, Y5
+	VMOVSS       X4, (DX)
+	CMPQ         CX, $0x01
+	JLE          stored136
+	VMOVSS       X8, (DX)(SI*1)
+	CMPQ         CX, $0x02
+	JLE          stored136
+	VMOVSS       X5, (DX)(SI*2)
+	CMPQ         CX, $0x03
+	JLE          stored136
+	VMOVSS       X7, (DX)(DI*1)
+	CMPQ         CX, $0x04
+	JLE          stored136
+	VEXTRACTF128 $0x01, Y4, X6
+	VMOVSS       X6, (DX)(SI*4)
+	CMPQ         CX, $0x05
+	JLE          stored136
+	VEXTRACTF128 $0x01, Y8, X6
+	VMOVSS       X6, (DX)(R8*1)
+	CMPQ         CX, $0x06
+	JLE          stored136
+	VEXTRACTF128 $0x01, Y5, X6
+	VMOVSS       X6, (DX)(DI*2)
+	CMPQ         CX, $0x07
+	JLE          stored136
+	VEXTRACTF128 $0x01, Y7, X6
+	VMOVSS       X6, (DX)(R9*1)
+
+stored136:
+stored133:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
 	JGE    block3
 	JMP    end1
 
 other2:
-block142:
+block138:
 	// 8 rows of dx, from +0; 8×8 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk143:
+chunk139:
 	CMPQ BX, $0x08
-	JLT  last144
+	JLT  last140
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept147
+	JE     kept143
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready148
+	JMP    ready144
 
-kept147:
+kept143:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -7273,109 +7324,102 @@ kept147:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y2
 
-ready148:
-again146:
+ready144:
+again142:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VXORPS       Y13, Y13, Y13
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest149
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VXORPS Y13, Y13, Y13
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole145
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+
+whole145:
 	VMOVUPS      (CX), Y3
 	VADDPS       Y3, Y1, Y1
 	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y3, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded146
 	VMOVUPS      (CX), Y4
 	VADDPS       Y4, Y1, Y1
 	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y4, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded146
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y5, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded146
 	VMOVUPS      (CX), Y6
 	VADDPS       Y6, Y1, Y1
 	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y6, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded146
 	VMOVUPS      (CX), Y7
 	VADDPS       Y7, Y1, Y1
 	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y7, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded146
 	VMOVUPS      (CX), Y8
 	VADDPS       Y8, Y1, Y1
 	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y8, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded146
 	VMOVUPS      (CX), Y9
 	VADDPS       Y9, Y1, Y1
 	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y9, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded146
 	VMOVUPS      (CX), Y10
 	VADDPS       Y10, Y1, Y1
 	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y10, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded150
 
-rest149:
-fold151:
-	VMOVUPS      (CX), Y3
-	VADDPS       Y3, Y1, Y1
-	VBROADCASTSS (R8), Y12
-	VFMADD231PS  Y12, Y3, Y2
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold151
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPS      (CX), Y3
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y4
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y5
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y6
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y7
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y8
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y9
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y10
-	ADDQ         DX, CX
-
-folded150:
+folded146:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x09
-	JGE  some152
+	JGE  some147
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some152:
+some147:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -7422,26 +7466,20 @@ some152:
 	VFMADD231PS  Y11, Y8, Y0
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x09
-	JGE          some162
+	JGE          some157
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
-	SUBQ         $0x08, CX
-	MOVQ         CX, n+120(FP)
-	TESTQ        CX, CX
-	JGE          whole163
-	IMULQ        SI, CX
-	ADDQ         CX, DX
+	VXORPS       Y3, Y3, Y3
+	VADDPS       Y3, Y0, Y0
+	CMPQ         CX, $0x08
+	JLT          few158
+	CMPQ         SI, $0x04
+	JNE          apart160
+	VMOVUPS      Y0, (DX)
+	JMP          stored161
 
-whole163:
-	VXORPS  Y3, Y3, Y3
-	VADDPS  Y3, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart164
-	VMOVUPS Y0, (DX)
-	JMP     stored165
-
-apart164:
+apart160:
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
 	LEAQ         (DI)(SI*4), R9
@@ -7455,16 +7493,61 @@ apart164:
 	VEXTRACTPS   $0x02, X3, (DX)(DI*2)
 	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
 
-stored165:
+stored161:
+	JMP stored159
+
+few158:
+	VMOVAPS      Y0, Y4
+	LEAQ         (SI)(SI*2), DI
+	LEAQ         (SI)(SI*4), R8
+	LEAQ         (DI)(SI*4), R9
+	VUNPCKHPS    Y6, Y4, Y5
+	VUNPCKLPS    Y6, Y4, Y4
+	VUNPCKHPS    Y8, Y7, Y6
+	VUNPCKLPS    Y8, Y7, Y7
+	VUNPCKHPD    Y7, Y4, Y8
+	VUNPCKLPD    Y7, Y4, Y4
+	VUNPCKHPD    Y6, Y5, Y7
+	VUNPCKLPD    Y6, Y5, Y5
+	VMOVSS       X4, (DX)
+	CMPQ         CX, $0x01
+	JLE          stored162
+	VMOVSS       X8, (DX)(SI*1)
+	CMPQ         CX, $0x02
+	JLE          stored162
+	VMOVSS       X5, (DX)(SI*2)
+	CMPQ         CX, $0x03
+	JLE          stored162
+	VMOVSS       X7, (DX)(DI*1)
+	CMPQ         CX, $0x04
+	JLE          stored162
+	VEXTRACTF128 $0x01, Y4, X6
+	VMOVSS       X6, (DX)(SI*4)
+	CMPQ         CX, $0x05
+	JLE          stored162
+	VEXTRACTF128 $0x01, Y8, X6
+	VMOVSS       X6, (DX)(R8*1)
+	CMPQ         CX, $0x06
+	JLE          stored162
+	VEXTRACTF128 $0x01, Y5, X6
+	VMOVSS       X6, (DX)(DI*2)
+	CMPQ         CX, $0x07
+	JLE          stored162
+	VEXTRACTF128 $0x01, Y7, X6
+	VMOVSS       X6, (DX)(R9*1)
+
+stored162:
+stored159:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again146
+	JGE    again142
 
-some162:
+some157:
 	VXORPS  Y3, Y3, Y3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -7477,24 +7560,24 @@ some162:
 	VMOVUPS Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x09
-	JGE     some166
+	JGE     some163
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some166:
+some163:
 	ADDQ $0x20, AX
 	SUBQ $0x08, BX
 	CMPQ BX, $0x01
-	JGE  chunk143
-	JMP  turned145
+	JGE  chunk139
+	JMP  turned141
 
-last144:
+last140:
 	CMPQ BX, $0x08
-	JNE  over167
-	JMP  turned145
+	JNE  over164
+	JMP  turned141
 
-over167:
+over164:
 	MOVQ    BX, CX
 	ANDQ    $0x07, CX
 	IMUL3Q  $0x04, CX, CX
@@ -7505,12 +7588,12 @@ over167:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept169
+	JE     kept166
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready170
+	JMP    ready167
 
-kept169:
+kept166:
 	MOVQ       db+32(FP), CX
 	ADDQ       AX, CX
 	VMASKMOVPS (CX), Y3, Y1
@@ -7519,109 +7602,102 @@ kept169:
 	MOVQ       lddw+24(FP), DX
 	VMASKMOVPS (CX), Y3, Y2
 
-ready170:
-again168:
+ready167:
+again165:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VXORPS       Y14, Y14, Y14
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest171
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VXORPS Y14, Y14, Y14
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole168
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+whole168:
 	VMASKMOVPS   (CX), Y3, Y4
 	VADDPS       Y4, Y1, Y1
 	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y4, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded169
 	VMASKMOVPS   (CX), Y3, Y5
 	VADDPS       Y5, Y1, Y1
 	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y5, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded169
 	VMASKMOVPS   (CX), Y3, Y6
 	VADDPS       Y6, Y1, Y1
 	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y6, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded169
 	VMASKMOVPS   (CX), Y3, Y7
 	VADDPS       Y7, Y1, Y1
 	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y7, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded169
 	VMASKMOVPS   (CX), Y3, Y8
 	VADDPS       Y8, Y1, Y1
 	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y8, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded169
 	VMASKMOVPS   (CX), Y3, Y9
 	VADDPS       Y9, Y1, Y1
 	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y9, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded169
 	VMASKMOVPS   (CX), Y3, Y10
 	VADDPS       Y10, Y1, Y1
 	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y10, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded169
 	VMASKMOVPS   (CX), Y3, Y11
 	VADDPS       Y11, Y1, Y1
 	VBROADCASTSS (R8), Y13
 	VFMADD231PS  Y13, Y11, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded172
 
-rest171:
-fold173:
-	VMASKMOVPS   (CX), Y3, Y4
-	VADDPS       Y4, Y1, Y1
-	VBROADCASTSS (R8), Y13
-	VFMADD231PS  Y13, Y4, Y2
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold173
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMASKMOVPS   (CX), Y3, Y4
-	ADDQ         DX, CX
-	VMASKMOVPS   (CX), Y3, Y5
-	ADDQ         DX, CX
-	VMASKMOVPS   (CX), Y3, Y6
-	ADDQ         DX, CX
-	VMASKMOVPS   (CX), Y3, Y7
-	ADDQ         DX, CX
-	VMASKMOVPS   (CX), Y3, Y8
-	ADDQ         DX, CX
-	VMASKMOVPS   (CX), Y3, Y9
-	ADDQ         DX, CX
-	VMASKMOVPS   (CX), Y3, Y10
-	ADDQ         DX, CX
-	VMASKMOVPS   (CX), Y3, Y11
-	ADDQ         DX, CX
-
-folded172:
+folded169:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x09
-	JGE  some174
+	JGE  some170
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some174:
+some170:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -7653,57 +7729,51 @@ some174:
 	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y12, Y4, Y0
 	CMPQ         BX, $0x01
-	JE           turned175
+	JE           turned171
 	VBROADCASTSS 4(CX), Y12
 	VFMADD231PS  Y12, Y7, Y0
 	CMPQ         BX, $0x02
-	JE           turned175
+	JE           turned171
 	VBROADCASTSS 8(CX), Y12
 	VFMADD231PS  Y12, Y11, Y0
 	CMPQ         BX, $0x03
-	JE           turned175
+	JE           turned171
 	VBROADCASTSS 12(CX), Y12
 	VFMADD231PS  Y12, Y6, Y0
 	CMPQ         BX, $0x04
-	JE           turned175
+	JE           turned171
 	VBROADCASTSS 16(CX), Y12
 	VFMADD231PS  Y12, Y13, Y0
 	CMPQ         BX, $0x05
-	JE           turned175
+	JE           turned171
 	VBROADCASTSS 20(CX), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	CMPQ         BX, $0x06
-	JE           turned175
+	JE           turned171
 	VBROADCASTSS 24(CX), Y12
 	VFMADD231PS  Y12, Y5, Y0
 	CMPQ         BX, $0x07
-	JE           turned175
+	JE           turned171
 	VBROADCASTSS 28(CX), Y12
 	VFMADD231PS  Y12, Y9, Y0
 
-turned175:
-	MOVQ  cols+112(FP), CX
-	CMPQ  CX, $0x09
-	JGE   some184
-	MOVQ  n+120(FP), CX
-	MOVQ  dx+0(FP), DX
-	MOVQ  lddx+8(FP), SI
-	SUBQ  $0x08, CX
-	MOVQ  CX, n+120(FP)
-	TESTQ CX, CX
-	JGE   whole185
-	IMULQ SI, CX
-	ADDQ  CX, DX
-
-whole185:
+turned171:
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x09
+	JGE     some180
+	MOVQ    n+120(FP), CX
+	MOVQ    dx+0(FP), DX
+	MOVQ    lddx+8(FP), SI
 	VXORPS  Y4, Y4, Y4
 	VADDPS  Y4, Y0, Y0
+	CMPQ    CX, $0x08
+	JLT     few181
 	CMPQ    SI, $0x04
-	JNE     apart186
+	JNE     apart183
 	VMOVUPS Y0, (DX)
-	JMP     stored187
+	JMP     stored184
 
-apart186:
+apart183:
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
 	LEAQ         (DI)(SI*4), R9
@@ -7717,150 +7787,189 @@ apart186:
 	VEXTRACTPS   $0x02, X4, (DX)(DI*2)
 	VEXTRACTPS   $0x03, X4, (DX)(R9*1)
 
-stored187:
+stored184:
+	JMP stored182
+
+few181:
+	VMOVAPS      Y0, Y5
+	LEAQ         (SI)(SI*2), DI
+	LEAQ         (SI)(SI*4), R8
+	LEAQ         (DI)(SI*4), R9
+	VUNPCKHPS    Y7, Y5, Y6
+	VUNPCKLPS    Y7, Y5, Y5
+	VUNPCKHPS    Y9, Y8, Y7
+	VUNPCKLPS    Y9, Y8, Y8
+	VUNPCKHPD    Y8, Y5, Y9
+	VUNPCKLPD    Y8, Y5, Y5
+	VUNPCKHPD    Y7, Y6, Y8
+	VUNPCKLPD    Y7, Y6, Y6
+	VMOVSS       X5, (DX)
+	CMPQ         CX, $0x01
+	JLE          stored185
+	VMOVSS       X9, (DX)(SI*1)
+	CMPQ         CX, $0x02
+	JLE          stored185
+	VMOVSS       X6, (DX)(SI*2)
+	CMPQ         CX, $0x03
+	JLE          stored185
+	VMOVSS       X8, (DX)(DI*1)
+	CMPQ         CX, $0x04
+	JLE          stored185
+	VEXTRACTF128 $0x01, Y5, X7
+	VMOVSS       X7, (DX)(SI*4)
+	CMPQ         CX, $0x05
+	JLE          stored185
+	VEXTRACTF128 $0x01, Y9, X7
+	VMOVSS       X7, (DX)(R8*1)
+	CMPQ         CX, $0x06
+	JLE          stored185
+	VEXTRACTF128 $0x01, Y6, X7
+	VMOVSS       X7, (DX)(DI*2)
+	CMPQ         CX, $0x07
+	JLE          stored185
+	VEXTRACTF128 $0x01, Y8, X7
+	VMOVSS       X7, (DX)(R9*1)
+
+stored185:
+stored182:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again168
+	JGE    again165
 
-some184:
+some180:
 	VXORPS       Y4, Y4, Y4
 	MOVQ         db+32(FP), CX
 	ADDQ         AX, CX
 	VADDPS       Y4, Y1, Y1
 	TESTQ        $0x00000004, BX
-	JZ           low189
+	JZ           low187
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low190
+	JZ           low188
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low191
+	JZ           low189
 	VMOVSS       X1, 24(CX)
 
-low191:
-	JMP stored188
+low189:
+	JMP stored186
 
-low190:
+low188:
 	TESTQ  $0x00000001, BX
-	JZ     low192
+	JZ     low190
 	VMOVSS X1, 16(CX)
 
-low192:
-	JMP stored188
+low190:
+	JMP stored186
 
-low189:
+low187:
 	TESTQ     $0x00000002, BX
-	JZ        low193
+	JZ        low191
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low194
+	JZ        low192
 	VMOVSS    X1, 8(CX)
 
-low194:
-	JMP stored188
+low192:
+	JMP stored186
 
-low193:
+low191:
 	TESTQ  $0x00000001, BX
-	JZ     low195
+	JZ     low193
 	VMOVSS X1, (CX)
 
-low195:
-stored188:
+low193:
+stored186:
 	MOVQ         dw+16(FP), CX
 	ADDQ         AX, CX
 	MOVQ         lddw+24(FP), DX
 	VADDPS       Y4, Y2, Y2
 	TESTQ        $0x00000004, BX
-	JZ           low197
+	JZ           low195
 	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, BX
-	JZ           low198
+	JZ           low196
 	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low199
+	JZ           low197
 	VMOVSS       X2, 24(CX)
 
-low199:
-	JMP stored196
+low197:
+	JMP stored194
 
-low198:
+low196:
 	TESTQ  $0x00000001, BX
-	JZ     low200
+	JZ     low198
 	VMOVSS X2, 16(CX)
 
-low200:
-	JMP stored196
+low198:
+	JMP stored194
 
-low197:
+low195:
 	TESTQ     $0x00000002, BX
-	JZ        low201
+	JZ        low199
 	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low202
+	JZ        low200
 	VMOVSS    X2, 8(CX)
 
-low202:
-	JMP stored196
+low200:
+	JMP stored194
 
-low201:
+low199:
 	TESTQ  $0x00000001, BX
-	JZ     low203
+	JZ     low201
 	VMOVSS X2, (CX)
 
-low203:
-stored196:
+low201:
+stored194:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x09
-	JGE    some204
+	JGE    some202
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some204:
-turned145:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x08, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole205
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole205:
+some202:
+turned141:
+	MOVQ    lddy+48(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    dy+40(FP), CX
+	MOVQ    CX, dy+40(FP)
+	MOVQ    ldy+64(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    y+56(FP), CX
+	MOVQ    CX, y+56(FP)
+	MOVQ    ldx+80(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    x+72(FP), CX
+	MOVQ    CX, x+72(FP)
+	MOVQ    $0x00000000, CX
+	MOVQ    CX, fresh+136(FP)
+	MOVQ    n+120(FP), CX
+	MOVQ    dx+0(FP), DX
+	MOVQ    lddx+8(FP), SI
 	VXORPS  Y3, Y3, Y3
 	VADDPS  Y3, Y0, Y0
+	CMPQ    CX, $0x08
+	JLT     few203
 	CMPQ    SI, $0x04
-	JNE     apart206
+	JNE     apart205
 	VMOVUPS Y0, (DX)
-	JMP     stored207
+	JMP     stored206
 
-apart206:
+apart205:
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
 	LEAQ         (DI)(SI*4), R9
@@ -7874,14 +7983,59 @@ apart206:
 	VEXTRACTPS   $0x02, X3, (DX)(DI*2)
 	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
 
+stored206:
+	JMP stored204
+
+few203:
+	VMOVAPS      Y0, Y4
+	LEAQ         (SI)(SI*2), DI
+	LEAQ         (SI)(SI*4), R8
+	LEAQ         (DI)(SI*4), R9
+	VUNPCKHPS    Y6, Y4, Y5
+	VUNPCKLPS    Y6, Y4, Y4
+	VUNPCKHPS    Y8, Y7, Y6
+	VUNPCKLPS    Y8, Y7, Y7
+	VUNPCKHPD    Y7, Y4, Y8
+	VUNPCKLPD    Y7, Y4, Y4
+	VUNPCKHPD    Y6, Y5, Y7
+	VUNPCKLPD    Y6, Y5, Y5
+	VMOVSS       X4, (DX)
+	CMPQ         CX, $0x01
+	JLE          stored207
+	VMOVSS       X8, (DX)(SI*1)
+	CMPQ         CX, $0x02
+	JLE          stored207
+	VMOVSS       X5, (DX)(SI*2)
+	CMPQ         CX, $0x03
+	JLE          stored207
+	VMOVSS       X7, (DX)(DI*1)
+	CMPQ         CX, $0x04
+	JLE          stored207
+	VEXTRACTF128 $0x01, Y4, X6
+	VMOVSS       X6, (DX)(SI*4)
+	CMPQ         CX, $0x05
+	JLE          stored207
+	VEXTRACTF128 $0x01, Y8, X6
+	VMOVSS       X6, (DX)(R8*1)
+	CMPQ         CX, $0x06
+	JLE          stored207
+	VEXTRACTF128 $0x01, Y5, X6
+	VMOVSS       X6, (DX)(DI*2)
+	CMPQ         CX, $0x07
+	JLE          stored207
+	VEXTRACTF128 $0x01, Y7, X6
+	VMOVSS       X6, (DX)(R9*1)
+
 stored207:
+stored204:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block142
+	JGE    block138
 	JMP    end1
 
 end1:
@@ -7934,18 +8088,23 @@ kept9:
 ready10:
 again8:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VXORPS       Y11, Y11, Y11
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x04
-	JLT          rest11
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VXORPS Y11, Y11, Y11
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x04
+	JGE    whole11
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+
+whole11:
 	VMOVUPD      (CX), Y5
 	VMOVUPD      (SI), Y9
 	VCMPPD       $0x06, Y11, Y9, Y9
@@ -7959,6 +8118,8 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded12
 	VMOVUPD      (CX), Y6
 	VMOVUPD      (SI), Y9
 	VCMPPD       $0x06, Y11, Y9, Y9
@@ -7972,6 +8133,8 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded12
 	VMOVUPD      (CX), Y7
 	VMOVUPD      (SI), Y9
 	VCMPPD       $0x06, Y11, Y9, Y9
@@ -7985,6 +8148,8 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded12
 	VMOVUPD      (CX), Y8
 	VMOVUPD      (SI), Y9
 	VCMPPD       $0x06, Y11, Y9, Y9
@@ -7998,45 +8163,16 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded12
-
-rest11:
-fold13:
-	VMOVUPD      (CX), Y5
-	VMOVUPD      (SI), Y9
-	VCMPPD       $0x06, Y11, Y9, Y9
-	VANDPD       Y9, Y5, Y5
-	VADDPD       Y5, Y2, Y2
-	VBROADCASTSD (R8), Y10
-	VFMADD231PD  Y10, Y5, Y3
-	VBROADCASTSD 8(R8), Y10
-	VFMADD231PD  Y10, Y5, Y4
-	VMOVUPD      Y5, (CX)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold13
-	IMUL3Q       $0x04, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Y5
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y6
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y7
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y8
-	ADDQ         DX, CX
 
 folded12:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some14
+	JGE  some13
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some14:
+some13:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -8067,18 +8203,10 @@ some14:
 	VFMADD231PD  Y9, Y6, Y1
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          some20
+	JGE          some19
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
-	SUBQ         $0x04, CX
-	MOVQ         CX, n+120(FP)
-	TESTQ        CX, CX
-	JGE          whole21
-	IMULQ        SI, CX
-	ADDQ         CX, DX
-
-whole21:
 	VXORPS       Y5, Y5, Y5
 	VADDPD       Y5, Y0, Y0
 	VADDPD       Y5, Y1, Y1
@@ -8088,21 +8216,30 @@ whole21:
 	VUNPCKHPD    Y7, Y6, Y8
 	VUNPCKLPD    Y7, Y6, Y6
 	VMOVUPD      X6, (DX)
+	CMPQ         CX, $0x01
+	JLE          stored22
 	VMOVUPD      X8, (DX)(SI*1)
+	CMPQ         CX, $0x02
+	JLE          stored22
 	VEXTRACTF128 $0x01, Y6, X7
 	VMOVUPD      X7, (DX)(SI*2)
+	CMPQ         CX, $0x03
+	JLE          stored22
 	VEXTRACTF128 $0x01, Y8, X7
 	VMOVUPD      X7, (DX)(DI*1)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	IMUL3Q       $0x04, SI, SI
-	ADDQ         SI, DX
-	MOVQ         DX, dx+0(FP)
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x01
-	JGE          again8
 
-some20:
+stored22:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	IMUL3Q $0x04, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x04, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again8
+
+some19:
 	VXORPS  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -8166,18 +8303,23 @@ kept26:
 ready27:
 again25:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VXORPS       Y12, Y12, Y12
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x04
-	JLT          rest28
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VXORPS Y12, Y12, Y12
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x04
+	JGE    whole28
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+
+whole28:
 	VMASKMOVPD   (CX), Y5, Y6
 	VMASKMOVPD   (SI), Y5, Y10
 	VCMPPD       $0x06, Y12, Y10, Y10
@@ -8211,6 +8353,8 @@ stored30:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded29
 	VMASKMOVPD   (CX), Y5, Y7
 	VMASKMOVPD   (SI), Y5, Y10
 	VCMPPD       $0x06, Y12, Y10, Y10
@@ -8244,6 +8388,8 @@ stored34:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded29
 	VMASKMOVPD   (CX), Y5, Y8
 	VMASKMOVPD   (SI), Y5, Y10
 	VCMPPD       $0x06, Y12, Y10, Y10
@@ -8277,6 +8423,8 @@ stored38:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded29
 	VMASKMOVPD   (CX), Y5, Y9
 	VMASKMOVPD   (SI), Y5, Y10
 	VCMPPD       $0x06, Y12, Y10, Y10
@@ -8310,65 +8458,16 @@ stored42:
 	ADDQ DI, SI
 	ADDQ DX, CX
 	ADDQ R9, R8
-	JMP  folded29
-
-rest28:
-fold46:
-	VMASKMOVPD   (CX), Y5, Y6
-	VMASKMOVPD   (SI), Y5, Y10
-	VCMPPD       $0x06, Y12, Y10, Y10
-	VANDPD       Y10, Y6, Y6
-	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R8), Y11
-	VFMADD231PD  Y11, Y6, Y3
-	VBROADCASTSD 8(R8), Y11
-	VFMADD231PD  Y11, Y6, Y4
-	VMOVAPD      Y6, Y10
-	TESTQ        $0x00000002, BX
-	JZ           low48
-	VMOVUPS      X10, (CX)
-	VEXTRACTF128 $0x01, Y10, X10
-	TESTQ        $0x00000001, BX
-	JZ           low49
-	VMOVSD       X10, 16(CX)
-	VUNPCKHPD    X10, X10, X10
-
-low49:
-	JMP stored47
-
-low48:
-	TESTQ     $0x00000001, BX
-	JZ        low50
-	VMOVSD    X10, (CX)
-	VUNPCKHPD X10, X10, X10
-
-low50:
-stored47:
-	ADDQ       DI, SI
-	ADDQ       DX, CX
-	ADDQ       R9, R8
-	DECQ       R10
-	JNZ        fold46
-	IMUL3Q     $0x04, DX, R10
-	SUBQ       R10, CX
-	VMASKMOVPD (CX), Y5, Y6
-	ADDQ       DX, CX
-	VMASKMOVPD (CX), Y5, Y7
-	ADDQ       DX, CX
-	VMASKMOVPD (CX), Y5, Y8
-	ADDQ       DX, CX
-	VMASKMOVPD (CX), Y5, Y9
-	ADDQ       DX, CX
 
 folded29:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some51
+	JGE  some46
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some51:
+some46:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -8386,39 +8485,31 @@ some51:
 	VBROADCASTSD (CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y6, Y1
 	CMPQ         BX, $0x01
-	JE           turned52
+	JE           turned47
 	VBROADCASTSD 8(CX), Y10
 	VFMADD231PD  Y10, Y9, Y0
 	VBROADCASTSD 8(CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y9, Y1
 	CMPQ         BX, $0x02
-	JE           turned52
+	JE           turned47
 	VBROADCASTSD 16(CX), Y10
 	VFMADD231PD  Y10, Y11, Y0
 	VBROADCASTSD 16(CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y11, Y1
 	CMPQ         BX, $0x03
-	JE           turned52
+	JE           turned47
 	VBROADCASTSD 24(CX), Y10
 	VFMADD231PD  Y10, Y7, Y0
 	VBROADCASTSD 24(CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y7, Y1
 
-turned52:
-	MOVQ  cols+112(FP), CX
-	CMPQ  CX, $0x05
-	JGE   some57
-	MOVQ  n+120(FP), CX
-	MOVQ  dx+0(FP), DX
-	MOVQ  lddx+8(FP), SI
-	SUBQ  $0x04, CX
-	MOVQ  CX, n+120(FP)
-	TESTQ CX, CX
-	JGE   whole58
-	IMULQ SI, CX
-	ADDQ  CX, DX
-
-whole58:
+turned47:
+	MOVQ         cols+112(FP), CX
+	CMPQ         CX, $0x05
+	JGE          some52
+	MOVQ         n+120(FP), CX
+	MOVQ         dx+0(FP), DX
+	MOVQ         lddx+8(FP), SI
 	VXORPS       Y6, Y6, Y6
 	VADDPD       Y6, Y0, Y0
 	VADDPD       Y6, Y1, Y1
@@ -8428,33 +8519,66 @@ whole58:
 	VUNPCKHPD    Y8, Y7, Y9
 	VUNPCKLPD    Y8, Y7, Y7
 	VMOVUPD      X7, (DX)
+	CMPQ         CX, $0x01
+	JLE          stored55
 	VMOVUPD      X9, (DX)(SI*1)
+	CMPQ         CX, $0x02
+	JLE          stored55
 	VEXTRACTF128 $0x01, Y7, X8
 	VMOVUPD      X8, (DX)(SI*2)
+	CMPQ         CX, $0x03
+	JLE          stored55
 	VEXTRACTF128 $0x01, Y9, X8
 	VMOVUPD      X8, (DX)(DI*1)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	IMUL3Q       $0x04, SI, SI
-	ADDQ         SI, DX
-	MOVQ         DX, dx+0(FP)
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x01
-	JGE          again25
 
-some57:
+stored55:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	IMUL3Q $0x04, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x04, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again25
+
+some52:
 	VXORPS       Y6, Y6, Y6
 	MOVQ         db+32(FP), CX
 	ADDQ         AX, CX
 	VADDPD       Y6, Y2, Y2
 	TESTQ        $0x00000002, BX
-	JZ           low61
+	JZ           low57
 	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low62
+	JZ           low58
 	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
+
+low58:
+	JMP stored56
+
+low57:
+	TESTQ     $0x00000001, BX
+	JZ        low59
+	VMOVSD    X2, (CX)
+	VUNPCKHPD X2, X2, X2
+
+low59:
+stored56:
+	MOVQ         dw+16(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddw+24(FP), DX
+	VADDPD       Y6, Y3, Y3
+	TESTQ        $0x00000002, BX
+	JZ           low61
+	VMOVUPS      X3, (CX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low62
+	VMOVSD       X3, 16(CX)
+	VUNPCKHPD    X3, X3, X3
 
 low62:
 	JMP stored60
@@ -8462,23 +8586,21 @@ low62:
 low61:
 	TESTQ     $0x00000001, BX
 	JZ        low63
-	VMOVSD    X2, (CX)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X3, (CX)
+	VUNPCKHPD X3, X3, X3
 
 low63:
 stored60:
-	MOVQ         dw+16(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddw+24(FP), DX
-	VADDPD       Y6, Y3, Y3
+	ADDQ         DX, CX
+	VADDPD       Y6, Y4, Y4
 	TESTQ        $0x00000002, BX
 	JZ           low65
-	VMOVUPS      X3, (CX)
-	VEXTRACTF128 $0x01, Y3, X3
+	VMOVUPS      X4, (CX)
+	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, BX
 	JZ           low66
-	VMOVSD       X3, 16(CX)
-	VUNPCKHPD    X3, X3, X3
+	VMOVSD       X4, 16(CX)
+	VUNPCKHPD    X4, X4, X4
 
 low66:
 	JMP stored64
@@ -8486,67 +8608,37 @@ low66:
 low65:
 	TESTQ     $0x00000001, BX
 	JZ        low67
-	VMOVSD    X3, (CX)
-	VUNPCKHPD X3, X3, X3
-
-low67:
-stored64:
-	ADDQ         DX, CX
-	VADDPD       Y6, Y4, Y4
-	TESTQ        $0x00000002, BX
-	JZ           low69
-	VMOVUPS      X4, (CX)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, BX
-	JZ           low70
-	VMOVSD       X4, 16(CX)
-	VUNPCKHPD    X4, X4, X4
-
-low70:
-	JMP stored68
-
-low69:
-	TESTQ     $0x00000001, BX
-	JZ        low71
 	VMOVSD    X4, (CX)
 	VUNPCKHPD X4, X4, X4
 
-low71:
-stored68:
+low67:
+stored64:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x05
-	JGE    some72
+	JGE    some68
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some72:
+some68:
 turned7:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x04, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x04, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x04, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x04, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole73
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole73:
+	MOVQ         lddy+48(FP), CX
+	IMUL3Q       $0x04, CX, CX
+	ADDQ         dy+40(FP), CX
+	MOVQ         CX, dy+40(FP)
+	MOVQ         ldy+64(FP), CX
+	IMUL3Q       $0x04, CX, CX
+	ADDQ         y+56(FP), CX
+	MOVQ         CX, y+56(FP)
+	MOVQ         ldx+80(FP), CX
+	IMUL3Q       $0x04, CX, CX
+	ADDQ         x+72(FP), CX
+	MOVQ         CX, x+72(FP)
+	MOVQ         $0x00000000, CX
+	MOVQ         CX, fresh+136(FP)
+	MOVQ         n+120(FP), CX
+	MOVQ         dx+0(FP), DX
+	MOVQ         lddx+8(FP), SI
 	VXORPS       Y5, Y5, Y5
 	VADDPD       Y5, Y0, Y0
 	VADDPD       Y5, Y1, Y1
@@ -8556,43 +8648,52 @@ whole73:
 	VUNPCKHPD    Y7, Y6, Y8
 	VUNPCKLPD    Y7, Y6, Y6
 	VMOVUPD      X6, (DX)
+	CMPQ         CX, $0x01
+	JLE          stored71
 	VMOVUPD      X8, (DX)(SI*1)
+	CMPQ         CX, $0x02
+	JLE          stored71
 	VEXTRACTF128 $0x01, Y6, X7
 	VMOVUPD      X7, (DX)(SI*2)
+	CMPQ         CX, $0x03
+	JLE          stored71
 	VEXTRACTF128 $0x01, Y8, X7
 	VMOVUPD      X7, (DX)(DI*1)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	IMUL3Q       $0x04, SI, SI
-	ADDQ         SI, DX
-	MOVQ         DX, dx+0(FP)
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x01
-	JGE          block4
-	JMP          end2
+
+stored71:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	IMUL3Q $0x04, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x04, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    block4
+	JMP    end2
 
 other3:
-block76:
+block73:
 	// 4 rows of dx, from +0; 4×4 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk77:
+chunk74:
 	CMPQ BX, $0x04
-	JLT  last78
+	JLT  last75
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept81
+	JE     kept78
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    ready82
+	JMP    ready79
 
-kept81:
+kept78:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y2
@@ -8603,21 +8704,26 @@ kept81:
 	ADDQ    DX, CX
 	VMOVUPD (CX), Y4
 
-ready82:
-again80:
+ready79:
+again77:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VXORPS       Y11, Y11, Y11
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x04
-	JLT          rest83
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VXORPS Y11, Y11, Y11
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x04
+	JGE    whole80
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+
+whole80:
 	VMOVUPD      (CX), Y5
 	VADDPD       Y5, Y2, Y2
 	VBROADCASTSD (R8), Y10
@@ -8626,6 +8732,8 @@ again80:
 	VFMADD231PD  Y10, Y5, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded81
 	VMOVUPD      (CX), Y6
 	VADDPD       Y6, Y2, Y2
 	VBROADCASTSD (R8), Y10
@@ -8634,6 +8742,8 @@ again80:
 	VFMADD231PD  Y10, Y6, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded81
 	VMOVUPD      (CX), Y7
 	VADDPD       Y7, Y2, Y2
 	VBROADCASTSD (R8), Y10
@@ -8642,6 +8752,8 @@ again80:
 	VFMADD231PD  Y10, Y7, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded81
 	VMOVUPD      (CX), Y8
 	VADDPD       Y8, Y2, Y2
 	VBROADCASTSD (R8), Y10
@@ -8650,40 +8762,16 @@ again80:
 	VFMADD231PD  Y10, Y8, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded84
 
-rest83:
-fold85:
-	VMOVUPD      (CX), Y5
-	VADDPD       Y5, Y2, Y2
-	VBROADCASTSD (R8), Y10
-	VFMADD231PD  Y10, Y5, Y3
-	VBROADCASTSD 8(R8), Y10
-	VFMADD231PD  Y10, Y5, Y4
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold85
-	IMUL3Q       $0x04, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Y5
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y6
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y7
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y8
-	ADDQ         DX, CX
-
-folded84:
+folded81:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some86
+	JGE  some82
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some86:
+some82:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -8714,18 +8802,10 @@ some86:
 	VFMADD231PD  Y9, Y6, Y1
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          some92
+	JGE          some88
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
-	SUBQ         $0x04, CX
-	MOVQ         CX, n+120(FP)
-	TESTQ        CX, CX
-	JGE          whole93
-	IMULQ        SI, CX
-	ADDQ         CX, DX
-
-whole93:
 	VXORPS       Y5, Y5, Y5
 	VADDPD       Y5, Y0, Y0
 	VADDPD       Y5, Y1, Y1
@@ -8735,21 +8815,30 @@ whole93:
 	VUNPCKHPD    Y7, Y6, Y8
 	VUNPCKLPD    Y7, Y6, Y6
 	VMOVUPD      X6, (DX)
+	CMPQ         CX, $0x01
+	JLE          stored91
 	VMOVUPD      X8, (DX)(SI*1)
+	CMPQ         CX, $0x02
+	JLE          stored91
 	VEXTRACTF128 $0x01, Y6, X7
 	VMOVUPD      X7, (DX)(SI*2)
+	CMPQ         CX, $0x03
+	JLE          stored91
 	VEXTRACTF128 $0x01, Y8, X7
 	VMOVUPD      X7, (DX)(DI*1)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	IMUL3Q       $0x04, SI, SI
-	ADDQ         SI, DX
-	MOVQ         DX, dx+0(FP)
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x01
-	JGE          again80
 
-some92:
+stored91:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	IMUL3Q $0x04, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x04, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again77
+
+some88:
 	VXORPS  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -8765,24 +8854,24 @@ some92:
 	VMOVUPD Y4, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some95
+	JGE     some92
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some95:
+some92:
 	ADDQ $0x20, AX
 	SUBQ $0x04, BX
 	CMPQ BX, $0x01
-	JGE  chunk77
-	JMP  turned79
+	JGE  chunk74
+	JMP  turned76
 
-last78:
+last75:
 	CMPQ BX, $0x04
-	JNE  over96
-	JMP  turned79
+	JNE  over93
+	JMP  turned76
 
-over96:
+over93:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -8793,13 +8882,13 @@ over96:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept98
+	JE     kept95
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    ready99
+	JMP    ready96
 
-kept98:
+kept95:
 	MOVQ       db+32(FP), CX
 	ADDQ       AX, CX
 	VMASKMOVPD (CX), Y5, Y2
@@ -8810,21 +8899,26 @@ kept98:
 	ADDQ       DX, CX
 	VMASKMOVPD (CX), Y5, Y4
 
-ready99:
-again97:
+ready96:
+again94:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VXORPS       Y12, Y12, Y12
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x04
-	JLT          rest100
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VXORPS Y12, Y12, Y12
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x04
+	JGE    whole97
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+
+whole97:
 	VMASKMOVPD   (CX), Y5, Y6
 	VADDPD       Y6, Y2, Y2
 	VBROADCASTSD (R8), Y11
@@ -8833,6 +8927,8 @@ again97:
 	VFMADD231PD  Y11, Y6, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded98
 	VMASKMOVPD   (CX), Y5, Y7
 	VADDPD       Y7, Y2, Y2
 	VBROADCASTSD (R8), Y11
@@ -8841,6 +8937,8 @@ again97:
 	VFMADD231PD  Y11, Y7, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded98
 	VMASKMOVPD   (CX), Y5, Y8
 	VADDPD       Y8, Y2, Y2
 	VBROADCASTSD (R8), Y11
@@ -8849,6 +8947,8 @@ again97:
 	VFMADD231PD  Y11, Y8, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded98
 	VMASKMOVPD   (CX), Y5, Y9
 	VADDPD       Y9, Y2, Y2
 	VBROADCASTSD (R8), Y11
@@ -8857,40 +8957,16 @@ again97:
 	VFMADD231PD  Y11, Y9, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded101
 
-rest100:
-fold102:
-	VMASKMOVPD   (CX), Y5, Y6
-	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R8), Y11
-	VFMADD231PD  Y11, Y6, Y3
-	VBROADCASTSD 8(R8), Y11
-	VFMADD231PD  Y11, Y6, Y4
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold102
-	IMUL3Q       $0x04, DX, R10
-	SUBQ         R10, CX
-	VMASKMOVPD   (CX), Y5, Y6
-	ADDQ         DX, CX
-	VMASKMOVPD   (CX), Y5, Y7
-	ADDQ         DX, CX
-	VMASKMOVPD   (CX), Y5, Y8
-	ADDQ         DX, CX
-	VMASKMOVPD   (CX), Y5, Y9
-	ADDQ         DX, CX
-
-folded101:
+folded98:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some103
+	JGE  some99
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some103:
+some99:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -8908,39 +8984,31 @@ some103:
 	VBROADCASTSD (CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y6, Y1
 	CMPQ         BX, $0x01
-	JE           turned104
+	JE           turned100
 	VBROADCASTSD 8(CX), Y10
 	VFMADD231PD  Y10, Y9, Y0
 	VBROADCASTSD 8(CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y9, Y1
 	CMPQ         BX, $0x02
-	JE           turned104
+	JE           turned100
 	VBROADCASTSD 16(CX), Y10
 	VFMADD231PD  Y10, Y11, Y0
 	VBROADCASTSD 16(CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y11, Y1
 	CMPQ         BX, $0x03
-	JE           turned104
+	JE           turned100
 	VBROADCASTSD 24(CX), Y10
 	VFMADD231PD  Y10, Y7, Y0
 	VBROADCASTSD 24(CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y7, Y1
 
-turned104:
-	MOVQ  cols+112(FP), CX
-	CMPQ  CX, $0x05
-	JGE   some109
-	MOVQ  n+120(FP), CX
-	MOVQ  dx+0(FP), DX
-	MOVQ  lddx+8(FP), SI
-	SUBQ  $0x04, CX
-	MOVQ  CX, n+120(FP)
-	TESTQ CX, CX
-	JGE   whole110
-	IMULQ SI, CX
-	ADDQ  CX, DX
-
-whole110:
+turned100:
+	MOVQ         cols+112(FP), CX
+	CMPQ         CX, $0x05
+	JGE          some105
+	MOVQ         n+120(FP), CX
+	MOVQ         dx+0(FP), DX
+	MOVQ         lddx+8(FP), SI
 	VXORPS       Y6, Y6, Y6
 	VADDPD       Y6, Y0, Y0
 	VADDPD       Y6, Y1, Y1
@@ -8950,125 +9018,126 @@ whole110:
 	VUNPCKHPD    Y8, Y7, Y9
 	VUNPCKLPD    Y8, Y7, Y7
 	VMOVUPD      X7, (DX)
+	CMPQ         CX, $0x01
+	JLE          stored108
 	VMOVUPD      X9, (DX)(SI*1)
+	CMPQ         CX, $0x02
+	JLE          stored108
 	VEXTRACTF128 $0x01, Y7, X8
 	VMOVUPD      X8, (DX)(SI*2)
+	CMPQ         CX, $0x03
+	JLE          stored108
 	VEXTRACTF128 $0x01, Y9, X8
 	VMOVUPD      X8, (DX)(DI*1)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	IMUL3Q       $0x04, SI, SI
-	ADDQ         SI, DX
-	MOVQ         DX, dx+0(FP)
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x01
-	JGE          again97
 
-some109:
+stored108:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	IMUL3Q $0x04, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x04, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again94
+
+some105:
 	VXORPS       Y6, Y6, Y6
 	MOVQ         db+32(FP), CX
 	ADDQ         AX, CX
 	VADDPD       Y6, Y2, Y2
 	TESTQ        $0x00000002, BX
-	JZ           low113
+	JZ           low110
 	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low114
+	JZ           low111
 	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 
-low114:
-	JMP stored112
+low111:
+	JMP stored109
 
-low113:
+low110:
 	TESTQ     $0x00000001, BX
-	JZ        low115
+	JZ        low112
 	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 
-low115:
-stored112:
+low112:
+stored109:
 	MOVQ         dw+16(FP), CX
 	ADDQ         AX, CX
 	MOVQ         lddw+24(FP), DX
 	VADDPD       Y6, Y3, Y3
 	TESTQ        $0x00000002, BX
-	JZ           low117
+	JZ           low114
 	VMOVUPS      X3, (CX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, BX
-	JZ           low118
+	JZ           low115
 	VMOVSD       X3, 16(CX)
 	VUNPCKHPD    X3, X3, X3
 
-low118:
-	JMP stored116
+low115:
+	JMP stored113
 
-low117:
+low114:
 	TESTQ     $0x00000001, BX
-	JZ        low119
+	JZ        low116
 	VMOVSD    X3, (CX)
 	VUNPCKHPD X3, X3, X3
 
-low119:
-stored116:
+low116:
+stored113:
 	ADDQ         DX, CX
 	VADDPD       Y6, Y4, Y4
 	TESTQ        $0x00000002, BX
-	JZ           low121
+	JZ           low118
 	VMOVUPS      X4, (CX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, BX
-	JZ           low122
+	JZ           low119
 	VMOVSD       X4, 16(CX)
 	VUNPCKHPD    X4, X4, X4
 
-low122:
-	JMP stored120
+low119:
+	JMP stored117
 
-low121:
+low118:
 	TESTQ     $0x00000001, BX
-	JZ        low123
+	JZ        low120
 	VMOVSD    X4, (CX)
 	VUNPCKHPD X4, X4, X4
 
-low123:
-stored120:
+low120:
+stored117:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x05
-	JGE    some124
+	JGE    some121
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some124:
-turned79:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x04, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x04, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x04, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x04, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole125
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole125:
+some121:
+turned76:
+	MOVQ         lddy+48(FP), CX
+	IMUL3Q       $0x04, CX, CX
+	ADDQ         dy+40(FP), CX
+	MOVQ         CX, dy+40(FP)
+	MOVQ         ldy+64(FP), CX
+	IMUL3Q       $0x04, CX, CX
+	ADDQ         y+56(FP), CX
+	MOVQ         CX, y+56(FP)
+	MOVQ         ldx+80(FP), CX
+	IMUL3Q       $0x04, CX, CX
+	ADDQ         x+72(FP), CX
+	MOVQ         CX, x+72(FP)
+	MOVQ         $0x00000000, CX
+	MOVQ         CX, fresh+136(FP)
+	MOVQ         n+120(FP), CX
+	MOVQ         dx+0(FP), DX
+	MOVQ         lddx+8(FP), SI
 	VXORPS       Y5, Y5, Y5
 	VADDPD       Y5, Y0, Y0
 	VADDPD       Y5, Y1, Y1
@@ -9078,20 +9147,29 @@ whole125:
 	VUNPCKHPD    Y7, Y6, Y8
 	VUNPCKLPD    Y7, Y6, Y6
 	VMOVUPD      X6, (DX)
+	CMPQ         CX, $0x01
+	JLE          stored124
 	VMOVUPD      X8, (DX)(SI*1)
+	CMPQ         CX, $0x02
+	JLE          stored124
 	VEXTRACTF128 $0x01, Y6, X7
 	VMOVUPD      X7, (DX)(SI*2)
+	CMPQ         CX, $0x03
+	JLE          stored124
 	VEXTRACTF128 $0x01, Y8, X7
 	VMOVUPD      X7, (DX)(DI*1)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	IMUL3Q       $0x04, SI, SI
-	ADDQ         SI, DX
-	MOVQ         DX, dx+0(FP)
-	MOVQ         n+120(FP), CX
-	CMPQ         CX, $0x01
-	JGE          block76
-	JMP          end2
+
+stored124:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	IMUL3Q $0x04, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x04, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    block73
+	JMP    end2
 
 end2:
 	VXORPS X15, X15, X15
@@ -9101,27 +9179,27 @@ end2:
 lower1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other128
+	JNE  other126
 
-block129:
+block127:
 	// 4 rows of dx, from +0; 4×4 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk130:
+chunk128:
 	CMPQ BX, $0x04
-	JLT  last131
+	JLT  last129
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept134
+	JE     kept132
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready135
+	JMP    ready133
 
-kept134:
+kept132:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -9130,21 +9208,26 @@ kept134:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Y2
 
-ready135:
-again133:
+ready133:
+again131:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VXORPS       Y9, Y9, Y9
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x04
-	JLT          rest136
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VXORPS Y9, Y9, Y9
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x04
+	JGE    whole134
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+
+whole134:
 	VMOVUPD      (CX), Y3
 	VMOVUPD      (SI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
@@ -9156,6 +9239,8 @@ again133:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded135
 	VMOVUPD      (CX), Y4
 	VMOVUPD      (SI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
@@ -9167,6 +9252,8 @@ again133:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded135
 	VMOVUPD      (CX), Y5
 	VMOVUPD      (SI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
@@ -9178,6 +9265,8 @@ again133:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded135
 	VMOVUPD      (CX), Y6
 	VMOVUPD      (SI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
@@ -9189,43 +9278,16 @@ again133:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded137
 
-rest136:
-fold138:
-	VMOVUPD      (CX), Y3
-	VMOVUPD      (SI), Y7
-	VCMPPD       $0x06, Y9, Y7, Y7
-	VANDPD       Y7, Y3, Y3
-	VADDPD       Y3, Y1, Y1
-	VBROADCASTSD (R8), Y8
-	VFMADD231PD  Y8, Y3, Y2
-	VMOVUPD      Y3, (CX)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold138
-	IMUL3Q       $0x04, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Y3
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y4
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y5
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y6
-	ADDQ         DX, CX
-
-folded137:
+folded135:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some139
+	JGE  some136
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some139:
+some136:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -9248,26 +9310,20 @@ some139:
 	VFMADD231PD  Y7, Y4, Y0
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          some145
+	JGE          some142
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
-	SUBQ         $0x04, CX
-	MOVQ         CX, n+120(FP)
-	TESTQ        CX, CX
-	JGE          whole146
-	IMULQ        SI, CX
-	ADDQ         CX, DX
+	VXORPS       Y3, Y3, Y3
+	VADDPD       Y3, Y0, Y0
+	CMPQ         CX, $0x04
+	JLT          few143
+	CMPQ         SI, $0x08
+	JNE          apart145
+	VMOVUPD      Y0, (DX)
+	JMP          stored146
 
-whole146:
-	VXORPS  Y3, Y3, Y3
-	VADDPD  Y3, Y0, Y0
-	CMPQ    SI, $0x08
-	JNE     apart147
-	VMOVUPD Y0, (DX)
-	JMP     stored148
-
-apart147:
+apart145:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -9275,16 +9331,39 @@ apart147:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored148:
+stored146:
+	JMP stored144
+
+few143:
+	VMOVAPD      Y0, Y4
+	LEAQ         (SI)(SI*2), DI
+	VUNPCKHPD    Y6, Y4, Y5
+	VUNPCKLPD    Y6, Y4, Y4
+	VMOVSD       X4, (DX)
+	CMPQ         CX, $0x01
+	JLE          stored147
+	VMOVSD       X5, (DX)(SI*1)
+	CMPQ         CX, $0x02
+	JLE          stored147
+	VEXTRACTF128 $0x01, Y4, X6
+	VMOVSD       X6, (DX)(SI*2)
+	CMPQ         CX, $0x03
+	JLE          stored147
+	VEXTRACTF128 $0x01, Y5, X6
+	VMOVSD       X6, (DX)(DI*1)
+
+stored147:
+stored144:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x04, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again133
+	JGE    again131
 
-some145:
+some142:
 	VXORPS  Y3, Y3, Y3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -9297,24 +9376,24 @@ some145:
 	VMOVUPD Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some149
+	JGE     some148
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some149:
+some148:
 	ADDQ $0x20, AX
 	SUBQ $0x04, BX
 	CMPQ BX, $0x01
-	JGE  chunk130
-	JMP  turned132
+	JGE  chunk128
+	JMP  turned130
 
-last131:
+last129:
 	CMPQ BX, $0x04
-	JNE  over150
-	JMP  turned132
+	JNE  over149
+	JMP  turned130
 
-over150:
+over149:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -9325,12 +9404,12 @@ over150:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept152
+	JE     kept151
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready153
+	JMP    ready152
 
-kept152:
+kept151:
 	MOVQ       db+32(FP), CX
 	ADDQ       AX, CX
 	VMASKMOVPD (CX), Y3, Y1
@@ -9339,21 +9418,26 @@ kept152:
 	MOVQ       lddw+24(FP), DX
 	VMASKMOVPD (CX), Y3, Y2
 
-ready153:
-again151:
+ready152:
+again150:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VXORPS       Y10, Y10, Y10
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x04
-	JLT          rest154
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VXORPS Y10, Y10, Y10
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x04
+	JGE    whole153
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+whole153:
 	VMASKMOVPD   (CX), Y3, Y4
 	VMASKMOVPD   (SI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -9363,28 +9447,30 @@ again151:
 	VFMADD231PD  Y9, Y4, Y2
 	VMOVAPD      Y4, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low157
+	JZ           low156
 	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low158
+	JZ           low157
 	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low158:
-	JMP stored156
-
 low157:
+	JMP stored155
+
+low156:
 	TESTQ     $0x00000001, BX
-	JZ        low159
+	JZ        low158
 	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low159:
-stored156:
+low158:
+stored155:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded154
 	VMASKMOVPD   (CX), Y3, Y5
 	VMASKMOVPD   (SI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -9394,28 +9480,30 @@ stored156:
 	VFMADD231PD  Y9, Y5, Y2
 	VMOVAPD      Y5, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low161
+	JZ           low160
 	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low162
+	JZ           low161
 	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low162:
-	JMP stored160
-
 low161:
+	JMP stored159
+
+low160:
 	TESTQ     $0x00000001, BX
-	JZ        low163
+	JZ        low162
 	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low163:
-stored160:
+low162:
+stored159:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded154
 	VMASKMOVPD   (CX), Y3, Y6
 	VMASKMOVPD   (SI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -9425,28 +9513,30 @@ stored160:
 	VFMADD231PD  Y9, Y6, Y2
 	VMOVAPD      Y6, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low165
+	JZ           low164
 	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low166
+	JZ           low165
 	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low166:
-	JMP stored164
-
 low165:
+	JMP stored163
+
+low164:
 	TESTQ     $0x00000001, BX
-	JZ        low167
+	JZ        low166
 	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low167:
-stored164:
+low166:
+stored163:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded154
 	VMASKMOVPD   (CX), Y3, Y7
 	VMASKMOVPD   (SI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -9456,85 +9546,38 @@ stored164:
 	VFMADD231PD  Y9, Y7, Y2
 	VMOVAPD      Y7, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low169
+	JZ           low168
 	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low170
+	JZ           low169
 	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low170:
-	JMP stored168
-
 low169:
+	JMP stored167
+
+low168:
 	TESTQ     $0x00000001, BX
-	JZ        low171
+	JZ        low170
 	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low171:
-stored168:
+low170:
+stored167:
 	ADDQ DI, SI
 	ADDQ DX, CX
 	ADDQ R9, R8
-	JMP  folded155
 
-rest154:
-fold172:
-	VMASKMOVPD   (CX), Y3, Y4
-	VMASKMOVPD   (SI), Y3, Y8
-	VCMPPD       $0x06, Y10, Y8, Y8
-	VANDPD       Y8, Y4, Y4
-	VADDPD       Y4, Y1, Y1
-	VBROADCASTSD (R8), Y9
-	VFMADD231PD  Y9, Y4, Y2
-	VMOVAPD      Y4, Y8
-	TESTQ        $0x00000002, BX
-	JZ           low174
-	VMOVUPS      X8, (CX)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, BX
-	JZ           low175
-	VMOVSD       X8, 16(CX)
-	VUNPCKHPD    X8, X8, X8
-
-low175:
-	JMP stored173
-
-low174:
-	TESTQ     $0x00000001, BX
-	JZ        low176
-	VMOVSD    X8, (CX)
-	VUNPCKHPD X8, X8, X8
-
-low176:
-stored173:
-	ADDQ       DI, SI
-	ADDQ       DX, CX
-	ADDQ       R9, R8
-	DECQ       R10
-	JNZ        fold172
-	IMUL3Q     $0x04, DX, R10
-	SUBQ       R10, CX
-	VMASKMOVPD (CX), Y3, Y4
-	ADDQ       DX, CX
-	VMASKMOVPD (CX), Y3, Y5
-	ADDQ       DX, CX
-	VMASKMOVPD (CX), Y3, Y6
-	ADDQ       DX, CX
-	VMASKMOVPD (CX), Y3, Y7
-	ADDQ       DX, CX
-
-folded155:
+folded154:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some177
+	JGE  some171
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some177:
+some171:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -9550,41 +9593,35 @@ some177:
 	VBROADCASTSD (CX), Y8
 	VFMADD231PD  Y8, Y4, Y0
 	CMPQ         BX, $0x01
-	JE           turned178
+	JE           turned172
 	VBROADCASTSD 8(CX), Y8
 	VFMADD231PD  Y8, Y7, Y0
 	CMPQ         BX, $0x02
-	JE           turned178
+	JE           turned172
 	VBROADCASTSD 16(CX), Y8
 	VFMADD231PD  Y8, Y9, Y0
 	CMPQ         BX, $0x03
-	JE           turned178
+	JE           turned172
 	VBROADCASTSD 24(CX), Y8
 	VFMADD231PD  Y8, Y5, Y0
 
-turned178:
-	MOVQ  cols+112(FP), CX
-	CMPQ  CX, $0x05
-	JGE   some183
-	MOVQ  n+120(FP), CX
-	MOVQ  dx+0(FP), DX
-	MOVQ  lddx+8(FP), SI
-	SUBQ  $0x04, CX
-	MOVQ  CX, n+120(FP)
-	TESTQ CX, CX
-	JGE   whole184
-	IMULQ SI, CX
-	ADDQ  CX, DX
-
-whole184:
+turned172:
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x05
+	JGE     some177
+	MOVQ    n+120(FP), CX
+	MOVQ    dx+0(FP), DX
+	MOVQ    lddx+8(FP), SI
 	VXORPS  Y4, Y4, Y4
 	VADDPD  Y4, Y0, Y0
+	CMPQ    CX, $0x04
+	JLT     few178
 	CMPQ    SI, $0x08
-	JNE     apart185
+	JNE     apart180
 	VMOVUPD Y0, (DX)
-	JMP     stored186
+	JMP     stored181
 
-apart185:
+apart180:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -9592,28 +9629,75 @@ apart185:
 	VMOVSD       X4, (DX)(SI*2)
 	VMOVHPD      X4, (DX)(DI*1)
 
-stored186:
+stored181:
+	JMP stored179
+
+few178:
+	VMOVAPD      Y0, Y5
+	LEAQ         (SI)(SI*2), DI
+	VUNPCKHPD    Y7, Y5, Y6
+	VUNPCKLPD    Y7, Y5, Y5
+	VMOVSD       X5, (DX)
+	CMPQ         CX, $0x01
+	JLE          stored182
+	VMOVSD       X6, (DX)(SI*1)
+	CMPQ         CX, $0x02
+	JLE          stored182
+	VEXTRACTF128 $0x01, Y5, X7
+	VMOVSD       X7, (DX)(SI*2)
+	CMPQ         CX, $0x03
+	JLE          stored182
+	VEXTRACTF128 $0x01, Y6, X7
+	VMOVSD       X7, (DX)(DI*1)
+
+stored182:
+stored179:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x04, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again151
+	JGE    again150
 
-some183:
+some177:
 	VXORPS       Y4, Y4, Y4
 	MOVQ         db+32(FP), CX
 	ADDQ         AX, CX
 	VADDPD       Y4, Y1, Y1
 	TESTQ        $0x00000002, BX
-	JZ           low188
+	JZ           low184
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low189
+	JZ           low185
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
+
+low185:
+	JMP stored183
+
+low184:
+	TESTQ     $0x00000001, BX
+	JZ        low186
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+
+low186:
+stored183:
+	MOVQ         dw+16(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddw+24(FP), DX
+	VADDPD       Y4, Y2, Y2
+	TESTQ        $0x00000002, BX
+	JZ           low188
+	VMOVUPS      X2, (CX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low189
+	VMOVSD       X2, 16(CX)
+	VUNPCKHPD    X2, X2, X2
 
 low189:
 	JMP stored187
@@ -9621,77 +9705,47 @@ low189:
 low188:
 	TESTQ     $0x00000001, BX
 	JZ        low190
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
-
-low190:
-stored187:
-	MOVQ         dw+16(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddw+24(FP), DX
-	VADDPD       Y4, Y2, Y2
-	TESTQ        $0x00000002, BX
-	JZ           low192
-	VMOVUPS      X2, (CX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, BX
-	JZ           low193
-	VMOVSD       X2, 16(CX)
-	VUNPCKHPD    X2, X2, X2
-
-low193:
-	JMP stored191
-
-low192:
-	TESTQ     $0x00000001, BX
-	JZ        low194
 	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 
-low194:
-stored191:
+low190:
+stored187:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x05
-	JGE    some195
+	JGE    some191
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some195:
-turned132:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x04, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x04, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x04, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x04, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole196
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole196:
+some191:
+turned130:
+	MOVQ    lddy+48(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    dy+40(FP), CX
+	MOVQ    CX, dy+40(FP)
+	MOVQ    ldy+64(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    y+56(FP), CX
+	MOVQ    CX, y+56(FP)
+	MOVQ    ldx+80(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    x+72(FP), CX
+	MOVQ    CX, x+72(FP)
+	MOVQ    $0x00000000, CX
+	MOVQ    CX, fresh+136(FP)
+	MOVQ    n+120(FP), CX
+	MOVQ    dx+0(FP), DX
+	MOVQ    lddx+8(FP), SI
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
+	CMPQ    CX, $0x04
+	JLT     few192
 	CMPQ    SI, $0x08
-	JNE     apart197
+	JNE     apart194
 	VMOVUPD Y0, (DX)
-	JMP     stored198
+	JMP     stored195
 
-apart197:
+apart194:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -9699,36 +9753,59 @@ apart197:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored198:
+stored195:
+	JMP stored193
+
+few192:
+	VMOVAPD      Y0, Y4
+	LEAQ         (SI)(SI*2), DI
+	VUNPCKHPD    Y6, Y4, Y5
+	VUNPCKLPD    Y6, Y4, Y4
+	VMOVSD       X4, (DX)
+	CMPQ         CX, $0x01
+	JLE          stored196
+	VMOVSD       X5, (DX)(SI*1)
+	CMPQ         CX, $0x02
+	JLE          stored196
+	VEXTRACTF128 $0x01, Y4, X6
+	VMOVSD       X6, (DX)(SI*2)
+	CMPQ         CX, $0x03
+	JLE          stored196
+	VEXTRACTF128 $0x01, Y5, X6
+	VMOVSD       X6, (DX)(DI*1)
+
+stored196:
+stored193:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x04, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block129
-	JMP    end127
+	JGE    block127
+	JMP    end125
 
-other128:
-block200:
+other126:
+block198:
 	// 4 rows of dx, from +0; 4×4 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk201:
+chunk199:
 	CMPQ BX, $0x04
-	JLT  last202
+	JLT  last200
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept205
+	JE     kept203
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready206
+	JMP    ready204
 
-kept205:
+kept203:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -9737,77 +9814,66 @@ kept205:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Y2
 
-ready206:
-again204:
+ready204:
+again202:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VXORPS       Y9, Y9, Y9
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x04
-	JLT          rest207
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VXORPS Y9, Y9, Y9
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x04
+	JGE    whole205
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+
+whole205:
 	VMOVUPD      (CX), Y3
 	VADDPD       Y3, Y1, Y1
 	VBROADCASTSD (R8), Y8
 	VFMADD231PD  Y8, Y3, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded206
 	VMOVUPD      (CX), Y4
 	VADDPD       Y4, Y1, Y1
 	VBROADCASTSD (R8), Y8
 	VFMADD231PD  Y8, Y4, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded206
 	VMOVUPD      (CX), Y5
 	VADDPD       Y5, Y1, Y1
 	VBROADCASTSD (R8), Y8
 	VFMADD231PD  Y8, Y5, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded206
 	VMOVUPD      (CX), Y6
 	VADDPD       Y6, Y1, Y1
 	VBROADCASTSD (R8), Y8
 	VFMADD231PD  Y8, Y6, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded208
 
-rest207:
-fold209:
-	VMOVUPD      (CX), Y3
-	VADDPD       Y3, Y1, Y1
-	VBROADCASTSD (R8), Y8
-	VFMADD231PD  Y8, Y3, Y2
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold209
-	IMUL3Q       $0x04, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Y3
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y4
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y5
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y6
-	ADDQ         DX, CX
-
-folded208:
+folded206:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some210
+	JGE  some207
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some210:
+some207:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -9830,26 +9896,20 @@ some210:
 	VFMADD231PD  Y7, Y4, Y0
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          some216
+	JGE          some213
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
-	SUBQ         $0x04, CX
-	MOVQ         CX, n+120(FP)
-	TESTQ        CX, CX
-	JGE          whole217
-	IMULQ        SI, CX
-	ADDQ         CX, DX
+	VXORPS       Y3, Y3, Y3
+	VADDPD       Y3, Y0, Y0
+	CMPQ         CX, $0x04
+	JLT          few214
+	CMPQ         SI, $0x08
+	JNE          apart216
+	VMOVUPD      Y0, (DX)
+	JMP          stored217
 
-whole217:
-	VXORPS  Y3, Y3, Y3
-	VADDPD  Y3, Y0, Y0
-	CMPQ    SI, $0x08
-	JNE     apart218
-	VMOVUPD Y0, (DX)
-	JMP     stored219
-
-apart218:
+apart216:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -9857,16 +9917,39 @@ apart218:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored219:
+stored217:
+	JMP stored215
+
+few214:
+	VMOVAPD      Y0, Y4
+	LEAQ         (SI)(SI*2), DI
+	VUNPCKHPD    Y6, Y4, Y5
+	VUNPCKLPD    Y6, Y4, Y4
+	VMOVSD       X4, (DX)
+	CMPQ         CX, $0x01
+	JLE          stored218
+	VMOVSD       X5, (DX)(SI*1)
+	CMPQ         CX, $0x02
+	JLE          stored218
+	VEXTRACTF128 $0x01, Y4, X6
+	VMOVSD       X6, (DX)(SI*2)
+	CMPQ         CX, $0x03
+	JLE          stored218
+	VEXTRACTF128 $0x01, Y5, X6
+	VMOVSD       X6, (DX)(DI*1)
+
+stored218:
+stored215:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x04, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again204
+	JGE    again202
 
-some216:
+some213:
 	VXORPS  Y3, Y3, Y3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -9879,24 +9962,24 @@ some216:
 	VMOVUPD Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some220
+	JGE     some219
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some220:
+some219:
 	ADDQ $0x20, AX
 	SUBQ $0x04, BX
 	CMPQ BX, $0x01
-	JGE  chunk201
-	JMP  turned203
+	JGE  chunk199
+	JMP  turned201
 
-last202:
+last200:
 	CMPQ BX, $0x04
-	JNE  over221
-	JMP  turned203
+	JNE  over220
+	JMP  turned201
 
-over221:
+over220:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -9907,12 +9990,12 @@ over221:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept223
+	JE     kept222
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready224
+	JMP    ready223
 
-kept223:
+kept222:
 	MOVQ       db+32(FP), CX
 	ADDQ       AX, CX
 	VMASKMOVPD (CX), Y3, Y1
@@ -9921,77 +10004,66 @@ kept223:
 	MOVQ       lddw+24(FP), DX
 	VMASKMOVPD (CX), Y3, Y2
 
-ready224:
-again222:
+ready223:
+again221:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VXORPS       Y10, Y10, Y10
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x04
-	JLT          rest225
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VXORPS Y10, Y10, Y10
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x04
+	JGE    whole224
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+whole224:
 	VMASKMOVPD   (CX), Y3, Y4
 	VADDPD       Y4, Y1, Y1
 	VBROADCASTSD (R8), Y9
 	VFMADD231PD  Y9, Y4, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded225
 	VMASKMOVPD   (CX), Y3, Y5
 	VADDPD       Y5, Y1, Y1
 	VBROADCASTSD (R8), Y9
 	VFMADD231PD  Y9, Y5, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded225
 	VMASKMOVPD   (CX), Y3, Y6
 	VADDPD       Y6, Y1, Y1
 	VBROADCASTSD (R8), Y9
 	VFMADD231PD  Y9, Y6, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded225
 	VMASKMOVPD   (CX), Y3, Y7
 	VADDPD       Y7, Y1, Y1
 	VBROADCASTSD (R8), Y9
 	VFMADD231PD  Y9, Y7, Y2
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded226
 
-rest225:
-fold227:
-	VMASKMOVPD   (CX), Y3, Y4
-	VADDPD       Y4, Y1, Y1
-	VBROADCASTSD (R8), Y9
-	VFMADD231PD  Y9, Y4, Y2
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold227
-	IMUL3Q       $0x04, DX, R10
-	SUBQ         R10, CX
-	VMASKMOVPD   (CX), Y3, Y4
-	ADDQ         DX, CX
-	VMASKMOVPD   (CX), Y3, Y5
-	ADDQ         DX, CX
-	VMASKMOVPD   (CX), Y3, Y6
-	ADDQ         DX, CX
-	VMASKMOVPD   (CX), Y3, Y7
-	ADDQ         DX, CX
-
-folded226:
+folded225:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some228
+	JGE  some226
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some228:
+some226:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -10007,41 +10079,35 @@ some228:
 	VBROADCASTSD (CX), Y8
 	VFMADD231PD  Y8, Y4, Y0
 	CMPQ         BX, $0x01
-	JE           turned229
+	JE           turned227
 	VBROADCASTSD 8(CX), Y8
 	VFMADD231PD  Y8, Y7, Y0
 	CMPQ         BX, $0x02
-	JE           turned229
+	JE           turned227
 	VBROADCASTSD 16(CX), Y8
 	VFMADD231PD  Y8, Y9, Y0
 	CMPQ         BX, $0x03
-	JE           turned229
+	JE           turned227
 	VBROADCASTSD 24(CX), Y8
 	VFMADD231PD  Y8, Y5, Y0
 
-turned229:
-	MOVQ  cols+112(FP), CX
-	CMPQ  CX, $0x05
-	JGE   some234
-	MOVQ  n+120(FP), CX
-	MOVQ  dx+0(FP), DX
-	MOVQ  lddx+8(FP), SI
-	SUBQ  $0x04, CX
-	MOVQ  CX, n+120(FP)
-	TESTQ CX, CX
-	JGE   whole235
-	IMULQ SI, CX
-	ADDQ  CX, DX
-
-whole235:
+turned227:
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x05
+	JGE     some232
+	MOVQ    n+120(FP), CX
+	MOVQ    dx+0(FP), DX
+	MOVQ    lddx+8(FP), SI
 	VXORPS  Y4, Y4, Y4
 	VADDPD  Y4, Y0, Y0
+	CMPQ    CX, $0x04
+	JLT     few233
 	CMPQ    SI, $0x08
-	JNE     apart236
+	JNE     apart235
 	VMOVUPD Y0, (DX)
-	JMP     stored237
+	JMP     stored236
 
-apart236:
+apart235:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -10049,16 +10115,39 @@ apart236:
 	VMOVSD       X4, (DX)(SI*2)
 	VMOVHPD      X4, (DX)(DI*1)
 
+stored236:
+	JMP stored234
+
+few233:
+	VMOVAPD      Y0, Y5
+	LEAQ         (SI)(SI*2), DI
+	VUNPCKHPD    Y7, Y5, Y6
+	VUNPCKLPD    Y7, Y5, Y5
+	VMOVSD       X5, (DX)
+	CMPQ         CX, $0x01
+	JLE          stored237
+	VMOVSD       X6, (DX)(SI*1)
+	CMPQ         CX, $0x02
+	JLE          stored237
+	VEXTRACTF128 $0x01, Y5, X7
+	VMOVSD       X7, (DX)(SI*2)
+	CMPQ         CX, $0x03
+	JLE          stored237
+	VEXTRACTF128 $0x01, Y6, X7
+	VMOVSD       X7, (DX)(DI*1)
+
 stored237:
+stored234:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x04, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again222
+	JGE    again221
 
-some234:
+some232:
 	VXORPS       Y4, Y4, Y4
 	MOVQ         db+32(FP), CX
 	ADDQ         AX, CX
@@ -10115,40 +10204,34 @@ stored242:
 	RET
 
 some246:
-turned203:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x04, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x04, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x04, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x04, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole247
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole247:
+turned201:
+	MOVQ    lddy+48(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    dy+40(FP), CX
+	MOVQ    CX, dy+40(FP)
+	MOVQ    ldy+64(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    y+56(FP), CX
+	MOVQ    CX, y+56(FP)
+	MOVQ    ldx+80(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    x+72(FP), CX
+	MOVQ    CX, x+72(FP)
+	MOVQ    $0x00000000, CX
+	MOVQ    CX, fresh+136(FP)
+	MOVQ    n+120(FP), CX
+	MOVQ    dx+0(FP), DX
+	MOVQ    lddx+8(FP), SI
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
+	CMPQ    CX, $0x04
+	JLT     few247
 	CMPQ    SI, $0x08
-	JNE     apart248
+	JNE     apart249
 	VMOVUPD Y0, (DX)
-	JMP     stored249
+	JMP     stored250
 
-apart248:
+apart249:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -10156,17 +10239,40 @@ apart248:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored249:
+stored250:
+	JMP stored248
+
+few247:
+	VMOVAPD      Y0, Y4
+	LEAQ         (SI)(SI*2), DI
+	VUNPCKHPD    Y6, Y4, Y5
+	VUNPCKLPD    Y6, Y4, Y4
+	VMOVSD       X4, (DX)
+	CMPQ         CX, $0x01
+	JLE          stored251
+	VMOVSD       X5, (DX)(SI*1)
+	CMPQ         CX, $0x02
+	JLE          stored251
+	VEXTRACTF128 $0x01, Y4, X6
+	VMOVSD       X6, (DX)(SI*2)
+	CMPQ         CX, $0x03
+	JLE          stored251
+	VEXTRACTF128 $0x01, Y5, X6
+	VMOVSD       X6, (DX)(DI*1)
+
+stored251:
+stored248:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x04, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block200
-	JMP    end127
+	JGE    block198
+	JMP    end125
 
-end127:
+end125:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

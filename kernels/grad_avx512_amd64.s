@@ -15846,18 +15846,35 @@ kept9:
 ready10:
 again8:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z23, Z23, Z23
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x10
-	JLT              rest11
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z23, Z23, Z23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x10
+	JGE    whole11
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole11:
 	VMOVUPS          (CX), Z5
 	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
@@ -15869,6 +15886,8 @@ again8:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded12
 	VMOVUPS          (CX), Z6
 	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
@@ -15880,6 +15899,8 @@ again8:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded12
 	VMOVUPS          (CX), Z7
 	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
@@ -15891,6 +15912,8 @@ again8:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded12
 	VMOVUPS          (CX), Z8
 	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
@@ -15902,6 +15925,8 @@ again8:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded12
 	VMOVUPS          (CX), Z9
 	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
@@ -15913,6 +15938,8 @@ again8:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded12
 	VMOVUPS          (CX), Z10
 	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
@@ -15924,6 +15951,8 @@ again8:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded12
 	VMOVUPS          (CX), Z11
 	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
@@ -15935,6 +15964,8 @@ again8:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded12
 	VMOVUPS          (CX), Z12
 	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
@@ -15946,6 +15977,8 @@ again8:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x08
+	JLE              folded12
 	VMOVUPS          (CX), Z13
 	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
@@ -15957,6 +15990,8 @@ again8:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x09
+	JLE              folded12
 	VMOVUPS          (CX), Z14
 	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
@@ -15968,6 +16003,8 @@ again8:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0a
+	JLE              folded12
 	VMOVUPS          (CX), Z15
 	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
@@ -15979,6 +16016,8 @@ again8:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0b
+	JLE              folded12
 	VMOVUPS          (CX), Z16
 	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
@@ -15990,6 +16029,8 @@ again8:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0c
+	JLE              folded12
 	VMOVUPS          (CX), Z17
 	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
@@ -16001,6 +16042,8 @@ again8:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0d
+	JLE              folded12
 	VMOVUPS          (CX), Z18
 	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
@@ -16012,6 +16055,8 @@ again8:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0e
+	JLE              folded12
 	VMOVUPS          (CX), Z19
 	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
@@ -16023,6 +16068,8 @@ again8:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0f
+	JLE              folded12
 	VMOVUPS          (CX), Z20
 	VMOVUPS          (SI), Z21
 	VCMPPS           $0x06, Z23, Z21, K2
@@ -16034,67 +16081,16 @@ again8:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded12
-
-rest11:
-fold13:
-	VMOVUPS          (CX), Z5
-	VMOVUPS          (SI), Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z5, K2, Z5
-	VADDPS           Z5, Z2, Z2
-	VFMADD231PS.BCST (R8), Z5, Z3
-	VFMADD231PS.BCST 4(R8), Z5, Z4
-	VMOVUPS          Z5, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold13
-	IMUL3Q           $0x10, DX, R10
-	SUBQ             R10, CX
-	VMOVUPS          (CX), Z5
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z6
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z7
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z8
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z9
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z10
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z11
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z12
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z13
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z14
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z15
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z16
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z17
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z18
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z19
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z20
-	ADDQ             DX, CX
 
 folded12:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some14
+	JGE  some13
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some14:
+some13:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -16197,73 +16193,98 @@ some14:
 	VFMADD231PS.BCST 60(CX)(DX*1), Z9, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some32
+	JGE              some31
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x10, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole33
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPS           Z5, Z0, Z0
+	VADDPS           Z5, Z1, Z1
+	VMOVAPS          Z0, Z6
+	VMOVAPS          Z1, Z7
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	LEAQ             (DX)(SI*8), R10
+	VUNPCKHPS        Z7, Z6, Z8
+	VUNPCKLPS        Z7, Z6, Z6
+	VUNPCKHPS        Z10, Z9, Z7
+	VUNPCKLPS        Z10, Z9, Z9
+	VUNPCKHPD        Z9, Z6, Z10
+	VUNPCKLPD        Z9, Z6, Z6
+	VUNPCKHPD        Z7, Z8, Z9
+	VUNPCKLPD        Z7, Z8, Z8
+	VMOVSD           X6, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored34
+	VMOVSD           X10, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored34
+	VMOVSD           X8, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored34
+	VMOVSD           X9, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored34
+	VEXTRACTF32X4    $0x01, Z6, X7
+	VMOVSD           X7, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored34
+	VEXTRACTF32X4    $0x01, Z10, X7
+	VMOVSD           X7, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored34
+	VEXTRACTF32X4    $0x01, Z8, X7
+	VMOVSD           X7, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored34
+	VEXTRACTF32X4    $0x01, Z9, X7
+	VMOVSD           X7, (DX)(R9*1)
+	CMPQ             CX, $0x08
+	JLE              stored34
+	VEXTRACTF32X4    $0x02, Z6, X7
+	VMOVSD           X7, (R10)
+	CMPQ             CX, $0x09
+	JLE              stored34
+	VEXTRACTF32X4    $0x02, Z10, X7
+	VMOVSD           X7, (R10)(SI*1)
+	CMPQ             CX, $0x0a
+	JLE              stored34
+	VEXTRACTF32X4    $0x02, Z8, X7
+	VMOVSD           X7, (R10)(SI*2)
+	CMPQ             CX, $0x0b
+	JLE              stored34
+	VEXTRACTF32X4    $0x02, Z9, X7
+	VMOVSD           X7, (R10)(DI*1)
+	CMPQ             CX, $0x0c
+	JLE              stored34
+	VEXTRACTF32X4    $0x03, Z6, X7
+	VMOVSD           X7, (R10)(SI*4)
+	CMPQ             CX, $0x0d
+	JLE              stored34
+	VEXTRACTF32X4    $0x03, Z10, X7
+	VMOVSD           X7, (R10)(R8*1)
+	CMPQ             CX, $0x0e
+	JLE              stored34
+	VEXTRACTF32X4    $0x03, Z8, X7
+	VMOVSD           X7, (R10)(DI*2)
+	CMPQ             CX, $0x0f
+	JLE              stored34
+	VEXTRACTF32X4    $0x03, Z9, X7
+	VMOVSD           X7, (R10)(R9*1)
 
-whole33:
-	VPXORD        Z5, Z5, Z5
-	VADDPS        Z5, Z0, Z0
-	VADDPS        Z5, Z1, Z1
-	VMOVAPS       Z0, Z6
-	VMOVAPS       Z1, Z7
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	LEAQ          (DX)(SI*8), R10
-	VUNPCKHPS     Z7, Z6, Z8
-	VUNPCKLPS     Z7, Z6, Z6
-	VUNPCKHPS     Z10, Z9, Z7
-	VUNPCKLPS     Z10, Z9, Z9
-	VUNPCKHPD     Z9, Z6, Z10
-	VUNPCKLPD     Z9, Z6, Z6
-	VUNPCKHPD     Z7, Z8, Z9
-	VUNPCKLPD     Z7, Z8, Z8
-	VMOVSD        X6, (DX)
-	VMOVSD        X10, (DX)(SI*1)
-	VMOVSD        X8, (DX)(SI*2)
-	VMOVSD        X9, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Z6, X7
-	VMOVSD        X7, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Z10, X7
-	VMOVSD        X7, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Z8, X7
-	VMOVSD        X7, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Z9, X7
-	VMOVSD        X7, (DX)(R9*1)
-	VEXTRACTF32X4 $0x02, Z6, X7
-	VMOVSD        X7, (R10)
-	VEXTRACTF32X4 $0x02, Z10, X7
-	VMOVSD        X7, (R10)(SI*1)
-	VEXTRACTF32X4 $0x02, Z8, X7
-	VMOVSD        X7, (R10)(SI*2)
-	VEXTRACTF32X4 $0x02, Z9, X7
-	VMOVSD        X7, (R10)(DI*1)
-	VEXTRACTF32X4 $0x03, Z6, X7
-	VMOVSD        X7, (R10)(SI*4)
-	VEXTRACTF32X4 $0x03, Z10, X7
-	VMOVSD        X7, (R10)(R8*1)
-	VEXTRACTF32X4 $0x03, Z8, X7
-	VMOVSD        X7, (R10)(DI*2)
-	VEXTRACTF32X4 $0x03, Z9, X7
-	VMOVSD        X7, (R10)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x10, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again8
+stored34:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again8
 
-some32:
+some31:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -16315,18 +16336,35 @@ kept37:
 ready38:
 again36:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z23, Z23, Z23
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x10
-	JLT              rest39
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z23, Z23, Z23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x10
+	JGE    whole39
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole39:
 	VMOVUPS          (CX), Y5
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16338,6 +16376,8 @@ again36:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded40
 	VMOVUPS          (CX), Y6
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16349,6 +16389,8 @@ again36:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded40
 	VMOVUPS          (CX), Y7
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16360,6 +16402,8 @@ again36:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded40
 	VMOVUPS          (CX), Y8
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16371,6 +16415,8 @@ again36:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded40
 	VMOVUPS          (CX), Y9
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16382,6 +16428,8 @@ again36:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded40
 	VMOVUPS          (CX), Y10
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16393,6 +16441,8 @@ again36:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded40
 	VMOVUPS          (CX), Y11
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16404,6 +16454,8 @@ again36:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded40
 	VMOVUPS          (CX), Y12
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16415,6 +16467,8 @@ again36:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x08
+	JLE              folded40
 	VMOVUPS          (CX), Y13
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16426,6 +16480,8 @@ again36:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x09
+	JLE              folded40
 	VMOVUPS          (CX), Y14
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16437,6 +16493,8 @@ again36:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0a
+	JLE              folded40
 	VMOVUPS          (CX), Y15
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16448,6 +16506,8 @@ again36:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0b
+	JLE              folded40
 	VMOVUPS          (CX), Y16
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16459,6 +16519,8 @@ again36:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0c
+	JLE              folded40
 	VMOVUPS          (CX), Y17
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16470,6 +16532,8 @@ again36:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0d
+	JLE              folded40
 	VMOVUPS          (CX), Y18
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16481,6 +16545,8 @@ again36:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0e
+	JLE              folded40
 	VMOVUPS          (CX), Y19
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16492,6 +16558,8 @@ again36:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0f
+	JLE              folded40
 	VMOVUPS          (CX), Y20
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16503,67 +16571,16 @@ again36:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded40
-
-rest39:
-fold41:
-	VMOVUPS          (CX), Y5
-	VMOVUPS          (SI), Y21
-	VCMPPS           $0x06, Y23, Y21, K2
-	VMOVAPS.Z        Y5, K2, Y5
-	VADDPS           Y5, Y2, Y2
-	VFMADD231PS.BCST (R8), Y5, Y3
-	VFMADD231PS.BCST 4(R8), Y5, Y4
-	VMOVUPS          Y5, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold41
-	IMUL3Q           $0x10, DX, R10
-	SUBQ             R10, CX
-	VMOVUPS          (CX), Y5
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y6
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y7
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y8
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y9
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y10
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y11
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y12
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y13
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y14
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y15
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y16
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y17
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y18
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y19
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y20
-	ADDQ             DX, CX
 
 folded40:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some42
+	JGE  some41
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some42:
+some41:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -16618,73 +16635,98 @@ some42:
 	VFMADD231PS.BCST 28(CX)(DX*1), Z6, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some52
+	JGE              some51
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x10, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole53
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPS           Z5, Z0, Z0
+	VADDPS           Z5, Z1, Z1
+	VMOVAPS          Z0, Z6
+	VMOVAPS          Z1, Z7
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	LEAQ             (DX)(SI*8), R10
+	VUNPCKHPS        Z7, Z6, Z8
+	VUNPCKLPS        Z7, Z6, Z6
+	VUNPCKHPS        Z10, Z9, Z7
+	VUNPCKLPS        Z10, Z9, Z9
+	VUNPCKHPD        Z9, Z6, Z10
+	VUNPCKLPD        Z9, Z6, Z6
+	VUNPCKHPD        Z7, Z8, Z9
+	VUNPCKLPD        Z7, Z8, Z8
+	VMOVSD           X6, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored54
+	VMOVSD           X10, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored54
+	VMOVSD           X8, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored54
+	VMOVSD           X9, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored54
+	VEXTRACTF32X4    $0x01, Z6, X7
+	VMOVSD           X7, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored54
+	VEXTRACTF32X4    $0x01, Z10, X7
+	VMOVSD           X7, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored54
+	VEXTRACTF32X4    $0x01, Z8, X7
+	VMOVSD           X7, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored54
+	VEXTRACTF32X4    $0x01, Z9, X7
+	VMOVSD           X7, (DX)(R9*1)
+	CMPQ             CX, $0x08
+	JLE              stored54
+	VEXTRACTF32X4    $0x02, Z6, X7
+	VMOVSD           X7, (R10)
+	CMPQ             CX, $0x09
+	JLE              stored54
+	VEXTRACTF32X4    $0x02, Z10, X7
+	VMOVSD           X7, (R10)(SI*1)
+	CMPQ             CX, $0x0a
+	JLE              stored54
+	VEXTRACTF32X4    $0x02, Z8, X7
+	VMOVSD           X7, (R10)(SI*2)
+	CMPQ             CX, $0x0b
+	JLE              stored54
+	VEXTRACTF32X4    $0x02, Z9, X7
+	VMOVSD           X7, (R10)(DI*1)
+	CMPQ             CX, $0x0c
+	JLE              stored54
+	VEXTRACTF32X4    $0x03, Z6, X7
+	VMOVSD           X7, (R10)(SI*4)
+	CMPQ             CX, $0x0d
+	JLE              stored54
+	VEXTRACTF32X4    $0x03, Z10, X7
+	VMOVSD           X7, (R10)(R8*1)
+	CMPQ             CX, $0x0e
+	JLE              stored54
+	VEXTRACTF32X4    $0x03, Z8, X7
+	VMOVSD           X7, (R10)(DI*2)
+	CMPQ             CX, $0x0f
+	JLE              stored54
+	VEXTRACTF32X4    $0x03, Z9, X7
+	VMOVSD           X7, (R10)(R9*1)
 
-whole53:
-	VPXORD        Z5, Z5, Z5
-	VADDPS        Z5, Z0, Z0
-	VADDPS        Z5, Z1, Z1
-	VMOVAPS       Z0, Z6
-	VMOVAPS       Z1, Z7
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	LEAQ          (DX)(SI*8), R10
-	VUNPCKHPS     Z7, Z6, Z8
-	VUNPCKLPS     Z7, Z6, Z6
-	VUNPCKHPS     Z10, Z9, Z7
-	VUNPCKLPS     Z10, Z9, Z9
-	VUNPCKHPD     Z9, Z6, Z10
-	VUNPCKLPD     Z9, Z6, Z6
-	VUNPCKHPD     Z7, Z8, Z9
-	VUNPCKLPD     Z7, Z8, Z8
-	VMOVSD        X6, (DX)
-	VMOVSD        X10, (DX)(SI*1)
-	VMOVSD        X8, (DX)(SI*2)
-	VMOVSD        X9, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Z6, X7
-	VMOVSD        X7, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Z10, X7
-	VMOVSD        X7, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Z8, X7
-	VMOVSD        X7, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Z9, X7
-	VMOVSD        X7, (DX)(R9*1)
-	VEXTRACTF32X4 $0x02, Z6, X7
-	VMOVSD        X7, (R10)
-	VEXTRACTF32X4 $0x02, Z10, X7
-	VMOVSD        X7, (R10)(SI*1)
-	VEXTRACTF32X4 $0x02, Z8, X7
-	VMOVSD        X7, (R10)(SI*2)
-	VEXTRACTF32X4 $0x02, Z9, X7
-	VMOVSD        X7, (R10)(DI*1)
-	VEXTRACTF32X4 $0x03, Z6, X7
-	VMOVSD        X7, (R10)(SI*4)
-	VEXTRACTF32X4 $0x03, Z10, X7
-	VMOVSD        X7, (R10)(R8*1)
-	VEXTRACTF32X4 $0x03, Z8, X7
-	VMOVSD        X7, (R10)(DI*2)
-	VEXTRACTF32X4 $0x03, Z9, X7
-	VMOVSD        X7, (R10)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x10, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again36
+stored54:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again36
 
-some52:
+some51:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -16707,31 +16749,23 @@ some52:
 
 some55:
 turned7:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x10, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole56
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole56:
+	MOVQ          lddy+48(FP), CX
+	IMUL3Q        $0x10, CX, CX
+	ADDQ          dy+40(FP), CX
+	MOVQ          CX, dy+40(FP)
+	MOVQ          ldy+64(FP), CX
+	IMUL3Q        $0x10, CX, CX
+	ADDQ          y+56(FP), CX
+	MOVQ          CX, y+56(FP)
+	MOVQ          ldx+80(FP), CX
+	IMUL3Q        $0x10, CX, CX
+	ADDQ          x+72(FP), CX
+	MOVQ          CX, x+72(FP)
+	MOVQ          $0x00000000, CX
+	MOVQ          CX, fresh+136(FP)
+	MOVQ          n+120(FP), CX
+	MOVQ          dx+0(FP), DX
+	MOVQ          lddx+8(FP), SI
 	VPXORD        Z5, Z5, Z5
 	VADDPS        Z5, Z0, Z0
 	VADDPS        Z5, Z1, Z1
@@ -16750,65 +16784,98 @@ whole56:
 	VUNPCKHPD     Z7, Z8, Z9
 	VUNPCKLPD     Z7, Z8, Z8
 	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored58
 	VMOVSD        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored58
 	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored58
 	VMOVSD        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored58
 	VEXTRACTF32X4 $0x01, Z6, X7
 	VMOVSD        X7, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored58
 	VEXTRACTF32X4 $0x01, Z10, X7
 	VMOVSD        X7, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored58
 	VEXTRACTF32X4 $0x01, Z8, X7
 	VMOVSD        X7, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored58
 	VEXTRACTF32X4 $0x01, Z9, X7
 	VMOVSD        X7, (DX)(R9*1)
+	CMPQ          CX, $0x08
+	JLE           stored58
 	VEXTRACTF32X4 $0x02, Z6, X7
 	VMOVSD        X7, (R10)
+	CMPQ          CX, $0x09
+	JLE           stored58
 	VEXTRACTF32X4 $0x02, Z10, X7
 	VMOVSD        X7, (R10)(SI*1)
+	CMPQ          CX, $0x0a
+	JLE           stored58
 	VEXTRACTF32X4 $0x02, Z8, X7
 	VMOVSD        X7, (R10)(SI*2)
+	CMPQ          CX, $0x0b
+	JLE           stored58
 	VEXTRACTF32X4 $0x02, Z9, X7
 	VMOVSD        X7, (R10)(DI*1)
+	CMPQ          CX, $0x0c
+	JLE           stored58
 	VEXTRACTF32X4 $0x03, Z6, X7
 	VMOVSD        X7, (R10)(SI*4)
+	CMPQ          CX, $0x0d
+	JLE           stored58
 	VEXTRACTF32X4 $0x03, Z10, X7
 	VMOVSD        X7, (R10)(R8*1)
+	CMPQ          CX, $0x0e
+	JLE           stored58
 	VEXTRACTF32X4 $0x03, Z8, X7
 	VMOVSD        X7, (R10)(DI*2)
+	CMPQ          CX, $0x0f
+	JLE           stored58
 	VEXTRACTF32X4 $0x03, Z9, X7
 	VMOVSD        X7, (R10)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x10, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           block4
-	JMP           end2
+
+stored58:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    block4
+	JMP    end2
 
 other3:
-block59:
+block60:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk60:
+chunk61:
 	CMPQ BX, $0x10
-	JLT  last61
+	JLT  last62
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept64
+	JE     kept65
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready65
+	JMP    ready66
 
-kept64:
+kept65:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Z2
@@ -16819,165 +16886,166 @@ kept64:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z4
 
-ready65:
-again63:
+ready66:
+again64:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z23, Z23, Z23
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x10
-	JLT              rest66
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z23, Z23, Z23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x10
+	JGE    whole67
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole67:
 	VMOVUPS          (CX), Z5
 	VADDPS           Z5, Z2, Z2
 	VFMADD231PS.BCST (R8), Z5, Z3
 	VFMADD231PS.BCST 4(R8), Z5, Z4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded68
 	VMOVUPS          (CX), Z6
 	VADDPS           Z6, Z2, Z2
 	VFMADD231PS.BCST (R8), Z6, Z3
 	VFMADD231PS.BCST 4(R8), Z6, Z4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded68
 	VMOVUPS          (CX), Z7
 	VADDPS           Z7, Z2, Z2
 	VFMADD231PS.BCST (R8), Z7, Z3
 	VFMADD231PS.BCST 4(R8), Z7, Z4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded68
 	VMOVUPS          (CX), Z8
 	VADDPS           Z8, Z2, Z2
 	VFMADD231PS.BCST (R8), Z8, Z3
 	VFMADD231PS.BCST 4(R8), Z8, Z4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded68
 	VMOVUPS          (CX), Z9
 	VADDPS           Z9, Z2, Z2
 	VFMADD231PS.BCST (R8), Z9, Z3
 	VFMADD231PS.BCST 4(R8), Z9, Z4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded68
 	VMOVUPS          (CX), Z10
 	VADDPS           Z10, Z2, Z2
 	VFMADD231PS.BCST (R8), Z10, Z3
 	VFMADD231PS.BCST 4(R8), Z10, Z4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded68
 	VMOVUPS          (CX), Z11
 	VADDPS           Z11, Z2, Z2
 	VFMADD231PS.BCST (R8), Z11, Z3
 	VFMADD231PS.BCST 4(R8), Z11, Z4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded68
 	VMOVUPS          (CX), Z12
 	VADDPS           Z12, Z2, Z2
 	VFMADD231PS.BCST (R8), Z12, Z3
 	VFMADD231PS.BCST 4(R8), Z12, Z4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x08
+	JLE              folded68
 	VMOVUPS          (CX), Z13
 	VADDPS           Z13, Z2, Z2
 	VFMADD231PS.BCST (R8), Z13, Z3
 	VFMADD231PS.BCST 4(R8), Z13, Z4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x09
+	JLE              folded68
 	VMOVUPS          (CX), Z14
 	VADDPS           Z14, Z2, Z2
 	VFMADD231PS.BCST (R8), Z14, Z3
 	VFMADD231PS.BCST 4(R8), Z14, Z4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0a
+	JLE              folded68
 	VMOVUPS          (CX), Z15
 	VADDPS           Z15, Z2, Z2
 	VFMADD231PS.BCST (R8), Z15, Z3
 	VFMADD231PS.BCST 4(R8), Z15, Z4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0b
+	JLE              folded68
 	VMOVUPS          (CX), Z16
 	VADDPS           Z16, Z2, Z2
 	VFMADD231PS.BCST (R8), Z16, Z3
 	VFMADD231PS.BCST 4(R8), Z16, Z4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0c
+	JLE              folded68
 	VMOVUPS          (CX), Z17
 	VADDPS           Z17, Z2, Z2
 	VFMADD231PS.BCST (R8), Z17, Z3
 	VFMADD231PS.BCST 4(R8), Z17, Z4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0d
+	JLE              folded68
 	VMOVUPS          (CX), Z18
 	VADDPS           Z18, Z2, Z2
 	VFMADD231PS.BCST (R8), Z18, Z3
 	VFMADD231PS.BCST 4(R8), Z18, Z4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0e
+	JLE              folded68
 	VMOVUPS          (CX), Z19
 	VADDPS           Z19, Z2, Z2
 	VFMADD231PS.BCST (R8), Z19, Z3
 	VFMADD231PS.BCST 4(R8), Z19, Z4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0f
+	JLE              folded68
 	VMOVUPS          (CX), Z20
 	VADDPS           Z20, Z2, Z2
 	VFMADD231PS.BCST (R8), Z20, Z3
 	VFMADD231PS.BCST 4(R8), Z20, Z4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded67
 
-rest66:
-fold68:
-	VMOVUPS          (CX), Z5
-	VADDPS           Z5, Z2, Z2
-	VFMADD231PS.BCST (R8), Z5, Z3
-	VFMADD231PS.BCST 4(R8), Z5, Z4
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold68
-	IMUL3Q           $0x10, DX, R10
-	SUBQ             R10, CX
-	VMOVUPS          (CX), Z5
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z6
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z7
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z8
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z9
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z10
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z11
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z12
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z13
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z14
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z15
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z16
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z17
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z18
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z19
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z20
-	ADDQ             DX, CX
-
-folded67:
+folded68:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some69
@@ -17092,67 +17160,92 @@ some69:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x10, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole88
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPS           Z5, Z0, Z0
+	VADDPS           Z5, Z1, Z1
+	VMOVAPS          Z0, Z6
+	VMOVAPS          Z1, Z7
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	LEAQ             (DX)(SI*8), R10
+	VUNPCKHPS        Z7, Z6, Z8
+	VUNPCKLPS        Z7, Z6, Z6
+	VUNPCKHPS        Z10, Z9, Z7
+	VUNPCKLPS        Z10, Z9, Z9
+	VUNPCKHPD        Z9, Z6, Z10
+	VUNPCKLPD        Z9, Z6, Z6
+	VUNPCKHPD        Z7, Z8, Z9
+	VUNPCKLPD        Z7, Z8, Z8
+	VMOVSD           X6, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored90
+	VMOVSD           X10, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored90
+	VMOVSD           X8, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored90
+	VMOVSD           X9, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored90
+	VEXTRACTF32X4    $0x01, Z6, X7
+	VMOVSD           X7, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored90
+	VEXTRACTF32X4    $0x01, Z10, X7
+	VMOVSD           X7, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored90
+	VEXTRACTF32X4    $0x01, Z8, X7
+	VMOVSD           X7, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored90
+	VEXTRACTF32X4    $0x01, Z9, X7
+	VMOVSD           X7, (DX)(R9*1)
+	CMPQ             CX, $0x08
+	JLE              stored90
+	VEXTRACTF32X4    $0x02, Z6, X7
+	VMOVSD           X7, (R10)
+	CMPQ             CX, $0x09
+	JLE              stored90
+	VEXTRACTF32X4    $0x02, Z10, X7
+	VMOVSD           X7, (R10)(SI*1)
+	CMPQ             CX, $0x0a
+	JLE              stored90
+	VEXTRACTF32X4    $0x02, Z8, X7
+	VMOVSD           X7, (R10)(SI*2)
+	CMPQ             CX, $0x0b
+	JLE              stored90
+	VEXTRACTF32X4    $0x02, Z9, X7
+	VMOVSD           X7, (R10)(DI*1)
+	CMPQ             CX, $0x0c
+	JLE              stored90
+	VEXTRACTF32X4    $0x03, Z6, X7
+	VMOVSD           X7, (R10)(SI*4)
+	CMPQ             CX, $0x0d
+	JLE              stored90
+	VEXTRACTF32X4    $0x03, Z10, X7
+	VMOVSD           X7, (R10)(R8*1)
+	CMPQ             CX, $0x0e
+	JLE              stored90
+	VEXTRACTF32X4    $0x03, Z8, X7
+	VMOVSD           X7, (R10)(DI*2)
+	CMPQ             CX, $0x0f
+	JLE              stored90
+	VEXTRACTF32X4    $0x03, Z9, X7
+	VMOVSD           X7, (R10)(R9*1)
 
-whole88:
-	VPXORD        Z5, Z5, Z5
-	VADDPS        Z5, Z0, Z0
-	VADDPS        Z5, Z1, Z1
-	VMOVAPS       Z0, Z6
-	VMOVAPS       Z1, Z7
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	LEAQ          (DX)(SI*8), R10
-	VUNPCKHPS     Z7, Z6, Z8
-	VUNPCKLPS     Z7, Z6, Z6
-	VUNPCKHPS     Z10, Z9, Z7
-	VUNPCKLPS     Z10, Z9, Z9
-	VUNPCKHPD     Z9, Z6, Z10
-	VUNPCKLPD     Z9, Z6, Z6
-	VUNPCKHPD     Z7, Z8, Z9
-	VUNPCKLPD     Z7, Z8, Z8
-	VMOVSD        X6, (DX)
-	VMOVSD        X10, (DX)(SI*1)
-	VMOVSD        X8, (DX)(SI*2)
-	VMOVSD        X9, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Z6, X7
-	VMOVSD        X7, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Z10, X7
-	VMOVSD        X7, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Z8, X7
-	VMOVSD        X7, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Z9, X7
-	VMOVSD        X7, (DX)(R9*1)
-	VEXTRACTF32X4 $0x02, Z6, X7
-	VMOVSD        X7, (R10)
-	VEXTRACTF32X4 $0x02, Z10, X7
-	VMOVSD        X7, (R10)(SI*1)
-	VEXTRACTF32X4 $0x02, Z8, X7
-	VMOVSD        X7, (R10)(SI*2)
-	VEXTRACTF32X4 $0x02, Z9, X7
-	VMOVSD        X7, (R10)(DI*1)
-	VEXTRACTF32X4 $0x03, Z6, X7
-	VMOVSD        X7, (R10)(SI*4)
-	VEXTRACTF32X4 $0x03, Z10, X7
-	VMOVSD        X7, (R10)(R8*1)
-	VEXTRACTF32X4 $0x03, Z8, X7
-	VMOVSD        X7, (R10)(DI*2)
-	VEXTRACTF32X4 $0x03, Z9, X7
-	VMOVSD        X7, (R10)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x10, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again63
+stored90:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again64
 
 some87:
 	VPXORD  Z5, Z5, Z5
@@ -17170,29 +17263,29 @@ some87:
 	VMOVUPS Z4, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some90
+	JGE     some91
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some90:
+some91:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk60
-	JMP  turned62
+	JGE  chunk61
+	JMP  turned63
 
-last61:
+last62:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept92
+	JE     kept93
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready93
+	JMP    ready94
 
-kept92:
+kept93:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -17203,165 +17296,166 @@ kept92:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Y4
 
-ready93:
-again91:
+ready94:
+again92:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z23, Z23, Z23
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x10
-	JLT              rest94
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z23, Z23, Z23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x10
+	JGE    whole95
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole95:
 	VMOVUPS          (CX), Y5
 	VADDPS           Y5, Y2, Y2
 	VFMADD231PS.BCST (R8), Y5, Y3
 	VFMADD231PS.BCST 4(R8), Y5, Y4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded96
 	VMOVUPS          (CX), Y6
 	VADDPS           Y6, Y2, Y2
 	VFMADD231PS.BCST (R8), Y6, Y3
 	VFMADD231PS.BCST 4(R8), Y6, Y4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded96
 	VMOVUPS          (CX), Y7
 	VADDPS           Y7, Y2, Y2
 	VFMADD231PS.BCST (R8), Y7, Y3
 	VFMADD231PS.BCST 4(R8), Y7, Y4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded96
 	VMOVUPS          (CX), Y8
 	VADDPS           Y8, Y2, Y2
 	VFMADD231PS.BCST (R8), Y8, Y3
 	VFMADD231PS.BCST 4(R8), Y8, Y4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded96
 	VMOVUPS          (CX), Y9
 	VADDPS           Y9, Y2, Y2
 	VFMADD231PS.BCST (R8), Y9, Y3
 	VFMADD231PS.BCST 4(R8), Y9, Y4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded96
 	VMOVUPS          (CX), Y10
 	VADDPS           Y10, Y2, Y2
 	VFMADD231PS.BCST (R8), Y10, Y3
 	VFMADD231PS.BCST 4(R8), Y10, Y4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded96
 	VMOVUPS          (CX), Y11
 	VADDPS           Y11, Y2, Y2
 	VFMADD231PS.BCST (R8), Y11, Y3
 	VFMADD231PS.BCST 4(R8), Y11, Y4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded96
 	VMOVUPS          (CX), Y12
 	VADDPS           Y12, Y2, Y2
 	VFMADD231PS.BCST (R8), Y12, Y3
 	VFMADD231PS.BCST 4(R8), Y12, Y4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x08
+	JLE              folded96
 	VMOVUPS          (CX), Y13
 	VADDPS           Y13, Y2, Y2
 	VFMADD231PS.BCST (R8), Y13, Y3
 	VFMADD231PS.BCST 4(R8), Y13, Y4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x09
+	JLE              folded96
 	VMOVUPS          (CX), Y14
 	VADDPS           Y14, Y2, Y2
 	VFMADD231PS.BCST (R8), Y14, Y3
 	VFMADD231PS.BCST 4(R8), Y14, Y4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0a
+	JLE              folded96
 	VMOVUPS          (CX), Y15
 	VADDPS           Y15, Y2, Y2
 	VFMADD231PS.BCST (R8), Y15, Y3
 	VFMADD231PS.BCST 4(R8), Y15, Y4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0b
+	JLE              folded96
 	VMOVUPS          (CX), Y16
 	VADDPS           Y16, Y2, Y2
 	VFMADD231PS.BCST (R8), Y16, Y3
 	VFMADD231PS.BCST 4(R8), Y16, Y4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0c
+	JLE              folded96
 	VMOVUPS          (CX), Y17
 	VADDPS           Y17, Y2, Y2
 	VFMADD231PS.BCST (R8), Y17, Y3
 	VFMADD231PS.BCST 4(R8), Y17, Y4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0d
+	JLE              folded96
 	VMOVUPS          (CX), Y18
 	VADDPS           Y18, Y2, Y2
 	VFMADD231PS.BCST (R8), Y18, Y3
 	VFMADD231PS.BCST 4(R8), Y18, Y4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0e
+	JLE              folded96
 	VMOVUPS          (CX), Y19
 	VADDPS           Y19, Y2, Y2
 	VFMADD231PS.BCST (R8), Y19, Y3
 	VFMADD231PS.BCST 4(R8), Y19, Y4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0f
+	JLE              folded96
 	VMOVUPS          (CX), Y20
 	VADDPS           Y20, Y2, Y2
 	VFMADD231PS.BCST (R8), Y20, Y3
 	VFMADD231PS.BCST 4(R8), Y20, Y4
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded95
 
-rest94:
-fold96:
-	VMOVUPS          (CX), Y5
-	VADDPS           Y5, Y2, Y2
-	VFMADD231PS.BCST (R8), Y5, Y3
-	VFMADD231PS.BCST 4(R8), Y5, Y4
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold96
-	IMUL3Q           $0x10, DX, R10
-	SUBQ             R10, CX
-	VMOVUPS          (CX), Y5
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y6
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y7
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y8
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y9
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y10
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y11
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y12
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y13
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y14
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y15
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y16
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y17
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y18
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y19
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y20
-	ADDQ             DX, CX
-
-folded95:
+folded96:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some97
@@ -17428,67 +17522,92 @@ some97:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x10, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole108
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPS           Z5, Z0, Z0
+	VADDPS           Z5, Z1, Z1
+	VMOVAPS          Z0, Z6
+	VMOVAPS          Z1, Z7
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	LEAQ             (DX)(SI*8), R10
+	VUNPCKHPS        Z7, Z6, Z8
+	VUNPCKLPS        Z7, Z6, Z6
+	VUNPCKHPS        Z10, Z9, Z7
+	VUNPCKLPS        Z10, Z9, Z9
+	VUNPCKHPD        Z9, Z6, Z10
+	VUNPCKLPD        Z9, Z6, Z6
+	VUNPCKHPD        Z7, Z8, Z9
+	VUNPCKLPD        Z7, Z8, Z8
+	VMOVSD           X6, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored110
+	VMOVSD           X10, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored110
+	VMOVSD           X8, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored110
+	VMOVSD           X9, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored110
+	VEXTRACTF32X4    $0x01, Z6, X7
+	VMOVSD           X7, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored110
+	VEXTRACTF32X4    $0x01, Z10, X7
+	VMOVSD           X7, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored110
+	VEXTRACTF32X4    $0x01, Z8, X7
+	VMOVSD           X7, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored110
+	VEXTRACTF32X4    $0x01, Z9, X7
+	VMOVSD           X7, (DX)(R9*1)
+	CMPQ             CX, $0x08
+	JLE              stored110
+	VEXTRACTF32X4    $0x02, Z6, X7
+	VMOVSD           X7, (R10)
+	CMPQ             CX, $0x09
+	JLE              stored110
+	VEXTRACTF32X4    $0x02, Z10, X7
+	VMOVSD           X7, (R10)(SI*1)
+	CMPQ             CX, $0x0a
+	JLE              stored110
+	VEXTRACTF32X4    $0x02, Z8, X7
+	VMOVSD           X7, (R10)(SI*2)
+	CMPQ             CX, $0x0b
+	JLE              stored110
+	VEXTRACTF32X4    $0x02, Z9, X7
+	VMOVSD           X7, (R10)(DI*1)
+	CMPQ             CX, $0x0c
+	JLE              stored110
+	VEXTRACTF32X4    $0x03, Z6, X7
+	VMOVSD           X7, (R10)(SI*4)
+	CMPQ             CX, $0x0d
+	JLE              stored110
+	VEXTRACTF32X4    $0x03, Z10, X7
+	VMOVSD           X7, (R10)(R8*1)
+	CMPQ             CX, $0x0e
+	JLE              stored110
+	VEXTRACTF32X4    $0x03, Z8, X7
+	VMOVSD           X7, (R10)(DI*2)
+	CMPQ             CX, $0x0f
+	JLE              stored110
+	VEXTRACTF32X4    $0x03, Z9, X7
+	VMOVSD           X7, (R10)(R9*1)
 
-whole108:
-	VPXORD        Z5, Z5, Z5
-	VADDPS        Z5, Z0, Z0
-	VADDPS        Z5, Z1, Z1
-	VMOVAPS       Z0, Z6
-	VMOVAPS       Z1, Z7
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	LEAQ          (DX)(SI*8), R10
-	VUNPCKHPS     Z7, Z6, Z8
-	VUNPCKLPS     Z7, Z6, Z6
-	VUNPCKHPS     Z10, Z9, Z7
-	VUNPCKLPS     Z10, Z9, Z9
-	VUNPCKHPD     Z9, Z6, Z10
-	VUNPCKLPD     Z9, Z6, Z6
-	VUNPCKHPD     Z7, Z8, Z9
-	VUNPCKLPD     Z7, Z8, Z8
-	VMOVSD        X6, (DX)
-	VMOVSD        X10, (DX)(SI*1)
-	VMOVSD        X8, (DX)(SI*2)
-	VMOVSD        X9, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Z6, X7
-	VMOVSD        X7, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Z10, X7
-	VMOVSD        X7, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Z8, X7
-	VMOVSD        X7, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Z9, X7
-	VMOVSD        X7, (DX)(R9*1)
-	VEXTRACTF32X4 $0x02, Z6, X7
-	VMOVSD        X7, (R10)
-	VEXTRACTF32X4 $0x02, Z10, X7
-	VMOVSD        X7, (R10)(SI*1)
-	VEXTRACTF32X4 $0x02, Z8, X7
-	VMOVSD        X7, (R10)(SI*2)
-	VEXTRACTF32X4 $0x02, Z9, X7
-	VMOVSD        X7, (R10)(DI*1)
-	VEXTRACTF32X4 $0x03, Z6, X7
-	VMOVSD        X7, (R10)(SI*4)
-	VEXTRACTF32X4 $0x03, Z10, X7
-	VMOVSD        X7, (R10)(R8*1)
-	VEXTRACTF32X4 $0x03, Z8, X7
-	VMOVSD        X7, (R10)(DI*2)
-	VEXTRACTF32X4 $0x03, Z9, X7
-	VMOVSD        X7, (R10)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x10, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again91
+stored110:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again92
 
 some107:
 	VPXORD  Z5, Z5, Z5
@@ -17506,38 +17625,30 @@ some107:
 	VMOVUPS Y4, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some110
+	JGE     some111
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some110:
-turned62:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x10, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole111
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole111:
+some111:
+turned63:
+	MOVQ          lddy+48(FP), CX
+	IMUL3Q        $0x10, CX, CX
+	ADDQ          dy+40(FP), CX
+	MOVQ          CX, dy+40(FP)
+	MOVQ          ldy+64(FP), CX
+	IMUL3Q        $0x10, CX, CX
+	ADDQ          y+56(FP), CX
+	MOVQ          CX, y+56(FP)
+	MOVQ          ldx+80(FP), CX
+	IMUL3Q        $0x10, CX, CX
+	ADDQ          x+72(FP), CX
+	MOVQ          CX, x+72(FP)
+	MOVQ          $0x00000000, CX
+	MOVQ          CX, fresh+136(FP)
+	MOVQ          n+120(FP), CX
+	MOVQ          dx+0(FP), DX
+	MOVQ          lddx+8(FP), SI
 	VPXORD        Z5, Z5, Z5
 	VADDPS        Z5, Z0, Z0
 	VADDPS        Z5, Z1, Z1
@@ -17556,42 +17667,75 @@ whole111:
 	VUNPCKHPD     Z7, Z8, Z9
 	VUNPCKLPD     Z7, Z8, Z8
 	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored114
 	VMOVSD        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored114
 	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored114
 	VMOVSD        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored114
 	VEXTRACTF32X4 $0x01, Z6, X7
 	VMOVSD        X7, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored114
 	VEXTRACTF32X4 $0x01, Z10, X7
 	VMOVSD        X7, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored114
 	VEXTRACTF32X4 $0x01, Z8, X7
 	VMOVSD        X7, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored114
 	VEXTRACTF32X4 $0x01, Z9, X7
 	VMOVSD        X7, (DX)(R9*1)
+	CMPQ          CX, $0x08
+	JLE           stored114
 	VEXTRACTF32X4 $0x02, Z6, X7
 	VMOVSD        X7, (R10)
+	CMPQ          CX, $0x09
+	JLE           stored114
 	VEXTRACTF32X4 $0x02, Z10, X7
 	VMOVSD        X7, (R10)(SI*1)
+	CMPQ          CX, $0x0a
+	JLE           stored114
 	VEXTRACTF32X4 $0x02, Z8, X7
 	VMOVSD        X7, (R10)(SI*2)
+	CMPQ          CX, $0x0b
+	JLE           stored114
 	VEXTRACTF32X4 $0x02, Z9, X7
 	VMOVSD        X7, (R10)(DI*1)
+	CMPQ          CX, $0x0c
+	JLE           stored114
 	VEXTRACTF32X4 $0x03, Z6, X7
 	VMOVSD        X7, (R10)(SI*4)
+	CMPQ          CX, $0x0d
+	JLE           stored114
 	VEXTRACTF32X4 $0x03, Z10, X7
 	VMOVSD        X7, (R10)(R8*1)
+	CMPQ          CX, $0x0e
+	JLE           stored114
 	VEXTRACTF32X4 $0x03, Z8, X7
 	VMOVSD        X7, (R10)(DI*2)
+	CMPQ          CX, $0x0f
+	JLE           stored114
 	VEXTRACTF32X4 $0x03, Z9, X7
 	VMOVSD        X7, (R10)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x10, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           block59
-	JMP           end2
+
+stored114:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    block60
+	JMP    end2
 
 end2:
 	VXORPS X15, X15, X15
@@ -17601,27 +17745,27 @@ end2:
 lower1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other114
+	JNE  other116
 
-block115:
+block117:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk116:
+chunk118:
 	CMPQ BX, $0x10
-	JLT  last117
+	JLT  last119
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept120
+	JE     kept122
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready121
+	JMP    ready123
 
-kept120:
+kept122:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Z1
@@ -17630,21 +17774,38 @@ kept120:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Z2
 
-ready121:
-again119:
+ready123:
+again121:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z21, Z21, Z21
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x10
-	JLT              rest122
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z21, Z21, Z21
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x10
+	JGE    whole124
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+
+whole124:
 	VMOVUPS          (CX), Z3
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17655,6 +17816,8 @@ again119:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded125
 	VMOVUPS          (CX), Z4
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17665,6 +17828,8 @@ again119:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded125
 	VMOVUPS          (CX), Z5
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17675,6 +17840,8 @@ again119:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded125
 	VMOVUPS          (CX), Z6
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17685,6 +17852,8 @@ again119:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded125
 	VMOVUPS          (CX), Z7
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17695,6 +17864,8 @@ again119:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded125
 	VMOVUPS          (CX), Z8
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17705,6 +17876,8 @@ again119:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded125
 	VMOVUPS          (CX), Z9
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17715,6 +17888,8 @@ again119:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded125
 	VMOVUPS          (CX), Z10
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17725,6 +17900,8 @@ again119:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x08
+	JLE              folded125
 	VMOVUPS          (CX), Z11
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17735,6 +17912,8 @@ again119:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x09
+	JLE              folded125
 	VMOVUPS          (CX), Z12
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17745,6 +17924,8 @@ again119:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0a
+	JLE              folded125
 	VMOVUPS          (CX), Z13
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17755,6 +17936,8 @@ again119:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0b
+	JLE              folded125
 	VMOVUPS          (CX), Z14
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17765,6 +17948,8 @@ again119:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0c
+	JLE              folded125
 	VMOVUPS          (CX), Z15
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17775,6 +17960,8 @@ again119:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0d
+	JLE              folded125
 	VMOVUPS          (CX), Z16
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17785,6 +17972,8 @@ again119:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0e
+	JLE              folded125
 	VMOVUPS          (CX), Z17
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17795,6 +17984,8 @@ again119:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0f
+	JLE              folded125
 	VMOVUPS          (CX), Z18
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17805,66 +17996,16 @@ again119:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded123
 
-rest122:
-fold124:
-	VMOVUPS          (CX), Z3
-	VMOVUPS          (SI), Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z3, K2, Z3
-	VADDPS           Z3, Z1, Z1
-	VFMADD231PS.BCST (R8), Z3, Z2
-	VMOVUPS          Z3, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold124
-	IMUL3Q           $0x10, DX, R10
-	SUBQ             R10, CX
-	VMOVUPS          (CX), Z3
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z4
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z5
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z6
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z7
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z8
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z9
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z10
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z11
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z12
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z13
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z14
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z15
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z16
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z17
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z18
-	ADDQ             DX, CX
-
-folded123:
+folded125:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some125
+	JGE  some126
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some125:
+some126:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -17951,26 +18092,20 @@ some125:
 	VFMADD231PS.BCST 60(CX), Z7, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some143
+	JGE              some144
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x10, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole144
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z3, Z3, Z3
+	VADDPS           Z3, Z0, Z0
+	CMPQ             CX, $0x10
+	JLT              few145
+	CMPQ             SI, $0x04
+	JNE              apart147
+	VMOVUPS          Z0, (DX)
+	JMP              stored148
 
-whole144:
-	VPXORD  Z3, Z3, Z3
-	VADDPS  Z3, Z0, Z0
-	CMPQ    SI, $0x04
-	JNE     apart145
-	VMOVUPS Z0, (DX)
-	JMP     stored146
-
-apart145:
+apart147:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -17995,16 +18130,94 @@ apart145:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
+stored148:
+	JMP stored146
+
+few145:
+	VMOVAPS       Z0, Z4
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VUNPCKHPS     Z6, Z4, Z5
+	VUNPCKLPS     Z6, Z4, Z4
+	VUNPCKHPS     Z8, Z7, Z6
+	VUNPCKLPS     Z8, Z7, Z7
+	VUNPCKHPD     Z7, Z4, Z8
+	VUNPCKLPD     Z7, Z4, Z4
+	VUNPCKHPD     Z6, Z5, Z7
+	VUNPCKLPD     Z6, Z5, Z5
+	VMOVSS        X4, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored149
+	VMOVSS        X8, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored149
+	VMOVSS        X5, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored149
+	VMOVSS        X7, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored149
+	VEXTRACTF32X4 $0x01, Z4, X6
+	VMOVSS        X6, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored149
+	VEXTRACTF32X4 $0x01, Z8, X6
+	VMOVSS        X6, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored149
+	VEXTRACTF32X4 $0x01, Z5, X6
+	VMOVSS        X6, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored149
+	VEXTRACTF32X4 $0x01, Z7, X6
+	VMOVSS        X6, (DX)(R9*1)
+	CMPQ          CX, $0x08
+	JLE           stored149
+	VEXTRACTF32X4 $0x02, Z4, X6
+	VMOVSS        X6, (R10)
+	CMPQ          CX, $0x09
+	JLE           stored149
+	VEXTRACTF32X4 $0x02, Z8, X6
+	VMOVSS        X6, (R10)(SI*1)
+	CMPQ          CX, $0x0a
+	JLE           stored149
+	VEXTRACTF32X4 $0x02, Z5, X6
+	VMOVSS        X6, (R10)(SI*2)
+	CMPQ          CX, $0x0b
+	JLE           stored149
+	VEXTRACTF32X4 $0x02, Z7, X6
+	VMOVSS        X6, (R10)(DI*1)
+	CMPQ          CX, $0x0c
+	JLE           stored149
+	VEXTRACTF32X4 $0x03, Z4, X6
+	VMOVSS        X6, (R10)(SI*4)
+	CMPQ          CX, $0x0d
+	JLE           stored149
+	VEXTRACTF32X4 $0x03, Z8, X6
+	VMOVSS        X6, (R10)(R8*1)
+	CMPQ          CX, $0x0e
+	JLE           stored149
+	VEXTRACTF32X4 $0x03, Z5, X6
+	VMOVSS        X6, (R10)(DI*2)
+	CMPQ          CX, $0x0f
+	JLE           stored149
+	VEXTRACTF32X4 $0x03, Z7, X6
+	VMOVSS        X6, (R10)(R9*1)
+
+stored149:
 stored146:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again119
+	JGE    again121
 
-some143:
+some144:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -18017,28 +18230,28 @@ some143:
 	VMOVUPS Z2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some147
+	JGE     some150
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some147:
+some150:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk116
-	JMP  turned118
+	JGE  chunk118
+	JMP  turned120
 
-last117:
+last119:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept149
+	JE     kept152
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready150
+	JMP    ready153
 
-kept149:
+kept152:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -18047,21 +18260,38 @@ kept149:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y2
 
-ready150:
-again148:
+ready153:
+again151:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z21, Z21, Z21
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x10
-	JLT              rest151
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z21, Z21, Z21
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x10
+	JGE    whole154
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+
+whole154:
 	VMOVUPS          (CX), Y3
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18072,6 +18302,8 @@ again148:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded155
 	VMOVUPS          (CX), Y4
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18082,6 +18314,8 @@ again148:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded155
 	VMOVUPS          (CX), Y5
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18092,6 +18326,8 @@ again148:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded155
 	VMOVUPS          (CX), Y6
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18102,6 +18338,8 @@ again148:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded155
 	VMOVUPS          (CX), Y7
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18112,6 +18350,8 @@ again148:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded155
 	VMOVUPS          (CX), Y8
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18122,6 +18362,8 @@ again148:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded155
 	VMOVUPS          (CX), Y9
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18132,6 +18374,8 @@ again148:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded155
 	VMOVUPS          (CX), Y10
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18142,6 +18386,8 @@ again148:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x08
+	JLE              folded155
 	VMOVUPS          (CX), Y11
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18152,6 +18398,8 @@ again148:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x09
+	JLE              folded155
 	VMOVUPS          (CX), Y12
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18162,6 +18410,8 @@ again148:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0a
+	JLE              folded155
 	VMOVUPS          (CX), Y13
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18172,6 +18422,8 @@ again148:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0b
+	JLE              folded155
 	VMOVUPS          (CX), Y14
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18182,6 +18434,8 @@ again148:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0c
+	JLE              folded155
 	VMOVUPS          (CX), Y15
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18192,6 +18446,8 @@ again148:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0d
+	JLE              folded155
 	VMOVUPS          (CX), Y16
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18202,6 +18458,8 @@ again148:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0e
+	JLE              folded155
 	VMOVUPS          (CX), Y17
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18212,6 +18470,8 @@ again148:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0f
+	JLE              folded155
 	VMOVUPS          (CX), Y18
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18222,66 +18482,16 @@ again148:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded152
 
-rest151:
-fold153:
-	VMOVUPS          (CX), Y3
-	VMOVUPS          (SI), Y19
-	VCMPPS           $0x06, Y21, Y19, K2
-	VMOVAPS.Z        Y3, K2, Y3
-	VADDPS           Y3, Y1, Y1
-	VFMADD231PS.BCST (R8), Y3, Y2
-	VMOVUPS          Y3, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold153
-	IMUL3Q           $0x10, DX, R10
-	SUBQ             R10, CX
-	VMOVUPS          (CX), Y3
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y4
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y5
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y6
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y7
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y8
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y9
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y10
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y11
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y12
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y13
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y14
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y15
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y16
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y17
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y18
-	ADDQ             DX, CX
-
-folded152:
+folded155:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some154
+	JGE  some156
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some154:
+some156:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -18328,26 +18538,20 @@ some154:
 	VFMADD231PS.BCST 28(CX), Z4, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some164
+	JGE              some166
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x10, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole165
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z3, Z3, Z3
+	VADDPS           Z3, Z0, Z0
+	CMPQ             CX, $0x10
+	JLT              few167
+	CMPQ             SI, $0x04
+	JNE              apart169
+	VMOVUPS          Z0, (DX)
+	JMP              stored170
 
-whole165:
-	VPXORD  Z3, Z3, Z3
-	VADDPS  Z3, Z0, Z0
-	CMPQ    SI, $0x04
-	JNE     apart166
-	VMOVUPS Z0, (DX)
-	JMP     stored167
-
-apart166:
+apart169:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -18372,16 +18576,94 @@ apart166:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored167:
+stored170:
+	JMP stored168
+
+few167:
+	VMOVAPS       Z0, Z4
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VUNPCKHPS     Z6, Z4, Z5
+	VUNPCKLPS     Z6, Z4, Z4
+	VUNPCKHPS     Z8, Z7, Z6
+	VUNPCKLPS     Z8, Z7, Z7
+	VUNPCKHPD     Z7, Z4, Z8
+	VUNPCKLPD     Z7, Z4, Z4
+	VUNPCKHPD     Z6, Z5, Z7
+	VUNPCKLPD     Z6, Z5, Z5
+	VMOVSS        X4, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored171
+	VMOVSS        X8, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored171
+	VMOVSS        X5, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored171
+	VMOVSS        X7, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored171
+	VEXTRACTF32X4 $0x01, Z4, X6
+	VMOVSS        X6, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored171
+	VEXTRACTF32X4 $0x01, Z8, X6
+	VMOVSS        X6, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored171
+	VEXTRACTF32X4 $0x01, Z5, X6
+	VMOVSS        X6, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored171
+	VEXTRACTF32X4 $0x01, Z7, X6
+	VMOVSS        X6, (DX)(R9*1)
+	CMPQ          CX, $0x08
+	JLE           stored171
+	VEXTRACTF32X4 $0x02, Z4, X6
+	VMOVSS        X6, (R10)
+	CMPQ          CX, $0x09
+	JLE           stored171
+	VEXTRACTF32X4 $0x02, Z8, X6
+	VMOVSS        X6, (R10)(SI*1)
+	CMPQ          CX, $0x0a
+	JLE           stored171
+	VEXTRACTF32X4 $0x02, Z5, X6
+	VMOVSS        X6, (R10)(SI*2)
+	CMPQ          CX, $0x0b
+	JLE           stored171
+	VEXTRACTF32X4 $0x02, Z7, X6
+	VMOVSS        X6, (R10)(DI*1)
+	CMPQ          CX, $0x0c
+	JLE           stored171
+	VEXTRACTF32X4 $0x03, Z4, X6
+	VMOVSS        X6, (R10)(SI*4)
+	CMPQ          CX, $0x0d
+	JLE           stored171
+	VEXTRACTF32X4 $0x03, Z8, X6
+	VMOVSS        X6, (R10)(R8*1)
+	CMPQ          CX, $0x0e
+	JLE           stored171
+	VEXTRACTF32X4 $0x03, Z5, X6
+	VMOVSS        X6, (R10)(DI*2)
+	CMPQ          CX, $0x0f
+	JLE           stored171
+	VEXTRACTF32X4 $0x03, Z7, X6
+	VMOVSS        X6, (R10)(R9*1)
+
+stored171:
+stored168:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again148
+	JGE    again151
 
-some164:
+some166:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -18394,46 +18676,40 @@ some164:
 	VMOVUPS Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some168
+	JGE     some172
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some168:
-turned118:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x10, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole169
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole169:
+some172:
+turned120:
+	MOVQ    lddy+48(FP), CX
+	IMUL3Q  $0x10, CX, CX
+	ADDQ    dy+40(FP), CX
+	MOVQ    CX, dy+40(FP)
+	MOVQ    ldy+64(FP), CX
+	IMUL3Q  $0x10, CX, CX
+	ADDQ    y+56(FP), CX
+	MOVQ    CX, y+56(FP)
+	MOVQ    ldx+80(FP), CX
+	IMUL3Q  $0x10, CX, CX
+	ADDQ    x+72(FP), CX
+	MOVQ    CX, x+72(FP)
+	MOVQ    $0x00000000, CX
+	MOVQ    CX, fresh+136(FP)
+	MOVQ    n+120(FP), CX
+	MOVQ    dx+0(FP), DX
+	MOVQ    lddx+8(FP), SI
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
+	CMPQ    CX, $0x10
+	JLT     few173
 	CMPQ    SI, $0x04
-	JNE     apart170
+	JNE     apart175
 	VMOVUPS Z0, (DX)
-	JMP     stored171
+	JMP     stored176
 
-apart170:
+apart175:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -18458,36 +18734,114 @@ apart170:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored171:
+stored176:
+	JMP stored174
+
+few173:
+	VMOVAPS       Z0, Z4
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VUNPCKHPS     Z6, Z4, Z5
+	VUNPCKLPS     Z6, Z4, Z4
+	VUNPCKHPS     Z8, Z7, Z6
+	VUNPCKLPS     Z8, Z7, Z7
+	VUNPCKHPD     Z7, Z4, Z8
+	VUNPCKLPD     Z7, Z4, Z4
+	VUNPCKHPD     Z6, Z5, Z7
+	VUNPCKLPD     Z6, Z5, Z5
+	VMOVSS        X4, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored177
+	VMOVSS        X8, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored177
+	VMOVSS        X5, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored177
+	VMOVSS        X7, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored177
+	VEXTRACTF32X4 $0x01, Z4, X6
+	VMOVSS        X6, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored177
+	VEXTRACTF32X4 $0x01, Z8, X6
+	VMOVSS        X6, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored177
+	VEXTRACTF32X4 $0x01, Z5, X6
+	VMOVSS        X6, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored177
+	VEXTRACTF32X4 $0x01, Z7, X6
+	VMOVSS        X6, (DX)(R9*1)
+	CMPQ          CX, $0x08
+	JLE           stored177
+	VEXTRACTF32X4 $0x02, Z4, X6
+	VMOVSS        X6, (R10)
+	CMPQ          CX, $0x09
+	JLE           stored177
+	VEXTRACTF32X4 $0x02, Z8, X6
+	VMOVSS        X6, (R10)(SI*1)
+	CMPQ          CX, $0x0a
+	JLE           stored177
+	VEXTRACTF32X4 $0x02, Z5, X6
+	VMOVSS        X6, (R10)(SI*2)
+	CMPQ          CX, $0x0b
+	JLE           stored177
+	VEXTRACTF32X4 $0x02, Z7, X6
+	VMOVSS        X6, (R10)(DI*1)
+	CMPQ          CX, $0x0c
+	JLE           stored177
+	VEXTRACTF32X4 $0x03, Z4, X6
+	VMOVSS        X6, (R10)(SI*4)
+	CMPQ          CX, $0x0d
+	JLE           stored177
+	VEXTRACTF32X4 $0x03, Z8, X6
+	VMOVSS        X6, (R10)(R8*1)
+	CMPQ          CX, $0x0e
+	JLE           stored177
+	VEXTRACTF32X4 $0x03, Z5, X6
+	VMOVSS        X6, (R10)(DI*2)
+	CMPQ          CX, $0x0f
+	JLE           stored177
+	VEXTRACTF32X4 $0x03, Z7, X6
+	VMOVSS        X6, (R10)(R9*1)
+
+stored177:
+stored174:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block115
-	JMP    end113
+	JGE    block117
+	JMP    end115
 
-other114:
-block173:
+other116:
+block179:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk174:
+chunk180:
 	CMPQ BX, $0x10
-	JLT  last175
+	JLT  last181
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept178
+	JE     kept184
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready179
+	JMP    ready185
 
-kept178:
+kept184:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Z1
@@ -18496,156 +18850,158 @@ kept178:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Z2
 
-ready179:
-again177:
+ready185:
+again183:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z21, Z21, Z21
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x10
-	JLT              rest180
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z21, Z21, Z21
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x10
+	JGE    whole186
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+
+whole186:
 	VMOVUPS          (CX), Z3
 	VADDPS           Z3, Z1, Z1
 	VFMADD231PS.BCST (R8), Z3, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded187
 	VMOVUPS          (CX), Z4
 	VADDPS           Z4, Z1, Z1
 	VFMADD231PS.BCST (R8), Z4, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded187
 	VMOVUPS          (CX), Z5
 	VADDPS           Z5, Z1, Z1
 	VFMADD231PS.BCST (R8), Z5, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded187
 	VMOVUPS          (CX), Z6
 	VADDPS           Z6, Z1, Z1
 	VFMADD231PS.BCST (R8), Z6, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded187
 	VMOVUPS          (CX), Z7
 	VADDPS           Z7, Z1, Z1
 	VFMADD231PS.BCST (R8), Z7, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded187
 	VMOVUPS          (CX), Z8
 	VADDPS           Z8, Z1, Z1
 	VFMADD231PS.BCST (R8), Z8, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded187
 	VMOVUPS          (CX), Z9
 	VADDPS           Z9, Z1, Z1
 	VFMADD231PS.BCST (R8), Z9, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded187
 	VMOVUPS          (CX), Z10
 	VADDPS           Z10, Z1, Z1
 	VFMADD231PS.BCST (R8), Z10, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x08
+	JLE              folded187
 	VMOVUPS          (CX), Z11
 	VADDPS           Z11, Z1, Z1
 	VFMADD231PS.BCST (R8), Z11, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x09
+	JLE              folded187
 	VMOVUPS          (CX), Z12
 	VADDPS           Z12, Z1, Z1
 	VFMADD231PS.BCST (R8), Z12, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0a
+	JLE              folded187
 	VMOVUPS          (CX), Z13
 	VADDPS           Z13, Z1, Z1
 	VFMADD231PS.BCST (R8), Z13, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0b
+	JLE              folded187
 	VMOVUPS          (CX), Z14
 	VADDPS           Z14, Z1, Z1
 	VFMADD231PS.BCST (R8), Z14, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0c
+	JLE              folded187
 	VMOVUPS          (CX), Z15
 	VADDPS           Z15, Z1, Z1
 	VFMADD231PS.BCST (R8), Z15, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0d
+	JLE              folded187
 	VMOVUPS          (CX), Z16
 	VADDPS           Z16, Z1, Z1
 	VFMADD231PS.BCST (R8), Z16, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0e
+	JLE              folded187
 	VMOVUPS          (CX), Z17
 	VADDPS           Z17, Z1, Z1
 	VFMADD231PS.BCST (R8), Z17, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0f
+	JLE              folded187
 	VMOVUPS          (CX), Z18
 	VADDPS           Z18, Z1, Z1
 	VFMADD231PS.BCST (R8), Z18, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded181
 
-rest180:
-fold182:
-	VMOVUPS          (CX), Z3
-	VADDPS           Z3, Z1, Z1
-	VFMADD231PS.BCST (R8), Z3, Z2
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold182
-	IMUL3Q           $0x10, DX, R10
-	SUBQ             R10, CX
-	VMOVUPS          (CX), Z3
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z4
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z5
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z6
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z7
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z8
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z9
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z10
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z11
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z12
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z13
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z14
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z15
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z16
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z17
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Z18
-	ADDQ             DX, CX
-
-folded181:
+folded187:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some183
+	JGE  some188
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some183:
+some188:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -18732,26 +19088,20 @@ some183:
 	VFMADD231PS.BCST 60(CX), Z7, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some201
+	JGE              some206
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x10, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole202
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z3, Z3, Z3
+	VADDPS           Z3, Z0, Z0
+	CMPQ             CX, $0x10
+	JLT              few207
+	CMPQ             SI, $0x04
+	JNE              apart209
+	VMOVUPS          Z0, (DX)
+	JMP              stored210
 
-whole202:
-	VPXORD  Z3, Z3, Z3
-	VADDPS  Z3, Z0, Z0
-	CMPQ    SI, $0x04
-	JNE     apart203
-	VMOVUPS Z0, (DX)
-	JMP     stored204
-
-apart203:
+apart209:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -18776,16 +19126,94 @@ apart203:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored204:
+stored210:
+	JMP stored208
+
+few207:
+	VMOVAPS       Z0, Z4
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VUNPCKHPS     Z6, Z4, Z5
+	VUNPCKLPS     Z6, Z4, Z4
+	VUNPCKHPS     Z8, Z7, Z6
+	VUNPCKLPS     Z8, Z7, Z7
+	VUNPCKHPD     Z7, Z4, Z8
+	VUNPCKLPD     Z7, Z4, Z4
+	VUNPCKHPD     Z6, Z5, Z7
+	VUNPCKLPD     Z6, Z5, Z5
+	VMOVSS        X4, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored211
+	VMOVSS        X8, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored211
+	VMOVSS        X5, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored211
+	VMOVSS        X7, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored211
+	VEXTRACTF32X4 $0x01, Z4, X6
+	VMOVSS        X6, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored211
+	VEXTRACTF32X4 $0x01, Z8, X6
+	VMOVSS        X6, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored211
+	VEXTRACTF32X4 $0x01, Z5, X6
+	VMOVSS        X6, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored211
+	VEXTRACTF32X4 $0x01, Z7, X6
+	VMOVSS        X6, (DX)(R9*1)
+	CMPQ          CX, $0x08
+	JLE           stored211
+	VEXTRACTF32X4 $0x02, Z4, X6
+	VMOVSS        X6, (R10)
+	CMPQ          CX, $0x09
+	JLE           stored211
+	VEXTRACTF32X4 $0x02, Z8, X6
+	VMOVSS        X6, (R10)(SI*1)
+	CMPQ          CX, $0x0a
+	JLE           stored211
+	VEXTRACTF32X4 $0x02, Z5, X6
+	VMOVSS        X6, (R10)(SI*2)
+	CMPQ          CX, $0x0b
+	JLE           stored211
+	VEXTRACTF32X4 $0x02, Z7, X6
+	VMOVSS        X6, (R10)(DI*1)
+	CMPQ          CX, $0x0c
+	JLE           stored211
+	VEXTRACTF32X4 $0x03, Z4, X6
+	VMOVSS        X6, (R10)(SI*4)
+	CMPQ          CX, $0x0d
+	JLE           stored211
+	VEXTRACTF32X4 $0x03, Z8, X6
+	VMOVSS        X6, (R10)(R8*1)
+	CMPQ          CX, $0x0e
+	JLE           stored211
+	VEXTRACTF32X4 $0x03, Z5, X6
+	VMOVSS        X6, (R10)(DI*2)
+	CMPQ          CX, $0x0f
+	JLE           stored211
+	VEXTRACTF32X4 $0x03, Z7, X6
+	VMOVSS        X6, (R10)(R9*1)
+
+stored211:
+stored208:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again177
+	JGE    again183
 
-some201:
+some206:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -18798,28 +19226,28 @@ some201:
 	VMOVUPS Z2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some205
+	JGE     some212
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some205:
+some212:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk174
-	JMP  turned176
+	JGE  chunk180
+	JMP  turned182
 
-last175:
+last181:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept207
+	JE     kept214
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready208
+	JMP    ready215
 
-kept207:
+kept214:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -18828,156 +19256,158 @@ kept207:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y2
 
-ready208:
-again206:
+ready215:
+again213:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z21, Z21, Z21
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x10
-	JLT              rest209
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z21, Z21, Z21
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x10
+	JGE    whole216
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+
+whole216:
 	VMOVUPS          (CX), Y3
 	VADDPS           Y3, Y1, Y1
 	VFMADD231PS.BCST (R8), Y3, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded217
 	VMOVUPS          (CX), Y4
 	VADDPS           Y4, Y1, Y1
 	VFMADD231PS.BCST (R8), Y4, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded217
 	VMOVUPS          (CX), Y5
 	VADDPS           Y5, Y1, Y1
 	VFMADD231PS.BCST (R8), Y5, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded217
 	VMOVUPS          (CX), Y6
 	VADDPS           Y6, Y1, Y1
 	VFMADD231PS.BCST (R8), Y6, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded217
 	VMOVUPS          (CX), Y7
 	VADDPS           Y7, Y1, Y1
 	VFMADD231PS.BCST (R8), Y7, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded217
 	VMOVUPS          (CX), Y8
 	VADDPS           Y8, Y1, Y1
 	VFMADD231PS.BCST (R8), Y8, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded217
 	VMOVUPS          (CX), Y9
 	VADDPS           Y9, Y1, Y1
 	VFMADD231PS.BCST (R8), Y9, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded217
 	VMOVUPS          (CX), Y10
 	VADDPS           Y10, Y1, Y1
 	VFMADD231PS.BCST (R8), Y10, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x08
+	JLE              folded217
 	VMOVUPS          (CX), Y11
 	VADDPS           Y11, Y1, Y1
 	VFMADD231PS.BCST (R8), Y11, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x09
+	JLE              folded217
 	VMOVUPS          (CX), Y12
 	VADDPS           Y12, Y1, Y1
 	VFMADD231PS.BCST (R8), Y12, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0a
+	JLE              folded217
 	VMOVUPS          (CX), Y13
 	VADDPS           Y13, Y1, Y1
 	VFMADD231PS.BCST (R8), Y13, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0b
+	JLE              folded217
 	VMOVUPS          (CX), Y14
 	VADDPS           Y14, Y1, Y1
 	VFMADD231PS.BCST (R8), Y14, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0c
+	JLE              folded217
 	VMOVUPS          (CX), Y15
 	VADDPS           Y15, Y1, Y1
 	VFMADD231PS.BCST (R8), Y15, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0d
+	JLE              folded217
 	VMOVUPS          (CX), Y16
 	VADDPS           Y16, Y1, Y1
 	VFMADD231PS.BCST (R8), Y16, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0e
+	JLE              folded217
 	VMOVUPS          (CX), Y17
 	VADDPS           Y17, Y1, Y1
 	VFMADD231PS.BCST (R8), Y17, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x0f
+	JLE              folded217
 	VMOVUPS          (CX), Y18
 	VADDPS           Y18, Y1, Y1
 	VFMADD231PS.BCST (R8), Y18, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded210
 
-rest209:
-fold211:
-	VMOVUPS          (CX), Y3
-	VADDPS           Y3, Y1, Y1
-	VFMADD231PS.BCST (R8), Y3, Y2
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold211
-	IMUL3Q           $0x10, DX, R10
-	SUBQ             R10, CX
-	VMOVUPS          (CX), Y3
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y4
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y5
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y6
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y7
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y8
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y9
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y10
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y11
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y12
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y13
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y14
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y15
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y16
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y17
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y18
-	ADDQ             DX, CX
-
-folded210:
+folded217:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some212
+	JGE  some218
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some212:
+some218:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -19024,26 +19454,20 @@ some212:
 	VFMADD231PS.BCST 28(CX), Z4, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some222
+	JGE              some228
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x10, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole223
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z3, Z3, Z3
+	VADDPS           Z3, Z0, Z0
+	CMPQ             CX, $0x10
+	JLT              few229
+	CMPQ             SI, $0x04
+	JNE              apart231
+	VMOVUPS          Z0, (DX)
+	JMP              stored232
 
-whole223:
-	VPXORD  Z3, Z3, Z3
-	VADDPS  Z3, Z0, Z0
-	CMPQ    SI, $0x04
-	JNE     apart224
-	VMOVUPS Z0, (DX)
-	JMP     stored225
-
-apart224:
+apart231:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -19068,16 +19492,94 @@ apart224:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored225:
+stored232:
+	JMP stored230
+
+few229:
+	VMOVAPS       Z0, Z4
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VUNPCKHPS     Z6, Z4, Z5
+	VUNPCKLPS     Z6, Z4, Z4
+	VUNPCKHPS     Z8, Z7, Z6
+	VUNPCKLPS     Z8, Z7, Z7
+	VUNPCKHPD     Z7, Z4, Z8
+	VUNPCKLPD     Z7, Z4, Z4
+	VUNPCKHPD     Z6, Z5, Z7
+	VUNPCKLPD     Z6, Z5, Z5
+	VMOVSS        X4, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored233
+	VMOVSS        X8, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored233
+	VMOVSS        X5, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored233
+	VMOVSS        X7, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored233
+	VEXTRACTF32X4 $0x01, Z4, X6
+	VMOVSS        X6, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored233
+	VEXTRACTF32X4 $0x01, Z8, X6
+	VMOVSS        X6, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored233
+	VEXTRACTF32X4 $0x01, Z5, X6
+	VMOVSS        X6, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored233
+	VEXTRACTF32X4 $0x01, Z7, X6
+	VMOVSS        X6, (DX)(R9*1)
+	CMPQ          CX, $0x08
+	JLE           stored233
+	VEXTRACTF32X4 $0x02, Z4, X6
+	VMOVSS        X6, (R10)
+	CMPQ          CX, $0x09
+	JLE           stored233
+	VEXTRACTF32X4 $0x02, Z8, X6
+	VMOVSS        X6, (R10)(SI*1)
+	CMPQ          CX, $0x0a
+	JLE           stored233
+	VEXTRACTF32X4 $0x02, Z5, X6
+	VMOVSS        X6, (R10)(SI*2)
+	CMPQ          CX, $0x0b
+	JLE           stored233
+	VEXTRACTF32X4 $0x02, Z7, X6
+	VMOVSS        X6, (R10)(DI*1)
+	CMPQ          CX, $0x0c
+	JLE           stored233
+	VEXTRACTF32X4 $0x03, Z4, X6
+	VMOVSS        X6, (R10)(SI*4)
+	CMPQ          CX, $0x0d
+	JLE           stored233
+	VEXTRACTF32X4 $0x03, Z8, X6
+	VMOVSS        X6, (R10)(R8*1)
+	CMPQ          CX, $0x0e
+	JLE           stored233
+	VEXTRACTF32X4 $0x03, Z5, X6
+	VMOVSS        X6, (R10)(DI*2)
+	CMPQ          CX, $0x0f
+	JLE           stored233
+	VEXTRACTF32X4 $0x03, Z7, X6
+	VMOVSS        X6, (R10)(R9*1)
+
+stored233:
+stored230:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again206
+	JGE    again213
 
-some222:
+some228:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -19090,46 +19592,40 @@ some222:
 	VMOVUPS Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some226
+	JGE     some234
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some226:
-turned176:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x10, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x10, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole227
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole227:
+some234:
+turned182:
+	MOVQ    lddy+48(FP), CX
+	IMUL3Q  $0x10, CX, CX
+	ADDQ    dy+40(FP), CX
+	MOVQ    CX, dy+40(FP)
+	MOVQ    ldy+64(FP), CX
+	IMUL3Q  $0x10, CX, CX
+	ADDQ    y+56(FP), CX
+	MOVQ    CX, y+56(FP)
+	MOVQ    ldx+80(FP), CX
+	IMUL3Q  $0x10, CX, CX
+	ADDQ    x+72(FP), CX
+	MOVQ    CX, x+72(FP)
+	MOVQ    $0x00000000, CX
+	MOVQ    CX, fresh+136(FP)
+	MOVQ    n+120(FP), CX
+	MOVQ    dx+0(FP), DX
+	MOVQ    lddx+8(FP), SI
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
+	CMPQ    CX, $0x10
+	JLT     few235
 	CMPQ    SI, $0x04
-	JNE     apart228
+	JNE     apart237
 	VMOVUPS Z0, (DX)
-	JMP     stored229
+	JMP     stored238
 
-apart228:
+apart237:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -19154,17 +19650,95 @@ apart228:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored229:
+stored238:
+	JMP stored236
+
+few235:
+	VMOVAPS       Z0, Z4
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VUNPCKHPS     Z6, Z4, Z5
+	VUNPCKLPS     Z6, Z4, Z4
+	VUNPCKHPS     Z8, Z7, Z6
+	VUNPCKLPS     Z8, Z7, Z7
+	VUNPCKHPD     Z7, Z4, Z8
+	VUNPCKLPD     Z7, Z4, Z4
+	VUNPCKHPD     Z6, Z5, Z7
+	VUNPCKLPD     Z6, Z5, Z5
+	VMOVSS        X4, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored239
+	VMOVSS        X8, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored239
+	VMOVSS        X5, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored239
+	VMOVSS        X7, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored239
+	VEXTRACTF32X4 $0x01, Z4, X6
+	VMOVSS        X6, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored239
+	VEXTRACTF32X4 $0x01, Z8, X6
+	VMOVSS        X6, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored239
+	VEXTRACTF32X4 $0x01, Z5, X6
+	VMOVSS        X6, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored239
+	VEXTRACTF32X4 $0x01, Z7, X6
+	VMOVSS        X6, (DX)(R9*1)
+	CMPQ          CX, $0x08
+	JLE           stored239
+	VEXTRACTF32X4 $0x02, Z4, X6
+	VMOVSS        X6, (R10)
+	CMPQ          CX, $0x09
+	JLE           stored239
+	VEXTRACTF32X4 $0x02, Z8, X6
+	VMOVSS        X6, (R10)(SI*1)
+	CMPQ          CX, $0x0a
+	JLE           stored239
+	VEXTRACTF32X4 $0x02, Z5, X6
+	VMOVSS        X6, (R10)(SI*2)
+	CMPQ          CX, $0x0b
+	JLE           stored239
+	VEXTRACTF32X4 $0x02, Z7, X6
+	VMOVSS        X6, (R10)(DI*1)
+	CMPQ          CX, $0x0c
+	JLE           stored239
+	VEXTRACTF32X4 $0x03, Z4, X6
+	VMOVSS        X6, (R10)(SI*4)
+	CMPQ          CX, $0x0d
+	JLE           stored239
+	VEXTRACTF32X4 $0x03, Z8, X6
+	VMOVSS        X6, (R10)(R8*1)
+	CMPQ          CX, $0x0e
+	JLE           stored239
+	VEXTRACTF32X4 $0x03, Z5, X6
+	VMOVSS        X6, (R10)(DI*2)
+	CMPQ          CX, $0x0f
+	JLE           stored239
+	VEXTRACTF32X4 $0x03, Z7, X6
+	VMOVSS        X6, (R10)(R9*1)
+
+stored239:
+stored236:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block173
-	JMP    end113
+	JGE    block179
+	JMP    end115
 
-end113:
+end115:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -19220,18 +19794,34 @@ kept9:
 ready10:
 again8:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest11
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z26, Z26, Z26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole11
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+whole11:
 	VMOVUPD      (CX), Z8
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -19253,6 +19843,8 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded12
 	VMOVUPD      (CX), Z10
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -19274,6 +19866,8 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded12
 	VMOVUPD      (CX), Z12
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -19295,6 +19889,8 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded12
 	VMOVUPD      (CX), Z14
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -19316,6 +19912,8 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded12
 	VMOVUPD      (CX), Z16
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -19337,6 +19935,8 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded12
 	VMOVUPD      (CX), Z18
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -19358,6 +19958,8 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded12
 	VMOVUPD      (CX), Z20
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -19379,6 +19981,8 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded12
 	VMOVUPD      (CX), Z22
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -19400,69 +20004,16 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded12
-
-rest11:
-fold13:
-	VMOVUPD      (CX), Z8
-	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z8, K2, Z8
-	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(CX), Z9
-	VMOVUPD      64(SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z9, K2, Z9
-	VADDPD       Z9, Z3, Z3
-	VBROADCASTSD (R8), Z25
-	VFMADD231PD  Z25, Z8, Z4
-	VFMADD231PD  Z25, Z9, Z5
-	VBROADCASTSD 8(R8), Z25
-	VFMADD231PD  Z25, Z8, Z6
-	VFMADD231PD  Z25, Z9, Z7
-	VMOVUPD      Z8, (CX)
-	VMOVUPD      Z9, 64(CX)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold13
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Z8
-	VMOVUPD      64(CX), Z9
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z10
-	VMOVUPD      64(CX), Z11
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z12
-	VMOVUPD      64(CX), Z13
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z14
-	VMOVUPD      64(CX), Z15
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z16
-	VMOVUPD      64(CX), Z17
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z18
-	VMOVUPD      64(CX), Z19
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z20
-	VMOVUPD      64(CX), Z21
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z22
-	VMOVUPD      64(CX), Z23
-	ADDQ         DX, CX
 
 folded12:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some14
+	JGE  some13
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some14:
+some13:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -19549,52 +20100,61 @@ some14:
 	VFMADD231PD.BCST 120(CX)(DX*1), Z15, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some32
+	JGE              some31
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole33
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored34
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored34
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored34
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored34
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored34
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored34
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored34
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole33:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again8
+stored34:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again8
 
-some32:
+some31:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -19670,18 +20230,34 @@ kept40:
 ready41:
 again39:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest42
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z26, Z26, Z26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole42
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+whole42:
 	VMOVUPD      (CX), Z8
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -19703,6 +20279,8 @@ again39:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded43
 	VMOVUPD      (CX), Z10
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -19724,6 +20302,8 @@ again39:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded43
 	VMOVUPD      (CX), Z12
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -19745,6 +20325,8 @@ again39:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded43
 	VMOVUPD      (CX), Z14
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -19766,6 +20348,8 @@ again39:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded43
 	VMOVUPD      (CX), Z16
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -19787,6 +20371,8 @@ again39:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded43
 	VMOVUPD      (CX), Z18
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -19808,6 +20394,8 @@ again39:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded43
 	VMOVUPD      (CX), Z20
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -19829,6 +20417,8 @@ again39:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded43
 	VMOVUPD      (CX), Z22
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -19850,69 +20440,16 @@ again39:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded43
-
-rest42:
-fold44:
-	VMOVUPD      (CX), Z8
-	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z8, K2, Z8
-	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(CX)(BX*1), X9
-	VMOVUPD      64(SI)(BX*1), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X9, K2, X9
-	VADDPD       X9, X3, X3
-	VBROADCASTSD (R8), Z25
-	VFMADD231PD  Z25, Z8, Z4
-	VFMADD231PD  X25, X9, X5
-	VBROADCASTSD 8(R8), Z25
-	VFMADD231PD  Z25, Z8, Z6
-	VFMADD231PD  X25, X9, X7
-	VMOVUPD      Z8, (CX)
-	VMOVUPD      X9, 64(CX)(BX*1)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold44
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Z8
-	VMOVUPD      64(CX)(BX*1), X9
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z10
-	VMOVUPD      64(CX)(BX*1), X11
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z12
-	VMOVUPD      64(CX)(BX*1), X13
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z14
-	VMOVUPD      64(CX)(BX*1), X15
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z16
-	VMOVUPD      64(CX)(BX*1), X17
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z18
-	VMOVUPD      64(CX)(BX*1), X19
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z20
-	VMOVUPD      64(CX)(BX*1), X21
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z22
-	VMOVUPD      64(CX)(BX*1), X23
-	ADDQ         DX, CX
 
 folded43:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some45
+	JGE  some44
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some45:
+some44:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -19972,62 +20509,71 @@ some45:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x48
-	JLE              over55
+	JLE              over54
 	VFMADD231PD.BCST 64(CX), Z9, Z0
 	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over55:
+over54:
 	VFMADD231PD.BCST 72(CX), Z8, Z0
 	VFMADD231PD.BCST 72(CX)(DX*1), Z8, Z1
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some57
+	JGE              some56
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole58
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored59
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored59
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored59
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored59
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored59
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored59
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored59
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole58:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again39
+stored59:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again39
 
-some57:
+some56:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -20092,18 +20638,34 @@ kept63:
 ready64:
 again62:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest65
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z26, Z26, Z26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole65
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+whole65:
 	VMOVUPD      (CX), Z8
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20125,6 +20687,8 @@ again62:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded66
 	VMOVUPD      (CX), Z10
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20146,6 +20710,8 @@ again62:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded66
 	VMOVUPD      (CX), Z12
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20167,6 +20733,8 @@ again62:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded66
 	VMOVUPD      (CX), Z14
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20188,6 +20756,8 @@ again62:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded66
 	VMOVUPD      (CX), Z16
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20209,6 +20779,8 @@ again62:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded66
 	VMOVUPD      (CX), Z18
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20230,6 +20802,8 @@ again62:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded66
 	VMOVUPD      (CX), Z20
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20251,6 +20825,8 @@ again62:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded66
 	VMOVUPD      (CX), Z22
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20272,69 +20848,16 @@ again62:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded66
-
-rest65:
-fold67:
-	VMOVUPD      (CX), Z8
-	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z8, K2, Z8
-	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(CX)(BX*1), Y9
-	VMOVUPD      64(SI)(BX*1), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y9, K2, Y9
-	VADDPD       Y9, Y3, Y3
-	VBROADCASTSD (R8), Z25
-	VFMADD231PD  Z25, Z8, Z4
-	VFMADD231PD  Y25, Y9, Y5
-	VBROADCASTSD 8(R8), Z25
-	VFMADD231PD  Z25, Z8, Z6
-	VFMADD231PD  Y25, Y9, Y7
-	VMOVUPD      Z8, (CX)
-	VMOVUPD      Y9, 64(CX)(BX*1)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold67
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Z8
-	VMOVUPD      64(CX)(BX*1), Y9
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z10
-	VMOVUPD      64(CX)(BX*1), Y11
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z12
-	VMOVUPD      64(CX)(BX*1), Y13
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z14
-	VMOVUPD      64(CX)(BX*1), Y15
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z16
-	VMOVUPD      64(CX)(BX*1), Y17
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z18
-	VMOVUPD      64(CX)(BX*1), Y19
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z20
-	VMOVUPD      64(CX)(BX*1), Y21
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z22
-	VMOVUPD      64(CX)(BX*1), Y23
-	ADDQ         DX, CX
 
 folded66:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some68
+	JGE  some67
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some68:
+some67:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -20394,74 +20917,83 @@ some68:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x58
-	JLE              over78
+	JLE              over77
 	VFMADD231PD.BCST 64(CX), Z9, Z0
 	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over78:
+over77:
 	CMPQ             BX, $0x50
-	JLE              over79
+	JLE              over78
 	VFMADD231PD.BCST 72(CX), Z8, Z0
 	VFMADD231PD.BCST 72(CX)(DX*1), Z8, Z1
 
-over79:
+over78:
 	CMPQ             BX, $0x48
-	JLE              over80
+	JLE              over79
 	VFMADD231PD.BCST 80(CX), Z19, Z0
 	VFMADD231PD.BCST 80(CX)(DX*1), Z19, Z1
 
-over80:
+over79:
 	VFMADD231PD.BCST 88(CX), Z17, Z0
 	VFMADD231PD.BCST 88(CX)(DX*1), Z17, Z1
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some82
+	JGE              some81
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole83
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored84
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored84
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored84
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored84
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored84
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored84
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored84
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole83:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again62
+stored84:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again62
 
-some82:
+some81:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -20524,18 +21056,34 @@ kept87:
 ready88:
 again86:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest89
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z26, Z26, Z26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole89
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+whole89:
 	VMOVUPD      (CX), Z8
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20557,6 +21105,8 @@ again86:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded90
 	VMOVUPD      (CX), Z10
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20578,6 +21128,8 @@ again86:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded90
 	VMOVUPD      (CX), Z12
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20599,6 +21151,8 @@ again86:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded90
 	VMOVUPD      (CX), Z14
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20620,6 +21174,8 @@ again86:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded90
 	VMOVUPD      (CX), Z16
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20641,6 +21197,8 @@ again86:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded90
 	VMOVUPD      (CX), Z18
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20662,6 +21220,8 @@ again86:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded90
 	VMOVUPD      (CX), Z20
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20683,6 +21243,8 @@ again86:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded90
 	VMOVUPD      (CX), Z22
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20704,69 +21266,16 @@ again86:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded90
-
-rest89:
-fold91:
-	VMOVUPD      (CX), Z8
-	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z8, K2, Z8
-	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(CX)(BX*1), Z9
-	VMOVUPD      64(SI)(BX*1), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z9, K2, Z9
-	VADDPD       Z9, Z3, Z3
-	VBROADCASTSD (R8), Z25
-	VFMADD231PD  Z25, Z8, Z4
-	VFMADD231PD  Z25, Z9, Z5
-	VBROADCASTSD 8(R8), Z25
-	VFMADD231PD  Z25, Z8, Z6
-	VFMADD231PD  Z25, Z9, Z7
-	VMOVUPD      Z8, (CX)
-	VMOVUPD      Z9, 64(CX)(BX*1)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold91
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Z8
-	VMOVUPD      64(CX)(BX*1), Z9
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z10
-	VMOVUPD      64(CX)(BX*1), Z11
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z12
-	VMOVUPD      64(CX)(BX*1), Z13
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z14
-	VMOVUPD      64(CX)(BX*1), Z15
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z16
-	VMOVUPD      64(CX)(BX*1), Z17
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z18
-	VMOVUPD      64(CX)(BX*1), Z19
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z20
-	VMOVUPD      64(CX)(BX*1), Z21
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z22
-	VMOVUPD      64(CX)(BX*1), Z23
-	ADDQ         DX, CX
 
 folded90:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some92
+	JGE  some91
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some92:
+some91:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -20838,98 +21347,107 @@ some92:
 	VSHUFF64X2       $0xdd, Z13, Z19, Z15
 	VSHUFF64X2       $0x88, Z13, Z19, Z19
 	CMPQ             BX, $0x78
-	JLE              over102
+	JLE              over101
 	VFMADD231PD.BCST 64(CX), Z9, Z0
 	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over102:
+over101:
 	CMPQ             BX, $0x70
-	JLE              over103
+	JLE              over102
 	VFMADD231PD.BCST 72(CX), Z23, Z0
 	VFMADD231PD.BCST 72(CX)(DX*1), Z23, Z1
 
-over103:
+over102:
 	CMPQ             BX, $0x68
-	JLE              over104
+	JLE              over103
 	VFMADD231PD.BCST 80(CX), Z21, Z0
 	VFMADD231PD.BCST 80(CX)(DX*1), Z21, Z1
 
-over104:
+over103:
 	CMPQ             BX, $0x60
-	JLE              over105
+	JLE              over104
 	VFMADD231PD.BCST 88(CX), Z17, Z0
 	VFMADD231PD.BCST 88(CX)(DX*1), Z17, Z1
 
-over105:
+over104:
 	CMPQ             BX, $0x58
-	JLE              over106
+	JLE              over105
 	VFMADD231PD.BCST 96(CX), Z8, Z0
 	VFMADD231PD.BCST 96(CX)(DX*1), Z8, Z1
 
-over106:
+over105:
 	CMPQ             BX, $0x50
-	JLE              over107
+	JLE              over106
 	VFMADD231PD.BCST 104(CX), Z19, Z0
 	VFMADD231PD.BCST 104(CX)(DX*1), Z19, Z1
 
-over107:
+over106:
 	CMPQ             BX, $0x48
-	JLE              over108
+	JLE              over107
 	VFMADD231PD.BCST 112(CX), Z11, Z0
 	VFMADD231PD.BCST 112(CX)(DX*1), Z11, Z1
 
-over108:
+over107:
 	VFMADD231PD.BCST 120(CX), Z15, Z0
 	VFMADD231PD.BCST 120(CX)(DX*1), Z15, Z1
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some110
+	JGE              some109
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole111
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored112
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored112
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored112
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored112
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored112
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored112
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored112
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole111:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again86
+stored112:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again86
 
-some110:
+some109:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -20986,18 +21504,27 @@ kept116:
 ready117:
 again115:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z18, Z18, Z18
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest118
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z18, Z18, Z18
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole118
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+whole118:
 	VMOVUPD          (CX), Z8
 	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
@@ -21009,6 +21536,8 @@ again115:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded119
 	VMOVUPD          (CX), Z9
 	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
@@ -21020,6 +21549,8 @@ again115:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded119
 	VMOVUPD          (CX), Z10
 	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
@@ -21031,6 +21562,8 @@ again115:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded119
 	VMOVUPD          (CX), Z11
 	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
@@ -21042,6 +21575,8 @@ again115:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded119
 	VMOVUPD          (CX), Z12
 	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
@@ -21053,6 +21588,8 @@ again115:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded119
 	VMOVUPD          (CX), Z13
 	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
@@ -21064,6 +21601,8 @@ again115:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded119
 	VMOVUPD          (CX), Z14
 	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
@@ -21075,6 +21614,8 @@ again115:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded119
 	VMOVUPD          (CX), Z15
 	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
@@ -21086,51 +21627,16 @@ again115:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded119
-
-rest118:
-fold120:
-	VMOVUPD          (CX), Z8
-	VMOVUPD          (SI), Z16
-	VCMPPD           $0x06, Z18, Z16, K2
-	VMOVAPD.Z        Z8, K2, Z8
-	VADDPD           Z8, Z2, Z2
-	VFMADD231PD.BCST (R8), Z8, Z4
-	VFMADD231PD.BCST 8(R8), Z8, Z6
-	VMOVUPD          Z8, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold120
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPD          (CX), Z8
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z9
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z10
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z11
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z12
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z13
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z14
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z15
-	ADDQ             DX, CX
 
 folded119:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some121
+	JGE  some120
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some121:
+some120:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -21177,52 +21683,61 @@ some121:
 	VFMADD231PD.BCST 56(CX)(DX*1), Z11, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some131
+	JGE              some130
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole132
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored133
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored133
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored133
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored133
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored133
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored133
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored133
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole132:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again115
+stored133:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again115
 
-some131:
+some130:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -21273,18 +21788,27 @@ kept137:
 ready138:
 again136:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z18, Z18, Z18
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest139
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z18, Z18, Z18
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole139
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+whole139:
 	VMOVUPD          (CX), Y8
 	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
@@ -21296,6 +21820,8 @@ again136:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded140
 	VMOVUPD          (CX), Y9
 	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
@@ -21307,6 +21833,8 @@ again136:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded140
 	VMOVUPD          (CX), Y10
 	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
@@ -21318,6 +21846,8 @@ again136:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded140
 	VMOVUPD          (CX), Y11
 	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
@@ -21329,6 +21859,8 @@ again136:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded140
 	VMOVUPD          (CX), Y12
 	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
@@ -21340,6 +21872,8 @@ again136:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded140
 	VMOVUPD          (CX), Y13
 	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
@@ -21351,6 +21885,8 @@ again136:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded140
 	VMOVUPD          (CX), Y14
 	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
@@ -21362,6 +21898,8 @@ again136:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded140
 	VMOVUPD          (CX), Y15
 	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
@@ -21373,51 +21911,16 @@ again136:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded140
-
-rest139:
-fold141:
-	VMOVUPD          (CX), Y8
-	VMOVUPD          (SI), Y16
-	VCMPPD           $0x06, Y18, Y16, K2
-	VMOVAPD.Z        Y8, K2, Y8
-	VADDPD           Y8, Y2, Y2
-	VFMADD231PD.BCST (R8), Y8, Y4
-	VFMADD231PD.BCST 8(R8), Y8, Y6
-	VMOVUPD          Y8, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold141
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPD          (CX), Y8
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y9
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y10
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y11
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y12
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y13
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y14
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y15
-	ADDQ             DX, CX
 
 folded140:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some142
+	JGE  some141
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some142:
+some141:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -21444,52 +21947,61 @@ some142:
 	VFMADD231PD.BCST 24(CX)(DX*1), Z12, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some148
+	JGE              some147
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole149
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored150
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored150
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored150
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored150
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored150
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored150
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored150
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole149:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again136
+stored150:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again136
 
-some148:
+some147:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -21548,18 +22060,34 @@ kept154:
 ready155:
 again153:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest156
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z26, Z26, Z26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole156
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+whole156:
 	VMOVUPD      (CX), Y8
 	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
@@ -21581,6 +22109,8 @@ again153:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded157
 	VMOVUPD      (CX), Y10
 	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
@@ -21602,6 +22132,8 @@ again153:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded157
 	VMOVUPD      (CX), Y12
 	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
@@ -21623,6 +22155,8 @@ again153:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded157
 	VMOVUPD      (CX), Y14
 	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
@@ -21644,6 +22178,8 @@ again153:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded157
 	VMOVUPD      (CX), Y16
 	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
@@ -21665,6 +22201,8 @@ again153:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded157
 	VMOVUPD      (CX), Y18
 	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
@@ -21686,6 +22224,8 @@ again153:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded157
 	VMOVUPD      (CX), Y20
 	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
@@ -21707,6 +22247,8 @@ again153:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded157
 	VMOVUPD      (CX), Y22
 	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
@@ -21728,69 +22270,16 @@ again153:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded157
-
-rest156:
-fold158:
-	VMOVUPD      (CX), Y8
-	VMOVUPD      (SI), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y8, K2, Y8
-	VADDPD       Y8, Y2, Y2
-	VMOVUPD      32(CX)(BX*1), Y9
-	VMOVUPD      32(SI)(BX*1), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y9, K2, Y9
-	VADDPD       Y9, Y3, Y3
-	VBROADCASTSD (R8), Z25
-	VFMADD231PD  Y25, Y8, Y4
-	VFMADD231PD  Y25, Y9, Y5
-	VBROADCASTSD 8(R8), Z25
-	VFMADD231PD  Y25, Y8, Y6
-	VFMADD231PD  Y25, Y9, Y7
-	VMOVUPD      Y8, (CX)
-	VMOVUPD      Y9, 32(CX)(BX*1)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold158
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Y8
-	VMOVUPD      32(CX)(BX*1), Y9
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y10
-	VMOVUPD      32(CX)(BX*1), Y11
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y12
-	VMOVUPD      32(CX)(BX*1), Y13
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y14
-	VMOVUPD      32(CX)(BX*1), Y15
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y16
-	VMOVUPD      32(CX)(BX*1), Y17
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y18
-	VMOVUPD      32(CX)(BX*1), Y19
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y20
-	VMOVUPD      32(CX)(BX*1), Y21
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y22
-	VMOVUPD      32(CX)(BX*1), Y23
-	ADDQ         DX, CX
 
 folded157:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some159
+	JGE  some158
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some159:
+some158:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -21830,74 +22319,83 @@ some159:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x38
-	JLE              over165
+	JLE              over164
 	VFMADD231PD.BCST 32(CX), Z9, Z0
 	VFMADD231PD.BCST 32(CX)(DX*1), Z9, Z1
 
-over165:
+over164:
 	CMPQ             BX, $0x30
-	JLE              over166
+	JLE              over165
 	VFMADD231PD.BCST 40(CX), Z8, Z0
 	VFMADD231PD.BCST 40(CX)(DX*1), Z8, Z1
 
-over166:
+over165:
 	CMPQ             BX, $0x28
-	JLE              over167
+	JLE              over166
 	VFMADD231PD.BCST 48(CX), Z19, Z0
 	VFMADD231PD.BCST 48(CX)(DX*1), Z19, Z1
 
-over167:
+over166:
 	VFMADD231PD.BCST 56(CX), Z17, Z0
 	VFMADD231PD.BCST 56(CX)(DX*1), Z17, Z1
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some169
+	JGE              some168
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole170
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored171
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored171
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored171
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored171
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored171
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored171
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored171
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole170:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again153
+stored171:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again153
 
-some169:
+some168:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -21954,18 +22452,27 @@ kept175:
 ready176:
 again174:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z18, Z18, Z18
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest177
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z18, Z18, Z18
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole177
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+whole177:
 	VMOVUPD          (CX), X8
 	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -21977,6 +22484,8 @@ again174:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded178
 	VMOVUPD          (CX), X9
 	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -21988,6 +22497,8 @@ again174:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded178
 	VMOVUPD          (CX), X10
 	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -21999,6 +22510,8 @@ again174:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded178
 	VMOVUPD          (CX), X11
 	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22010,6 +22523,8 @@ again174:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded178
 	VMOVUPD          (CX), X12
 	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22021,6 +22536,8 @@ again174:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded178
 	VMOVUPD          (CX), X13
 	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22032,6 +22549,8 @@ again174:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded178
 	VMOVUPD          (CX), X14
 	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22043,6 +22562,8 @@ again174:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded178
 	VMOVUPD          (CX), X15
 	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22054,51 +22575,16 @@ again174:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded178
-
-rest177:
-fold179:
-	VMOVUPD          (CX), X8
-	VMOVUPD          (SI), X16
-	VCMPPD           $0x06, X18, X16, K2
-	VMOVAPD.Z        X8, K2, X8
-	VADDPD           X8, X2, X2
-	VFMADD231PD.BCST (R8), X8, X4
-	VFMADD231PD.BCST 8(R8), X8, X6
-	VMOVUPD          X8, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold179
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPD          (CX), X8
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X9
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X10
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X11
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X12
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X13
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X14
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X15
-	ADDQ             DX, CX
 
 folded178:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some180
+	JGE  some179
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some180:
+some179:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -22121,52 +22607,61 @@ some180:
 	VFMADD231PD.BCST 8(CX)(DX*1), Z17, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some184
+	JGE              some183
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole185
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored186
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored186
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored186
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored186
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored186
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored186
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored186
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole185:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again174
+stored186:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again174
 
-some184:
+some183:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -22225,18 +22720,34 @@ kept190:
 ready191:
 again189:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest192
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z26, Z26, Z26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole192
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+whole192:
 	VMOVUPD      (CX), X8
 	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
@@ -22258,6 +22769,8 @@ again189:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded193
 	VMOVUPD      (CX), X10
 	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
@@ -22279,6 +22792,8 @@ again189:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded193
 	VMOVUPD      (CX), X12
 	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
@@ -22300,6 +22815,8 @@ again189:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded193
 	VMOVUPD      (CX), X14
 	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
@@ -22321,6 +22838,8 @@ again189:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded193
 	VMOVUPD      (CX), X16
 	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
@@ -22342,6 +22861,8 @@ again189:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded193
 	VMOVUPD      (CX), X18
 	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
@@ -22363,6 +22884,8 @@ again189:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded193
 	VMOVUPD      (CX), X20
 	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
@@ -22384,6 +22907,8 @@ again189:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded193
 	VMOVUPD      (CX), X22
 	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
@@ -22405,69 +22930,16 @@ again189:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded193
-
-rest192:
-fold194:
-	VMOVUPD      (CX), X8
-	VMOVUPD      (SI), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X8, K2, X8
-	VADDPD       X8, X2, X2
-	VMOVUPD      16(CX)(BX*1), X9
-	VMOVUPD      16(SI)(BX*1), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X9, K2, X9
-	VADDPD       X9, X3, X3
-	VBROADCASTSD (R8), Z25
-	VFMADD231PD  X25, X8, X4
-	VFMADD231PD  X25, X9, X5
-	VBROADCASTSD 8(R8), Z25
-	VFMADD231PD  X25, X8, X6
-	VFMADD231PD  X25, X9, X7
-	VMOVUPD      X8, (CX)
-	VMOVUPD      X9, 16(CX)(BX*1)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold194
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), X8
-	VMOVUPD      16(CX)(BX*1), X9
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X10
-	VMOVUPD      16(CX)(BX*1), X11
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X12
-	VMOVUPD      16(CX)(BX*1), X13
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X14
-	VMOVUPD      16(CX)(BX*1), X15
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X16
-	VMOVUPD      16(CX)(BX*1), X17
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X18
-	VMOVUPD      16(CX)(BX*1), X19
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X20
-	VMOVUPD      16(CX)(BX*1), X21
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X22
-	VMOVUPD      16(CX)(BX*1), X23
-	ADDQ         DX, CX
 
 folded193:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some195
+	JGE  some194
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some195:
+some194:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -22503,62 +22975,71 @@ some195:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x18
-	JLE              over199
+	JLE              over198
 	VFMADD231PD.BCST 16(CX), Z9, Z0
 	VFMADD231PD.BCST 16(CX)(DX*1), Z9, Z1
 
-over199:
+over198:
 	VFMADD231PD.BCST 24(CX), Z8, Z0
 	VFMADD231PD.BCST 24(CX)(DX*1), Z8, Z1
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some201
+	JGE              some200
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole202
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored203
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored203
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored203
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored203
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored203
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored203
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored203
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole202:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again189
+stored203:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again189
 
-some201:
+some200:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -22612,18 +23093,27 @@ kept206:
 ready207:
 again205:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z18, Z18, Z18
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest208
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z18, Z18, Z18
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole208
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+whole208:
 	VMOVSD           (CX), X8
 	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22635,6 +23125,8 @@ again205:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded209
 	VMOVSD           (CX), X9
 	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22646,6 +23138,8 @@ again205:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded209
 	VMOVSD           (CX), X10
 	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22657,6 +23151,8 @@ again205:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded209
 	VMOVSD           (CX), X11
 	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22668,6 +23164,8 @@ again205:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded209
 	VMOVSD           (CX), X12
 	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22679,6 +23177,8 @@ again205:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded209
 	VMOVSD           (CX), X13
 	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22690,6 +23190,8 @@ again205:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded209
 	VMOVSD           (CX), X14
 	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22701,6 +23203,8 @@ again205:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded209
 	VMOVSD           (CX), X15
 	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22712,51 +23216,16 @@ again205:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded209
-
-rest208:
-fold210:
-	VMOVSD           (CX), X8
-	VMOVSD           (SI), X16
-	VCMPPD           $0x06, X18, X16, K2
-	VMOVAPD.Z        X8, K2, X8
-	VADDPD           X8, X2, X2
-	VFMADD231PD.BCST (R8), X8, X4
-	VFMADD231PD.BCST 8(R8), X8, X6
-	VMOVSD           X8, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold210
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVSD           (CX), X8
-	ADDQ             DX, CX
-	VMOVSD           (CX), X9
-	ADDQ             DX, CX
-	VMOVSD           (CX), X10
-	ADDQ             DX, CX
-	VMOVSD           (CX), X11
-	ADDQ             DX, CX
-	VMOVSD           (CX), X12
-	ADDQ             DX, CX
-	VMOVSD           (CX), X13
-	ADDQ             DX, CX
-	VMOVSD           (CX), X14
-	ADDQ             DX, CX
-	VMOVSD           (CX), X15
-	ADDQ             DX, CX
 
 folded209:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some211
+	JGE  some210
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some211:
+some210:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -22777,52 +23246,61 @@ some211:
 	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some214
+	JGE              some213
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole215
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored216
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored216
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored216
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored216
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored216
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored216
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored216
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole215:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again205
+stored216:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again205
 
-some214:
+some213:
 	VPXORD Z8, Z8, Z8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -22845,31 +23323,23 @@ some214:
 
 some217:
 turned7:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x08, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole218
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole218:
+	MOVQ          lddy+48(FP), CX
+	IMUL3Q        $0x08, CX, CX
+	ADDQ          dy+40(FP), CX
+	MOVQ          CX, dy+40(FP)
+	MOVQ          ldy+64(FP), CX
+	IMUL3Q        $0x08, CX, CX
+	ADDQ          y+56(FP), CX
+	MOVQ          CX, y+56(FP)
+	MOVQ          ldx+80(FP), CX
+	IMUL3Q        $0x08, CX, CX
+	ADDQ          x+72(FP), CX
+	MOVQ          CX, x+72(FP)
+	MOVQ          $0x00000000, CX
+	MOVQ          CX, fresh+136(FP)
+	MOVQ          n+120(FP), CX
+	MOVQ          dx+0(FP), DX
+	MOVQ          lddx+8(FP), SI
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -22881,54 +23351,71 @@ whole218:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored220
 	VMOVUPD       X11, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored220
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored220
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored220
 	VEXTRACTF32X4 $0x02, Z9, X10
 	VMOVUPD       X10, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored220
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored220
 	VEXTRACTF32X4 $0x03, Z9, X10
 	VMOVUPD       X10, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored220
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           block4
-	JMP           end2
+
+stored220:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    block4
+	JMP    end2
 
 other3:
-block221:
+block222:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk222:
+chunk223:
 	CMPQ BX, $0x10
-	JLT  last223
+	JLT  last224
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept226
+	JE     kept227
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready227
+	JMP    ready228
 
-kept226:
+kept227:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -22942,21 +23429,37 @@ kept226:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX), Z7
 
-ready227:
-again225:
+ready228:
+again226:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest228
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z26, Z26, Z26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole229
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+whole229:
 	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX), Z9
@@ -22969,6 +23472,8 @@ again225:
 	VFMADD231PD  Z25, Z9, Z7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded230
 	VMOVUPD      (CX), Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX), Z11
@@ -22981,6 +23486,8 @@ again225:
 	VFMADD231PD  Z25, Z11, Z7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded230
 	VMOVUPD      (CX), Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX), Z13
@@ -22993,6 +23500,8 @@ again225:
 	VFMADD231PD  Z25, Z13, Z7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded230
 	VMOVUPD      (CX), Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX), Z15
@@ -23005,6 +23514,8 @@ again225:
 	VFMADD231PD  Z25, Z15, Z7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded230
 	VMOVUPD      (CX), Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX), Z17
@@ -23017,6 +23528,8 @@ again225:
 	VFMADD231PD  Z25, Z17, Z7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded230
 	VMOVUPD      (CX), Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX), Z19
@@ -23029,6 +23542,8 @@ again225:
 	VFMADD231PD  Z25, Z19, Z7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded230
 	VMOVUPD      (CX), Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX), Z21
@@ -23041,6 +23556,8 @@ again225:
 	VFMADD231PD  Z25, Z21, Z7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded230
 	VMOVUPD      (CX), Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX), Z23
@@ -23053,52 +23570,8 @@ again225:
 	VFMADD231PD  Z25, Z23, Z7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded229
 
-rest228:
-fold230:
-	VMOVUPD      (CX), Z8
-	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(CX), Z9
-	VADDPD       Z9, Z3, Z3
-	VBROADCASTSD (R8), Z25
-	VFMADD231PD  Z25, Z8, Z4
-	VFMADD231PD  Z25, Z9, Z5
-	VBROADCASTSD 8(R8), Z25
-	VFMADD231PD  Z25, Z8, Z6
-	VFMADD231PD  Z25, Z9, Z7
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold230
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Z8
-	VMOVUPD      64(CX), Z9
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z10
-	VMOVUPD      64(CX), Z11
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z12
-	VMOVUPD      64(CX), Z13
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z14
-	VMOVUPD      64(CX), Z15
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z16
-	VMOVUPD      64(CX), Z17
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z18
-	VMOVUPD      64(CX), Z19
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z20
-	VMOVUPD      64(CX), Z21
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z22
-	VMOVUPD      64(CX), Z23
-	ADDQ         DX, CX
-
-folded229:
+folded230:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some231
@@ -23197,46 +23670,55 @@ some231:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole250
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored252
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored252
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored252
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored252
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored252
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored252
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored252
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole250:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again225
+stored252:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again226
 
 some249:
 	VPXORD  Z8, Z8, Z8
@@ -23260,44 +23742,44 @@ some249:
 	VMOVUPD Z7, 64(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some252
+	JGE     some253
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some252:
+some253:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk222
-	JMP  turned224
+	JGE  chunk223
+	JMP  turned225
 
-last223:
+last224:
 	CMPQ BX, $0x08
-	JLE  narrower253
+	JLE  narrower254
 	CMPQ BX, $0x10
-	JNE  over254
-	JMP  turned224
+	JNE  over255
+	JMP  turned225
 
-over254:
+over255:
 	CMPQ   BX, $0x0b
-	JGE    over255
+	JGE    over256
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept257
+	JE     kept258
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready258
+	JMP    ready259
 
-kept257:
+kept258:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -23311,21 +23793,37 @@ kept257:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX)(BX*1), X7
 
-ready258:
-again256:
+ready259:
+again257:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest259
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z26, Z26, Z26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole260
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+whole260:
 	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X9
@@ -23338,6 +23836,8 @@ again256:
 	VFMADD231PD  X25, X9, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded261
 	VMOVUPD      (CX), Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X11
@@ -23350,6 +23850,8 @@ again256:
 	VFMADD231PD  X25, X11, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded261
 	VMOVUPD      (CX), Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X13
@@ -23362,6 +23864,8 @@ again256:
 	VFMADD231PD  X25, X13, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded261
 	VMOVUPD      (CX), Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X15
@@ -23374,6 +23878,8 @@ again256:
 	VFMADD231PD  X25, X15, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded261
 	VMOVUPD      (CX), Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X17
@@ -23386,6 +23892,8 @@ again256:
 	VFMADD231PD  X25, X17, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded261
 	VMOVUPD      (CX), Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X19
@@ -23398,6 +23906,8 @@ again256:
 	VFMADD231PD  X25, X19, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded261
 	VMOVUPD      (CX), Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X21
@@ -23410,6 +23920,8 @@ again256:
 	VFMADD231PD  X25, X21, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded261
 	VMOVUPD      (CX), Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X23
@@ -23422,52 +23934,8 @@ again256:
 	VFMADD231PD  X25, X23, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded260
 
-rest259:
-fold261:
-	VMOVUPD      (CX), Z8
-	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(CX)(BX*1), X9
-	VADDPD       X9, X3, X3
-	VBROADCASTSD (R8), Z25
-	VFMADD231PD  Z25, Z8, Z4
-	VFMADD231PD  X25, X9, X5
-	VBROADCASTSD 8(R8), Z25
-	VFMADD231PD  Z25, Z8, Z6
-	VFMADD231PD  X25, X9, X7
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold261
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Z8
-	VMOVUPD      64(CX)(BX*1), X9
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z10
-	VMOVUPD      64(CX)(BX*1), X11
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z12
-	VMOVUPD      64(CX)(BX*1), X13
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z14
-	VMOVUPD      64(CX)(BX*1), X15
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z16
-	VMOVUPD      64(CX)(BX*1), X17
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z18
-	VMOVUPD      64(CX)(BX*1), X19
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z20
-	VMOVUPD      64(CX)(BX*1), X21
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z22
-	VMOVUPD      64(CX)(BX*1), X23
-	ADDQ         DX, CX
-
-folded260:
+folded261:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some262
@@ -23549,46 +24017,55 @@ over272:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole275
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored277
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored277
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored277
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored277
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored277
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored277
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored277
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole275:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again256
+stored277:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again257
 
 some274:
 	VPXORD  Z8, Z8, Z8
@@ -23612,33 +24089,33 @@ some274:
 	VMOVUPD X7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some277
+	JGE     some278
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some277:
-	JMP turned224
+some278:
+	JMP turned225
 
-over255:
+over256:
 	CMPQ   BX, $0x0d
-	JGE    over278
+	JGE    over279
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept280
+	JE     kept281
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready281
+	JMP    ready282
 
-kept280:
+kept281:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -23652,21 +24129,37 @@ kept280:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX)(BX*1), Y7
 
-ready281:
-again279:
+ready282:
+again280:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest282
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z26, Z26, Z26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole283
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+whole283:
 	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y9
@@ -23679,6 +24172,8 @@ again279:
 	VFMADD231PD  Y25, Y9, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded284
 	VMOVUPD      (CX), Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y11
@@ -23691,6 +24186,8 @@ again279:
 	VFMADD231PD  Y25, Y11, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded284
 	VMOVUPD      (CX), Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y13
@@ -23703,6 +24200,8 @@ again279:
 	VFMADD231PD  Y25, Y13, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded284
 	VMOVUPD      (CX), Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y15
@@ -23715,6 +24214,8 @@ again279:
 	VFMADD231PD  Y25, Y15, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded284
 	VMOVUPD      (CX), Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y17
@@ -23727,6 +24228,8 @@ again279:
 	VFMADD231PD  Y25, Y17, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded284
 	VMOVUPD      (CX), Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y19
@@ -23739,6 +24242,8 @@ again279:
 	VFMADD231PD  Y25, Y19, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded284
 	VMOVUPD      (CX), Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y21
@@ -23751,6 +24256,8 @@ again279:
 	VFMADD231PD  Y25, Y21, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded284
 	VMOVUPD      (CX), Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y23
@@ -23763,52 +24270,8 @@ again279:
 	VFMADD231PD  Y25, Y23, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded283
 
-rest282:
-fold284:
-	VMOVUPD      (CX), Z8
-	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(CX)(BX*1), Y9
-	VADDPD       Y9, Y3, Y3
-	VBROADCASTSD (R8), Z25
-	VFMADD231PD  Z25, Z8, Z4
-	VFMADD231PD  Y25, Y9, Y5
-	VBROADCASTSD 8(R8), Z25
-	VFMADD231PD  Z25, Z8, Z6
-	VFMADD231PD  Y25, Y9, Y7
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold284
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Z8
-	VMOVUPD      64(CX)(BX*1), Y9
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z10
-	VMOVUPD      64(CX)(BX*1), Y11
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z12
-	VMOVUPD      64(CX)(BX*1), Y13
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z14
-	VMOVUPD      64(CX)(BX*1), Y15
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z16
-	VMOVUPD      64(CX)(BX*1), Y17
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z18
-	VMOVUPD      64(CX)(BX*1), Y19
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z20
-	VMOVUPD      64(CX)(BX*1), Y21
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z22
-	VMOVUPD      64(CX)(BX*1), Y23
-	ADDQ         DX, CX
-
-folded283:
+folded284:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some285
@@ -23902,46 +24365,55 @@ over297:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole300
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored302
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored302
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored302
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored302
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored302
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored302
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored302
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole300:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again279
+stored302:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again280
 
 some299:
 	VPXORD  Z8, Z8, Z8
@@ -23965,31 +24437,31 @@ some299:
 	VMOVUPD Y7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some302
+	JGE     some303
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some302:
-	JMP turned224
+some303:
+	JMP turned225
 
-over278:
+over279:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept304
+	JE     kept305
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready305
+	JMP    ready306
 
-kept304:
+kept305:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -24003,21 +24475,37 @@ kept304:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX)(BX*1), Z7
 
-ready305:
-again303:
+ready306:
+again304:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest306
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z26, Z26, Z26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole307
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+whole307:
 	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z9
@@ -24030,6 +24518,8 @@ again303:
 	VFMADD231PD  Z25, Z9, Z7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded308
 	VMOVUPD      (CX), Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z11
@@ -24042,6 +24532,8 @@ again303:
 	VFMADD231PD  Z25, Z11, Z7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded308
 	VMOVUPD      (CX), Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z13
@@ -24054,6 +24546,8 @@ again303:
 	VFMADD231PD  Z25, Z13, Z7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded308
 	VMOVUPD      (CX), Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z15
@@ -24066,6 +24560,8 @@ again303:
 	VFMADD231PD  Z25, Z15, Z7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded308
 	VMOVUPD      (CX), Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z17
@@ -24078,6 +24574,8 @@ again303:
 	VFMADD231PD  Z25, Z17, Z7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded308
 	VMOVUPD      (CX), Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z19
@@ -24090,6 +24588,8 @@ again303:
 	VFMADD231PD  Z25, Z19, Z7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded308
 	VMOVUPD      (CX), Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z21
@@ -24102,6 +24602,8 @@ again303:
 	VFMADD231PD  Z25, Z21, Z7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded308
 	VMOVUPD      (CX), Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z23
@@ -24114,52 +24616,8 @@ again303:
 	VFMADD231PD  Z25, Z23, Z7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded307
 
-rest306:
-fold308:
-	VMOVUPD      (CX), Z8
-	VADDPD       Z8, Z2, Z2
-	VMOVUPD      64(CX)(BX*1), Z9
-	VADDPD       Z9, Z3, Z3
-	VBROADCASTSD (R8), Z25
-	VFMADD231PD  Z25, Z8, Z4
-	VFMADD231PD  Z25, Z9, Z5
-	VBROADCASTSD 8(R8), Z25
-	VFMADD231PD  Z25, Z8, Z6
-	VFMADD231PD  Z25, Z9, Z7
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold308
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Z8
-	VMOVUPD      64(CX)(BX*1), Z9
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z10
-	VMOVUPD      64(CX)(BX*1), Z11
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z12
-	VMOVUPD      64(CX)(BX*1), Z13
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z14
-	VMOVUPD      64(CX)(BX*1), Z15
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z16
-	VMOVUPD      64(CX)(BX*1), Z17
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z18
-	VMOVUPD      64(CX)(BX*1), Z19
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z20
-	VMOVUPD      64(CX)(BX*1), Z21
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z22
-	VMOVUPD      64(CX)(BX*1), Z23
-	ADDQ         DX, CX
-
-folded307:
+folded308:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some309
@@ -24289,46 +24747,55 @@ over325:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole328
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored330
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored330
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored330
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored330
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored330
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored330
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored330
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole328:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again303
+stored330:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again304
 
 some327:
 	VPXORD  Z8, Z8, Z8
@@ -24352,28 +24819,28 @@ some327:
 	VMOVUPD Z7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some330
+	JGE     some331
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some330:
-	JMP turned224
+some331:
+	JMP turned225
 
-narrower253:
+narrower254:
 	CMPQ BX, $0x08
-	JNE  over331
+	JNE  over332
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept333
+	JE     kept334
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready334
+	JMP    ready335
 
-kept333:
+kept334:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -24384,101 +24851,94 @@ kept333:
 	ADDQ    DX, CX
 	VMOVUPD (CX), Z6
 
-ready334:
-again332:
+ready335:
+again333:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z18, Z18, Z18
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest335
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z18, Z18, Z18
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole336
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+whole336:
 	VMOVUPD          (CX), Z8
 	VADDPD           Z8, Z2, Z2
 	VFMADD231PD.BCST (R8), Z8, Z4
 	VFMADD231PD.BCST 8(R8), Z8, Z6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded337
 	VMOVUPD          (CX), Z9
 	VADDPD           Z9, Z2, Z2
 	VFMADD231PD.BCST (R8), Z9, Z4
 	VFMADD231PD.BCST 8(R8), Z9, Z6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded337
 	VMOVUPD          (CX), Z10
 	VADDPD           Z10, Z2, Z2
 	VFMADD231PD.BCST (R8), Z10, Z4
 	VFMADD231PD.BCST 8(R8), Z10, Z6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded337
 	VMOVUPD          (CX), Z11
 	VADDPD           Z11, Z2, Z2
 	VFMADD231PD.BCST (R8), Z11, Z4
 	VFMADD231PD.BCST 8(R8), Z11, Z6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded337
 	VMOVUPD          (CX), Z12
 	VADDPD           Z12, Z2, Z2
 	VFMADD231PD.BCST (R8), Z12, Z4
 	VFMADD231PD.BCST 8(R8), Z12, Z6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded337
 	VMOVUPD          (CX), Z13
 	VADDPD           Z13, Z2, Z2
 	VFMADD231PD.BCST (R8), Z13, Z4
 	VFMADD231PD.BCST 8(R8), Z13, Z6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded337
 	VMOVUPD          (CX), Z14
 	VADDPD           Z14, Z2, Z2
 	VFMADD231PD.BCST (R8), Z14, Z4
 	VFMADD231PD.BCST 8(R8), Z14, Z6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded337
 	VMOVUPD          (CX), Z15
 	VADDPD           Z15, Z2, Z2
 	VFMADD231PD.BCST (R8), Z15, Z4
 	VFMADD231PD.BCST 8(R8), Z15, Z6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded336
 
-rest335:
-fold337:
-	VMOVUPD          (CX), Z8
-	VADDPD           Z8, Z2, Z2
-	VFMADD231PD.BCST (R8), Z8, Z4
-	VFMADD231PD.BCST 8(R8), Z8, Z6
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold337
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPD          (CX), Z8
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z9
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z10
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z11
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z12
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z13
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z14
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z15
-	ADDQ             DX, CX
-
-folded336:
+folded337:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some338
@@ -24537,46 +24997,55 @@ some338:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole349
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored351
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored351
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored351
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored351
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored351
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored351
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored351
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole349:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again332
+stored351:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again333
 
 some348:
 	VPXORD  Z8, Z8, Z8
@@ -24594,28 +25063,28 @@ some348:
 	VMOVUPD Z6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some351
+	JGE     some352
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some351:
-	JMP turned224
+some352:
+	JMP turned225
 
-over331:
+over332:
 	CMPQ BX, $0x04
-	JNE  over352
+	JNE  over353
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept354
+	JE     kept355
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready355
+	JMP    ready356
 
-kept354:
+kept355:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y2
@@ -24626,101 +25095,94 @@ kept354:
 	ADDQ    DX, CX
 	VMOVUPD (CX), Y6
 
-ready355:
-again353:
+ready356:
+again354:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z18, Z18, Z18
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest356
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z18, Z18, Z18
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole357
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+whole357:
 	VMOVUPD          (CX), Y8
 	VADDPD           Y8, Y2, Y2
 	VFMADD231PD.BCST (R8), Y8, Y4
 	VFMADD231PD.BCST 8(R8), Y8, Y6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded358
 	VMOVUPD          (CX), Y9
 	VADDPD           Y9, Y2, Y2
 	VFMADD231PD.BCST (R8), Y9, Y4
 	VFMADD231PD.BCST 8(R8), Y9, Y6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded358
 	VMOVUPD          (CX), Y10
 	VADDPD           Y10, Y2, Y2
 	VFMADD231PD.BCST (R8), Y10, Y4
 	VFMADD231PD.BCST 8(R8), Y10, Y6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded358
 	VMOVUPD          (CX), Y11
 	VADDPD           Y11, Y2, Y2
 	VFMADD231PD.BCST (R8), Y11, Y4
 	VFMADD231PD.BCST 8(R8), Y11, Y6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded358
 	VMOVUPD          (CX), Y12
 	VADDPD           Y12, Y2, Y2
 	VFMADD231PD.BCST (R8), Y12, Y4
 	VFMADD231PD.BCST 8(R8), Y12, Y6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded358
 	VMOVUPD          (CX), Y13
 	VADDPD           Y13, Y2, Y2
 	VFMADD231PD.BCST (R8), Y13, Y4
 	VFMADD231PD.BCST 8(R8), Y13, Y6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded358
 	VMOVUPD          (CX), Y14
 	VADDPD           Y14, Y2, Y2
 	VFMADD231PD.BCST (R8), Y14, Y4
 	VFMADD231PD.BCST 8(R8), Y14, Y6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded358
 	VMOVUPD          (CX), Y15
 	VADDPD           Y15, Y2, Y2
 	VFMADD231PD.BCST (R8), Y15, Y4
 	VFMADD231PD.BCST 8(R8), Y15, Y6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded357
 
-rest356:
-fold358:
-	VMOVUPD          (CX), Y8
-	VADDPD           Y8, Y2, Y2
-	VFMADD231PD.BCST (R8), Y8, Y4
-	VFMADD231PD.BCST 8(R8), Y8, Y6
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold358
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPD          (CX), Y8
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y9
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y10
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y11
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y12
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y13
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y14
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y15
-	ADDQ             DX, CX
-
-folded357:
+folded358:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some359
@@ -24759,46 +25221,55 @@ some359:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole366
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored368
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored368
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored368
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored368
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored368
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored368
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored368
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole366:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again353
+stored368:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again354
 
 some365:
 	VPXORD  Z8, Z8, Z8
@@ -24816,33 +25287,33 @@ some365:
 	VMOVUPD Y6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some368
+	JGE     some369
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some368:
-	JMP turned224
+some369:
+	JMP turned225
 
-over352:
+over353:
 	CMPQ   BX, $0x04
-	JLT    over369
+	JLT    over370
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept371
+	JE     kept372
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready372
+	JMP    ready373
 
-kept371:
+kept372:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y2
@@ -24856,21 +25327,37 @@ kept371:
 	VMOVUPD (CX), Y6
 	VMOVUPD 32(CX)(BX*1), Y7
 
-ready372:
-again370:
+ready373:
+again371:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest373
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z26, Z26, Z26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole374
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+whole374:
 	VMOVUPD      (CX), Y8
 	VADDPD       Y8, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y9
@@ -24883,6 +25370,8 @@ again370:
 	VFMADD231PD  Y25, Y9, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded375
 	VMOVUPD      (CX), Y10
 	VADDPD       Y10, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y11
@@ -24895,6 +25384,8 @@ again370:
 	VFMADD231PD  Y25, Y11, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded375
 	VMOVUPD      (CX), Y12
 	VADDPD       Y12, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y13
@@ -24907,6 +25398,8 @@ again370:
 	VFMADD231PD  Y25, Y13, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded375
 	VMOVUPD      (CX), Y14
 	VADDPD       Y14, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y15
@@ -24919,6 +25412,8 @@ again370:
 	VFMADD231PD  Y25, Y15, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded375
 	VMOVUPD      (CX), Y16
 	VADDPD       Y16, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y17
@@ -24931,6 +25426,8 @@ again370:
 	VFMADD231PD  Y25, Y17, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded375
 	VMOVUPD      (CX), Y18
 	VADDPD       Y18, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y19
@@ -24943,6 +25440,8 @@ again370:
 	VFMADD231PD  Y25, Y19, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded375
 	VMOVUPD      (CX), Y20
 	VADDPD       Y20, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y21
@@ -24955,6 +25454,8 @@ again370:
 	VFMADD231PD  Y25, Y21, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded375
 	VMOVUPD      (CX), Y22
 	VADDPD       Y22, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y23
@@ -24967,52 +25468,8 @@ again370:
 	VFMADD231PD  Y25, Y23, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded374
 
-rest373:
-fold375:
-	VMOVUPD      (CX), Y8
-	VADDPD       Y8, Y2, Y2
-	VMOVUPD      32(CX)(BX*1), Y9
-	VADDPD       Y9, Y3, Y3
-	VBROADCASTSD (R8), Z25
-	VFMADD231PD  Y25, Y8, Y4
-	VFMADD231PD  Y25, Y9, Y5
-	VBROADCASTSD 8(R8), Z25
-	VFMADD231PD  Y25, Y8, Y6
-	VFMADD231PD  Y25, Y9, Y7
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold375
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Y8
-	VMOVUPD      32(CX)(BX*1), Y9
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y10
-	VMOVUPD      32(CX)(BX*1), Y11
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y12
-	VMOVUPD      32(CX)(BX*1), Y13
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y14
-	VMOVUPD      32(CX)(BX*1), Y15
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y16
-	VMOVUPD      32(CX)(BX*1), Y17
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y18
-	VMOVUPD      32(CX)(BX*1), Y19
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y20
-	VMOVUPD      32(CX)(BX*1), Y21
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y22
-	VMOVUPD      32(CX)(BX*1), Y23
-	ADDQ         DX, CX
-
-folded374:
+folded375:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some376
@@ -25086,46 +25543,55 @@ over384:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole387
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored389
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored389
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored389
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored389
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored389
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored389
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored389
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole387:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again370
+stored389:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again371
 
 some386:
 	VPXORD  Z8, Z8, Z8
@@ -25149,28 +25615,28 @@ some386:
 	VMOVUPD Y7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some389
+	JGE     some390
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some389:
-	JMP turned224
+some390:
+	JMP turned225
 
-over369:
+over370:
 	CMPQ BX, $0x02
-	JNE  over390
+	JNE  over391
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept392
+	JE     kept393
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready393
+	JMP    ready394
 
-kept392:
+kept393:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X2
@@ -25181,101 +25647,94 @@ kept392:
 	ADDQ    DX, CX
 	VMOVUPD (CX), X6
 
-ready393:
-again391:
+ready394:
+again392:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z18, Z18, Z18
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest394
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z18, Z18, Z18
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole395
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+whole395:
 	VMOVUPD          (CX), X8
 	VADDPD           X8, X2, X2
 	VFMADD231PD.BCST (R8), X8, X4
 	VFMADD231PD.BCST 8(R8), X8, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded396
 	VMOVUPD          (CX), X9
 	VADDPD           X9, X2, X2
 	VFMADD231PD.BCST (R8), X9, X4
 	VFMADD231PD.BCST 8(R8), X9, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded396
 	VMOVUPD          (CX), X10
 	VADDPD           X10, X2, X2
 	VFMADD231PD.BCST (R8), X10, X4
 	VFMADD231PD.BCST 8(R8), X10, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded396
 	VMOVUPD          (CX), X11
 	VADDPD           X11, X2, X2
 	VFMADD231PD.BCST (R8), X11, X4
 	VFMADD231PD.BCST 8(R8), X11, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded396
 	VMOVUPD          (CX), X12
 	VADDPD           X12, X2, X2
 	VFMADD231PD.BCST (R8), X12, X4
 	VFMADD231PD.BCST 8(R8), X12, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded396
 	VMOVUPD          (CX), X13
 	VADDPD           X13, X2, X2
 	VFMADD231PD.BCST (R8), X13, X4
 	VFMADD231PD.BCST 8(R8), X13, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded396
 	VMOVUPD          (CX), X14
 	VADDPD           X14, X2, X2
 	VFMADD231PD.BCST (R8), X14, X4
 	VFMADD231PD.BCST 8(R8), X14, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded396
 	VMOVUPD          (CX), X15
 	VADDPD           X15, X2, X2
 	VFMADD231PD.BCST (R8), X15, X4
 	VFMADD231PD.BCST 8(R8), X15, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded395
 
-rest394:
-fold396:
-	VMOVUPD          (CX), X8
-	VADDPD           X8, X2, X2
-	VFMADD231PD.BCST (R8), X8, X4
-	VFMADD231PD.BCST 8(R8), X8, X6
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold396
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPD          (CX), X8
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X9
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X10
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X11
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X12
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X13
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X14
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X15
-	ADDQ             DX, CX
-
-folded395:
+folded396:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some397
@@ -25310,46 +25769,55 @@ some397:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole402
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored404
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored404
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored404
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored404
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored404
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored404
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored404
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole402:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again391
+stored404:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again392
 
 some401:
 	VPXORD  Z8, Z8, Z8
@@ -25367,33 +25835,33 @@ some401:
 	VMOVUPD X6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some404
+	JGE     some405
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some404:
-	JMP turned224
+some405:
+	JMP turned225
 
-over390:
+over391:
 	CMPQ   BX, $0x02
-	JLT    over405
+	JLT    over406
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept407
+	JE     kept408
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready408
+	JMP    ready409
 
-kept407:
+kept408:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X2
@@ -25407,21 +25875,37 @@ kept407:
 	VMOVUPD (CX), X6
 	VMOVUPD 16(CX)(BX*1), X7
 
-ready408:
-again406:
+ready409:
+again407:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z26, Z26, Z26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest409
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z26, Z26, Z26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole410
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+whole410:
 	VMOVUPD      (CX), X8
 	VADDPD       X8, X2, X2
 	VMOVUPD      16(CX)(BX*1), X9
@@ -25434,6 +25918,8 @@ again406:
 	VFMADD231PD  X25, X9, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded411
 	VMOVUPD      (CX), X10
 	VADDPD       X10, X2, X2
 	VMOVUPD      16(CX)(BX*1), X11
@@ -25446,6 +25932,8 @@ again406:
 	VFMADD231PD  X25, X11, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded411
 	VMOVUPD      (CX), X12
 	VADDPD       X12, X2, X2
 	VMOVUPD      16(CX)(BX*1), X13
@@ -25458,6 +25946,8 @@ again406:
 	VFMADD231PD  X25, X13, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded411
 	VMOVUPD      (CX), X14
 	VADDPD       X14, X2, X2
 	VMOVUPD      16(CX)(BX*1), X15
@@ -25470,6 +25960,8 @@ again406:
 	VFMADD231PD  X25, X15, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded411
 	VMOVUPD      (CX), X16
 	VADDPD       X16, X2, X2
 	VMOVUPD      16(CX)(BX*1), X17
@@ -25482,6 +25974,8 @@ again406:
 	VFMADD231PD  X25, X17, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded411
 	VMOVUPD      (CX), X18
 	VADDPD       X18, X2, X2
 	VMOVUPD      16(CX)(BX*1), X19
@@ -25494,6 +25988,8 @@ again406:
 	VFMADD231PD  X25, X19, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded411
 	VMOVUPD      (CX), X20
 	VADDPD       X20, X2, X2
 	VMOVUPD      16(CX)(BX*1), X21
@@ -25506,6 +26002,8 @@ again406:
 	VFMADD231PD  X25, X21, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded411
 	VMOVUPD      (CX), X22
 	VADDPD       X22, X2, X2
 	VMOVUPD      16(CX)(BX*1), X23
@@ -25518,52 +26016,8 @@ again406:
 	VFMADD231PD  X25, X23, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded410
 
-rest409:
-fold411:
-	VMOVUPD      (CX), X8
-	VADDPD       X8, X2, X2
-	VMOVUPD      16(CX)(BX*1), X9
-	VADDPD       X9, X3, X3
-	VBROADCASTSD (R8), Z25
-	VFMADD231PD  X25, X8, X4
-	VFMADD231PD  X25, X9, X5
-	VBROADCASTSD 8(R8), Z25
-	VFMADD231PD  X25, X8, X6
-	VFMADD231PD  X25, X9, X7
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold411
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), X8
-	VMOVUPD      16(CX)(BX*1), X9
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X10
-	VMOVUPD      16(CX)(BX*1), X11
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X12
-	VMOVUPD      16(CX)(BX*1), X13
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X14
-	VMOVUPD      16(CX)(BX*1), X15
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X16
-	VMOVUPD      16(CX)(BX*1), X17
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X18
-	VMOVUPD      16(CX)(BX*1), X19
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X20
-	VMOVUPD      16(CX)(BX*1), X21
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X22
-	VMOVUPD      16(CX)(BX*1), X23
-	ADDQ         DX, CX
-
-folded410:
+folded411:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some412
@@ -25621,46 +26075,55 @@ over416:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole419
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored421
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored421
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored421
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored421
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored421
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored421
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored421
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole419:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again406
+stored421:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again407
 
 some418:
 	VPXORD  Z8, Z8, Z8
@@ -25684,25 +26147,25 @@ some418:
 	VMOVUPD X7, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some421
+	JGE     some422
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some421:
-	JMP turned224
+some422:
+	JMP turned225
 
-over405:
+over406:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept423
+	JE     kept424
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready424
+	JMP    ready425
 
-kept423:
+kept424:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X2
@@ -25713,101 +26176,94 @@ kept423:
 	ADDQ   DX, CX
 	VMOVSD (CX), X6
 
-ready424:
-again422:
+ready425:
+again423:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z18, Z18, Z18
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest425
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z18, Z18, Z18
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole426
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+whole426:
 	VMOVSD           (CX), X8
 	VADDPD           X8, X2, X2
 	VFMADD231PD.BCST (R8), X8, X4
 	VFMADD231PD.BCST 8(R8), X8, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded427
 	VMOVSD           (CX), X9
 	VADDPD           X9, X2, X2
 	VFMADD231PD.BCST (R8), X9, X4
 	VFMADD231PD.BCST 8(R8), X9, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded427
 	VMOVSD           (CX), X10
 	VADDPD           X10, X2, X2
 	VFMADD231PD.BCST (R8), X10, X4
 	VFMADD231PD.BCST 8(R8), X10, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded427
 	VMOVSD           (CX), X11
 	VADDPD           X11, X2, X2
 	VFMADD231PD.BCST (R8), X11, X4
 	VFMADD231PD.BCST 8(R8), X11, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded427
 	VMOVSD           (CX), X12
 	VADDPD           X12, X2, X2
 	VFMADD231PD.BCST (R8), X12, X4
 	VFMADD231PD.BCST 8(R8), X12, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded427
 	VMOVSD           (CX), X13
 	VADDPD           X13, X2, X2
 	VFMADD231PD.BCST (R8), X13, X4
 	VFMADD231PD.BCST 8(R8), X13, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded427
 	VMOVSD           (CX), X14
 	VADDPD           X14, X2, X2
 	VFMADD231PD.BCST (R8), X14, X4
 	VFMADD231PD.BCST 8(R8), X14, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded427
 	VMOVSD           (CX), X15
 	VADDPD           X15, X2, X2
 	VFMADD231PD.BCST (R8), X15, X4
 	VFMADD231PD.BCST 8(R8), X15, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded426
 
-rest425:
-fold427:
-	VMOVSD           (CX), X8
-	VADDPD           X8, X2, X2
-	VFMADD231PD.BCST (R8), X8, X4
-	VFMADD231PD.BCST 8(R8), X8, X6
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold427
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVSD           (CX), X8
-	ADDQ             DX, CX
-	VMOVSD           (CX), X9
-	ADDQ             DX, CX
-	VMOVSD           (CX), X10
-	ADDQ             DX, CX
-	VMOVSD           (CX), X11
-	ADDQ             DX, CX
-	VMOVSD           (CX), X12
-	ADDQ             DX, CX
-	VMOVSD           (CX), X13
-	ADDQ             DX, CX
-	VMOVSD           (CX), X14
-	ADDQ             DX, CX
-	VMOVSD           (CX), X15
-	ADDQ             DX, CX
-
-folded426:
+folded427:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some428
@@ -25840,46 +26296,55 @@ some428:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole432
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored434
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored434
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored434
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored434
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored434
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored434
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored434
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
 
-whole432:
-	VPXORD        Z8, Z8, Z8
-	VADDPD        Z8, Z0, Z0
-	VADDPD        Z8, Z1, Z1
-	VMOVAPD       Z0, Z9
-	VMOVAPD       Z1, Z10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z10, Z9, Z11
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, (DX)
-	VMOVUPD       X11, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, (DX)(SI*2)
-	VEXTRACTF32X4 $0x01, Z11, X10
-	VMOVUPD       X10, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x02, Z11, X10
-	VMOVUPD       X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x03, Z11, X10
-	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again422
+stored434:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again423
 
 some431:
 	VPXORD Z8, Z8, Z8
@@ -25897,38 +26362,30 @@ some431:
 	VMOVSD X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some434
+	JGE    some435
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some434:
-turned224:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x08, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole435
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole435:
+some435:
+turned225:
+	MOVQ          lddy+48(FP), CX
+	IMUL3Q        $0x08, CX, CX
+	ADDQ          dy+40(FP), CX
+	MOVQ          CX, dy+40(FP)
+	MOVQ          ldy+64(FP), CX
+	IMUL3Q        $0x08, CX, CX
+	ADDQ          y+56(FP), CX
+	MOVQ          CX, y+56(FP)
+	MOVQ          ldx+80(FP), CX
+	IMUL3Q        $0x08, CX, CX
+	ADDQ          x+72(FP), CX
+	MOVQ          CX, x+72(FP)
+	MOVQ          $0x00000000, CX
+	MOVQ          CX, fresh+136(FP)
+	MOVQ          n+120(FP), CX
+	MOVQ          dx+0(FP), DX
+	MOVQ          lddx+8(FP), SI
 	VPXORD        Z8, Z8, Z8
 	VADDPD        Z8, Z0, Z0
 	VADDPD        Z8, Z1, Z1
@@ -25940,28 +26397,45 @@ whole435:
 	VUNPCKHPD     Z10, Z9, Z11
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored438
 	VMOVUPD       X11, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored438
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored438
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored438
 	VEXTRACTF32X4 $0x02, Z9, X10
 	VMOVUPD       X10, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored438
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored438
 	VEXTRACTF32X4 $0x03, Z9, X10
 	VMOVUPD       X10, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored438
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (DX)(R9*1)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           block221
-	JMP           end2
+
+stored438:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    block222
+	JMP    end2
 
 end2:
 	VXORPS X15, X15, X15
@@ -25971,29 +26445,29 @@ end2:
 lower1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other438
+	JNE  other440
 
-block439:
+block441:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk440:
+chunk442:
 	CMPQ BX, $0x10
-	JLT  last441
+	JLT  last443
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept444
+	JE     kept446
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready445
+	JMP    ready447
 
-kept444:
+kept446:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -26004,21 +26478,37 @@ kept444:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX), Z4
 
-ready445:
-again443:
+ready447:
+again445:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest446
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z23, Z23, Z23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole448
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole448:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26037,6 +26527,8 @@ again443:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded449
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26055,6 +26547,8 @@ again443:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded449
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26073,6 +26567,8 @@ again443:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded449
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26091,6 +26587,8 @@ again443:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded449
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26109,6 +26607,8 @@ again443:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded449
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26127,6 +26627,8 @@ again443:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded449
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26145,6 +26647,8 @@ again443:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded449
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26163,66 +26667,16 @@ again443:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded447
 
-rest446:
-fold448:
-	VMOVUPD      (CX), Z5
-	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z5, K2, Z5
-	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(CX), Z6
-	VMOVUPD      64(SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z6, K2, Z6
-	VADDPD       Z6, Z2, Z2
-	VBROADCASTSD (R8), Z22
-	VFMADD231PD  Z22, Z5, Z3
-	VFMADD231PD  Z22, Z6, Z4
-	VMOVUPD      Z5, (CX)
-	VMOVUPD      Z6, 64(CX)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold448
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Z5
-	VMOVUPD      64(CX), Z6
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z7
-	VMOVUPD      64(CX), Z8
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z9
-	VMOVUPD      64(CX), Z10
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z11
-	VMOVUPD      64(CX), Z12
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z13
-	VMOVUPD      64(CX), Z14
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z15
-	VMOVUPD      64(CX), Z16
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z17
-	VMOVUPD      64(CX), Z18
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z19
-	VMOVUPD      64(CX), Z20
-	ADDQ         DX, CX
-
-folded447:
+folded449:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some449
+	JGE  some450
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some449:
+some450:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -26293,26 +26747,20 @@ some449:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some467
+	JGE              some468
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole468
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few469
+	CMPQ             SI, $0x08
+	JNE              apart471
+	VMOVUPD          Z0, (DX)
+	JMP              stored472
 
-whole468:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart469
-	VMOVUPD Z0, (DX)
-	JMP     stored470
-
-apart469:
+apart471:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -26328,16 +26776,57 @@ apart469:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
+stored472:
+	JMP stored470
+
+few469:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored473
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored473
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored473
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored473
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored473
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored473
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored473
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored473:
 stored470:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again443
+	JGE    again445
 
-some467:
+some468:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -26354,42 +26843,42 @@ some467:
 	VMOVUPD Z4, 64(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some471
+	JGE     some474
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some471:
+some474:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk440
-	JMP  turned442
+	JGE  chunk442
+	JMP  turned444
 
-last441:
+last443:
 	CMPQ BX, $0x08
-	JLE  narrower472
+	JLE  narrower475
 	CMPQ BX, $0x10
-	JNE  over473
-	JMP  turned442
+	JNE  over476
+	JMP  turned444
 
-over473:
+over476:
 	CMPQ   BX, $0x0b
-	JGE    over474
+	JGE    over477
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept476
+	JE     kept479
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready477
+	JMP    ready480
 
-kept476:
+kept479:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -26400,21 +26889,37 @@ kept476:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), X4
 
-ready477:
-again475:
+ready480:
+again478:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest478
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z23, Z23, Z23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole481
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole481:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26433,6 +26938,8 @@ again475:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded482
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26451,6 +26958,8 @@ again475:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded482
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26469,6 +26978,8 @@ again475:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded482
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26487,6 +26998,8 @@ again475:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded482
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26505,6 +27018,8 @@ again475:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded482
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26523,6 +27038,8 @@ again475:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded482
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26541,6 +27058,8 @@ again475:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded482
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26559,66 +27078,16 @@ again475:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded479
 
-rest478:
-fold480:
-	VMOVUPD      (CX), Z5
-	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z5, K2, Z5
-	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(CX)(BX*1), X6
-	VMOVUPD      64(SI)(BX*1), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X6, K2, X6
-	VADDPD       X6, X2, X2
-	VBROADCASTSD (R8), Z22
-	VFMADD231PD  Z22, Z5, Z3
-	VFMADD231PD  X22, X6, X4
-	VMOVUPD      Z5, (CX)
-	VMOVUPD      X6, 64(CX)(BX*1)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold480
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Z5
-	VMOVUPD      64(CX)(BX*1), X6
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z7
-	VMOVUPD      64(CX)(BX*1), X8
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z9
-	VMOVUPD      64(CX)(BX*1), X10
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z11
-	VMOVUPD      64(CX)(BX*1), X12
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z13
-	VMOVUPD      64(CX)(BX*1), X14
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z15
-	VMOVUPD      64(CX)(BX*1), X16
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z17
-	VMOVUPD      64(CX)(BX*1), X18
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z19
-	VMOVUPD      64(CX)(BX*1), X20
-	ADDQ         DX, CX
-
-folded479:
+folded482:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some481
+	JGE  some483
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some481:
+some483:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -26670,34 +27139,28 @@ some481:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x48
-	JLE              over491
+	JLE              over493
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over491:
+over493:
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some493
+	JGE              some495
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole494
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few496
+	CMPQ             SI, $0x08
+	JNE              apart498
+	VMOVUPD          Z0, (DX)
+	JMP              stored499
 
-whole494:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart495
-	VMOVUPD Z0, (DX)
-	JMP     stored496
-
-apart495:
+apart498:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -26713,16 +27176,57 @@ apart495:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored496:
+stored499:
+	JMP stored497
+
+few496:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored500
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored500
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored500
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored500
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored500
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored500
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored500
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored500:
+stored497:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again475
+	JGE    again478
 
-some493:
+some495:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -26739,31 +27243,31 @@ some493:
 	VMOVUPD X4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some497
+	JGE     some501
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some497:
-	JMP turned442
+some501:
+	JMP turned444
 
-over474:
+over477:
 	CMPQ   BX, $0x0d
-	JGE    over498
+	JGE    over502
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept500
+	JE     kept504
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready501
+	JMP    ready505
 
-kept500:
+kept504:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -26774,21 +27278,37 @@ kept500:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Y4
 
-ready501:
-again499:
+ready505:
+again503:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest502
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z23, Z23, Z23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole506
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole506:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26807,6 +27327,8 @@ again499:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded507
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26825,6 +27347,8 @@ again499:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded507
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26843,6 +27367,8 @@ again499:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded507
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26861,6 +27387,8 @@ again499:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded507
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26879,6 +27407,8 @@ again499:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded507
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26897,6 +27427,8 @@ again499:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded507
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26915,6 +27447,8 @@ again499:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded507
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26933,66 +27467,16 @@ again499:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded503
 
-rest502:
-fold504:
-	VMOVUPD      (CX), Z5
-	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z5, K2, Z5
-	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(CX)(BX*1), Y6
-	VMOVUPD      64(SI)(BX*1), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y6, K2, Y6
-	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R8), Z22
-	VFMADD231PD  Z22, Z5, Z3
-	VFMADD231PD  Y22, Y6, Y4
-	VMOVUPD      Z5, (CX)
-	VMOVUPD      Y6, 64(CX)(BX*1)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold504
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Z5
-	VMOVUPD      64(CX)(BX*1), Y6
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z7
-	VMOVUPD      64(CX)(BX*1), Y8
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z9
-	VMOVUPD      64(CX)(BX*1), Y10
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z11
-	VMOVUPD      64(CX)(BX*1), Y12
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z13
-	VMOVUPD      64(CX)(BX*1), Y14
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z15
-	VMOVUPD      64(CX)(BX*1), Y16
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z17
-	VMOVUPD      64(CX)(BX*1), Y18
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z19
-	VMOVUPD      64(CX)(BX*1), Y20
-	ADDQ         DX, CX
-
-folded503:
+folded507:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some505
+	JGE  some508
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some505:
+some508:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -27044,44 +27528,38 @@ some505:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x58
-	JLE              over515
+	JLE              over518
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over515:
+over518:
 	CMPQ             BX, $0x50
-	JLE              over516
+	JLE              over519
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 
-over516:
+over519:
 	CMPQ             BX, $0x48
-	JLE              over517
+	JLE              over520
 	VFMADD231PD.BCST 80(CX), Z16, Z0
 
-over517:
+over520:
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some519
+	JGE              some522
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole520
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few523
+	CMPQ             SI, $0x08
+	JNE              apart525
+	VMOVUPD          Z0, (DX)
+	JMP              stored526
 
-whole520:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart521
-	VMOVUPD Z0, (DX)
-	JMP     stored522
-
-apart521:
+apart525:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -27097,16 +27575,57 @@ apart521:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored522:
+stored526:
+	JMP stored524
+
+few523:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored527
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored527
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored527
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored527
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored527
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored527
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored527
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored527:
+stored524:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again499
+	JGE    again503
 
-some519:
+some522:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -27123,29 +27642,29 @@ some519:
 	VMOVUPD Y4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some523
+	JGE     some528
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some523:
-	JMP turned442
+some528:
+	JMP turned444
 
-over498:
+over502:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept525
+	JE     kept530
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready526
+	JMP    ready531
 
-kept525:
+kept530:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -27156,21 +27675,37 @@ kept525:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Z4
 
-ready526:
-again524:
+ready531:
+again529:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest527
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z23, Z23, Z23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole532
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole532:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27189,6 +27724,8 @@ again524:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded533
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27207,6 +27744,8 @@ again524:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded533
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27225,6 +27764,8 @@ again524:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded533
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27243,6 +27784,8 @@ again524:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded533
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27261,6 +27804,8 @@ again524:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded533
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27279,6 +27824,8 @@ again524:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded533
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27297,6 +27844,8 @@ again524:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded533
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27315,66 +27864,16 @@ again524:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded528
 
-rest527:
-fold529:
-	VMOVUPD      (CX), Z5
-	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z5, K2, Z5
-	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(CX)(BX*1), Z6
-	VMOVUPD      64(SI)(BX*1), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z6, K2, Z6
-	VADDPD       Z6, Z2, Z2
-	VBROADCASTSD (R8), Z22
-	VFMADD231PD  Z22, Z5, Z3
-	VFMADD231PD  Z22, Z6, Z4
-	VMOVUPD      Z5, (CX)
-	VMOVUPD      Z6, 64(CX)(BX*1)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold529
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Z5
-	VMOVUPD      64(CX)(BX*1), Z6
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z7
-	VMOVUPD      64(CX)(BX*1), Z8
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z9
-	VMOVUPD      64(CX)(BX*1), Z10
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z11
-	VMOVUPD      64(CX)(BX*1), Z12
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z13
-	VMOVUPD      64(CX)(BX*1), Z14
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z15
-	VMOVUPD      64(CX)(BX*1), Z16
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z17
-	VMOVUPD      64(CX)(BX*1), Z18
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z19
-	VMOVUPD      64(CX)(BX*1), Z20
-	ADDQ         DX, CX
-
-folded528:
+folded533:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some530
+	JGE  some534
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some530:
+some534:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -27438,64 +27937,58 @@ some530:
 	VSHUFF64X2       $0xdd, Z10, Z16, Z12
 	VSHUFF64X2       $0x88, Z10, Z16, Z16
 	CMPQ             BX, $0x78
-	JLE              over540
+	JLE              over544
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over540:
+over544:
 	CMPQ             BX, $0x70
-	JLE              over541
+	JLE              over545
 	VFMADD231PD.BCST 72(CX), Z20, Z0
 
-over541:
+over545:
 	CMPQ             BX, $0x68
-	JLE              over542
+	JLE              over546
 	VFMADD231PD.BCST 80(CX), Z18, Z0
 
-over542:
+over546:
 	CMPQ             BX, $0x60
-	JLE              over543
+	JLE              over547
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 
-over543:
+over547:
 	CMPQ             BX, $0x58
-	JLE              over544
+	JLE              over548
 	VFMADD231PD.BCST 96(CX), Z5, Z0
 
-over544:
+over548:
 	CMPQ             BX, $0x50
-	JLE              over545
+	JLE              over549
 	VFMADD231PD.BCST 104(CX), Z16, Z0
 
-over545:
+over549:
 	CMPQ             BX, $0x48
-	JLE              over546
+	JLE              over550
 	VFMADD231PD.BCST 112(CX), Z8, Z0
 
-over546:
+over550:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some548
+	JGE              some552
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole549
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few553
+	CMPQ             SI, $0x08
+	JNE              apart555
+	VMOVUPD          Z0, (DX)
+	JMP              stored556
 
-whole549:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart550
-	VMOVUPD Z0, (DX)
-	JMP     stored551
-
-apart550:
+apart555:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -27511,16 +28004,57 @@ apart550:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored551:
+stored556:
+	JMP stored554
+
+few553:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored557
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored557
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored557
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored557
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored557
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored557
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored557
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored557:
+stored554:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again524
+	JGE    again529
 
-some548:
+some552:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -27537,27 +28071,27 @@ some548:
 	VMOVUPD Z4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some552
+	JGE     some558
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some552:
-	JMP turned442
+some558:
+	JMP turned444
 
-narrower472:
+narrower475:
 	CMPQ BX, $0x08
-	JNE  over553
+	JNE  over559
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept555
+	JE     kept561
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready556
+	JMP    ready562
 
-kept555:
+kept561:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -27566,21 +28100,30 @@ kept555:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Z3
 
-ready556:
-again554:
+ready562:
+again560:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z15, Z15, Z15
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest557
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z15, Z15, Z15
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole563
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+
+whole563:
 	VMOVUPD          (CX), Z5
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -27591,6 +28134,8 @@ again554:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded564
 	VMOVUPD          (CX), Z6
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -27601,6 +28146,8 @@ again554:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded564
 	VMOVUPD          (CX), Z7
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -27611,6 +28158,8 @@ again554:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded564
 	VMOVUPD          (CX), Z8
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -27621,6 +28170,8 @@ again554:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded564
 	VMOVUPD          (CX), Z9
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -27631,6 +28182,8 @@ again554:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded564
 	VMOVUPD          (CX), Z10
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -27641,6 +28194,8 @@ again554:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded564
 	VMOVUPD          (CX), Z11
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -27651,6 +28206,8 @@ again554:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded564
 	VMOVUPD          (CX), Z12
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -27661,50 +28218,16 @@ again554:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded558
 
-rest557:
-fold559:
-	VMOVUPD          (CX), Z5
-	VMOVUPD          (SI), Z13
-	VCMPPD           $0x06, Z15, Z13, K2
-	VMOVAPD.Z        Z5, K2, Z5
-	VADDPD           Z5, Z1, Z1
-	VFMADD231PD.BCST (R8), Z5, Z3
-	VMOVUPD          Z5, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold559
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPD          (CX), Z5
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z6
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z7
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z8
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z9
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z10
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z11
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z12
-	ADDQ             DX, CX
-
-folded558:
+folded564:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some560
+	JGE  some565
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some560:
+some565:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -27743,26 +28266,20 @@ some560:
 	VFMADD231PD.BCST 56(CX), Z8, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some570
+	JGE              some575
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole571
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few576
+	CMPQ             SI, $0x08
+	JNE              apart578
+	VMOVUPD          Z0, (DX)
+	JMP              stored579
 
-whole571:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart572
-	VMOVUPD Z0, (DX)
-	JMP     stored573
-
-apart572:
+apart578:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -27778,16 +28295,57 @@ apart572:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored573:
+stored579:
+	JMP stored577
+
+few576:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored580
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored580
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored580
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored580
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored580
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored580
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored580
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored580:
+stored577:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again554
+	JGE    again560
 
-some570:
+some575:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -27800,27 +28358,27 @@ some570:
 	VMOVUPD Z3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some574
+	JGE     some581
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some574:
-	JMP turned442
+some581:
+	JMP turned444
 
-over553:
+over559:
 	CMPQ BX, $0x04
-	JNE  over575
+	JNE  over582
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept577
+	JE     kept584
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready578
+	JMP    ready585
 
-kept577:
+kept584:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -27829,21 +28387,30 @@ kept577:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Y3
 
-ready578:
-again576:
+ready585:
+again583:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z15, Z15, Z15
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest579
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z15, Z15, Z15
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole586
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+
+whole586:
 	VMOVUPD          (CX), Y5
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -27854,6 +28421,8 @@ again576:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded587
 	VMOVUPD          (CX), Y6
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -27864,6 +28433,8 @@ again576:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded587
 	VMOVUPD          (CX), Y7
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -27874,6 +28445,8 @@ again576:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded587
 	VMOVUPD          (CX), Y8
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -27884,6 +28457,8 @@ again576:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded587
 	VMOVUPD          (CX), Y9
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -27894,6 +28469,8 @@ again576:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded587
 	VMOVUPD          (CX), Y10
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -27904,6 +28481,8 @@ again576:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded587
 	VMOVUPD          (CX), Y11
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -27914,6 +28493,8 @@ again576:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded587
 	VMOVUPD          (CX), Y12
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -27924,50 +28505,16 @@ again576:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded580
 
-rest579:
-fold581:
-	VMOVUPD          (CX), Y5
-	VMOVUPD          (SI), Y13
-	VCMPPD           $0x06, Y15, Y13, K2
-	VMOVAPD.Z        Y5, K2, Y5
-	VADDPD           Y5, Y1, Y1
-	VFMADD231PD.BCST (R8), Y5, Y3
-	VMOVUPD          Y5, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold581
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPD          (CX), Y5
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y6
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y7
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y8
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y9
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y10
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y11
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y12
-	ADDQ             DX, CX
-
-folded580:
+folded587:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some582
+	JGE  some588
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some582:
+some588:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -27990,26 +28537,20 @@ some582:
 	VFMADD231PD.BCST 24(CX), Z9, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some588
+	JGE              some594
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole589
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few595
+	CMPQ             SI, $0x08
+	JNE              apart597
+	VMOVUPD          Z0, (DX)
+	JMP              stored598
 
-whole589:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart590
-	VMOVUPD Z0, (DX)
-	JMP     stored591
-
-apart590:
+apart597:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -28025,16 +28566,57 @@ apart590:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored591:
+stored598:
+	JMP stored596
+
+few595:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored599
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored599
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored599
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored599
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored599
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored599
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored599
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored599:
+stored596:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again576
+	JGE    again583
 
-some588:
+some594:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -28047,31 +28629,31 @@ some588:
 	VMOVUPD Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some592
+	JGE     some600
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some592:
-	JMP turned442
+some600:
+	JMP turned444
 
-over575:
+over582:
 	CMPQ   BX, $0x04
-	JLT    over593
+	JLT    over601
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept595
+	JE     kept603
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready596
+	JMP    ready604
 
-kept595:
+kept603:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -28082,21 +28664,37 @@ kept595:
 	VMOVUPD (CX), Y3
 	VMOVUPD 32(CX)(BX*1), Y4
 
-ready596:
-again594:
+ready604:
+again602:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest597
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z23, Z23, Z23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole605
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole605:
 	VMOVUPD      (CX), Y5
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28115,6 +28713,8 @@ again594:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded606
 	VMOVUPD      (CX), Y7
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28133,6 +28733,8 @@ again594:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded606
 	VMOVUPD      (CX), Y9
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28151,6 +28753,8 @@ again594:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded606
 	VMOVUPD      (CX), Y11
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28169,6 +28773,8 @@ again594:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded606
 	VMOVUPD      (CX), Y13
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28187,6 +28793,8 @@ again594:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded606
 	VMOVUPD      (CX), Y15
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28205,6 +28813,8 @@ again594:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded606
 	VMOVUPD      (CX), Y17
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28223,6 +28833,8 @@ again594:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded606
 	VMOVUPD      (CX), Y19
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28241,66 +28853,16 @@ again594:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded598
 
-rest597:
-fold599:
-	VMOVUPD      (CX), Y5
-	VMOVUPD      (SI), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y5, K2, Y5
-	VADDPD       Y5, Y1, Y1
-	VMOVUPD      32(CX)(BX*1), Y6
-	VMOVUPD      32(SI)(BX*1), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y6, K2, Y6
-	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R8), Z22
-	VFMADD231PD  Y22, Y5, Y3
-	VFMADD231PD  Y22, Y6, Y4
-	VMOVUPD      Y5, (CX)
-	VMOVUPD      Y6, 32(CX)(BX*1)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold599
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Y5
-	VMOVUPD      32(CX)(BX*1), Y6
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y7
-	VMOVUPD      32(CX)(BX*1), Y8
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y9
-	VMOVUPD      32(CX)(BX*1), Y10
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y11
-	VMOVUPD      32(CX)(BX*1), Y12
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y13
-	VMOVUPD      32(CX)(BX*1), Y14
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y15
-	VMOVUPD      32(CX)(BX*1), Y16
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y17
-	VMOVUPD      32(CX)(BX*1), Y18
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y19
-	VMOVUPD      32(CX)(BX*1), Y20
-	ADDQ         DX, CX
-
-folded598:
+folded606:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some600
+	JGE  some607
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some600:
+some607:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -28336,44 +28898,38 @@ some600:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x38
-	JLE              over606
+	JLE              over613
 	VFMADD231PD.BCST 32(CX), Z6, Z0
 
-over606:
+over613:
 	CMPQ             BX, $0x30
-	JLE              over607
+	JLE              over614
 	VFMADD231PD.BCST 40(CX), Z5, Z0
 
-over607:
+over614:
 	CMPQ             BX, $0x28
-	JLE              over608
+	JLE              over615
 	VFMADD231PD.BCST 48(CX), Z16, Z0
 
-over608:
+over615:
 	VFMADD231PD.BCST 56(CX), Z14, Z0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some610
+	JGE              some617
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole611
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few618
+	CMPQ             SI, $0x08
+	JNE              apart620
+	VMOVUPD          Z0, (DX)
+	JMP              stored621
 
-whole611:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart612
-	VMOVUPD Z0, (DX)
-	JMP     stored613
-
-apart612:
+apart620:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -28389,16 +28945,57 @@ apart612:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored613:
+stored621:
+	JMP stored619
+
+few618:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored622
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored622
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored622
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored622
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored622
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored622
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored622
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored622:
+stored619:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again594
+	JGE    again602
 
-some610:
+some617:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -28415,27 +29012,27 @@ some610:
 	VMOVUPD Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some614
+	JGE     some623
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some614:
-	JMP turned442
+some623:
+	JMP turned444
 
-over593:
+over601:
 	CMPQ BX, $0x02
-	JNE  over615
+	JNE  over624
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept617
+	JE     kept626
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready618
+	JMP    ready627
 
-kept617:
+kept626:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -28444,21 +29041,30 @@ kept617:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), X3
 
-ready618:
-again616:
+ready627:
+again625:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z15, Z15, Z15
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest619
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z15, Z15, Z15
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole628
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+
+whole628:
 	VMOVUPD          (CX), X5
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -28469,6 +29075,8 @@ again616:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded629
 	VMOVUPD          (CX), X6
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -28479,6 +29087,8 @@ again616:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded629
 	VMOVUPD          (CX), X7
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -28489,6 +29099,8 @@ again616:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded629
 	VMOVUPD          (CX), X8
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -28499,6 +29111,8 @@ again616:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded629
 	VMOVUPD          (CX), X9
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -28509,6 +29123,8 @@ again616:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded629
 	VMOVUPD          (CX), X10
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -28519,6 +29135,8 @@ again616:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded629
 	VMOVUPD          (CX), X11
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -28529,6 +29147,8 @@ again616:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded629
 	VMOVUPD          (CX), X12
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -28539,50 +29159,16 @@ again616:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded620
 
-rest619:
-fold621:
-	VMOVUPD          (CX), X5
-	VMOVUPD          (SI), X13
-	VCMPPD           $0x06, X15, X13, K2
-	VMOVAPD.Z        X5, K2, X5
-	VADDPD           X5, X1, X1
-	VFMADD231PD.BCST (R8), X5, X3
-	VMOVUPD          X5, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold621
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPD          (CX), X5
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X6
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X7
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X8
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X9
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X10
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X11
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X12
-	ADDQ             DX, CX
-
-folded620:
+folded629:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some622
+	JGE  some630
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some622:
+some630:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -28603,26 +29189,20 @@ some622:
 	VFMADD231PD.BCST 8(CX), Z14, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some626
+	JGE              some634
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole627
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few635
+	CMPQ             SI, $0x08
+	JNE              apart637
+	VMOVUPD          Z0, (DX)
+	JMP              stored638
 
-whole627:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart628
-	VMOVUPD Z0, (DX)
-	JMP     stored629
-
-apart628:
+apart637:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -28638,16 +29218,57 @@ apart628:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored629:
+stored638:
+	JMP stored636
+
+few635:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored639
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored639
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored639
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored639
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored639
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored639
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored639
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored639:
+stored636:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again616
+	JGE    again625
 
-some626:
+some634:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -28660,31 +29281,31 @@ some626:
 	VMOVUPD X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some630
+	JGE     some640
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some630:
-	JMP turned442
+some640:
+	JMP turned444
 
-over615:
+over624:
 	CMPQ   BX, $0x02
-	JLT    over631
+	JLT    over641
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept633
+	JE     kept643
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready634
+	JMP    ready644
 
-kept633:
+kept643:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -28695,21 +29316,37 @@ kept633:
 	VMOVUPD (CX), X3
 	VMOVUPD 16(CX)(BX*1), X4
 
-ready634:
-again632:
+ready644:
+again642:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest635
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z23, Z23, Z23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole645
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole645:
 	VMOVUPD      (CX), X5
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -28728,6 +29365,8 @@ again632:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded646
 	VMOVUPD      (CX), X7
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -28746,6 +29385,8 @@ again632:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded646
 	VMOVUPD      (CX), X9
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -28764,6 +29405,8 @@ again632:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded646
 	VMOVUPD      (CX), X11
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -28782,6 +29425,8 @@ again632:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded646
 	VMOVUPD      (CX), X13
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -28800,6 +29445,8 @@ again632:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded646
 	VMOVUPD      (CX), X15
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -28818,6 +29465,8 @@ again632:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded646
 	VMOVUPD      (CX), X17
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -28836,6 +29485,8 @@ again632:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded646
 	VMOVUPD      (CX), X19
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -28854,66 +29505,16 @@ again632:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded636
 
-rest635:
-fold637:
-	VMOVUPD      (CX), X5
-	VMOVUPD      (SI), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X5, K2, X5
-	VADDPD       X5, X1, X1
-	VMOVUPD      16(CX)(BX*1), X6
-	VMOVUPD      16(SI)(BX*1), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X6, K2, X6
-	VADDPD       X6, X2, X2
-	VBROADCASTSD (R8), Z22
-	VFMADD231PD  X22, X5, X3
-	VFMADD231PD  X22, X6, X4
-	VMOVUPD      X5, (CX)
-	VMOVUPD      X6, 16(CX)(BX*1)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold637
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), X5
-	VMOVUPD      16(CX)(BX*1), X6
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X7
-	VMOVUPD      16(CX)(BX*1), X8
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X9
-	VMOVUPD      16(CX)(BX*1), X10
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X11
-	VMOVUPD      16(CX)(BX*1), X12
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X13
-	VMOVUPD      16(CX)(BX*1), X14
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X15
-	VMOVUPD      16(CX)(BX*1), X16
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X17
-	VMOVUPD      16(CX)(BX*1), X18
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X19
-	VMOVUPD      16(CX)(BX*1), X20
-	ADDQ         DX, CX
-
-folded636:
+folded646:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some638
+	JGE  some647
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some638:
+some647:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -28947,34 +29548,28 @@ some638:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x18
-	JLE              over642
+	JLE              over651
 	VFMADD231PD.BCST 16(CX), Z6, Z0
 
-over642:
+over651:
 	VFMADD231PD.BCST 24(CX), Z5, Z0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some644
+	JGE              some653
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole645
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few654
+	CMPQ             SI, $0x08
+	JNE              apart656
+	VMOVUPD          Z0, (DX)
+	JMP              stored657
 
-whole645:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart646
-	VMOVUPD Z0, (DX)
-	JMP     stored647
-
-apart646:
+apart656:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -28990,16 +29585,57 @@ apart646:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored647:
+stored657:
+	JMP stored655
+
+few654:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored658
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored658
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored658
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored658
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored658
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored658
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored658
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored658:
+stored655:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again632
+	JGE    again642
 
-some644:
+some653:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -29016,24 +29652,24 @@ some644:
 	VMOVUPD X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some648
+	JGE     some659
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some648:
-	JMP turned442
+some659:
+	JMP turned444
 
-over631:
+over641:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept650
+	JE     kept661
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready651
+	JMP    ready662
 
-kept650:
+kept661:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -29042,21 +29678,30 @@ kept650:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready651:
-again649:
+ready662:
+again660:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z15, Z15, Z15
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest652
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z15, Z15, Z15
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole663
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+
+whole663:
 	VMOVSD           (CX), X5
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29067,6 +29712,8 @@ again649:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded664
 	VMOVSD           (CX), X6
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29077,6 +29724,8 @@ again649:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded664
 	VMOVSD           (CX), X7
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29087,6 +29736,8 @@ again649:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded664
 	VMOVSD           (CX), X8
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29097,6 +29748,8 @@ again649:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded664
 	VMOVSD           (CX), X9
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29107,6 +29760,8 @@ again649:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded664
 	VMOVSD           (CX), X10
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29117,6 +29772,8 @@ again649:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded664
 	VMOVSD           (CX), X11
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29127,6 +29784,8 @@ again649:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded664
 	VMOVSD           (CX), X12
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29137,50 +29796,16 @@ again649:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded653
 
-rest652:
-fold654:
-	VMOVSD           (CX), X5
-	VMOVSD           (SI), X13
-	VCMPPD           $0x06, X15, X13, K2
-	VMOVAPD.Z        X5, K2, X5
-	VADDPD           X5, X1, X1
-	VFMADD231PD.BCST (R8), X5, X3
-	VMOVSD           X5, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold654
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVSD           (CX), X5
-	ADDQ             DX, CX
-	VMOVSD           (CX), X6
-	ADDQ             DX, CX
-	VMOVSD           (CX), X7
-	ADDQ             DX, CX
-	VMOVSD           (CX), X8
-	ADDQ             DX, CX
-	VMOVSD           (CX), X9
-	ADDQ             DX, CX
-	VMOVSD           (CX), X10
-	ADDQ             DX, CX
-	VMOVSD           (CX), X11
-	ADDQ             DX, CX
-	VMOVSD           (CX), X12
-	ADDQ             DX, CX
-
-folded653:
+folded664:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some655
+	JGE  some665
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some655:
+some665:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -29200,26 +29825,20 @@ some655:
 	VFMADD231PD.BCST (CX), Z5, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some658
+	JGE              some668
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole659
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few669
+	CMPQ             SI, $0x08
+	JNE              apart671
+	VMOVUPD          Z0, (DX)
+	JMP              stored672
 
-whole659:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart660
-	VMOVUPD Z0, (DX)
-	JMP     stored661
-
-apart660:
+apart671:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -29235,16 +29854,57 @@ apart660:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored661:
+stored672:
+	JMP stored670
+
+few669:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored673
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored673
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored673
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored673
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored673
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored673
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored673
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored673:
+stored670:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again649
+	JGE    again660
 
-some658:
+some668:
 	VPXORD Z5, Z5, Z5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -29257,46 +29917,40 @@ some658:
 	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some662
+	JGE    some674
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some662:
-turned442:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x08, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole663
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole663:
+some674:
+turned444:
+	MOVQ    lddy+48(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    dy+40(FP), CX
+	MOVQ    CX, dy+40(FP)
+	MOVQ    ldy+64(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    y+56(FP), CX
+	MOVQ    CX, y+56(FP)
+	MOVQ    ldx+80(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    x+72(FP), CX
+	MOVQ    CX, x+72(FP)
+	MOVQ    $0x00000000, CX
+	MOVQ    CX, fresh+136(FP)
+	MOVQ    n+120(FP), CX
+	MOVQ    dx+0(FP), DX
+	MOVQ    lddx+8(FP), SI
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
+	CMPQ    CX, $0x08
+	JLT     few675
 	CMPQ    SI, $0x08
-	JNE     apart664
+	JNE     apart677
 	VMOVUPD Z0, (DX)
-	JMP     stored665
+	JMP     stored678
 
-apart664:
+apart677:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -29312,38 +29966,79 @@ apart664:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored665:
+stored678:
+	JMP stored676
+
+few675:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored679
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored679
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored679
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored679
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored679
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored679
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored679
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored679:
+stored676:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block439
-	JMP    end437
+	JGE    block441
+	JMP    end439
 
-other438:
-block667:
+other440:
+block681:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk668:
+chunk682:
 	CMPQ BX, $0x10
-	JLT  last669
+	JLT  last683
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept672
+	JE     kept686
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready673
+	JMP    ready687
 
-kept672:
+kept686:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -29354,21 +30049,37 @@ kept672:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX), Z4
 
-ready673:
-again671:
+ready687:
+again685:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest674
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z23, Z23, Z23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole688
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole688:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX), Z6
@@ -29378,6 +30089,8 @@ again671:
 	VFMADD231PD  Z22, Z6, Z4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded689
 	VMOVUPD      (CX), Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX), Z8
@@ -29387,6 +30100,8 @@ again671:
 	VFMADD231PD  Z22, Z8, Z4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded689
 	VMOVUPD      (CX), Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX), Z10
@@ -29396,6 +30111,8 @@ again671:
 	VFMADD231PD  Z22, Z10, Z4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded689
 	VMOVUPD      (CX), Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX), Z12
@@ -29405,6 +30122,8 @@ again671:
 	VFMADD231PD  Z22, Z12, Z4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded689
 	VMOVUPD      (CX), Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX), Z14
@@ -29414,6 +30133,8 @@ again671:
 	VFMADD231PD  Z22, Z14, Z4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded689
 	VMOVUPD      (CX), Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX), Z16
@@ -29423,6 +30144,8 @@ again671:
 	VFMADD231PD  Z22, Z16, Z4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded689
 	VMOVUPD      (CX), Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX), Z18
@@ -29432,6 +30155,8 @@ again671:
 	VFMADD231PD  Z22, Z18, Z4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded689
 	VMOVUPD      (CX), Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX), Z20
@@ -29441,57 +30166,16 @@ again671:
 	VFMADD231PD  Z22, Z20, Z4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded675
 
-rest674:
-fold676:
-	VMOVUPD      (CX), Z5
-	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(CX), Z6
-	VADDPD       Z6, Z2, Z2
-	VBROADCASTSD (R8), Z22
-	VFMADD231PD  Z22, Z5, Z3
-	VFMADD231PD  Z22, Z6, Z4
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold676
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Z5
-	VMOVUPD      64(CX), Z6
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z7
-	VMOVUPD      64(CX), Z8
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z9
-	VMOVUPD      64(CX), Z10
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z11
-	VMOVUPD      64(CX), Z12
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z13
-	VMOVUPD      64(CX), Z14
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z15
-	VMOVUPD      64(CX), Z16
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z17
-	VMOVUPD      64(CX), Z18
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z19
-	VMOVUPD      64(CX), Z20
-	ADDQ         DX, CX
-
-folded675:
+folded689:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some677
+	JGE  some690
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some677:
+some690:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -29562,26 +30246,20 @@ some677:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some695
+	JGE              some708
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole696
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few709
+	CMPQ             SI, $0x08
+	JNE              apart711
+	VMOVUPD          Z0, (DX)
+	JMP              stored712
 
-whole696:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart697
-	VMOVUPD Z0, (DX)
-	JMP     stored698
-
-apart697:
+apart711:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -29597,16 +30275,57 @@ apart697:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored698:
+stored712:
+	JMP stored710
+
+few709:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored713
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored713
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored713
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored713
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored713
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored713
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored713
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored713:
+stored710:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again671
+	JGE    again685
 
-some695:
+some708:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -29623,42 +30342,42 @@ some695:
 	VMOVUPD Z4, 64(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some699
+	JGE     some714
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some699:
+some714:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk668
-	JMP  turned670
+	JGE  chunk682
+	JMP  turned684
 
-last669:
+last683:
 	CMPQ BX, $0x08
-	JLE  narrower700
+	JLE  narrower715
 	CMPQ BX, $0x10
-	JNE  over701
-	JMP  turned670
+	JNE  over716
+	JMP  turned684
 
-over701:
+over716:
 	CMPQ   BX, $0x0b
-	JGE    over702
+	JGE    over717
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept704
+	JE     kept719
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready705
+	JMP    ready720
 
-kept704:
+kept719:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -29669,21 +30388,37 @@ kept704:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), X4
 
-ready705:
-again703:
+ready720:
+again718:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest706
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z23, Z23, Z23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole721
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole721:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X6
@@ -29693,6 +30428,8 @@ again703:
 	VFMADD231PD  X22, X6, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded722
 	VMOVUPD      (CX), Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X8
@@ -29702,6 +30439,8 @@ again703:
 	VFMADD231PD  X22, X8, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded722
 	VMOVUPD      (CX), Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X10
@@ -29711,6 +30450,8 @@ again703:
 	VFMADD231PD  X22, X10, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded722
 	VMOVUPD      (CX), Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X12
@@ -29720,6 +30461,8 @@ again703:
 	VFMADD231PD  X22, X12, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded722
 	VMOVUPD      (CX), Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X14
@@ -29729,6 +30472,8 @@ again703:
 	VFMADD231PD  X22, X14, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded722
 	VMOVUPD      (CX), Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X16
@@ -29738,6 +30483,8 @@ again703:
 	VFMADD231PD  X22, X16, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded722
 	VMOVUPD      (CX), Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X18
@@ -29747,6 +30494,8 @@ again703:
 	VFMADD231PD  X22, X18, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded722
 	VMOVUPD      (CX), Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X20
@@ -29756,57 +30505,16 @@ again703:
 	VFMADD231PD  X22, X20, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded707
 
-rest706:
-fold708:
-	VMOVUPD      (CX), Z5
-	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(CX)(BX*1), X6
-	VADDPD       X6, X2, X2
-	VBROADCASTSD (R8), Z22
-	VFMADD231PD  Z22, Z5, Z3
-	VFMADD231PD  X22, X6, X4
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold708
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Z5
-	VMOVUPD      64(CX)(BX*1), X6
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z7
-	VMOVUPD      64(CX)(BX*1), X8
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z9
-	VMOVUPD      64(CX)(BX*1), X10
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z11
-	VMOVUPD      64(CX)(BX*1), X12
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z13
-	VMOVUPD      64(CX)(BX*1), X14
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z15
-	VMOVUPD      64(CX)(BX*1), X16
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z17
-	VMOVUPD      64(CX)(BX*1), X18
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z19
-	VMOVUPD      64(CX)(BX*1), X20
-	ADDQ         DX, CX
-
-folded707:
+folded722:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some709
+	JGE  some723
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some709:
+some723:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -29858,34 +30566,28 @@ some709:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x48
-	JLE              over719
+	JLE              over733
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over719:
+over733:
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some721
+	JGE              some735
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole722
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few736
+	CMPQ             SI, $0x08
+	JNE              apart738
+	VMOVUPD          Z0, (DX)
+	JMP              stored739
 
-whole722:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart723
-	VMOVUPD Z0, (DX)
-	JMP     stored724
-
-apart723:
+apart738:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -29901,16 +30603,57 @@ apart723:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored724:
+stored739:
+	JMP stored737
+
+few736:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored740
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored740
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored740
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored740
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored740
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored740
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored740
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored740:
+stored737:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again703
+	JGE    again718
 
-some721:
+some735:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -29927,31 +30670,31 @@ some721:
 	VMOVUPD X4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some725
+	JGE     some741
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some725:
-	JMP turned670
+some741:
+	JMP turned684
 
-over702:
+over717:
 	CMPQ   BX, $0x0d
-	JGE    over726
+	JGE    over742
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept728
+	JE     kept744
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready729
+	JMP    ready745
 
-kept728:
+kept744:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -29962,21 +30705,37 @@ kept728:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Y4
 
-ready729:
-again727:
+ready745:
+again743:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest730
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z23, Z23, Z23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole746
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole746:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y6
@@ -29986,6 +30745,8 @@ again727:
 	VFMADD231PD  Y22, Y6, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded747
 	VMOVUPD      (CX), Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y8
@@ -29995,6 +30756,8 @@ again727:
 	VFMADD231PD  Y22, Y8, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded747
 	VMOVUPD      (CX), Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y10
@@ -30004,6 +30767,8 @@ again727:
 	VFMADD231PD  Y22, Y10, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded747
 	VMOVUPD      (CX), Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y12
@@ -30013,6 +30778,8 @@ again727:
 	VFMADD231PD  Y22, Y12, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded747
 	VMOVUPD      (CX), Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y14
@@ -30022,6 +30789,8 @@ again727:
 	VFMADD231PD  Y22, Y14, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded747
 	VMOVUPD      (CX), Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y16
@@ -30031,6 +30800,8 @@ again727:
 	VFMADD231PD  Y22, Y16, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded747
 	VMOVUPD      (CX), Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y18
@@ -30040,6 +30811,8 @@ again727:
 	VFMADD231PD  Y22, Y18, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded747
 	VMOVUPD      (CX), Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y20
@@ -30049,57 +30822,16 @@ again727:
 	VFMADD231PD  Y22, Y20, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded731
 
-rest730:
-fold732:
-	VMOVUPD      (CX), Z5
-	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(CX)(BX*1), Y6
-	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R8), Z22
-	VFMADD231PD  Z22, Z5, Z3
-	VFMADD231PD  Y22, Y6, Y4
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold732
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Z5
-	VMOVUPD      64(CX)(BX*1), Y6
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z7
-	VMOVUPD      64(CX)(BX*1), Y8
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z9
-	VMOVUPD      64(CX)(BX*1), Y10
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z11
-	VMOVUPD      64(CX)(BX*1), Y12
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z13
-	VMOVUPD      64(CX)(BX*1), Y14
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z15
-	VMOVUPD      64(CX)(BX*1), Y16
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z17
-	VMOVUPD      64(CX)(BX*1), Y18
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z19
-	VMOVUPD      64(CX)(BX*1), Y20
-	ADDQ         DX, CX
-
-folded731:
+folded747:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some733
+	JGE  some748
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some733:
+some748:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -30151,44 +30883,38 @@ some733:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x58
-	JLE              over743
+	JLE              over758
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over743:
+over758:
 	CMPQ             BX, $0x50
-	JLE              over744
+	JLE              over759
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 
-over744:
+over759:
 	CMPQ             BX, $0x48
-	JLE              over745
+	JLE              over760
 	VFMADD231PD.BCST 80(CX), Z16, Z0
 
-over745:
+over760:
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some747
+	JGE              some762
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole748
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few763
+	CMPQ             SI, $0x08
+	JNE              apart765
+	VMOVUPD          Z0, (DX)
+	JMP              stored766
 
-whole748:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart749
-	VMOVUPD Z0, (DX)
-	JMP     stored750
-
-apart749:
+apart765:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -30204,16 +30930,57 @@ apart749:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored750:
+stored766:
+	JMP stored764
+
+few763:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored767
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored767
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored767
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored767
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored767
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored767
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored767
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored767:
+stored764:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again727
+	JGE    again743
 
-some747:
+some762:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -30230,29 +30997,29 @@ some747:
 	VMOVUPD Y4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some751
+	JGE     some768
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some751:
-	JMP turned670
+some768:
+	JMP turned684
 
-over726:
+over742:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept753
+	JE     kept770
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready754
+	JMP    ready771
 
-kept753:
+kept770:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -30263,21 +31030,37 @@ kept753:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Z4
 
-ready754:
-again752:
+ready771:
+again769:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest755
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z23, Z23, Z23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole772
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole772:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z6
@@ -30287,6 +31070,8 @@ again752:
 	VFMADD231PD  Z22, Z6, Z4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded773
 	VMOVUPD      (CX), Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z8
@@ -30296,6 +31081,8 @@ again752:
 	VFMADD231PD  Z22, Z8, Z4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded773
 	VMOVUPD      (CX), Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z10
@@ -30305,6 +31092,8 @@ again752:
 	VFMADD231PD  Z22, Z10, Z4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded773
 	VMOVUPD      (CX), Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z12
@@ -30314,6 +31103,8 @@ again752:
 	VFMADD231PD  Z22, Z12, Z4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded773
 	VMOVUPD      (CX), Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z14
@@ -30323,6 +31114,8 @@ again752:
 	VFMADD231PD  Z22, Z14, Z4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded773
 	VMOVUPD      (CX), Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z16
@@ -30332,6 +31125,8 @@ again752:
 	VFMADD231PD  Z22, Z16, Z4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded773
 	VMOVUPD      (CX), Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z18
@@ -30341,6 +31136,8 @@ again752:
 	VFMADD231PD  Z22, Z18, Z4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded773
 	VMOVUPD      (CX), Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z20
@@ -30350,57 +31147,16 @@ again752:
 	VFMADD231PD  Z22, Z20, Z4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded756
 
-rest755:
-fold757:
-	VMOVUPD      (CX), Z5
-	VADDPD       Z5, Z1, Z1
-	VMOVUPD      64(CX)(BX*1), Z6
-	VADDPD       Z6, Z2, Z2
-	VBROADCASTSD (R8), Z22
-	VFMADD231PD  Z22, Z5, Z3
-	VFMADD231PD  Z22, Z6, Z4
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold757
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Z5
-	VMOVUPD      64(CX)(BX*1), Z6
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z7
-	VMOVUPD      64(CX)(BX*1), Z8
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z9
-	VMOVUPD      64(CX)(BX*1), Z10
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z11
-	VMOVUPD      64(CX)(BX*1), Z12
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z13
-	VMOVUPD      64(CX)(BX*1), Z14
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z15
-	VMOVUPD      64(CX)(BX*1), Z16
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z17
-	VMOVUPD      64(CX)(BX*1), Z18
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Z19
-	VMOVUPD      64(CX)(BX*1), Z20
-	ADDQ         DX, CX
-
-folded756:
+folded773:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some758
+	JGE  some774
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some758:
+some774:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -30464,64 +31220,58 @@ some758:
 	VSHUFF64X2       $0xdd, Z10, Z16, Z12
 	VSHUFF64X2       $0x88, Z10, Z16, Z16
 	CMPQ             BX, $0x78
-	JLE              over768
+	JLE              over784
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over768:
+over784:
 	CMPQ             BX, $0x70
-	JLE              over769
+	JLE              over785
 	VFMADD231PD.BCST 72(CX), Z20, Z0
 
-over769:
+over785:
 	CMPQ             BX, $0x68
-	JLE              over770
+	JLE              over786
 	VFMADD231PD.BCST 80(CX), Z18, Z0
 
-over770:
+over786:
 	CMPQ             BX, $0x60
-	JLE              over771
+	JLE              over787
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 
-over771:
+over787:
 	CMPQ             BX, $0x58
-	JLE              over772
+	JLE              over788
 	VFMADD231PD.BCST 96(CX), Z5, Z0
 
-over772:
+over788:
 	CMPQ             BX, $0x50
-	JLE              over773
+	JLE              over789
 	VFMADD231PD.BCST 104(CX), Z16, Z0
 
-over773:
+over789:
 	CMPQ             BX, $0x48
-	JLE              over774
+	JLE              over790
 	VFMADD231PD.BCST 112(CX), Z8, Z0
 
-over774:
+over790:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some776
+	JGE              some792
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole777
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few793
+	CMPQ             SI, $0x08
+	JNE              apart795
+	VMOVUPD          Z0, (DX)
+	JMP              stored796
 
-whole777:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart778
-	VMOVUPD Z0, (DX)
-	JMP     stored779
-
-apart778:
+apart795:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -30537,16 +31287,57 @@ apart778:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored779:
+stored796:
+	JMP stored794
+
+few793:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored797
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored797
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored797
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored797
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored797
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored797
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored797
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored797:
+stored794:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again752
+	JGE    again769
 
-some776:
+some792:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -30563,27 +31354,27 @@ some776:
 	VMOVUPD Z4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some780
+	JGE     some798
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some780:
-	JMP turned670
+some798:
+	JMP turned684
 
-narrower700:
+narrower715:
 	CMPQ BX, $0x08
-	JNE  over781
+	JNE  over799
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept783
+	JE     kept801
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready784
+	JMP    ready802
 
-kept783:
+kept801:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -30592,100 +31383,94 @@ kept783:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Z3
 
-ready784:
-again782:
+ready802:
+again800:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z15, Z15, Z15
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest785
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z15, Z15, Z15
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole803
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+
+whole803:
 	VMOVUPD          (CX), Z5
 	VADDPD           Z5, Z1, Z1
 	VFMADD231PD.BCST (R8), Z5, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded804
 	VMOVUPD          (CX), Z6
 	VADDPD           Z6, Z1, Z1
 	VFMADD231PD.BCST (R8), Z6, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded804
 	VMOVUPD          (CX), Z7
 	VADDPD           Z7, Z1, Z1
 	VFMADD231PD.BCST (R8), Z7, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded804
 	VMOVUPD          (CX), Z8
 	VADDPD           Z8, Z1, Z1
 	VFMADD231PD.BCST (R8), Z8, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded804
 	VMOVUPD          (CX), Z9
 	VADDPD           Z9, Z1, Z1
 	VFMADD231PD.BCST (R8), Z9, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded804
 	VMOVUPD          (CX), Z10
 	VADDPD           Z10, Z1, Z1
 	VFMADD231PD.BCST (R8), Z10, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded804
 	VMOVUPD          (CX), Z11
 	VADDPD           Z11, Z1, Z1
 	VFMADD231PD.BCST (R8), Z11, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded804
 	VMOVUPD          (CX), Z12
 	VADDPD           Z12, Z1, Z1
 	VFMADD231PD.BCST (R8), Z12, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded786
 
-rest785:
-fold787:
-	VMOVUPD          (CX), Z5
-	VADDPD           Z5, Z1, Z1
-	VFMADD231PD.BCST (R8), Z5, Z3
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold787
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPD          (CX), Z5
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z6
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z7
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z8
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z9
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z10
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z11
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Z12
-	ADDQ             DX, CX
-
-folded786:
+folded804:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some788
+	JGE  some805
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some788:
+some805:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -30724,26 +31509,20 @@ some788:
 	VFMADD231PD.BCST 56(CX), Z8, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some798
+	JGE              some815
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole799
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few816
+	CMPQ             SI, $0x08
+	JNE              apart818
+	VMOVUPD          Z0, (DX)
+	JMP              stored819
 
-whole799:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart800
-	VMOVUPD Z0, (DX)
-	JMP     stored801
-
-apart800:
+apart818:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -30759,16 +31538,57 @@ apart800:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored801:
+stored819:
+	JMP stored817
+
+few816:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored820
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored820
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored820
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored820
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored820
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored820
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored820
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored820:
+stored817:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again782
+	JGE    again800
 
-some798:
+some815:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -30781,27 +31601,27 @@ some798:
 	VMOVUPD Z3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some802
+	JGE     some821
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some802:
-	JMP turned670
+some821:
+	JMP turned684
 
-over781:
+over799:
 	CMPQ BX, $0x04
-	JNE  over803
+	JNE  over822
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept805
+	JE     kept824
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready806
+	JMP    ready825
 
-kept805:
+kept824:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -30810,100 +31630,94 @@ kept805:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Y3
 
-ready806:
-again804:
+ready825:
+again823:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z15, Z15, Z15
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest807
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z15, Z15, Z15
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole826
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+
+whole826:
 	VMOVUPD          (CX), Y5
 	VADDPD           Y5, Y1, Y1
 	VFMADD231PD.BCST (R8), Y5, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded827
 	VMOVUPD          (CX), Y6
 	VADDPD           Y6, Y1, Y1
 	VFMADD231PD.BCST (R8), Y6, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded827
 	VMOVUPD          (CX), Y7
 	VADDPD           Y7, Y1, Y1
 	VFMADD231PD.BCST (R8), Y7, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded827
 	VMOVUPD          (CX), Y8
 	VADDPD           Y8, Y1, Y1
 	VFMADD231PD.BCST (R8), Y8, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded827
 	VMOVUPD          (CX), Y9
 	VADDPD           Y9, Y1, Y1
 	VFMADD231PD.BCST (R8), Y9, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded827
 	VMOVUPD          (CX), Y10
 	VADDPD           Y10, Y1, Y1
 	VFMADD231PD.BCST (R8), Y10, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded827
 	VMOVUPD          (CX), Y11
 	VADDPD           Y11, Y1, Y1
 	VFMADD231PD.BCST (R8), Y11, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded827
 	VMOVUPD          (CX), Y12
 	VADDPD           Y12, Y1, Y1
 	VFMADD231PD.BCST (R8), Y12, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded808
 
-rest807:
-fold809:
-	VMOVUPD          (CX), Y5
-	VADDPD           Y5, Y1, Y1
-	VFMADD231PD.BCST (R8), Y5, Y3
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold809
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPD          (CX), Y5
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y6
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y7
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y8
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y9
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y10
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y11
-	ADDQ             DX, CX
-	VMOVUPD          (CX), Y12
-	ADDQ             DX, CX
-
-folded808:
+folded827:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some810
+	JGE  some828
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some810:
+some828:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -30926,26 +31740,20 @@ some810:
 	VFMADD231PD.BCST 24(CX), Z9, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some816
+	JGE              some834
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole817
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few835
+	CMPQ             SI, $0x08
+	JNE              apart837
+	VMOVUPD          Z0, (DX)
+	JMP              stored838
 
-whole817:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart818
-	VMOVUPD Z0, (DX)
-	JMP     stored819
-
-apart818:
+apart837:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -30961,16 +31769,57 @@ apart818:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored819:
+stored838:
+	JMP stored836
+
+few835:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored839
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored839
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored839
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored839
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored839
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored839
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored839
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored839:
+stored836:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again804
+	JGE    again823
 
-some816:
+some834:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -30983,31 +31832,31 @@ some816:
 	VMOVUPD Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some820
+	JGE     some840
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some820:
-	JMP turned670
+some840:
+	JMP turned684
 
-over803:
+over822:
 	CMPQ   BX, $0x04
-	JLT    over821
+	JLT    over841
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept823
+	JE     kept843
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready824
+	JMP    ready844
 
-kept823:
+kept843:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -31018,21 +31867,37 @@ kept823:
 	VMOVUPD (CX), Y3
 	VMOVUPD 32(CX)(BX*1), Y4
 
-ready824:
-again822:
+ready844:
+again842:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest825
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z23, Z23, Z23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole845
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole845:
 	VMOVUPD      (CX), Y5
 	VADDPD       Y5, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y6
@@ -31042,6 +31907,8 @@ again822:
 	VFMADD231PD  Y22, Y6, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded846
 	VMOVUPD      (CX), Y7
 	VADDPD       Y7, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y8
@@ -31051,6 +31918,8 @@ again822:
 	VFMADD231PD  Y22, Y8, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded846
 	VMOVUPD      (CX), Y9
 	VADDPD       Y9, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y10
@@ -31060,6 +31929,8 @@ again822:
 	VFMADD231PD  Y22, Y10, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded846
 	VMOVUPD      (CX), Y11
 	VADDPD       Y11, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y12
@@ -31069,6 +31940,8 @@ again822:
 	VFMADD231PD  Y22, Y12, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded846
 	VMOVUPD      (CX), Y13
 	VADDPD       Y13, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y14
@@ -31078,6 +31951,8 @@ again822:
 	VFMADD231PD  Y22, Y14, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded846
 	VMOVUPD      (CX), Y15
 	VADDPD       Y15, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y16
@@ -31087,6 +31962,8 @@ again822:
 	VFMADD231PD  Y22, Y16, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded846
 	VMOVUPD      (CX), Y17
 	VADDPD       Y17, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y18
@@ -31096,6 +31973,8 @@ again822:
 	VFMADD231PD  Y22, Y18, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded846
 	VMOVUPD      (CX), Y19
 	VADDPD       Y19, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y20
@@ -31105,57 +31984,16 @@ again822:
 	VFMADD231PD  Y22, Y20, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded826
 
-rest825:
-fold827:
-	VMOVUPD      (CX), Y5
-	VADDPD       Y5, Y1, Y1
-	VMOVUPD      32(CX)(BX*1), Y6
-	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD (R8), Z22
-	VFMADD231PD  Y22, Y5, Y3
-	VFMADD231PD  Y22, Y6, Y4
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold827
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), Y5
-	VMOVUPD      32(CX)(BX*1), Y6
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y7
-	VMOVUPD      32(CX)(BX*1), Y8
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y9
-	VMOVUPD      32(CX)(BX*1), Y10
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y11
-	VMOVUPD      32(CX)(BX*1), Y12
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y13
-	VMOVUPD      32(CX)(BX*1), Y14
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y15
-	VMOVUPD      32(CX)(BX*1), Y16
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y17
-	VMOVUPD      32(CX)(BX*1), Y18
-	ADDQ         DX, CX
-	VMOVUPD      (CX), Y19
-	VMOVUPD      32(CX)(BX*1), Y20
-	ADDQ         DX, CX
-
-folded826:
+folded846:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some828
+	JGE  some847
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some828:
+some847:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -31191,44 +32029,38 @@ some828:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x38
-	JLE              over834
+	JLE              over853
 	VFMADD231PD.BCST 32(CX), Z6, Z0
 
-over834:
+over853:
 	CMPQ             BX, $0x30
-	JLE              over835
+	JLE              over854
 	VFMADD231PD.BCST 40(CX), Z5, Z0
 
-over835:
+over854:
 	CMPQ             BX, $0x28
-	JLE              over836
+	JLE              over855
 	VFMADD231PD.BCST 48(CX), Z16, Z0
 
-over836:
+over855:
 	VFMADD231PD.BCST 56(CX), Z14, Z0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some838
+	JGE              some857
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole839
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few858
+	CMPQ             SI, $0x08
+	JNE              apart860
+	VMOVUPD          Z0, (DX)
+	JMP              stored861
 
-whole839:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart840
-	VMOVUPD Z0, (DX)
-	JMP     stored841
-
-apart840:
+apart860:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -31244,16 +32076,57 @@ apart840:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored841:
+stored861:
+	JMP stored859
+
+few858:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored862
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored862
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored862
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored862
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored862
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored862
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored862
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored862:
+stored859:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again822
+	JGE    again842
 
-some838:
+some857:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -31270,27 +32143,27 @@ some838:
 	VMOVUPD Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some842
+	JGE     some863
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some842:
-	JMP turned670
+some863:
+	JMP turned684
 
-over821:
+over841:
 	CMPQ BX, $0x02
-	JNE  over843
+	JNE  over864
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept845
+	JE     kept866
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready846
+	JMP    ready867
 
-kept845:
+kept866:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -31299,100 +32172,94 @@ kept845:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), X3
 
-ready846:
-again844:
+ready867:
+again865:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z15, Z15, Z15
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest847
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z15, Z15, Z15
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole868
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+
+whole868:
 	VMOVUPD          (CX), X5
 	VADDPD           X5, X1, X1
 	VFMADD231PD.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded869
 	VMOVUPD          (CX), X6
 	VADDPD           X6, X1, X1
 	VFMADD231PD.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded869
 	VMOVUPD          (CX), X7
 	VADDPD           X7, X1, X1
 	VFMADD231PD.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded869
 	VMOVUPD          (CX), X8
 	VADDPD           X8, X1, X1
 	VFMADD231PD.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded869
 	VMOVUPD          (CX), X9
 	VADDPD           X9, X1, X1
 	VFMADD231PD.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded869
 	VMOVUPD          (CX), X10
 	VADDPD           X10, X1, X1
 	VFMADD231PD.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded869
 	VMOVUPD          (CX), X11
 	VADDPD           X11, X1, X1
 	VFMADD231PD.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded869
 	VMOVUPD          (CX), X12
 	VADDPD           X12, X1, X1
 	VFMADD231PD.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded848
 
-rest847:
-fold849:
-	VMOVUPD          (CX), X5
-	VADDPD           X5, X1, X1
-	VFMADD231PD.BCST (R8), X5, X3
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold849
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPD          (CX), X5
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X6
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X7
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X8
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X9
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X10
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X11
-	ADDQ             DX, CX
-	VMOVUPD          (CX), X12
-	ADDQ             DX, CX
-
-folded848:
+folded869:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some850
+	JGE  some870
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some850:
+some870:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -31413,26 +32280,20 @@ some850:
 	VFMADD231PD.BCST 8(CX), Z14, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some854
+	JGE              some874
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole855
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few875
+	CMPQ             SI, $0x08
+	JNE              apart877
+	VMOVUPD          Z0, (DX)
+	JMP              stored878
 
-whole855:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart856
-	VMOVUPD Z0, (DX)
-	JMP     stored857
-
-apart856:
+apart877:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -31448,16 +32309,57 @@ apart856:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored857:
+stored878:
+	JMP stored876
+
+few875:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored879
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored879
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored879
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored879
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored879
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored879
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored879
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored879:
+stored876:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again844
+	JGE    again865
 
-some854:
+some874:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -31470,31 +32372,31 @@ some854:
 	VMOVUPD X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some858
+	JGE     some880
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some858:
-	JMP turned670
+some880:
+	JMP turned684
 
-over843:
+over864:
 	CMPQ   BX, $0x02
-	JLT    over859
+	JLT    over881
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept861
+	JE     kept883
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready862
+	JMP    ready884
 
-kept861:
+kept883:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -31505,21 +32407,37 @@ kept861:
 	VMOVUPD (CX), X3
 	VMOVUPD 16(CX)(BX*1), X4
 
-ready862:
-again860:
+ready884:
+again882:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Z23, Z23, Z23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest863
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z23, Z23, Z23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole885
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole885:
 	VMOVUPD      (CX), X5
 	VADDPD       X5, X1, X1
 	VMOVUPD      16(CX)(BX*1), X6
@@ -31529,6 +32447,8 @@ again860:
 	VFMADD231PD  X22, X6, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded886
 	VMOVUPD      (CX), X7
 	VADDPD       X7, X1, X1
 	VMOVUPD      16(CX)(BX*1), X8
@@ -31538,6 +32458,8 @@ again860:
 	VFMADD231PD  X22, X8, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded886
 	VMOVUPD      (CX), X9
 	VADDPD       X9, X1, X1
 	VMOVUPD      16(CX)(BX*1), X10
@@ -31547,6 +32469,8 @@ again860:
 	VFMADD231PD  X22, X10, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded886
 	VMOVUPD      (CX), X11
 	VADDPD       X11, X1, X1
 	VMOVUPD      16(CX)(BX*1), X12
@@ -31556,6 +32480,8 @@ again860:
 	VFMADD231PD  X22, X12, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded886
 	VMOVUPD      (CX), X13
 	VADDPD       X13, X1, X1
 	VMOVUPD      16(CX)(BX*1), X14
@@ -31565,6 +32491,8 @@ again860:
 	VFMADD231PD  X22, X14, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded886
 	VMOVUPD      (CX), X15
 	VADDPD       X15, X1, X1
 	VMOVUPD      16(CX)(BX*1), X16
@@ -31574,6 +32502,8 @@ again860:
 	VFMADD231PD  X22, X16, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded886
 	VMOVUPD      (CX), X17
 	VADDPD       X17, X1, X1
 	VMOVUPD      16(CX)(BX*1), X18
@@ -31583,6 +32513,8 @@ again860:
 	VFMADD231PD  X22, X18, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded886
 	VMOVUPD      (CX), X19
 	VADDPD       X19, X1, X1
 	VMOVUPD      16(CX)(BX*1), X20
@@ -31592,57 +32524,16 @@ again860:
 	VFMADD231PD  X22, X20, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded864
 
-rest863:
-fold865:
-	VMOVUPD      (CX), X5
-	VADDPD       X5, X1, X1
-	VMOVUPD      16(CX)(BX*1), X6
-	VADDPD       X6, X2, X2
-	VBROADCASTSD (R8), Z22
-	VFMADD231PD  X22, X5, X3
-	VFMADD231PD  X22, X6, X4
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold865
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPD      (CX), X5
-	VMOVUPD      16(CX)(BX*1), X6
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X7
-	VMOVUPD      16(CX)(BX*1), X8
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X9
-	VMOVUPD      16(CX)(BX*1), X10
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X11
-	VMOVUPD      16(CX)(BX*1), X12
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X13
-	VMOVUPD      16(CX)(BX*1), X14
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X15
-	VMOVUPD      16(CX)(BX*1), X16
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X17
-	VMOVUPD      16(CX)(BX*1), X18
-	ADDQ         DX, CX
-	VMOVUPD      (CX), X19
-	VMOVUPD      16(CX)(BX*1), X20
-	ADDQ         DX, CX
-
-folded864:
+folded886:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some866
+	JGE  some887
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some866:
+some887:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -31676,34 +32567,28 @@ some866:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x18
-	JLE              over870
+	JLE              over891
 	VFMADD231PD.BCST 16(CX), Z6, Z0
 
-over870:
+over891:
 	VFMADD231PD.BCST 24(CX), Z5, Z0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some872
+	JGE              some893
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole873
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few894
+	CMPQ             SI, $0x08
+	JNE              apart896
+	VMOVUPD          Z0, (DX)
+	JMP              stored897
 
-whole873:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart874
-	VMOVUPD Z0, (DX)
-	JMP     stored875
-
-apart874:
+apart896:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -31719,16 +32604,57 @@ apart874:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored875:
+stored897:
+	JMP stored895
+
+few894:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored898
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored898
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored898
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored898
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored898
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored898
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored898
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored898:
+stored895:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again860
+	JGE    again882
 
-some872:
+some893:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -31745,24 +32671,24 @@ some872:
 	VMOVUPD X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some876
+	JGE     some899
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some876:
-	JMP turned670
+some899:
+	JMP turned684
 
-over859:
+over881:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept878
+	JE     kept901
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready879
+	JMP    ready902
 
-kept878:
+kept901:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -31771,100 +32697,94 @@ kept878:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready879:
-again877:
+ready902:
+again900:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Z15, Z15, Z15
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest880
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z15, Z15, Z15
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole903
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+
+whole903:
 	VMOVSD           (CX), X5
 	VADDPD           X5, X1, X1
 	VFMADD231PD.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded904
 	VMOVSD           (CX), X6
 	VADDPD           X6, X1, X1
 	VFMADD231PD.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded904
 	VMOVSD           (CX), X7
 	VADDPD           X7, X1, X1
 	VFMADD231PD.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded904
 	VMOVSD           (CX), X8
 	VADDPD           X8, X1, X1
 	VFMADD231PD.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded904
 	VMOVSD           (CX), X9
 	VADDPD           X9, X1, X1
 	VFMADD231PD.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded904
 	VMOVSD           (CX), X10
 	VADDPD           X10, X1, X1
 	VFMADD231PD.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded904
 	VMOVSD           (CX), X11
 	VADDPD           X11, X1, X1
 	VFMADD231PD.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded904
 	VMOVSD           (CX), X12
 	VADDPD           X12, X1, X1
 	VFMADD231PD.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded881
 
-rest880:
-fold882:
-	VMOVSD           (CX), X5
-	VADDPD           X5, X1, X1
-	VFMADD231PD.BCST (R8), X5, X3
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold882
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVSD           (CX), X5
-	ADDQ             DX, CX
-	VMOVSD           (CX), X6
-	ADDQ             DX, CX
-	VMOVSD           (CX), X7
-	ADDQ             DX, CX
-	VMOVSD           (CX), X8
-	ADDQ             DX, CX
-	VMOVSD           (CX), X9
-	ADDQ             DX, CX
-	VMOVSD           (CX), X10
-	ADDQ             DX, CX
-	VMOVSD           (CX), X11
-	ADDQ             DX, CX
-	VMOVSD           (CX), X12
-	ADDQ             DX, CX
-
-folded881:
+folded904:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some883
+	JGE  some905
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some883:
+some905:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -31884,26 +32804,20 @@ some883:
 	VFMADD231PD.BCST (CX), Z5, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some886
+	JGE              some908
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole887
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Z5, Z5, Z5
+	VADDPD           Z5, Z0, Z0
+	CMPQ             CX, $0x08
+	JLT              few909
+	CMPQ             SI, $0x08
+	JNE              apart911
+	VMOVUPD          Z0, (DX)
+	JMP              stored912
 
-whole887:
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    SI, $0x08
-	JNE     apart888
-	VMOVUPD Z0, (DX)
-	JMP     stored889
-
-apart888:
+apart911:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -31919,16 +32833,57 @@ apart888:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored889:
+stored912:
+	JMP stored910
+
+few909:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored913
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored913
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored913
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored913
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored913
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored913
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored913
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored913:
+stored910:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again877
+	JGE    again900
 
-some886:
+some908:
 	VPXORD Z5, Z5, Z5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -31941,46 +32896,40 @@ some886:
 	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some890
+	JGE    some914
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some890:
-turned670:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x08, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole891
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole891:
+some914:
+turned684:
+	MOVQ    lddy+48(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    dy+40(FP), CX
+	MOVQ    CX, dy+40(FP)
+	MOVQ    ldy+64(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    y+56(FP), CX
+	MOVQ    CX, y+56(FP)
+	MOVQ    ldx+80(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    x+72(FP), CX
+	MOVQ    CX, x+72(FP)
+	MOVQ    $0x00000000, CX
+	MOVQ    CX, fresh+136(FP)
+	MOVQ    n+120(FP), CX
+	MOVQ    dx+0(FP), DX
+	MOVQ    lddx+8(FP), SI
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
+	CMPQ    CX, $0x08
+	JLT     few915
 	CMPQ    SI, $0x08
-	JNE     apart892
+	JNE     apart917
 	VMOVUPD Z0, (DX)
-	JMP     stored893
+	JMP     stored918
 
-apart892:
+apart917:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -31996,17 +32945,58 @@ apart892:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored893:
+stored918:
+	JMP stored916
+
+few915:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored919
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored919
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored919
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored919
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored919
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored919
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored919
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored919:
+stored916:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block667
-	JMP    end437
+	JGE    block681
+	JMP    end439
 
-end437:
+end439:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -55,18 +55,34 @@ kept9:
 ready10:
 again8:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest11
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y26, Y26, Y26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole11
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+	VPXORD Y21, Y21, Y21
+	VPXORD Y22, Y22, Y22
+	VPXORD Y23, Y23, Y23
+
+whole11:
 	VMOVUPS      (CX), Y8
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -88,6 +104,8 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded12
 	VMOVUPS      (CX), Y10
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -109,6 +127,8 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded12
 	VMOVUPS      (CX), Y12
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -130,6 +150,8 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded12
 	VMOVUPS      (CX), Y14
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -151,6 +173,8 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded12
 	VMOVUPS      (CX), Y16
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -172,6 +196,8 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded12
 	VMOVUPS      (CX), Y18
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -193,6 +219,8 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded12
 	VMOVUPS      (CX), Y20
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -214,6 +242,8 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded12
 	VMOVUPS      (CX), Y22
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -235,69 +265,16 @@ again8:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded12
-
-rest11:
-fold13:
-	VMOVUPS      (CX), Y8
-	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y8, K2, Y8
-	VADDPS       Y8, Y2, Y2
-	VMOVUPS      32(CX), Y9
-	VMOVUPS      32(SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y9, K2, Y9
-	VADDPS       Y9, Y3, Y3
-	VBROADCASTSS (R8), Y25
-	VFMADD231PS  Y25, Y8, Y4
-	VFMADD231PS  Y25, Y9, Y5
-	VBROADCASTSS 4(R8), Y25
-	VFMADD231PS  Y25, Y8, Y6
-	VFMADD231PS  Y25, Y9, Y7
-	VMOVUPS      Y8, (CX)
-	VMOVUPS      Y9, 32(CX)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold13
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPS      (CX), Y8
-	VMOVUPS      32(CX), Y9
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y10
-	VMOVUPS      32(CX), Y11
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y12
-	VMOVUPS      32(CX), Y13
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y14
-	VMOVUPS      32(CX), Y15
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y16
-	VMOVUPS      32(CX), Y17
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y18
-	VMOVUPS      32(CX), Y19
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y20
-	VMOVUPS      32(CX), Y21
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y22
-	VMOVUPS      32(CX), Y23
-	ADDQ         DX, CX
 
 folded12:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some14
+	JGE  some13
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some14:
+some13:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -384,56 +361,65 @@ some14:
 	VFMADD231PS.BCST 60(CX)(DX*1), Y19, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some32
+	JGE              some31
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole33
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y8, Y8, Y8
+	VADDPS           Y8, Y0, Y0
+	VADDPS           Y8, Y1, Y1
+	VMOVAPS          Y0, Y9
+	VMOVAPS          Y1, Y10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPS        Y10, Y9, Y11
+	VUNPCKLPS        Y10, Y9, Y9
+	VUNPCKHPS        Y13, Y12, Y10
+	VUNPCKLPS        Y13, Y12, Y12
+	VUNPCKHPD        Y12, Y9, Y13
+	VUNPCKLPD        Y12, Y9, Y9
+	VUNPCKHPD        Y10, Y11, Y12
+	VUNPCKLPD        Y10, Y11, Y11
+	VMOVSD           X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored34
+	VMOVSD           X13, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored34
+	VMOVSD           X11, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored34
+	VMOVSD           X12, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored34
+	VEXTRACTF32X4    $0x01, Y9, X10
+	VMOVSD           X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored34
+	VEXTRACTF32X4    $0x01, Y13, X10
+	VMOVSD           X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored34
+	VEXTRACTF32X4    $0x01, Y11, X10
+	VMOVSD           X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored34
+	VEXTRACTF32X4    $0x01, Y12, X10
+	VMOVSD           X10, (DX)(R9*1)
 
-whole33:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (DX)
-	VMOVSD        X13, (DX)(SI*1)
-	VMOVSD        X11, (DX)(SI*2)
-	VMOVSD        X12, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again8
+stored34:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again8
 
-some32:
+some31:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -509,18 +495,34 @@ kept40:
 ready41:
 again39:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest42
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y26, Y26, Y26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole42
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+	VPXORD Y21, Y21, Y21
+	VPXORD Y22, Y22, Y22
+	VPXORD Y23, Y23, Y23
+
+whole42:
 	VMOVUPS      (CX), Y8
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -542,6 +544,8 @@ again39:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded43
 	VMOVUPS      (CX), Y10
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -563,6 +567,8 @@ again39:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded43
 	VMOVUPS      (CX), Y12
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -584,6 +590,8 @@ again39:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded43
 	VMOVUPS      (CX), Y14
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -605,6 +613,8 @@ again39:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded43
 	VMOVUPS      (CX), Y16
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -626,6 +636,8 @@ again39:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded43
 	VMOVUPS      (CX), Y18
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -647,6 +659,8 @@ again39:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded43
 	VMOVUPS      (CX), Y20
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -668,6 +682,8 @@ again39:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded43
 	VMOVUPS      (CX), Y22
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -689,69 +705,16 @@ again39:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded43
-
-rest42:
-fold44:
-	VMOVUPS      (CX), Y8
-	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y8, K2, Y8
-	VADDPS       Y8, Y2, Y2
-	VMOVUPS      32(CX)(BX*1), X9
-	VMOVUPS      32(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X9, K2, X9
-	VADDPS       X9, X3, X3
-	VBROADCASTSS (R8), Y25
-	VFMADD231PS  Y25, Y8, Y4
-	VFMADD231PS  X25, X9, X5
-	VBROADCASTSS 4(R8), Y25
-	VFMADD231PS  Y25, Y8, Y6
-	VFMADD231PS  X25, X9, X7
-	VMOVUPS      Y8, (CX)
-	VMOVUPS      X9, 32(CX)(BX*1)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold44
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPS      (CX), Y8
-	VMOVUPS      32(CX)(BX*1), X9
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y10
-	VMOVUPS      32(CX)(BX*1), X11
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y12
-	VMOVUPS      32(CX)(BX*1), X13
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y14
-	VMOVUPS      32(CX)(BX*1), X15
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y16
-	VMOVUPS      32(CX)(BX*1), X17
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y18
-	VMOVUPS      32(CX)(BX*1), X19
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y20
-	VMOVUPS      32(CX)(BX*1), X21
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y22
-	VMOVUPS      32(CX)(BX*1), X23
-	ADDQ         DX, CX
 
 folded43:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some45
+	JGE  some44
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some45:
+some44:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -811,78 +774,87 @@ some45:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x2c
-	JLE              over55
+	JLE              over54
 	VFMADD231PS.BCST 32(CX), Y9, Y0
 	VFMADD231PS.BCST 32(CX)(DX*1), Y9, Y1
 
-over55:
+over54:
 	CMPQ             BX, $0x28
-	JLE              over56
+	JLE              over55
 	VFMADD231PS.BCST 36(CX), Y15, Y0
 	VFMADD231PS.BCST 36(CX)(DX*1), Y15, Y1
 
-over56:
+over55:
 	CMPQ             BX, $0x24
-	JLE              over57
+	JLE              over56
 	VFMADD231PS.BCST 40(CX), Y8, Y0
 	VFMADD231PS.BCST 40(CX)(DX*1), Y8, Y1
 
-over57:
+over56:
 	VFMADD231PS.BCST 44(CX), Y13, Y0
 	VFMADD231PS.BCST 44(CX)(DX*1), Y13, Y1
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some59
+	JGE              some58
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole60
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y8, Y8, Y8
+	VADDPS           Y8, Y0, Y0
+	VADDPS           Y8, Y1, Y1
+	VMOVAPS          Y0, Y9
+	VMOVAPS          Y1, Y10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPS        Y10, Y9, Y11
+	VUNPCKLPS        Y10, Y9, Y9
+	VUNPCKHPS        Y13, Y12, Y10
+	VUNPCKLPS        Y13, Y12, Y12
+	VUNPCKHPD        Y12, Y9, Y13
+	VUNPCKLPD        Y12, Y9, Y9
+	VUNPCKHPD        Y10, Y11, Y12
+	VUNPCKLPD        Y10, Y11, Y11
+	VMOVSD           X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored61
+	VMOVSD           X13, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored61
+	VMOVSD           X11, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored61
+	VMOVSD           X12, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored61
+	VEXTRACTF32X4    $0x01, Y9, X10
+	VMOVSD           X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored61
+	VEXTRACTF32X4    $0x01, Y13, X10
+	VMOVSD           X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored61
+	VEXTRACTF32X4    $0x01, Y11, X10
+	VMOVSD           X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored61
+	VEXTRACTF32X4    $0x01, Y12, X10
+	VMOVSD           X10, (DX)(R9*1)
 
-whole60:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (DX)
-	VMOVSD        X13, (DX)(SI*1)
-	VMOVSD        X11, (DX)(SI*2)
-	VMOVSD        X12, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again39
+stored61:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again39
 
-some59:
+some58:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -945,18 +917,34 @@ kept64:
 ready65:
 again63:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest66
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y26, Y26, Y26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole66
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+	VPXORD Y21, Y21, Y21
+	VPXORD Y22, Y22, Y22
+	VPXORD Y23, Y23, Y23
+
+whole66:
 	VMOVUPS      (CX), Y8
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -978,6 +966,8 @@ again63:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded67
 	VMOVUPS      (CX), Y10
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -999,6 +989,8 @@ again63:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded67
 	VMOVUPS      (CX), Y12
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -1020,6 +1012,8 @@ again63:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded67
 	VMOVUPS      (CX), Y14
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -1041,6 +1035,8 @@ again63:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded67
 	VMOVUPS      (CX), Y16
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -1062,6 +1058,8 @@ again63:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded67
 	VMOVUPS      (CX), Y18
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -1083,6 +1081,8 @@ again63:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded67
 	VMOVUPS      (CX), Y20
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -1104,6 +1104,8 @@ again63:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded67
 	VMOVUPS      (CX), Y22
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -1125,69 +1127,16 @@ again63:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded67
-
-rest66:
-fold68:
-	VMOVUPS      (CX), Y8
-	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y8, K2, Y8
-	VADDPS       Y8, Y2, Y2
-	VMOVUPS      32(CX)(BX*1), Y9
-	VMOVUPS      32(SI)(BX*1), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y9, K2, Y9
-	VADDPS       Y9, Y3, Y3
-	VBROADCASTSS (R8), Y25
-	VFMADD231PS  Y25, Y8, Y4
-	VFMADD231PS  Y25, Y9, Y5
-	VBROADCASTSS 4(R8), Y25
-	VFMADD231PS  Y25, Y8, Y6
-	VFMADD231PS  Y25, Y9, Y7
-	VMOVUPS      Y8, (CX)
-	VMOVUPS      Y9, 32(CX)(BX*1)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold68
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPS      (CX), Y8
-	VMOVUPS      32(CX)(BX*1), Y9
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y10
-	VMOVUPS      32(CX)(BX*1), Y11
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y12
-	VMOVUPS      32(CX)(BX*1), Y13
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y14
-	VMOVUPS      32(CX)(BX*1), Y15
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y16
-	VMOVUPS      32(CX)(BX*1), Y17
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y18
-	VMOVUPS      32(CX)(BX*1), Y19
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y20
-	VMOVUPS      32(CX)(BX*1), Y21
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y22
-	VMOVUPS      32(CX)(BX*1), Y23
-	ADDQ         DX, CX
 
 folded67:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some69
+	JGE  some68
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some69:
+some68:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -1259,102 +1208,111 @@ some69:
 	VUNPCKHPD        Y17, Y11, Y19
 	VUNPCKLPD        Y17, Y11, Y11
 	CMPQ             BX, $0x3c
-	JLE              over79
+	JLE              over78
 	VFMADD231PS.BCST 32(CX), Y9, Y0
 	VFMADD231PS.BCST 32(CX)(DX*1), Y9, Y1
 
-over79:
+over78:
 	CMPQ             BX, $0x38
-	JLE              over80
+	JLE              over79
 	VFMADD231PS.BCST 36(CX), Y15, Y0
 	VFMADD231PS.BCST 36(CX)(DX*1), Y15, Y1
 
-over80:
+over79:
 	CMPQ             BX, $0x34
-	JLE              over81
+	JLE              over80
 	VFMADD231PS.BCST 40(CX), Y23, Y0
 	VFMADD231PS.BCST 40(CX)(DX*1), Y23, Y1
 
-over81:
+over80:
 	CMPQ             BX, $0x30
-	JLE              over82
+	JLE              over81
 	VFMADD231PS.BCST 44(CX), Y13, Y0
 	VFMADD231PS.BCST 44(CX)(DX*1), Y13, Y1
 
-over82:
+over81:
 	CMPQ             BX, $0x2c
-	JLE              over83
+	JLE              over82
 	VFMADD231PS.BCST 48(CX), Y8, Y0
 	VFMADD231PS.BCST 48(CX)(DX*1), Y8, Y1
 
-over83:
+over82:
 	CMPQ             BX, $0x28
-	JLE              over84
+	JLE              over83
 	VFMADD231PS.BCST 52(CX), Y21, Y0
 	VFMADD231PS.BCST 52(CX)(DX*1), Y21, Y1
 
-over84:
+over83:
 	CMPQ             BX, $0x24
-	JLE              over85
+	JLE              over84
 	VFMADD231PS.BCST 56(CX), Y11, Y0
 	VFMADD231PS.BCST 56(CX)(DX*1), Y11, Y1
 
-over85:
+over84:
 	VFMADD231PS.BCST 60(CX), Y19, Y0
 	VFMADD231PS.BCST 60(CX)(DX*1), Y19, Y1
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some87
+	JGE              some86
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole88
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y8, Y8, Y8
+	VADDPS           Y8, Y0, Y0
+	VADDPS           Y8, Y1, Y1
+	VMOVAPS          Y0, Y9
+	VMOVAPS          Y1, Y10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPS        Y10, Y9, Y11
+	VUNPCKLPS        Y10, Y9, Y9
+	VUNPCKHPS        Y13, Y12, Y10
+	VUNPCKLPS        Y13, Y12, Y12
+	VUNPCKHPD        Y12, Y9, Y13
+	VUNPCKLPD        Y12, Y9, Y9
+	VUNPCKHPD        Y10, Y11, Y12
+	VUNPCKLPD        Y10, Y11, Y11
+	VMOVSD           X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored89
+	VMOVSD           X13, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored89
+	VMOVSD           X11, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored89
+	VMOVSD           X12, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored89
+	VEXTRACTF32X4    $0x01, Y9, X10
+	VMOVSD           X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored89
+	VEXTRACTF32X4    $0x01, Y13, X10
+	VMOVSD           X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored89
+	VEXTRACTF32X4    $0x01, Y11, X10
+	VMOVSD           X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored89
+	VEXTRACTF32X4    $0x01, Y12, X10
+	VMOVSD           X10, (DX)(R9*1)
 
-whole88:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (DX)
-	VMOVSD        X13, (DX)(SI*1)
-	VMOVSD        X11, (DX)(SI*2)
-	VMOVSD        X12, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again63
+stored89:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again63
 
-some87:
+some86:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -1411,18 +1369,27 @@ kept93:
 ready94:
 again92:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Y18, Y18, Y18
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest95
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y18, Y18, Y18
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole95
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+
+whole95:
 	VMOVUPS          (CX), Y8
 	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
@@ -1434,6 +1401,8 @@ again92:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded96
 	VMOVUPS          (CX), Y9
 	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
@@ -1445,6 +1414,8 @@ again92:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded96
 	VMOVUPS          (CX), Y10
 	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
@@ -1456,6 +1427,8 @@ again92:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded96
 	VMOVUPS          (CX), Y11
 	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
@@ -1467,6 +1440,8 @@ again92:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded96
 	VMOVUPS          (CX), Y12
 	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
@@ -1478,6 +1453,8 @@ again92:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded96
 	VMOVUPS          (CX), Y13
 	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
@@ -1489,6 +1466,8 @@ again92:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded96
 	VMOVUPS          (CX), Y14
 	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
@@ -1500,6 +1479,8 @@ again92:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded96
 	VMOVUPS          (CX), Y15
 	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
@@ -1511,51 +1492,16 @@ again92:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded96
-
-rest95:
-fold97:
-	VMOVUPS          (CX), Y8
-	VMOVUPS          (SI), Y16
-	VCMPPS           $0x06, Y18, Y16, K2
-	VMOVAPS.Z        Y8, K2, Y8
-	VADDPS           Y8, Y2, Y2
-	VFMADD231PS.BCST (R8), Y8, Y4
-	VFMADD231PS.BCST 4(R8), Y8, Y6
-	VMOVUPS          Y8, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold97
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPS          (CX), Y8
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y9
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y10
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y11
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y12
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y13
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y14
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y15
-	ADDQ             DX, CX
 
 folded96:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some98
+	JGE  some97
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some98:
+some97:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -1602,56 +1548,65 @@ some98:
 	VFMADD231PS.BCST 28(CX)(DX*1), Y13, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some108
+	JGE              some107
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole109
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y8, Y8, Y8
+	VADDPS           Y8, Y0, Y0
+	VADDPS           Y8, Y1, Y1
+	VMOVAPS          Y0, Y9
+	VMOVAPS          Y1, Y10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPS        Y10, Y9, Y11
+	VUNPCKLPS        Y10, Y9, Y9
+	VUNPCKHPS        Y13, Y12, Y10
+	VUNPCKLPS        Y13, Y12, Y12
+	VUNPCKHPD        Y12, Y9, Y13
+	VUNPCKLPD        Y12, Y9, Y9
+	VUNPCKHPD        Y10, Y11, Y12
+	VUNPCKLPD        Y10, Y11, Y11
+	VMOVSD           X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored110
+	VMOVSD           X13, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored110
+	VMOVSD           X11, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored110
+	VMOVSD           X12, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored110
+	VEXTRACTF32X4    $0x01, Y9, X10
+	VMOVSD           X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored110
+	VEXTRACTF32X4    $0x01, Y13, X10
+	VMOVSD           X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored110
+	VEXTRACTF32X4    $0x01, Y11, X10
+	VMOVSD           X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored110
+	VEXTRACTF32X4    $0x01, Y12, X10
+	VMOVSD           X10, (DX)(R9*1)
 
-whole109:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (DX)
-	VMOVSD        X13, (DX)(SI*1)
-	VMOVSD        X11, (DX)(SI*2)
-	VMOVSD        X12, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again92
+stored110:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again92
 
-some108:
+some107:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -1702,18 +1657,27 @@ kept114:
 ready115:
 again113:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Y18, Y18, Y18
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest116
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y18, Y18, Y18
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole116
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+
+whole116:
 	VMOVUPS          (CX), X8
 	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -1725,6 +1689,8 @@ again113:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded117
 	VMOVUPS          (CX), X9
 	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -1736,6 +1702,8 @@ again113:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded117
 	VMOVUPS          (CX), X10
 	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -1747,6 +1715,8 @@ again113:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded117
 	VMOVUPS          (CX), X11
 	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -1758,6 +1728,8 @@ again113:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded117
 	VMOVUPS          (CX), X12
 	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -1769,6 +1741,8 @@ again113:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded117
 	VMOVUPS          (CX), X13
 	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -1780,6 +1754,8 @@ again113:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded117
 	VMOVUPS          (CX), X14
 	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -1791,6 +1767,8 @@ again113:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded117
 	VMOVUPS          (CX), X15
 	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -1802,51 +1780,16 @@ again113:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded117
-
-rest116:
-fold118:
-	VMOVUPS          (CX), X8
-	VMOVUPS          (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X8, K2, X8
-	VADDPS           X8, X2, X2
-	VFMADD231PS.BCST (R8), X8, X4
-	VFMADD231PS.BCST 4(R8), X8, X6
-	VMOVUPS          X8, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold118
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPS          (CX), X8
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X9
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X10
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X11
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X12
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X13
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X14
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X15
-	ADDQ             DX, CX
 
 folded117:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some119
+	JGE  some118
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some119:
+some118:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -1873,56 +1816,65 @@ some119:
 	VFMADD231PS.BCST 12(CX)(DX*1), Y10, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some125
+	JGE              some124
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole126
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y8, Y8, Y8
+	VADDPS           Y8, Y0, Y0
+	VADDPS           Y8, Y1, Y1
+	VMOVAPS          Y0, Y9
+	VMOVAPS          Y1, Y10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPS        Y10, Y9, Y11
+	VUNPCKLPS        Y10, Y9, Y9
+	VUNPCKHPS        Y13, Y12, Y10
+	VUNPCKLPS        Y13, Y12, Y12
+	VUNPCKHPD        Y12, Y9, Y13
+	VUNPCKLPD        Y12, Y9, Y9
+	VUNPCKHPD        Y10, Y11, Y12
+	VUNPCKLPD        Y10, Y11, Y11
+	VMOVSD           X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored127
+	VMOVSD           X13, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored127
+	VMOVSD           X11, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored127
+	VMOVSD           X12, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored127
+	VEXTRACTF32X4    $0x01, Y9, X10
+	VMOVSD           X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored127
+	VEXTRACTF32X4    $0x01, Y13, X10
+	VMOVSD           X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored127
+	VEXTRACTF32X4    $0x01, Y11, X10
+	VMOVSD           X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored127
+	VEXTRACTF32X4    $0x01, Y12, X10
+	VMOVSD           X10, (DX)(R9*1)
 
-whole126:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (DX)
-	VMOVSD        X13, (DX)(SI*1)
-	VMOVSD        X11, (DX)(SI*2)
-	VMOVSD        X12, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again113
+stored127:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again113
 
-some125:
+some124:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -1981,18 +1933,34 @@ kept131:
 ready132:
 again130:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest133
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y26, Y26, Y26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole133
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+	VPXORD Y21, Y21, Y21
+	VPXORD Y22, Y22, Y22
+	VPXORD Y23, Y23, Y23
+
+whole133:
 	VMOVUPS      (CX), X8
 	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2014,6 +1982,8 @@ again130:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded134
 	VMOVUPS      (CX), X10
 	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2035,6 +2005,8 @@ again130:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded134
 	VMOVUPS      (CX), X12
 	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2056,6 +2028,8 @@ again130:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded134
 	VMOVUPS      (CX), X14
 	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2077,6 +2051,8 @@ again130:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded134
 	VMOVUPS      (CX), X16
 	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2098,6 +2074,8 @@ again130:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded134
 	VMOVUPS      (CX), X18
 	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2119,6 +2097,8 @@ again130:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded134
 	VMOVUPS      (CX), X20
 	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2140,6 +2120,8 @@ again130:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded134
 	VMOVUPS      (CX), X22
 	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2161,69 +2143,16 @@ again130:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded134
-
-rest133:
-fold135:
-	VMOVUPS      (CX), X8
-	VMOVUPS      (SI), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X8, K2, X8
-	VADDPS       X8, X2, X2
-	VMOVUPS      16(CX)(BX*1), X9
-	VMOVUPS      16(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X9, K2, X9
-	VADDPS       X9, X3, X3
-	VBROADCASTSS (R8), Y25
-	VFMADD231PS  X25, X8, X4
-	VFMADD231PS  X25, X9, X5
-	VBROADCASTSS 4(R8), Y25
-	VFMADD231PS  X25, X8, X6
-	VFMADD231PS  X25, X9, X7
-	VMOVUPS      X8, (CX)
-	VMOVUPS      X9, 16(CX)(BX*1)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold135
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPS      (CX), X8
-	VMOVUPS      16(CX)(BX*1), X9
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X10
-	VMOVUPS      16(CX)(BX*1), X11
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X12
-	VMOVUPS      16(CX)(BX*1), X13
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X14
-	VMOVUPS      16(CX)(BX*1), X15
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X16
-	VMOVUPS      16(CX)(BX*1), X17
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X18
-	VMOVUPS      16(CX)(BX*1), X19
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X20
-	VMOVUPS      16(CX)(BX*1), X21
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X22
-	VMOVUPS      16(CX)(BX*1), X23
-	ADDQ         DX, CX
 
 folded134:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some136
+	JGE  some135
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some136:
+some135:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -2263,78 +2192,87 @@ some136:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x1c
-	JLE              over142
+	JLE              over141
 	VFMADD231PS.BCST 16(CX), Y9, Y0
 	VFMADD231PS.BCST 16(CX)(DX*1), Y9, Y1
 
-over142:
+over141:
 	CMPQ             BX, $0x18
-	JLE              over143
+	JLE              over142
 	VFMADD231PS.BCST 20(CX), Y15, Y0
 	VFMADD231PS.BCST 20(CX)(DX*1), Y15, Y1
 
-over143:
+over142:
 	CMPQ             BX, $0x14
-	JLE              over144
+	JLE              over143
 	VFMADD231PS.BCST 24(CX), Y8, Y0
 	VFMADD231PS.BCST 24(CX)(DX*1), Y8, Y1
 
-over144:
+over143:
 	VFMADD231PS.BCST 28(CX), Y13, Y0
 	VFMADD231PS.BCST 28(CX)(DX*1), Y13, Y1
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some146
+	JGE              some145
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole147
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y8, Y8, Y8
+	VADDPS           Y8, Y0, Y0
+	VADDPS           Y8, Y1, Y1
+	VMOVAPS          Y0, Y9
+	VMOVAPS          Y1, Y10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPS        Y10, Y9, Y11
+	VUNPCKLPS        Y10, Y9, Y9
+	VUNPCKHPS        Y13, Y12, Y10
+	VUNPCKLPS        Y13, Y12, Y12
+	VUNPCKHPD        Y12, Y9, Y13
+	VUNPCKLPD        Y12, Y9, Y9
+	VUNPCKHPD        Y10, Y11, Y12
+	VUNPCKLPD        Y10, Y11, Y11
+	VMOVSD           X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored148
+	VMOVSD           X13, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored148
+	VMOVSD           X11, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored148
+	VMOVSD           X12, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored148
+	VEXTRACTF32X4    $0x01, Y9, X10
+	VMOVSD           X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored148
+	VEXTRACTF32X4    $0x01, Y13, X10
+	VMOVSD           X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored148
+	VEXTRACTF32X4    $0x01, Y11, X10
+	VMOVSD           X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored148
+	VEXTRACTF32X4    $0x01, Y12, X10
+	VMOVSD           X10, (DX)(R9*1)
 
-whole147:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (DX)
-	VMOVSD        X13, (DX)(SI*1)
-	VMOVSD        X11, (DX)(SI*2)
-	VMOVSD        X12, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again130
+stored148:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again130
 
-some146:
+some145:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -2391,18 +2329,27 @@ kept152:
 ready153:
 again151:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Y18, Y18, Y18
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest154
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y18, Y18, Y18
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole154
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+
+whole154:
 	VMOVSD           (CX), X8
 	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -2414,6 +2361,8 @@ again151:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded155
 	VMOVSD           (CX), X9
 	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -2425,6 +2374,8 @@ again151:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded155
 	VMOVSD           (CX), X10
 	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -2436,6 +2387,8 @@ again151:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded155
 	VMOVSD           (CX), X11
 	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -2447,6 +2400,8 @@ again151:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded155
 	VMOVSD           (CX), X12
 	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -2458,6 +2413,8 @@ again151:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded155
 	VMOVSD           (CX), X13
 	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -2469,6 +2426,8 @@ again151:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded155
 	VMOVSD           (CX), X14
 	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -2480,6 +2439,8 @@ again151:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded155
 	VMOVSD           (CX), X15
 	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -2491,51 +2452,16 @@ again151:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded155
-
-rest154:
-fold156:
-	VMOVSD           (CX), X8
-	VMOVSD           (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X8, K2, X8
-	VADDPS           X8, X2, X2
-	VFMADD231PS.BCST (R8), X8, X4
-	VFMADD231PS.BCST 4(R8), X8, X6
-	VMOVSD           X8, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold156
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVSD           (CX), X8
-	ADDQ             DX, CX
-	VMOVSD           (CX), X9
-	ADDQ             DX, CX
-	VMOVSD           (CX), X10
-	ADDQ             DX, CX
-	VMOVSD           (CX), X11
-	ADDQ             DX, CX
-	VMOVSD           (CX), X12
-	ADDQ             DX, CX
-	VMOVSD           (CX), X13
-	ADDQ             DX, CX
-	VMOVSD           (CX), X14
-	ADDQ             DX, CX
-	VMOVSD           (CX), X15
-	ADDQ             DX, CX
 
 folded155:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some157
+	JGE  some156
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some157:
+some156:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -2558,56 +2484,65 @@ some157:
 	VFMADD231PS.BCST 4(CX)(DX*1), Y11, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some161
+	JGE              some160
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole162
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y8, Y8, Y8
+	VADDPS           Y8, Y0, Y0
+	VADDPS           Y8, Y1, Y1
+	VMOVAPS          Y0, Y9
+	VMOVAPS          Y1, Y10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPS        Y10, Y9, Y11
+	VUNPCKLPS        Y10, Y9, Y9
+	VUNPCKHPS        Y13, Y12, Y10
+	VUNPCKLPS        Y13, Y12, Y12
+	VUNPCKHPD        Y12, Y9, Y13
+	VUNPCKLPD        Y12, Y9, Y9
+	VUNPCKHPD        Y10, Y11, Y12
+	VUNPCKLPD        Y10, Y11, Y11
+	VMOVSD           X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored163
+	VMOVSD           X13, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored163
+	VMOVSD           X11, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored163
+	VMOVSD           X12, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored163
+	VEXTRACTF32X4    $0x01, Y9, X10
+	VMOVSD           X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored163
+	VEXTRACTF32X4    $0x01, Y13, X10
+	VMOVSD           X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored163
+	VEXTRACTF32X4    $0x01, Y11, X10
+	VMOVSD           X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored163
+	VEXTRACTF32X4    $0x01, Y12, X10
+	VMOVSD           X10, (DX)(R9*1)
 
-whole162:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (DX)
-	VMOVSD        X13, (DX)(SI*1)
-	VMOVSD        X11, (DX)(SI*2)
-	VMOVSD        X12, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again151
+stored163:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again151
 
-some161:
+some160:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -2666,18 +2601,34 @@ kept167:
 ready168:
 again166:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest169
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y26, Y26, Y26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole169
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+	VPXORD Y21, Y21, Y21
+	VPXORD Y22, Y22, Y22
+	VPXORD Y23, Y23, Y23
+
+whole169:
 	VMOVSD       (CX), X8
 	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2699,6 +2650,8 @@ again166:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded170
 	VMOVSD       (CX), X10
 	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2720,6 +2673,8 @@ again166:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded170
 	VMOVSD       (CX), X12
 	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2741,6 +2696,8 @@ again166:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded170
 	VMOVSD       (CX), X14
 	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2762,6 +2719,8 @@ again166:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded170
 	VMOVSD       (CX), X16
 	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2783,6 +2742,8 @@ again166:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded170
 	VMOVSD       (CX), X18
 	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2804,6 +2765,8 @@ again166:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded170
 	VMOVSD       (CX), X20
 	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2825,6 +2788,8 @@ again166:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded170
 	VMOVSD       (CX), X22
 	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2846,69 +2811,16 @@ again166:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded170
-
-rest169:
-fold171:
-	VMOVSD       (CX), X8
-	VMOVSD       (SI), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X8, K2, X8
-	VADDPS       X8, X2, X2
-	VMOVSD       8(CX)(BX*1), X9
-	VMOVSD       8(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X9, K2, X9
-	VADDPS       X9, X3, X3
-	VBROADCASTSS (R8), Y25
-	VFMADD231PS  X25, X8, X4
-	VFMADD231PS  X25, X9, X5
-	VBROADCASTSS 4(R8), Y25
-	VFMADD231PS  X25, X8, X6
-	VFMADD231PS  X25, X9, X7
-	VMOVSD       X8, (CX)
-	VMOVSD       X9, 8(CX)(BX*1)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold171
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVSD       (CX), X8
-	VMOVSD       8(CX)(BX*1), X9
-	ADDQ         DX, CX
-	VMOVSD       (CX), X10
-	VMOVSD       8(CX)(BX*1), X11
-	ADDQ         DX, CX
-	VMOVSD       (CX), X12
-	VMOVSD       8(CX)(BX*1), X13
-	ADDQ         DX, CX
-	VMOVSD       (CX), X14
-	VMOVSD       8(CX)(BX*1), X15
-	ADDQ         DX, CX
-	VMOVSD       (CX), X16
-	VMOVSD       8(CX)(BX*1), X17
-	ADDQ         DX, CX
-	VMOVSD       (CX), X18
-	VMOVSD       8(CX)(BX*1), X19
-	ADDQ         DX, CX
-	VMOVSD       (CX), X20
-	VMOVSD       8(CX)(BX*1), X21
-	ADDQ         DX, CX
-	VMOVSD       (CX), X22
-	VMOVSD       8(CX)(BX*1), X23
-	ADDQ         DX, CX
 
 folded170:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some172
+	JGE  some171
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some172:
+some171:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -2944,66 +2856,75 @@ some172:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x0c
-	JLE              over176
+	JLE              over175
 	VFMADD231PS.BCST 8(CX), Y9, Y0
 	VFMADD231PS.BCST 8(CX)(DX*1), Y9, Y1
 
-over176:
+over175:
 	VFMADD231PS.BCST 12(CX), Y15, Y0
 	VFMADD231PS.BCST 12(CX)(DX*1), Y15, Y1
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some178
+	JGE              some177
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole179
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y8, Y8, Y8
+	VADDPS           Y8, Y0, Y0
+	VADDPS           Y8, Y1, Y1
+	VMOVAPS          Y0, Y9
+	VMOVAPS          Y1, Y10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPS        Y10, Y9, Y11
+	VUNPCKLPS        Y10, Y9, Y9
+	VUNPCKHPS        Y13, Y12, Y10
+	VUNPCKLPS        Y13, Y12, Y12
+	VUNPCKHPD        Y12, Y9, Y13
+	VUNPCKLPD        Y12, Y9, Y9
+	VUNPCKHPD        Y10, Y11, Y12
+	VUNPCKLPD        Y10, Y11, Y11
+	VMOVSD           X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored180
+	VMOVSD           X13, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored180
+	VMOVSD           X11, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored180
+	VMOVSD           X12, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored180
+	VEXTRACTF32X4    $0x01, Y9, X10
+	VMOVSD           X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored180
+	VEXTRACTF32X4    $0x01, Y13, X10
+	VMOVSD           X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored180
+	VEXTRACTF32X4    $0x01, Y11, X10
+	VMOVSD           X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored180
+	VEXTRACTF32X4    $0x01, Y12, X10
+	VMOVSD           X10, (DX)(R9*1)
 
-whole179:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (DX)
-	VMOVSD        X13, (DX)(SI*1)
-	VMOVSD        X11, (DX)(SI*2)
-	VMOVSD        X12, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again166
+stored180:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again166
 
-some178:
+some177:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -3057,18 +2978,27 @@ kept183:
 ready184:
 again182:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Y18, Y18, Y18
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest185
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y18, Y18, Y18
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole185
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+
+whole185:
 	VMOVSS           (CX), X8
 	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -3080,6 +3010,8 @@ again182:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded186
 	VMOVSS           (CX), X9
 	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -3091,6 +3023,8 @@ again182:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded186
 	VMOVSS           (CX), X10
 	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -3102,6 +3036,8 @@ again182:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded186
 	VMOVSS           (CX), X11
 	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -3113,6 +3049,8 @@ again182:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded186
 	VMOVSS           (CX), X12
 	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -3124,6 +3062,8 @@ again182:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded186
 	VMOVSS           (CX), X13
 	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -3135,6 +3075,8 @@ again182:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded186
 	VMOVSS           (CX), X14
 	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -3146,6 +3088,8 @@ again182:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded186
 	VMOVSS           (CX), X15
 	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -3157,51 +3101,16 @@ again182:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded186
-
-rest185:
-fold187:
-	VMOVSS           (CX), X8
-	VMOVSS           (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X8, K2, X8
-	VADDPS           X8, X2, X2
-	VFMADD231PS.BCST (R8), X8, X4
-	VFMADD231PS.BCST 4(R8), X8, X6
-	VMOVSS           X8, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold187
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVSS           (CX), X8
-	ADDQ             DX, CX
-	VMOVSS           (CX), X9
-	ADDQ             DX, CX
-	VMOVSS           (CX), X10
-	ADDQ             DX, CX
-	VMOVSS           (CX), X11
-	ADDQ             DX, CX
-	VMOVSS           (CX), X12
-	ADDQ             DX, CX
-	VMOVSS           (CX), X13
-	ADDQ             DX, CX
-	VMOVSS           (CX), X14
-	ADDQ             DX, CX
-	VMOVSS           (CX), X15
-	ADDQ             DX, CX
 
 folded186:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some188
+	JGE  some187
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some188:
+some187:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -3222,56 +3131,65 @@ some188:
 	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some191
+	JGE              some190
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole192
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y8, Y8, Y8
+	VADDPS           Y8, Y0, Y0
+	VADDPS           Y8, Y1, Y1
+	VMOVAPS          Y0, Y9
+	VMOVAPS          Y1, Y10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPS        Y10, Y9, Y11
+	VUNPCKLPS        Y10, Y9, Y9
+	VUNPCKHPS        Y13, Y12, Y10
+	VUNPCKLPS        Y13, Y12, Y12
+	VUNPCKHPD        Y12, Y9, Y13
+	VUNPCKLPD        Y12, Y9, Y9
+	VUNPCKHPD        Y10, Y11, Y12
+	VUNPCKLPD        Y10, Y11, Y11
+	VMOVSD           X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored193
+	VMOVSD           X13, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored193
+	VMOVSD           X11, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored193
+	VMOVSD           X12, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored193
+	VEXTRACTF32X4    $0x01, Y9, X10
+	VMOVSD           X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored193
+	VEXTRACTF32X4    $0x01, Y13, X10
+	VMOVSD           X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored193
+	VEXTRACTF32X4    $0x01, Y11, X10
+	VMOVSD           X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored193
+	VEXTRACTF32X4    $0x01, Y12, X10
+	VMOVSD           X10, (DX)(R9*1)
 
-whole192:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (DX)
-	VMOVSD        X13, (DX)(SI*1)
-	VMOVSD        X11, (DX)(SI*2)
-	VMOVSD        X12, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again182
+stored193:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again182
 
-some191:
+some190:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -3294,31 +3212,23 @@ some191:
 
 some194:
 turned7:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x08, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole195
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole195:
+	MOVQ          lddy+48(FP), CX
+	IMUL3Q        $0x08, CX, CX
+	ADDQ          dy+40(FP), CX
+	MOVQ          CX, dy+40(FP)
+	MOVQ          ldy+64(FP), CX
+	IMUL3Q        $0x08, CX, CX
+	ADDQ          y+56(FP), CX
+	MOVQ          CX, y+56(FP)
+	MOVQ          ldx+80(FP), CX
+	IMUL3Q        $0x08, CX, CX
+	ADDQ          x+72(FP), CX
+	MOVQ          CX, x+72(FP)
+	MOVQ          $0x00000000, CX
+	MOVQ          CX, fresh+136(FP)
+	MOVQ          n+120(FP), CX
+	MOVQ          dx+0(FP), DX
+	MOVQ          lddx+8(FP), SI
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -3336,52 +3246,69 @@ whole195:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored197
 	VMOVSD        X13, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored197
 	VMOVSD        X11, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored197
 	VMOVSD        X12, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored197
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored197
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored197
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored197
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           block4
-	JMP           end2
+
+stored197:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    block4
+	JMP    end2
 
 other3:
-block198:
+block199:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk199:
+chunk200:
 	CMPQ BX, $0x10
-	JLT  last200
+	JLT  last201
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept203
+	JE     kept204
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready204
+	JMP    ready205
 
-kept203:
+kept204:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -3395,21 +3322,37 @@ kept203:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
 
-ready204:
-again202:
+ready205:
+again203:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest205
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y26, Y26, Y26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole206
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+	VPXORD Y21, Y21, Y21
+	VPXORD Y22, Y22, Y22
+	VPXORD Y23, Y23, Y23
+
+whole206:
 	VMOVUPS      (CX), Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(CX), Y9
@@ -3422,6 +3365,8 @@ again202:
 	VFMADD231PS  Y25, Y9, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded207
 	VMOVUPS      (CX), Y10
 	VADDPS       Y10, Y2, Y2
 	VMOVUPS      32(CX), Y11
@@ -3434,6 +3379,8 @@ again202:
 	VFMADD231PS  Y25, Y11, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded207
 	VMOVUPS      (CX), Y12
 	VADDPS       Y12, Y2, Y2
 	VMOVUPS      32(CX), Y13
@@ -3446,6 +3393,8 @@ again202:
 	VFMADD231PS  Y25, Y13, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded207
 	VMOVUPS      (CX), Y14
 	VADDPS       Y14, Y2, Y2
 	VMOVUPS      32(CX), Y15
@@ -3458,6 +3407,8 @@ again202:
 	VFMADD231PS  Y25, Y15, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded207
 	VMOVUPS      (CX), Y16
 	VADDPS       Y16, Y2, Y2
 	VMOVUPS      32(CX), Y17
@@ -3470,6 +3421,8 @@ again202:
 	VFMADD231PS  Y25, Y17, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded207
 	VMOVUPS      (CX), Y18
 	VADDPS       Y18, Y2, Y2
 	VMOVUPS      32(CX), Y19
@@ -3482,6 +3435,8 @@ again202:
 	VFMADD231PS  Y25, Y19, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded207
 	VMOVUPS      (CX), Y20
 	VADDPS       Y20, Y2, Y2
 	VMOVUPS      32(CX), Y21
@@ -3494,6 +3449,8 @@ again202:
 	VFMADD231PS  Y25, Y21, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded207
 	VMOVUPS      (CX), Y22
 	VADDPS       Y22, Y2, Y2
 	VMOVUPS      32(CX), Y23
@@ -3506,52 +3463,8 @@ again202:
 	VFMADD231PS  Y25, Y23, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded206
 
-rest205:
-fold207:
-	VMOVUPS      (CX), Y8
-	VADDPS       Y8, Y2, Y2
-	VMOVUPS      32(CX), Y9
-	VADDPS       Y9, Y3, Y3
-	VBROADCASTSS (R8), Y25
-	VFMADD231PS  Y25, Y8, Y4
-	VFMADD231PS  Y25, Y9, Y5
-	VBROADCASTSS 4(R8), Y25
-	VFMADD231PS  Y25, Y8, Y6
-	VFMADD231PS  Y25, Y9, Y7
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold207
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPS      (CX), Y8
-	VMOVUPS      32(CX), Y9
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y10
-	VMOVUPS      32(CX), Y11
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y12
-	VMOVUPS      32(CX), Y13
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y14
-	VMOVUPS      32(CX), Y15
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y16
-	VMOVUPS      32(CX), Y17
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y18
-	VMOVUPS      32(CX), Y19
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y20
-	VMOVUPS      32(CX), Y21
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y22
-	VMOVUPS      32(CX), Y23
-	ADDQ         DX, CX
-
-folded206:
+folded207:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some208
@@ -3650,50 +3563,59 @@ some208:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole227
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y8, Y8, Y8
+	VADDPS           Y8, Y0, Y0
+	VADDPS           Y8, Y1, Y1
+	VMOVAPS          Y0, Y9
+	VMOVAPS          Y1, Y10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPS        Y10, Y9, Y11
+	VUNPCKLPS        Y10, Y9, Y9
+	VUNPCKHPS        Y13, Y12, Y10
+	VUNPCKLPS        Y13, Y12, Y12
+	VUNPCKHPD        Y12, Y9, Y13
+	VUNPCKLPD        Y12, Y9, Y9
+	VUNPCKHPD        Y10, Y11, Y12
+	VUNPCKLPD        Y10, Y11, Y11
+	VMOVSD           X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored229
+	VMOVSD           X13, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored229
+	VMOVSD           X11, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored229
+	VMOVSD           X12, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored229
+	VEXTRACTF32X4    $0x01, Y9, X10
+	VMOVSD           X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored229
+	VEXTRACTF32X4    $0x01, Y13, X10
+	VMOVSD           X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored229
+	VEXTRACTF32X4    $0x01, Y11, X10
+	VMOVSD           X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored229
+	VEXTRACTF32X4    $0x01, Y12, X10
+	VMOVSD           X10, (DX)(R9*1)
 
-whole227:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (DX)
-	VMOVSD        X13, (DX)(SI*1)
-	VMOVSD        X11, (DX)(SI*2)
-	VMOVSD        X12, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again202
+stored229:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again203
 
 some226:
 	VPXORD  Y8, Y8, Y8
@@ -3717,44 +3639,44 @@ some226:
 	VMOVUPS Y7, 32(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some229
+	JGE     some230
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some229:
+some230:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk199
-	JMP  turned201
+	JGE  chunk200
+	JMP  turned202
 
-last200:
+last201:
 	CMPQ BX, $0x08
-	JLE  narrower230
+	JLE  narrower231
 	CMPQ BX, $0x10
-	JNE  over231
-	JMP  turned201
+	JNE  over232
+	JMP  turned202
 
-over231:
+over232:
 	CMPQ   BX, $0x0d
-	JGE    over232
+	JGE    over233
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept234
+	JE     kept235
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready235
+	JMP    ready236
 
-kept234:
+kept235:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -3768,21 +3690,37 @@ kept234:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX)(BX*1), X7
 
-ready235:
-again233:
+ready236:
+again234:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest236
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y26, Y26, Y26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole237
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+	VPXORD Y21, Y21, Y21
+	VPXORD Y22, Y22, Y22
+	VPXORD Y23, Y23, Y23
+
+whole237:
 	VMOVUPS      (CX), Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X9
@@ -3795,6 +3733,8 @@ again233:
 	VFMADD231PS  X25, X9, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded238
 	VMOVUPS      (CX), Y10
 	VADDPS       Y10, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X11
@@ -3807,6 +3747,8 @@ again233:
 	VFMADD231PS  X25, X11, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded238
 	VMOVUPS      (CX), Y12
 	VADDPS       Y12, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X13
@@ -3819,6 +3761,8 @@ again233:
 	VFMADD231PS  X25, X13, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded238
 	VMOVUPS      (CX), Y14
 	VADDPS       Y14, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X15
@@ -3831,6 +3775,8 @@ again233:
 	VFMADD231PS  X25, X15, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded238
 	VMOVUPS      (CX), Y16
 	VADDPS       Y16, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X17
@@ -3843,6 +3789,8 @@ again233:
 	VFMADD231PS  X25, X17, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded238
 	VMOVUPS      (CX), Y18
 	VADDPS       Y18, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X19
@@ -3855,6 +3803,8 @@ again233:
 	VFMADD231PS  X25, X19, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded238
 	VMOVUPS      (CX), Y20
 	VADDPS       Y20, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X21
@@ -3867,6 +3817,8 @@ again233:
 	VFMADD231PS  X25, X21, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded238
 	VMOVUPS      (CX), Y22
 	VADDPS       Y22, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X23
@@ -3879,52 +3831,8 @@ again233:
 	VFMADD231PS  X25, X23, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded237
 
-rest236:
-fold238:
-	VMOVUPS      (CX), Y8
-	VADDPS       Y8, Y2, Y2
-	VMOVUPS      32(CX)(BX*1), X9
-	VADDPS       X9, X3, X3
-	VBROADCASTSS (R8), Y25
-	VFMADD231PS  Y25, Y8, Y4
-	VFMADD231PS  X25, X9, X5
-	VBROADCASTSS 4(R8), Y25
-	VFMADD231PS  Y25, Y8, Y6
-	VFMADD231PS  X25, X9, X7
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold238
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPS      (CX), Y8
-	VMOVUPS      32(CX)(BX*1), X9
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y10
-	VMOVUPS      32(CX)(BX*1), X11
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y12
-	VMOVUPS      32(CX)(BX*1), X13
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y14
-	VMOVUPS      32(CX)(BX*1), X15
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y16
-	VMOVUPS      32(CX)(BX*1), X17
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y18
-	VMOVUPS      32(CX)(BX*1), X19
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y20
-	VMOVUPS      32(CX)(BX*1), X21
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y22
-	VMOVUPS      32(CX)(BX*1), X23
-	ADDQ         DX, CX
-
-folded237:
+folded238:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some239
@@ -4018,50 +3926,59 @@ over251:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole254
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y8, Y8, Y8
+	VADDPS           Y8, Y0, Y0
+	VADDPS           Y8, Y1, Y1
+	VMOVAPS          Y0, Y9
+	VMOVAPS          Y1, Y10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPS        Y10, Y9, Y11
+	VUNPCKLPS        Y10, Y9, Y9
+	VUNPCKHPS        Y13, Y12, Y10
+	VUNPCKLPS        Y13, Y12, Y12
+	VUNPCKHPD        Y12, Y9, Y13
+	VUNPCKLPD        Y12, Y9, Y9
+	VUNPCKHPD        Y10, Y11, Y12
+	VUNPCKLPD        Y10, Y11, Y11
+	VMOVSD           X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored256
+	VMOVSD           X13, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored256
+	VMOVSD           X11, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored256
+	VMOVSD           X12, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored256
+	VEXTRACTF32X4    $0x01, Y9, X10
+	VMOVSD           X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored256
+	VEXTRACTF32X4    $0x01, Y13, X10
+	VMOVSD           X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored256
+	VEXTRACTF32X4    $0x01, Y11, X10
+	VMOVSD           X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored256
+	VEXTRACTF32X4    $0x01, Y12, X10
+	VMOVSD           X10, (DX)(R9*1)
 
-whole254:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (DX)
-	VMOVSD        X13, (DX)(SI*1)
-	VMOVSD        X11, (DX)(SI*2)
-	VMOVSD        X12, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again233
+stored256:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again234
 
 some253:
 	VPXORD  Y8, Y8, Y8
@@ -4085,31 +4002,31 @@ some253:
 	VMOVUPS X7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some256
+	JGE     some257
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some256:
-	JMP turned201
+some257:
+	JMP turned202
 
-over232:
+over233:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept258
+	JE     kept259
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready259
+	JMP    ready260
 
-kept258:
+kept259:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -4123,21 +4040,37 @@ kept258:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX)(BX*1), Y7
 
-ready259:
-again257:
+ready260:
+again258:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest260
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y26, Y26, Y26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole261
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+	VPXORD Y21, Y21, Y21
+	VPXORD Y22, Y22, Y22
+	VPXORD Y23, Y23, Y23
+
+whole261:
 	VMOVUPS      (CX), Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y9
@@ -4150,6 +4083,8 @@ again257:
 	VFMADD231PS  Y25, Y9, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded262
 	VMOVUPS      (CX), Y10
 	VADDPS       Y10, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y11
@@ -4162,6 +4097,8 @@ again257:
 	VFMADD231PS  Y25, Y11, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded262
 	VMOVUPS      (CX), Y12
 	VADDPS       Y12, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y13
@@ -4174,6 +4111,8 @@ again257:
 	VFMADD231PS  Y25, Y13, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded262
 	VMOVUPS      (CX), Y14
 	VADDPS       Y14, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y15
@@ -4186,6 +4125,8 @@ again257:
 	VFMADD231PS  Y25, Y15, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded262
 	VMOVUPS      (CX), Y16
 	VADDPS       Y16, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y17
@@ -4198,6 +4139,8 @@ again257:
 	VFMADD231PS  Y25, Y17, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded262
 	VMOVUPS      (CX), Y18
 	VADDPS       Y18, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y19
@@ -4210,6 +4153,8 @@ again257:
 	VFMADD231PS  Y25, Y19, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded262
 	VMOVUPS      (CX), Y20
 	VADDPS       Y20, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y21
@@ -4222,6 +4167,8 @@ again257:
 	VFMADD231PS  Y25, Y21, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded262
 	VMOVUPS      (CX), Y22
 	VADDPS       Y22, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y23
@@ -4234,52 +4181,8 @@ again257:
 	VFMADD231PS  Y25, Y23, Y7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded261
 
-rest260:
-fold262:
-	VMOVUPS      (CX), Y8
-	VADDPS       Y8, Y2, Y2
-	VMOVUPS      32(CX)(BX*1), Y9
-	VADDPS       Y9, Y3, Y3
-	VBROADCASTSS (R8), Y25
-	VFMADD231PS  Y25, Y8, Y4
-	VFMADD231PS  Y25, Y9, Y5
-	VBROADCASTSS 4(R8), Y25
-	VFMADD231PS  Y25, Y8, Y6
-	VFMADD231PS  Y25, Y9, Y7
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold262
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPS      (CX), Y8
-	VMOVUPS      32(CX)(BX*1), Y9
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y10
-	VMOVUPS      32(CX)(BX*1), Y11
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y12
-	VMOVUPS      32(CX)(BX*1), Y13
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y14
-	VMOVUPS      32(CX)(BX*1), Y15
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y16
-	VMOVUPS      32(CX)(BX*1), Y17
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y18
-	VMOVUPS      32(CX)(BX*1), Y19
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y20
-	VMOVUPS      32(CX)(BX*1), Y21
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y22
-	VMOVUPS      32(CX)(BX*1), Y23
-	ADDQ         DX, CX
-
-folded261:
+folded262:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some263
@@ -4409,50 +4312,59 @@ over279:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole282
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y8, Y8, Y8
+	VADDPS           Y8, Y0, Y0
+	VADDPS           Y8, Y1, Y1
+	VMOVAPS          Y0, Y9
+	VMOVAPS          Y1, Y10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPS        Y10, Y9, Y11
+	VUNPCKLPS        Y10, Y9, Y9
+	VUNPCKHPS        Y13, Y12, Y10
+	VUNPCKLPS        Y13, Y12, Y12
+	VUNPCKHPD        Y12, Y9, Y13
+	VUNPCKLPD        Y12, Y9, Y9
+	VUNPCKHPD        Y10, Y11, Y12
+	VUNPCKLPD        Y10, Y11, Y11
+	VMOVSD           X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored284
+	VMOVSD           X13, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored284
+	VMOVSD           X11, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored284
+	VMOVSD           X12, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored284
+	VEXTRACTF32X4    $0x01, Y9, X10
+	VMOVSD           X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored284
+	VEXTRACTF32X4    $0x01, Y13, X10
+	VMOVSD           X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored284
+	VEXTRACTF32X4    $0x01, Y11, X10
+	VMOVSD           X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored284
+	VEXTRACTF32X4    $0x01, Y12, X10
+	VMOVSD           X10, (DX)(R9*1)
 
-whole282:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (DX)
-	VMOVSD        X13, (DX)(SI*1)
-	VMOVSD        X11, (DX)(SI*2)
-	VMOVSD        X12, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again257
+stored284:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again258
 
 some281:
 	VPXORD  Y8, Y8, Y8
@@ -4476,28 +4388,28 @@ some281:
 	VMOVUPS Y7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some284
+	JGE     some285
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some284:
-	JMP turned201
+some285:
+	JMP turned202
 
-narrower230:
+narrower231:
 	CMPQ BX, $0x08
-	JNE  over285
+	JNE  over286
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept287
+	JE     kept288
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready288
+	JMP    ready289
 
-kept287:
+kept288:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -4508,101 +4420,94 @@ kept287:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Y6
 
-ready288:
-again286:
+ready289:
+again287:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Y18, Y18, Y18
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest289
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y18, Y18, Y18
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole290
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+
+whole290:
 	VMOVUPS          (CX), Y8
 	VADDPS           Y8, Y2, Y2
 	VFMADD231PS.BCST (R8), Y8, Y4
 	VFMADD231PS.BCST 4(R8), Y8, Y6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded291
 	VMOVUPS          (CX), Y9
 	VADDPS           Y9, Y2, Y2
 	VFMADD231PS.BCST (R8), Y9, Y4
 	VFMADD231PS.BCST 4(R8), Y9, Y6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded291
 	VMOVUPS          (CX), Y10
 	VADDPS           Y10, Y2, Y2
 	VFMADD231PS.BCST (R8), Y10, Y4
 	VFMADD231PS.BCST 4(R8), Y10, Y6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded291
 	VMOVUPS          (CX), Y11
 	VADDPS           Y11, Y2, Y2
 	VFMADD231PS.BCST (R8), Y11, Y4
 	VFMADD231PS.BCST 4(R8), Y11, Y6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded291
 	VMOVUPS          (CX), Y12
 	VADDPS           Y12, Y2, Y2
 	VFMADD231PS.BCST (R8), Y12, Y4
 	VFMADD231PS.BCST 4(R8), Y12, Y6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded291
 	VMOVUPS          (CX), Y13
 	VADDPS           Y13, Y2, Y2
 	VFMADD231PS.BCST (R8), Y13, Y4
 	VFMADD231PS.BCST 4(R8), Y13, Y6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded291
 	VMOVUPS          (CX), Y14
 	VADDPS           Y14, Y2, Y2
 	VFMADD231PS.BCST (R8), Y14, Y4
 	VFMADD231PS.BCST 4(R8), Y14, Y6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded291
 	VMOVUPS          (CX), Y15
 	VADDPS           Y15, Y2, Y2
 	VFMADD231PS.BCST (R8), Y15, Y4
 	VFMADD231PS.BCST 4(R8), Y15, Y6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded290
 
-rest289:
-fold291:
-	VMOVUPS          (CX), Y8
-	VADDPS           Y8, Y2, Y2
-	VFMADD231PS.BCST (R8), Y8, Y4
-	VFMADD231PS.BCST 4(R8), Y8, Y6
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold291
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPS          (CX), Y8
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y9
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y10
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y11
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y12
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y13
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y14
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y15
-	ADDQ             DX, CX
-
-folded290:
+folded291:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some292
@@ -4661,50 +4566,59 @@ some292:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole303
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y8, Y8, Y8
+	VADDPS           Y8, Y0, Y0
+	VADDPS           Y8, Y1, Y1
+	VMOVAPS          Y0, Y9
+	VMOVAPS          Y1, Y10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPS        Y10, Y9, Y11
+	VUNPCKLPS        Y10, Y9, Y9
+	VUNPCKHPS        Y13, Y12, Y10
+	VUNPCKLPS        Y13, Y12, Y12
+	VUNPCKHPD        Y12, Y9, Y13
+	VUNPCKLPD        Y12, Y9, Y9
+	VUNPCKHPD        Y10, Y11, Y12
+	VUNPCKLPD        Y10, Y11, Y11
+	VMOVSD           X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored305
+	VMOVSD           X13, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored305
+	VMOVSD           X11, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored305
+	VMOVSD           X12, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored305
+	VEXTRACTF32X4    $0x01, Y9, X10
+	VMOVSD           X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored305
+	VEXTRACTF32X4    $0x01, Y13, X10
+	VMOVSD           X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored305
+	VEXTRACTF32X4    $0x01, Y11, X10
+	VMOVSD           X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored305
+	VEXTRACTF32X4    $0x01, Y12, X10
+	VMOVSD           X10, (DX)(R9*1)
 
-whole303:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (DX)
-	VMOVSD        X13, (DX)(SI*1)
-	VMOVSD        X11, (DX)(SI*2)
-	VMOVSD        X12, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again286
+stored305:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again287
 
 some302:
 	VPXORD  Y8, Y8, Y8
@@ -4722,28 +4636,28 @@ some302:
 	VMOVUPS Y6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some305
+	JGE     some306
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some305:
-	JMP turned201
+some306:
+	JMP turned202
 
-over285:
+over286:
 	CMPQ BX, $0x04
-	JNE  over306
+	JNE  over307
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept308
+	JE     kept309
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready309
+	JMP    ready310
 
-kept308:
+kept309:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X2
@@ -4754,101 +4668,94 @@ kept308:
 	ADDQ    DX, CX
 	VMOVUPS (CX), X6
 
-ready309:
-again307:
+ready310:
+again308:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Y18, Y18, Y18
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest310
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y18, Y18, Y18
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole311
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+
+whole311:
 	VMOVUPS          (CX), X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R8), X8, X4
 	VFMADD231PS.BCST 4(R8), X8, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded312
 	VMOVUPS          (CX), X9
 	VADDPS           X9, X2, X2
 	VFMADD231PS.BCST (R8), X9, X4
 	VFMADD231PS.BCST 4(R8), X9, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded312
 	VMOVUPS          (CX), X10
 	VADDPS           X10, X2, X2
 	VFMADD231PS.BCST (R8), X10, X4
 	VFMADD231PS.BCST 4(R8), X10, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded312
 	VMOVUPS          (CX), X11
 	VADDPS           X11, X2, X2
 	VFMADD231PS.BCST (R8), X11, X4
 	VFMADD231PS.BCST 4(R8), X11, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded312
 	VMOVUPS          (CX), X12
 	VADDPS           X12, X2, X2
 	VFMADD231PS.BCST (R8), X12, X4
 	VFMADD231PS.BCST 4(R8), X12, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded312
 	VMOVUPS          (CX), X13
 	VADDPS           X13, X2, X2
 	VFMADD231PS.BCST (R8), X13, X4
 	VFMADD231PS.BCST 4(R8), X13, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded312
 	VMOVUPS          (CX), X14
 	VADDPS           X14, X2, X2
 	VFMADD231PS.BCST (R8), X14, X4
 	VFMADD231PS.BCST 4(R8), X14, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded312
 	VMOVUPS          (CX), X15
 	VADDPS           X15, X2, X2
 	VFMADD231PS.BCST (R8), X15, X4
 	VFMADD231PS.BCST 4(R8), X15, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded311
 
-rest310:
-fold312:
-	VMOVUPS          (CX), X8
-	VADDPS           X8, X2, X2
-	VFMADD231PS.BCST (R8), X8, X4
-	VFMADD231PS.BCST 4(R8), X8, X6
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold312
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPS          (CX), X8
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X9
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X10
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X11
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X12
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X13
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X14
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X15
-	ADDQ             DX, CX
-
-folded311:
+folded312:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some313
@@ -4887,50 +4794,59 @@ some313:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole320
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y8, Y8, Y8
+	VADDPS           Y8, Y0, Y0
+	VADDPS           Y8, Y1, Y1
+	VMOVAPS          Y0, Y9
+	VMOVAPS          Y1, Y10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPS        Y10, Y9, Y11
+	VUNPCKLPS        Y10, Y9, Y9
+	VUNPCKHPS        Y13, Y12, Y10
+	VUNPCKLPS        Y13, Y12, Y12
+	VUNPCKHPD        Y12, Y9, Y13
+	VUNPCKLPD        Y12, Y9, Y9
+	VUNPCKHPD        Y10, Y11, Y12
+	VUNPCKLPD        Y10, Y11, Y11
+	VMOVSD           X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored322
+	VMOVSD           X13, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored322
+	VMOVSD           X11, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored322
+	VMOVSD           X12, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored322
+	VEXTRACTF32X4    $0x01, Y9, X10
+	VMOVSD           X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored322
+	VEXTRACTF32X4    $0x01, Y13, X10
+	VMOVSD           X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored322
+	VEXTRACTF32X4    $0x01, Y11, X10
+	VMOVSD           X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored322
+	VEXTRACTF32X4    $0x01, Y12, X10
+	VMOVSD           X10, (DX)(R9*1)
 
-whole320:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (DX)
-	VMOVSD        X13, (DX)(SI*1)
-	VMOVSD        X11, (DX)(SI*2)
-	VMOVSD        X12, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again307
+stored322:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again308
 
 some319:
 	VPXORD  Y8, Y8, Y8
@@ -4948,33 +4864,33 @@ some319:
 	VMOVUPS X6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some322
+	JGE     some323
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some322:
-	JMP turned201
+some323:
+	JMP turned202
 
-over306:
+over307:
 	CMPQ   BX, $0x04
-	JLT    over323
+	JLT    over324
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept325
+	JE     kept326
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready326
+	JMP    ready327
 
-kept325:
+kept326:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X2
@@ -4988,21 +4904,37 @@ kept325:
 	VMOVUPS (CX), X6
 	VMOVUPS 16(CX)(BX*1), X7
 
-ready326:
-again324:
+ready327:
+again325:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest327
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y26, Y26, Y26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole328
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+	VPXORD Y21, Y21, Y21
+	VPXORD Y22, Y22, Y22
+	VPXORD Y23, Y23, Y23
+
+whole328:
 	VMOVUPS      (CX), X8
 	VADDPS       X8, X2, X2
 	VMOVUPS      16(CX)(BX*1), X9
@@ -5015,6 +4947,8 @@ again324:
 	VFMADD231PS  X25, X9, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded329
 	VMOVUPS      (CX), X10
 	VADDPS       X10, X2, X2
 	VMOVUPS      16(CX)(BX*1), X11
@@ -5027,6 +4961,8 @@ again324:
 	VFMADD231PS  X25, X11, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded329
 	VMOVUPS      (CX), X12
 	VADDPS       X12, X2, X2
 	VMOVUPS      16(CX)(BX*1), X13
@@ -5039,6 +4975,8 @@ again324:
 	VFMADD231PS  X25, X13, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded329
 	VMOVUPS      (CX), X14
 	VADDPS       X14, X2, X2
 	VMOVUPS      16(CX)(BX*1), X15
@@ -5051,6 +4989,8 @@ again324:
 	VFMADD231PS  X25, X15, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded329
 	VMOVUPS      (CX), X16
 	VADDPS       X16, X2, X2
 	VMOVUPS      16(CX)(BX*1), X17
@@ -5063,6 +5003,8 @@ again324:
 	VFMADD231PS  X25, X17, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded329
 	VMOVUPS      (CX), X18
 	VADDPS       X18, X2, X2
 	VMOVUPS      16(CX)(BX*1), X19
@@ -5075,6 +5017,8 @@ again324:
 	VFMADD231PS  X25, X19, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded329
 	VMOVUPS      (CX), X20
 	VADDPS       X20, X2, X2
 	VMOVUPS      16(CX)(BX*1), X21
@@ -5087,6 +5031,8 @@ again324:
 	VFMADD231PS  X25, X21, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded329
 	VMOVUPS      (CX), X22
 	VADDPS       X22, X2, X2
 	VMOVUPS      16(CX)(BX*1), X23
@@ -5099,52 +5045,8 @@ again324:
 	VFMADD231PS  X25, X23, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded328
 
-rest327:
-fold329:
-	VMOVUPS      (CX), X8
-	VADDPS       X8, X2, X2
-	VMOVUPS      16(CX)(BX*1), X9
-	VADDPS       X9, X3, X3
-	VBROADCASTSS (R8), Y25
-	VFMADD231PS  X25, X8, X4
-	VFMADD231PS  X25, X9, X5
-	VBROADCASTSS 4(R8), Y25
-	VFMADD231PS  X25, X8, X6
-	VFMADD231PS  X25, X9, X7
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold329
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPS      (CX), X8
-	VMOVUPS      16(CX)(BX*1), X9
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X10
-	VMOVUPS      16(CX)(BX*1), X11
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X12
-	VMOVUPS      16(CX)(BX*1), X13
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X14
-	VMOVUPS      16(CX)(BX*1), X15
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X16
-	VMOVUPS      16(CX)(BX*1), X17
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X18
-	VMOVUPS      16(CX)(BX*1), X19
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X20
-	VMOVUPS      16(CX)(BX*1), X21
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X22
-	VMOVUPS      16(CX)(BX*1), X23
-	ADDQ         DX, CX
-
-folded328:
+folded329:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some330
@@ -5218,50 +5120,59 @@ over338:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole341
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y8, Y8, Y8
+	VADDPS           Y8, Y0, Y0
+	VADDPS           Y8, Y1, Y1
+	VMOVAPS          Y0, Y9
+	VMOVAPS          Y1, Y10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPS        Y10, Y9, Y11
+	VUNPCKLPS        Y10, Y9, Y9
+	VUNPCKHPS        Y13, Y12, Y10
+	VUNPCKLPS        Y13, Y12, Y12
+	VUNPCKHPD        Y12, Y9, Y13
+	VUNPCKLPD        Y12, Y9, Y9
+	VUNPCKHPD        Y10, Y11, Y12
+	VUNPCKLPD        Y10, Y11, Y11
+	VMOVSD           X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored343
+	VMOVSD           X13, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored343
+	VMOVSD           X11, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored343
+	VMOVSD           X12, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored343
+	VEXTRACTF32X4    $0x01, Y9, X10
+	VMOVSD           X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored343
+	VEXTRACTF32X4    $0x01, Y13, X10
+	VMOVSD           X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored343
+	VEXTRACTF32X4    $0x01, Y11, X10
+	VMOVSD           X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored343
+	VEXTRACTF32X4    $0x01, Y12, X10
+	VMOVSD           X10, (DX)(R9*1)
 
-whole341:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (DX)
-	VMOVSD        X13, (DX)(SI*1)
-	VMOVSD        X11, (DX)(SI*2)
-	VMOVSD        X12, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again324
+stored343:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again325
 
 some340:
 	VPXORD  Y8, Y8, Y8
@@ -5285,28 +5196,28 @@ some340:
 	VMOVUPS X7, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some343
+	JGE     some344
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some343:
-	JMP turned201
+some344:
+	JMP turned202
 
-over323:
+over324:
 	CMPQ BX, $0x02
-	JNE  over344
+	JNE  over345
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept346
+	JE     kept347
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready347
+	JMP    ready348
 
-kept346:
+kept347:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X2
@@ -5317,101 +5228,94 @@ kept346:
 	ADDQ   DX, CX
 	VMOVSD (CX), X6
 
-ready347:
-again345:
+ready348:
+again346:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Y18, Y18, Y18
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest348
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y18, Y18, Y18
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole349
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+
+whole349:
 	VMOVSD           (CX), X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R8), X8, X4
 	VFMADD231PS.BCST 4(R8), X8, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded350
 	VMOVSD           (CX), X9
 	VADDPS           X9, X2, X2
 	VFMADD231PS.BCST (R8), X9, X4
 	VFMADD231PS.BCST 4(R8), X9, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded350
 	VMOVSD           (CX), X10
 	VADDPS           X10, X2, X2
 	VFMADD231PS.BCST (R8), X10, X4
 	VFMADD231PS.BCST 4(R8), X10, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded350
 	VMOVSD           (CX), X11
 	VADDPS           X11, X2, X2
 	VFMADD231PS.BCST (R8), X11, X4
 	VFMADD231PS.BCST 4(R8), X11, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded350
 	VMOVSD           (CX), X12
 	VADDPS           X12, X2, X2
 	VFMADD231PS.BCST (R8), X12, X4
 	VFMADD231PS.BCST 4(R8), X12, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded350
 	VMOVSD           (CX), X13
 	VADDPS           X13, X2, X2
 	VFMADD231PS.BCST (R8), X13, X4
 	VFMADD231PS.BCST 4(R8), X13, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded350
 	VMOVSD           (CX), X14
 	VADDPS           X14, X2, X2
 	VFMADD231PS.BCST (R8), X14, X4
 	VFMADD231PS.BCST 4(R8), X14, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded350
 	VMOVSD           (CX), X15
 	VADDPS           X15, X2, X2
 	VFMADD231PS.BCST (R8), X15, X4
 	VFMADD231PS.BCST 4(R8), X15, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded349
 
-rest348:
-fold350:
-	VMOVSD           (CX), X8
-	VADDPS           X8, X2, X2
-	VFMADD231PS.BCST (R8), X8, X4
-	VFMADD231PS.BCST 4(R8), X8, X6
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold350
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVSD           (CX), X8
-	ADDQ             DX, CX
-	VMOVSD           (CX), X9
-	ADDQ             DX, CX
-	VMOVSD           (CX), X10
-	ADDQ             DX, CX
-	VMOVSD           (CX), X11
-	ADDQ             DX, CX
-	VMOVSD           (CX), X12
-	ADDQ             DX, CX
-	VMOVSD           (CX), X13
-	ADDQ             DX, CX
-	VMOVSD           (CX), X14
-	ADDQ             DX, CX
-	VMOVSD           (CX), X15
-	ADDQ             DX, CX
-
-folded349:
+folded350:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some351
@@ -5446,50 +5350,59 @@ some351:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole356
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y8, Y8, Y8
+	VADDPS           Y8, Y0, Y0
+	VADDPS           Y8, Y1, Y1
+	VMOVAPS          Y0, Y9
+	VMOVAPS          Y1, Y10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPS        Y10, Y9, Y11
+	VUNPCKLPS        Y10, Y9, Y9
+	VUNPCKHPS        Y13, Y12, Y10
+	VUNPCKLPS        Y13, Y12, Y12
+	VUNPCKHPD        Y12, Y9, Y13
+	VUNPCKLPD        Y12, Y9, Y9
+	VUNPCKHPD        Y10, Y11, Y12
+	VUNPCKLPD        Y10, Y11, Y11
+	VMOVSD           X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored358
+	VMOVSD           X13, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored358
+	VMOVSD           X11, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored358
+	VMOVSD           X12, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored358
+	VEXTRACTF32X4    $0x01, Y9, X10
+	VMOVSD           X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored358
+	VEXTRACTF32X4    $0x01, Y13, X10
+	VMOVSD           X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored358
+	VEXTRACTF32X4    $0x01, Y11, X10
+	VMOVSD           X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored358
+	VEXTRACTF32X4    $0x01, Y12, X10
+	VMOVSD           X10, (DX)(R9*1)
 
-whole356:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (DX)
-	VMOVSD        X13, (DX)(SI*1)
-	VMOVSD        X11, (DX)(SI*2)
-	VMOVSD        X12, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again345
+stored358:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again346
 
 some355:
 	VPXORD Y8, Y8, Y8
@@ -5507,33 +5420,33 @@ some355:
 	VMOVSD X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some358
+	JGE    some359
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some358:
-	JMP turned201
+some359:
+	JMP turned202
 
-over344:
+over345:
 	CMPQ   BX, $0x02
-	JLT    over359
+	JLT    over360
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept361
+	JE     kept362
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready362
+	JMP    ready363
 
-kept361:
+kept362:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X2
@@ -5547,21 +5460,37 @@ kept361:
 	VMOVSD (CX), X6
 	VMOVSD 8(CX)(BX*1), X7
 
-ready362:
-again360:
+ready363:
+again361:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y26, Y26, Y26
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest363
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y26, Y26, Y26
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole364
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+	VPXORD Y21, Y21, Y21
+	VPXORD Y22, Y22, Y22
+	VPXORD Y23, Y23, Y23
+
+whole364:
 	VMOVSD       (CX), X8
 	VADDPS       X8, X2, X2
 	VMOVSD       8(CX)(BX*1), X9
@@ -5574,6 +5503,8 @@ again360:
 	VFMADD231PS  X25, X9, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded365
 	VMOVSD       (CX), X10
 	VADDPS       X10, X2, X2
 	VMOVSD       8(CX)(BX*1), X11
@@ -5586,6 +5517,8 @@ again360:
 	VFMADD231PS  X25, X11, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded365
 	VMOVSD       (CX), X12
 	VADDPS       X12, X2, X2
 	VMOVSD       8(CX)(BX*1), X13
@@ -5598,6 +5531,8 @@ again360:
 	VFMADD231PS  X25, X13, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded365
 	VMOVSD       (CX), X14
 	VADDPS       X14, X2, X2
 	VMOVSD       8(CX)(BX*1), X15
@@ -5610,6 +5545,8 @@ again360:
 	VFMADD231PS  X25, X15, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded365
 	VMOVSD       (CX), X16
 	VADDPS       X16, X2, X2
 	VMOVSD       8(CX)(BX*1), X17
@@ -5622,6 +5559,8 @@ again360:
 	VFMADD231PS  X25, X17, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded365
 	VMOVSD       (CX), X18
 	VADDPS       X18, X2, X2
 	VMOVSD       8(CX)(BX*1), X19
@@ -5634,6 +5573,8 @@ again360:
 	VFMADD231PS  X25, X19, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded365
 	VMOVSD       (CX), X20
 	VADDPS       X20, X2, X2
 	VMOVSD       8(CX)(BX*1), X21
@@ -5646,6 +5587,8 @@ again360:
 	VFMADD231PS  X25, X21, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded365
 	VMOVSD       (CX), X22
 	VADDPS       X22, X2, X2
 	VMOVSD       8(CX)(BX*1), X23
@@ -5658,52 +5601,8 @@ again360:
 	VFMADD231PS  X25, X23, X7
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded364
 
-rest363:
-fold365:
-	VMOVSD       (CX), X8
-	VADDPS       X8, X2, X2
-	VMOVSD       8(CX)(BX*1), X9
-	VADDPS       X9, X3, X3
-	VBROADCASTSS (R8), Y25
-	VFMADD231PS  X25, X8, X4
-	VFMADD231PS  X25, X9, X5
-	VBROADCASTSS 4(R8), Y25
-	VFMADD231PS  X25, X8, X6
-	VFMADD231PS  X25, X9, X7
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold365
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVSD       (CX), X8
-	VMOVSD       8(CX)(BX*1), X9
-	ADDQ         DX, CX
-	VMOVSD       (CX), X10
-	VMOVSD       8(CX)(BX*1), X11
-	ADDQ         DX, CX
-	VMOVSD       (CX), X12
-	VMOVSD       8(CX)(BX*1), X13
-	ADDQ         DX, CX
-	VMOVSD       (CX), X14
-	VMOVSD       8(CX)(BX*1), X15
-	ADDQ         DX, CX
-	VMOVSD       (CX), X16
-	VMOVSD       8(CX)(BX*1), X17
-	ADDQ         DX, CX
-	VMOVSD       (CX), X18
-	VMOVSD       8(CX)(BX*1), X19
-	ADDQ         DX, CX
-	VMOVSD       (CX), X20
-	VMOVSD       8(CX)(BX*1), X21
-	ADDQ         DX, CX
-	VMOVSD       (CX), X22
-	VMOVSD       8(CX)(BX*1), X23
-	ADDQ         DX, CX
-
-folded364:
+folded365:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some366
@@ -5761,50 +5660,59 @@ over370:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole373
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y8, Y8, Y8
+	VADDPS           Y8, Y0, Y0
+	VADDPS           Y8, Y1, Y1
+	VMOVAPS          Y0, Y9
+	VMOVAPS          Y1, Y10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPS        Y10, Y9, Y11
+	VUNPCKLPS        Y10, Y9, Y9
+	VUNPCKHPS        Y13, Y12, Y10
+	VUNPCKLPS        Y13, Y12, Y12
+	VUNPCKHPD        Y12, Y9, Y13
+	VUNPCKLPD        Y12, Y9, Y9
+	VUNPCKHPD        Y10, Y11, Y12
+	VUNPCKLPD        Y10, Y11, Y11
+	VMOVSD           X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored375
+	VMOVSD           X13, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored375
+	VMOVSD           X11, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored375
+	VMOVSD           X12, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored375
+	VEXTRACTF32X4    $0x01, Y9, X10
+	VMOVSD           X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored375
+	VEXTRACTF32X4    $0x01, Y13, X10
+	VMOVSD           X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored375
+	VEXTRACTF32X4    $0x01, Y11, X10
+	VMOVSD           X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored375
+	VEXTRACTF32X4    $0x01, Y12, X10
+	VMOVSD           X10, (DX)(R9*1)
 
-whole373:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (DX)
-	VMOVSD        X13, (DX)(SI*1)
-	VMOVSD        X11, (DX)(SI*2)
-	VMOVSD        X12, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again360
+stored375:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again361
 
 some372:
 	VPXORD Y8, Y8, Y8
@@ -5828,25 +5736,25 @@ some372:
 	VMOVSD X7, 8(CX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some375
+	JGE    some376
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some375:
-	JMP turned201
+some376:
+	JMP turned202
 
-over359:
+over360:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept377
+	JE     kept378
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready378
+	JMP    ready379
 
-kept377:
+kept378:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSS (CX), X2
@@ -5857,101 +5765,94 @@ kept377:
 	ADDQ   DX, CX
 	VMOVSS (CX), X6
 
-ready378:
-again376:
+ready379:
+again377:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Y18, Y18, Y18
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest379
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y18, Y18, Y18
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole380
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+
+whole380:
 	VMOVSS           (CX), X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R8), X8, X4
 	VFMADD231PS.BCST 4(R8), X8, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded381
 	VMOVSS           (CX), X9
 	VADDPS           X9, X2, X2
 	VFMADD231PS.BCST (R8), X9, X4
 	VFMADD231PS.BCST 4(R8), X9, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded381
 	VMOVSS           (CX), X10
 	VADDPS           X10, X2, X2
 	VFMADD231PS.BCST (R8), X10, X4
 	VFMADD231PS.BCST 4(R8), X10, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded381
 	VMOVSS           (CX), X11
 	VADDPS           X11, X2, X2
 	VFMADD231PS.BCST (R8), X11, X4
 	VFMADD231PS.BCST 4(R8), X11, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded381
 	VMOVSS           (CX), X12
 	VADDPS           X12, X2, X2
 	VFMADD231PS.BCST (R8), X12, X4
 	VFMADD231PS.BCST 4(R8), X12, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded381
 	VMOVSS           (CX), X13
 	VADDPS           X13, X2, X2
 	VFMADD231PS.BCST (R8), X13, X4
 	VFMADD231PS.BCST 4(R8), X13, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded381
 	VMOVSS           (CX), X14
 	VADDPS           X14, X2, X2
 	VFMADD231PS.BCST (R8), X14, X4
 	VFMADD231PS.BCST 4(R8), X14, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded381
 	VMOVSS           (CX), X15
 	VADDPS           X15, X2, X2
 	VFMADD231PS.BCST (R8), X15, X4
 	VFMADD231PS.BCST 4(R8), X15, X6
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded380
 
-rest379:
-fold381:
-	VMOVSS           (CX), X8
-	VADDPS           X8, X2, X2
-	VFMADD231PS.BCST (R8), X8, X4
-	VFMADD231PS.BCST 4(R8), X8, X6
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold381
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVSS           (CX), X8
-	ADDQ             DX, CX
-	VMOVSS           (CX), X9
-	ADDQ             DX, CX
-	VMOVSS           (CX), X10
-	ADDQ             DX, CX
-	VMOVSS           (CX), X11
-	ADDQ             DX, CX
-	VMOVSS           (CX), X12
-	ADDQ             DX, CX
-	VMOVSS           (CX), X13
-	ADDQ             DX, CX
-	VMOVSS           (CX), X14
-	ADDQ             DX, CX
-	VMOVSS           (CX), X15
-	ADDQ             DX, CX
-
-folded380:
+folded381:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
 	JGE  some382
@@ -5984,50 +5885,59 @@ some382:
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole386
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y8, Y8, Y8
+	VADDPS           Y8, Y0, Y0
+	VADDPS           Y8, Y1, Y1
+	VMOVAPS          Y0, Y9
+	VMOVAPS          Y1, Y10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPS        Y10, Y9, Y11
+	VUNPCKLPS        Y10, Y9, Y9
+	VUNPCKHPS        Y13, Y12, Y10
+	VUNPCKLPS        Y13, Y12, Y12
+	VUNPCKHPD        Y12, Y9, Y13
+	VUNPCKLPD        Y12, Y9, Y9
+	VUNPCKHPD        Y10, Y11, Y12
+	VUNPCKLPD        Y10, Y11, Y11
+	VMOVSD           X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored388
+	VMOVSD           X13, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored388
+	VMOVSD           X11, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored388
+	VMOVSD           X12, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored388
+	VEXTRACTF32X4    $0x01, Y9, X10
+	VMOVSD           X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored388
+	VEXTRACTF32X4    $0x01, Y13, X10
+	VMOVSD           X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored388
+	VEXTRACTF32X4    $0x01, Y11, X10
+	VMOVSD           X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored388
+	VEXTRACTF32X4    $0x01, Y12, X10
+	VMOVSD           X10, (DX)(R9*1)
 
-whole386:
-	VPXORD        Y8, Y8, Y8
-	VADDPS        Y8, Y0, Y0
-	VADDPS        Y8, Y1, Y1
-	VMOVAPS       Y0, Y9
-	VMOVAPS       Y1, Y10
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPS     Y10, Y9, Y11
-	VUNPCKLPS     Y10, Y9, Y9
-	VUNPCKHPS     Y13, Y12, Y10
-	VUNPCKLPS     Y13, Y12, Y12
-	VUNPCKHPD     Y12, Y9, Y13
-	VUNPCKLPD     Y12, Y9, Y9
-	VUNPCKHPD     Y10, Y11, Y12
-	VUNPCKLPD     Y10, Y11, Y11
-	VMOVSD        X9, (DX)
-	VMOVSD        X13, (DX)(SI*1)
-	VMOVSD        X11, (DX)(SI*2)
-	VMOVSD        X12, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VMOVSD        X10, (DX)(SI*4)
-	VEXTRACTF32X4 $0x01, Y13, X10
-	VMOVSD        X10, (DX)(R8*1)
-	VEXTRACTF32X4 $0x01, Y11, X10
-	VMOVSD        X10, (DX)(DI*2)
-	VEXTRACTF32X4 $0x01, Y12, X10
-	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           again376
+stored388:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again377
 
 some385:
 	VPXORD Y8, Y8, Y8
@@ -6045,38 +5955,30 @@ some385:
 	VMOVSS X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some388
+	JGE    some389
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some388:
-turned201:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x08, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole389
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole389:
+some389:
+turned202:
+	MOVQ          lddy+48(FP), CX
+	IMUL3Q        $0x08, CX, CX
+	ADDQ          dy+40(FP), CX
+	MOVQ          CX, dy+40(FP)
+	MOVQ          ldy+64(FP), CX
+	IMUL3Q        $0x08, CX, CX
+	ADDQ          y+56(FP), CX
+	MOVQ          CX, y+56(FP)
+	MOVQ          ldx+80(FP), CX
+	IMUL3Q        $0x08, CX, CX
+	ADDQ          x+72(FP), CX
+	MOVQ          CX, x+72(FP)
+	MOVQ          $0x00000000, CX
+	MOVQ          CX, fresh+136(FP)
+	MOVQ          n+120(FP), CX
+	MOVQ          dx+0(FP), DX
+	MOVQ          lddx+8(FP), SI
 	VPXORD        Y8, Y8, Y8
 	VADDPS        Y8, Y0, Y0
 	VADDPS        Y8, Y1, Y1
@@ -6094,26 +5996,43 @@ whole389:
 	VUNPCKHPD     Y10, Y11, Y12
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored392
 	VMOVSD        X13, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored392
 	VMOVSD        X11, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored392
 	VMOVSD        X12, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored392
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored392
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored392
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored392
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (DX)(R9*1)
-	VPXORD        Y0, Y0, Y0
-	VPXORD        Y1, Y1, Y1
-	IMUL3Q        $0x08, SI, SI
-	ADDQ          SI, DX
-	MOVQ          DX, dx+0(FP)
-	MOVQ          n+120(FP), CX
-	CMPQ          CX, $0x01
-	JGE           block198
-	JMP           end2
+
+stored392:
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    block199
+	JMP    end2
 
 end2:
 	VXORPS X15, X15, X15
@@ -6123,29 +6042,29 @@ end2:
 lower1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other392
+	JNE  other394
 
-block393:
+block395:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk394:
+chunk396:
 	CMPQ BX, $0x10
-	JLT  last395
+	JLT  last397
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept398
+	JE     kept400
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready399
+	JMP    ready401
 
-kept398:
+kept400:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -6156,21 +6075,37 @@ kept398:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX), Y4
 
-ready399:
-again397:
+ready401:
+again399:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest400
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y23, Y23, Y23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole402
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+
+whole402:
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6189,6 +6124,8 @@ again397:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded403
 	VMOVUPS      (CX), Y7
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6207,6 +6144,8 @@ again397:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded403
 	VMOVUPS      (CX), Y9
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6225,6 +6164,8 @@ again397:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded403
 	VMOVUPS      (CX), Y11
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6243,6 +6184,8 @@ again397:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded403
 	VMOVUPS      (CX), Y13
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6261,6 +6204,8 @@ again397:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded403
 	VMOVUPS      (CX), Y15
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6279,6 +6224,8 @@ again397:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded403
 	VMOVUPS      (CX), Y17
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6297,6 +6244,8 @@ again397:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded403
 	VMOVUPS      (CX), Y19
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6315,66 +6264,16 @@ again397:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded401
 
-rest400:
-fold402:
-	VMOVUPS      (CX), Y5
-	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y5, K2, Y5
-	VADDPS       Y5, Y1, Y1
-	VMOVUPS      32(CX), Y6
-	VMOVUPS      32(SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y6, K2, Y6
-	VADDPS       Y6, Y2, Y2
-	VBROADCASTSS (R8), Y22
-	VFMADD231PS  Y22, Y5, Y3
-	VFMADD231PS  Y22, Y6, Y4
-	VMOVUPS      Y5, (CX)
-	VMOVUPS      Y6, 32(CX)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold402
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPS      (CX), Y5
-	VMOVUPS      32(CX), Y6
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y7
-	VMOVUPS      32(CX), Y8
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y9
-	VMOVUPS      32(CX), Y10
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y11
-	VMOVUPS      32(CX), Y12
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y13
-	VMOVUPS      32(CX), Y14
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y15
-	VMOVUPS      32(CX), Y16
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y17
-	VMOVUPS      32(CX), Y18
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y19
-	VMOVUPS      32(CX), Y20
-	ADDQ         DX, CX
-
-folded401:
+folded403:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some403
+	JGE  some404
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some403:
+some404:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -6445,26 +6344,20 @@ some403:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some421
+	JGE              some422
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole422
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y0, Y0
+	CMPQ             CX, $0x08
+	JLT              few423
+	CMPQ             SI, $0x04
+	JNE              apart425
+	VMOVUPS          Y0, (DX)
+	JMP              stored426
 
-whole422:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart423
-	VMOVUPS Y0, (DX)
-	JMP     stored424
-
-apart423:
+apart425:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -6478,16 +6371,61 @@ apart423:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
+stored426:
+	JMP stored424
+
+few423:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored427
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored427
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored427
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored427
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored427
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored427
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored427
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored427:
 stored424:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again397
+	JGE    again399
 
-some421:
+some422:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -6504,42 +6442,42 @@ some421:
 	VMOVUPS Y4, 32(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some425
+	JGE     some428
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some425:
+some428:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk394
-	JMP  turned396
+	JGE  chunk396
+	JMP  turned398
 
-last395:
+last397:
 	CMPQ BX, $0x08
-	JLE  narrower426
+	JLE  narrower429
 	CMPQ BX, $0x10
-	JNE  over427
-	JMP  turned396
+	JNE  over430
+	JMP  turned398
 
-over427:
+over430:
 	CMPQ   BX, $0x0d
-	JGE    over428
+	JGE    over431
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept430
+	JE     kept433
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready431
+	JMP    ready434
 
-kept430:
+kept433:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -6550,21 +6488,37 @@ kept430:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), X4
 
-ready431:
-again429:
+ready434:
+again432:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest432
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y23, Y23, Y23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole435
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+
+whole435:
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6583,6 +6537,8 @@ again429:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded436
 	VMOVUPS      (CX), Y7
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6601,6 +6557,8 @@ again429:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded436
 	VMOVUPS      (CX), Y9
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6619,6 +6577,8 @@ again429:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded436
 	VMOVUPS      (CX), Y11
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6637,6 +6597,8 @@ again429:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded436
 	VMOVUPS      (CX), Y13
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6655,6 +6617,8 @@ again429:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded436
 	VMOVUPS      (CX), Y15
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6673,6 +6637,8 @@ again429:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded436
 	VMOVUPS      (CX), Y17
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6691,6 +6657,8 @@ again429:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded436
 	VMOVUPS      (CX), Y19
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6709,66 +6677,16 @@ again429:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded433
 
-rest432:
-fold434:
-	VMOVUPS      (CX), Y5
-	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y5, K2, Y5
-	VADDPS       Y5, Y1, Y1
-	VMOVUPS      32(CX)(BX*1), X6
-	VMOVUPS      32(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X6, K2, X6
-	VADDPS       X6, X2, X2
-	VBROADCASTSS (R8), Y22
-	VFMADD231PS  Y22, Y5, Y3
-	VFMADD231PS  X22, X6, X4
-	VMOVUPS      Y5, (CX)
-	VMOVUPS      X6, 32(CX)(BX*1)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold434
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPS      (CX), Y5
-	VMOVUPS      32(CX)(BX*1), X6
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y7
-	VMOVUPS      32(CX)(BX*1), X8
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y9
-	VMOVUPS      32(CX)(BX*1), X10
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y11
-	VMOVUPS      32(CX)(BX*1), X12
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y13
-	VMOVUPS      32(CX)(BX*1), X14
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y15
-	VMOVUPS      32(CX)(BX*1), X16
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y17
-	VMOVUPS      32(CX)(BX*1), X18
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y19
-	VMOVUPS      32(CX)(BX*1), X20
-	ADDQ         DX, CX
-
-folded433:
+folded436:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some435
+	JGE  some437
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some435:
+some437:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -6820,44 +6738,38 @@ some435:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x2c
-	JLE              over445
+	JLE              over447
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over445:
+over447:
 	CMPQ             BX, $0x28
-	JLE              over446
+	JLE              over448
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over446:
+over448:
 	CMPQ             BX, $0x24
-	JLE              over447
+	JLE              over449
 	VFMADD231PS.BCST 40(CX), Y5, Y0
 
-over447:
+over449:
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some449
+	JGE              some451
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole450
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y0, Y0
+	CMPQ             CX, $0x08
+	JLT              few452
+	CMPQ             SI, $0x04
+	JNE              apart454
+	VMOVUPS          Y0, (DX)
+	JMP              stored455
 
-whole450:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart451
-	VMOVUPS Y0, (DX)
-	JMP     stored452
-
-apart451:
+apart454:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -6871,16 +6783,61 @@ apart451:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored452:
+stored455:
+	JMP stored453
+
+few452:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored456
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored456
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored456
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored456
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored456
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored456
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored456
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored456:
+stored453:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again429
+	JGE    again432
 
-some449:
+some451:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -6897,29 +6854,29 @@ some449:
 	VMOVUPS X4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some453
+	JGE     some457
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some453:
-	JMP turned396
+some457:
+	JMP turned398
 
-over428:
+over431:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept455
+	JE     kept459
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready456
+	JMP    ready460
 
-kept455:
+kept459:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -6930,21 +6887,37 @@ kept455:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), Y4
 
-ready456:
-again454:
+ready460:
+again458:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest457
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y23, Y23, Y23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole461
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+
+whole461:
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6963,6 +6936,8 @@ again454:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded462
 	VMOVUPS      (CX), Y7
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6981,6 +6956,8 @@ again454:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded462
 	VMOVUPS      (CX), Y9
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6999,6 +6976,8 @@ again454:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded462
 	VMOVUPS      (CX), Y11
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -7017,6 +6996,8 @@ again454:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded462
 	VMOVUPS      (CX), Y13
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -7035,6 +7016,8 @@ again454:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded462
 	VMOVUPS      (CX), Y15
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -7053,6 +7036,8 @@ again454:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded462
 	VMOVUPS      (CX), Y17
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -7071,6 +7056,8 @@ again454:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded462
 	VMOVUPS      (CX), Y19
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -7089,66 +7076,16 @@ again454:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded458
 
-rest457:
-fold459:
-	VMOVUPS      (CX), Y5
-	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y5, K2, Y5
-	VADDPS       Y5, Y1, Y1
-	VMOVUPS      32(CX)(BX*1), Y6
-	VMOVUPS      32(SI)(BX*1), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y6, K2, Y6
-	VADDPS       Y6, Y2, Y2
-	VBROADCASTSS (R8), Y22
-	VFMADD231PS  Y22, Y5, Y3
-	VFMADD231PS  Y22, Y6, Y4
-	VMOVUPS      Y5, (CX)
-	VMOVUPS      Y6, 32(CX)(BX*1)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold459
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPS      (CX), Y5
-	VMOVUPS      32(CX)(BX*1), Y6
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y7
-	VMOVUPS      32(CX)(BX*1), Y8
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y9
-	VMOVUPS      32(CX)(BX*1), Y10
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y11
-	VMOVUPS      32(CX)(BX*1), Y12
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y13
-	VMOVUPS      32(CX)(BX*1), Y14
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y15
-	VMOVUPS      32(CX)(BX*1), Y16
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y17
-	VMOVUPS      32(CX)(BX*1), Y18
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y19
-	VMOVUPS      32(CX)(BX*1), Y20
-	ADDQ         DX, CX
-
-folded458:
+folded462:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some460
+	JGE  some463
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some460:
+some463:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -7212,64 +7149,58 @@ some460:
 	VUNPCKHPD        Y14, Y8, Y16
 	VUNPCKLPD        Y14, Y8, Y8
 	CMPQ             BX, $0x3c
-	JLE              over470
+	JLE              over473
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over470:
+over473:
 	CMPQ             BX, $0x38
-	JLE              over471
+	JLE              over474
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over471:
+over474:
 	CMPQ             BX, $0x34
-	JLE              over472
+	JLE              over475
 	VFMADD231PS.BCST 40(CX), Y20, Y0
 
-over472:
+over475:
 	CMPQ             BX, $0x30
-	JLE              over473
+	JLE              over476
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 
-over473:
+over476:
 	CMPQ             BX, $0x2c
-	JLE              over474
+	JLE              over477
 	VFMADD231PS.BCST 48(CX), Y5, Y0
 
-over474:
+over477:
 	CMPQ             BX, $0x28
-	JLE              over475
+	JLE              over478
 	VFMADD231PS.BCST 52(CX), Y18, Y0
 
-over475:
+over478:
 	CMPQ             BX, $0x24
-	JLE              over476
+	JLE              over479
 	VFMADD231PS.BCST 56(CX), Y8, Y0
 
-over476:
+over479:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some478
+	JGE              some481
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole479
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y0, Y0
+	CMPQ             CX, $0x08
+	JLT              few482
+	CMPQ             SI, $0x04
+	JNE              apart484
+	VMOVUPS          Y0, (DX)
+	JMP              stored485
 
-whole479:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart480
-	VMOVUPS Y0, (DX)
-	JMP     stored481
-
-apart480:
+apart484:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -7283,16 +7214,61 @@ apart480:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored481:
+stored485:
+	JMP stored483
+
+few482:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored486
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored486
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored486
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored486
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored486
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored486
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored486
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored486:
+stored483:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again454
+	JGE    again458
 
-some478:
+some481:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -7309,27 +7285,27 @@ some478:
 	VMOVUPS Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some482
+	JGE     some487
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some482:
-	JMP turned396
+some487:
+	JMP turned398
 
-narrower426:
+narrower429:
 	CMPQ BX, $0x08
-	JNE  over483
+	JNE  over488
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept485
+	JE     kept490
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready486
+	JMP    ready491
 
-kept485:
+kept490:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -7338,21 +7314,30 @@ kept485:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y3
 
-ready486:
-again484:
+ready491:
+again489:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Y15, Y15, Y15
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest487
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y15, Y15, Y15
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole492
+	VPXORD Y6, Y6, Y6
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+
+whole492:
 	VMOVUPS          (CX), Y5
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7363,6 +7348,8 @@ again484:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded493
 	VMOVUPS          (CX), Y6
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7373,6 +7360,8 @@ again484:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded493
 	VMOVUPS          (CX), Y7
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7383,6 +7372,8 @@ again484:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded493
 	VMOVUPS          (CX), Y8
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7393,6 +7384,8 @@ again484:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded493
 	VMOVUPS          (CX), Y9
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7403,6 +7396,8 @@ again484:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded493
 	VMOVUPS          (CX), Y10
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7413,6 +7408,8 @@ again484:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded493
 	VMOVUPS          (CX), Y11
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7423,6 +7420,8 @@ again484:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded493
 	VMOVUPS          (CX), Y12
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7433,50 +7432,16 @@ again484:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded488
 
-rest487:
-fold489:
-	VMOVUPS          (CX), Y5
-	VMOVUPS          (SI), Y13
-	VCMPPS           $0x06, Y15, Y13, K2
-	VMOVAPS.Z        Y5, K2, Y5
-	VADDPS           Y5, Y1, Y1
-	VFMADD231PS.BCST (R8), Y5, Y3
-	VMOVUPS          Y5, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold489
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPS          (CX), Y5
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y6
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y7
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y8
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y9
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y10
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y11
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y12
-	ADDQ             DX, CX
-
-folded488:
+folded493:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some490
+	JGE  some494
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some490:
+some494:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -7515,26 +7480,20 @@ some490:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some500
+	JGE              some504
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole501
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y0, Y0
+	CMPQ             CX, $0x08
+	JLT              few505
+	CMPQ             SI, $0x04
+	JNE              apart507
+	VMOVUPS          Y0, (DX)
+	JMP              stored508
 
-whole501:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart502
-	VMOVUPS Y0, (DX)
-	JMP     stored503
-
-apart502:
+apart507:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -7548,16 +7507,61 @@ apart502:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored503:
+stored508:
+	JMP stored506
+
+few505:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored509
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored509
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored509
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored509
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored509
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored509
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored509
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored509:
+stored506:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again484
+	JGE    again489
 
-some500:
+some504:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -7570,27 +7574,27 @@ some500:
 	VMOVUPS Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some504
+	JGE     some510
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some504:
-	JMP turned396
+some510:
+	JMP turned398
 
-over483:
+over488:
 	CMPQ BX, $0x04
-	JNE  over505
+	JNE  over511
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept507
+	JE     kept513
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready508
+	JMP    ready514
 
-kept507:
+kept513:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -7599,21 +7603,30 @@ kept507:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), X3
 
-ready508:
-again506:
+ready514:
+again512:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Y15, Y15, Y15
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest509
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y15, Y15, Y15
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole515
+	VPXORD Y6, Y6, Y6
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+
+whole515:
 	VMOVUPS          (CX), X5
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7624,6 +7637,8 @@ again506:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded516
 	VMOVUPS          (CX), X6
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7634,6 +7649,8 @@ again506:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded516
 	VMOVUPS          (CX), X7
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7644,6 +7661,8 @@ again506:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded516
 	VMOVUPS          (CX), X8
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7654,6 +7673,8 @@ again506:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded516
 	VMOVUPS          (CX), X9
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7664,6 +7685,8 @@ again506:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded516
 	VMOVUPS          (CX), X10
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7674,6 +7697,8 @@ again506:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded516
 	VMOVUPS          (CX), X11
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7684,6 +7709,8 @@ again506:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded516
 	VMOVUPS          (CX), X12
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7694,50 +7721,16 @@ again506:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded510
 
-rest509:
-fold511:
-	VMOVUPS          (CX), X5
-	VMOVUPS          (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X5, K2, X5
-	VADDPS           X5, X1, X1
-	VFMADD231PS.BCST (R8), X5, X3
-	VMOVUPS          X5, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold511
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPS          (CX), X5
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X6
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X7
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X8
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X9
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X10
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X11
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X12
-	ADDQ             DX, CX
-
-folded510:
+folded516:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some512
+	JGE  some517
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some512:
+some517:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -7760,26 +7753,20 @@ some512:
 	VFMADD231PS.BCST 12(CX), Y7, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some518
+	JGE              some523
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole519
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y0, Y0
+	CMPQ             CX, $0x08
+	JLT              few524
+	CMPQ             SI, $0x04
+	JNE              apart526
+	VMOVUPS          Y0, (DX)
+	JMP              stored527
 
-whole519:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart520
-	VMOVUPS Y0, (DX)
-	JMP     stored521
-
-apart520:
+apart526:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -7793,16 +7780,61 @@ apart520:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored521:
+stored527:
+	JMP stored525
+
+few524:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored528
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored528
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored528
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored528
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored528
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored528
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored528
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored528:
+stored525:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again506
+	JGE    again512
 
-some518:
+some523:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -7815,31 +7847,31 @@ some518:
 	VMOVUPS X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some522
+	JGE     some529
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some522:
-	JMP turned396
+some529:
+	JMP turned398
 
-over505:
+over511:
 	CMPQ   BX, $0x04
-	JLT    over523
+	JLT    over530
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept525
+	JE     kept532
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready526
+	JMP    ready533
 
-kept525:
+kept532:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -7850,21 +7882,37 @@ kept525:
 	VMOVUPS (CX), X3
 	VMOVUPS 16(CX)(BX*1), X4
 
-ready526:
-again524:
+ready533:
+again531:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest527
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y23, Y23, Y23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole534
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+
+whole534:
 	VMOVUPS      (CX), X5
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -7883,6 +7931,8 @@ again524:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded535
 	VMOVUPS      (CX), X7
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -7901,6 +7951,8 @@ again524:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded535
 	VMOVUPS      (CX), X9
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -7919,6 +7971,8 @@ again524:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded535
 	VMOVUPS      (CX), X11
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -7937,6 +7991,8 @@ again524:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded535
 	VMOVUPS      (CX), X13
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -7955,6 +8011,8 @@ again524:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded535
 	VMOVUPS      (CX), X15
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -7973,6 +8031,8 @@ again524:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded535
 	VMOVUPS      (CX), X17
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -7991,6 +8051,8 @@ again524:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded535
 	VMOVUPS      (CX), X19
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8009,66 +8071,16 @@ again524:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded528
 
-rest527:
-fold529:
-	VMOVUPS      (CX), X5
-	VMOVUPS      (SI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X5, K2, X5
-	VADDPS       X5, X1, X1
-	VMOVUPS      16(CX)(BX*1), X6
-	VMOVUPS      16(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X6, K2, X6
-	VADDPS       X6, X2, X2
-	VBROADCASTSS (R8), Y22
-	VFMADD231PS  X22, X5, X3
-	VFMADD231PS  X22, X6, X4
-	VMOVUPS      X5, (CX)
-	VMOVUPS      X6, 16(CX)(BX*1)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold529
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPS      (CX), X5
-	VMOVUPS      16(CX)(BX*1), X6
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X7
-	VMOVUPS      16(CX)(BX*1), X8
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X9
-	VMOVUPS      16(CX)(BX*1), X10
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X11
-	VMOVUPS      16(CX)(BX*1), X12
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X13
-	VMOVUPS      16(CX)(BX*1), X14
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X15
-	VMOVUPS      16(CX)(BX*1), X16
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X17
-	VMOVUPS      16(CX)(BX*1), X18
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X19
-	VMOVUPS      16(CX)(BX*1), X20
-	ADDQ         DX, CX
-
-folded528:
+folded535:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some530
+	JGE  some536
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some530:
+some536:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -8104,44 +8116,38 @@ some530:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x1c
-	JLE              over536
+	JLE              over542
 	VFMADD231PS.BCST 16(CX), Y6, Y0
 
-over536:
+over542:
 	CMPQ             BX, $0x18
-	JLE              over537
+	JLE              over543
 	VFMADD231PS.BCST 20(CX), Y12, Y0
 
-over537:
+over543:
 	CMPQ             BX, $0x14
-	JLE              over538
+	JLE              over544
 	VFMADD231PS.BCST 24(CX), Y5, Y0
 
-over538:
+over544:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some540
+	JGE              some546
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole541
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y0, Y0
+	CMPQ             CX, $0x08
+	JLT              few547
+	CMPQ             SI, $0x04
+	JNE              apart549
+	VMOVUPS          Y0, (DX)
+	JMP              stored550
 
-whole541:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart542
-	VMOVUPS Y0, (DX)
-	JMP     stored543
-
-apart542:
+apart549:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -8155,16 +8161,61 @@ apart542:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored543:
+stored550:
+	JMP stored548
+
+few547:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored551
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored551
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored551
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored551
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored551
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored551
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored551
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored551:
+stored548:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again524
+	JGE    again531
 
-some540:
+some546:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -8181,27 +8232,27 @@ some540:
 	VMOVUPS X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some544
+	JGE     some552
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some544:
-	JMP turned396
+some552:
+	JMP turned398
 
-over523:
+over530:
 	CMPQ BX, $0x02
-	JNE  over545
+	JNE  over553
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept547
+	JE     kept555
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready548
+	JMP    ready556
 
-kept547:
+kept555:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -8210,21 +8261,30 @@ kept547:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready548:
-again546:
+ready556:
+again554:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Y15, Y15, Y15
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest549
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y15, Y15, Y15
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole557
+	VPXORD Y6, Y6, Y6
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+
+whole557:
 	VMOVSD           (CX), X5
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8235,6 +8295,8 @@ again546:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded558
 	VMOVSD           (CX), X6
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8245,6 +8307,8 @@ again546:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded558
 	VMOVSD           (CX), X7
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8255,6 +8319,8 @@ again546:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded558
 	VMOVSD           (CX), X8
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8265,6 +8331,8 @@ again546:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded558
 	VMOVSD           (CX), X9
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8275,6 +8343,8 @@ again546:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded558
 	VMOVSD           (CX), X10
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8285,6 +8355,8 @@ again546:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded558
 	VMOVSD           (CX), X11
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8295,6 +8367,8 @@ again546:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded558
 	VMOVSD           (CX), X12
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8305,50 +8379,16 @@ again546:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded550
 
-rest549:
-fold551:
-	VMOVSD           (CX), X5
-	VMOVSD           (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X5, K2, X5
-	VADDPS           X5, X1, X1
-	VFMADD231PS.BCST (R8), X5, X3
-	VMOVSD           X5, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold551
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVSD           (CX), X5
-	ADDQ             DX, CX
-	VMOVSD           (CX), X6
-	ADDQ             DX, CX
-	VMOVSD           (CX), X7
-	ADDQ             DX, CX
-	VMOVSD           (CX), X8
-	ADDQ             DX, CX
-	VMOVSD           (CX), X9
-	ADDQ             DX, CX
-	VMOVSD           (CX), X10
-	ADDQ             DX, CX
-	VMOVSD           (CX), X11
-	ADDQ             DX, CX
-	VMOVSD           (CX), X12
-	ADDQ             DX, CX
-
-folded550:
+folded558:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some552
+	JGE  some559
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some552:
+some559:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -8369,26 +8409,20 @@ some552:
 	VFMADD231PS.BCST 4(CX), Y8, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some556
+	JGE              some563
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole557
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y0, Y0
+	CMPQ             CX, $0x08
+	JLT              few564
+	CMPQ             SI, $0x04
+	JNE              apart566
+	VMOVUPS          Y0, (DX)
+	JMP              stored567
 
-whole557:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart558
-	VMOVUPS Y0, (DX)
-	JMP     stored559
-
-apart558:
+apart566:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -8402,16 +8436,61 @@ apart558:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored559:
+stored567:
+	JMP stored565
+
+few564:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored568
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored568
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored568
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored568
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored568
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored568
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored568
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored568:
+stored565:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again546
+	JGE    again554
 
-some556:
+some563:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -8424,31 +8503,31 @@ some556:
 	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some560
+	JGE    some569
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some560:
-	JMP turned396
+some569:
+	JMP turned398
 
-over545:
+over553:
 	CMPQ   BX, $0x02
-	JLT    over561
+	JLT    over570
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept563
+	JE     kept572
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready564
+	JMP    ready573
 
-kept563:
+kept572:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -8459,21 +8538,37 @@ kept563:
 	VMOVSD (CX), X3
 	VMOVSD 8(CX)(BX*1), X4
 
-ready564:
-again562:
+ready573:
+again571:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest565
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y23, Y23, Y23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole574
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+
+whole574:
 	VMOVSD       (CX), X5
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8492,6 +8587,8 @@ again562:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded575
 	VMOVSD       (CX), X7
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8510,6 +8607,8 @@ again562:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded575
 	VMOVSD       (CX), X9
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8528,6 +8627,8 @@ again562:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded575
 	VMOVSD       (CX), X11
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8546,6 +8647,8 @@ again562:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded575
 	VMOVSD       (CX), X13
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8564,6 +8667,8 @@ again562:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded575
 	VMOVSD       (CX), X15
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8582,6 +8687,8 @@ again562:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded575
 	VMOVSD       (CX), X17
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8600,6 +8707,8 @@ again562:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded575
 	VMOVSD       (CX), X19
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8618,66 +8727,16 @@ again562:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded566
 
-rest565:
-fold567:
-	VMOVSD       (CX), X5
-	VMOVSD       (SI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X5, K2, X5
-	VADDPS       X5, X1, X1
-	VMOVSD       8(CX)(BX*1), X6
-	VMOVSD       8(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X6, K2, X6
-	VADDPS       X6, X2, X2
-	VBROADCASTSS (R8), Y22
-	VFMADD231PS  X22, X5, X3
-	VFMADD231PS  X22, X6, X4
-	VMOVSD       X5, (CX)
-	VMOVSD       X6, 8(CX)(BX*1)
-	ADDQ         DI, SI
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold567
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVSD       (CX), X5
-	VMOVSD       8(CX)(BX*1), X6
-	ADDQ         DX, CX
-	VMOVSD       (CX), X7
-	VMOVSD       8(CX)(BX*1), X8
-	ADDQ         DX, CX
-	VMOVSD       (CX), X9
-	VMOVSD       8(CX)(BX*1), X10
-	ADDQ         DX, CX
-	VMOVSD       (CX), X11
-	VMOVSD       8(CX)(BX*1), X12
-	ADDQ         DX, CX
-	VMOVSD       (CX), X13
-	VMOVSD       8(CX)(BX*1), X14
-	ADDQ         DX, CX
-	VMOVSD       (CX), X15
-	VMOVSD       8(CX)(BX*1), X16
-	ADDQ         DX, CX
-	VMOVSD       (CX), X17
-	VMOVSD       8(CX)(BX*1), X18
-	ADDQ         DX, CX
-	VMOVSD       (CX), X19
-	VMOVSD       8(CX)(BX*1), X20
-	ADDQ         DX, CX
-
-folded566:
+folded575:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some568
+	JGE  some576
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some568:
+some576:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -8711,34 +8770,28 @@ some568:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x0c
-	JLE              over572
+	JLE              over580
 	VFMADD231PS.BCST 8(CX), Y6, Y0
 
-over572:
+over580:
 	VFMADD231PS.BCST 12(CX), Y12, Y0
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some574
+	JGE              some582
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole575
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y0, Y0
+	CMPQ             CX, $0x08
+	JLT              few583
+	CMPQ             SI, $0x04
+	JNE              apart585
+	VMOVUPS          Y0, (DX)
+	JMP              stored586
 
-whole575:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart576
-	VMOVUPS Y0, (DX)
-	JMP     stored577
-
-apart576:
+apart585:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -8752,16 +8805,61 @@ apart576:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored577:
+stored586:
+	JMP stored584
+
+few583:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored587
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored587
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored587
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored587
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored587
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored587
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored587
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored587:
+stored584:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again562
+	JGE    again571
 
-some574:
+some582:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -8778,24 +8876,24 @@ some574:
 	VMOVSD X4, 8(CX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some578
+	JGE    some588
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some578:
-	JMP turned396
+some588:
+	JMP turned398
 
-over561:
+over570:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept580
+	JE     kept590
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready581
+	JMP    ready591
 
-kept580:
+kept590:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSS (CX), X1
@@ -8804,21 +8902,30 @@ kept580:
 	MOVQ   lddw+24(FP), DX
 	VMOVSS (CX), X3
 
-ready581:
-again579:
+ready591:
+again589:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Y15, Y15, Y15
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest582
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y15, Y15, Y15
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole592
+	VPXORD Y6, Y6, Y6
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+
+whole592:
 	VMOVSS           (CX), X5
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8829,6 +8936,8 @@ again579:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded593
 	VMOVSS           (CX), X6
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8839,6 +8948,8 @@ again579:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded593
 	VMOVSS           (CX), X7
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8849,6 +8960,8 @@ again579:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded593
 	VMOVSS           (CX), X8
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8859,6 +8972,8 @@ again579:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded593
 	VMOVSS           (CX), X9
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8869,6 +8984,8 @@ again579:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded593
 	VMOVSS           (CX), X10
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8879,6 +8996,8 @@ again579:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded593
 	VMOVSS           (CX), X11
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8889,6 +9008,8 @@ again579:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded593
 	VMOVSS           (CX), X12
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8899,50 +9020,16 @@ again579:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded583
 
-rest582:
-fold584:
-	VMOVSS           (CX), X5
-	VMOVSS           (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X5, K2, X5
-	VADDPS           X5, X1, X1
-	VFMADD231PS.BCST (R8), X5, X3
-	VMOVSS           X5, (CX)
-	ADDQ             DI, SI
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold584
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVSS           (CX), X5
-	ADDQ             DX, CX
-	VMOVSS           (CX), X6
-	ADDQ             DX, CX
-	VMOVSS           (CX), X7
-	ADDQ             DX, CX
-	VMOVSS           (CX), X8
-	ADDQ             DX, CX
-	VMOVSS           (CX), X9
-	ADDQ             DX, CX
-	VMOVSS           (CX), X10
-	ADDQ             DX, CX
-	VMOVSS           (CX), X11
-	ADDQ             DX, CX
-	VMOVSS           (CX), X12
-	ADDQ             DX, CX
-
-folded583:
+folded593:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some585
+	JGE  some594
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some585:
+some594:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -8962,26 +9049,20 @@ some585:
 	VFMADD231PS.BCST (CX), Y5, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some588
+	JGE              some597
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole589
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y0, Y0
+	CMPQ             CX, $0x08
+	JLT              few598
+	CMPQ             SI, $0x04
+	JNE              apart600
+	VMOVUPS          Y0, (DX)
+	JMP              stored601
 
-whole589:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart590
-	VMOVUPS Y0, (DX)
-	JMP     stored591
-
-apart590:
+apart600:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -8995,16 +9076,61 @@ apart590:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored591:
+stored601:
+	JMP stored599
+
+few598:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored602
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored602
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored602
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored602
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored602
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored602
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored602
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored602:
+stored599:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again579
+	JGE    again589
 
-some588:
+some597:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -9017,46 +9143,40 @@ some588:
 	VMOVSS X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some592
+	JGE    some603
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some592:
-turned396:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x08, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole593
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole593:
+some603:
+turned398:
+	MOVQ    lddy+48(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    dy+40(FP), CX
+	MOVQ    CX, dy+40(FP)
+	MOVQ    ldy+64(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    y+56(FP), CX
+	MOVQ    CX, y+56(FP)
+	MOVQ    ldx+80(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    x+72(FP), CX
+	MOVQ    CX, x+72(FP)
+	MOVQ    $0x00000000, CX
+	MOVQ    CX, fresh+136(FP)
+	MOVQ    n+120(FP), CX
+	MOVQ    dx+0(FP), DX
+	MOVQ    lddx+8(FP), SI
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
+	CMPQ    CX, $0x08
+	JLT     few604
 	CMPQ    SI, $0x04
-	JNE     apart594
+	JNE     apart606
 	VMOVUPS Y0, (DX)
-	JMP     stored595
+	JMP     stored607
 
-apart594:
+apart606:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9070,38 +9190,83 @@ apart594:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored595:
+stored607:
+	JMP stored605
+
+few604:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored608
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored608
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored608
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored608
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored608
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored608
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored608
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored608:
+stored605:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block393
-	JMP    end391
+	JGE    block395
+	JMP    end393
 
-other392:
-block597:
+other394:
+block610:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk598:
+chunk611:
 	CMPQ BX, $0x10
-	JLT  last599
+	JLT  last612
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept602
+	JE     kept615
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready603
+	JMP    ready616
 
-kept602:
+kept615:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -9112,21 +9277,37 @@ kept602:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX), Y4
 
-ready603:
-again601:
+ready616:
+again614:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest604
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y23, Y23, Y23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole617
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+
+whole617:
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX), Y6
@@ -9136,6 +9317,8 @@ again601:
 	VFMADD231PS  Y22, Y6, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded618
 	VMOVUPS      (CX), Y7
 	VADDPS       Y7, Y1, Y1
 	VMOVUPS      32(CX), Y8
@@ -9145,6 +9328,8 @@ again601:
 	VFMADD231PS  Y22, Y8, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded618
 	VMOVUPS      (CX), Y9
 	VADDPS       Y9, Y1, Y1
 	VMOVUPS      32(CX), Y10
@@ -9154,6 +9339,8 @@ again601:
 	VFMADD231PS  Y22, Y10, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded618
 	VMOVUPS      (CX), Y11
 	VADDPS       Y11, Y1, Y1
 	VMOVUPS      32(CX), Y12
@@ -9163,6 +9350,8 @@ again601:
 	VFMADD231PS  Y22, Y12, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded618
 	VMOVUPS      (CX), Y13
 	VADDPS       Y13, Y1, Y1
 	VMOVUPS      32(CX), Y14
@@ -9172,6 +9361,8 @@ again601:
 	VFMADD231PS  Y22, Y14, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded618
 	VMOVUPS      (CX), Y15
 	VADDPS       Y15, Y1, Y1
 	VMOVUPS      32(CX), Y16
@@ -9181,6 +9372,8 @@ again601:
 	VFMADD231PS  Y22, Y16, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded618
 	VMOVUPS      (CX), Y17
 	VADDPS       Y17, Y1, Y1
 	VMOVUPS      32(CX), Y18
@@ -9190,6 +9383,8 @@ again601:
 	VFMADD231PS  Y22, Y18, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded618
 	VMOVUPS      (CX), Y19
 	VADDPS       Y19, Y1, Y1
 	VMOVUPS      32(CX), Y20
@@ -9199,57 +9394,16 @@ again601:
 	VFMADD231PS  Y22, Y20, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded605
 
-rest604:
-fold606:
-	VMOVUPS      (CX), Y5
-	VADDPS       Y5, Y1, Y1
-	VMOVUPS      32(CX), Y6
-	VADDPS       Y6, Y2, Y2
-	VBROADCASTSS (R8), Y22
-	VFMADD231PS  Y22, Y5, Y3
-	VFMADD231PS  Y22, Y6, Y4
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold606
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPS      (CX), Y5
-	VMOVUPS      32(CX), Y6
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y7
-	VMOVUPS      32(CX), Y8
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y9
-	VMOVUPS      32(CX), Y10
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y11
-	VMOVUPS      32(CX), Y12
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y13
-	VMOVUPS      32(CX), Y14
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y15
-	VMOVUPS      32(CX), Y16
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y17
-	VMOVUPS      32(CX), Y18
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y19
-	VMOVUPS      32(CX), Y20
-	ADDQ         DX, CX
-
-folded605:
+folded618:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some607
+	JGE  some619
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some607:
+some619:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -9320,26 +9474,20 @@ some607:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some625
+	JGE              some637
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole626
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y0, Y0
+	CMPQ             CX, $0x08
+	JLT              few638
+	CMPQ             SI, $0x04
+	JNE              apart640
+	VMOVUPS          Y0, (DX)
+	JMP              stored641
 
-whole626:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart627
-	VMOVUPS Y0, (DX)
-	JMP     stored628
-
-apart627:
+apart640:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9353,16 +9501,61 @@ apart627:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored628:
+stored641:
+	JMP stored639
+
+few638:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored642
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored642
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored642
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored642
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored642
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored642
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored642
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored642:
+stored639:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again601
+	JGE    again614
 
-some625:
+some637:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -9379,42 +9572,42 @@ some625:
 	VMOVUPS Y4, 32(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some629
+	JGE     some643
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some629:
+some643:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk598
-	JMP  turned600
+	JGE  chunk611
+	JMP  turned613
 
-last599:
+last612:
 	CMPQ BX, $0x08
-	JLE  narrower630
+	JLE  narrower644
 	CMPQ BX, $0x10
-	JNE  over631
-	JMP  turned600
+	JNE  over645
+	JMP  turned613
 
-over631:
+over645:
 	CMPQ   BX, $0x0d
-	JGE    over632
+	JGE    over646
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept634
+	JE     kept648
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready635
+	JMP    ready649
 
-kept634:
+kept648:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -9425,21 +9618,37 @@ kept634:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), X4
 
-ready635:
-again633:
+ready649:
+again647:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest636
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y23, Y23, Y23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole650
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+
+whole650:
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X6
@@ -9449,6 +9658,8 @@ again633:
 	VFMADD231PS  X22, X6, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded651
 	VMOVUPS      (CX), Y7
 	VADDPS       Y7, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X8
@@ -9458,6 +9669,8 @@ again633:
 	VFMADD231PS  X22, X8, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded651
 	VMOVUPS      (CX), Y9
 	VADDPS       Y9, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X10
@@ -9467,6 +9680,8 @@ again633:
 	VFMADD231PS  X22, X10, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded651
 	VMOVUPS      (CX), Y11
 	VADDPS       Y11, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X12
@@ -9476,6 +9691,8 @@ again633:
 	VFMADD231PS  X22, X12, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded651
 	VMOVUPS      (CX), Y13
 	VADDPS       Y13, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X14
@@ -9485,6 +9702,8 @@ again633:
 	VFMADD231PS  X22, X14, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded651
 	VMOVUPS      (CX), Y15
 	VADDPS       Y15, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X16
@@ -9494,6 +9713,8 @@ again633:
 	VFMADD231PS  X22, X16, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded651
 	VMOVUPS      (CX), Y17
 	VADDPS       Y17, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X18
@@ -9503,6 +9724,8 @@ again633:
 	VFMADD231PS  X22, X18, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded651
 	VMOVUPS      (CX), Y19
 	VADDPS       Y19, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X20
@@ -9512,57 +9735,16 @@ again633:
 	VFMADD231PS  X22, X20, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded637
 
-rest636:
-fold638:
-	VMOVUPS      (CX), Y5
-	VADDPS       Y5, Y1, Y1
-	VMOVUPS      32(CX)(BX*1), X6
-	VADDPS       X6, X2, X2
-	VBROADCASTSS (R8), Y22
-	VFMADD231PS  Y22, Y5, Y3
-	VFMADD231PS  X22, X6, X4
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold638
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPS      (CX), Y5
-	VMOVUPS      32(CX)(BX*1), X6
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y7
-	VMOVUPS      32(CX)(BX*1), X8
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y9
-	VMOVUPS      32(CX)(BX*1), X10
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y11
-	VMOVUPS      32(CX)(BX*1), X12
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y13
-	VMOVUPS      32(CX)(BX*1), X14
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y15
-	VMOVUPS      32(CX)(BX*1), X16
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y17
-	VMOVUPS      32(CX)(BX*1), X18
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y19
-	VMOVUPS      32(CX)(BX*1), X20
-	ADDQ         DX, CX
-
-folded637:
+folded651:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some639
+	JGE  some652
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some639:
+some652:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -9614,44 +9796,38 @@ some639:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x2c
-	JLE              over649
+	JLE              over662
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over649:
+over662:
 	CMPQ             BX, $0x28
-	JLE              over650
+	JLE              over663
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over650:
+over663:
 	CMPQ             BX, $0x24
-	JLE              over651
+	JLE              over664
 	VFMADD231PS.BCST 40(CX), Y5, Y0
 
-over651:
+over664:
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some653
+	JGE              some666
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole654
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y0, Y0
+	CMPQ             CX, $0x08
+	JLT              few667
+	CMPQ             SI, $0x04
+	JNE              apart669
+	VMOVUPS          Y0, (DX)
+	JMP              stored670
 
-whole654:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart655
-	VMOVUPS Y0, (DX)
-	JMP     stored656
-
-apart655:
+apart669:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9665,16 +9841,61 @@ apart655:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored656:
+stored670:
+	JMP stored668
+
+few667:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored671
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored671
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored671
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored671
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored671
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored671
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored671
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored671:
+stored668:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again633
+	JGE    again647
 
-some653:
+some666:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -9691,29 +9912,29 @@ some653:
 	VMOVUPS X4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some657
+	JGE     some672
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some657:
-	JMP turned600
+some672:
+	JMP turned613
 
-over632:
+over646:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept659
+	JE     kept674
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready660
+	JMP    ready675
 
-kept659:
+kept674:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -9724,21 +9945,37 @@ kept659:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), Y4
 
-ready660:
-again658:
+ready675:
+again673:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest661
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y23, Y23, Y23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole676
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+
+whole676:
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y6
@@ -9748,6 +9985,8 @@ again658:
 	VFMADD231PS  Y22, Y6, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded677
 	VMOVUPS      (CX), Y7
 	VADDPS       Y7, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y8
@@ -9757,6 +9996,8 @@ again658:
 	VFMADD231PS  Y22, Y8, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded677
 	VMOVUPS      (CX), Y9
 	VADDPS       Y9, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y10
@@ -9766,6 +10007,8 @@ again658:
 	VFMADD231PS  Y22, Y10, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded677
 	VMOVUPS      (CX), Y11
 	VADDPS       Y11, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y12
@@ -9775,6 +10018,8 @@ again658:
 	VFMADD231PS  Y22, Y12, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded677
 	VMOVUPS      (CX), Y13
 	VADDPS       Y13, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y14
@@ -9784,6 +10029,8 @@ again658:
 	VFMADD231PS  Y22, Y14, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded677
 	VMOVUPS      (CX), Y15
 	VADDPS       Y15, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y16
@@ -9793,6 +10040,8 @@ again658:
 	VFMADD231PS  Y22, Y16, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded677
 	VMOVUPS      (CX), Y17
 	VADDPS       Y17, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y18
@@ -9802,6 +10051,8 @@ again658:
 	VFMADD231PS  Y22, Y18, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded677
 	VMOVUPS      (CX), Y19
 	VADDPS       Y19, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y20
@@ -9811,57 +10062,16 @@ again658:
 	VFMADD231PS  Y22, Y20, Y4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded662
 
-rest661:
-fold663:
-	VMOVUPS      (CX), Y5
-	VADDPS       Y5, Y1, Y1
-	VMOVUPS      32(CX)(BX*1), Y6
-	VADDPS       Y6, Y2, Y2
-	VBROADCASTSS (R8), Y22
-	VFMADD231PS  Y22, Y5, Y3
-	VFMADD231PS  Y22, Y6, Y4
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold663
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPS      (CX), Y5
-	VMOVUPS      32(CX)(BX*1), Y6
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y7
-	VMOVUPS      32(CX)(BX*1), Y8
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y9
-	VMOVUPS      32(CX)(BX*1), Y10
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y11
-	VMOVUPS      32(CX)(BX*1), Y12
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y13
-	VMOVUPS      32(CX)(BX*1), Y14
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y15
-	VMOVUPS      32(CX)(BX*1), Y16
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y17
-	VMOVUPS      32(CX)(BX*1), Y18
-	ADDQ         DX, CX
-	VMOVUPS      (CX), Y19
-	VMOVUPS      32(CX)(BX*1), Y20
-	ADDQ         DX, CX
-
-folded662:
+folded677:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some664
+	JGE  some678
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some664:
+some678:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -9925,64 +10135,58 @@ some664:
 	VUNPCKHPD        Y14, Y8, Y16
 	VUNPCKLPD        Y14, Y8, Y8
 	CMPQ             BX, $0x3c
-	JLE              over674
+	JLE              over688
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over674:
+over688:
 	CMPQ             BX, $0x38
-	JLE              over675
+	JLE              over689
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over675:
+over689:
 	CMPQ             BX, $0x34
-	JLE              over676
+	JLE              over690
 	VFMADD231PS.BCST 40(CX), Y20, Y0
 
-over676:
+over690:
 	CMPQ             BX, $0x30
-	JLE              over677
+	JLE              over691
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 
-over677:
+over691:
 	CMPQ             BX, $0x2c
-	JLE              over678
+	JLE              over692
 	VFMADD231PS.BCST 48(CX), Y5, Y0
 
-over678:
+over692:
 	CMPQ             BX, $0x28
-	JLE              over679
+	JLE              over693
 	VFMADD231PS.BCST 52(CX), Y18, Y0
 
-over679:
+over693:
 	CMPQ             BX, $0x24
-	JLE              over680
+	JLE              over694
 	VFMADD231PS.BCST 56(CX), Y8, Y0
 
-over680:
+over694:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some682
+	JGE              some696
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole683
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y0, Y0
+	CMPQ             CX, $0x08
+	JLT              few697
+	CMPQ             SI, $0x04
+	JNE              apart699
+	VMOVUPS          Y0, (DX)
+	JMP              stored700
 
-whole683:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart684
-	VMOVUPS Y0, (DX)
-	JMP     stored685
-
-apart684:
+apart699:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9996,16 +10200,61 @@ apart684:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored685:
+stored700:
+	JMP stored698
+
+few697:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored701
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored701
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored701
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored701
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored701
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored701
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored701
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored701:
+stored698:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again658
+	JGE    again673
 
-some682:
+some696:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -10022,27 +10271,27 @@ some682:
 	VMOVUPS Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some686
+	JGE     some702
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some686:
-	JMP turned600
+some702:
+	JMP turned613
 
-narrower630:
+narrower644:
 	CMPQ BX, $0x08
-	JNE  over687
+	JNE  over703
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept689
+	JE     kept705
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready690
+	JMP    ready706
 
-kept689:
+kept705:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -10051,100 +10300,94 @@ kept689:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y3
 
-ready690:
-again688:
+ready706:
+again704:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Y15, Y15, Y15
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest691
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y15, Y15, Y15
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole707
+	VPXORD Y6, Y6, Y6
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+
+whole707:
 	VMOVUPS          (CX), Y5
 	VADDPS           Y5, Y1, Y1
 	VFMADD231PS.BCST (R8), Y5, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded708
 	VMOVUPS          (CX), Y6
 	VADDPS           Y6, Y1, Y1
 	VFMADD231PS.BCST (R8), Y6, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded708
 	VMOVUPS          (CX), Y7
 	VADDPS           Y7, Y1, Y1
 	VFMADD231PS.BCST (R8), Y7, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded708
 	VMOVUPS          (CX), Y8
 	VADDPS           Y8, Y1, Y1
 	VFMADD231PS.BCST (R8), Y8, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded708
 	VMOVUPS          (CX), Y9
 	VADDPS           Y9, Y1, Y1
 	VFMADD231PS.BCST (R8), Y9, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded708
 	VMOVUPS          (CX), Y10
 	VADDPS           Y10, Y1, Y1
 	VFMADD231PS.BCST (R8), Y10, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded708
 	VMOVUPS          (CX), Y11
 	VADDPS           Y11, Y1, Y1
 	VFMADD231PS.BCST (R8), Y11, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded708
 	VMOVUPS          (CX), Y12
 	VADDPS           Y12, Y1, Y1
 	VFMADD231PS.BCST (R8), Y12, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded692
 
-rest691:
-fold693:
-	VMOVUPS          (CX), Y5
-	VADDPS           Y5, Y1, Y1
-	VFMADD231PS.BCST (R8), Y5, Y3
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold693
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPS          (CX), Y5
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y6
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y7
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y8
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y9
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y10
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y11
-	ADDQ             DX, CX
-	VMOVUPS          (CX), Y12
-	ADDQ             DX, CX
-
-folded692:
+folded708:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some694
+	JGE  some709
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some694:
+some709:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -10183,26 +10426,20 @@ some694:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some704
+	JGE              some719
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole705
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y0, Y0
+	CMPQ             CX, $0x08
+	JLT              few720
+	CMPQ             SI, $0x04
+	JNE              apart722
+	VMOVUPS          Y0, (DX)
+	JMP              stored723
 
-whole705:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart706
-	VMOVUPS Y0, (DX)
-	JMP     stored707
-
-apart706:
+apart722:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10216,16 +10453,61 @@ apart706:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored707:
+stored723:
+	JMP stored721
+
+few720:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored724
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored724
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored724
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored724
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored724
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored724
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored724
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored724:
+stored721:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again688
+	JGE    again704
 
-some704:
+some719:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -10238,27 +10520,27 @@ some704:
 	VMOVUPS Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some708
+	JGE     some725
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some708:
-	JMP turned600
+some725:
+	JMP turned613
 
-over687:
+over703:
 	CMPQ BX, $0x04
-	JNE  over709
+	JNE  over726
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept711
+	JE     kept728
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready712
+	JMP    ready729
 
-kept711:
+kept728:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -10267,100 +10549,94 @@ kept711:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), X3
 
-ready712:
-again710:
+ready729:
+again727:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Y15, Y15, Y15
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest713
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y15, Y15, Y15
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole730
+	VPXORD Y6, Y6, Y6
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+
+whole730:
 	VMOVUPS          (CX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded731
 	VMOVUPS          (CX), X6
 	VADDPS           X6, X1, X1
 	VFMADD231PS.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded731
 	VMOVUPS          (CX), X7
 	VADDPS           X7, X1, X1
 	VFMADD231PS.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded731
 	VMOVUPS          (CX), X8
 	VADDPS           X8, X1, X1
 	VFMADD231PS.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded731
 	VMOVUPS          (CX), X9
 	VADDPS           X9, X1, X1
 	VFMADD231PS.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded731
 	VMOVUPS          (CX), X10
 	VADDPS           X10, X1, X1
 	VFMADD231PS.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded731
 	VMOVUPS          (CX), X11
 	VADDPS           X11, X1, X1
 	VFMADD231PS.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded731
 	VMOVUPS          (CX), X12
 	VADDPS           X12, X1, X1
 	VFMADD231PS.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded714
 
-rest713:
-fold715:
-	VMOVUPS          (CX), X5
-	VADDPS           X5, X1, X1
-	VFMADD231PS.BCST (R8), X5, X3
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold715
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVUPS          (CX), X5
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X6
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X7
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X8
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X9
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X10
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X11
-	ADDQ             DX, CX
-	VMOVUPS          (CX), X12
-	ADDQ             DX, CX
-
-folded714:
+folded731:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some716
+	JGE  some732
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some716:
+some732:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -10383,26 +10659,20 @@ some716:
 	VFMADD231PS.BCST 12(CX), Y7, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some722
+	JGE              some738
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole723
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y0, Y0
+	CMPQ             CX, $0x08
+	JLT              few739
+	CMPQ             SI, $0x04
+	JNE              apart741
+	VMOVUPS          Y0, (DX)
+	JMP              stored742
 
-whole723:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart724
-	VMOVUPS Y0, (DX)
-	JMP     stored725
-
-apart724:
+apart741:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10416,16 +10686,61 @@ apart724:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored725:
+stored742:
+	JMP stored740
+
+few739:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored743
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored743
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored743
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored743
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored743
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored743
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored743
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored743:
+stored740:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again710
+	JGE    again727
 
-some722:
+some738:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -10438,31 +10753,31 @@ some722:
 	VMOVUPS X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some726
+	JGE     some744
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some726:
-	JMP turned600
+some744:
+	JMP turned613
 
-over709:
+over726:
 	CMPQ   BX, $0x04
-	JLT    over727
+	JLT    over745
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept729
+	JE     kept747
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready730
+	JMP    ready748
 
-kept729:
+kept747:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -10473,21 +10788,37 @@ kept729:
 	VMOVUPS (CX), X3
 	VMOVUPS 16(CX)(BX*1), X4
 
-ready730:
-again728:
+ready748:
+again746:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest731
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y23, Y23, Y23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole749
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+
+whole749:
 	VMOVUPS      (CX), X5
 	VADDPS       X5, X1, X1
 	VMOVUPS      16(CX)(BX*1), X6
@@ -10497,6 +10828,8 @@ again728:
 	VFMADD231PS  X22, X6, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded750
 	VMOVUPS      (CX), X7
 	VADDPS       X7, X1, X1
 	VMOVUPS      16(CX)(BX*1), X8
@@ -10506,6 +10839,8 @@ again728:
 	VFMADD231PS  X22, X8, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded750
 	VMOVUPS      (CX), X9
 	VADDPS       X9, X1, X1
 	VMOVUPS      16(CX)(BX*1), X10
@@ -10515,6 +10850,8 @@ again728:
 	VFMADD231PS  X22, X10, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded750
 	VMOVUPS      (CX), X11
 	VADDPS       X11, X1, X1
 	VMOVUPS      16(CX)(BX*1), X12
@@ -10524,6 +10861,8 @@ again728:
 	VFMADD231PS  X22, X12, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded750
 	VMOVUPS      (CX), X13
 	VADDPS       X13, X1, X1
 	VMOVUPS      16(CX)(BX*1), X14
@@ -10533,6 +10872,8 @@ again728:
 	VFMADD231PS  X22, X14, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded750
 	VMOVUPS      (CX), X15
 	VADDPS       X15, X1, X1
 	VMOVUPS      16(CX)(BX*1), X16
@@ -10542,6 +10883,8 @@ again728:
 	VFMADD231PS  X22, X16, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded750
 	VMOVUPS      (CX), X17
 	VADDPS       X17, X1, X1
 	VMOVUPS      16(CX)(BX*1), X18
@@ -10551,6 +10894,8 @@ again728:
 	VFMADD231PS  X22, X18, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded750
 	VMOVUPS      (CX), X19
 	VADDPS       X19, X1, X1
 	VMOVUPS      16(CX)(BX*1), X20
@@ -10560,57 +10905,16 @@ again728:
 	VFMADD231PS  X22, X20, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded732
 
-rest731:
-fold733:
-	VMOVUPS      (CX), X5
-	VADDPS       X5, X1, X1
-	VMOVUPS      16(CX)(BX*1), X6
-	VADDPS       X6, X2, X2
-	VBROADCASTSS (R8), Y22
-	VFMADD231PS  X22, X5, X3
-	VFMADD231PS  X22, X6, X4
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold733
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVUPS      (CX), X5
-	VMOVUPS      16(CX)(BX*1), X6
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X7
-	VMOVUPS      16(CX)(BX*1), X8
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X9
-	VMOVUPS      16(CX)(BX*1), X10
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X11
-	VMOVUPS      16(CX)(BX*1), X12
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X13
-	VMOVUPS      16(CX)(BX*1), X14
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X15
-	VMOVUPS      16(CX)(BX*1), X16
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X17
-	VMOVUPS      16(CX)(BX*1), X18
-	ADDQ         DX, CX
-	VMOVUPS      (CX), X19
-	VMOVUPS      16(CX)(BX*1), X20
-	ADDQ         DX, CX
-
-folded732:
+folded750:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some734
+	JGE  some751
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some734:
+some751:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -10646,44 +10950,38 @@ some734:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x1c
-	JLE              over740
+	JLE              over757
 	VFMADD231PS.BCST 16(CX), Y6, Y0
 
-over740:
+over757:
 	CMPQ             BX, $0x18
-	JLE              over741
+	JLE              over758
 	VFMADD231PS.BCST 20(CX), Y12, Y0
 
-over741:
+over758:
 	CMPQ             BX, $0x14
-	JLE              over742
+	JLE              over759
 	VFMADD231PS.BCST 24(CX), Y5, Y0
 
-over742:
+over759:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some744
+	JGE              some761
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole745
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y0, Y0
+	CMPQ             CX, $0x08
+	JLT              few762
+	CMPQ             SI, $0x04
+	JNE              apart764
+	VMOVUPS          Y0, (DX)
+	JMP              stored765
 
-whole745:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart746
-	VMOVUPS Y0, (DX)
-	JMP     stored747
-
-apart746:
+apart764:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10697,16 +10995,61 @@ apart746:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored747:
+stored765:
+	JMP stored763
+
+few762:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored766
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored766
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored766
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored766
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored766
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored766
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored766
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored766:
+stored763:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again728
+	JGE    again746
 
-some744:
+some761:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -10723,27 +11066,27 @@ some744:
 	VMOVUPS X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some748
+	JGE     some767
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some748:
-	JMP turned600
+some767:
+	JMP turned613
 
-over727:
+over745:
 	CMPQ BX, $0x02
-	JNE  over749
+	JNE  over768
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept751
+	JE     kept770
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready752
+	JMP    ready771
 
-kept751:
+kept770:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -10752,100 +11095,94 @@ kept751:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready752:
-again750:
+ready771:
+again769:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Y15, Y15, Y15
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest753
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y15, Y15, Y15
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole772
+	VPXORD Y6, Y6, Y6
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+
+whole772:
 	VMOVSD           (CX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded773
 	VMOVSD           (CX), X6
 	VADDPS           X6, X1, X1
 	VFMADD231PS.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded773
 	VMOVSD           (CX), X7
 	VADDPS           X7, X1, X1
 	VFMADD231PS.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded773
 	VMOVSD           (CX), X8
 	VADDPS           X8, X1, X1
 	VFMADD231PS.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded773
 	VMOVSD           (CX), X9
 	VADDPS           X9, X1, X1
 	VFMADD231PS.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded773
 	VMOVSD           (CX), X10
 	VADDPS           X10, X1, X1
 	VFMADD231PS.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded773
 	VMOVSD           (CX), X11
 	VADDPS           X11, X1, X1
 	VFMADD231PS.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded773
 	VMOVSD           (CX), X12
 	VADDPS           X12, X1, X1
 	VFMADD231PS.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded754
 
-rest753:
-fold755:
-	VMOVSD           (CX), X5
-	VADDPS           X5, X1, X1
-	VFMADD231PS.BCST (R8), X5, X3
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold755
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVSD           (CX), X5
-	ADDQ             DX, CX
-	VMOVSD           (CX), X6
-	ADDQ             DX, CX
-	VMOVSD           (CX), X7
-	ADDQ             DX, CX
-	VMOVSD           (CX), X8
-	ADDQ             DX, CX
-	VMOVSD           (CX), X9
-	ADDQ             DX, CX
-	VMOVSD           (CX), X10
-	ADDQ             DX, CX
-	VMOVSD           (CX), X11
-	ADDQ             DX, CX
-	VMOVSD           (CX), X12
-	ADDQ             DX, CX
-
-folded754:
+folded773:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some756
+	JGE  some774
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some756:
+some774:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -10866,26 +11203,20 @@ some756:
 	VFMADD231PS.BCST 4(CX), Y8, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some760
+	JGE              some778
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole761
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y0, Y0
+	CMPQ             CX, $0x08
+	JLT              few779
+	CMPQ             SI, $0x04
+	JNE              apart781
+	VMOVUPS          Y0, (DX)
+	JMP              stored782
 
-whole761:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart762
-	VMOVUPS Y0, (DX)
-	JMP     stored763
-
-apart762:
+apart781:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10899,16 +11230,61 @@ apart762:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored763:
+stored782:
+	JMP stored780
+
+few779:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored783
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored783
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored783
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored783
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored783
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored783
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored783
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored783:
+stored780:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again750
+	JGE    again769
 
-some760:
+some778:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -10921,31 +11297,31 @@ some760:
 	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some764
+	JGE    some784
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some764:
-	JMP turned600
+some784:
+	JMP turned613
 
-over749:
+over768:
 	CMPQ   BX, $0x02
-	JLT    over765
+	JLT    over785
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept767
+	JE     kept787
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready768
+	JMP    ready788
 
-kept767:
+kept787:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -10956,21 +11332,37 @@ kept767:
 	VMOVSD (CX), X3
 	VMOVSD 8(CX)(BX*1), X4
 
-ready768:
-again766:
+ready788:
+again786:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ         dy+40(FP), CX
-	ADDQ         AX, CX
-	MOVQ         lddy+48(FP), DX
-	MOVQ         y+56(FP), SI
-	ADDQ         AX, SI
-	MOVQ         ldy+64(FP), DI
-	MOVQ         x+72(FP), R8
-	MOVQ         ldx+80(FP), R9
-	VPXORD       Y23, Y23, Y23
-	MOVQ         n+120(FP), R10
-	CMPQ         R10, $0x08
-	JLT          rest769
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y23, Y23, Y23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole789
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+
+whole789:
 	VMOVSD       (CX), X5
 	VADDPS       X5, X1, X1
 	VMOVSD       8(CX)(BX*1), X6
@@ -10980,6 +11372,8 @@ again766:
 	VFMADD231PS  X22, X6, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x01
+	JLE          folded790
 	VMOVSD       (CX), X7
 	VADDPS       X7, X1, X1
 	VMOVSD       8(CX)(BX*1), X8
@@ -10989,6 +11383,8 @@ again766:
 	VFMADD231PS  X22, X8, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x02
+	JLE          folded790
 	VMOVSD       (CX), X9
 	VADDPS       X9, X1, X1
 	VMOVSD       8(CX)(BX*1), X10
@@ -10998,6 +11394,8 @@ again766:
 	VFMADD231PS  X22, X10, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x03
+	JLE          folded790
 	VMOVSD       (CX), X11
 	VADDPS       X11, X1, X1
 	VMOVSD       8(CX)(BX*1), X12
@@ -11007,6 +11405,8 @@ again766:
 	VFMADD231PS  X22, X12, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x04
+	JLE          folded790
 	VMOVSD       (CX), X13
 	VADDPS       X13, X1, X1
 	VMOVSD       8(CX)(BX*1), X14
@@ -11016,6 +11416,8 @@ again766:
 	VFMADD231PS  X22, X14, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x05
+	JLE          folded790
 	VMOVSD       (CX), X15
 	VADDPS       X15, X1, X1
 	VMOVSD       8(CX)(BX*1), X16
@@ -11025,6 +11427,8 @@ again766:
 	VFMADD231PS  X22, X16, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x06
+	JLE          folded790
 	VMOVSD       (CX), X17
 	VADDPS       X17, X1, X1
 	VMOVSD       8(CX)(BX*1), X18
@@ -11034,6 +11438,8 @@ again766:
 	VFMADD231PS  X22, X18, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
+	CMPQ         R10, $0x07
+	JLE          folded790
 	VMOVSD       (CX), X19
 	VADDPS       X19, X1, X1
 	VMOVSD       8(CX)(BX*1), X20
@@ -11043,57 +11449,16 @@ again766:
 	VFMADD231PS  X22, X20, X4
 	ADDQ         DX, CX
 	ADDQ         R9, R8
-	JMP          folded770
 
-rest769:
-fold771:
-	VMOVSD       (CX), X5
-	VADDPS       X5, X1, X1
-	VMOVSD       8(CX)(BX*1), X6
-	VADDPS       X6, X2, X2
-	VBROADCASTSS (R8), Y22
-	VFMADD231PS  X22, X5, X3
-	VFMADD231PS  X22, X6, X4
-	ADDQ         DX, CX
-	ADDQ         R9, R8
-	DECQ         R10
-	JNZ          fold771
-	IMUL3Q       $0x08, DX, R10
-	SUBQ         R10, CX
-	VMOVSD       (CX), X5
-	VMOVSD       8(CX)(BX*1), X6
-	ADDQ         DX, CX
-	VMOVSD       (CX), X7
-	VMOVSD       8(CX)(BX*1), X8
-	ADDQ         DX, CX
-	VMOVSD       (CX), X9
-	VMOVSD       8(CX)(BX*1), X10
-	ADDQ         DX, CX
-	VMOVSD       (CX), X11
-	VMOVSD       8(CX)(BX*1), X12
-	ADDQ         DX, CX
-	VMOVSD       (CX), X13
-	VMOVSD       8(CX)(BX*1), X14
-	ADDQ         DX, CX
-	VMOVSD       (CX), X15
-	VMOVSD       8(CX)(BX*1), X16
-	ADDQ         DX, CX
-	VMOVSD       (CX), X17
-	VMOVSD       8(CX)(BX*1), X18
-	ADDQ         DX, CX
-	VMOVSD       (CX), X19
-	VMOVSD       8(CX)(BX*1), X20
-	ADDQ         DX, CX
-
-folded770:
+folded790:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some772
+	JGE  some791
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some772:
+some791:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -11127,34 +11492,28 @@ some772:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x0c
-	JLE              over776
+	JLE              over795
 	VFMADD231PS.BCST 8(CX), Y6, Y0
 
-over776:
+over795:
 	VFMADD231PS.BCST 12(CX), Y12, Y0
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some778
+	JGE              some797
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole779
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y0, Y0
+	CMPQ             CX, $0x08
+	JLT              few798
+	CMPQ             SI, $0x04
+	JNE              apart800
+	VMOVUPS          Y0, (DX)
+	JMP              stored801
 
-whole779:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart780
-	VMOVUPS Y0, (DX)
-	JMP     stored781
-
-apart780:
+apart800:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -11168,16 +11527,61 @@ apart780:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored781:
+stored801:
+	JMP stored799
+
+few798:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored802
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored802
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored802
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored802
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored802
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored802
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored802
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored802:
+stored799:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again766
+	JGE    again786
 
-some778:
+some797:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -11194,24 +11598,24 @@ some778:
 	VMOVSD X4, 8(CX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some782
+	JGE    some803
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some782:
-	JMP turned600
+some803:
+	JMP turned613
 
-over765:
+over785:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept784
+	JE     kept805
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready785
+	JMP    ready806
 
-kept784:
+kept805:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSS (CX), X1
@@ -11220,100 +11624,94 @@ kept784:
 	MOVQ   lddw+24(FP), DX
 	VMOVSS (CX), X3
 
-ready785:
-again783:
+ready806:
+again804:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ             dy+40(FP), CX
-	ADDQ             AX, CX
-	MOVQ             lddy+48(FP), DX
-	MOVQ             y+56(FP), SI
-	ADDQ             AX, SI
-	MOVQ             ldy+64(FP), DI
-	MOVQ             x+72(FP), R8
-	MOVQ             ldx+80(FP), R9
-	VPXORD           Y15, Y15, Y15
-	MOVQ             n+120(FP), R10
-	CMPQ             R10, $0x08
-	JLT              rest786
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Y15, Y15, Y15
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole807
+	VPXORD Y6, Y6, Y6
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+
+whole807:
 	VMOVSS           (CX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded808
 	VMOVSS           (CX), X6
 	VADDPS           X6, X1, X1
 	VFMADD231PS.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded808
 	VMOVSS           (CX), X7
 	VADDPS           X7, X1, X1
 	VFMADD231PS.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded808
 	VMOVSS           (CX), X8
 	VADDPS           X8, X1, X1
 	VFMADD231PS.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded808
 	VMOVSS           (CX), X9
 	VADDPS           X9, X1, X1
 	VFMADD231PS.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded808
 	VMOVSS           (CX), X10
 	VADDPS           X10, X1, X1
 	VFMADD231PS.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded808
 	VMOVSS           (CX), X11
 	VADDPS           X11, X1, X1
 	VFMADD231PS.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded808
 	VMOVSS           (CX), X12
 	VADDPS           X12, X1, X1
 	VFMADD231PS.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
-	JMP              folded787
 
-rest786:
-fold788:
-	VMOVSS           (CX), X5
-	VADDPS           X5, X1, X1
-	VFMADD231PS.BCST (R8), X5, X3
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	DECQ             R10
-	JNZ              fold788
-	IMUL3Q           $0x08, DX, R10
-	SUBQ             R10, CX
-	VMOVSS           (CX), X5
-	ADDQ             DX, CX
-	VMOVSS           (CX), X6
-	ADDQ             DX, CX
-	VMOVSS           (CX), X7
-	ADDQ             DX, CX
-	VMOVSS           (CX), X8
-	ADDQ             DX, CX
-	VMOVSS           (CX), X9
-	ADDQ             DX, CX
-	VMOVSS           (CX), X10
-	ADDQ             DX, CX
-	VMOVSS           (CX), X11
-	ADDQ             DX, CX
-	VMOVSS           (CX), X12
-	ADDQ             DX, CX
-
-folded787:
+folded808:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some789
+	JGE  some809
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some789:
+some809:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -11333,26 +11731,20 @@ some789:
 	VFMADD231PS.BCST (CX), Y5, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some792
+	JGE              some812
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
-	SUBQ             $0x08, CX
-	MOVQ             CX, n+120(FP)
-	TESTQ            CX, CX
-	JGE              whole793
-	IMULQ            SI, CX
-	ADDQ             CX, DX
+	VPXORD           Y5, Y5, Y5
+	VADDPS           Y5, Y0, Y0
+	CMPQ             CX, $0x08
+	JLT              few813
+	CMPQ             SI, $0x04
+	JNE              apart815
+	VMOVUPS          Y0, (DX)
+	JMP              stored816
 
-whole793:
-	VPXORD  Y5, Y5, Y5
-	VADDPS  Y5, Y0, Y0
-	CMPQ    SI, $0x04
-	JNE     apart794
-	VMOVUPS Y0, (DX)
-	JMP     stored795
-
-apart794:
+apart815:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -11366,16 +11758,61 @@ apart794:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored795:
+stored816:
+	JMP stored814
+
+few813:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored817
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored817
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored817
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored817
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored817
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored817
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored817
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored817:
+stored814:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again783
+	JGE    again804
 
-some792:
+some812:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -11388,46 +11825,40 @@ some792:
 	VMOVSS X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some796
+	JGE    some818
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some796:
-turned600:
-	MOVQ   lddy+48(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   dy+40(FP), CX
-	MOVQ   CX, dy+40(FP)
-	MOVQ   ldy+64(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   y+56(FP), CX
-	MOVQ   CX, y+56(FP)
-	MOVQ   ldx+80(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   x+72(FP), CX
-	MOVQ   CX, x+72(FP)
-	MOVQ   $0x00000000, CX
-	MOVQ   CX, fresh+136(FP)
-	MOVQ   n+120(FP), CX
-	MOVQ   dx+0(FP), DX
-	MOVQ   lddx+8(FP), SI
-	SUBQ   $0x08, CX
-	MOVQ   CX, n+120(FP)
-	TESTQ  CX, CX
-	JGE    whole797
-	IMULQ  SI, CX
-	ADDQ   CX, DX
-
-whole797:
+some818:
+turned613:
+	MOVQ    lddy+48(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    dy+40(FP), CX
+	MOVQ    CX, dy+40(FP)
+	MOVQ    ldy+64(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    y+56(FP), CX
+	MOVQ    CX, y+56(FP)
+	MOVQ    ldx+80(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    x+72(FP), CX
+	MOVQ    CX, x+72(FP)
+	MOVQ    $0x00000000, CX
+	MOVQ    CX, fresh+136(FP)
+	MOVQ    n+120(FP), CX
+	MOVQ    dx+0(FP), DX
+	MOVQ    lddx+8(FP), SI
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
+	CMPQ    CX, $0x08
+	JLT     few819
 	CMPQ    SI, $0x04
-	JNE     apart798
+	JNE     apart821
 	VMOVUPS Y0, (DX)
-	JMP     stored799
+	JMP     stored822
 
-apart798:
+apart821:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -11441,17 +11872,62 @@ apart798:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored799:
+stored822:
+	JMP stored820
+
+few819:
+	VMOVAPS       Y0, Y6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPS     Y8, Y6, Y7
+	VUNPCKLPS     Y8, Y6, Y6
+	VUNPCKHPS     Y10, Y9, Y8
+	VUNPCKLPS     Y10, Y9, Y9
+	VUNPCKHPD     Y9, Y6, Y10
+	VUNPCKLPD     Y9, Y6, Y6
+	VUNPCKHPD     Y8, Y7, Y9
+	VUNPCKLPD     Y8, Y7, Y7
+	VMOVSS        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored823
+	VMOVSS        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored823
+	VMOVSS        X7, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored823
+	VMOVSS        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored823
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VMOVSS        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored823
+	VEXTRACTF32X4 $0x01, Y10, X8
+	VMOVSS        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored823
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VMOVSS        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored823
+	VEXTRACTF32X4 $0x01, Y9, X8
+	VMOVSS        X8, (DX)(R9*1)
+
+stored823:
+stored820:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
 	MOVQ   DX, dx+0(FP)
-	MOVQ   n+120(FP), CX
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block597
-	JMP    end391
+	JGE    block610
+	JMP    end393
 
-end391:
+end393:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

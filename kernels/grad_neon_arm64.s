@@ -7087,7 +7087,15 @@ again8:
 	VMOVI $0, V18.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest11
+	BGE   whole11
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+
+whole11:
 	FMOVQ 0(R2), F8
 	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
@@ -7109,6 +7117,8 @@ again8:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $1, R8
+	BLE   folded12
 	FMOVQ 0(R2), F10
 	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
@@ -7130,6 +7140,8 @@ again8:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $2, R8
+	BLE   folded12
 	FMOVQ 0(R2), F12
 	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
@@ -7151,6 +7163,8 @@ again8:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $3, R8
+	BLE   folded12
 	FMOVQ 0(R2), F14
 	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
@@ -7172,58 +7186,16 @@ again8:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded12
-
-rest11:
-fold13:
-	FMOVQ 0(R2), F8
-	FMOVQ 0(R4), F16
-	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
-	WORD  $0x4e701d08 // bic v8.16b, v8.16b, v16.16b
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVQ 16(R2), F9
-	FMOVQ 16(R4), F16
-	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
-	WORD  $0x4e701d29 // bic v9.16b, v9.16b, v16.16b
-	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	FMOVS 0(R6), F17
-	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
-	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
-	FMOVS 4(R6), F17
-	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
-	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
-	FMOVQ F8, 0(R2)
-	FMOVQ F9, 16(R2)
-	ADD   R5, R4
-	ADD   R3, R2
-	ADD   R7, R6
-	SUBS  $1, R8
-	BNE   fold13
-	MOVD  $4, R16
-	MUL   R16, R3, R8
-	SUB   R8, R2
-	FMOVQ 0(R2), F8
-	FMOVQ 16(R2), F9
-	ADD   R3, R2
-	FMOVQ 0(R2), F10
-	FMOVQ 16(R2), F11
-	ADD   R3, R2
-	FMOVQ 0(R2), F12
-	FMOVQ 16(R2), F13
-	ADD   R3, R2
-	FMOVQ 0(R2), F14
-	FMOVQ 16(R2), F15
-	ADD   R3, R2
 
 folded12:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some14
+	BGE  some13
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some14:
+some13:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -7279,18 +7251,10 @@ some14:
 	WORD  $0x4f9011e1 // fmla v1.4s, v15.4s, v16.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some24
+	BGE   some23
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
-	SUB   $4, R2
-	MOVD  R2, n+120(FP)
-	CMP   $0, R2
-	BGE   whole25
-	MUL   R4, R2
-	ADD   R2, R3
-
-whole25:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -7308,20 +7272,29 @@ whole25:
 	VZIP1 V14.D2, V13.D2, V11.D2
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
+	CMP   $1, R2
+	BLE   stored26
 	FMOVD F10, 0(R5)
+	CMP   $2, R2
+	BLE   stored26
 	FMOVD F11, 0(R6)
+	CMP   $3, R2
+	BLE   stored26
 	FMOVD F12, 0(R7)
+
+stored26:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
 	BGE   again8
 
-some24:
+some23:
 	VMOVI $0, V8.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -7343,10 +7316,10 @@ some24:
 	FMOVQ F7, 16(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some26
+	BGE   some27
 	RET
 
-some26:
+some27:
 	ADD $32, R0
 	SUB $8, R1
 	CMP $1, R1
@@ -7355,12 +7328,12 @@ some26:
 
 last6:
 	CMP $4, R1
-	BLE narrower27
+	BLE narrower28
 	CMP $8, R1
-	BNE over28
+	BNE over29
 	B   turned7
 
-over28:
+over29:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -7368,16 +7341,16 @@ over28:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept30
+	BEQ   kept31
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	B     ready31
+	B     ready32
 
-kept30:
+kept31:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F2
@@ -7394,8 +7367,8 @@ kept30:
 	ADD   R1, R2, R4
 	FMOVQ 16(R4), F7
 
-ready31:
-again29:
+ready32:
+again30:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -7408,7 +7381,15 @@ again29:
 	VMOVI $0, V18.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest32
+	BGE   whole33
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+
+whole33:
 	FMOVQ 0(R2), F8
 	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
@@ -7433,6 +7414,8 @@ again29:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $1, R8
+	BLE   folded34
 	FMOVQ 0(R2), F10
 	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
@@ -7457,6 +7440,8 @@ again29:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $2, R8
+	BLE   folded34
 	FMOVQ 0(R2), F12
 	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
@@ -7481,6 +7466,8 @@ again29:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $3, R8
+	BLE   folded34
 	FMOVQ 0(R2), F14
 	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
@@ -7505,57 +7492,8 @@ again29:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded33
 
-rest32:
-fold34:
-	FMOVQ 0(R2), F8
-	FMOVQ 0(R4), F16
-	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
-	WORD  $0x4e701d08 // bic v8.16b, v8.16b, v16.16b
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F9
-	ADD   R1, R4, R9
-	FMOVQ 16(R9), F16
-	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
-	WORD  $0x4e701d29 // bic v9.16b, v9.16b, v16.16b
-	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	FMOVS 0(R6), F17
-	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
-	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
-	FMOVS 4(R6), F17
-	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
-	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
-	FMOVQ F8, 0(R2)
-	ADD   R1, R2, R9
-	FMOVQ F9, 16(R9)
-	ADD   R5, R4
-	ADD   R3, R2
-	ADD   R7, R6
-	SUBS  $1, R8
-	BNE   fold34
-	MOVD  $4, R16
-	MUL   R16, R3, R8
-	SUB   R8, R2
-	FMOVQ 0(R2), F8
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F9
-	ADD   R3, R2
-	FMOVQ 0(R2), F10
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F11
-	ADD   R3, R2
-	FMOVQ 0(R2), F12
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F13
-	ADD   R3, R2
-	FMOVQ 0(R2), F14
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F15
-	ADD   R3, R2
-
-folded33:
+folded34:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
 	BGE  some35
@@ -7639,14 +7577,6 @@ over43:
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
-	SUB   $4, R2
-	MOVD  R2, n+120(FP)
-	CMP   $0, R2
-	BGE   whole46
-	MUL   R4, R2
-	ADD   R2, R3
-
-whole46:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -7664,18 +7594,27 @@ whole46:
 	VZIP1 V14.D2, V13.D2, V11.D2
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
+	CMP   $1, R2
+	BLE   stored48
 	FMOVD F10, 0(R5)
+	CMP   $2, R2
+	BLE   stored48
 	FMOVD F11, 0(R6)
+	CMP   $3, R2
+	BLE   stored48
 	FMOVD F12, 0(R7)
+
+stored48:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again29
+	BGE   again30
 
 some45:
 	VMOVI $0, V8.B16
@@ -7702,26 +7641,26 @@ some45:
 	FMOVQ F7, 16(R4)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some47
+	BGE   some49
 	RET
 
-some47:
+some49:
 	B turned7
 
-narrower27:
+narrower28:
 	CMP $4, R1
-	BNE over48
+	BNE over50
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept50
+	BEQ   kept52
 	VMOVI $0, V2.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V6.B16
-	B     ready51
+	B     ready53
 
-kept50:
+kept52:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F2
@@ -7732,8 +7671,8 @@ kept50:
 	ADD   R3, R2
 	FMOVQ 0(R2), F6
 
-ready51:
-again49:
+ready53:
+again51:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -7746,7 +7685,12 @@ again49:
 	VMOVI $0, V14.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest52
+	BGE   whole54
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+
+whole54:
 	FMOVQ 0(R2), F8
 	FMOVQ 0(R4), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
@@ -7760,6 +7704,8 @@ again49:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $1, R8
+	BLE   folded55
 	FMOVQ 0(R2), F9
 	FMOVQ 0(R4), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
@@ -7773,6 +7719,8 @@ again49:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $2, R8
+	BLE   folded55
 	FMOVQ 0(R2), F10
 	FMOVQ 0(R4), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
@@ -7786,6 +7734,8 @@ again49:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $3, R8
+	BLE   folded55
 	FMOVQ 0(R2), F11
 	FMOVQ 0(R4), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
@@ -7799,46 +7749,16 @@ again49:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded53
 
-rest52:
-fold54:
-	FMOVQ 0(R2), F8
-	FMOVQ 0(R4), F12
-	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
-	WORD  $0x4e6c1d08 // bic v8.16b, v8.16b, v12.16b
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVS 0(R6), F13
-	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
-	FMOVS 4(R6), F13
-	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
-	FMOVQ F8, 0(R2)
-	ADD   R5, R4
-	ADD   R3, R2
-	ADD   R7, R6
-	SUBS  $1, R8
-	BNE   fold54
-	MOVD  $4, R16
-	MUL   R16, R3, R8
-	SUB   R8, R2
-	FMOVQ 0(R2), F8
-	ADD   R3, R2
-	FMOVQ 0(R2), F9
-	ADD   R3, R2
-	FMOVQ 0(R2), F10
-	ADD   R3, R2
-	FMOVQ 0(R2), F11
-	ADD   R3, R2
-
-folded53:
+folded55:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some55
+	BGE  some56
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some55:
+some56:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -7870,18 +7790,10 @@ some55:
 	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some61
+	BGE   some62
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
-	SUB   $4, R2
-	MOVD  R2, n+120(FP)
-	CMP   $0, R2
-	BGE   whole62
-	MUL   R4, R2
-	ADD   R2, R3
-
-whole62:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -7899,20 +7811,29 @@ whole62:
 	VZIP1 V14.D2, V13.D2, V11.D2
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
+	CMP   $1, R2
+	BLE   stored65
 	FMOVD F10, 0(R5)
+	CMP   $2, R2
+	BLE   stored65
 	FMOVD F11, 0(R6)
+	CMP   $3, R2
+	BLE   stored65
 	FMOVD F12, 0(R7)
+
+stored65:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again49
+	BGE   again51
 
-some61:
+some62:
 	VMOVI $0, V8.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -7928,70 +7849,70 @@ some61:
 	FMOVQ F6, 0(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some63
+	BGE   some66
 	RET
 
-some63:
+some66:
 	B turned7
 
-over48:
+over50:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept65
+	BEQ   kept68
 	VMOVI $0, V2.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V6.B16
-	B     ready66
+	B     ready69
 
-kept65:
+kept68:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	TST   $2, R1
-	BEQ   one67
+	BEQ   one70
 	FMOVD 0(R2), F2
 	TST   $1, R1
-	BEQ   moved68
+	BEQ   moved71
 	ADD   $8, R2, R16
 	VLD1  (R16), V2.S[2]
-	B     moved68
+	B     moved71
 
-one67:
+one70:
 	FMOVS 0(R2), F2
 
-moved68:
+moved71:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	TST   $2, R1
-	BEQ   one69
+	BEQ   one72
 	FMOVD 0(R2), F4
 	TST   $1, R1
-	BEQ   moved70
+	BEQ   moved73
 	ADD   $8, R2, R16
 	VLD1  (R16), V4.S[2]
-	B     moved70
+	B     moved73
 
-one69:
+one72:
 	FMOVS 0(R2), F4
 
-moved70:
+moved73:
 	ADD   R3, R2
 	TST   $2, R1
-	BEQ   one71
+	BEQ   one74
 	FMOVD 0(R2), F6
 	TST   $1, R1
-	BEQ   moved72
+	BEQ   moved75
 	ADD   $8, R2, R16
 	VLD1  (R16), V6.S[2]
-	B     moved72
+	B     moved75
 
-one71:
+one74:
 	FMOVS 0(R2), F6
 
-moved72:
-ready66:
-again64:
+moved75:
+ready69:
+again67:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -8004,33 +7925,38 @@ again64:
 	VMOVI $0, V14.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest73
+	BGE   whole76
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+
+whole76:
 	TST   $2, R1
-	BEQ   one75
+	BEQ   one78
 	FMOVD 0(R2), F8
 	TST   $1, R1
-	BEQ   moved76
+	BEQ   moved79
 	ADD   $8, R2, R16
 	VLD1  (R16), V8.S[2]
-	B     moved76
+	B     moved79
 
-one75:
+one78:
 	FMOVS 0(R2), F8
 
-moved76:
+moved79:
 	TST   $2, R1
-	BEQ   one77
+	BEQ   one80
 	FMOVD 0(R4), F12
 	TST   $1, R1
-	BEQ   moved78
+	BEQ   moved81
 	ADD   $8, R4, R16
 	VLD1  (R16), V12.S[2]
-	B     moved78
+	B     moved81
 
-one77:
+one80:
 	FMOVS 0(R4), F12
 
-moved78:
+moved81:
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d08 // bic v8.16b, v8.16b, v12.16b
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
@@ -8040,47 +7966,49 @@ moved78:
 	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
 	VORR  V8.B16, V8.B16, V12.B16
 	TST   $2, R1
-	BEQ   one79
+	BEQ   one82
 	FMOVD F12, 0(R2)
 	TST   $1, R1
-	BEQ   moved80
+	BEQ   moved83
 	ADD   $8, R2, R16
 	VST1  V12.S[2], (R16)
-	B     moved80
+	B     moved83
 
-one79:
+one82:
 	FMOVS F12, 0(R2)
 
-moved80:
+moved83:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $1, R8
+	BLE   folded77
 	TST   $2, R1
-	BEQ   one81
+	BEQ   one84
 	FMOVD 0(R2), F9
 	TST   $1, R1
-	BEQ   moved82
+	BEQ   moved85
 	ADD   $8, R2, R16
 	VLD1  (R16), V9.S[2]
-	B     moved82
+	B     moved85
 
-one81:
+one84:
 	FMOVS 0(R2), F9
 
-moved82:
+moved85:
 	TST   $2, R1
-	BEQ   one83
+	BEQ   one86
 	FMOVD 0(R4), F12
 	TST   $1, R1
-	BEQ   moved84
+	BEQ   moved87
 	ADD   $8, R4, R16
 	VLD1  (R16), V12.S[2]
-	B     moved84
+	B     moved87
 
-one83:
+one86:
 	FMOVS 0(R4), F12
 
-moved84:
+moved87:
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d29 // bic v9.16b, v9.16b, v12.16b
 	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
@@ -8090,47 +8018,49 @@ moved84:
 	WORD  $0x4f8d1126 // fmla v6.4s, v9.4s, v13.s[0]
 	VORR  V9.B16, V9.B16, V12.B16
 	TST   $2, R1
-	BEQ   one85
+	BEQ   one88
 	FMOVD F12, 0(R2)
 	TST   $1, R1
-	BEQ   moved86
+	BEQ   moved89
 	ADD   $8, R2, R16
 	VST1  V12.S[2], (R16)
-	B     moved86
+	B     moved89
 
-one85:
+one88:
 	FMOVS F12, 0(R2)
 
-moved86:
+moved89:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $2, R8
+	BLE   folded77
 	TST   $2, R1
-	BEQ   one87
+	BEQ   one90
 	FMOVD 0(R2), F10
 	TST   $1, R1
-	BEQ   moved88
+	BEQ   moved91
 	ADD   $8, R2, R16
 	VLD1  (R16), V10.S[2]
-	B     moved88
+	B     moved91
 
-one87:
+one90:
 	FMOVS 0(R2), F10
 
-moved88:
+moved91:
 	TST   $2, R1
-	BEQ   one89
+	BEQ   one92
 	FMOVD 0(R4), F12
 	TST   $1, R1
-	BEQ   moved90
+	BEQ   moved93
 	ADD   $8, R4, R16
 	VLD1  (R16), V12.S[2]
-	B     moved90
+	B     moved93
 
-one89:
+one92:
 	FMOVS 0(R4), F12
 
-moved90:
+moved93:
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
@@ -8140,47 +8070,49 @@ moved90:
 	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
 	VORR  V10.B16, V10.B16, V12.B16
 	TST   $2, R1
-	BEQ   one91
+	BEQ   one94
 	FMOVD F12, 0(R2)
 	TST   $1, R1
-	BEQ   moved92
+	BEQ   moved95
 	ADD   $8, R2, R16
 	VST1  V12.S[2], (R16)
-	B     moved92
+	B     moved95
 
-one91:
+one94:
 	FMOVS F12, 0(R2)
 
-moved92:
+moved95:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $3, R8
+	BLE   folded77
 	TST   $2, R1
-	BEQ   one93
+	BEQ   one96
 	FMOVD 0(R2), F11
 	TST   $1, R1
-	BEQ   moved94
+	BEQ   moved97
 	ADD   $8, R2, R16
 	VLD1  (R16), V11.S[2]
-	B     moved94
+	B     moved97
 
-one93:
+one96:
 	FMOVS 0(R2), F11
 
-moved94:
+moved97:
 	TST   $2, R1
-	BEQ   one95
+	BEQ   one98
 	FMOVD 0(R4), F12
 	TST   $1, R1
-	BEQ   moved96
+	BEQ   moved99
 	ADD   $8, R4, R16
 	VLD1  (R16), V12.S[2]
-	B     moved96
+	B     moved99
 
-one95:
+one98:
 	FMOVS 0(R4), F12
 
-moved96:
+moved99:
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
@@ -8190,146 +8122,31 @@ moved96:
 	WORD  $0x4f8d1166 // fmla v6.4s, v11.4s, v13.s[0]
 	VORR  V11.B16, V11.B16, V12.B16
 	TST   $2, R1
-	BEQ   one97
-	FMOVD F12, 0(R2)
-	TST   $1, R1
-	BEQ   moved98
-	ADD   $8, R2, R16
-	VST1  V12.S[2], (R16)
-	B     moved98
-
-one97:
-	FMOVS F12, 0(R2)
-
-moved98:
-	ADD R5, R4
-	ADD R3, R2
-	ADD R7, R6
-	B   folded74
-
-rest73:
-fold99:
-	TST   $2, R1
 	BEQ   one100
-	FMOVD 0(R2), F8
+	FMOVD F12, 0(R2)
 	TST   $1, R1
 	BEQ   moved101
 	ADD   $8, R2, R16
-	VLD1  (R16), V8.S[2]
+	VST1  V12.S[2], (R16)
 	B     moved101
 
 one100:
-	FMOVS 0(R2), F8
-
-moved101:
-	TST   $2, R1
-	BEQ   one102
-	FMOVD 0(R4), F12
-	TST   $1, R1
-	BEQ   moved103
-	ADD   $8, R4, R16
-	VLD1  (R16), V12.S[2]
-	B     moved103
-
-one102:
-	FMOVS 0(R4), F12
-
-moved103:
-	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
-	WORD  $0x4e6c1d08 // bic v8.16b, v8.16b, v12.16b
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVS 0(R6), F13
-	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
-	FMOVS 4(R6), F13
-	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
-	VORR  V8.B16, V8.B16, V12.B16
-	TST   $2, R1
-	BEQ   one104
-	FMOVD F12, 0(R2)
-	TST   $1, R1
-	BEQ   moved105
-	ADD   $8, R2, R16
-	VST1  V12.S[2], (R16)
-	B     moved105
-
-one104:
 	FMOVS F12, 0(R2)
 
-moved105:
-	ADD   R5, R4
-	ADD   R3, R2
-	ADD   R7, R6
-	SUBS  $1, R8
-	BNE   fold99
-	MOVD  $4, R16
-	MUL   R16, R3, R8
-	SUB   R8, R2
-	TST   $2, R1
-	BEQ   one106
-	FMOVD 0(R2), F8
-	TST   $1, R1
-	BEQ   moved107
-	ADD   $8, R2, R16
-	VLD1  (R16), V8.S[2]
-	B     moved107
-
-one106:
-	FMOVS 0(R2), F8
-
-moved107:
-	ADD   R3, R2
-	TST   $2, R1
-	BEQ   one108
-	FMOVD 0(R2), F9
-	TST   $1, R1
-	BEQ   moved109
-	ADD   $8, R2, R16
-	VLD1  (R16), V9.S[2]
-	B     moved109
-
-one108:
-	FMOVS 0(R2), F9
-
-moved109:
-	ADD   R3, R2
-	TST   $2, R1
-	BEQ   one110
-	FMOVD 0(R2), F10
-	TST   $1, R1
-	BEQ   moved111
-	ADD   $8, R2, R16
-	VLD1  (R16), V10.S[2]
-	B     moved111
-
-one110:
-	FMOVS 0(R2), F10
-
-moved111:
-	ADD   R3, R2
-	TST   $2, R1
-	BEQ   one112
-	FMOVD 0(R2), F11
-	TST   $1, R1
-	BEQ   moved113
-	ADD   $8, R2, R16
-	VLD1  (R16), V11.S[2]
-	B     moved113
-
-one112:
-	FMOVS 0(R2), F11
-
-moved113:
+moved101:
+	ADD R5, R4
 	ADD R3, R2
+	ADD R7, R6
 
-folded74:
+folded77:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some114
+	BGE  some102
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some114:
+some102:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -8348,39 +8165,31 @@ some114:
 	FMOVS 0(R4), F12
 	WORD  $0x4f8c1101 // fmla v1.4s, v8.4s, v12.s[0]
 	CMP   $1, R1
-	BEQ   turned115
+	BEQ   turned103
 	FMOVS 4(R2), F12
 	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
 	FMOVS 4(R4), F12
 	WORD  $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
 	CMP   $2, R1
-	BEQ   turned115
+	BEQ   turned103
 	FMOVS 8(R2), F12
 	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
 	FMOVS 8(R4), F12
 	WORD  $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
 	CMP   $3, R1
-	BEQ   turned115
+	BEQ   turned103
 	FMOVS 12(R2), F12
 	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
 	FMOVS 12(R4), F12
 	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
 
-turned115:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some120
-	MOVD n+120(FP), R2
-	MOVD dx+0(FP), R3
-	MOVD lddx+8(FP), R4
-	SUB  $4, R2
-	MOVD R2, n+120(FP)
-	CMP  $0, R2
-	BGE  whole121
-	MUL  R4, R2
-	ADD  R2, R3
-
-whole121:
+turned103:
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   some108
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -8398,107 +8207,108 @@ whole121:
 	VZIP1 V14.D2, V13.D2, V11.D2
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
+	CMP   $1, R2
+	BLE   stored111
 	FMOVD F10, 0(R5)
+	CMP   $2, R2
+	BLE   stored111
 	FMOVD F11, 0(R6)
+	CMP   $3, R2
+	BLE   stored111
 	FMOVD F12, 0(R7)
+
+stored111:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again64
+	BGE   again67
 
-some120:
+some108:
 	VMOVI $0, V8.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	TST   $2, R1
-	BEQ   one122
+	BEQ   one112
 	FMOVD F2, 0(R2)
 	TST   $1, R1
-	BEQ   moved123
+	BEQ   moved113
 	ADD   $8, R2, R16
 	VST1  V2.S[2], (R16)
-	B     moved123
+	B     moved113
 
-one122:
+one112:
 	FMOVS F2, 0(R2)
 
-moved123:
+moved113:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
 	TST   $2, R1
-	BEQ   one124
+	BEQ   one114
 	FMOVD F4, 0(R2)
 	TST   $1, R1
-	BEQ   moved125
+	BEQ   moved115
 	ADD   $8, R2, R16
 	VST1  V4.S[2], (R16)
-	B     moved125
+	B     moved115
 
-one124:
+one114:
 	FMOVS F4, 0(R2)
 
-moved125:
+moved115:
 	ADD   R3, R2
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	TST   $2, R1
-	BEQ   one126
+	BEQ   one116
 	FMOVD F6, 0(R2)
 	TST   $1, R1
-	BEQ   moved127
+	BEQ   moved117
 	ADD   $8, R2, R16
 	VST1  V6.S[2], (R16)
-	B     moved127
+	B     moved117
 
-one126:
+one116:
 	FMOVS F6, 0(R2)
 
-moved127:
+moved117:
 	MOVD cols+112(FP), R2
 	CMP  $9, R2
-	BGE  some128
+	BGE  some118
 	RET
 
-some128:
+some118:
 turned7:
-	MOVD lddy+48(FP), R2
-	MOVD $4, R16
-	MUL  R16, R2, R2
-	MOVD dy+40(FP), R16
-	ADD  R16, R2
-	MOVD R2, dy+40(FP)
-	MOVD ldy+64(FP), R2
-	MOVD $4, R16
-	MUL  R16, R2, R2
-	MOVD y+56(FP), R16
-	ADD  R16, R2
-	MOVD R2, y+56(FP)
-	MOVD ldx+80(FP), R2
-	MOVD $4, R16
-	MUL  R16, R2, R2
-	MOVD x+72(FP), R16
-	ADD  R16, R2
-	MOVD R2, x+72(FP)
-	MOVD $0, R2
-	MOVD R2, fresh+136(FP)
-	MOVD n+120(FP), R2
-	MOVD dx+0(FP), R3
-	MOVD lddx+8(FP), R4
-	SUB  $4, R2
-	MOVD R2, n+120(FP)
-	CMP  $0, R2
-	BGE  whole129
-	MUL  R4, R2
-	ADD  R2, R3
-
-whole129:
+	MOVD  lddy+48(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	MOVD  dy+40(FP), R16
+	ADD   R16, R2
+	MOVD  R2, dy+40(FP)
+	MOVD  ldy+64(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	MOVD  y+56(FP), R16
+	ADD   R16, R2
+	MOVD  R2, y+56(FP)
+	MOVD  ldx+80(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	MOVD  x+72(FP), R16
+	ADD   R16, R2
+	MOVD  R2, x+72(FP)
+	MOVD  $0, R2
+	MOVD  R2, fresh+136(FP)
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -8516,45 +8326,54 @@ whole129:
 	VZIP1 V14.D2, V13.D2, V11.D2
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
+	CMP   $1, R2
+	BLE   stored121
 	FMOVD F10, 0(R5)
+	CMP   $2, R2
+	BLE   stored121
 	FMOVD F11, 0(R6)
+	CMP   $3, R2
+	BLE   stored121
 	FMOVD F12, 0(R7)
+
+stored121:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
 	BGE   block4
 	B     end2
 
 other3:
-block131:
+block123:
 	// 4 rows of dx, from +0; 4×8 elements of dz at a time
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $0, R0
 	MOVD  cols+112(FP), R1
 
-chunk132:
+chunk124:
 	CMP $8, R1
-	BLT last133
+	BLT last125
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept136
+	BEQ   kept128
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	B     ready137
+	B     ready129
 
-kept136:
+kept128:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F2
@@ -8568,8 +8387,8 @@ kept136:
 	FMOVQ 0(R2), F6
 	FMOVQ 16(R2), F7
 
-ready137:
-again135:
+ready129:
+again127:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -8582,7 +8401,15 @@ again135:
 	VMOVI $0, V18.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest138
+	BGE   whole130
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+
+whole130:
 	FMOVQ 0(R2), F8
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	FMOVQ 16(R2), F9
@@ -8595,6 +8422,8 @@ again135:
 	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $1, R8
+	BLE   folded131
 	FMOVQ 0(R2), F10
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
 	FMOVQ 16(R2), F11
@@ -8607,6 +8436,8 @@ again135:
 	WORD  $0x4f911167 // fmla v7.4s, v11.4s, v17.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $2, R8
+	BLE   folded131
 	FMOVQ 0(R2), F12
 	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
 	FMOVQ 16(R2), F13
@@ -8619,6 +8450,8 @@ again135:
 	WORD  $0x4f9111a7 // fmla v7.4s, v13.4s, v17.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $3, R8
+	BLE   folded131
 	FMOVQ 0(R2), F14
 	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
 	FMOVQ 16(R2), F15
@@ -8631,49 +8464,16 @@ again135:
 	WORD  $0x4f9111e7 // fmla v7.4s, v15.4s, v17.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded139
 
-rest138:
-fold140:
-	FMOVQ 0(R2), F8
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVQ 16(R2), F9
-	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	FMOVS 0(R6), F17
-	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
-	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
-	FMOVS 4(R6), F17
-	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
-	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
-	ADD   R3, R2
-	ADD   R7, R6
-	SUBS  $1, R8
-	BNE   fold140
-	MOVD  $4, R16
-	MUL   R16, R3, R8
-	SUB   R8, R2
-	FMOVQ 0(R2), F8
-	FMOVQ 16(R2), F9
-	ADD   R3, R2
-	FMOVQ 0(R2), F10
-	FMOVQ 16(R2), F11
-	ADD   R3, R2
-	FMOVQ 0(R2), F12
-	FMOVQ 16(R2), F13
-	ADD   R3, R2
-	FMOVQ 0(R2), F14
-	FMOVQ 16(R2), F15
-	ADD   R3, R2
-
-folded139:
+folded131:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some141
+	BGE  some132
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some141:
+some132:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -8729,18 +8529,10 @@ some141:
 	WORD  $0x4f9011e1 // fmla v1.4s, v15.4s, v16.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some151
+	BGE   some142
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
-	SUB   $4, R2
-	MOVD  R2, n+120(FP)
-	CMP   $0, R2
-	BGE   whole152
-	MUL   R4, R2
-	ADD   R2, R3
-
-whole152:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -8758,20 +8550,29 @@ whole152:
 	VZIP1 V14.D2, V13.D2, V11.D2
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
+	CMP   $1, R2
+	BLE   stored145
 	FMOVD F10, 0(R5)
+	CMP   $2, R2
+	BLE   stored145
 	FMOVD F11, 0(R6)
+	CMP   $3, R2
+	BLE   stored145
 	FMOVD F12, 0(R7)
+
+stored145:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again135
+	BGE   again127
 
-some151:
+some142:
 	VMOVI $0, V8.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -8793,24 +8594,24 @@ some151:
 	FMOVQ F7, 16(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some153
+	BGE   some146
 	RET
 
-some153:
+some146:
 	ADD $32, R0
 	SUB $8, R1
 	CMP $1, R1
-	BGE chunk132
-	B   turned134
+	BGE chunk124
+	B   turned126
 
-last133:
+last125:
 	CMP $4, R1
-	BLE narrower154
+	BLE narrower147
 	CMP $8, R1
-	BNE over155
-	B   turned134
+	BNE over148
+	B   turned126
 
-over155:
+over148:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -8818,16 +8619,16 @@ over155:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept157
+	BEQ   kept150
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	B     ready158
+	B     ready151
 
-kept157:
+kept150:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F2
@@ -8844,8 +8645,8 @@ kept157:
 	ADD   R1, R2, R4
 	FMOVQ 16(R4), F7
 
-ready158:
-again156:
+ready151:
+again149:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -8858,7 +8659,15 @@ again156:
 	VMOVI $0, V18.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest159
+	BGE   whole152
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+
+whole152:
 	FMOVQ 0(R2), F8
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	ADD   R1, R2, R9
@@ -8872,6 +8681,8 @@ again156:
 	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $1, R8
+	BLE   folded153
 	FMOVQ 0(R2), F10
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
 	ADD   R1, R2, R9
@@ -8885,6 +8696,8 @@ again156:
 	WORD  $0x4f911167 // fmla v7.4s, v11.4s, v17.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $2, R8
+	BLE   folded153
 	FMOVQ 0(R2), F12
 	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
 	ADD   R1, R2, R9
@@ -8898,6 +8711,8 @@ again156:
 	WORD  $0x4f9111a7 // fmla v7.4s, v13.4s, v17.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $3, R8
+	BLE   folded153
 	FMOVQ 0(R2), F14
 	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
 	ADD   R1, R2, R9
@@ -8911,54 +8726,16 @@ again156:
 	WORD  $0x4f9111e7 // fmla v7.4s, v15.4s, v17.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded160
 
-rest159:
-fold161:
-	FMOVQ 0(R2), F8
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F9
-	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	FMOVS 0(R6), F17
-	WORD  $0x4f911104 // fmla v4.4s, v8.4s, v17.s[0]
-	WORD  $0x4f911125 // fmla v5.4s, v9.4s, v17.s[0]
-	FMOVS 4(R6), F17
-	WORD  $0x4f911106 // fmla v6.4s, v8.4s, v17.s[0]
-	WORD  $0x4f911127 // fmla v7.4s, v9.4s, v17.s[0]
-	ADD   R3, R2
-	ADD   R7, R6
-	SUBS  $1, R8
-	BNE   fold161
-	MOVD  $4, R16
-	MUL   R16, R3, R8
-	SUB   R8, R2
-	FMOVQ 0(R2), F8
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F9
-	ADD   R3, R2
-	FMOVQ 0(R2), F10
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F11
-	ADD   R3, R2
-	FMOVQ 0(R2), F12
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F13
-	ADD   R3, R2
-	FMOVQ 0(R2), F14
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F15
-	ADD   R3, R2
-
-folded160:
+folded153:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some162
+	BGE  some154
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some162:
+some154:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -9000,29 +8777,29 @@ some162:
 	VZIP1 V10.D2, V8.D2, V13.D2
 	VZIP2 V10.D2, V8.D2, V15.D2
 	CMP   $28, R1
-	BLE   over168
+	BLE   over160
 	FMOVS 16(R2), F16
 	WORD  $0x4f901120 // fmla v0.4s, v9.4s, v16.s[0]
 	FMOVS 16(R4), F16
 	WORD  $0x4f901121 // fmla v1.4s, v9.4s, v16.s[0]
 
-over168:
+over160:
 	CMP   $24, R1
-	BLE   over169
+	BLE   over161
 	FMOVS 20(R2), F16
 	WORD  $0x4f901160 // fmla v0.4s, v11.4s, v16.s[0]
 	FMOVS 20(R4), F16
 	WORD  $0x4f901161 // fmla v1.4s, v11.4s, v16.s[0]
 
-over169:
+over161:
 	CMP   $20, R1
-	BLE   over170
+	BLE   over162
 	FMOVS 24(R2), F16
 	WORD  $0x4f9011a0 // fmla v0.4s, v13.4s, v16.s[0]
 	FMOVS 24(R4), F16
 	WORD  $0x4f9011a1 // fmla v1.4s, v13.4s, v16.s[0]
 
-over170:
+over162:
 	FMOVS 28(R2), F16
 	WORD  $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
 	FMOVS 28(R4), F16
@@ -9030,18 +8807,10 @@ over170:
 	SUB   $32, R1
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some172
+	BGE   some164
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
-	SUB   $4, R2
-	MOVD  R2, n+120(FP)
-	CMP   $0, R2
-	BGE   whole173
-	MUL   R4, R2
-	ADD   R2, R3
-
-whole173:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -9059,20 +8828,29 @@ whole173:
 	VZIP1 V14.D2, V13.D2, V11.D2
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
+	CMP   $1, R2
+	BLE   stored167
 	FMOVD F10, 0(R5)
+	CMP   $2, R2
+	BLE   stored167
 	FMOVD F11, 0(R6)
+	CMP   $3, R2
+	BLE   stored167
 	FMOVD F12, 0(R7)
+
+stored167:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again156
+	BGE   again149
 
-some172:
+some164:
 	VMOVI $0, V8.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -9097,26 +8875,26 @@ some172:
 	FMOVQ F7, 16(R4)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some174
+	BGE   some168
 	RET
 
-some174:
-	B turned134
+some168:
+	B turned126
 
-narrower154:
+narrower147:
 	CMP $4, R1
-	BNE over175
+	BNE over169
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept177
+	BEQ   kept171
 	VMOVI $0, V2.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V6.B16
-	B     ready178
+	B     ready172
 
-kept177:
+kept171:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F2
@@ -9127,8 +8905,8 @@ kept177:
 	ADD   R3, R2
 	FMOVQ 0(R2), F6
 
-ready178:
-again176:
+ready172:
+again170:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -9141,7 +8919,12 @@ again176:
 	VMOVI $0, V14.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest179
+	BGE   whole173
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+
+whole173:
 	FMOVQ 0(R2), F8
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	FMOVS 0(R6), F13
@@ -9150,6 +8933,8 @@ again176:
 	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $1, R8
+	BLE   folded174
 	FMOVQ 0(R2), F9
 	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
 	FMOVS 0(R6), F13
@@ -9158,6 +8943,8 @@ again176:
 	WORD  $0x4f8d1126 // fmla v6.4s, v9.4s, v13.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $2, R8
+	BLE   folded174
 	FMOVQ 0(R2), F10
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
 	FMOVS 0(R6), F13
@@ -9166,6 +8953,8 @@ again176:
 	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $3, R8
+	BLE   folded174
 	FMOVQ 0(R2), F11
 	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
 	FMOVS 0(R6), F13
@@ -9174,41 +8963,16 @@ again176:
 	WORD  $0x4f8d1166 // fmla v6.4s, v11.4s, v13.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded180
 
-rest179:
-fold181:
-	FMOVQ 0(R2), F8
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVS 0(R6), F13
-	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
-	FMOVS 4(R6), F13
-	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
-	ADD   R3, R2
-	ADD   R7, R6
-	SUBS  $1, R8
-	BNE   fold181
-	MOVD  $4, R16
-	MUL   R16, R3, R8
-	SUB   R8, R2
-	FMOVQ 0(R2), F8
-	ADD   R3, R2
-	FMOVQ 0(R2), F9
-	ADD   R3, R2
-	FMOVQ 0(R2), F10
-	ADD   R3, R2
-	FMOVQ 0(R2), F11
-	ADD   R3, R2
-
-folded180:
+folded174:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some182
+	BGE  some175
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some182:
+some175:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -9240,18 +9004,10 @@ some182:
 	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some188
+	BGE   some181
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
-	SUB   $4, R2
-	MOVD  R2, n+120(FP)
-	CMP   $0, R2
-	BGE   whole189
-	MUL   R4, R2
-	ADD   R2, R3
-
-whole189:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -9269,20 +9025,29 @@ whole189:
 	VZIP1 V14.D2, V13.D2, V11.D2
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
+	CMP   $1, R2
+	BLE   stored184
 	FMOVD F10, 0(R5)
+	CMP   $2, R2
+	BLE   stored184
 	FMOVD F11, 0(R6)
+	CMP   $3, R2
+	BLE   stored184
 	FMOVD F12, 0(R7)
+
+stored184:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again176
+	BGE   again170
 
-some188:
+some181:
 	VMOVI $0, V8.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -9298,70 +9063,70 @@ some188:
 	FMOVQ F6, 0(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some190
+	BGE   some185
 	RET
 
-some190:
-	B turned134
+some185:
+	B turned126
 
-over175:
+over169:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept192
+	BEQ   kept187
 	VMOVI $0, V2.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V6.B16
-	B     ready193
+	B     ready188
 
-kept192:
+kept187:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	TST   $2, R1
-	BEQ   one194
+	BEQ   one189
 	FMOVD 0(R2), F2
 	TST   $1, R1
-	BEQ   moved195
+	BEQ   moved190
 	ADD   $8, R2, R16
 	VLD1  (R16), V2.S[2]
-	B     moved195
+	B     moved190
 
-one194:
+one189:
 	FMOVS 0(R2), F2
 
-moved195:
+moved190:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	TST   $2, R1
-	BEQ   one196
+	BEQ   one191
 	FMOVD 0(R2), F4
 	TST   $1, R1
-	BEQ   moved197
+	BEQ   moved192
 	ADD   $8, R2, R16
 	VLD1  (R16), V4.S[2]
-	B     moved197
+	B     moved192
 
-one196:
+one191:
 	FMOVS 0(R2), F4
 
-moved197:
+moved192:
 	ADD   R3, R2
 	TST   $2, R1
-	BEQ   one198
+	BEQ   one193
 	FMOVD 0(R2), F6
 	TST   $1, R1
-	BEQ   moved199
+	BEQ   moved194
 	ADD   $8, R2, R16
 	VLD1  (R16), V6.S[2]
-	B     moved199
+	B     moved194
 
-one198:
+one193:
 	FMOVS 0(R2), F6
 
-moved199:
-ready193:
-again191:
+moved194:
+ready188:
+again186:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -9374,20 +9139,25 @@ again191:
 	VMOVI $0, V14.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest200
+	BGE   whole195
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+
+whole195:
 	TST   $2, R1
-	BEQ   one202
+	BEQ   one197
 	FMOVD 0(R2), F8
 	TST   $1, R1
-	BEQ   moved203
+	BEQ   moved198
 	ADD   $8, R2, R16
 	VLD1  (R16), V8.S[2]
-	B     moved203
+	B     moved198
 
-one202:
+one197:
 	FMOVS 0(R2), F8
 
-moved203:
+moved198:
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	FMOVS 0(R6), F13
 	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
@@ -9395,19 +9165,21 @@ moved203:
 	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $1, R8
+	BLE   folded196
 	TST   $2, R1
-	BEQ   one204
+	BEQ   one199
 	FMOVD 0(R2), F9
 	TST   $1, R1
-	BEQ   moved205
+	BEQ   moved200
 	ADD   $8, R2, R16
 	VLD1  (R16), V9.S[2]
-	B     moved205
+	B     moved200
 
-one204:
+one199:
 	FMOVS 0(R2), F9
 
-moved205:
+moved200:
 	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
 	FMOVS 0(R6), F13
 	WORD  $0x4f8d1124 // fmla v4.4s, v9.4s, v13.s[0]
@@ -9415,19 +9187,21 @@ moved205:
 	WORD  $0x4f8d1126 // fmla v6.4s, v9.4s, v13.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $2, R8
+	BLE   folded196
 	TST   $2, R1
-	BEQ   one206
+	BEQ   one201
 	FMOVD 0(R2), F10
 	TST   $1, R1
-	BEQ   moved207
+	BEQ   moved202
 	ADD   $8, R2, R16
 	VLD1  (R16), V10.S[2]
-	B     moved207
+	B     moved202
 
-one206:
+one201:
 	FMOVS 0(R2), F10
 
-moved207:
+moved202:
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
 	FMOVS 0(R6), F13
 	WORD  $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
@@ -9435,19 +9209,21 @@ moved207:
 	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $3, R8
+	BLE   folded196
 	TST   $2, R1
-	BEQ   one208
+	BEQ   one203
 	FMOVD 0(R2), F11
 	TST   $1, R1
-	BEQ   moved209
+	BEQ   moved204
 	ADD   $8, R2, R16
 	VLD1  (R16), V11.S[2]
-	B     moved209
+	B     moved204
 
-one208:
+one203:
 	FMOVS 0(R2), F11
 
-moved209:
+moved204:
 	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
 	FMOVS 0(R6), F13
 	WORD  $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
@@ -9455,101 +9231,16 @@ moved209:
 	WORD  $0x4f8d1166 // fmla v6.4s, v11.4s, v13.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded201
 
-rest200:
-fold210:
-	TST   $2, R1
-	BEQ   one211
-	FMOVD 0(R2), F8
-	TST   $1, R1
-	BEQ   moved212
-	ADD   $8, R2, R16
-	VLD1  (R16), V8.S[2]
-	B     moved212
-
-one211:
-	FMOVS 0(R2), F8
-
-moved212:
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	FMOVS 0(R6), F13
-	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
-	FMOVS 4(R6), F13
-	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
-	ADD   R3, R2
-	ADD   R7, R6
-	SUBS  $1, R8
-	BNE   fold210
-	MOVD  $4, R16
-	MUL   R16, R3, R8
-	SUB   R8, R2
-	TST   $2, R1
-	BEQ   one213
-	FMOVD 0(R2), F8
-	TST   $1, R1
-	BEQ   moved214
-	ADD   $8, R2, R16
-	VLD1  (R16), V8.S[2]
-	B     moved214
-
-one213:
-	FMOVS 0(R2), F8
-
-moved214:
-	ADD   R3, R2
-	TST   $2, R1
-	BEQ   one215
-	FMOVD 0(R2), F9
-	TST   $1, R1
-	BEQ   moved216
-	ADD   $8, R2, R16
-	VLD1  (R16), V9.S[2]
-	B     moved216
-
-one215:
-	FMOVS 0(R2), F9
-
-moved216:
-	ADD   R3, R2
-	TST   $2, R1
-	BEQ   one217
-	FMOVD 0(R2), F10
-	TST   $1, R1
-	BEQ   moved218
-	ADD   $8, R2, R16
-	VLD1  (R16), V10.S[2]
-	B     moved218
-
-one217:
-	FMOVS 0(R2), F10
-
-moved218:
-	ADD   R3, R2
-	TST   $2, R1
-	BEQ   one219
-	FMOVD 0(R2), F11
-	TST   $1, R1
-	BEQ   moved220
-	ADD   $8, R2, R16
-	VLD1  (R16), V11.S[2]
-	B     moved220
-
-one219:
-	FMOVS 0(R2), F11
-
-moved220:
-	ADD R3, R2
-
-folded201:
+folded196:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some221
+	BGE  some205
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some221:
+some205:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -9568,39 +9259,31 @@ some221:
 	FMOVS 0(R4), F12
 	WORD  $0x4f8c1101 // fmla v1.4s, v8.4s, v12.s[0]
 	CMP   $1, R1
-	BEQ   turned222
+	BEQ   turned206
 	FMOVS 4(R2), F12
 	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
 	FMOVS 4(R4), F12
 	WORD  $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
 	CMP   $2, R1
-	BEQ   turned222
+	BEQ   turned206
 	FMOVS 8(R2), F12
 	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
 	FMOVS 8(R4), F12
 	WORD  $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
 	CMP   $3, R1
-	BEQ   turned222
+	BEQ   turned206
 	FMOVS 12(R2), F12
 	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
 	FMOVS 12(R4), F12
 	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
 
-turned222:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some227
-	MOVD n+120(FP), R2
-	MOVD dx+0(FP), R3
-	MOVD lddx+8(FP), R4
-	SUB  $4, R2
-	MOVD R2, n+120(FP)
-	CMP  $0, R2
-	BGE  whole228
-	MUL  R4, R2
-	ADD  R2, R3
-
-whole228:
+turned206:
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   some211
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -9618,107 +9301,108 @@ whole228:
 	VZIP1 V14.D2, V13.D2, V11.D2
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
+	CMP   $1, R2
+	BLE   stored214
 	FMOVD F10, 0(R5)
+	CMP   $2, R2
+	BLE   stored214
 	FMOVD F11, 0(R6)
+	CMP   $3, R2
+	BLE   stored214
 	FMOVD F12, 0(R7)
+
+stored214:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again191
+	BGE   again186
 
-some227:
+some211:
 	VMOVI $0, V8.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	TST   $2, R1
-	BEQ   one229
+	BEQ   one215
 	FMOVD F2, 0(R2)
 	TST   $1, R1
-	BEQ   moved230
+	BEQ   moved216
 	ADD   $8, R2, R16
 	VST1  V2.S[2], (R16)
-	B     moved230
+	B     moved216
 
-one229:
+one215:
 	FMOVS F2, 0(R2)
 
-moved230:
+moved216:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
 	TST   $2, R1
-	BEQ   one231
+	BEQ   one217
 	FMOVD F4, 0(R2)
 	TST   $1, R1
-	BEQ   moved232
+	BEQ   moved218
 	ADD   $8, R2, R16
 	VST1  V4.S[2], (R16)
-	B     moved232
+	B     moved218
 
-one231:
+one217:
 	FMOVS F4, 0(R2)
 
-moved232:
+moved218:
 	ADD   R3, R2
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	TST   $2, R1
-	BEQ   one233
+	BEQ   one219
 	FMOVD F6, 0(R2)
 	TST   $1, R1
-	BEQ   moved234
+	BEQ   moved220
 	ADD   $8, R2, R16
 	VST1  V6.S[2], (R16)
-	B     moved234
+	B     moved220
 
-one233:
+one219:
 	FMOVS F6, 0(R2)
 
-moved234:
+moved220:
 	MOVD cols+112(FP), R2
 	CMP  $9, R2
-	BGE  some235
+	BGE  some221
 	RET
 
-some235:
-turned134:
-	MOVD lddy+48(FP), R2
-	MOVD $4, R16
-	MUL  R16, R2, R2
-	MOVD dy+40(FP), R16
-	ADD  R16, R2
-	MOVD R2, dy+40(FP)
-	MOVD ldy+64(FP), R2
-	MOVD $4, R16
-	MUL  R16, R2, R2
-	MOVD y+56(FP), R16
-	ADD  R16, R2
-	MOVD R2, y+56(FP)
-	MOVD ldx+80(FP), R2
-	MOVD $4, R16
-	MUL  R16, R2, R2
-	MOVD x+72(FP), R16
-	ADD  R16, R2
-	MOVD R2, x+72(FP)
-	MOVD $0, R2
-	MOVD R2, fresh+136(FP)
-	MOVD n+120(FP), R2
-	MOVD dx+0(FP), R3
-	MOVD lddx+8(FP), R4
-	SUB  $4, R2
-	MOVD R2, n+120(FP)
-	CMP  $0, R2
-	BGE  whole236
-	MUL  R4, R2
-	ADD  R2, R3
-
-whole236:
+some221:
+turned126:
+	MOVD  lddy+48(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	MOVD  dy+40(FP), R16
+	ADD   R16, R2
+	MOVD  R2, dy+40(FP)
+	MOVD  ldy+64(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	MOVD  y+56(FP), R16
+	ADD   R16, R2
+	MOVD  R2, y+56(FP)
+	MOVD  ldx+80(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	MOVD  x+72(FP), R16
+	ADD   R16, R2
+	MOVD  R2, x+72(FP)
+	MOVD  $0, R2
+	MOVD  R2, fresh+136(FP)
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -9736,18 +9420,27 @@ whole236:
 	VZIP1 V14.D2, V13.D2, V11.D2
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
+	CMP   $1, R2
+	BLE   stored224
 	FMOVD F10, 0(R5)
+	CMP   $2, R2
+	BLE   stored224
 	FMOVD F11, 0(R6)
+	CMP   $3, R2
+	BLE   stored224
 	FMOVD F12, 0(R7)
+
+stored224:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   block131
+	BGE   block123
 	B     end2
 
 end2:
@@ -9756,29 +9449,29 @@ end2:
 lower1:
 	MOVD act+128(FP), R0
 	CMP  $1, R0
-	BNE  other238
+	BNE  other226
 
-block239:
+block227:
 	// 4 rows of dx, from +0; 4×8 elements of dz at a time
 	VMOVI $0, V0.B16
 	MOVD  $0, R0
 	MOVD  cols+112(FP), R1
 
-chunk240:
+chunk228:
 	CMP $8, R1
-	BLT last241
+	BLT last229
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept244
+	BEQ   kept232
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready245
+	B     ready233
 
-kept244:
+kept232:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -9789,8 +9482,8 @@ kept244:
 	FMOVQ 0(R2), F3
 	FMOVQ 16(R2), F4
 
-ready245:
-again243:
+ready233:
+again231:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -9803,7 +9496,15 @@ again243:
 	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest246
+	BGE   whole234
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+
+whole234:
 	FMOVQ 0(R2), F5
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9822,6 +9523,8 @@ again243:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $1, R8
+	BLE   folded235
 	FMOVQ 0(R2), F7
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9840,6 +9543,8 @@ again243:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $2, R8
+	BLE   folded235
 	FMOVQ 0(R2), F9
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9858,6 +9563,8 @@ again243:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $3, R8
+	BLE   folded235
 	FMOVQ 0(R2), F11
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9876,55 +9583,16 @@ again243:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded247
 
-rest246:
-fold248:
-	FMOVQ 0(R2), F5
-	FMOVQ 0(R4), F13
-	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
-	WORD  $0x4e6d1ca5 // bic v5.16b, v5.16b, v13.16b
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVQ 16(R2), F6
-	FMOVQ 16(R4), F13
-	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
-	WORD  $0x4e6d1cc6 // bic v6.16b, v6.16b, v13.16b
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	FMOVS 0(R6), F14
-	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
-	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
-	FMOVQ F5, 0(R2)
-	FMOVQ F6, 16(R2)
-	ADD   R5, R4
-	ADD   R3, R2
-	ADD   R7, R6
-	SUBS  $1, R8
-	BNE   fold248
-	MOVD  $4, R16
-	MUL   R16, R3, R8
-	SUB   R8, R2
-	FMOVQ 0(R2), F5
-	FMOVQ 16(R2), F6
-	ADD   R3, R2
-	FMOVQ 0(R2), F7
-	FMOVQ 16(R2), F8
-	ADD   R3, R2
-	FMOVQ 0(R2), F9
-	FMOVQ 16(R2), F10
-	ADD   R3, R2
-	FMOVQ 0(R2), F11
-	FMOVQ 16(R2), F12
-	ADD   R3, R2
-
-folded247:
+folded235:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some249
+	BGE  some236
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some249:
+some236:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -9963,26 +9631,20 @@ some249:
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some259
+	BGE   some246
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
-	SUB   $4, R2
-	MOVD  R2, n+120(FP)
-	CMP   $0, R2
-	BGE   whole260
-	MUL   R4, R2
-	ADD   R2, R3
-
-whole260:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R2
+	BLT   few247
 	CMP   $4, R4
-	BNE   apart261
+	BNE   apart249
 	FMOVQ F0, 0(R3)
-	B     stored262
+	B     stored250
 
-apart261:
+apart249:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -9991,17 +9653,46 @@ apart261:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored262:
+stored250:
+	B stored248
+
+few247:
+	VORR  V0.B16, V0.B16, V6.B16
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS F6, 0(R3)
+	CMP   $1, R2
+	BLE   stored251
+	FMOVS F7, 0(R5)
+	CMP   $2, R2
+	BLE   stored251
+	FMOVS F8, 0(R6)
+	CMP   $3, R2
+	BLE   stored251
+	FMOVS F9, 0(R7)
+
+stored251:
+stored248:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again243
+	BGE   again231
 
-some259:
+some246:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -10018,24 +9709,24 @@ some259:
 	FMOVQ F4, 16(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some263
+	BGE   some252
 	RET
 
-some263:
+some252:
 	ADD $32, R0
 	SUB $8, R1
 	CMP $1, R1
-	BGE chunk240
-	B   turned242
+	BGE chunk228
+	B   turned230
 
-last241:
+last229:
 	CMP $4, R1
-	BLE narrower264
+	BLE narrower253
 	CMP $8, R1
-	BNE over265
-	B   turned242
+	BNE over254
+	B   turned230
 
-over265:
+over254:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -10043,14 +9734,14 @@ over265:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept267
+	BEQ   kept256
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready268
+	B     ready257
 
-kept267:
+kept256:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -10063,8 +9754,8 @@ kept267:
 	ADD   R1, R2, R4
 	FMOVQ 16(R4), F4
 
-ready268:
-again266:
+ready257:
+again255:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -10077,7 +9768,15 @@ again266:
 	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest269
+	BGE   whole258
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+
+whole258:
 	FMOVQ 0(R2), F5
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -10099,6 +9798,8 @@ again266:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $1, R8
+	BLE   folded259
 	FMOVQ 0(R2), F7
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -10120,6 +9821,8 @@ again266:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $2, R8
+	BLE   folded259
 	FMOVQ 0(R2), F9
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -10141,6 +9844,8 @@ again266:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $3, R8
+	BLE   folded259
 	FMOVQ 0(R2), F11
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -10162,62 +9867,16 @@ again266:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded270
 
-rest269:
-fold271:
-	FMOVQ 0(R2), F5
-	FMOVQ 0(R4), F13
-	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
-	WORD  $0x4e6d1ca5 // bic v5.16b, v5.16b, v13.16b
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F6
-	ADD   R1, R4, R9
-	FMOVQ 16(R9), F13
-	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
-	WORD  $0x4e6d1cc6 // bic v6.16b, v6.16b, v13.16b
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	FMOVS 0(R6), F14
-	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
-	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
-	FMOVQ F5, 0(R2)
-	ADD   R1, R2, R9
-	FMOVQ F6, 16(R9)
-	ADD   R5, R4
-	ADD   R3, R2
-	ADD   R7, R6
-	SUBS  $1, R8
-	BNE   fold271
-	MOVD  $4, R16
-	MUL   R16, R3, R8
-	SUB   R8, R2
-	FMOVQ 0(R2), F5
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F6
-	ADD   R3, R2
-	FMOVQ 0(R2), F7
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F8
-	ADD   R3, R2
-	FMOVQ 0(R2), F9
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F10
-	ADD   R3, R2
-	FMOVQ 0(R2), F11
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F12
-	ADD   R3, R2
-
-folded270:
+folded259:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some272
+	BGE  some260
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some272:
+some260:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -10249,48 +9908,42 @@ some272:
 	VZIP1 V7.D2, V5.D2, V10.D2
 	VZIP2 V7.D2, V5.D2, V12.D2
 	CMP   $28, R1
-	BLE   over278
+	BLE   over266
 	FMOVS 16(R2), F13
 	WORD  $0x4f8d10c0 // fmla v0.4s, v6.4s, v13.s[0]
 
-over278:
+over266:
 	CMP   $24, R1
-	BLE   over279
+	BLE   over267
 	FMOVS 20(R2), F13
 	WORD  $0x4f8d1100 // fmla v0.4s, v8.4s, v13.s[0]
 
-over279:
+over267:
 	CMP   $20, R1
-	BLE   over280
+	BLE   over268
 	FMOVS 24(R2), F13
 	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
 
-over280:
+over268:
 	FMOVS 28(R2), F13
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	SUB   $32, R1
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some282
+	BGE   some270
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
-	SUB   $4, R2
-	MOVD  R2, n+120(FP)
-	CMP   $0, R2
-	BGE   whole283
-	MUL   R4, R2
-	ADD   R2, R3
-
-whole283:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R2
+	BLT   few271
 	CMP   $4, R4
-	BNE   apart284
+	BNE   apart273
 	FMOVQ F0, 0(R3)
-	B     stored285
+	B     stored274
 
-apart284:
+apart273:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -10299,17 +9952,46 @@ apart284:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored285:
+stored274:
+	B stored272
+
+few271:
+	VORR  V0.B16, V0.B16, V6.B16
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS F6, 0(R3)
+	CMP   $1, R2
+	BLE   stored275
+	FMOVS F7, 0(R5)
+	CMP   $2, R2
+	BLE   stored275
+	FMOVS F8, 0(R6)
+	CMP   $3, R2
+	BLE   stored275
+	FMOVS F9, 0(R7)
+
+stored275:
+stored272:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again266
+	BGE   again255
 
-some282:
+some270:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -10328,25 +10010,25 @@ some282:
 	FMOVQ F4, 16(R4)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some286
+	BGE   some276
 	RET
 
-some286:
-	B turned242
+some276:
+	B turned230
 
-narrower264:
+narrower253:
 	CMP $4, R1
-	BNE over287
+	BNE over277
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept289
+	BEQ   kept279
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready290
+	B     ready280
 
-kept289:
+kept279:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -10355,8 +10037,8 @@ kept289:
 	MOVD  lddw+24(FP), R3
 	FMOVQ 0(R2), F3
 
-ready290:
-again288:
+ready280:
+again278:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -10369,7 +10051,12 @@ again288:
 	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest291
+	BGE   whole281
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+
+whole281:
 	FMOVQ 0(R2), F5
 	FMOVQ 0(R4), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
@@ -10381,6 +10068,8 @@ again288:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $1, R8
+	BLE   folded282
 	FMOVQ 0(R2), F6
 	FMOVQ 0(R4), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
@@ -10392,6 +10081,8 @@ again288:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $2, R8
+	BLE   folded282
 	FMOVQ 0(R2), F7
 	FMOVQ 0(R4), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
@@ -10403,6 +10094,8 @@ again288:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $3, R8
+	BLE   folded282
 	FMOVQ 0(R2), F8
 	FMOVQ 0(R4), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
@@ -10414,44 +10107,16 @@ again288:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded292
 
-rest291:
-fold293:
-	FMOVQ 0(R2), F5
-	FMOVQ 0(R4), F9
-	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
-	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVS 0(R6), F10
-	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
-	FMOVQ F5, 0(R2)
-	ADD   R5, R4
-	ADD   R3, R2
-	ADD   R7, R6
-	SUBS  $1, R8
-	BNE   fold293
-	MOVD  $4, R16
-	MUL   R16, R3, R8
-	SUB   R8, R2
-	FMOVQ 0(R2), F5
-	ADD   R3, R2
-	FMOVQ 0(R2), F6
-	ADD   R3, R2
-	FMOVQ 0(R2), F7
-	ADD   R3, R2
-	FMOVQ 0(R2), F8
-	ADD   R3, R2
-
-folded292:
+folded282:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some294
+	BGE  some283
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some294:
+some283:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -10474,26 +10139,20 @@ some294:
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some300
+	BGE   some289
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
-	SUB   $4, R2
-	MOVD  R2, n+120(FP)
-	CMP   $0, R2
-	BGE   whole301
-	MUL   R4, R2
-	ADD   R2, R3
-
-whole301:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R2
+	BLT   few290
 	CMP   $4, R4
-	BNE   apart302
+	BNE   apart292
 	FMOVQ F0, 0(R3)
-	B     stored303
+	B     stored293
 
-apart302:
+apart292:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -10502,17 +10161,46 @@ apart302:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored303:
+stored293:
+	B stored291
+
+few290:
+	VORR  V0.B16, V0.B16, V6.B16
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS F6, 0(R3)
+	CMP   $1, R2
+	BLE   stored294
+	FMOVS F7, 0(R5)
+	CMP   $2, R2
+	BLE   stored294
+	FMOVS F8, 0(R6)
+	CMP   $3, R2
+	BLE   stored294
+	FMOVS F9, 0(R7)
+
+stored294:
+stored291:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again288
+	BGE   again278
 
-some300:
+some289:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -10525,55 +10213,55 @@ some300:
 	FMOVQ F3, 0(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some304
+	BGE   some295
 	RET
 
-some304:
-	B turned242
+some295:
+	B turned230
 
-over287:
+over277:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept306
+	BEQ   kept297
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready307
+	B     ready298
 
-kept306:
+kept297:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	TST   $2, R1
-	BEQ   one308
+	BEQ   one299
 	FMOVD 0(R2), F1
 	TST   $1, R1
-	BEQ   moved309
+	BEQ   moved300
 	ADD   $8, R2, R16
 	VLD1  (R16), V1.S[2]
-	B     moved309
+	B     moved300
 
-one308:
+one299:
 	FMOVS 0(R2), F1
 
-moved309:
+moved300:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	TST   $2, R1
-	BEQ   one310
+	BEQ   one301
 	FMOVD 0(R2), F3
 	TST   $1, R1
-	BEQ   moved311
+	BEQ   moved302
 	ADD   $8, R2, R16
 	VLD1  (R16), V3.S[2]
-	B     moved311
+	B     moved302
 
-one310:
+one301:
 	FMOVS 0(R2), F3
 
-moved311:
-ready307:
-again305:
+moved302:
+ready298:
+again296:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -10586,33 +10274,38 @@ again305:
 	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest312
+	BGE   whole303
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+
+whole303:
 	TST   $2, R1
-	BEQ   one314
+	BEQ   one305
 	FMOVD 0(R2), F5
 	TST   $1, R1
-	BEQ   moved315
+	BEQ   moved306
 	ADD   $8, R2, R16
 	VLD1  (R16), V5.S[2]
-	B     moved315
+	B     moved306
 
-one314:
+one305:
 	FMOVS 0(R2), F5
 
-moved315:
+moved306:
 	TST   $2, R1
-	BEQ   one316
+	BEQ   one307
 	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved317
+	BEQ   moved308
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved317
+	B     moved308
 
-one316:
+one307:
 	FMOVS 0(R4), F9
 
-moved317:
+moved308:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -10620,47 +10313,49 @@ moved317:
 	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
 	VORR  V5.B16, V5.B16, V9.B16
 	TST   $2, R1
-	BEQ   one318
+	BEQ   one309
 	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved319
+	BEQ   moved310
 	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved319
+	B     moved310
 
-one318:
+one309:
 	FMOVS F9, 0(R2)
 
-moved319:
+moved310:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $1, R8
+	BLE   folded304
 	TST   $2, R1
-	BEQ   one320
+	BEQ   one311
 	FMOVD 0(R2), F6
 	TST   $1, R1
-	BEQ   moved321
+	BEQ   moved312
 	ADD   $8, R2, R16
 	VLD1  (R16), V6.S[2]
-	B     moved321
+	B     moved312
 
-one320:
+one311:
 	FMOVS 0(R2), F6
 
-moved321:
+moved312:
 	TST   $2, R1
-	BEQ   one322
+	BEQ   one313
 	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved323
+	BEQ   moved314
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved323
+	B     moved314
 
-one322:
+one313:
 	FMOVS 0(R4), F9
 
-moved323:
+moved314:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691cc6 // bic v6.16b, v6.16b, v9.16b
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -10668,47 +10363,49 @@ moved323:
 	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
 	VORR  V6.B16, V6.B16, V9.B16
 	TST   $2, R1
-	BEQ   one324
+	BEQ   one315
 	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved325
+	BEQ   moved316
 	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved325
+	B     moved316
 
-one324:
+one315:
 	FMOVS F9, 0(R2)
 
-moved325:
+moved316:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $2, R8
+	BLE   folded304
 	TST   $2, R1
-	BEQ   one326
+	BEQ   one317
 	FMOVD 0(R2), F7
 	TST   $1, R1
-	BEQ   moved327
+	BEQ   moved318
 	ADD   $8, R2, R16
 	VLD1  (R16), V7.S[2]
-	B     moved327
+	B     moved318
 
-one326:
+one317:
 	FMOVS 0(R2), F7
 
-moved327:
+moved318:
 	TST   $2, R1
-	BEQ   one328
+	BEQ   one319
 	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved329
+	BEQ   moved320
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved329
+	B     moved320
 
-one328:
+one319:
 	FMOVS 0(R4), F9
 
-moved329:
+moved320:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -10716,47 +10413,49 @@ moved329:
 	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
 	VORR  V7.B16, V7.B16, V9.B16
 	TST   $2, R1
-	BEQ   one330
+	BEQ   one321
 	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved331
+	BEQ   moved322
 	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved331
+	B     moved322
 
-one330:
+one321:
 	FMOVS F9, 0(R2)
 
-moved331:
+moved322:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $3, R8
+	BLE   folded304
 	TST   $2, R1
-	BEQ   one332
+	BEQ   one323
 	FMOVD 0(R2), F8
 	TST   $1, R1
-	BEQ   moved333
+	BEQ   moved324
 	ADD   $8, R2, R16
 	VLD1  (R16), V8.S[2]
-	B     moved333
+	B     moved324
 
-one332:
+one323:
 	FMOVS 0(R2), F8
 
-moved333:
+moved324:
 	TST   $2, R1
-	BEQ   one334
+	BEQ   one325
 	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved335
+	BEQ   moved326
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved335
+	B     moved326
 
-one334:
+one325:
 	FMOVS 0(R4), F9
 
-moved335:
+moved326:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -10764,144 +10463,31 @@ moved335:
 	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
 	VORR  V8.B16, V8.B16, V9.B16
 	TST   $2, R1
-	BEQ   one336
+	BEQ   one327
 	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved337
+	BEQ   moved328
 	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved337
+	B     moved328
 
-one336:
+one327:
 	FMOVS F9, 0(R2)
 
-moved337:
+moved328:
 	ADD R5, R4
 	ADD R3, R2
 	ADD R7, R6
-	B   folded313
 
-rest312:
-fold338:
-	TST   $2, R1
-	BEQ   one339
-	FMOVD 0(R2), F5
-	TST   $1, R1
-	BEQ   moved340
-	ADD   $8, R2, R16
-	VLD1  (R16), V5.S[2]
-	B     moved340
-
-one339:
-	FMOVS 0(R2), F5
-
-moved340:
-	TST   $2, R1
-	BEQ   one341
-	FMOVD 0(R4), F9
-	TST   $1, R1
-	BEQ   moved342
-	ADD   $8, R4, R16
-	VLD1  (R16), V9.S[2]
-	B     moved342
-
-one341:
-	FMOVS 0(R4), F9
-
-moved342:
-	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
-	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVS 0(R6), F10
-	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
-	VORR  V5.B16, V5.B16, V9.B16
-	TST   $2, R1
-	BEQ   one343
-	FMOVD F9, 0(R2)
-	TST   $1, R1
-	BEQ   moved344
-	ADD   $8, R2, R16
-	VST1  V9.S[2], (R16)
-	B     moved344
-
-one343:
-	FMOVS F9, 0(R2)
-
-moved344:
-	ADD   R5, R4
-	ADD   R3, R2
-	ADD   R7, R6
-	SUBS  $1, R8
-	BNE   fold338
-	MOVD  $4, R16
-	MUL   R16, R3, R8
-	SUB   R8, R2
-	TST   $2, R1
-	BEQ   one345
-	FMOVD 0(R2), F5
-	TST   $1, R1
-	BEQ   moved346
-	ADD   $8, R2, R16
-	VLD1  (R16), V5.S[2]
-	B     moved346
-
-one345:
-	FMOVS 0(R2), F5
-
-moved346:
-	ADD   R3, R2
-	TST   $2, R1
-	BEQ   one347
-	FMOVD 0(R2), F6
-	TST   $1, R1
-	BEQ   moved348
-	ADD   $8, R2, R16
-	VLD1  (R16), V6.S[2]
-	B     moved348
-
-one347:
-	FMOVS 0(R2), F6
-
-moved348:
-	ADD   R3, R2
-	TST   $2, R1
-	BEQ   one349
-	FMOVD 0(R2), F7
-	TST   $1, R1
-	BEQ   moved350
-	ADD   $8, R2, R16
-	VLD1  (R16), V7.S[2]
-	B     moved350
-
-one349:
-	FMOVS 0(R2), F7
-
-moved350:
-	ADD   R3, R2
-	TST   $2, R1
-	BEQ   one351
-	FMOVD 0(R2), F8
-	TST   $1, R1
-	BEQ   moved352
-	ADD   $8, R2, R16
-	VLD1  (R16), V8.S[2]
-	B     moved352
-
-one351:
-	FMOVS 0(R2), F8
-
-moved352:
-	ADD R3, R2
-
-folded313:
+folded304:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some353
+	BGE  some329
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some353:
+some329:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -10917,41 +10503,35 @@ some353:
 	FMOVS 0(R2), F9
 	WORD  $0x4f8910a0 // fmla v0.4s, v5.4s, v9.s[0]
 	CMP   $1, R1
-	BEQ   turned354
+	BEQ   turned330
 	FMOVS 4(R2), F9
 	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
 	CMP   $2, R1
-	BEQ   turned354
+	BEQ   turned330
 	FMOVS 8(R2), F9
 	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
 	CMP   $3, R1
-	BEQ   turned354
+	BEQ   turned330
 	FMOVS 12(R2), F9
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 
-turned354:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some359
-	MOVD n+120(FP), R2
-	MOVD dx+0(FP), R3
-	MOVD lddx+8(FP), R4
-	SUB  $4, R2
-	MOVD R2, n+120(FP)
-	CMP  $0, R2
-	BGE  whole360
-	MUL  R4, R2
-	ADD  R2, R3
-
-whole360:
+turned330:
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   some335
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R2
+	BLT   few336
 	CMP   $4, R4
-	BNE   apart361
+	BNE   apart338
 	FMOVQ F0, 0(R3)
-	B     stored362
+	B     stored339
 
-apart361:
+apart338:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -10960,97 +10540,120 @@ apart361:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored362:
+stored339:
+	B stored337
+
+few336:
+	VORR  V0.B16, V0.B16, V6.B16
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS F6, 0(R3)
+	CMP   $1, R2
+	BLE   stored340
+	FMOVS F7, 0(R5)
+	CMP   $2, R2
+	BLE   stored340
+	FMOVS F8, 0(R6)
+	CMP   $3, R2
+	BLE   stored340
+	FMOVS F9, 0(R7)
+
+stored340:
+stored337:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again305
+	BGE   again296
 
-some359:
+some335:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	TST   $2, R1
-	BEQ   one363
+	BEQ   one341
 	FMOVD F1, 0(R2)
 	TST   $1, R1
-	BEQ   moved364
+	BEQ   moved342
 	ADD   $8, R2, R16
 	VST1  V1.S[2], (R16)
-	B     moved364
+	B     moved342
 
-one363:
+one341:
 	FMOVS F1, 0(R2)
 
-moved364:
+moved342:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	TST   $2, R1
-	BEQ   one365
+	BEQ   one343
 	FMOVD F3, 0(R2)
 	TST   $1, R1
-	BEQ   moved366
+	BEQ   moved344
 	ADD   $8, R2, R16
 	VST1  V3.S[2], (R16)
-	B     moved366
+	B     moved344
 
-one365:
+one343:
 	FMOVS F3, 0(R2)
 
-moved366:
+moved344:
 	MOVD cols+112(FP), R2
 	CMP  $9, R2
-	BGE  some367
+	BGE  some345
 	RET
 
-some367:
-turned242:
-	MOVD lddy+48(FP), R2
-	MOVD $4, R16
-	MUL  R16, R2, R2
-	MOVD dy+40(FP), R16
-	ADD  R16, R2
-	MOVD R2, dy+40(FP)
-	MOVD ldy+64(FP), R2
-	MOVD $4, R16
-	MUL  R16, R2, R2
-	MOVD y+56(FP), R16
-	ADD  R16, R2
-	MOVD R2, y+56(FP)
-	MOVD ldx+80(FP), R2
-	MOVD $4, R16
-	MUL  R16, R2, R2
-	MOVD x+72(FP), R16
-	ADD  R16, R2
-	MOVD R2, x+72(FP)
-	MOVD $0, R2
-	MOVD R2, fresh+136(FP)
-	MOVD n+120(FP), R2
-	MOVD dx+0(FP), R3
-	MOVD lddx+8(FP), R4
-	SUB  $4, R2
-	MOVD R2, n+120(FP)
-	CMP  $0, R2
-	BGE  whole368
-	MUL  R4, R2
-	ADD  R2, R3
-
-whole368:
+some345:
+turned230:
+	MOVD  lddy+48(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	MOVD  dy+40(FP), R16
+	ADD   R16, R2
+	MOVD  R2, dy+40(FP)
+	MOVD  ldy+64(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	MOVD  y+56(FP), R16
+	ADD   R16, R2
+	MOVD  R2, y+56(FP)
+	MOVD  ldx+80(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	MOVD  x+72(FP), R16
+	ADD   R16, R2
+	MOVD  R2, x+72(FP)
+	MOVD  $0, R2
+	MOVD  R2, fresh+136(FP)
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R2
+	BLT   few346
 	CMP   $4, R4
-	BNE   apart369
+	BNE   apart348
 	FMOVQ F0, 0(R3)
-	B     stored370
+	B     stored349
 
-apart369:
+apart348:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -11059,39 +10662,68 @@ apart369:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored370:
+stored349:
+	B stored347
+
+few346:
+	VORR  V0.B16, V0.B16, V6.B16
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS F6, 0(R3)
+	CMP   $1, R2
+	BLE   stored350
+	FMOVS F7, 0(R5)
+	CMP   $2, R2
+	BLE   stored350
+	FMOVS F8, 0(R6)
+	CMP   $3, R2
+	BLE   stored350
+	FMOVS F9, 0(R7)
+
+stored350:
+stored347:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   block239
-	B     end237
+	BGE   block227
+	B     end225
 
-other238:
-block372:
+other226:
+block352:
 	// 4 rows of dx, from +0; 4×8 elements of dz at a time
 	VMOVI $0, V0.B16
 	MOVD  $0, R0
 	MOVD  cols+112(FP), R1
 
-chunk373:
+chunk353:
 	CMP $8, R1
-	BLT last374
+	BLT last354
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept377
+	BEQ   kept357
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready378
+	B     ready358
 
-kept377:
+kept357:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -11102,8 +10734,8 @@ kept377:
 	FMOVQ 0(R2), F3
 	FMOVQ 16(R2), F4
 
-ready378:
-again376:
+ready358:
+again356:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -11116,7 +10748,15 @@ again376:
 	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest379
+	BGE   whole359
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+
+whole359:
 	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	FMOVQ 16(R2), F6
@@ -11126,6 +10766,8 @@ again376:
 	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $1, R8
+	BLE   folded360
 	FMOVQ 0(R2), F7
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	FMOVQ 16(R2), F8
@@ -11135,6 +10777,8 @@ again376:
 	WORD  $0x4f8e1104 // fmla v4.4s, v8.4s, v14.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $2, R8
+	BLE   folded360
 	FMOVQ 0(R2), F9
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
 	FMOVQ 16(R2), F10
@@ -11144,6 +10788,8 @@ again376:
 	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $3, R8
+	BLE   folded360
 	FMOVQ 0(R2), F11
 	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
 	FMOVQ 16(R2), F12
@@ -11153,46 +10799,16 @@ again376:
 	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded380
 
-rest379:
-fold381:
-	FMOVQ 0(R2), F5
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVQ 16(R2), F6
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	FMOVS 0(R6), F14
-	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
-	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
-	ADD   R3, R2
-	ADD   R7, R6
-	SUBS  $1, R8
-	BNE   fold381
-	MOVD  $4, R16
-	MUL   R16, R3, R8
-	SUB   R8, R2
-	FMOVQ 0(R2), F5
-	FMOVQ 16(R2), F6
-	ADD   R3, R2
-	FMOVQ 0(R2), F7
-	FMOVQ 16(R2), F8
-	ADD   R3, R2
-	FMOVQ 0(R2), F9
-	FMOVQ 16(R2), F10
-	ADD   R3, R2
-	FMOVQ 0(R2), F11
-	FMOVQ 16(R2), F12
-	ADD   R3, R2
-
-folded380:
+folded360:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some382
+	BGE  some361
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some382:
+some361:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -11231,26 +10847,20 @@ some382:
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some392
+	BGE   some371
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
-	SUB   $4, R2
-	MOVD  R2, n+120(FP)
-	CMP   $0, R2
-	BGE   whole393
-	MUL   R4, R2
-	ADD   R2, R3
-
-whole393:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R2
+	BLT   few372
 	CMP   $4, R4
-	BNE   apart394
+	BNE   apart374
 	FMOVQ F0, 0(R3)
-	B     stored395
+	B     stored375
 
-apart394:
+apart374:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -11259,17 +10869,46 @@ apart394:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored395:
+stored375:
+	B stored373
+
+few372:
+	VORR  V0.B16, V0.B16, V6.B16
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS F6, 0(R3)
+	CMP   $1, R2
+	BLE   stored376
+	FMOVS F7, 0(R5)
+	CMP   $2, R2
+	BLE   stored376
+	FMOVS F8, 0(R6)
+	CMP   $3, R2
+	BLE   stored376
+	FMOVS F9, 0(R7)
+
+stored376:
+stored373:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again376
+	BGE   again356
 
-some392:
+some371:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -11286,24 +10925,24 @@ some392:
 	FMOVQ F4, 16(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some396
+	BGE   some377
 	RET
 
-some396:
+some377:
 	ADD $32, R0
 	SUB $8, R1
 	CMP $1, R1
-	BGE chunk373
-	B   turned375
+	BGE chunk353
+	B   turned355
 
-last374:
+last354:
 	CMP $4, R1
-	BLE narrower397
+	BLE narrower378
 	CMP $8, R1
-	BNE over398
-	B   turned375
+	BNE over379
+	B   turned355
 
-over398:
+over379:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -11311,14 +10950,14 @@ over398:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept400
+	BEQ   kept381
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready401
+	B     ready382
 
-kept400:
+kept381:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -11331,8 +10970,8 @@ kept400:
 	ADD   R1, R2, R4
 	FMOVQ 16(R4), F4
 
-ready401:
-again399:
+ready382:
+again380:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -11345,7 +10984,15 @@ again399:
 	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest402
+	BGE   whole383
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+
+whole383:
 	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	ADD   R1, R2, R9
@@ -11356,6 +11003,8 @@ again399:
 	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $1, R8
+	BLE   folded384
 	FMOVQ 0(R2), F7
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	ADD   R1, R2, R9
@@ -11366,6 +11015,8 @@ again399:
 	WORD  $0x4f8e1104 // fmla v4.4s, v8.4s, v14.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $2, R8
+	BLE   folded384
 	FMOVQ 0(R2), F9
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
 	ADD   R1, R2, R9
@@ -11376,6 +11027,8 @@ again399:
 	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $3, R8
+	BLE   folded384
 	FMOVQ 0(R2), F11
 	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
 	ADD   R1, R2, R9
@@ -11386,51 +11039,16 @@ again399:
 	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded403
 
-rest402:
-fold404:
-	FMOVQ 0(R2), F5
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F6
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	FMOVS 0(R6), F14
-	WORD  $0x4f8e10a3 // fmla v3.4s, v5.4s, v14.s[0]
-	WORD  $0x4f8e10c4 // fmla v4.4s, v6.4s, v14.s[0]
-	ADD   R3, R2
-	ADD   R7, R6
-	SUBS  $1, R8
-	BNE   fold404
-	MOVD  $4, R16
-	MUL   R16, R3, R8
-	SUB   R8, R2
-	FMOVQ 0(R2), F5
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F6
-	ADD   R3, R2
-	FMOVQ 0(R2), F7
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F8
-	ADD   R3, R2
-	FMOVQ 0(R2), F9
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F10
-	ADD   R3, R2
-	FMOVQ 0(R2), F11
-	ADD   R1, R2, R9
-	FMOVQ 16(R9), F12
-	ADD   R3, R2
-
-folded403:
+folded384:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some405
+	BGE  some385
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some405:
+some385:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -11462,48 +11080,42 @@ some405:
 	VZIP1 V7.D2, V5.D2, V10.D2
 	VZIP2 V7.D2, V5.D2, V12.D2
 	CMP   $28, R1
-	BLE   over411
+	BLE   over391
 	FMOVS 16(R2), F13
 	WORD  $0x4f8d10c0 // fmla v0.4s, v6.4s, v13.s[0]
 
-over411:
+over391:
 	CMP   $24, R1
-	BLE   over412
+	BLE   over392
 	FMOVS 20(R2), F13
 	WORD  $0x4f8d1100 // fmla v0.4s, v8.4s, v13.s[0]
 
-over412:
+over392:
 	CMP   $20, R1
-	BLE   over413
+	BLE   over393
 	FMOVS 24(R2), F13
 	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
 
-over413:
+over393:
 	FMOVS 28(R2), F13
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	SUB   $32, R1
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some415
+	BGE   some395
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
-	SUB   $4, R2
-	MOVD  R2, n+120(FP)
-	CMP   $0, R2
-	BGE   whole416
-	MUL   R4, R2
-	ADD   R2, R3
-
-whole416:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R2
+	BLT   few396
 	CMP   $4, R4
-	BNE   apart417
+	BNE   apart398
 	FMOVQ F0, 0(R3)
-	B     stored418
+	B     stored399
 
-apart417:
+apart398:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -11512,17 +11124,46 @@ apart417:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored418:
+stored399:
+	B stored397
+
+few396:
+	VORR  V0.B16, V0.B16, V6.B16
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS F6, 0(R3)
+	CMP   $1, R2
+	BLE   stored400
+	FMOVS F7, 0(R5)
+	CMP   $2, R2
+	BLE   stored400
+	FMOVS F8, 0(R6)
+	CMP   $3, R2
+	BLE   stored400
+	FMOVS F9, 0(R7)
+
+stored400:
+stored397:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again399
+	BGE   again380
 
-some415:
+some395:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -11541,25 +11182,25 @@ some415:
 	FMOVQ F4, 16(R4)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some419
+	BGE   some401
 	RET
 
-some419:
-	B turned375
+some401:
+	B turned355
 
-narrower397:
+narrower378:
 	CMP $4, R1
-	BNE over420
+	BNE over402
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept422
+	BEQ   kept404
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready423
+	B     ready405
 
-kept422:
+kept404:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -11568,8 +11209,8 @@ kept422:
 	MOVD  lddw+24(FP), R3
 	FMOVQ 0(R2), F3
 
-ready423:
-again421:
+ready405:
+again403:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -11582,64 +11223,52 @@ again421:
 	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest424
+	BGE   whole406
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+
+whole406:
 	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $1, R8
+	BLE   folded407
 	FMOVQ 0(R2), F6
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $2, R8
+	BLE   folded407
 	FMOVQ 0(R2), F7
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $3, R8
+	BLE   folded407
 	FMOVQ 0(R2), F8
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded425
 
-rest424:
-fold426:
-	FMOVQ 0(R2), F5
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVS 0(R6), F10
-	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
-	ADD   R3, R2
-	ADD   R7, R6
-	SUBS  $1, R8
-	BNE   fold426
-	MOVD  $4, R16
-	MUL   R16, R3, R8
-	SUB   R8, R2
-	FMOVQ 0(R2), F5
-	ADD   R3, R2
-	FMOVQ 0(R2), F6
-	ADD   R3, R2
-	FMOVQ 0(R2), F7
-	ADD   R3, R2
-	FMOVQ 0(R2), F8
-	ADD   R3, R2
-
-folded425:
+folded407:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some427
+	BGE  some408
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some427:
+some408:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -11662,26 +11291,20 @@ some427:
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some433
+	BGE   some414
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
-	SUB   $4, R2
-	MOVD  R2, n+120(FP)
-	CMP   $0, R2
-	BGE   whole434
-	MUL   R4, R2
-	ADD   R2, R3
-
-whole434:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R2
+	BLT   few415
 	CMP   $4, R4
-	BNE   apart435
+	BNE   apart417
 	FMOVQ F0, 0(R3)
-	B     stored436
+	B     stored418
 
-apart435:
+apart417:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -11690,17 +11313,46 @@ apart435:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored436:
+stored418:
+	B stored416
+
+few415:
+	VORR  V0.B16, V0.B16, V6.B16
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS F6, 0(R3)
+	CMP   $1, R2
+	BLE   stored419
+	FMOVS F7, 0(R5)
+	CMP   $2, R2
+	BLE   stored419
+	FMOVS F8, 0(R6)
+	CMP   $3, R2
+	BLE   stored419
+	FMOVS F9, 0(R7)
+
+stored419:
+stored416:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again421
+	BGE   again403
 
-some433:
+some414:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -11713,55 +11365,55 @@ some433:
 	FMOVQ F3, 0(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some437
+	BGE   some420
 	RET
 
-some437:
-	B turned375
+some420:
+	B turned355
 
-over420:
+over402:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept439
+	BEQ   kept422
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready440
+	B     ready423
 
-kept439:
+kept422:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	TST   $2, R1
-	BEQ   one441
+	BEQ   one424
 	FMOVD 0(R2), F1
 	TST   $1, R1
-	BEQ   moved442
+	BEQ   moved425
 	ADD   $8, R2, R16
 	VLD1  (R16), V1.S[2]
-	B     moved442
+	B     moved425
 
-one441:
+one424:
 	FMOVS 0(R2), F1
 
-moved442:
+moved425:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	TST   $2, R1
-	BEQ   one443
+	BEQ   one426
 	FMOVD 0(R2), F3
 	TST   $1, R1
-	BEQ   moved444
+	BEQ   moved427
 	ADD   $8, R2, R16
 	VLD1  (R16), V3.S[2]
-	B     moved444
+	B     moved427
 
-one443:
+one426:
 	FMOVS 0(R2), F3
 
-moved444:
-ready440:
-again438:
+moved427:
+ready423:
+again421:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -11774,172 +11426,100 @@ again438:
 	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BLT   rest445
+	BGE   whole428
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+
+whole428:
 	TST   $2, R1
-	BEQ   one447
+	BEQ   one430
 	FMOVD 0(R2), F5
 	TST   $1, R1
-	BEQ   moved448
+	BEQ   moved431
 	ADD   $8, R2, R16
 	VLD1  (R16), V5.S[2]
-	B     moved448
+	B     moved431
 
-one447:
+one430:
 	FMOVS 0(R2), F5
 
-moved448:
+moved431:
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $1, R8
+	BLE   folded429
 	TST   $2, R1
-	BEQ   one449
+	BEQ   one432
 	FMOVD 0(R2), F6
 	TST   $1, R1
-	BEQ   moved450
+	BEQ   moved433
 	ADD   $8, R2, R16
 	VLD1  (R16), V6.S[2]
-	B     moved450
+	B     moved433
 
-one449:
+one432:
 	FMOVS 0(R2), F6
 
-moved450:
+moved433:
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $2, R8
+	BLE   folded429
 	TST   $2, R1
-	BEQ   one451
+	BEQ   one434
 	FMOVD 0(R2), F7
 	TST   $1, R1
-	BEQ   moved452
+	BEQ   moved435
 	ADD   $8, R2, R16
 	VLD1  (R16), V7.S[2]
-	B     moved452
+	B     moved435
 
-one451:
+one434:
 	FMOVS 0(R2), F7
 
-moved452:
+moved435:
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
+	CMP   $3, R8
+	BLE   folded429
 	TST   $2, R1
-	BEQ   one453
+	BEQ   one436
 	FMOVD 0(R2), F8
 	TST   $1, R1
-	BEQ   moved454
+	BEQ   moved437
 	ADD   $8, R2, R16
 	VLD1  (R16), V8.S[2]
-	B     moved454
+	B     moved437
 
-one453:
+one436:
 	FMOVS 0(R2), F8
 
-moved454:
+moved437:
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
-	B     folded446
 
-rest445:
-fold455:
-	TST   $2, R1
-	BEQ   one456
-	FMOVD 0(R2), F5
-	TST   $1, R1
-	BEQ   moved457
-	ADD   $8, R2, R16
-	VLD1  (R16), V5.S[2]
-	B     moved457
-
-one456:
-	FMOVS 0(R2), F5
-
-moved457:
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	FMOVS 0(R6), F10
-	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
-	ADD   R3, R2
-	ADD   R7, R6
-	SUBS  $1, R8
-	BNE   fold455
-	MOVD  $4, R16
-	MUL   R16, R3, R8
-	SUB   R8, R2
-	TST   $2, R1
-	BEQ   one458
-	FMOVD 0(R2), F5
-	TST   $1, R1
-	BEQ   moved459
-	ADD   $8, R2, R16
-	VLD1  (R16), V5.S[2]
-	B     moved459
-
-one458:
-	FMOVS 0(R2), F5
-
-moved459:
-	ADD   R3, R2
-	TST   $2, R1
-	BEQ   one460
-	FMOVD 0(R2), F6
-	TST   $1, R1
-	BEQ   moved461
-	ADD   $8, R2, R16
-	VLD1  (R16), V6.S[2]
-	B     moved461
-
-one460:
-	FMOVS 0(R2), F6
-
-moved461:
-	ADD   R3, R2
-	TST   $2, R1
-	BEQ   one462
-	FMOVD 0(R2), F7
-	TST   $1, R1
-	BEQ   moved463
-	ADD   $8, R2, R16
-	VLD1  (R16), V7.S[2]
-	B     moved463
-
-one462:
-	FMOVS 0(R2), F7
-
-moved463:
-	ADD   R3, R2
-	TST   $2, R1
-	BEQ   one464
-	FMOVD 0(R2), F8
-	TST   $1, R1
-	BEQ   moved465
-	ADD   $8, R2, R16
-	VLD1  (R16), V8.S[2]
-	B     moved465
-
-one464:
-	FMOVS 0(R2), F8
-
-moved465:
-	ADD R3, R2
-
-folded446:
+folded429:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some466
+	BGE  some438
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some466:
+some438:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -11955,41 +11535,35 @@ some466:
 	FMOVS 0(R2), F9
 	WORD  $0x4f8910a0 // fmla v0.4s, v5.4s, v9.s[0]
 	CMP   $1, R1
-	BEQ   turned467
+	BEQ   turned439
 	FMOVS 4(R2), F9
 	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
 	CMP   $2, R1
-	BEQ   turned467
+	BEQ   turned439
 	FMOVS 8(R2), F9
 	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
 	CMP   $3, R1
-	BEQ   turned467
+	BEQ   turned439
 	FMOVS 12(R2), F9
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 
-turned467:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some472
-	MOVD n+120(FP), R2
-	MOVD dx+0(FP), R3
-	MOVD lddx+8(FP), R4
-	SUB  $4, R2
-	MOVD R2, n+120(FP)
-	CMP  $0, R2
-	BGE  whole473
-	MUL  R4, R2
-	ADD  R2, R3
-
-whole473:
+turned439:
+	MOVD  cols+112(FP), R2
+	CMP   $9, R2
+	BGE   some444
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R2
+	BLT   few445
 	CMP   $4, R4
-	BNE   apart474
+	BNE   apart447
 	FMOVQ F0, 0(R3)
-	B     stored475
+	B     stored448
 
-apart474:
+apart447:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -11998,97 +11572,120 @@ apart474:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored475:
+stored448:
+	B stored446
+
+few445:
+	VORR  V0.B16, V0.B16, V6.B16
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS F6, 0(R3)
+	CMP   $1, R2
+	BLE   stored449
+	FMOVS F7, 0(R5)
+	CMP   $2, R2
+	BLE   stored449
+	FMOVS F8, 0(R6)
+	CMP   $3, R2
+	BLE   stored449
+	FMOVS F9, 0(R7)
+
+stored449:
+stored446:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again438
+	BGE   again421
 
-some472:
+some444:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	TST   $2, R1
-	BEQ   one476
+	BEQ   one450
 	FMOVD F1, 0(R2)
 	TST   $1, R1
-	BEQ   moved477
+	BEQ   moved451
 	ADD   $8, R2, R16
 	VST1  V1.S[2], (R16)
-	B     moved477
+	B     moved451
 
-one476:
+one450:
 	FMOVS F1, 0(R2)
 
-moved477:
+moved451:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	TST   $2, R1
-	BEQ   one478
+	BEQ   one452
 	FMOVD F3, 0(R2)
 	TST   $1, R1
-	BEQ   moved479
+	BEQ   moved453
 	ADD   $8, R2, R16
 	VST1  V3.S[2], (R16)
-	B     moved479
+	B     moved453
 
-one478:
+one452:
 	FMOVS F3, 0(R2)
 
-moved479:
+moved453:
 	MOVD cols+112(FP), R2
 	CMP  $9, R2
-	BGE  some480
+	BGE  some454
 	RET
 
-some480:
-turned375:
-	MOVD lddy+48(FP), R2
-	MOVD $4, R16
-	MUL  R16, R2, R2
-	MOVD dy+40(FP), R16
-	ADD  R16, R2
-	MOVD R2, dy+40(FP)
-	MOVD ldy+64(FP), R2
-	MOVD $4, R16
-	MUL  R16, R2, R2
-	MOVD y+56(FP), R16
-	ADD  R16, R2
-	MOVD R2, y+56(FP)
-	MOVD ldx+80(FP), R2
-	MOVD $4, R16
-	MUL  R16, R2, R2
-	MOVD x+72(FP), R16
-	ADD  R16, R2
-	MOVD R2, x+72(FP)
-	MOVD $0, R2
-	MOVD R2, fresh+136(FP)
-	MOVD n+120(FP), R2
-	MOVD dx+0(FP), R3
-	MOVD lddx+8(FP), R4
-	SUB  $4, R2
-	MOVD R2, n+120(FP)
-	CMP  $0, R2
-	BGE  whole481
-	MUL  R4, R2
-	ADD  R2, R3
-
-whole481:
+some454:
+turned355:
+	MOVD  lddy+48(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	MOVD  dy+40(FP), R16
+	ADD   R16, R2
+	MOVD  R2, dy+40(FP)
+	MOVD  ldy+64(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	MOVD  y+56(FP), R16
+	ADD   R16, R2
+	MOVD  R2, y+56(FP)
+	MOVD  ldx+80(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	MOVD  x+72(FP), R16
+	ADD   R16, R2
+	MOVD  R2, x+72(FP)
+	MOVD  $0, R2
+	MOVD  R2, fresh+136(FP)
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R2
+	BLT   few455
 	CMP   $4, R4
-	BNE   apart482
+	BNE   apart457
 	FMOVQ F0, 0(R3)
-	B     stored483
+	B     stored458
 
-apart482:
+apart457:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -12097,18 +11694,47 @@ apart482:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored483:
+stored458:
+	B stored456
+
+few455:
+	VORR  V0.B16, V0.B16, V6.B16
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS F6, 0(R3)
+	CMP   $1, R2
+	BLE   stored459
+	FMOVS F7, 0(R5)
+	CMP   $2, R2
+	BLE   stored459
+	FMOVS F8, 0(R6)
+	CMP   $3, R2
+	BLE   stored459
+	FMOVS F9, 0(R7)
+
+stored459:
+stored456:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
 	ADD   R4, R3
 	MOVD  R3, dx+0(FP)
-	MOVD  n+120(FP), R2
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   block372
-	B     end237
+	BGE   block352
+	B     end225
 
-end237:
+end225:
 	RET
 
 // func gateNEONF32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, rows int, cols int, act int)

@@ -22705,7 +22705,7 @@ end15:
 	RET
 
 lower4:
-inputs18:
+inputs21:
 	// 9 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -22754,7 +22754,7 @@ inputs18:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh22
+	BEQ   fresh25
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -22799,9 +22799,9 @@ inputs18:
 	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready23
+	B     ready26
 
-fresh22:
+fresh25:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
@@ -22812,7 +22812,7 @@ fresh22:
 	VMOVI $0, V16.B16
 	VMOVI $0, V17.B16
 
-ready23:
+ready26:
 	VMOVI $0, V18.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -22822,10 +22822,10 @@ ready23:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without27
+	BEQ   without30
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row29:
+row32:
 	FMOVQ 0(R4), F19
 	VORR  V18.B16, V18.B16, V21.B16
 	FMOVS 0(R2), F20
@@ -22861,17 +22861,17 @@ row29:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row29
+	BNE   row32
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end28
+	B    end31
 
-without27:
+without30:
 	// the same without dx
-row30:
+row33:
 	FMOVQ 0(R4), F19
 	FMOVS 0(R2), F20
 	WORD  $0x4f941269 // fmla v9.4s, v19.4s, v20.s[0]
@@ -22894,9 +22894,9 @@ row30:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row30
+	BNE   row33
 
-end28:
+end31:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -22959,11 +22959,11 @@ end28:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs18
+	BGE   inputs21
 	RET
 
 lower3:
-inputs31:
+inputs37:
 	// 8 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -23000,7 +23000,7 @@ inputs31:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh34
+	BEQ   fresh40
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -23033,9 +23033,9 @@ inputs31:
 	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready35
+	B     ready41
 
-fresh34:
+fresh40:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
@@ -23045,7 +23045,7 @@ fresh34:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready35:
+ready41:
 	VMOVI $0, V16.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -23055,10 +23055,10 @@ ready35:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without38
+	BEQ   without44
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row40:
+row46:
 	FMOVQ 0(R4), F17
 	VORR  V16.B16, V16.B16, V19.B16
 	FMOVS 0(R2), F18
@@ -23091,17 +23091,17 @@ row40:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row40
+	BNE   row46
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end39
+	B    end45
 
-without38:
+without44:
 	// the same without dx
-row41:
+row47:
 	FMOVQ 0(R4), F17
 	FMOVS 0(R2), F18
 	WORD  $0x4f921228 // fmla v8.4s, v17.4s, v18.s[0]
@@ -23122,9 +23122,9 @@ row41:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row41
+	BNE   row47
 
-end39:
+end45:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -23174,14 +23174,14 @@ end39:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs31
+	BGE   inputs37
 	RET
 
 lower2:
 	CMP $7, R0
-	BLT lower42
+	BLT lower50
 
-inputs43:
+inputs51:
 	// 7 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -23226,7 +23226,7 @@ inputs43:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh46
+	BEQ   fresh54
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -23267,9 +23267,9 @@ inputs43:
 	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready47
+	B     ready55
 
-fresh46:
+fresh54:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
@@ -23278,7 +23278,7 @@ fresh46:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready47:
+ready55:
 	VMOVI $0, V14.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -23288,10 +23288,10 @@ ready47:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without50
+	BEQ   without58
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row52:
+row60:
 	FMOVQ 0(R4), F15
 	VORR  V14.B16, V14.B16, V17.B16
 	FMOVS 0(R2), F16
@@ -23321,17 +23321,17 @@ row52:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row52
+	BNE   row60
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end51
+	B    end59
 
-without50:
+without58:
 	// the same without dx
-row53:
+row61:
 	FMOVQ 0(R4), F15
 	FMOVS 0(R2), F16
 	WORD  $0x4f9011e7 // fmla v7.4s, v15.4s, v16.s[0]
@@ -23350,9 +23350,9 @@ row53:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row53
+	BNE   row61
 
-end51:
+end59:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -23409,11 +23409,11 @@ end51:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs43
+	BGE   inputs51
 	RET
 
-lower42:
-inputs54:
+lower50:
+inputs64:
 	// 6 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -23450,7 +23450,7 @@ inputs54:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh57
+	BEQ   fresh67
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -23483,9 +23483,9 @@ inputs54:
 	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready58
+	B     ready68
 
-fresh57:
+fresh67:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
@@ -23493,7 +23493,7 @@ fresh57:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready58:
+ready68:
 	VMOVI $0, V12.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -23503,10 +23503,10 @@ ready58:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without61
+	BEQ   without71
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row63:
+row73:
 	FMOVQ 0(R4), F13
 	VORR  V12.B16, V12.B16, V15.B16
 	FMOVS 0(R2), F14
@@ -23533,17 +23533,17 @@ row63:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row63
+	BNE   row73
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end62
+	B    end72
 
-without61:
+without71:
 	// the same without dx
-row64:
+row74:
 	FMOVQ 0(R4), F13
 	FMOVS 0(R2), F14
 	WORD  $0x4f8e11a6 // fmla v6.4s, v13.4s, v14.s[0]
@@ -23560,9 +23560,9 @@ row64:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row64
+	BNE   row74
 
-end62:
+end72:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -23610,16 +23610,16 @@ end62:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs54
+	BGE   inputs64
 	RET
 
 lower1:
 	CMP $4, R0
-	BLT lower65
+	BLT lower77
 	CMP $5, R0
-	BLT lower66
+	BLT lower78
 
-inputs67:
+inputs79:
 	// 5 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -23656,7 +23656,7 @@ inputs67:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh70
+	BEQ   fresh82
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -23689,16 +23689,16 @@ inputs67:
 	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready71
+	B     ready83
 
-fresh70:
+fresh82:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready71:
+ready83:
 	VMOVI $0, V10.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -23708,10 +23708,10 @@ ready71:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without74
+	BEQ   without86
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row76:
+row88:
 	FMOVQ 0(R4), F11
 	VORR  V10.B16, V10.B16, V13.B16
 	FMOVS 0(R2), F12
@@ -23735,17 +23735,17 @@ row76:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row76
+	BNE   row88
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end75
+	B    end87
 
-without74:
+without86:
 	// the same without dx
-row77:
+row89:
 	FMOVQ 0(R4), F11
 	FMOVS 0(R2), F12
 	WORD  $0x4f8c1165 // fmla v5.4s, v11.4s, v12.s[0]
@@ -23760,9 +23760,9 @@ row77:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row77
+	BNE   row89
 
-end75:
+end87:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -23809,11 +23809,11 @@ end75:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs67
+	BGE   inputs79
 	RET
 
-lower66:
-inputs78:
+lower78:
+inputs92:
 	// 4 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -23838,7 +23838,7 @@ inputs78:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh80
+	BEQ   fresh94
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -23859,15 +23859,15 @@ inputs78:
 	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready81
+	B     ready95
 
-fresh80:
+fresh94:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready81:
+ready95:
 	VMOVI $0, V8.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -23877,10 +23877,10 @@ ready81:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without83
+	BEQ   without97
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row85:
+row99:
 	FMOVQ 0(R4), F9
 	VORR  V8.B16, V8.B16, V11.B16
 	FMOVS 0(R2), F10
@@ -23901,17 +23901,17 @@ row85:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row85
+	BNE   row99
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end84
+	B    end98
 
-without83:
+without97:
 	// the same without dx
-row86:
+row100:
 	FMOVQ 0(R4), F9
 	FMOVS 0(R2), F10
 	WORD  $0x4f8a1124 // fmla v4.4s, v9.4s, v10.s[0]
@@ -23924,9 +23924,9 @@ row86:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row86
+	BNE   row100
 
-end84:
+end98:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -23960,14 +23960,14 @@ end84:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs78
+	BGE   inputs92
 	RET
 
-lower65:
+lower77:
 	CMP $3, R0
-	BLT lower87
+	BLT lower102
 
-inputs88:
+inputs103:
 	// 3 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -24000,7 +24000,7 @@ inputs88:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh90
+	BEQ   fresh105
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -24029,14 +24029,14 @@ inputs88:
 	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready91
+	B     ready106
 
-fresh90:
+fresh105:
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready91:
+ready106:
 	VMOVI $0, V6.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -24046,10 +24046,10 @@ ready91:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without93
+	BEQ   without108
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row95:
+row110:
 	FMOVQ 0(R4), F7
 	VORR  V6.B16, V6.B16, V9.B16
 	FMOVS 0(R2), F8
@@ -24067,17 +24067,17 @@ row95:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row95
+	BNE   row110
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end94
+	B    end109
 
-without93:
+without108:
 	// the same without dx
-row96:
+row111:
 	FMOVQ 0(R4), F7
 	FMOVS 0(R2), F8
 	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
@@ -24088,9 +24088,9 @@ row96:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row96
+	BNE   row111
 
-end94:
+end109:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -24131,11 +24131,11 @@ end94:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs88
+	BGE   inputs103
 	RET
 
-lower87:
-inputs97:
+lower102:
+inputs113:
 	// 2 columns of w and of dw, 4 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -24160,7 +24160,7 @@ inputs97:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh99
+	BEQ   fresh115
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
@@ -24181,13 +24181,13 @@ inputs97:
 	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready100
+	B     ready116
 
-fresh99:
+fresh115:
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready100:
+ready116:
 	VMOVI $0, V4.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -24197,10 +24197,10 @@ ready100:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without102
+	BEQ   without118
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row104:
+row120:
 	FMOVQ 0(R4), F5
 	VORR  V4.B16, V4.B16, V7.B16
 	FMOVS 0(R2), F6
@@ -24215,17 +24215,17 @@ row104:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row104
+	BNE   row120
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end103
+	B    end119
 
-without102:
+without118:
 	// the same without dx
-row105:
+row121:
 	FMOVQ 0(R4), F5
 	FMOVS 0(R2), F6
 	WORD  $0x4f8610a2 // fmla v2.4s, v5.4s, v6.s[0]
@@ -24234,9 +24234,9 @@ row105:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row105
+	BNE   row121
 
-end103:
+end119:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -24268,7 +24268,7 @@ end103:
 	SUB   $4, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs97
+	BGE   inputs113
 	RET
 
 // func narrowBothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, init *float64, ldinit uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
@@ -24440,7 +24440,7 @@ end13:
 	RET
 
 lower2:
-inputs16:
+inputs19:
 	// 4 columns of w and of dw, 2 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -24461,7 +24461,7 @@ inputs16:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh19
+	BEQ   fresh22
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F4
@@ -24478,15 +24478,15 @@ inputs16:
 	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready20
+	B     ready23
 
-fresh19:
+fresh22:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready20:
+ready23:
 	VMOVI $0, V8.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -24496,10 +24496,10 @@ ready20:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without23
+	BEQ   without26
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row25:
+row28:
 	FMOVQ 0(R4), F9
 	VORR  V8.B16, V8.B16, V11.B16
 	FMOVD 0(R2), F10
@@ -24520,17 +24520,17 @@ row25:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row25
+	BNE   row28
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end24
+	B    end27
 
-without23:
+without26:
 	// the same without dx
-row26:
+row29:
 	FMOVQ 0(R4), F9
 	FMOVD 0(R2), F10
 	WORD  $0x4fca1124 // fmla v4.2d, v9.2d, v10.d[0]
@@ -24543,9 +24543,9 @@ row26:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row26
+	BNE   row29
 
-end24:
+end27:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -24575,14 +24575,14 @@ end24:
 	SUB   $2, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs16
+	BGE   inputs19
 	RET
 
 lower1:
 	CMP $3, R0
-	BLT lower27
+	BLT lower32
 
-inputs28:
+inputs33:
 	// 3 columns of w and of dw, 2 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -24603,7 +24603,7 @@ inputs28:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh31
+	BEQ   fresh36
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F3
@@ -24620,14 +24620,14 @@ inputs28:
 	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready32
+	B     ready37
 
-fresh31:
+fresh36:
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready32:
+ready37:
 	VMOVI $0, V6.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -24637,10 +24637,10 @@ ready32:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without35
+	BEQ   without40
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row37:
+row42:
 	FMOVQ 0(R4), F7
 	VORR  V6.B16, V6.B16, V9.B16
 	FMOVD 0(R2), F8
@@ -24658,17 +24658,17 @@ row37:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row37
+	BNE   row42
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end36
+	B    end41
 
-without35:
+without40:
 	// the same without dx
-row38:
+row43:
 	FMOVQ 0(R4), F7
 	FMOVD 0(R2), F8
 	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
@@ -24679,9 +24679,9 @@ row38:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row38
+	BNE   row43
 
-end36:
+end41:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -24710,11 +24710,11 @@ end36:
 	SUB   $2, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs28
+	BGE   inputs33
 	RET
 
-lower27:
-inputs39:
+lower32:
+inputs46:
 	// 2 columns of w and of dw, 2 inputs or those that are left
 	MOVD  w+80(FP), R0
 	MOVD  ldw+88(FP), R1
@@ -24730,7 +24730,7 @@ inputs39:
 	MOVD  R0, w+80(FP)
 	MOVD  init+32(FP), R0
 	CMP   $0, R0
-	BEQ   fresh41
+	BEQ   fresh48
 	MOVD  ldinit+40(FP), R1
 	ADD   R1, R0, R2
 	FMOVQ 0(R0), F2
@@ -24742,13 +24742,13 @@ inputs39:
 	MUL   R16, R1, R1
 	ADD   R1, R0
 	MOVD  R0, init+32(FP)
-	B     ready42
+	B     ready49
 
-fresh41:
+fresh48:
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready42:
+ready49:
 	VMOVI $0, V4.B16
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
@@ -24758,10 +24758,10 @@ ready42:
 	MOVD  ldx+72(FP), R5
 	MOVD  n+112(FP), R6
 	CMP   $0, R0
-	BEQ   without44
+	BEQ   without51
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row46:
+row53:
 	FMOVQ 0(R4), F5
 	VORR  V4.B16, V4.B16, V7.B16
 	FMOVD 0(R2), F6
@@ -24776,17 +24776,17 @@ row46:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row46
+	BNE   row53
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end45
+	B    end52
 
-without44:
+without51:
 	// the same without dx
-row47:
+row54:
 	FMOVQ 0(R4), F5
 	FMOVD 0(R2), F6
 	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
@@ -24795,9 +24795,9 @@ row47:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row47
+	BNE   row54
 
-end45:
+end52:
 	MOVD  x+64(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+64(FP)
@@ -24820,5 +24820,5 @@ end45:
 	SUB   $2, R0
 	MOVD  R0, rows+96(FP)
 	CMP   $1, R0
-	BGE   inputs39
+	BGE   inputs46
 	RET

@@ -92,13 +92,10 @@ func testShortCalls[T Float](t *testing.T, of *tiles[T]) {
 	var count int  // calls for it
 	calls := map[string]int{}
 	most := max(mostWork, of.lanes*mostVectors)
-	fake := counted(t, of, calls, func(kernel string, lanes int, n []int) {
+	fake := counted(t, of, calls, func(kernel string, n []int) {
 		calls[kernel]++
 		if count++; count > 1<<18 {
 			t.Fatalf("%s: calls without an end, now of %s%v", now, kernel, n)
-		}
-		if kernel == "gradBoth" && n[2] < lanes {
-			t.Fatalf("%s: %s%v has fewer rows than a vector has lanes", now, kernel, n)
 		}
 		c := costs[kernel](n)
 		if bytes := c.elements * int(size[T]()); c.work > most || c.run > mostRun || bytes > mostBytes {
@@ -112,7 +109,7 @@ func testShortCalls[T Float](t *testing.T, of *tiles[T]) {
 		{1, 1, 1}, {1, 1, 8}, {1, 40, 50}, {1, 100, 100}, {1, 700, 1000}, {1, 24, 4000}, {1, 12, 4000}, {3, 600, 900}, {5, 17, 9}, {64, 256, 256}, {600, 700, 800}, {300, 300, 1024}, // all sizes alike
 		{9000, 3, 20}, {9000, 40, 9}, {9000, 1, 8}, {9000, 1, 4}, {9000, 20, 3}, {9000, 8, 3}, {9000, 60, 1}, {9000, 1, 1}, // tall
 		{3, 9000, 9}, {1, 9000, 9}, {17, 9000, 3}, {17, 9000, 1}, {1, 9000, 64}, {40, 4096, 7}, {2, 4096, 7}, {1, 4096, 7}, {16, 16, 7}, {4, 4096, 2}, {600, 4096, 2}, // long
-		{4, 1, 300}, {3, 9, 9000}, {70, 3, 9000}, {1, 64, 9000}, {1, 9, 7000}, {1, 100, 7000}, {3, 40, 7168}, {8, 60, 7168}, {70, 2, 7168}, {12, 40, 7100}, {10, 40, 7100}, {3, 18, 7164}, {100, 9000, 1}, {40, 1199, 6}, {80, 1199, 3}, {2, 300, 5000}, {10, 300, 3000}, {9, 300, 3000}, {5, 500, 9000}, {8, 1, 24}, {1345, 1, 2048}, {1345, 2, 2048}, // wide
+		{4, 1, 300}, {4, 3, 300}, {3, 3, 6}, {1, 1, 3000}, {3, 9, 9000}, {70, 3, 9000}, {1, 64, 9000}, {1, 9, 7000}, {1, 100, 7000}, {3, 40, 7168}, {8, 60, 7168}, {70, 2, 7168}, {12, 40, 7100}, {10, 40, 7100}, {3, 18, 7164}, {100, 9000, 1}, {40, 1199, 6}, {80, 1199, 3}, {2, 300, 5000}, {10, 300, 3000}, {9, 300, 3000}, {5, 500, 9000}, {8, 1, 24}, {1345, 1, 2048}, {1345, 2, 2048}, // wide
 		{3000, 0, 3000}, {3000, 8, 0}, {0, 300, 300},
 	}
 	both := len(shapes)
@@ -153,9 +150,8 @@ func testShortCalls[T Float](t *testing.T, of *tiles[T]) {
 }
 
 // counted returns tiles of the same sizes whose kernels, each an entry of calls,
-// call note, with the lanes of their vectors and the ints they are called with, instead of
-// computing anything. A kernel without a cost is a failure.
-func counted[T Float](t *testing.T, of *tiles[T], calls map[string]int, note func(kernel string, lanes int, n []int)) *tiles[T] {
+// call note instead of computing anything. A kernel without a cost is a failure.
+func counted[T Float](t *testing.T, of *tiles[T], calls map[string]int, note func(kernel string, n []int)) *tiles[T] {
 	fake := new(tiles[T])
 	from, to := reflect.ValueOf(of).Elem(), reflect.ValueOf(fake).Elem()
 	for i := range from.NumField() {
@@ -184,7 +180,7 @@ func counted[T Float](t *testing.T, of *tiles[T], calls map[string]int, note fun
 						n = append(n, int(a.Int()))
 					}
 				}
-				note(f.Name, of.lanes, n)
+				note(f.Name, n)
 				for r := range f.Type.NumOut() {
 					results = append(results, reflect.Zero(f.Type.Out(r)))
 				}
@@ -207,8 +203,8 @@ func EachCounted(t *testing.T, do func(t *testing.T, backend string, f32, f64 ma
 			f32, f64 := map[string]int{}, map[string]int{}
 			b := &backend{
 				name: "counted",
-				f32:  counted(t, s.f32, f32, func(kernel string, _ int, _ []int) { f32[kernel]++ }).table(),
-				f64:  counted(t, s.f64, f64, func(kernel string, _ int, _ []int) { f64[kernel]++ }).table(),
+				f32:  counted(t, s.f32, f32, func(kernel string, _ []int) { f32[kernel]++ }).table(),
+				f64:  counted(t, s.f64, f64, func(kernel string, _ []int) { f64[kernel]++ }).table(),
 			}
 			available = append(slices.Clone(before), b)
 			do(t, b.name, f32, f64)

@@ -83,9 +83,6 @@ func (t *tiles[T]) table() table[T] {
 	if fewPacked%t.panelCols != 0 || min(t.packRows, manyRows) < t.panelRows || uintptr(t.wideCols)*size[T]() > unsafe.Sizeof(nothing) {
 		panic("lockstep: tiles do not fit the blocks")
 	}
-	if t.gradBothRows > 0 && t.gradBothPiece(t.gradBothRows, gradBothMost) < 2*t.lanes {
-		panic("lockstep: a call of gradBoth has no rows to leave to the next")
-	}
 	t.scratch.New = func() any { return new(scratch[T]) }
 	return table[T]{forward: t.forward, backward: t.backward, mse: t.meanSquares, sgd: t.descend}
 }
