@@ -86,6 +86,15 @@ func (w width) store(m Machine, q int, a Addr, v Vec) {
 	}
 }
 
+// storeUnread is store where nothing is loaded soon that lies near.
+func (w width) storeUnread(m Machine, q int, a Addr, v Vec) {
+	if w.part != nil {
+		m.StorePartUnread(a, v, *w.part)
+	} else {
+		w.store(m, q, a, v)
+	}
+}
+
 // byValue emits body for every value that a parameter may have, from lo to hi, and finds
 // it by halves. It must not fall through to what follows.
 func byValue(m Machine, name string, lo, hi int, body func(v int)) {
@@ -123,6 +132,28 @@ func byWidth(m Machine, cols Int, most, finest int, body func(width)) {
 		m.Label(narrower)
 	}
 	vectors(m, 1, cols, finest, body)
+}
+
+// byWidthUnread is byWidth for what is stored and not loaded again soon. Where a machine
+// masks stores, less than a vector is a part, which takes no longer than a whole one.
+func byWidthUnread(m Machine, cols Int, most, finest int, body func(width)) {
+	s := m.Spec()
+	if !s.Masks {
+		byWidth(m, cols, most, finest, body)
+		return
+	}
+	several := m.NewLabel("several")
+	m.JumpIf(cols, AtLeast, s.Lanes()+1, several)
+	vectors(m, 1, cols, s.VecBytes, body)
+	m.Label(several)
+	for v := most; v > 1; v-- {
+		narrower := m.NewLabel("narrower")
+		if v > 2 {
+			m.JumpIf(cols, AtMost, (v-1)*s.Lanes(), narrower)
+		}
+		vectors(m, v, cols, finest, body)
+		m.Label(narrower)
+	}
 }
 
 // vectors emits body for cols that fill the last of v vectors, or do not. It

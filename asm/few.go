@@ -219,7 +219,7 @@ func thin(m Machine) {
 		"bytes behind a. n is 1 to thinTerms, cols at least 1 and at most a panel's.")
 	byValue(m, "n", 1, thinTerms(m.Spec()), func(terms int) {
 		cols := arg(m, "cols")
-		byWidth(m, cols, m.Spec().MaxCols, chunkBytes, func(w width) { thinPanel(m, w, terms) })
+		byWidthUnread(m, cols, m.Spec().MaxCols, chunkBytes, func(w width) { thinPanel(m, w, terms) })
 		m.FreeInts(cols)
 	})
 }
@@ -256,7 +256,7 @@ func thinPanel(m Machine, w width, terms int) {
 	}
 	m.Label(linear)
 	for q, v := range acc {
-		w.store(m, q, At(c, 0), v)
+		w.storeUnread(m, q, At(c, 0), v)
 	}
 	m.Add(c, ldc)
 	m.Step(a, lda)

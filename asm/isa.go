@@ -66,14 +66,15 @@ const (
 type Spec struct {
 	ISA      string // as functions are named after it
 	Float    Float
-	VecBytes int // width of a vector register
-	Vecs     int // number of vector registers
-	Ints     int // number of integer registers a kernel may use
-	PartVecs int // vector registers that a Part occupies
-	Scalars  int // neighbours in memory that one register holds for FMAScalar
-	Columns  int // of a square that LoadColumns returns
-	MaxRows  int // rows of the tallest register tile
-	MaxCols  int // vectors in the widest
+	VecBytes int  // width of a vector register
+	Vecs     int  // number of vector registers
+	Ints     int  // number of integer registers a kernel may use
+	PartVecs int  // vector registers that a Part occupies
+	Masks    bool // whether one is loaded and stored as fast as a vector
+	Scalars  int  // neighbours in memory that one register holds for FMAScalar
+	Columns  int  // of a square that LoadColumns returns
+	MaxRows  int  // rows of the tallest register tile
+	MaxCols  int  // vectors in the widest
 
 	// In a panel, the least bytes of a row's last vector. Some CPUs multiply half a
 	// long vector in half the time.

@@ -548,7 +548,7 @@ func narrowBothCols(s Spec) int { return min((s.Vecs-4)/2, 5*s.Lanes()/2) }
 
 // narrowBothParts is whether narrowBoth takes inputs that do not fill a vector, where a
 // part costs no register.
-func narrowBothParts(s Spec) bool { return s.PartVecs == 0 && s.Lanes() >= 8 }
+func narrowBothParts(s Spec) bool { return s.Masks && s.Lanes() >= 8 }
 
 // narrowBoth is the backward pass of a narrow layer, or one not much wider, but
 // for dz and db: for as many inputs as a vector has lanes, the columns of w and dw

@@ -70,7 +70,7 @@ func newAVX512VL(c *build.Context, f Float) Machine {
 func avx512Of(c *build.Context, f Float, isa string, bytes, inPlace int, t Tuning) Machine {
 	return &avx512{inPlace: inPlace, place: make(map[Vec]Addr), parted: new(bool), x86: newX86(c, Spec{
 		ISA: isa, Float: f, VecBytes: bytes, Vecs: 32, Ints: len(x86Ints),
-		PartVecs: 0, Scalars: 1, Columns: bytes / 2 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32,
+		Masks: true, Scalars: 1, Columns: bytes / 2 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32,
 		Tuning: t,
 	})}
 }

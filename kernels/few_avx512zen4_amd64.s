@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func thinAVX512Zen4F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·thinAVX512Zen4F32(SB), NOSPLIT, $0-96
 	PCALIGN $0x40
 	MOVQ    n+80(FP), AX
@@ -16,10 +16,123 @@ TEXT ·thinAVX512Zen4F32(SB), NOSPLIT, $0-96
 	CMPQ    AX, $0x06
 	JLT     lower3
 	MOVQ    cols+72(FP), AX
-	CMPQ    AX, $0x20
-	JLE     narrower4
-	CMPQ    AX, $0x30
+	CMPQ    AX, $0x11
+	JGE     several4
+	CMPQ    AX, $0x10
 	JNE     over5
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Z0
+
+	// acc[i,j] = b[i,j], 6×1 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPS (BX), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS (BX)(CX*2), Z3
+	VMOVUPS (BX)(DX*1), Z4
+	VMOVUPS (BX)(CX*4), Z5
+	VMOVUPS (BX)(SI*1), Z6
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R8
+	LEAQ    (DI)(DI*4), R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    act+88(FP), R11
+	VPXORD  Z13, Z13, Z13
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row6:
+	VMOVAPS          Z0, Z14
+	VFMADD231PS.BCST (DX), Z1, Z14
+	VFMADD231PS.BCST (DX)(DI*1), Z2, Z14
+	VFMADD231PS.BCST (DX)(DI*2), Z3, Z14
+	VFMADD231PS.BCST (DX)(R8*1), Z4, Z14
+	VFMADD231PS.BCST (DX)(DI*4), Z5, Z14
+	VFMADD231PS.BCST (DX)(R9*1), Z6, Z14
+	VADDPS           Z13, Z14, Z14
+	CMPQ             R11, $0x01
+	JNE              linear7
+	VMAXPS           Z14, Z13, Z14
+
+linear7:
+	VMOVUPS Z14, (BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R10
+	JNZ     row6
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+over5:
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ      bias+16(FP), BX
+	VMOVUPS.Z (BX), K1, Z0
+
+	// acc[i,j] = b[i,j], 6×1 vectors
+	MOVQ      b+48(FP), BX
+	MOVQ      ldb+56(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	VMOVUPS.Z (BX), K1, Z1
+	VMOVUPS.Z (BX)(CX*1), K1, Z2
+	VMOVUPS.Z (BX)(CX*2), K1, Z3
+	VMOVUPS.Z (BX)(DX*1), K1, Z4
+	VMOVUPS.Z (BX)(CX*4), K1, Z5
+	VMOVUPS.Z (BX)(SI*1), K1, Z6
+	MOVQ      c+0(FP), BX
+	MOVQ      ldc+8(FP), CX
+	MOVQ      a+24(FP), DX
+	MOVQ      lda+32(FP), SI
+	MOVQ      stepa+40(FP), DI
+	LEAQ      (DI)(DI*2), R8
+	LEAQ      (DI)(DI*4), R9
+	MOVQ      rows+64(FP), R10
+	MOVQ      act+88(FP), R11
+	VPXORD    Z13, Z13, Z13
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row8:
+	VMOVAPS          Z0, Z14
+	VFMADD231PS.BCST (DX), Z1, Z14
+	VFMADD231PS.BCST (DX)(DI*1), Z2, Z14
+	VFMADD231PS.BCST (DX)(DI*2), Z3, Z14
+	VFMADD231PS.BCST (DX)(R8*1), Z4, Z14
+	VFMADD231PS.BCST (DX)(DI*4), Z5, Z14
+	VFMADD231PS.BCST (DX)(R9*1), Z6, Z14
+	VADDPS           Z13, Z14, Z14
+	CMPQ             R11, $0x01
+	JNE              linear9
+	VMAXPS           Z14, Z13, Z14
+
+linear9:
+	VMOVUPS Z14, K1, (BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R10
+	JNZ     row8
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+several4:
+	CMPQ AX, $0x20
+	JLE  narrower10
+	CMPQ AX, $0x30
+	JNE  over11
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -62,7 +175,7 @@ TEXT ·thinAVX512Zen4F32(SB), NOSPLIT, $0-96
 	VPXORD  Z27, Z27, Z27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row6:
+row12:
 	VMOVAPS          Z0, Z28
 	VFMADD231PS.BCST (DX), Z3, Z28
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z28
@@ -88,26 +201,26 @@ row6:
 	VADDPS           Z27, Z29, Z29
 	VADDPS           Z27, Z30, Z30
 	CMPQ             R11, $0x01
-	JNE              linear7
+	JNE              linear13
 	VMAXPS           Z28, Z27, Z28
 	VMAXPS           Z29, Z27, Z29
 	VMAXPS           Z30, Z27, Z30
 
-linear7:
+linear13:
 	VMOVUPS Z28, (BX)
 	VMOVUPS Z29, 64(BX)
 	VMOVUPS Z30, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row6
+	JNZ     row12
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over5:
+over11:
 	CMPQ   AX, $0x25
-	JGE    over8
+	JGE    over14
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -158,7 +271,7 @@ over5:
 	VPXORD  Z27, Z27, Z27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row9:
+row15:
 	VMOVAPS          Z0, Z28
 	VFMADD231PS.BCST (DX), Z3, Z28
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z28
@@ -184,26 +297,26 @@ row9:
 	VADDPS           Z27, Z29, Z29
 	VADDPS           X27, X30, X30
 	CMPQ             R11, $0x01
-	JNE              linear10
+	JNE              linear16
 	VMAXPS           Z28, Z27, Z28
 	VMAXPS           Z29, Z27, Z29
 	VMAXPS           X30, X27, X30
 
-linear10:
+linear16:
 	VMOVUPS Z28, (BX)
 	VMOVUPS Z29, 64(BX)
 	VMOVUPS X30, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row9
+	JNZ     row15
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over8:
+over14:
 	CMPQ   AX, $0x29
-	JGE    over11
+	JGE    over17
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -254,7 +367,7 @@ over8:
 	VPXORD  Z27, Z27, Z27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row12:
+row18:
 	VMOVAPS          Z0, Z28
 	VFMADD231PS.BCST (DX), Z3, Z28
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z28
@@ -280,24 +393,24 @@ row12:
 	VADDPS           Z27, Z29, Z29
 	VADDPS           Y27, Y30, Y30
 	CMPQ             R11, $0x01
-	JNE              linear13
+	JNE              linear19
 	VMAXPS           Z28, Z27, Z28
 	VMAXPS           Z29, Z27, Z29
 	VMAXPS           Y30, Y27, Y30
 
-linear13:
+linear19:
 	VMOVUPS Z28, (BX)
 	VMOVUPS Z29, 64(BX)
 	VMOVUPS Y30, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row12
+	JNZ     row18
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over11:
+over17:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -348,7 +461,7 @@ over11:
 	VPXORD  Z27, Z27, Z27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row14:
+row20:
 	VMOVAPS          Z0, Z28
 	VFMADD231PS.BCST (DX), Z3, Z28
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z28
@@ -374,28 +487,26 @@ row14:
 	VADDPS           Z27, Z29, Z29
 	VADDPS           Z27, Z30, Z30
 	CMPQ             R11, $0x01
-	JNE              linear15
+	JNE              linear21
 	VMAXPS           Z28, Z27, Z28
 	VMAXPS           Z29, Z27, Z29
 	VMAXPS           Z30, Z27, Z30
 
-linear15:
+linear21:
 	VMOVUPS Z28, (BX)
 	VMOVUPS Z29, 64(BX)
 	VMOVUPS Z30, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row14
+	JNZ     row20
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower4:
-	CMPQ AX, $0x10
-	JLE  narrower16
+narrower10:
 	CMPQ AX, $0x20
-	JNE  over17
+	JNE  over23
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -431,7 +542,7 @@ narrower4:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row18:
+row24:
 	VMOVAPS          Z0, Z21
 	VFMADD231PS.BCST (DX), Z2, Z21
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z21
@@ -449,24 +560,24 @@ row18:
 	VADDPS           Z20, Z21, Z21
 	VADDPS           Z20, Z22, Z22
 	CMPQ             R11, $0x01
-	JNE              linear19
+	JNE              linear25
 	VMAXPS           Z21, Z20, Z21
 	VMAXPS           Z22, Z20, Z22
 
-linear19:
+linear25:
 	VMOVUPS Z21, (BX)
 	VMOVUPS Z22, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row18
+	JNZ     row24
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over17:
+over23:
 	CMPQ   AX, $0x15
-	JGE    over20
+	JGE    over26
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 
@@ -510,7 +621,7 @@ over17:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row21:
+row27:
 	VMOVAPS          Z0, Z21
 	VFMADD231PS.BCST (DX), Z2, Z21
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z21
@@ -528,24 +639,24 @@ row21:
 	VADDPS           Z20, Z21, Z21
 	VADDPS           X20, X22, X22
 	CMPQ             R11, $0x01
-	JNE              linear22
+	JNE              linear28
 	VMAXPS           Z21, Z20, Z21
 	VMAXPS           X22, X20, X22
 
-linear22:
+linear28:
 	VMOVUPS Z21, (BX)
 	VMOVUPS X22, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row21
+	JNZ     row27
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over20:
+over26:
 	CMPQ   AX, $0x19
-	JGE    over23
+	JGE    over29
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -589,7 +700,7 @@ over20:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row24:
+row30:
 	VMOVAPS          Z0, Z21
 	VFMADD231PS.BCST (DX), Z2, Z21
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z21
@@ -607,22 +718,22 @@ row24:
 	VADDPS           Z20, Z21, Z21
 	VADDPS           Y20, Y22, Y22
 	CMPQ             R11, $0x01
-	JNE              linear25
+	JNE              linear31
 	VMAXPS           Z21, Z20, Z21
 	VMAXPS           Y22, Y20, Y22
 
-linear25:
+linear31:
 	VMOVUPS Z21, (BX)
 	VMOVUPS Y22, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row24
+	JNZ     row30
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over23:
+over29:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -666,7 +777,7 @@ over23:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row26:
+row32:
 	VMOVAPS          Z0, Z21
 	VFMADD231PS.BCST (DX), Z2, Z21
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z21
@@ -684,121 +795,13 @@ row26:
 	VADDPS           Z20, Z21, Z21
 	VADDPS           Z20, Z22, Z22
 	CMPQ             R11, $0x01
-	JNE              linear27
+	JNE              linear33
 	VMAXPS           Z21, Z20, Z21
 	VMAXPS           Z22, Z20, Z22
 
-linear27:
+linear33:
 	VMOVUPS Z21, (BX)
 	VMOVUPS Z22, 64(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R10
-	JNZ     row26
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower16:
-	CMPQ AX, $0x10
-	JNE  over28
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), Z0
-
-	// acc[i,j] = b[i,j], 6×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPS (BX), Z1
-	VMOVUPS (BX)(CX*1), Z2
-	VMOVUPS (BX)(CX*2), Z3
-	VMOVUPS (BX)(DX*1), Z4
-	VMOVUPS (BX)(CX*4), Z5
-	VMOVUPS (BX)(SI*1), Z6
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	LEAQ    (DI)(DI*4), R9
-	MOVQ    rows+64(FP), R10
-	MOVQ    act+88(FP), R11
-	VPXORD  Z13, Z13, Z13
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row29:
-	VMOVAPS          Z0, Z14
-	VFMADD231PS.BCST (DX), Z1, Z14
-	VFMADD231PS.BCST (DX)(DI*1), Z2, Z14
-	VFMADD231PS.BCST (DX)(DI*2), Z3, Z14
-	VFMADD231PS.BCST (DX)(R8*1), Z4, Z14
-	VFMADD231PS.BCST (DX)(DI*4), Z5, Z14
-	VFMADD231PS.BCST (DX)(R9*1), Z6, Z14
-	VADDPS           Z13, Z14, Z14
-	CMPQ             R11, $0x01
-	JNE              linear30
-	VMAXPS           Z14, Z13, Z14
-
-linear30:
-	VMOVUPS Z14, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R10
-	JNZ     row29
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over28:
-	CMPQ AX, $0x08
-	JNE  over31
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), Y0
-
-	// acc[i,j] = b[i,j], 6×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPS (BX), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS (BX)(CX*2), Y3
-	VMOVUPS (BX)(DX*1), Y4
-	VMOVUPS (BX)(CX*4), Y5
-	VMOVUPS (BX)(SI*1), Y6
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	LEAQ    (DI)(DI*4), R9
-	MOVQ    rows+64(FP), R10
-	MOVQ    act+88(FP), R11
-	VPXORD  Z13, Z13, Z13
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row32:
-	VMOVAPS          Y0, Y14
-	VFMADD231PS.BCST (DX), Y1, Y14
-	VFMADD231PS.BCST (DX)(DI*1), Y2, Y14
-	VFMADD231PS.BCST (DX)(DI*2), Y3, Y14
-	VFMADD231PS.BCST (DX)(R8*1), Y4, Y14
-	VFMADD231PS.BCST (DX)(DI*4), Y5, Y14
-	VFMADD231PS.BCST (DX)(R9*1), Y6, Y14
-	VADDPS           Y13, Y14, Y14
-	CMPQ             R11, $0x01
-	JNE              linear33
-	VMAXPS           Y14, Y13, Y14
-
-linear33:
-	VMOVUPS Y14, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
@@ -807,408 +810,117 @@ linear33:
 	VZEROUPPER
 	RET
 
-over31:
-	CMPQ   AX, $0x08
-	JLT    over34
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x40, AX
+lower3:
+	MOVQ cols+72(FP), AX
+	CMPQ AX, $0x11
+	JGE  several34
+	CMPQ AX, $0x10
+	JNE  over35
 
-	// acc[i,j] = bias[i,j], 1×2 vectors
+	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
+	VMOVUPS (BX), Z0
 
-	// acc[i,j] = b[i,j], 6×2 vectors
+	// acc[i,j] = b[i,j], 5×1 vectors
 	MOVQ    b+48(FP), BX
 	MOVQ    ldb+56(FP), CX
 	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPS (BX), Y2
-	VMOVUPS 32(DI), Y3
-	VMOVUPS (BX)(CX*1), Y4
-	VMOVUPS 32(DI)(CX*1), Y5
-	VMOVUPS (BX)(CX*2), Y6
-	VMOVUPS 32(DI)(CX*2), Y7
-	VMOVUPS (BX)(DX*1), Y8
-	VMOVUPS 32(DI)(R8*1), Y9
-	VMOVUPS (BX)(CX*4), Y10
-	VMOVUPS 32(DI)(CX*4), Y11
-	VMOVUPS (BX)(SI*1), Y12
-	VMOVUPS 32(DI)(R9*1), Y13
+	VMOVUPS (BX), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS (BX)(CX*2), Z3
+	VMOVUPS (BX)(DX*1), Z4
+	VMOVUPS (BX)(CX*4), Z5
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
 	MOVQ    stepa+40(FP), DI
 	LEAQ    (DI)(DI*2), R8
-	LEAQ    (DI)(DI*4), R9
-	MOVQ    rows+64(FP), R10
-	MOVQ    act+88(FP), R11
-	VPXORD  Z20, Z20, Z20
+	MOVQ    rows+64(FP), R9
+	MOVQ    act+88(FP), R10
+	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row35:
-	VMOVAPS          Y0, Y21
-	VFMADD231PS.BCST (DX), Y2, Y21
-	VFMADD231PS.BCST (DX)(DI*1), Y4, Y21
-	VFMADD231PS.BCST (DX)(DI*2), Y6, Y21
-	VFMADD231PS.BCST (DX)(R8*1), Y8, Y21
-	VFMADD231PS.BCST (DX)(DI*4), Y10, Y21
-	VFMADD231PS.BCST (DX)(R9*1), Y12, Y21
-	VMOVAPS          Y1, Y22
-	VFMADD231PS.BCST (DX), Y3, Y22
-	VFMADD231PS.BCST (DX)(DI*1), Y5, Y22
-	VFMADD231PS.BCST (DX)(DI*2), Y7, Y22
-	VFMADD231PS.BCST (DX)(R8*1), Y9, Y22
-	VFMADD231PS.BCST (DX)(DI*4), Y11, Y22
-	VFMADD231PS.BCST (DX)(R9*1), Y13, Y22
-	VADDPS           Y20, Y21, Y21
-	VADDPS           Y20, Y22, Y22
-	CMPQ             R11, $0x01
-	JNE              linear36
-	VMAXPS           Y21, Y20, Y21
-	VMAXPS           Y22, Y20, Y22
+row36:
+	VMOVAPS          Z0, Z12
+	VFMADD231PS.BCST (DX), Z1, Z12
+	VFMADD231PS.BCST (DX)(DI*1), Z2, Z12
+	VFMADD231PS.BCST (DX)(DI*2), Z3, Z12
+	VFMADD231PS.BCST (DX)(R8*1), Z4, Z12
+	VFMADD231PS.BCST (DX)(DI*4), Z5, Z12
+	VADDPS           Z11, Z12, Z12
+	CMPQ             R10, $0x01
+	JNE              linear37
+	VMAXPS           Z12, Z11, Z12
 
-linear36:
-	VMOVUPS Y21, (BX)
-	VMOVUPS Y22, 32(BX)(AX*1)
+linear37:
+	VMOVUPS Z12, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
-	DECQ    R10
-	JNZ     row35
+	DECQ    R9
+	JNZ     row36
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over34:
-	CMPQ AX, $0x04
-	JNE  over37
+over35:
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), X0
+	MOVQ      bias+16(FP), BX
+	VMOVUPS.Z (BX), K1, Z0
 
-	// acc[i,j] = b[i,j], 6×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPS (BX), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS (BX)(CX*2), X3
-	VMOVUPS (BX)(DX*1), X4
-	VMOVUPS (BX)(CX*4), X5
-	VMOVUPS (BX)(SI*1), X6
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	LEAQ    (DI)(DI*4), R9
-	MOVQ    rows+64(FP), R10
-	MOVQ    act+88(FP), R11
-	VPXORD  Z13, Z13, Z13
+	// acc[i,j] = b[i,j], 5×1 vectors
+	MOVQ      b+48(FP), BX
+	MOVQ      ldb+56(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	VMOVUPS.Z (BX), K1, Z1
+	VMOVUPS.Z (BX)(CX*1), K1, Z2
+	VMOVUPS.Z (BX)(CX*2), K1, Z3
+	VMOVUPS.Z (BX)(DX*1), K1, Z4
+	VMOVUPS.Z (BX)(CX*4), K1, Z5
+	MOVQ      c+0(FP), BX
+	MOVQ      ldc+8(FP), CX
+	MOVQ      a+24(FP), DX
+	MOVQ      lda+32(FP), SI
+	MOVQ      stepa+40(FP), DI
+	LEAQ      (DI)(DI*2), R8
+	MOVQ      rows+64(FP), R9
+	MOVQ      act+88(FP), R10
+	VPXORD    Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row38:
-	VMOVAPS          X0, X14
-	VFMADD231PS.BCST (DX), X1, X14
-	VFMADD231PS.BCST (DX)(DI*1), X2, X14
-	VFMADD231PS.BCST (DX)(DI*2), X3, X14
-	VFMADD231PS.BCST (DX)(R8*1), X4, X14
-	VFMADD231PS.BCST (DX)(DI*4), X5, X14
-	VFMADD231PS.BCST (DX)(R9*1), X6, X14
-	VADDPS           X13, X14, X14
-	CMPQ             R11, $0x01
+	VMOVAPS          Z0, Z12
+	VFMADD231PS.BCST (DX), Z1, Z12
+	VFMADD231PS.BCST (DX)(DI*1), Z2, Z12
+	VFMADD231PS.BCST (DX)(DI*2), Z3, Z12
+	VFMADD231PS.BCST (DX)(R8*1), Z4, Z12
+	VFMADD231PS.BCST (DX)(DI*4), Z5, Z12
+	VADDPS           Z11, Z12, Z12
+	CMPQ             R10, $0x01
 	JNE              linear39
-	VMAXPS           X14, X13, X14
+	VMAXPS           Z12, Z11, Z12
 
 linear39:
-	VMOVUPS X14, (BX)
+	VMOVUPS Z12, K1, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
-	DECQ    R10
+	DECQ    R9
 	JNZ     row38
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over37:
-	CMPQ   AX, $0x04
-	JLT    over40
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x20, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-
-	// acc[i,j] = b[i,j], 6×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPS (BX), X2
-	VMOVUPS 16(DI), X3
-	VMOVUPS (BX)(CX*1), X4
-	VMOVUPS 16(DI)(CX*1), X5
-	VMOVUPS (BX)(CX*2), X6
-	VMOVUPS 16(DI)(CX*2), X7
-	VMOVUPS (BX)(DX*1), X8
-	VMOVUPS 16(DI)(R8*1), X9
-	VMOVUPS (BX)(CX*4), X10
-	VMOVUPS 16(DI)(CX*4), X11
-	VMOVUPS (BX)(SI*1), X12
-	VMOVUPS 16(DI)(R9*1), X13
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	LEAQ    (DI)(DI*4), R9
-	MOVQ    rows+64(FP), R10
-	MOVQ    act+88(FP), R11
-	VPXORD  Z20, Z20, Z20
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
-	VMOVAPS          X0, X21
-	VFMADD231PS.BCST (DX), X2, X21
-	VFMADD231PS.BCST (DX)(DI*1), X4, X21
-	VFMADD231PS.BCST (DX)(DI*2), X6, X21
-	VFMADD231PS.BCST (DX)(R8*1), X8, X21
-	VFMADD231PS.BCST (DX)(DI*4), X10, X21
-	VFMADD231PS.BCST (DX)(R9*1), X12, X21
-	VMOVAPS          X1, X22
-	VFMADD231PS.BCST (DX), X3, X22
-	VFMADD231PS.BCST (DX)(DI*1), X5, X22
-	VFMADD231PS.BCST (DX)(DI*2), X7, X22
-	VFMADD231PS.BCST (DX)(R8*1), X9, X22
-	VFMADD231PS.BCST (DX)(DI*4), X11, X22
-	VFMADD231PS.BCST (DX)(R9*1), X13, X22
-	VADDPS           X20, X21, X21
-	VADDPS           X20, X22, X22
-	CMPQ             R11, $0x01
-	JNE              linear42
-	VMAXPS           X21, X20, X21
-	VMAXPS           X22, X20, X22
-
-linear42:
-	VMOVUPS X21, (BX)
-	VMOVUPS X22, 16(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R10
-	JNZ     row41
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over40:
-	CMPQ AX, $0x02
-	JNE  over43
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ   bias+16(FP), BX
-	VMOVSD (BX), X0
-
-	// acc[i,j] = b[i,j], 6×1 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSD (BX), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD (BX)(CX*2), X3
-	VMOVSD (BX)(DX*1), X4
-	VMOVSD (BX)(CX*4), X5
-	VMOVSD (BX)(SI*1), X6
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	MOVQ   rows+64(FP), R10
-	MOVQ   act+88(FP), R11
-	VPXORD Z13, Z13, Z13
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row44:
-	VMOVAPS          X0, X14
-	VFMADD231PS.BCST (DX), X1, X14
-	VFMADD231PS.BCST (DX)(DI*1), X2, X14
-	VFMADD231PS.BCST (DX)(DI*2), X3, X14
-	VFMADD231PS.BCST (DX)(R8*1), X4, X14
-	VFMADD231PS.BCST (DX)(DI*4), X5, X14
-	VFMADD231PS.BCST (DX)(R9*1), X6, X14
-	VADDPS           X13, X14, X14
-	CMPQ             R11, $0x01
-	JNE              linear45
-	VMAXPS           X14, X13, X14
-
-linear45:
-	VMOVSD X14, (BX)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R10
-	JNZ    row44
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over43:
-	CMPQ   AX, $0x02
-	JLT    over46
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x10, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ   bias+16(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X0
-	VMOVSD 8(DX), X1
-
-	// acc[i,j] = b[i,j], 6×2 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	MOVQ   BX, DI
-	ADDQ   AX, DI
-	LEAQ   (CX)(CX*2), R8
-	LEAQ   (CX)(CX*4), R9
-	VMOVSD (BX), X2
-	VMOVSD 8(DI), X3
-	VMOVSD (BX)(CX*1), X4
-	VMOVSD 8(DI)(CX*1), X5
-	VMOVSD (BX)(CX*2), X6
-	VMOVSD 8(DI)(CX*2), X7
-	VMOVSD (BX)(DX*1), X8
-	VMOVSD 8(DI)(R8*1), X9
-	VMOVSD (BX)(CX*4), X10
-	VMOVSD 8(DI)(CX*4), X11
-	VMOVSD (BX)(SI*1), X12
-	VMOVSD 8(DI)(R9*1), X13
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	MOVQ   rows+64(FP), R10
-	MOVQ   act+88(FP), R11
-	VPXORD Z20, Z20, Z20
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row47:
-	VMOVAPS          X0, X21
-	VFMADD231PS.BCST (DX), X2, X21
-	VFMADD231PS.BCST (DX)(DI*1), X4, X21
-	VFMADD231PS.BCST (DX)(DI*2), X6, X21
-	VFMADD231PS.BCST (DX)(R8*1), X8, X21
-	VFMADD231PS.BCST (DX)(DI*4), X10, X21
-	VFMADD231PS.BCST (DX)(R9*1), X12, X21
-	VMOVAPS          X1, X22
-	VFMADD231PS.BCST (DX), X3, X22
-	VFMADD231PS.BCST (DX)(DI*1), X5, X22
-	VFMADD231PS.BCST (DX)(DI*2), X7, X22
-	VFMADD231PS.BCST (DX)(R8*1), X9, X22
-	VFMADD231PS.BCST (DX)(DI*4), X11, X22
-	VFMADD231PS.BCST (DX)(R9*1), X13, X22
-	VADDPS           X20, X21, X21
-	VADDPS           X20, X22, X22
-	CMPQ             R11, $0x01
-	JNE              linear48
-	VMAXPS           X21, X20, X21
-	VMAXPS           X22, X20, X22
-
-linear48:
-	VMOVSD X21, (BX)
-	VMOVSD X22, 8(BX)(AX*1)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R10
-	JNZ    row47
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over46:
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ   bias+16(FP), BX
-	VMOVSS (BX), X0
-
-	// acc[i,j] = b[i,j], 6×1 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSS (BX), X1
-	VMOVSS (BX)(CX*1), X2
-	VMOVSS (BX)(CX*2), X3
-	VMOVSS (BX)(DX*1), X4
-	VMOVSS (BX)(CX*4), X5
-	VMOVSS (BX)(SI*1), X6
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	MOVQ   rows+64(FP), R10
-	MOVQ   act+88(FP), R11
-	VPXORD Z13, Z13, Z13
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
-	VMOVAPS          X0, X14
-	VFMADD231PS.BCST (DX), X1, X14
-	VFMADD231PS.BCST (DX)(DI*1), X2, X14
-	VFMADD231PS.BCST (DX)(DI*2), X3, X14
-	VFMADD231PS.BCST (DX)(R8*1), X4, X14
-	VFMADD231PS.BCST (DX)(DI*4), X5, X14
-	VFMADD231PS.BCST (DX)(R9*1), X6, X14
-	VADDPS           X13, X14, X14
-	CMPQ             R11, $0x01
-	JNE              linear50
-	VMAXPS           X14, X13, X14
-
-linear50:
-	VMOVSS X14, (BX)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R10
-	JNZ    row49
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-lower3:
-	MOVQ cols+72(FP), AX
+several34:
 	CMPQ AX, $0x20
-	JLE  narrower51
+	JLE  narrower40
 	CMPQ AX, $0x30
-	JNE  over52
+	JNE  over41
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -1246,7 +958,7 @@ lower3:
 	VPXORD  Z23, Z23, Z23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row53:
+row42:
 	VMOVAPS          Z0, Z24
 	VFMADD231PS.BCST (DX), Z3, Z24
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z24
@@ -1269,26 +981,26 @@ row53:
 	VADDPS           Z23, Z25, Z25
 	VADDPS           Z23, Z26, Z26
 	CMPQ             R10, $0x01
-	JNE              linear54
+	JNE              linear43
 	VMAXPS           Z24, Z23, Z24
 	VMAXPS           Z25, Z23, Z25
 	VMAXPS           Z26, Z23, Z26
 
-linear54:
+linear43:
 	VMOVUPS Z24, (BX)
 	VMOVUPS Z25, 64(BX)
 	VMOVUPS Z26, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row53
+	JNZ     row42
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over52:
+over41:
 	CMPQ   AX, $0x25
-	JGE    over55
+	JGE    over44
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -1333,7 +1045,7 @@ over52:
 	VPXORD  Z23, Z23, Z23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row56:
+row45:
 	VMOVAPS          Z0, Z24
 	VFMADD231PS.BCST (DX), Z3, Z24
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z24
@@ -1356,26 +1068,26 @@ row56:
 	VADDPS           Z23, Z25, Z25
 	VADDPS           X23, X26, X26
 	CMPQ             R10, $0x01
-	JNE              linear57
+	JNE              linear46
 	VMAXPS           Z24, Z23, Z24
 	VMAXPS           Z25, Z23, Z25
 	VMAXPS           X26, X23, X26
 
-linear57:
+linear46:
 	VMOVUPS Z24, (BX)
 	VMOVUPS Z25, 64(BX)
 	VMOVUPS X26, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row56
+	JNZ     row45
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over55:
+over44:
 	CMPQ   AX, $0x29
-	JGE    over58
+	JGE    over47
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -1420,7 +1132,7 @@ over55:
 	VPXORD  Z23, Z23, Z23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row59:
+row48:
 	VMOVAPS          Z0, Z24
 	VFMADD231PS.BCST (DX), Z3, Z24
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z24
@@ -1443,24 +1155,24 @@ row59:
 	VADDPS           Z23, Z25, Z25
 	VADDPS           Y23, Y26, Y26
 	CMPQ             R10, $0x01
-	JNE              linear60
+	JNE              linear49
 	VMAXPS           Z24, Z23, Z24
 	VMAXPS           Z25, Z23, Z25
 	VMAXPS           Y26, Y23, Y26
 
-linear60:
+linear49:
 	VMOVUPS Z24, (BX)
 	VMOVUPS Z25, 64(BX)
 	VMOVUPS Y26, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row59
+	JNZ     row48
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over58:
+over47:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -1505,7 +1217,7 @@ over58:
 	VPXORD  Z23, Z23, Z23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row61:
+row50:
 	VMOVAPS          Z0, Z24
 	VFMADD231PS.BCST (DX), Z3, Z24
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z24
@@ -1528,28 +1240,26 @@ row61:
 	VADDPS           Z23, Z25, Z25
 	VADDPS           Z23, Z26, Z26
 	CMPQ             R10, $0x01
-	JNE              linear62
+	JNE              linear51
 	VMAXPS           Z24, Z23, Z24
 	VMAXPS           Z25, Z23, Z25
 	VMAXPS           Z26, Z23, Z26
 
-linear62:
+linear51:
 	VMOVUPS Z24, (BX)
 	VMOVUPS Z25, 64(BX)
 	VMOVUPS Z26, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row61
+	JNZ     row50
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower51:
-	CMPQ AX, $0x10
-	JLE  narrower63
+narrower40:
 	CMPQ AX, $0x20
-	JNE  over64
+	JNE  over53
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -1581,7 +1291,7 @@ narrower51:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row65:
+row54:
 	VMOVAPS          Z0, Z18
 	VFMADD231PS.BCST (DX), Z2, Z18
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z18
@@ -1597,24 +1307,24 @@ row65:
 	VADDPS           Z17, Z18, Z18
 	VADDPS           Z17, Z19, Z19
 	CMPQ             R10, $0x01
-	JNE              linear66
+	JNE              linear55
 	VMAXPS           Z18, Z17, Z18
 	VMAXPS           Z19, Z17, Z19
 
-linear66:
+linear55:
 	VMOVUPS Z18, (BX)
 	VMOVUPS Z19, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row65
+	JNZ     row54
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over64:
+over53:
 	CMPQ   AX, $0x15
-	JGE    over67
+	JGE    over56
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 
@@ -1653,7 +1363,7 @@ over64:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row68:
+row57:
 	VMOVAPS          Z0, Z18
 	VFMADD231PS.BCST (DX), Z2, Z18
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z18
@@ -1669,24 +1379,24 @@ row68:
 	VADDPS           Z17, Z18, Z18
 	VADDPS           X17, X19, X19
 	CMPQ             R10, $0x01
-	JNE              linear69
+	JNE              linear58
 	VMAXPS           Z18, Z17, Z18
 	VMAXPS           X19, X17, X19
 
-linear69:
+linear58:
 	VMOVUPS Z18, (BX)
 	VMOVUPS X19, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row68
+	JNZ     row57
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over67:
+over56:
 	CMPQ   AX, $0x19
-	JGE    over70
+	JGE    over59
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -1725,7 +1435,7 @@ over67:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row71:
+row60:
 	VMOVAPS          Z0, Z18
 	VFMADD231PS.BCST (DX), Z2, Z18
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z18
@@ -1741,22 +1451,22 @@ row71:
 	VADDPS           Z17, Z18, Z18
 	VADDPS           Y17, Y19, Y19
 	CMPQ             R10, $0x01
-	JNE              linear72
+	JNE              linear61
 	VMAXPS           Z18, Z17, Z18
 	VMAXPS           Y19, Y17, Y19
 
-linear72:
+linear61:
 	VMOVUPS Z18, (BX)
 	VMOVUPS Y19, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row71
+	JNZ     row60
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over70:
+over59:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -1795,7 +1505,7 @@ over70:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row73:
+row62:
 	VMOVAPS          Z0, Z18
 	VFMADD231PS.BCST (DX), Z2, Z18
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z18
@@ -1811,30 +1521,33 @@ row73:
 	VADDPS           Z17, Z18, Z18
 	VADDPS           Z17, Z19, Z19
 	CMPQ             R10, $0x01
-	JNE              linear74
+	JNE              linear63
 	VMAXPS           Z18, Z17, Z18
 	VMAXPS           Z19, Z17, Z19
 
-linear74:
+linear63:
 	VMOVUPS Z18, (BX)
 	VMOVUPS Z19, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row73
+	JNZ     row62
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower63:
+lower2:
+	MOVQ cols+72(FP), AX
+	CMPQ AX, $0x11
+	JGE  several64
 	CMPQ AX, $0x10
-	JNE  over75
+	JNE  over65
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPS (BX), Z0
 
-	// acc[i,j] = b[i,j], 5×1 vectors
+	// acc[i,j] = b[i,j], 4×1 vectors
 	MOVQ    b+48(FP), BX
 	MOVQ    ldb+56(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1842,7 +1555,6 @@ narrower63:
 	VMOVUPS (BX)(CX*1), Z2
 	VMOVUPS (BX)(CX*2), Z3
 	VMOVUPS (BX)(DX*1), Z4
-	VMOVUPS (BX)(CX*4), Z5
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
@@ -1851,450 +1563,86 @@ narrower63:
 	LEAQ    (DI)(DI*2), R8
 	MOVQ    rows+64(FP), R9
 	MOVQ    act+88(FP), R10
-	VPXORD  Z11, Z11, Z11
+	VPXORD  Z9, Z9, Z9
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row76:
-	VMOVAPS          Z0, Z12
-	VFMADD231PS.BCST (DX), Z1, Z12
-	VFMADD231PS.BCST (DX)(DI*1), Z2, Z12
-	VFMADD231PS.BCST (DX)(DI*2), Z3, Z12
-	VFMADD231PS.BCST (DX)(R8*1), Z4, Z12
-	VFMADD231PS.BCST (DX)(DI*4), Z5, Z12
-	VADDPS           Z11, Z12, Z12
+row66:
+	VMOVAPS          Z0, Z10
+	VFMADD231PS.BCST (DX), Z1, Z10
+	VFMADD231PS.BCST (DX)(DI*1), Z2, Z10
+	VFMADD231PS.BCST (DX)(DI*2), Z3, Z10
+	VFMADD231PS.BCST (DX)(R8*1), Z4, Z10
+	VADDPS           Z9, Z10, Z10
 	CMPQ             R10, $0x01
-	JNE              linear77
-	VMAXPS           Z12, Z11, Z12
+	JNE              linear67
+	VMAXPS           Z10, Z9, Z10
 
-linear77:
-	VMOVUPS Z12, (BX)
+linear67:
+	VMOVUPS Z10, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row76
+	JNZ     row66
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over75:
-	CMPQ AX, $0x08
-	JNE  over78
+over65:
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), Y0
+	MOVQ      bias+16(FP), BX
+	VMOVUPS.Z (BX), K1, Z0
 
-	// acc[i,j] = b[i,j], 5×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPS (BX), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS (BX)(CX*2), Y3
-	VMOVUPS (BX)(DX*1), Y4
-	VMOVUPS (BX)(CX*4), Y5
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	MOVQ    rows+64(FP), R9
-	MOVQ    act+88(FP), R10
-	VPXORD  Z11, Z11, Z11
+	// acc[i,j] = b[i,j], 4×1 vectors
+	MOVQ      b+48(FP), BX
+	MOVQ      ldb+56(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	VMOVUPS.Z (BX), K1, Z1
+	VMOVUPS.Z (BX)(CX*1), K1, Z2
+	VMOVUPS.Z (BX)(CX*2), K1, Z3
+	VMOVUPS.Z (BX)(DX*1), K1, Z4
+	MOVQ      c+0(FP), BX
+	MOVQ      ldc+8(FP), CX
+	MOVQ      a+24(FP), DX
+	MOVQ      lda+32(FP), SI
+	MOVQ      stepa+40(FP), DI
+	LEAQ      (DI)(DI*2), R8
+	MOVQ      rows+64(FP), R9
+	MOVQ      act+88(FP), R10
+	VPXORD    Z9, Z9, Z9
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row79:
-	VMOVAPS          Y0, Y12
-	VFMADD231PS.BCST (DX), Y1, Y12
-	VFMADD231PS.BCST (DX)(DI*1), Y2, Y12
-	VFMADD231PS.BCST (DX)(DI*2), Y3, Y12
-	VFMADD231PS.BCST (DX)(R8*1), Y4, Y12
-	VFMADD231PS.BCST (DX)(DI*4), Y5, Y12
-	VADDPS           Y11, Y12, Y12
+row68:
+	VMOVAPS          Z0, Z10
+	VFMADD231PS.BCST (DX), Z1, Z10
+	VFMADD231PS.BCST (DX)(DI*1), Z2, Z10
+	VFMADD231PS.BCST (DX)(DI*2), Z3, Z10
+	VFMADD231PS.BCST (DX)(R8*1), Z4, Z10
+	VADDPS           Z9, Z10, Z10
 	CMPQ             R10, $0x01
-	JNE              linear80
-	VMAXPS           Y12, Y11, Y12
+	JNE              linear69
+	VMAXPS           Z10, Z9, Z10
 
-linear80:
-	VMOVUPS Y12, (BX)
+linear69:
+	VMOVUPS Z10, K1, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row79
+	JNZ     row68
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over78:
-	CMPQ   AX, $0x08
-	JLT    over81
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x40, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-
-	// acc[i,j] = b[i,j], 5×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS (BX), Y2
-	VMOVUPS 32(SI), Y3
-	VMOVUPS (BX)(CX*1), Y4
-	VMOVUPS 32(SI)(CX*1), Y5
-	VMOVUPS (BX)(CX*2), Y6
-	VMOVUPS 32(SI)(CX*2), Y7
-	VMOVUPS (BX)(DX*1), Y8
-	VMOVUPS 32(SI)(DI*1), Y9
-	VMOVUPS (BX)(CX*4), Y10
-	VMOVUPS 32(SI)(CX*4), Y11
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	MOVQ    rows+64(FP), R9
-	MOVQ    act+88(FP), R10
-	VPXORD  Z17, Z17, Z17
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row82:
-	VMOVAPS          Y0, Y18
-	VFMADD231PS.BCST (DX), Y2, Y18
-	VFMADD231PS.BCST (DX)(DI*1), Y4, Y18
-	VFMADD231PS.BCST (DX)(DI*2), Y6, Y18
-	VFMADD231PS.BCST (DX)(R8*1), Y8, Y18
-	VFMADD231PS.BCST (DX)(DI*4), Y10, Y18
-	VMOVAPS          Y1, Y19
-	VFMADD231PS.BCST (DX), Y3, Y19
-	VFMADD231PS.BCST (DX)(DI*1), Y5, Y19
-	VFMADD231PS.BCST (DX)(DI*2), Y7, Y19
-	VFMADD231PS.BCST (DX)(R8*1), Y9, Y19
-	VFMADD231PS.BCST (DX)(DI*4), Y11, Y19
-	VADDPS           Y17, Y18, Y18
-	VADDPS           Y17, Y19, Y19
-	CMPQ             R10, $0x01
-	JNE              linear83
-	VMAXPS           Y18, Y17, Y18
-	VMAXPS           Y19, Y17, Y19
-
-linear83:
-	VMOVUPS Y18, (BX)
-	VMOVUPS Y19, 32(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R9
-	JNZ     row82
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over81:
-	CMPQ AX, $0x04
-	JNE  over84
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), X0
-
-	// acc[i,j] = b[i,j], 5×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPS (BX), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS (BX)(CX*2), X3
-	VMOVUPS (BX)(DX*1), X4
-	VMOVUPS (BX)(CX*4), X5
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	MOVQ    rows+64(FP), R9
-	MOVQ    act+88(FP), R10
-	VPXORD  Z11, Z11, Z11
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row85:
-	VMOVAPS          X0, X12
-	VFMADD231PS.BCST (DX), X1, X12
-	VFMADD231PS.BCST (DX)(DI*1), X2, X12
-	VFMADD231PS.BCST (DX)(DI*2), X3, X12
-	VFMADD231PS.BCST (DX)(R8*1), X4, X12
-	VFMADD231PS.BCST (DX)(DI*4), X5, X12
-	VADDPS           X11, X12, X12
-	CMPQ             R10, $0x01
-	JNE              linear86
-	VMAXPS           X12, X11, X12
-
-linear86:
-	VMOVUPS X12, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R9
-	JNZ     row85
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over84:
-	CMPQ   AX, $0x04
-	JLT    over87
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x20, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-
-	// acc[i,j] = b[i,j], 5×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS (BX), X2
-	VMOVUPS 16(SI), X3
-	VMOVUPS (BX)(CX*1), X4
-	VMOVUPS 16(SI)(CX*1), X5
-	VMOVUPS (BX)(CX*2), X6
-	VMOVUPS 16(SI)(CX*2), X7
-	VMOVUPS (BX)(DX*1), X8
-	VMOVUPS 16(SI)(DI*1), X9
-	VMOVUPS (BX)(CX*4), X10
-	VMOVUPS 16(SI)(CX*4), X11
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	MOVQ    rows+64(FP), R9
-	MOVQ    act+88(FP), R10
-	VPXORD  Z17, Z17, Z17
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row88:
-	VMOVAPS          X0, X18
-	VFMADD231PS.BCST (DX), X2, X18
-	VFMADD231PS.BCST (DX)(DI*1), X4, X18
-	VFMADD231PS.BCST (DX)(DI*2), X6, X18
-	VFMADD231PS.BCST (DX)(R8*1), X8, X18
-	VFMADD231PS.BCST (DX)(DI*4), X10, X18
-	VMOVAPS          X1, X19
-	VFMADD231PS.BCST (DX), X3, X19
-	VFMADD231PS.BCST (DX)(DI*1), X5, X19
-	VFMADD231PS.BCST (DX)(DI*2), X7, X19
-	VFMADD231PS.BCST (DX)(R8*1), X9, X19
-	VFMADD231PS.BCST (DX)(DI*4), X11, X19
-	VADDPS           X17, X18, X18
-	VADDPS           X17, X19, X19
-	CMPQ             R10, $0x01
-	JNE              linear89
-	VMAXPS           X18, X17, X18
-	VMAXPS           X19, X17, X19
-
-linear89:
-	VMOVUPS X18, (BX)
-	VMOVUPS X19, 16(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R9
-	JNZ     row88
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over87:
-	CMPQ AX, $0x02
-	JNE  over90
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ   bias+16(FP), BX
-	VMOVSD (BX), X0
-
-	// acc[i,j] = b[i,j], 5×1 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD (BX), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD (BX)(CX*2), X3
-	VMOVSD (BX)(DX*1), X4
-	VMOVSD (BX)(CX*4), X5
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	MOVQ   rows+64(FP), R9
-	MOVQ   act+88(FP), R10
-	VPXORD Z11, Z11, Z11
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row91:
-	VMOVAPS          X0, X12
-	VFMADD231PS.BCST (DX), X1, X12
-	VFMADD231PS.BCST (DX)(DI*1), X2, X12
-	VFMADD231PS.BCST (DX)(DI*2), X3, X12
-	VFMADD231PS.BCST (DX)(R8*1), X4, X12
-	VFMADD231PS.BCST (DX)(DI*4), X5, X12
-	VADDPS           X11, X12, X12
-	CMPQ             R10, $0x01
-	JNE              linear92
-	VMAXPS           X12, X11, X12
-
-linear92:
-	VMOVSD X12, (BX)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R9
-	JNZ    row91
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over90:
-	CMPQ   AX, $0x02
-	JLT    over93
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x10, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ   bias+16(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X0
-	VMOVSD 8(DX), X1
-
-	// acc[i,j] = b[i,j], 5×2 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   BX, SI
-	ADDQ   AX, SI
-	LEAQ   (CX)(CX*2), DI
-	VMOVSD (BX), X2
-	VMOVSD 8(SI), X3
-	VMOVSD (BX)(CX*1), X4
-	VMOVSD 8(SI)(CX*1), X5
-	VMOVSD (BX)(CX*2), X6
-	VMOVSD 8(SI)(CX*2), X7
-	VMOVSD (BX)(DX*1), X8
-	VMOVSD 8(SI)(DI*1), X9
-	VMOVSD (BX)(CX*4), X10
-	VMOVSD 8(SI)(CX*4), X11
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	MOVQ   rows+64(FP), R9
-	MOVQ   act+88(FP), R10
-	VPXORD Z17, Z17, Z17
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row94:
-	VMOVAPS          X0, X18
-	VFMADD231PS.BCST (DX), X2, X18
-	VFMADD231PS.BCST (DX)(DI*1), X4, X18
-	VFMADD231PS.BCST (DX)(DI*2), X6, X18
-	VFMADD231PS.BCST (DX)(R8*1), X8, X18
-	VFMADD231PS.BCST (DX)(DI*4), X10, X18
-	VMOVAPS          X1, X19
-	VFMADD231PS.BCST (DX), X3, X19
-	VFMADD231PS.BCST (DX)(DI*1), X5, X19
-	VFMADD231PS.BCST (DX)(DI*2), X7, X19
-	VFMADD231PS.BCST (DX)(R8*1), X9, X19
-	VFMADD231PS.BCST (DX)(DI*4), X11, X19
-	VADDPS           X17, X18, X18
-	VADDPS           X17, X19, X19
-	CMPQ             R10, $0x01
-	JNE              linear95
-	VMAXPS           X18, X17, X18
-	VMAXPS           X19, X17, X19
-
-linear95:
-	VMOVSD X18, (BX)
-	VMOVSD X19, 8(BX)(AX*1)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R9
-	JNZ    row94
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over93:
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ   bias+16(FP), BX
-	VMOVSS (BX), X0
-
-	// acc[i,j] = b[i,j], 5×1 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSS (BX), X1
-	VMOVSS (BX)(CX*1), X2
-	VMOVSS (BX)(CX*2), X3
-	VMOVSS (BX)(DX*1), X4
-	VMOVSS (BX)(CX*4), X5
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	MOVQ   rows+64(FP), R9
-	MOVQ   act+88(FP), R10
-	VPXORD Z11, Z11, Z11
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row96:
-	VMOVAPS          X0, X12
-	VFMADD231PS.BCST (DX), X1, X12
-	VFMADD231PS.BCST (DX)(DI*1), X2, X12
-	VFMADD231PS.BCST (DX)(DI*2), X3, X12
-	VFMADD231PS.BCST (DX)(R8*1), X4, X12
-	VFMADD231PS.BCST (DX)(DI*4), X5, X12
-	VADDPS           X11, X12, X12
-	CMPQ             R10, $0x01
-	JNE              linear97
-	VMAXPS           X12, X11, X12
-
-linear97:
-	VMOVSS X12, (BX)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R9
-	JNZ    row96
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-lower2:
-	MOVQ cols+72(FP), AX
+several64:
 	CMPQ AX, $0x20
-	JLE  narrower98
+	JLE  narrower70
 	CMPQ AX, $0x30
-	JNE  over99
+	JNE  over71
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -2329,7 +1677,7 @@ lower2:
 	VPXORD  Z19, Z19, Z19
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row100:
+row72:
 	VMOVAPS          Z0, Z20
 	VFMADD231PS.BCST (DX), Z3, Z20
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z20
@@ -2349,26 +1697,26 @@ row100:
 	VADDPS           Z19, Z21, Z21
 	VADDPS           Z19, Z22, Z22
 	CMPQ             R10, $0x01
-	JNE              linear101
+	JNE              linear73
 	VMAXPS           Z20, Z19, Z20
 	VMAXPS           Z21, Z19, Z21
 	VMAXPS           Z22, Z19, Z22
 
-linear101:
+linear73:
 	VMOVUPS Z20, (BX)
 	VMOVUPS Z21, 64(BX)
 	VMOVUPS Z22, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row100
+	JNZ     row72
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over99:
+over71:
 	CMPQ   AX, $0x25
-	JGE    over102
+	JGE    over74
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -2410,7 +1758,7 @@ over99:
 	VPXORD  Z19, Z19, Z19
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row103:
+row75:
 	VMOVAPS          Z0, Z20
 	VFMADD231PS.BCST (DX), Z3, Z20
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z20
@@ -2430,26 +1778,26 @@ row103:
 	VADDPS           Z19, Z21, Z21
 	VADDPS           X19, X22, X22
 	CMPQ             R10, $0x01
-	JNE              linear104
+	JNE              linear76
 	VMAXPS           Z20, Z19, Z20
 	VMAXPS           Z21, Z19, Z21
 	VMAXPS           X22, X19, X22
 
-linear104:
+linear76:
 	VMOVUPS Z20, (BX)
 	VMOVUPS Z21, 64(BX)
 	VMOVUPS X22, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row103
+	JNZ     row75
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over102:
+over74:
 	CMPQ   AX, $0x29
-	JGE    over105
+	JGE    over77
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -2491,7 +1839,7 @@ over102:
 	VPXORD  Z19, Z19, Z19
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row106:
+row78:
 	VMOVAPS          Z0, Z20
 	VFMADD231PS.BCST (DX), Z3, Z20
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z20
@@ -2511,24 +1859,24 @@ row106:
 	VADDPS           Z19, Z21, Z21
 	VADDPS           Y19, Y22, Y22
 	CMPQ             R10, $0x01
-	JNE              linear107
+	JNE              linear79
 	VMAXPS           Z20, Z19, Z20
 	VMAXPS           Z21, Z19, Z21
 	VMAXPS           Y22, Y19, Y22
 
-linear107:
+linear79:
 	VMOVUPS Z20, (BX)
 	VMOVUPS Z21, 64(BX)
 	VMOVUPS Y22, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row106
+	JNZ     row78
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over105:
+over77:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -2570,7 +1918,7 @@ over105:
 	VPXORD  Z19, Z19, Z19
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row108:
+row80:
 	VMOVAPS          Z0, Z20
 	VFMADD231PS.BCST (DX), Z3, Z20
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z20
@@ -2590,28 +1938,26 @@ row108:
 	VADDPS           Z19, Z21, Z21
 	VADDPS           Z19, Z22, Z22
 	CMPQ             R10, $0x01
-	JNE              linear109
+	JNE              linear81
 	VMAXPS           Z20, Z19, Z20
 	VMAXPS           Z21, Z19, Z21
 	VMAXPS           Z22, Z19, Z22
 
-linear109:
+linear81:
 	VMOVUPS Z20, (BX)
 	VMOVUPS Z21, 64(BX)
 	VMOVUPS Z22, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row108
+	JNZ     row80
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower98:
-	CMPQ AX, $0x10
-	JLE  narrower110
+narrower70:
 	CMPQ AX, $0x20
-	JNE  over111
+	JNE  over83
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -2641,7 +1987,7 @@ narrower98:
 	VPXORD  Z14, Z14, Z14
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row112:
+row84:
 	VMOVAPS          Z0, Z15
 	VFMADD231PS.BCST (DX), Z2, Z15
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z15
@@ -2655,24 +2001,24 @@ row112:
 	VADDPS           Z14, Z15, Z15
 	VADDPS           Z14, Z16, Z16
 	CMPQ             R10, $0x01
-	JNE              linear113
+	JNE              linear85
 	VMAXPS           Z15, Z14, Z15
 	VMAXPS           Z16, Z14, Z16
 
-linear113:
+linear85:
 	VMOVUPS Z15, (BX)
 	VMOVUPS Z16, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row112
+	JNZ     row84
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over111:
+over83:
 	CMPQ   AX, $0x15
-	JGE    over114
+	JGE    over86
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 
@@ -2709,7 +2055,7 @@ over111:
 	VPXORD  Z14, Z14, Z14
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row115:
+row87:
 	VMOVAPS          Z0, Z15
 	VFMADD231PS.BCST (DX), Z2, Z15
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z15
@@ -2723,24 +2069,24 @@ row115:
 	VADDPS           Z14, Z15, Z15
 	VADDPS           X14, X16, X16
 	CMPQ             R10, $0x01
-	JNE              linear116
+	JNE              linear88
 	VMAXPS           Z15, Z14, Z15
 	VMAXPS           X16, X14, X16
 
-linear116:
+linear88:
 	VMOVUPS Z15, (BX)
 	VMOVUPS X16, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row115
+	JNZ     row87
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over114:
+over86:
 	CMPQ   AX, $0x19
-	JGE    over117
+	JGE    over89
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -2777,7 +2123,7 @@ over114:
 	VPXORD  Z14, Z14, Z14
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row118:
+row90:
 	VMOVAPS          Z0, Z15
 	VFMADD231PS.BCST (DX), Z2, Z15
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z15
@@ -2791,22 +2137,22 @@ row118:
 	VADDPS           Z14, Z15, Z15
 	VADDPS           Y14, Y16, Y16
 	CMPQ             R10, $0x01
-	JNE              linear119
+	JNE              linear91
 	VMAXPS           Z15, Z14, Z15
 	VMAXPS           Y16, Y14, Y16
 
-linear119:
+linear91:
 	VMOVUPS Z15, (BX)
 	VMOVUPS Y16, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row118
+	JNZ     row90
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over117:
+over89:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -2843,7 +2189,7 @@ over117:
 	VPXORD  Z14, Z14, Z14
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row120:
+row92:
 	VMOVAPS          Z0, Z15
 	VFMADD231PS.BCST (DX), Z2, Z15
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z15
@@ -2857,472 +2203,124 @@ row120:
 	VADDPS           Z14, Z15, Z15
 	VADDPS           Z14, Z16, Z16
 	CMPQ             R10, $0x01
-	JNE              linear121
+	JNE              linear93
 	VMAXPS           Z15, Z14, Z15
 	VMAXPS           Z16, Z14, Z16
 
-linear121:
+linear93:
 	VMOVUPS Z15, (BX)
 	VMOVUPS Z16, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row120
+	JNZ     row92
 	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower110:
-	CMPQ AX, $0x10
-	JNE  over122
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), Z0
-
-	// acc[i,j] = b[i,j], 4×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPS (BX), Z1
-	VMOVUPS (BX)(CX*1), Z2
-	VMOVUPS (BX)(CX*2), Z3
-	VMOVUPS (BX)(DX*1), Z4
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	MOVQ    rows+64(FP), R9
-	MOVQ    act+88(FP), R10
-	VPXORD  Z9, Z9, Z9
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row123:
-	VMOVAPS          Z0, Z10
-	VFMADD231PS.BCST (DX), Z1, Z10
-	VFMADD231PS.BCST (DX)(DI*1), Z2, Z10
-	VFMADD231PS.BCST (DX)(DI*2), Z3, Z10
-	VFMADD231PS.BCST (DX)(R8*1), Z4, Z10
-	VADDPS           Z9, Z10, Z10
-	CMPQ             R10, $0x01
-	JNE              linear124
-	VMAXPS           Z10, Z9, Z10
-
-linear124:
-	VMOVUPS Z10, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R9
-	JNZ     row123
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over122:
-	CMPQ AX, $0x08
-	JNE  over125
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), Y0
-
-	// acc[i,j] = b[i,j], 4×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPS (BX), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS (BX)(CX*2), Y3
-	VMOVUPS (BX)(DX*1), Y4
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	MOVQ    rows+64(FP), R9
-	MOVQ    act+88(FP), R10
-	VPXORD  Z9, Z9, Z9
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row126:
-	VMOVAPS          Y0, Y10
-	VFMADD231PS.BCST (DX), Y1, Y10
-	VFMADD231PS.BCST (DX)(DI*1), Y2, Y10
-	VFMADD231PS.BCST (DX)(DI*2), Y3, Y10
-	VFMADD231PS.BCST (DX)(R8*1), Y4, Y10
-	VADDPS           Y9, Y10, Y10
-	CMPQ             R10, $0x01
-	JNE              linear127
-	VMAXPS           Y10, Y9, Y10
-
-linear127:
-	VMOVUPS Y10, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R9
-	JNZ     row126
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over125:
-	CMPQ   AX, $0x08
-	JLT    over128
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x40, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-
-	// acc[i,j] = b[i,j], 4×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS (BX), Y2
-	VMOVUPS 32(SI), Y3
-	VMOVUPS (BX)(CX*1), Y4
-	VMOVUPS 32(SI)(CX*1), Y5
-	VMOVUPS (BX)(CX*2), Y6
-	VMOVUPS 32(SI)(CX*2), Y7
-	VMOVUPS (BX)(DX*1), Y8
-	VMOVUPS 32(SI)(DI*1), Y9
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	MOVQ    rows+64(FP), R9
-	MOVQ    act+88(FP), R10
-	VPXORD  Z14, Z14, Z14
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row129:
-	VMOVAPS          Y0, Y15
-	VFMADD231PS.BCST (DX), Y2, Y15
-	VFMADD231PS.BCST (DX)(DI*1), Y4, Y15
-	VFMADD231PS.BCST (DX)(DI*2), Y6, Y15
-	VFMADD231PS.BCST (DX)(R8*1), Y8, Y15
-	VMOVAPS          Y1, Y16
-	VFMADD231PS.BCST (DX), Y3, Y16
-	VFMADD231PS.BCST (DX)(DI*1), Y5, Y16
-	VFMADD231PS.BCST (DX)(DI*2), Y7, Y16
-	VFMADD231PS.BCST (DX)(R8*1), Y9, Y16
-	VADDPS           Y14, Y15, Y15
-	VADDPS           Y14, Y16, Y16
-	CMPQ             R10, $0x01
-	JNE              linear130
-	VMAXPS           Y15, Y14, Y15
-	VMAXPS           Y16, Y14, Y16
-
-linear130:
-	VMOVUPS Y15, (BX)
-	VMOVUPS Y16, 32(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R9
-	JNZ     row129
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over128:
-	CMPQ AX, $0x04
-	JNE  over131
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), X0
-
-	// acc[i,j] = b[i,j], 4×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPS (BX), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS (BX)(CX*2), X3
-	VMOVUPS (BX)(DX*1), X4
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	MOVQ    rows+64(FP), R9
-	MOVQ    act+88(FP), R10
-	VPXORD  Z9, Z9, Z9
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row132:
-	VMOVAPS          X0, X10
-	VFMADD231PS.BCST (DX), X1, X10
-	VFMADD231PS.BCST (DX)(DI*1), X2, X10
-	VFMADD231PS.BCST (DX)(DI*2), X3, X10
-	VFMADD231PS.BCST (DX)(R8*1), X4, X10
-	VADDPS           X9, X10, X10
-	CMPQ             R10, $0x01
-	JNE              linear133
-	VMAXPS           X10, X9, X10
-
-linear133:
-	VMOVUPS X10, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R9
-	JNZ     row132
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over131:
-	CMPQ   AX, $0x04
-	JLT    over134
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x20, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-
-	// acc[i,j] = b[i,j], 4×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS (BX), X2
-	VMOVUPS 16(SI), X3
-	VMOVUPS (BX)(CX*1), X4
-	VMOVUPS 16(SI)(CX*1), X5
-	VMOVUPS (BX)(CX*2), X6
-	VMOVUPS 16(SI)(CX*2), X7
-	VMOVUPS (BX)(DX*1), X8
-	VMOVUPS 16(SI)(DI*1), X9
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	MOVQ    rows+64(FP), R9
-	MOVQ    act+88(FP), R10
-	VPXORD  Z14, Z14, Z14
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row135:
-	VMOVAPS          X0, X15
-	VFMADD231PS.BCST (DX), X2, X15
-	VFMADD231PS.BCST (DX)(DI*1), X4, X15
-	VFMADD231PS.BCST (DX)(DI*2), X6, X15
-	VFMADD231PS.BCST (DX)(R8*1), X8, X15
-	VMOVAPS          X1, X16
-	VFMADD231PS.BCST (DX), X3, X16
-	VFMADD231PS.BCST (DX)(DI*1), X5, X16
-	VFMADD231PS.BCST (DX)(DI*2), X7, X16
-	VFMADD231PS.BCST (DX)(R8*1), X9, X16
-	VADDPS           X14, X15, X15
-	VADDPS           X14, X16, X16
-	CMPQ             R10, $0x01
-	JNE              linear136
-	VMAXPS           X15, X14, X15
-	VMAXPS           X16, X14, X16
-
-linear136:
-	VMOVUPS X15, (BX)
-	VMOVUPS X16, 16(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R9
-	JNZ     row135
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over134:
-	CMPQ AX, $0x02
-	JNE  over137
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ   bias+16(FP), BX
-	VMOVSD (BX), X0
-
-	// acc[i,j] = b[i,j], 4×1 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD (BX), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD (BX)(CX*2), X3
-	VMOVSD (BX)(DX*1), X4
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	MOVQ   rows+64(FP), R9
-	MOVQ   act+88(FP), R10
-	VPXORD Z9, Z9, Z9
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row138:
-	VMOVAPS          X0, X10
-	VFMADD231PS.BCST (DX), X1, X10
-	VFMADD231PS.BCST (DX)(DI*1), X2, X10
-	VFMADD231PS.BCST (DX)(DI*2), X3, X10
-	VFMADD231PS.BCST (DX)(R8*1), X4, X10
-	VADDPS           X9, X10, X10
-	CMPQ             R10, $0x01
-	JNE              linear139
-	VMAXPS           X10, X9, X10
-
-linear139:
-	VMOVSD X10, (BX)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R9
-	JNZ    row138
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over137:
-	CMPQ   AX, $0x02
-	JLT    over140
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x10, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ   bias+16(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X0
-	VMOVSD 8(DX), X1
-
-	// acc[i,j] = b[i,j], 4×2 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   BX, SI
-	ADDQ   AX, SI
-	LEAQ   (CX)(CX*2), DI
-	VMOVSD (BX), X2
-	VMOVSD 8(SI), X3
-	VMOVSD (BX)(CX*1), X4
-	VMOVSD 8(SI)(CX*1), X5
-	VMOVSD (BX)(CX*2), X6
-	VMOVSD 8(SI)(CX*2), X7
-	VMOVSD (BX)(DX*1), X8
-	VMOVSD 8(SI)(DI*1), X9
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	MOVQ   rows+64(FP), R9
-	MOVQ   act+88(FP), R10
-	VPXORD Z14, Z14, Z14
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row141:
-	VMOVAPS          X0, X15
-	VFMADD231PS.BCST (DX), X2, X15
-	VFMADD231PS.BCST (DX)(DI*1), X4, X15
-	VFMADD231PS.BCST (DX)(DI*2), X6, X15
-	VFMADD231PS.BCST (DX)(R8*1), X8, X15
-	VMOVAPS          X1, X16
-	VFMADD231PS.BCST (DX), X3, X16
-	VFMADD231PS.BCST (DX)(DI*1), X5, X16
-	VFMADD231PS.BCST (DX)(DI*2), X7, X16
-	VFMADD231PS.BCST (DX)(R8*1), X9, X16
-	VADDPS           X14, X15, X15
-	VADDPS           X14, X16, X16
-	CMPQ             R10, $0x01
-	JNE              linear142
-	VMAXPS           X15, X14, X15
-	VMAXPS           X16, X14, X16
-
-linear142:
-	VMOVSD X15, (BX)
-	VMOVSD X16, 8(BX)(AX*1)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R9
-	JNZ    row141
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over140:
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ   bias+16(FP), BX
-	VMOVSS (BX), X0
-
-	// acc[i,j] = b[i,j], 4×1 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSS (BX), X1
-	VMOVSS (BX)(CX*1), X2
-	VMOVSS (BX)(CX*2), X3
-	VMOVSS (BX)(DX*1), X4
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	MOVQ   rows+64(FP), R9
-	MOVQ   act+88(FP), R10
-	VPXORD Z9, Z9, Z9
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row143:
-	VMOVAPS          X0, X10
-	VFMADD231PS.BCST (DX), X1, X10
-	VFMADD231PS.BCST (DX)(DI*1), X2, X10
-	VFMADD231PS.BCST (DX)(DI*2), X3, X10
-	VFMADD231PS.BCST (DX)(R8*1), X4, X10
-	VADDPS           X9, X10, X10
-	CMPQ             R10, $0x01
-	JNE              linear144
-	VMAXPS           X10, X9, X10
-
-linear144:
-	VMOVSS X10, (BX)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R9
-	JNZ    row143
-	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 lower1:
 	CMPQ AX, $0x02
-	JLT  lower145
+	JLT  lower94
 	CMPQ AX, $0x03
-	JLT  lower146
+	JLT  lower95
 	MOVQ cols+72(FP), AX
+	CMPQ AX, $0x11
+	JGE  several96
+	CMPQ AX, $0x10
+	JNE  over97
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPS (BX), Z0
+
+	// acc[i,j] = b[i,j], 3×1 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	VMOVUPS (BX), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS (BX)(CX*2), Z3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z7, Z7, Z7
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row98:
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST (DX), Z1, Z8
+	VFMADD231PS.BCST (DX)(DI*1), Z2, Z8
+	VFMADD231PS.BCST (DX)(DI*2), Z3, Z8
+	VADDPS           Z7, Z8, Z8
+	CMPQ             R9, $0x01
+	JNE              linear99
+	VMAXPS           Z8, Z7, Z8
+
+linear99:
+	VMOVUPS Z8, (BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row98
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+over97:
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ      bias+16(FP), BX
+	VMOVUPS.Z (BX), K1, Z0
+
+	// acc[i,j] = b[i,j], 3×1 vectors
+	MOVQ      b+48(FP), BX
+	MOVQ      ldb+56(FP), CX
+	VMOVUPS.Z (BX), K1, Z1
+	VMOVUPS.Z (BX)(CX*1), K1, Z2
+	VMOVUPS.Z (BX)(CX*2), K1, Z3
+	MOVQ      c+0(FP), BX
+	MOVQ      ldc+8(FP), CX
+	MOVQ      a+24(FP), DX
+	MOVQ      lda+32(FP), SI
+	MOVQ      stepa+40(FP), DI
+	MOVQ      rows+64(FP), R8
+	MOVQ      act+88(FP), R9
+	VPXORD    Z7, Z7, Z7
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row100:
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST (DX), Z1, Z8
+	VFMADD231PS.BCST (DX)(DI*1), Z2, Z8
+	VFMADD231PS.BCST (DX)(DI*2), Z3, Z8
+	VADDPS           Z7, Z8, Z8
+	CMPQ             R9, $0x01
+	JNE              linear101
+	VMAXPS           Z8, Z7, Z8
+
+linear101:
+	VMOVUPS Z8, K1, (BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row100
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+several96:
 	CMPQ AX, $0x20
-	JLE  narrower147
+	JLE  narrower102
 	CMPQ AX, $0x30
-	JNE  over148
+	JNE  over103
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -3352,7 +2350,7 @@ lower1:
 	VPXORD  Z15, Z15, Z15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row149:
+row104:
 	VMOVAPS          Z0, Z16
 	VFMADD231PS.BCST (DX), Z3, Z16
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z16
@@ -3369,26 +2367,26 @@ row149:
 	VADDPS           Z15, Z17, Z17
 	VADDPS           Z15, Z18, Z18
 	CMPQ             R9, $0x01
-	JNE              linear150
+	JNE              linear105
 	VMAXPS           Z16, Z15, Z16
 	VMAXPS           Z17, Z15, Z17
 	VMAXPS           Z18, Z15, Z18
 
-linear150:
+linear105:
 	VMOVUPS Z16, (BX)
 	VMOVUPS Z17, 64(BX)
 	VMOVUPS Z18, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row149
+	JNZ     row104
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over148:
+over103:
 	CMPQ   AX, $0x25
-	JGE    over151
+	JGE    over106
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -3424,7 +2422,7 @@ over148:
 	VPXORD  Z15, Z15, Z15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row152:
+row107:
 	VMOVAPS          Z0, Z16
 	VFMADD231PS.BCST (DX), Z3, Z16
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z16
@@ -3441,26 +2439,26 @@ row152:
 	VADDPS           Z15, Z17, Z17
 	VADDPS           X15, X18, X18
 	CMPQ             R9, $0x01
-	JNE              linear153
+	JNE              linear108
 	VMAXPS           Z16, Z15, Z16
 	VMAXPS           Z17, Z15, Z17
 	VMAXPS           X18, X15, X18
 
-linear153:
+linear108:
 	VMOVUPS Z16, (BX)
 	VMOVUPS Z17, 64(BX)
 	VMOVUPS X18, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row152
+	JNZ     row107
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over151:
+over106:
 	CMPQ   AX, $0x29
-	JGE    over154
+	JGE    over109
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -3496,7 +2494,7 @@ over151:
 	VPXORD  Z15, Z15, Z15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row155:
+row110:
 	VMOVAPS          Z0, Z16
 	VFMADD231PS.BCST (DX), Z3, Z16
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z16
@@ -3513,24 +2511,24 @@ row155:
 	VADDPS           Z15, Z17, Z17
 	VADDPS           Y15, Y18, Y18
 	CMPQ             R9, $0x01
-	JNE              linear156
+	JNE              linear111
 	VMAXPS           Z16, Z15, Z16
 	VMAXPS           Z17, Z15, Z17
 	VMAXPS           Y18, Y15, Y18
 
-linear156:
+linear111:
 	VMOVUPS Z16, (BX)
 	VMOVUPS Z17, 64(BX)
 	VMOVUPS Y18, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row155
+	JNZ     row110
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over154:
+over109:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -3566,7 +2564,7 @@ over154:
 	VPXORD  Z15, Z15, Z15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row157:
+row112:
 	VMOVAPS          Z0, Z16
 	VFMADD231PS.BCST (DX), Z3, Z16
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z16
@@ -3583,28 +2581,26 @@ row157:
 	VADDPS           Z15, Z17, Z17
 	VADDPS           Z15, Z18, Z18
 	CMPQ             R9, $0x01
-	JNE              linear158
+	JNE              linear113
 	VMAXPS           Z16, Z15, Z16
 	VMAXPS           Z17, Z15, Z17
 	VMAXPS           Z18, Z15, Z18
 
-linear158:
+linear113:
 	VMOVUPS Z16, (BX)
 	VMOVUPS Z17, 64(BX)
 	VMOVUPS Z18, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row157
+	JNZ     row112
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower147:
-	CMPQ AX, $0x10
-	JLE  narrower159
+narrower102:
 	CMPQ AX, $0x20
-	JNE  over160
+	JNE  over115
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -3630,7 +2626,7 @@ narrower147:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row161:
+row116:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z2, Z12
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z12
@@ -3642,24 +2638,24 @@ row161:
 	VADDPS           Z11, Z12, Z12
 	VADDPS           Z11, Z13, Z13
 	CMPQ             R9, $0x01
-	JNE              linear162
+	JNE              linear117
 	VMAXPS           Z12, Z11, Z12
 	VMAXPS           Z13, Z11, Z13
 
-linear162:
+linear117:
 	VMOVUPS Z12, (BX)
 	VMOVUPS Z13, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row161
+	JNZ     row116
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over160:
+over115:
 	CMPQ   AX, $0x15
-	JGE    over163
+	JGE    over118
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 
@@ -3691,7 +2687,7 @@ over160:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row164:
+row119:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z2, Z12
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z12
@@ -3703,24 +2699,24 @@ row164:
 	VADDPS           Z11, Z12, Z12
 	VADDPS           X11, X13, X13
 	CMPQ             R9, $0x01
-	JNE              linear165
+	JNE              linear120
 	VMAXPS           Z12, Z11, Z12
 	VMAXPS           X13, X11, X13
 
-linear165:
+linear120:
 	VMOVUPS Z12, (BX)
 	VMOVUPS X13, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row164
+	JNZ     row119
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over163:
+over118:
 	CMPQ   AX, $0x19
-	JGE    over166
+	JGE    over121
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -3752,7 +2748,7 @@ over163:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row167:
+row122:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z2, Z12
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z12
@@ -3764,22 +2760,22 @@ row167:
 	VADDPS           Z11, Z12, Z12
 	VADDPS           Y11, Y13, Y13
 	CMPQ             R9, $0x01
-	JNE              linear168
+	JNE              linear123
 	VMAXPS           Z12, Z11, Z12
 	VMAXPS           Y13, Y11, Y13
 
-linear168:
+linear123:
 	VMOVUPS Z12, (BX)
 	VMOVUPS Y13, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row167
+	JNZ     row122
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over166:
+over121:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -3811,7 +2807,7 @@ over166:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row169:
+row124:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z2, Z12
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z12
@@ -3823,35 +2819,37 @@ row169:
 	VADDPS           Z11, Z12, Z12
 	VADDPS           Z11, Z13, Z13
 	CMPQ             R9, $0x01
-	JNE              linear170
+	JNE              linear125
 	VMAXPS           Z12, Z11, Z12
 	VMAXPS           Z13, Z11, Z13
 
-linear170:
+linear125:
 	VMOVUPS Z12, (BX)
 	VMOVUPS Z13, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row169
+	JNZ     row124
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower159:
+lower95:
+	MOVQ cols+72(FP), AX
+	CMPQ AX, $0x11
+	JGE  several126
 	CMPQ AX, $0x10
-	JNE  over171
+	JNE  over127
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPS (BX), Z0
 
-	// acc[i,j] = b[i,j], 3×1 vectors
+	// acc[i,j] = b[i,j], 2×1 vectors
 	MOVQ    b+48(FP), BX
 	MOVQ    ldb+56(FP), CX
 	VMOVUPS (BX), Z1
 	VMOVUPS (BX)(CX*1), Z2
-	VMOVUPS (BX)(CX*2), Z3
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
@@ -3859,391 +2857,78 @@ narrower159:
 	MOVQ    stepa+40(FP), DI
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
-	VPXORD  Z7, Z7, Z7
+	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row172:
-	VMOVAPS          Z0, Z8
-	VFMADD231PS.BCST (DX), Z1, Z8
-	VFMADD231PS.BCST (DX)(DI*1), Z2, Z8
-	VFMADD231PS.BCST (DX)(DI*2), Z3, Z8
-	VADDPS           Z7, Z8, Z8
+row128:
+	VMOVAPS          Z0, Z6
+	VFMADD231PS.BCST (DX), Z1, Z6
+	VFMADD231PS.BCST (DX)(DI*1), Z2, Z6
+	VADDPS           Z5, Z6, Z6
 	CMPQ             R9, $0x01
-	JNE              linear173
-	VMAXPS           Z8, Z7, Z8
+	JNE              linear129
+	VMAXPS           Z6, Z5, Z6
 
-linear173:
-	VMOVUPS Z8, (BX)
+linear129:
+	VMOVUPS Z6, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row172
+	JNZ     row128
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over171:
-	CMPQ AX, $0x08
-	JNE  over174
+over127:
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), Y0
+	MOVQ      bias+16(FP), BX
+	VMOVUPS.Z (BX), K1, Z0
 
-	// acc[i,j] = b[i,j], 3×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	VMOVUPS (BX), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS (BX)(CX*2), Y3
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z7, Z7, Z7
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ      b+48(FP), BX
+	MOVQ      ldb+56(FP), CX
+	VMOVUPS.Z (BX), K1, Z1
+	VMOVUPS.Z (BX)(CX*1), K1, Z2
+	MOVQ      c+0(FP), BX
+	MOVQ      ldc+8(FP), CX
+	MOVQ      a+24(FP), DX
+	MOVQ      lda+32(FP), SI
+	MOVQ      stepa+40(FP), DI
+	MOVQ      rows+64(FP), R8
+	MOVQ      act+88(FP), R9
+	VPXORD    Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row175:
-	VMOVAPS          Y0, Y8
-	VFMADD231PS.BCST (DX), Y1, Y8
-	VFMADD231PS.BCST (DX)(DI*1), Y2, Y8
-	VFMADD231PS.BCST (DX)(DI*2), Y3, Y8
-	VADDPS           Y7, Y8, Y8
+row130:
+	VMOVAPS          Z0, Z6
+	VFMADD231PS.BCST (DX), Z1, Z6
+	VFMADD231PS.BCST (DX)(DI*1), Z2, Z6
+	VADDPS           Z5, Z6, Z6
 	CMPQ             R9, $0x01
-	JNE              linear176
-	VMAXPS           Y8, Y7, Y8
+	JNE              linear131
+	VMAXPS           Z6, Z5, Z6
 
-linear176:
-	VMOVUPS Y8, (BX)
+linear131:
+	VMOVUPS Z6, K1, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row175
+	JNZ     row130
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over174:
-	CMPQ   AX, $0x08
-	JLT    over177
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x40, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-
-	// acc[i,j] = b[i,j], 3×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y2
-	VMOVUPS 32(DX), Y3
-	VMOVUPS (BX)(CX*1), Y4
-	VMOVUPS 32(DX)(CX*1), Y5
-	VMOVUPS (BX)(CX*2), Y6
-	VMOVUPS 32(DX)(CX*2), Y7
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z11, Z11, Z11
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row178:
-	VMOVAPS          Y0, Y12
-	VFMADD231PS.BCST (DX), Y2, Y12
-	VFMADD231PS.BCST (DX)(DI*1), Y4, Y12
-	VFMADD231PS.BCST (DX)(DI*2), Y6, Y12
-	VMOVAPS          Y1, Y13
-	VFMADD231PS.BCST (DX), Y3, Y13
-	VFMADD231PS.BCST (DX)(DI*1), Y5, Y13
-	VFMADD231PS.BCST (DX)(DI*2), Y7, Y13
-	VADDPS           Y11, Y12, Y12
-	VADDPS           Y11, Y13, Y13
-	CMPQ             R9, $0x01
-	JNE              linear179
-	VMAXPS           Y12, Y11, Y12
-	VMAXPS           Y13, Y11, Y13
-
-linear179:
-	VMOVUPS Y12, (BX)
-	VMOVUPS Y13, 32(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row178
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over177:
-	CMPQ AX, $0x04
-	JNE  over180
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), X0
-
-	// acc[i,j] = b[i,j], 3×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	VMOVUPS (BX), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS (BX)(CX*2), X3
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z7, Z7, Z7
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row181:
-	VMOVAPS          X0, X8
-	VFMADD231PS.BCST (DX), X1, X8
-	VFMADD231PS.BCST (DX)(DI*1), X2, X8
-	VFMADD231PS.BCST (DX)(DI*2), X3, X8
-	VADDPS           X7, X8, X8
-	CMPQ             R9, $0x01
-	JNE              linear182
-	VMAXPS           X8, X7, X8
-
-linear182:
-	VMOVUPS X8, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row181
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over180:
-	CMPQ   AX, $0x04
-	JLT    over183
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x20, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-
-	// acc[i,j] = b[i,j], 3×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X2
-	VMOVUPS 16(DX), X3
-	VMOVUPS (BX)(CX*1), X4
-	VMOVUPS 16(DX)(CX*1), X5
-	VMOVUPS (BX)(CX*2), X6
-	VMOVUPS 16(DX)(CX*2), X7
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z11, Z11, Z11
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row184:
-	VMOVAPS          X0, X12
-	VFMADD231PS.BCST (DX), X2, X12
-	VFMADD231PS.BCST (DX)(DI*1), X4, X12
-	VFMADD231PS.BCST (DX)(DI*2), X6, X12
-	VMOVAPS          X1, X13
-	VFMADD231PS.BCST (DX), X3, X13
-	VFMADD231PS.BCST (DX)(DI*1), X5, X13
-	VFMADD231PS.BCST (DX)(DI*2), X7, X13
-	VADDPS           X11, X12, X12
-	VADDPS           X11, X13, X13
-	CMPQ             R9, $0x01
-	JNE              linear185
-	VMAXPS           X12, X11, X12
-	VMAXPS           X13, X11, X13
-
-linear185:
-	VMOVUPS X12, (BX)
-	VMOVUPS X13, 16(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row184
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over183:
-	CMPQ AX, $0x02
-	JNE  over186
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ   bias+16(FP), BX
-	VMOVSD (BX), X0
-
-	// acc[i,j] = b[i,j], 3×1 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	VMOVSD (BX), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD (BX)(CX*2), X3
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	MOVQ   rows+64(FP), R8
-	MOVQ   act+88(FP), R9
-	VPXORD Z7, Z7, Z7
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row187:
-	VMOVAPS          X0, X8
-	VFMADD231PS.BCST (DX), X1, X8
-	VFMADD231PS.BCST (DX)(DI*1), X2, X8
-	VFMADD231PS.BCST (DX)(DI*2), X3, X8
-	VADDPS           X7, X8, X8
-	CMPQ             R9, $0x01
-	JNE              linear188
-	VMAXPS           X8, X7, X8
-
-linear188:
-	VMOVSD X8, (BX)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R8
-	JNZ    row187
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over186:
-	CMPQ   AX, $0x02
-	JLT    over189
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x10, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ   bias+16(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X0
-	VMOVSD 8(DX), X1
-
-	// acc[i,j] = b[i,j], 3×2 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X2
-	VMOVSD 8(DX), X3
-	VMOVSD (BX)(CX*1), X4
-	VMOVSD 8(DX)(CX*1), X5
-	VMOVSD (BX)(CX*2), X6
-	VMOVSD 8(DX)(CX*2), X7
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	MOVQ   rows+64(FP), R8
-	MOVQ   act+88(FP), R9
-	VPXORD Z11, Z11, Z11
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row190:
-	VMOVAPS          X0, X12
-	VFMADD231PS.BCST (DX), X2, X12
-	VFMADD231PS.BCST (DX)(DI*1), X4, X12
-	VFMADD231PS.BCST (DX)(DI*2), X6, X12
-	VMOVAPS          X1, X13
-	VFMADD231PS.BCST (DX), X3, X13
-	VFMADD231PS.BCST (DX)(DI*1), X5, X13
-	VFMADD231PS.BCST (DX)(DI*2), X7, X13
-	VADDPS           X11, X12, X12
-	VADDPS           X11, X13, X13
-	CMPQ             R9, $0x01
-	JNE              linear191
-	VMAXPS           X12, X11, X12
-	VMAXPS           X13, X11, X13
-
-linear191:
-	VMOVSD X12, (BX)
-	VMOVSD X13, 8(BX)(AX*1)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R8
-	JNZ    row190
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over189:
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ   bias+16(FP), BX
-	VMOVSS (BX), X0
-
-	// acc[i,j] = b[i,j], 3×1 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	VMOVSS (BX), X1
-	VMOVSS (BX)(CX*1), X2
-	VMOVSS (BX)(CX*2), X3
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	MOVQ   rows+64(FP), R8
-	MOVQ   act+88(FP), R9
-	VPXORD Z7, Z7, Z7
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row192:
-	VMOVAPS          X0, X8
-	VFMADD231PS.BCST (DX), X1, X8
-	VFMADD231PS.BCST (DX)(DI*1), X2, X8
-	VFMADD231PS.BCST (DX)(DI*2), X3, X8
-	VADDPS           X7, X8, X8
-	CMPQ             R9, $0x01
-	JNE              linear193
-	VMAXPS           X8, X7, X8
-
-linear193:
-	VMOVSS X8, (BX)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R8
-	JNZ    row192
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-lower146:
-	MOVQ cols+72(FP), AX
+several126:
 	CMPQ AX, $0x20
-	JLE  narrower194
+	JLE  narrower132
 	CMPQ AX, $0x30
-	JNE  over195
+	JNE  over133
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -4270,7 +2955,7 @@ lower146:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row196:
+row134:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z3, Z12
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z12
@@ -4284,26 +2969,26 @@ row196:
 	VADDPS           Z11, Z13, Z13
 	VADDPS           Z11, Z14, Z14
 	CMPQ             R9, $0x01
-	JNE              linear197
+	JNE              linear135
 	VMAXPS           Z12, Z11, Z12
 	VMAXPS           Z13, Z11, Z13
 	VMAXPS           Z14, Z11, Z14
 
-linear197:
+linear135:
 	VMOVUPS Z12, (BX)
 	VMOVUPS Z13, 64(BX)
 	VMOVUPS Z14, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row196
+	JNZ     row134
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over195:
+over133:
 	CMPQ   AX, $0x25
-	JGE    over198
+	JGE    over136
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -4336,7 +3021,7 @@ over195:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row199:
+row137:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z3, Z12
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z12
@@ -4350,26 +3035,26 @@ row199:
 	VADDPS           Z11, Z13, Z13
 	VADDPS           X11, X14, X14
 	CMPQ             R9, $0x01
-	JNE              linear200
+	JNE              linear138
 	VMAXPS           Z12, Z11, Z12
 	VMAXPS           Z13, Z11, Z13
 	VMAXPS           X14, X11, X14
 
-linear200:
+linear138:
 	VMOVUPS Z12, (BX)
 	VMOVUPS Z13, 64(BX)
 	VMOVUPS X14, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row199
+	JNZ     row137
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over198:
+over136:
 	CMPQ   AX, $0x29
-	JGE    over201
+	JGE    over139
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -4402,7 +3087,7 @@ over198:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row202:
+row140:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z3, Z12
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z12
@@ -4416,24 +3101,24 @@ row202:
 	VADDPS           Z11, Z13, Z13
 	VADDPS           Y11, Y14, Y14
 	CMPQ             R9, $0x01
-	JNE              linear203
+	JNE              linear141
 	VMAXPS           Z12, Z11, Z12
 	VMAXPS           Z13, Z11, Z13
 	VMAXPS           Y14, Y11, Y14
 
-linear203:
+linear141:
 	VMOVUPS Z12, (BX)
 	VMOVUPS Z13, 64(BX)
 	VMOVUPS Y14, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row202
+	JNZ     row140
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over201:
+over139:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -4466,7 +3151,7 @@ over201:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row204:
+row142:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z3, Z12
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z12
@@ -4480,28 +3165,26 @@ row204:
 	VADDPS           Z11, Z13, Z13
 	VADDPS           Z11, Z14, Z14
 	CMPQ             R9, $0x01
-	JNE              linear205
+	JNE              linear143
 	VMAXPS           Z12, Z11, Z12
 	VMAXPS           Z13, Z11, Z13
 	VMAXPS           Z14, Z11, Z14
 
-linear205:
+linear143:
 	VMOVUPS Z12, (BX)
 	VMOVUPS Z13, 64(BX)
 	VMOVUPS Z14, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row204
+	JNZ     row142
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower194:
-	CMPQ AX, $0x10
-	JLE  narrower206
+narrower132:
 	CMPQ AX, $0x20
-	JNE  over207
+	JNE  over145
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -4525,7 +3208,7 @@ narrower194:
 	VPXORD  Z8, Z8, Z8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row208:
+row146:
 	VMOVAPS          Z0, Z9
 	VFMADD231PS.BCST (DX), Z2, Z9
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z9
@@ -4535,24 +3218,24 @@ row208:
 	VADDPS           Z8, Z9, Z9
 	VADDPS           Z8, Z10, Z10
 	CMPQ             R9, $0x01
-	JNE              linear209
+	JNE              linear147
 	VMAXPS           Z9, Z8, Z9
 	VMAXPS           Z10, Z8, Z10
 
-linear209:
+linear147:
 	VMOVUPS Z9, (BX)
 	VMOVUPS Z10, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row208
+	JNZ     row146
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over207:
+over145:
 	CMPQ   AX, $0x15
-	JGE    over210
+	JGE    over148
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 
@@ -4582,7 +3265,7 @@ over207:
 	VPXORD  Z8, Z8, Z8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row211:
+row149:
 	VMOVAPS          Z0, Z9
 	VFMADD231PS.BCST (DX), Z2, Z9
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z9
@@ -4592,24 +3275,24 @@ row211:
 	VADDPS           Z8, Z9, Z9
 	VADDPS           X8, X10, X10
 	CMPQ             R9, $0x01
-	JNE              linear212
+	JNE              linear150
 	VMAXPS           Z9, Z8, Z9
 	VMAXPS           X10, X8, X10
 
-linear212:
+linear150:
 	VMOVUPS Z9, (BX)
 	VMOVUPS X10, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row211
+	JNZ     row149
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over210:
+over148:
 	CMPQ   AX, $0x19
-	JGE    over213
+	JGE    over151
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -4639,7 +3322,7 @@ over210:
 	VPXORD  Z8, Z8, Z8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row214:
+row152:
 	VMOVAPS          Z0, Z9
 	VFMADD231PS.BCST (DX), Z2, Z9
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z9
@@ -4649,22 +3332,22 @@ row214:
 	VADDPS           Z8, Z9, Z9
 	VADDPS           Y8, Y10, Y10
 	CMPQ             R9, $0x01
-	JNE              linear215
+	JNE              linear153
 	VMAXPS           Z9, Z8, Z9
 	VMAXPS           Y10, Y8, Y10
 
-linear215:
+linear153:
 	VMOVUPS Z9, (BX)
 	VMOVUPS Y10, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row214
+	JNZ     row152
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over213:
+over151:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -4694,7 +3377,7 @@ over213:
 	VPXORD  Z8, Z8, Z8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row216:
+row154:
 	VMOVAPS          Z0, Z9
 	VFMADD231PS.BCST (DX), Z2, Z9
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z9
@@ -4704,34 +3387,35 @@ row216:
 	VADDPS           Z8, Z9, Z9
 	VADDPS           Z8, Z10, Z10
 	CMPQ             R9, $0x01
-	JNE              linear217
+	JNE              linear155
 	VMAXPS           Z9, Z8, Z9
 	VMAXPS           Z10, Z8, Z10
 
-linear217:
+linear155:
 	VMOVUPS Z9, (BX)
 	VMOVUPS Z10, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row216
+	JNZ     row154
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower206:
+lower94:
+	MOVQ cols+72(FP), AX
+	CMPQ AX, $0x11
+	JGE  several156
 	CMPQ AX, $0x10
-	JNE  over218
+	JNE  over157
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPS (BX), Z0
 
-	// acc[i,j] = b[i,j], 2×1 vectors
+	// acc[i,j] = b[i,j], 1×1 vectors
 	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
 	VMOVUPS (BX), Z1
-	VMOVUPS (BX)(CX*1), Z2
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
@@ -4739,370 +3423,74 @@ narrower206:
 	MOVQ    stepa+40(FP), DI
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
-	VPXORD  Z5, Z5, Z5
+	VPXORD  Z3, Z3, Z3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row219:
-	VMOVAPS          Z0, Z6
-	VFMADD231PS.BCST (DX), Z1, Z6
-	VFMADD231PS.BCST (DX)(DI*1), Z2, Z6
-	VADDPS           Z5, Z6, Z6
+row158:
+	VMOVAPS          Z0, Z4
+	VFMADD231PS.BCST (DX), Z1, Z4
+	VADDPS           Z3, Z4, Z4
 	CMPQ             R9, $0x01
-	JNE              linear220
-	VMAXPS           Z6, Z5, Z6
+	JNE              linear159
+	VMAXPS           Z4, Z3, Z4
 
-linear220:
-	VMOVUPS Z6, (BX)
+linear159:
+	VMOVUPS Z4, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row219
+	JNZ     row158
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over218:
-	CMPQ AX, $0x08
-	JNE  over221
+over157:
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), Y0
+	MOVQ      bias+16(FP), BX
+	VMOVUPS.Z (BX), K1, Z0
 
-	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	VMOVUPS (BX), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z5, Z5, Z5
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ      b+48(FP), BX
+	VMOVUPS.Z (BX), K1, Z1
+	MOVQ      c+0(FP), BX
+	MOVQ      ldc+8(FP), CX
+	MOVQ      a+24(FP), DX
+	MOVQ      lda+32(FP), SI
+	MOVQ      stepa+40(FP), DI
+	MOVQ      rows+64(FP), R8
+	MOVQ      act+88(FP), R9
+	VPXORD    Z3, Z3, Z3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row222:
-	VMOVAPS          Y0, Y6
-	VFMADD231PS.BCST (DX), Y1, Y6
-	VFMADD231PS.BCST (DX)(DI*1), Y2, Y6
-	VADDPS           Y5, Y6, Y6
+row160:
+	VMOVAPS          Z0, Z4
+	VFMADD231PS.BCST (DX), Z1, Z4
+	VADDPS           Z3, Z4, Z4
 	CMPQ             R9, $0x01
-	JNE              linear223
-	VMAXPS           Y6, Y5, Y6
+	JNE              linear161
+	VMAXPS           Z4, Z3, Z4
 
-linear223:
-	VMOVUPS Y6, (BX)
+linear161:
+	VMOVUPS Z4, K1, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row222
+	JNZ     row160
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over221:
-	CMPQ   AX, $0x08
-	JLT    over224
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x40, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-
-	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y2
-	VMOVUPS 32(DX), Y3
-	VMOVUPS (BX)(CX*1), Y4
-	VMOVUPS 32(DX)(CX*1), Y5
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z8, Z8, Z8
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row225:
-	VMOVAPS          Y0, Y9
-	VFMADD231PS.BCST (DX), Y2, Y9
-	VFMADD231PS.BCST (DX)(DI*1), Y4, Y9
-	VMOVAPS          Y1, Y10
-	VFMADD231PS.BCST (DX), Y3, Y10
-	VFMADD231PS.BCST (DX)(DI*1), Y5, Y10
-	VADDPS           Y8, Y9, Y9
-	VADDPS           Y8, Y10, Y10
-	CMPQ             R9, $0x01
-	JNE              linear226
-	VMAXPS           Y9, Y8, Y9
-	VMAXPS           Y10, Y8, Y10
-
-linear226:
-	VMOVUPS Y9, (BX)
-	VMOVUPS Y10, 32(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row225
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over224:
-	CMPQ AX, $0x04
-	JNE  over227
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), X0
-
-	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	VMOVUPS (BX), X1
-	VMOVUPS (BX)(CX*1), X2
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z5, Z5, Z5
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row228:
-	VMOVAPS          X0, X6
-	VFMADD231PS.BCST (DX), X1, X6
-	VFMADD231PS.BCST (DX)(DI*1), X2, X6
-	VADDPS           X5, X6, X6
-	CMPQ             R9, $0x01
-	JNE              linear229
-	VMAXPS           X6, X5, X6
-
-linear229:
-	VMOVUPS X6, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row228
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over227:
-	CMPQ   AX, $0x04
-	JLT    over230
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x20, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-
-	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X2
-	VMOVUPS 16(DX), X3
-	VMOVUPS (BX)(CX*1), X4
-	VMOVUPS 16(DX)(CX*1), X5
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z8, Z8, Z8
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row231:
-	VMOVAPS          X0, X9
-	VFMADD231PS.BCST (DX), X2, X9
-	VFMADD231PS.BCST (DX)(DI*1), X4, X9
-	VMOVAPS          X1, X10
-	VFMADD231PS.BCST (DX), X3, X10
-	VFMADD231PS.BCST (DX)(DI*1), X5, X10
-	VADDPS           X8, X9, X9
-	VADDPS           X8, X10, X10
-	CMPQ             R9, $0x01
-	JNE              linear232
-	VMAXPS           X9, X8, X9
-	VMAXPS           X10, X8, X10
-
-linear232:
-	VMOVUPS X9, (BX)
-	VMOVUPS X10, 16(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row231
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over230:
-	CMPQ AX, $0x02
-	JNE  over233
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ   bias+16(FP), BX
-	VMOVSD (BX), X0
-
-	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	VMOVSD (BX), X1
-	VMOVSD (BX)(CX*1), X2
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	MOVQ   rows+64(FP), R8
-	MOVQ   act+88(FP), R9
-	VPXORD Z5, Z5, Z5
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row234:
-	VMOVAPS          X0, X6
-	VFMADD231PS.BCST (DX), X1, X6
-	VFMADD231PS.BCST (DX)(DI*1), X2, X6
-	VADDPS           X5, X6, X6
-	CMPQ             R9, $0x01
-	JNE              linear235
-	VMAXPS           X6, X5, X6
-
-linear235:
-	VMOVSD X6, (BX)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R8
-	JNZ    row234
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over233:
-	CMPQ   AX, $0x02
-	JLT    over236
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x10, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ   bias+16(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X0
-	VMOVSD 8(DX), X1
-
-	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X2
-	VMOVSD 8(DX), X3
-	VMOVSD (BX)(CX*1), X4
-	VMOVSD 8(DX)(CX*1), X5
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	MOVQ   rows+64(FP), R8
-	MOVQ   act+88(FP), R9
-	VPXORD Z8, Z8, Z8
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row237:
-	VMOVAPS          X0, X9
-	VFMADD231PS.BCST (DX), X2, X9
-	VFMADD231PS.BCST (DX)(DI*1), X4, X9
-	VMOVAPS          X1, X10
-	VFMADD231PS.BCST (DX), X3, X10
-	VFMADD231PS.BCST (DX)(DI*1), X5, X10
-	VADDPS           X8, X9, X9
-	VADDPS           X8, X10, X10
-	CMPQ             R9, $0x01
-	JNE              linear238
-	VMAXPS           X9, X8, X9
-	VMAXPS           X10, X8, X10
-
-linear238:
-	VMOVSD X9, (BX)
-	VMOVSD X10, 8(BX)(AX*1)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R8
-	JNZ    row237
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over236:
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ   bias+16(FP), BX
-	VMOVSS (BX), X0
-
-	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	VMOVSS (BX), X1
-	VMOVSS (BX)(CX*1), X2
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	MOVQ   rows+64(FP), R8
-	MOVQ   act+88(FP), R9
-	VPXORD Z5, Z5, Z5
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row239:
-	VMOVAPS          X0, X6
-	VFMADD231PS.BCST (DX), X1, X6
-	VFMADD231PS.BCST (DX)(DI*1), X2, X6
-	VADDPS           X5, X6, X6
-	CMPQ             R9, $0x01
-	JNE              linear240
-	VMAXPS           X6, X5, X6
-
-linear240:
-	VMOVSS X6, (BX)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R8
-	JNZ    row239
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-lower145:
-	MOVQ cols+72(FP), AX
+several156:
 	CMPQ AX, $0x20
-	JLE  narrower241
+	JLE  narrower162
 	CMPQ AX, $0x30
-	JNE  over242
+	JNE  over163
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -5125,7 +3513,7 @@ lower145:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row243:
+row164:
 	VMOVAPS          Z0, Z8
 	VFMADD231PS.BCST (DX), Z3, Z8
 	VMOVAPS          Z1, Z9
@@ -5136,26 +3524,26 @@ row243:
 	VADDPS           Z7, Z9, Z9
 	VADDPS           Z7, Z10, Z10
 	CMPQ             R9, $0x01
-	JNE              linear244
+	JNE              linear165
 	VMAXPS           Z8, Z7, Z8
 	VMAXPS           Z9, Z7, Z9
 	VMAXPS           Z10, Z7, Z10
 
-linear244:
+linear165:
 	VMOVUPS Z8, (BX)
 	VMOVUPS Z9, 64(BX)
 	VMOVUPS Z10, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row243
+	JNZ     row164
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over242:
+over163:
 	CMPQ   AX, $0x25
-	JGE    over245
+	JGE    over166
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -5184,7 +3572,7 @@ over242:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row246:
+row167:
 	VMOVAPS          Z0, Z8
 	VFMADD231PS.BCST (DX), Z3, Z8
 	VMOVAPS          Z1, Z9
@@ -5195,26 +3583,26 @@ row246:
 	VADDPS           Z7, Z9, Z9
 	VADDPS           X7, X10, X10
 	CMPQ             R9, $0x01
-	JNE              linear247
+	JNE              linear168
 	VMAXPS           Z8, Z7, Z8
 	VMAXPS           Z9, Z7, Z9
 	VMAXPS           X10, X7, X10
 
-linear247:
+linear168:
 	VMOVUPS Z8, (BX)
 	VMOVUPS Z9, 64(BX)
 	VMOVUPS X10, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row246
+	JNZ     row167
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over245:
+over166:
 	CMPQ   AX, $0x29
-	JGE    over248
+	JGE    over169
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -5243,7 +3631,7 @@ over245:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row249:
+row170:
 	VMOVAPS          Z0, Z8
 	VFMADD231PS.BCST (DX), Z3, Z8
 	VMOVAPS          Z1, Z9
@@ -5254,24 +3642,24 @@ row249:
 	VADDPS           Z7, Z9, Z9
 	VADDPS           Y7, Y10, Y10
 	CMPQ             R9, $0x01
-	JNE              linear250
+	JNE              linear171
 	VMAXPS           Z8, Z7, Z8
 	VMAXPS           Z9, Z7, Z9
 	VMAXPS           Y10, Y7, Y10
 
-linear250:
+linear171:
 	VMOVUPS Z8, (BX)
 	VMOVUPS Z9, 64(BX)
 	VMOVUPS Y10, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row249
+	JNZ     row170
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over248:
+over169:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -5300,7 +3688,7 @@ over248:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row251:
+row172:
 	VMOVAPS          Z0, Z8
 	VFMADD231PS.BCST (DX), Z3, Z8
 	VMOVAPS          Z1, Z9
@@ -5311,28 +3699,26 @@ row251:
 	VADDPS           Z7, Z9, Z9
 	VADDPS           Z7, Z10, Z10
 	CMPQ             R9, $0x01
-	JNE              linear252
+	JNE              linear173
 	VMAXPS           Z8, Z7, Z8
 	VMAXPS           Z9, Z7, Z9
 	VMAXPS           Z10, Z7, Z10
 
-linear252:
+linear173:
 	VMOVUPS Z8, (BX)
 	VMOVUPS Z9, 64(BX)
 	VMOVUPS Z10, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row251
+	JNZ     row172
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower241:
-	CMPQ AX, $0x10
-	JLE  narrower253
+narrower162:
 	CMPQ AX, $0x20
-	JNE  over254
+	JNE  over175
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -5353,7 +3739,7 @@ narrower241:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row255:
+row176:
 	VMOVAPS          Z0, Z6
 	VFMADD231PS.BCST (DX), Z2, Z6
 	VMOVAPS          Z1, Z7
@@ -5361,24 +3747,24 @@ row255:
 	VADDPS           Z5, Z6, Z6
 	VADDPS           Z5, Z7, Z7
 	CMPQ             R9, $0x01
-	JNE              linear256
+	JNE              linear177
 	VMAXPS           Z6, Z5, Z6
 	VMAXPS           Z7, Z5, Z7
 
-linear256:
+linear177:
 	VMOVUPS Z6, (BX)
 	VMOVUPS Z7, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row255
+	JNZ     row176
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over254:
+over175:
 	CMPQ   AX, $0x15
-	JGE    over257
+	JGE    over178
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 
@@ -5405,7 +3791,7 @@ over254:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row258:
+row179:
 	VMOVAPS          Z0, Z6
 	VFMADD231PS.BCST (DX), Z2, Z6
 	VMOVAPS          X1, X7
@@ -5413,24 +3799,24 @@ row258:
 	VADDPS           Z5, Z6, Z6
 	VADDPS           X5, X7, X7
 	CMPQ             R9, $0x01
-	JNE              linear259
+	JNE              linear180
 	VMAXPS           Z6, Z5, Z6
 	VMAXPS           X7, X5, X7
 
-linear259:
+linear180:
 	VMOVUPS Z6, (BX)
 	VMOVUPS X7, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row258
+	JNZ     row179
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over257:
+over178:
 	CMPQ   AX, $0x19
-	JGE    over260
+	JGE    over181
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -5457,7 +3843,7 @@ over257:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row261:
+row182:
 	VMOVAPS          Z0, Z6
 	VFMADD231PS.BCST (DX), Z2, Z6
 	VMOVAPS          Y1, Y7
@@ -5465,22 +3851,22 @@ row261:
 	VADDPS           Z5, Z6, Z6
 	VADDPS           Y5, Y7, Y7
 	CMPQ             R9, $0x01
-	JNE              linear262
+	JNE              linear183
 	VMAXPS           Z6, Z5, Z6
 	VMAXPS           Y7, Y5, Y7
 
-linear262:
+linear183:
 	VMOVUPS Z6, (BX)
 	VMOVUPS Y7, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row261
+	JNZ     row182
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over260:
+over181:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -5507,7 +3893,7 @@ over260:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row263:
+row184:
 	VMOVAPS          Z0, Z6
 	VFMADD231PS.BCST (DX), Z2, Z6
 	VMOVAPS          Z1, Z7
@@ -5515,371 +3901,23 @@ row263:
 	VADDPS           Z5, Z6, Z6
 	VADDPS           Z5, Z7, Z7
 	CMPQ             R9, $0x01
-	JNE              linear264
+	JNE              linear185
 	VMAXPS           Z6, Z5, Z6
 	VMAXPS           Z7, Z5, Z7
 
-linear264:
+linear185:
 	VMOVUPS Z6, (BX)
 	VMOVUPS Z7, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row263
+	JNZ     row184
 	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower253:
-	CMPQ AX, $0x10
-	JNE  over265
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), Z0
-
-	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ    b+48(FP), BX
-	VMOVUPS (BX), Z1
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z3, Z3, Z3
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row266:
-	VMOVAPS          Z0, Z4
-	VFMADD231PS.BCST (DX), Z1, Z4
-	VADDPS           Z3, Z4, Z4
-	CMPQ             R9, $0x01
-	JNE              linear267
-	VMAXPS           Z4, Z3, Z4
-
-linear267:
-	VMOVUPS Z4, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row266
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over265:
-	CMPQ AX, $0x08
-	JNE  over268
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), Y0
-
-	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ    b+48(FP), BX
-	VMOVUPS (BX), Y1
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z3, Z3, Z3
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row269:
-	VMOVAPS          Y0, Y4
-	VFMADD231PS.BCST (DX), Y1, Y4
-	VADDPS           Y3, Y4, Y4
-	CMPQ             R9, $0x01
-	JNE              linear270
-	VMAXPS           Y4, Y3, Y4
-
-linear270:
-	VMOVUPS Y4, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row269
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over268:
-	CMPQ   AX, $0x08
-	JLT    over271
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x40, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-
-	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y2
-	VMOVUPS 32(DX), Y3
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z5, Z5, Z5
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row272:
-	VMOVAPS          Y0, Y6
-	VFMADD231PS.BCST (DX), Y2, Y6
-	VMOVAPS          Y1, Y7
-	VFMADD231PS.BCST (DX), Y3, Y7
-	VADDPS           Y5, Y6, Y6
-	VADDPS           Y5, Y7, Y7
-	CMPQ             R9, $0x01
-	JNE              linear273
-	VMAXPS           Y6, Y5, Y6
-	VMAXPS           Y7, Y5, Y7
-
-linear273:
-	VMOVUPS Y6, (BX)
-	VMOVUPS Y7, 32(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row272
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over271:
-	CMPQ AX, $0x04
-	JNE  over274
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPS (BX), X0
-
-	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ    b+48(FP), BX
-	VMOVUPS (BX), X1
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z3, Z3, Z3
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row275:
-	VMOVAPS          X0, X4
-	VFMADD231PS.BCST (DX), X1, X4
-	VADDPS           X3, X4, X4
-	CMPQ             R9, $0x01
-	JNE              linear276
-	VMAXPS           X4, X3, X4
-
-linear276:
-	VMOVUPS X4, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row275
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over274:
-	CMPQ   AX, $0x04
-	JLT    over277
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x20, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-
-	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X2
-	VMOVUPS 16(DX), X3
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z5, Z5, Z5
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row278:
-	VMOVAPS          X0, X6
-	VFMADD231PS.BCST (DX), X2, X6
-	VMOVAPS          X1, X7
-	VFMADD231PS.BCST (DX), X3, X7
-	VADDPS           X5, X6, X6
-	VADDPS           X5, X7, X7
-	CMPQ             R9, $0x01
-	JNE              linear279
-	VMAXPS           X6, X5, X6
-	VMAXPS           X7, X5, X7
-
-linear279:
-	VMOVUPS X6, (BX)
-	VMOVUPS X7, 16(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row278
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over277:
-	CMPQ AX, $0x02
-	JNE  over280
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ   bias+16(FP), BX
-	VMOVSD (BX), X0
-
-	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ   b+48(FP), BX
-	VMOVSD (BX), X1
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	MOVQ   rows+64(FP), R8
-	MOVQ   act+88(FP), R9
-	VPXORD Z3, Z3, Z3
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row281:
-	VMOVAPS          X0, X4
-	VFMADD231PS.BCST (DX), X1, X4
-	VADDPS           X3, X4, X4
-	CMPQ             R9, $0x01
-	JNE              linear282
-	VMAXPS           X4, X3, X4
-
-linear282:
-	VMOVSD X4, (BX)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R8
-	JNZ    row281
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over280:
-	CMPQ   AX, $0x02
-	JLT    over283
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x10, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ   bias+16(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X0
-	VMOVSD 8(DX), X1
-
-	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X2
-	VMOVSD 8(DX), X3
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	MOVQ   rows+64(FP), R8
-	MOVQ   act+88(FP), R9
-	VPXORD Z5, Z5, Z5
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row284:
-	VMOVAPS          X0, X6
-	VFMADD231PS.BCST (DX), X2, X6
-	VMOVAPS          X1, X7
-	VFMADD231PS.BCST (DX), X3, X7
-	VADDPS           X5, X6, X6
-	VADDPS           X5, X7, X7
-	CMPQ             R9, $0x01
-	JNE              linear285
-	VMAXPS           X6, X5, X6
-	VMAXPS           X7, X5, X7
-
-linear285:
-	VMOVSD X6, (BX)
-	VMOVSD X7, 8(BX)(AX*1)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R8
-	JNZ    row284
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over283:
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ   bias+16(FP), BX
-	VMOVSS (BX), X0
-
-	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ   b+48(FP), BX
-	VMOVSS (BX), X1
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	MOVQ   rows+64(FP), R8
-	MOVQ   act+88(FP), R9
-	VPXORD Z3, Z3, Z3
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row286:
-	VMOVAPS          X0, X4
-	VFMADD231PS.BCST (DX), X1, X4
-	VADDPS           X3, X4, X4
-	CMPQ             R9, $0x01
-	JNE              linear287
-	VMAXPS           X4, X3, X4
-
-linear287:
-	VMOVSS X4, (BX)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R8
-	JNZ    row286
-	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 // func thinAVX512Zen4F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·thinAVX512Zen4F64(SB), NOSPLIT, $0-96
 	PCALIGN $0x40
 	MOVQ    n+80(FP), AX
@@ -5890,10 +3928,123 @@ TEXT ·thinAVX512Zen4F64(SB), NOSPLIT, $0-96
 	CMPQ    AX, $0x06
 	JLT     lower3
 	MOVQ    cols+72(FP), AX
-	CMPQ    AX, $0x10
-	JLE     narrower4
-	CMPQ    AX, $0x18
+	CMPQ    AX, $0x09
+	JGE     several4
+	CMPQ    AX, $0x08
 	JNE     over5
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Z0
+
+	// acc[i,j] = b[i,j], 6×1 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	VMOVUPD (BX), Z1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD (BX)(CX*2), Z3
+	VMOVUPD (BX)(DX*1), Z4
+	VMOVUPD (BX)(CX*4), Z5
+	VMOVUPD (BX)(SI*1), Z6
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	LEAQ    (DI)(DI*2), R8
+	LEAQ    (DI)(DI*4), R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    act+88(FP), R11
+	VPXORD  Z13, Z13, Z13
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row6:
+	VMOVAPD          Z0, Z14
+	VFMADD231PD.BCST (DX), Z1, Z14
+	VFMADD231PD.BCST (DX)(DI*1), Z2, Z14
+	VFMADD231PD.BCST (DX)(DI*2), Z3, Z14
+	VFMADD231PD.BCST (DX)(R8*1), Z4, Z14
+	VFMADD231PD.BCST (DX)(DI*4), Z5, Z14
+	VFMADD231PD.BCST (DX)(R9*1), Z6, Z14
+	VADDPD           Z13, Z14, Z14
+	CMPQ             R11, $0x01
+	JNE              linear7
+	VMAXPD           Z14, Z13, Z14
+
+linear7:
+	VMOVUPD Z14, (BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R10
+	JNZ     row6
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+over5:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ      bias+16(FP), BX
+	VMOVUPD.Z (BX), K1, Z0
+
+	// acc[i,j] = b[i,j], 6×1 vectors
+	MOVQ      b+48(FP), BX
+	MOVQ      ldb+56(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	VMOVUPD.Z (BX), K1, Z1
+	VMOVUPD.Z (BX)(CX*1), K1, Z2
+	VMOVUPD.Z (BX)(CX*2), K1, Z3
+	VMOVUPD.Z (BX)(DX*1), K1, Z4
+	VMOVUPD.Z (BX)(CX*4), K1, Z5
+	VMOVUPD.Z (BX)(SI*1), K1, Z6
+	MOVQ      c+0(FP), BX
+	MOVQ      ldc+8(FP), CX
+	MOVQ      a+24(FP), DX
+	MOVQ      lda+32(FP), SI
+	MOVQ      stepa+40(FP), DI
+	LEAQ      (DI)(DI*2), R8
+	LEAQ      (DI)(DI*4), R9
+	MOVQ      rows+64(FP), R10
+	MOVQ      act+88(FP), R11
+	VPXORD    Z13, Z13, Z13
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row8:
+	VMOVAPD          Z0, Z14
+	VFMADD231PD.BCST (DX), Z1, Z14
+	VFMADD231PD.BCST (DX)(DI*1), Z2, Z14
+	VFMADD231PD.BCST (DX)(DI*2), Z3, Z14
+	VFMADD231PD.BCST (DX)(R8*1), Z4, Z14
+	VFMADD231PD.BCST (DX)(DI*4), Z5, Z14
+	VFMADD231PD.BCST (DX)(R9*1), Z6, Z14
+	VADDPD           Z13, Z14, Z14
+	CMPQ             R11, $0x01
+	JNE              linear9
+	VMAXPD           Z14, Z13, Z14
+
+linear9:
+	VMOVUPD Z14, K1, (BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R10
+	JNZ     row8
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+several4:
+	CMPQ AX, $0x10
+	JLE  narrower10
+	CMPQ AX, $0x18
+	JNE  over11
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -5936,7 +4087,7 @@ TEXT ·thinAVX512Zen4F64(SB), NOSPLIT, $0-96
 	VPXORD  Z27, Z27, Z27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row6:
+row12:
 	VMOVAPD          Z0, Z28
 	VFMADD231PD.BCST (DX), Z3, Z28
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z28
@@ -5962,26 +4113,26 @@ row6:
 	VADDPD           Z27, Z29, Z29
 	VADDPD           Z27, Z30, Z30
 	CMPQ             R11, $0x01
-	JNE              linear7
+	JNE              linear13
 	VMAXPD           Z28, Z27, Z28
 	VMAXPD           Z29, Z27, Z29
 	VMAXPD           Z30, Z27, Z30
 
-linear7:
+linear13:
 	VMOVUPD Z28, (BX)
 	VMOVUPD Z29, 64(BX)
 	VMOVUPD Z30, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row6
+	JNZ     row12
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over5:
+over11:
 	CMPQ   AX, $0x13
-	JGE    over8
+	JGE    over14
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -6032,7 +4183,7 @@ over5:
 	VPXORD  Z27, Z27, Z27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row9:
+row15:
 	VMOVAPD          Z0, Z28
 	VFMADD231PD.BCST (DX), Z3, Z28
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z28
@@ -6058,26 +4209,26 @@ row9:
 	VADDPD           Z27, Z29, Z29
 	VADDPD           X27, X30, X30
 	CMPQ             R11, $0x01
-	JNE              linear10
+	JNE              linear16
 	VMAXPD           Z28, Z27, Z28
 	VMAXPD           Z29, Z27, Z29
 	VMAXPD           X30, X27, X30
 
-linear10:
+linear16:
 	VMOVUPD Z28, (BX)
 	VMOVUPD Z29, 64(BX)
 	VMOVUPD X30, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row9
+	JNZ     row15
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over8:
+over14:
 	CMPQ   AX, $0x15
-	JGE    over11
+	JGE    over17
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -6128,7 +4279,7 @@ over8:
 	VPXORD  Z27, Z27, Z27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row12:
+row18:
 	VMOVAPD          Z0, Z28
 	VFMADD231PD.BCST (DX), Z3, Z28
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z28
@@ -6154,24 +4305,24 @@ row12:
 	VADDPD           Z27, Z29, Z29
 	VADDPD           Y27, Y30, Y30
 	CMPQ             R11, $0x01
-	JNE              linear13
+	JNE              linear19
 	VMAXPD           Z28, Z27, Z28
 	VMAXPD           Z29, Z27, Z29
 	VMAXPD           Y30, Y27, Y30
 
-linear13:
+linear19:
 	VMOVUPD Z28, (BX)
 	VMOVUPD Z29, 64(BX)
 	VMOVUPD Y30, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row12
+	JNZ     row18
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over11:
+over17:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -6222,7 +4373,7 @@ over11:
 	VPXORD  Z27, Z27, Z27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row14:
+row20:
 	VMOVAPD          Z0, Z28
 	VFMADD231PD.BCST (DX), Z3, Z28
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z28
@@ -6248,28 +4399,26 @@ row14:
 	VADDPD           Z27, Z29, Z29
 	VADDPD           Z27, Z30, Z30
 	CMPQ             R11, $0x01
-	JNE              linear15
+	JNE              linear21
 	VMAXPD           Z28, Z27, Z28
 	VMAXPD           Z29, Z27, Z29
 	VMAXPD           Z30, Z27, Z30
 
-linear15:
+linear21:
 	VMOVUPD Z28, (BX)
 	VMOVUPD Z29, 64(BX)
 	VMOVUPD Z30, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row14
+	JNZ     row20
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower4:
-	CMPQ AX, $0x08
-	JLE  narrower16
+narrower10:
 	CMPQ AX, $0x10
-	JNE  over17
+	JNE  over23
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -6305,7 +4454,7 @@ narrower4:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row18:
+row24:
 	VMOVAPD          Z0, Z21
 	VFMADD231PD.BCST (DX), Z2, Z21
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z21
@@ -6323,24 +4472,24 @@ row18:
 	VADDPD           Z20, Z21, Z21
 	VADDPD           Z20, Z22, Z22
 	CMPQ             R11, $0x01
-	JNE              linear19
+	JNE              linear25
 	VMAXPD           Z21, Z20, Z21
 	VMAXPD           Z22, Z20, Z22
 
-linear19:
+linear25:
 	VMOVUPD Z21, (BX)
 	VMOVUPD Z22, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row18
+	JNZ     row24
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over17:
+over23:
 	CMPQ   AX, $0x0b
-	JGE    over20
+	JGE    over26
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 
@@ -6384,7 +4533,7 @@ over17:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row21:
+row27:
 	VMOVAPD          Z0, Z21
 	VFMADD231PD.BCST (DX), Z2, Z21
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z21
@@ -6402,24 +4551,24 @@ row21:
 	VADDPD           Z20, Z21, Z21
 	VADDPD           X20, X22, X22
 	CMPQ             R11, $0x01
-	JNE              linear22
+	JNE              linear28
 	VMAXPD           Z21, Z20, Z21
 	VMAXPD           X22, X20, X22
 
-linear22:
+linear28:
 	VMOVUPD Z21, (BX)
 	VMOVUPD X22, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row21
+	JNZ     row27
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over20:
+over26:
 	CMPQ   AX, $0x0d
-	JGE    over23
+	JGE    over29
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -6463,7 +4612,7 @@ over20:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row24:
+row30:
 	VMOVAPD          Z0, Z21
 	VFMADD231PD.BCST (DX), Z2, Z21
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z21
@@ -6481,22 +4630,22 @@ row24:
 	VADDPD           Z20, Z21, Z21
 	VADDPD           Y20, Y22, Y22
 	CMPQ             R11, $0x01
-	JNE              linear25
+	JNE              linear31
 	VMAXPD           Z21, Z20, Z21
 	VMAXPD           Y22, Y20, Y22
 
-linear25:
+linear31:
 	VMOVUPD Z21, (BX)
 	VMOVUPD Y22, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
-	JNZ     row24
+	JNZ     row30
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over23:
+over29:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -6540,7 +4689,7 @@ over23:
 	VPXORD  Z20, Z20, Z20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row26:
+row32:
 	VMOVAPD          Z0, Z21
 	VFMADD231PD.BCST (DX), Z2, Z21
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z21
@@ -6558,121 +4707,13 @@ row26:
 	VADDPD           Z20, Z21, Z21
 	VADDPD           Z20, Z22, Z22
 	CMPQ             R11, $0x01
-	JNE              linear27
+	JNE              linear33
 	VMAXPD           Z21, Z20, Z21
 	VMAXPD           Z22, Z20, Z22
 
-linear27:
+linear33:
 	VMOVUPD Z21, (BX)
 	VMOVUPD Z22, 64(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R10
-	JNZ     row26
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower16:
-	CMPQ AX, $0x08
-	JNE  over28
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), Z0
-
-	// acc[i,j] = b[i,j], 6×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPD (BX), Z1
-	VMOVUPD (BX)(CX*1), Z2
-	VMOVUPD (BX)(CX*2), Z3
-	VMOVUPD (BX)(DX*1), Z4
-	VMOVUPD (BX)(CX*4), Z5
-	VMOVUPD (BX)(SI*1), Z6
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	LEAQ    (DI)(DI*4), R9
-	MOVQ    rows+64(FP), R10
-	MOVQ    act+88(FP), R11
-	VPXORD  Z13, Z13, Z13
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row29:
-	VMOVAPD          Z0, Z14
-	VFMADD231PD.BCST (DX), Z1, Z14
-	VFMADD231PD.BCST (DX)(DI*1), Z2, Z14
-	VFMADD231PD.BCST (DX)(DI*2), Z3, Z14
-	VFMADD231PD.BCST (DX)(R8*1), Z4, Z14
-	VFMADD231PD.BCST (DX)(DI*4), Z5, Z14
-	VFMADD231PD.BCST (DX)(R9*1), Z6, Z14
-	VADDPD           Z13, Z14, Z14
-	CMPQ             R11, $0x01
-	JNE              linear30
-	VMAXPD           Z14, Z13, Z14
-
-linear30:
-	VMOVUPD Z14, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R10
-	JNZ     row29
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over28:
-	CMPQ AX, $0x04
-	JNE  over31
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), Y0
-
-	// acc[i,j] = b[i,j], 6×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPD (BX), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD (BX)(CX*2), Y3
-	VMOVUPD (BX)(DX*1), Y4
-	VMOVUPD (BX)(CX*4), Y5
-	VMOVUPD (BX)(SI*1), Y6
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	LEAQ    (DI)(DI*4), R9
-	MOVQ    rows+64(FP), R10
-	MOVQ    act+88(FP), R11
-	VPXORD  Z13, Z13, Z13
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row32:
-	VMOVAPD          Y0, Y14
-	VFMADD231PD.BCST (DX), Y1, Y14
-	VFMADD231PD.BCST (DX)(DI*1), Y2, Y14
-	VFMADD231PD.BCST (DX)(DI*2), Y3, Y14
-	VFMADD231PD.BCST (DX)(R8*1), Y4, Y14
-	VFMADD231PD.BCST (DX)(DI*4), Y5, Y14
-	VFMADD231PD.BCST (DX)(R9*1), Y6, Y14
-	VADDPD           Y13, Y14, Y14
-	CMPQ             R11, $0x01
-	JNE              linear33
-	VMAXPD           Y14, Y13, Y14
-
-linear33:
-	VMOVUPD Y14, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R10
@@ -6681,275 +4722,117 @@ linear33:
 	VZEROUPPER
 	RET
 
-over31:
-	CMPQ   AX, $0x04
-	JLT    over34
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x40, AX
+lower3:
+	MOVQ cols+72(FP), AX
+	CMPQ AX, $0x09
+	JGE  several34
+	CMPQ AX, $0x08
+	JNE  over35
 
-	// acc[i,j] = bias[i,j], 1×2 vectors
+	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
+	VMOVUPD (BX), Z0
 
-	// acc[i,j] = b[i,j], 6×2 vectors
+	// acc[i,j] = b[i,j], 5×1 vectors
 	MOVQ    b+48(FP), BX
 	MOVQ    ldb+56(FP), CX
 	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPD (BX), Y2
-	VMOVUPD 32(DI), Y3
-	VMOVUPD (BX)(CX*1), Y4
-	VMOVUPD 32(DI)(CX*1), Y5
-	VMOVUPD (BX)(CX*2), Y6
-	VMOVUPD 32(DI)(CX*2), Y7
-	VMOVUPD (BX)(DX*1), Y8
-	VMOVUPD 32(DI)(R8*1), Y9
-	VMOVUPD (BX)(CX*4), Y10
-	VMOVUPD 32(DI)(CX*4), Y11
-	VMOVUPD (BX)(SI*1), Y12
-	VMOVUPD 32(DI)(R9*1), Y13
+	VMOVUPD (BX), Z1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD (BX)(CX*2), Z3
+	VMOVUPD (BX)(DX*1), Z4
+	VMOVUPD (BX)(CX*4), Z5
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
 	MOVQ    lda+32(FP), SI
 	MOVQ    stepa+40(FP), DI
 	LEAQ    (DI)(DI*2), R8
-	LEAQ    (DI)(DI*4), R9
-	MOVQ    rows+64(FP), R10
-	MOVQ    act+88(FP), R11
-	VPXORD  Z20, Z20, Z20
+	MOVQ    rows+64(FP), R9
+	MOVQ    act+88(FP), R10
+	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row35:
-	VMOVAPD          Y0, Y21
-	VFMADD231PD.BCST (DX), Y2, Y21
-	VFMADD231PD.BCST (DX)(DI*1), Y4, Y21
-	VFMADD231PD.BCST (DX)(DI*2), Y6, Y21
-	VFMADD231PD.BCST (DX)(R8*1), Y8, Y21
-	VFMADD231PD.BCST (DX)(DI*4), Y10, Y21
-	VFMADD231PD.BCST (DX)(R9*1), Y12, Y21
-	VMOVAPD          Y1, Y22
-	VFMADD231PD.BCST (DX), Y3, Y22
-	VFMADD231PD.BCST (DX)(DI*1), Y5, Y22
-	VFMADD231PD.BCST (DX)(DI*2), Y7, Y22
-	VFMADD231PD.BCST (DX)(R8*1), Y9, Y22
-	VFMADD231PD.BCST (DX)(DI*4), Y11, Y22
-	VFMADD231PD.BCST (DX)(R9*1), Y13, Y22
-	VADDPD           Y20, Y21, Y21
-	VADDPD           Y20, Y22, Y22
-	CMPQ             R11, $0x01
-	JNE              linear36
-	VMAXPD           Y21, Y20, Y21
-	VMAXPD           Y22, Y20, Y22
+row36:
+	VMOVAPD          Z0, Z12
+	VFMADD231PD.BCST (DX), Z1, Z12
+	VFMADD231PD.BCST (DX)(DI*1), Z2, Z12
+	VFMADD231PD.BCST (DX)(DI*2), Z3, Z12
+	VFMADD231PD.BCST (DX)(R8*1), Z4, Z12
+	VFMADD231PD.BCST (DX)(DI*4), Z5, Z12
+	VADDPD           Z11, Z12, Z12
+	CMPQ             R10, $0x01
+	JNE              linear37
+	VMAXPD           Z12, Z11, Z12
 
-linear36:
-	VMOVUPD Y21, (BX)
-	VMOVUPD Y22, 32(BX)(AX*1)
+linear37:
+	VMOVUPD Z12, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
-	DECQ    R10
-	JNZ     row35
+	DECQ    R9
+	JNZ     row36
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over34:
-	CMPQ AX, $0x02
-	JNE  over37
+over35:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), X0
+	MOVQ      bias+16(FP), BX
+	VMOVUPD.Z (BX), K1, Z0
 
-	// acc[i,j] = b[i,j], 6×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPD (BX), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD (BX)(CX*2), X3
-	VMOVUPD (BX)(DX*1), X4
-	VMOVUPD (BX)(CX*4), X5
-	VMOVUPD (BX)(SI*1), X6
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	LEAQ    (DI)(DI*4), R9
-	MOVQ    rows+64(FP), R10
-	MOVQ    act+88(FP), R11
-	VPXORD  Z13, Z13, Z13
+	// acc[i,j] = b[i,j], 5×1 vectors
+	MOVQ      b+48(FP), BX
+	MOVQ      ldb+56(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	VMOVUPD.Z (BX), K1, Z1
+	VMOVUPD.Z (BX)(CX*1), K1, Z2
+	VMOVUPD.Z (BX)(CX*2), K1, Z3
+	VMOVUPD.Z (BX)(DX*1), K1, Z4
+	VMOVUPD.Z (BX)(CX*4), K1, Z5
+	MOVQ      c+0(FP), BX
+	MOVQ      ldc+8(FP), CX
+	MOVQ      a+24(FP), DX
+	MOVQ      lda+32(FP), SI
+	MOVQ      stepa+40(FP), DI
+	LEAQ      (DI)(DI*2), R8
+	MOVQ      rows+64(FP), R9
+	MOVQ      act+88(FP), R10
+	VPXORD    Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row38:
-	VMOVAPD          X0, X14
-	VFMADD231PD.BCST (DX), X1, X14
-	VFMADD231PD.BCST (DX)(DI*1), X2, X14
-	VFMADD231PD.BCST (DX)(DI*2), X3, X14
-	VFMADD231PD.BCST (DX)(R8*1), X4, X14
-	VFMADD231PD.BCST (DX)(DI*4), X5, X14
-	VFMADD231PD.BCST (DX)(R9*1), X6, X14
-	VADDPD           X13, X14, X14
-	CMPQ             R11, $0x01
+	VMOVAPD          Z0, Z12
+	VFMADD231PD.BCST (DX), Z1, Z12
+	VFMADD231PD.BCST (DX)(DI*1), Z2, Z12
+	VFMADD231PD.BCST (DX)(DI*2), Z3, Z12
+	VFMADD231PD.BCST (DX)(R8*1), Z4, Z12
+	VFMADD231PD.BCST (DX)(DI*4), Z5, Z12
+	VADDPD           Z11, Z12, Z12
+	CMPQ             R10, $0x01
 	JNE              linear39
-	VMAXPD           X14, X13, X14
+	VMAXPD           Z12, Z11, Z12
 
 linear39:
-	VMOVUPD X14, (BX)
+	VMOVUPD Z12, K1, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
-	DECQ    R10
+	DECQ    R9
 	JNZ     row38
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over37:
-	CMPQ   AX, $0x02
-	JLT    over40
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x20, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
-
-	// acc[i,j] = b[i,j], 6×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPD (BX), X2
-	VMOVUPD 16(DI), X3
-	VMOVUPD (BX)(CX*1), X4
-	VMOVUPD 16(DI)(CX*1), X5
-	VMOVUPD (BX)(CX*2), X6
-	VMOVUPD 16(DI)(CX*2), X7
-	VMOVUPD (BX)(DX*1), X8
-	VMOVUPD 16(DI)(R8*1), X9
-	VMOVUPD (BX)(CX*4), X10
-	VMOVUPD 16(DI)(CX*4), X11
-	VMOVUPD (BX)(SI*1), X12
-	VMOVUPD 16(DI)(R9*1), X13
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	LEAQ    (DI)(DI*4), R9
-	MOVQ    rows+64(FP), R10
-	MOVQ    act+88(FP), R11
-	VPXORD  Z20, Z20, Z20
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
-	VMOVAPD          X0, X21
-	VFMADD231PD.BCST (DX), X2, X21
-	VFMADD231PD.BCST (DX)(DI*1), X4, X21
-	VFMADD231PD.BCST (DX)(DI*2), X6, X21
-	VFMADD231PD.BCST (DX)(R8*1), X8, X21
-	VFMADD231PD.BCST (DX)(DI*4), X10, X21
-	VFMADD231PD.BCST (DX)(R9*1), X12, X21
-	VMOVAPD          X1, X22
-	VFMADD231PD.BCST (DX), X3, X22
-	VFMADD231PD.BCST (DX)(DI*1), X5, X22
-	VFMADD231PD.BCST (DX)(DI*2), X7, X22
-	VFMADD231PD.BCST (DX)(R8*1), X9, X22
-	VFMADD231PD.BCST (DX)(DI*4), X11, X22
-	VFMADD231PD.BCST (DX)(R9*1), X13, X22
-	VADDPD           X20, X21, X21
-	VADDPD           X20, X22, X22
-	CMPQ             R11, $0x01
-	JNE              linear42
-	VMAXPD           X21, X20, X21
-	VMAXPD           X22, X20, X22
-
-linear42:
-	VMOVUPD X21, (BX)
-	VMOVUPD X22, 16(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R10
-	JNZ     row41
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over40:
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ   bias+16(FP), BX
-	VMOVSD (BX), X0
-
-	// acc[i,j] = b[i,j], 6×1 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSD (BX), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD (BX)(CX*2), X3
-	VMOVSD (BX)(DX*1), X4
-	VMOVSD (BX)(CX*4), X5
-	VMOVSD (BX)(SI*1), X6
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	MOVQ   rows+64(FP), R10
-	MOVQ   act+88(FP), R11
-	VPXORD Z13, Z13, Z13
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row43:
-	VMOVAPD          X0, X14
-	VFMADD231PD.BCST (DX), X1, X14
-	VFMADD231PD.BCST (DX)(DI*1), X2, X14
-	VFMADD231PD.BCST (DX)(DI*2), X3, X14
-	VFMADD231PD.BCST (DX)(R8*1), X4, X14
-	VFMADD231PD.BCST (DX)(DI*4), X5, X14
-	VFMADD231PD.BCST (DX)(R9*1), X6, X14
-	VADDPD           X13, X14, X14
-	CMPQ             R11, $0x01
-	JNE              linear44
-	VMAXPD           X14, X13, X14
-
-linear44:
-	VMOVSD X14, (BX)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R10
-	JNZ    row43
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-lower3:
-	MOVQ cols+72(FP), AX
+several34:
 	CMPQ AX, $0x10
-	JLE  narrower45
+	JLE  narrower40
 	CMPQ AX, $0x18
-	JNE  over46
+	JNE  over41
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -6987,7 +4870,7 @@ lower3:
 	VPXORD  Z23, Z23, Z23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row47:
+row42:
 	VMOVAPD          Z0, Z24
 	VFMADD231PD.BCST (DX), Z3, Z24
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z24
@@ -7010,26 +4893,26 @@ row47:
 	VADDPD           Z23, Z25, Z25
 	VADDPD           Z23, Z26, Z26
 	CMPQ             R10, $0x01
-	JNE              linear48
+	JNE              linear43
 	VMAXPD           Z24, Z23, Z24
 	VMAXPD           Z25, Z23, Z25
 	VMAXPD           Z26, Z23, Z26
 
-linear48:
+linear43:
 	VMOVUPD Z24, (BX)
 	VMOVUPD Z25, 64(BX)
 	VMOVUPD Z26, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row47
+	JNZ     row42
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over46:
+over41:
 	CMPQ   AX, $0x13
-	JGE    over49
+	JGE    over44
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -7074,7 +4957,7 @@ over46:
 	VPXORD  Z23, Z23, Z23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row50:
+row45:
 	VMOVAPD          Z0, Z24
 	VFMADD231PD.BCST (DX), Z3, Z24
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z24
@@ -7097,26 +4980,26 @@ row50:
 	VADDPD           Z23, Z25, Z25
 	VADDPD           X23, X26, X26
 	CMPQ             R10, $0x01
-	JNE              linear51
+	JNE              linear46
 	VMAXPD           Z24, Z23, Z24
 	VMAXPD           Z25, Z23, Z25
 	VMAXPD           X26, X23, X26
 
-linear51:
+linear46:
 	VMOVUPD Z24, (BX)
 	VMOVUPD Z25, 64(BX)
 	VMOVUPD X26, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row50
+	JNZ     row45
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over49:
+over44:
 	CMPQ   AX, $0x15
-	JGE    over52
+	JGE    over47
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -7161,7 +5044,7 @@ over49:
 	VPXORD  Z23, Z23, Z23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row53:
+row48:
 	VMOVAPD          Z0, Z24
 	VFMADD231PD.BCST (DX), Z3, Z24
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z24
@@ -7184,24 +5067,24 @@ row53:
 	VADDPD           Z23, Z25, Z25
 	VADDPD           Y23, Y26, Y26
 	CMPQ             R10, $0x01
-	JNE              linear54
+	JNE              linear49
 	VMAXPD           Z24, Z23, Z24
 	VMAXPD           Z25, Z23, Z25
 	VMAXPD           Y26, Y23, Y26
 
-linear54:
+linear49:
 	VMOVUPD Z24, (BX)
 	VMOVUPD Z25, 64(BX)
 	VMOVUPD Y26, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row53
+	JNZ     row48
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over52:
+over47:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -7246,7 +5129,7 @@ over52:
 	VPXORD  Z23, Z23, Z23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row55:
+row50:
 	VMOVAPD          Z0, Z24
 	VFMADD231PD.BCST (DX), Z3, Z24
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z24
@@ -7269,28 +5152,26 @@ row55:
 	VADDPD           Z23, Z25, Z25
 	VADDPD           Z23, Z26, Z26
 	CMPQ             R10, $0x01
-	JNE              linear56
+	JNE              linear51
 	VMAXPD           Z24, Z23, Z24
 	VMAXPD           Z25, Z23, Z25
 	VMAXPD           Z26, Z23, Z26
 
-linear56:
+linear51:
 	VMOVUPD Z24, (BX)
 	VMOVUPD Z25, 64(BX)
 	VMOVUPD Z26, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row55
+	JNZ     row50
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower45:
-	CMPQ AX, $0x08
-	JLE  narrower57
+narrower40:
 	CMPQ AX, $0x10
-	JNE  over58
+	JNE  over53
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -7322,7 +5203,7 @@ narrower45:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row59:
+row54:
 	VMOVAPD          Z0, Z18
 	VFMADD231PD.BCST (DX), Z2, Z18
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z18
@@ -7338,24 +5219,24 @@ row59:
 	VADDPD           Z17, Z18, Z18
 	VADDPD           Z17, Z19, Z19
 	CMPQ             R10, $0x01
-	JNE              linear60
+	JNE              linear55
 	VMAXPD           Z18, Z17, Z18
 	VMAXPD           Z19, Z17, Z19
 
-linear60:
+linear55:
 	VMOVUPD Z18, (BX)
 	VMOVUPD Z19, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row59
+	JNZ     row54
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over58:
+over53:
 	CMPQ   AX, $0x0b
-	JGE    over61
+	JGE    over56
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 
@@ -7394,7 +5275,7 @@ over58:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row62:
+row57:
 	VMOVAPD          Z0, Z18
 	VFMADD231PD.BCST (DX), Z2, Z18
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z18
@@ -7410,24 +5291,24 @@ row62:
 	VADDPD           Z17, Z18, Z18
 	VADDPD           X17, X19, X19
 	CMPQ             R10, $0x01
-	JNE              linear63
+	JNE              linear58
 	VMAXPD           Z18, Z17, Z18
 	VMAXPD           X19, X17, X19
 
-linear63:
+linear58:
 	VMOVUPD Z18, (BX)
 	VMOVUPD X19, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row62
+	JNZ     row57
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over61:
+over56:
 	CMPQ   AX, $0x0d
-	JGE    over64
+	JGE    over59
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -7466,7 +5347,7 @@ over61:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row65:
+row60:
 	VMOVAPD          Z0, Z18
 	VFMADD231PD.BCST (DX), Z2, Z18
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z18
@@ -7482,22 +5363,22 @@ row65:
 	VADDPD           Z17, Z18, Z18
 	VADDPD           Y17, Y19, Y19
 	CMPQ             R10, $0x01
-	JNE              linear66
+	JNE              linear61
 	VMAXPD           Z18, Z17, Z18
 	VMAXPD           Y19, Y17, Y19
 
-linear66:
+linear61:
 	VMOVUPD Z18, (BX)
 	VMOVUPD Y19, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row65
+	JNZ     row60
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over64:
+over59:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -7536,7 +5417,7 @@ over64:
 	VPXORD  Z17, Z17, Z17
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row67:
+row62:
 	VMOVAPD          Z0, Z18
 	VFMADD231PD.BCST (DX), Z2, Z18
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z18
@@ -7552,30 +5433,33 @@ row67:
 	VADDPD           Z17, Z18, Z18
 	VADDPD           Z17, Z19, Z19
 	CMPQ             R10, $0x01
-	JNE              linear68
+	JNE              linear63
 	VMAXPD           Z18, Z17, Z18
 	VMAXPD           Z19, Z17, Z19
 
-linear68:
+linear63:
 	VMOVUPD Z18, (BX)
 	VMOVUPD Z19, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row67
+	JNZ     row62
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower57:
+lower2:
+	MOVQ cols+72(FP), AX
+	CMPQ AX, $0x09
+	JGE  several64
 	CMPQ AX, $0x08
-	JNE  over69
+	JNE  over65
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPD (BX), Z0
 
-	// acc[i,j] = b[i,j], 5×1 vectors
+	// acc[i,j] = b[i,j], 4×1 vectors
 	MOVQ    b+48(FP), BX
 	MOVQ    ldb+56(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7583,7 +5467,6 @@ narrower57:
 	VMOVUPD (BX)(CX*1), Z2
 	VMOVUPD (BX)(CX*2), Z3
 	VMOVUPD (BX)(DX*1), Z4
-	VMOVUPD (BX)(CX*4), Z5
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
@@ -7592,328 +5475,86 @@ narrower57:
 	LEAQ    (DI)(DI*2), R8
 	MOVQ    rows+64(FP), R9
 	MOVQ    act+88(FP), R10
-	VPXORD  Z11, Z11, Z11
+	VPXORD  Z9, Z9, Z9
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row70:
-	VMOVAPD          Z0, Z12
-	VFMADD231PD.BCST (DX), Z1, Z12
-	VFMADD231PD.BCST (DX)(DI*1), Z2, Z12
-	VFMADD231PD.BCST (DX)(DI*2), Z3, Z12
-	VFMADD231PD.BCST (DX)(R8*1), Z4, Z12
-	VFMADD231PD.BCST (DX)(DI*4), Z5, Z12
-	VADDPD           Z11, Z12, Z12
+row66:
+	VMOVAPD          Z0, Z10
+	VFMADD231PD.BCST (DX), Z1, Z10
+	VFMADD231PD.BCST (DX)(DI*1), Z2, Z10
+	VFMADD231PD.BCST (DX)(DI*2), Z3, Z10
+	VFMADD231PD.BCST (DX)(R8*1), Z4, Z10
+	VADDPD           Z9, Z10, Z10
 	CMPQ             R10, $0x01
-	JNE              linear71
-	VMAXPD           Z12, Z11, Z12
+	JNE              linear67
+	VMAXPD           Z10, Z9, Z10
 
-linear71:
-	VMOVUPD Z12, (BX)
+linear67:
+	VMOVUPD Z10, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row70
+	JNZ     row66
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over69:
-	CMPQ AX, $0x04
-	JNE  over72
+over65:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), Y0
+	MOVQ      bias+16(FP), BX
+	VMOVUPD.Z (BX), K1, Z0
 
-	// acc[i,j] = b[i,j], 5×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPD (BX), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD (BX)(CX*2), Y3
-	VMOVUPD (BX)(DX*1), Y4
-	VMOVUPD (BX)(CX*4), Y5
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	MOVQ    rows+64(FP), R9
-	MOVQ    act+88(FP), R10
-	VPXORD  Z11, Z11, Z11
+	// acc[i,j] = b[i,j], 4×1 vectors
+	MOVQ      b+48(FP), BX
+	MOVQ      ldb+56(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	VMOVUPD.Z (BX), K1, Z1
+	VMOVUPD.Z (BX)(CX*1), K1, Z2
+	VMOVUPD.Z (BX)(CX*2), K1, Z3
+	VMOVUPD.Z (BX)(DX*1), K1, Z4
+	MOVQ      c+0(FP), BX
+	MOVQ      ldc+8(FP), CX
+	MOVQ      a+24(FP), DX
+	MOVQ      lda+32(FP), SI
+	MOVQ      stepa+40(FP), DI
+	LEAQ      (DI)(DI*2), R8
+	MOVQ      rows+64(FP), R9
+	MOVQ      act+88(FP), R10
+	VPXORD    Z9, Z9, Z9
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row73:
-	VMOVAPD          Y0, Y12
-	VFMADD231PD.BCST (DX), Y1, Y12
-	VFMADD231PD.BCST (DX)(DI*1), Y2, Y12
-	VFMADD231PD.BCST (DX)(DI*2), Y3, Y12
-	VFMADD231PD.BCST (DX)(R8*1), Y4, Y12
-	VFMADD231PD.BCST (DX)(DI*4), Y5, Y12
-	VADDPD           Y11, Y12, Y12
+row68:
+	VMOVAPD          Z0, Z10
+	VFMADD231PD.BCST (DX), Z1, Z10
+	VFMADD231PD.BCST (DX)(DI*1), Z2, Z10
+	VFMADD231PD.BCST (DX)(DI*2), Z3, Z10
+	VFMADD231PD.BCST (DX)(R8*1), Z4, Z10
+	VADDPD           Z9, Z10, Z10
 	CMPQ             R10, $0x01
-	JNE              linear74
-	VMAXPD           Y12, Y11, Y12
+	JNE              linear69
+	VMAXPD           Z10, Z9, Z10
 
-linear74:
-	VMOVUPD Y12, (BX)
+linear69:
+	VMOVUPD Z10, K1, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row73
+	JNZ     row68
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over72:
-	CMPQ   AX, $0x04
-	JLT    over75
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x40, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-
-	// acc[i,j] = b[i,j], 5×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD (BX), Y2
-	VMOVUPD 32(SI), Y3
-	VMOVUPD (BX)(CX*1), Y4
-	VMOVUPD 32(SI)(CX*1), Y5
-	VMOVUPD (BX)(CX*2), Y6
-	VMOVUPD 32(SI)(CX*2), Y7
-	VMOVUPD (BX)(DX*1), Y8
-	VMOVUPD 32(SI)(DI*1), Y9
-	VMOVUPD (BX)(CX*4), Y10
-	VMOVUPD 32(SI)(CX*4), Y11
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	MOVQ    rows+64(FP), R9
-	MOVQ    act+88(FP), R10
-	VPXORD  Z17, Z17, Z17
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row76:
-	VMOVAPD          Y0, Y18
-	VFMADD231PD.BCST (DX), Y2, Y18
-	VFMADD231PD.BCST (DX)(DI*1), Y4, Y18
-	VFMADD231PD.BCST (DX)(DI*2), Y6, Y18
-	VFMADD231PD.BCST (DX)(R8*1), Y8, Y18
-	VFMADD231PD.BCST (DX)(DI*4), Y10, Y18
-	VMOVAPD          Y1, Y19
-	VFMADD231PD.BCST (DX), Y3, Y19
-	VFMADD231PD.BCST (DX)(DI*1), Y5, Y19
-	VFMADD231PD.BCST (DX)(DI*2), Y7, Y19
-	VFMADD231PD.BCST (DX)(R8*1), Y9, Y19
-	VFMADD231PD.BCST (DX)(DI*4), Y11, Y19
-	VADDPD           Y17, Y18, Y18
-	VADDPD           Y17, Y19, Y19
-	CMPQ             R10, $0x01
-	JNE              linear77
-	VMAXPD           Y18, Y17, Y18
-	VMAXPD           Y19, Y17, Y19
-
-linear77:
-	VMOVUPD Y18, (BX)
-	VMOVUPD Y19, 32(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R9
-	JNZ     row76
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over75:
-	CMPQ AX, $0x02
-	JNE  over78
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), X0
-
-	// acc[i,j] = b[i,j], 5×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPD (BX), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD (BX)(CX*2), X3
-	VMOVUPD (BX)(DX*1), X4
-	VMOVUPD (BX)(CX*4), X5
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	MOVQ    rows+64(FP), R9
-	MOVQ    act+88(FP), R10
-	VPXORD  Z11, Z11, Z11
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row79:
-	VMOVAPD          X0, X12
-	VFMADD231PD.BCST (DX), X1, X12
-	VFMADD231PD.BCST (DX)(DI*1), X2, X12
-	VFMADD231PD.BCST (DX)(DI*2), X3, X12
-	VFMADD231PD.BCST (DX)(R8*1), X4, X12
-	VFMADD231PD.BCST (DX)(DI*4), X5, X12
-	VADDPD           X11, X12, X12
-	CMPQ             R10, $0x01
-	JNE              linear80
-	VMAXPD           X12, X11, X12
-
-linear80:
-	VMOVUPD X12, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R9
-	JNZ     row79
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over78:
-	CMPQ   AX, $0x02
-	JLT    over81
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x20, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
-
-	// acc[i,j] = b[i,j], 5×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD (BX), X2
-	VMOVUPD 16(SI), X3
-	VMOVUPD (BX)(CX*1), X4
-	VMOVUPD 16(SI)(CX*1), X5
-	VMOVUPD (BX)(CX*2), X6
-	VMOVUPD 16(SI)(CX*2), X7
-	VMOVUPD (BX)(DX*1), X8
-	VMOVUPD 16(SI)(DI*1), X9
-	VMOVUPD (BX)(CX*4), X10
-	VMOVUPD 16(SI)(CX*4), X11
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	MOVQ    rows+64(FP), R9
-	MOVQ    act+88(FP), R10
-	VPXORD  Z17, Z17, Z17
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row82:
-	VMOVAPD          X0, X18
-	VFMADD231PD.BCST (DX), X2, X18
-	VFMADD231PD.BCST (DX)(DI*1), X4, X18
-	VFMADD231PD.BCST (DX)(DI*2), X6, X18
-	VFMADD231PD.BCST (DX)(R8*1), X8, X18
-	VFMADD231PD.BCST (DX)(DI*4), X10, X18
-	VMOVAPD          X1, X19
-	VFMADD231PD.BCST (DX), X3, X19
-	VFMADD231PD.BCST (DX)(DI*1), X5, X19
-	VFMADD231PD.BCST (DX)(DI*2), X7, X19
-	VFMADD231PD.BCST (DX)(R8*1), X9, X19
-	VFMADD231PD.BCST (DX)(DI*4), X11, X19
-	VADDPD           X17, X18, X18
-	VADDPD           X17, X19, X19
-	CMPQ             R10, $0x01
-	JNE              linear83
-	VMAXPD           X18, X17, X18
-	VMAXPD           X19, X17, X19
-
-linear83:
-	VMOVUPD X18, (BX)
-	VMOVUPD X19, 16(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R9
-	JNZ     row82
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over81:
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ   bias+16(FP), BX
-	VMOVSD (BX), X0
-
-	// acc[i,j] = b[i,j], 5×1 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD (BX), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD (BX)(CX*2), X3
-	VMOVSD (BX)(DX*1), X4
-	VMOVSD (BX)(CX*4), X5
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	MOVQ   rows+64(FP), R9
-	MOVQ   act+88(FP), R10
-	VPXORD Z11, Z11, Z11
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row84:
-	VMOVAPD          X0, X12
-	VFMADD231PD.BCST (DX), X1, X12
-	VFMADD231PD.BCST (DX)(DI*1), X2, X12
-	VFMADD231PD.BCST (DX)(DI*2), X3, X12
-	VFMADD231PD.BCST (DX)(R8*1), X4, X12
-	VFMADD231PD.BCST (DX)(DI*4), X5, X12
-	VADDPD           X11, X12, X12
-	CMPQ             R10, $0x01
-	JNE              linear85
-	VMAXPD           X12, X11, X12
-
-linear85:
-	VMOVSD X12, (BX)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R9
-	JNZ    row84
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-lower2:
-	MOVQ cols+72(FP), AX
+several64:
 	CMPQ AX, $0x10
-	JLE  narrower86
+	JLE  narrower70
 	CMPQ AX, $0x18
-	JNE  over87
+	JNE  over71
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -7948,7 +5589,7 @@ lower2:
 	VPXORD  Z19, Z19, Z19
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row88:
+row72:
 	VMOVAPD          Z0, Z20
 	VFMADD231PD.BCST (DX), Z3, Z20
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z20
@@ -7968,26 +5609,26 @@ row88:
 	VADDPD           Z19, Z21, Z21
 	VADDPD           Z19, Z22, Z22
 	CMPQ             R10, $0x01
-	JNE              linear89
+	JNE              linear73
 	VMAXPD           Z20, Z19, Z20
 	VMAXPD           Z21, Z19, Z21
 	VMAXPD           Z22, Z19, Z22
 
-linear89:
+linear73:
 	VMOVUPD Z20, (BX)
 	VMOVUPD Z21, 64(BX)
 	VMOVUPD Z22, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row88
+	JNZ     row72
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over87:
+over71:
 	CMPQ   AX, $0x13
-	JGE    over90
+	JGE    over74
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -8029,7 +5670,7 @@ over87:
 	VPXORD  Z19, Z19, Z19
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row91:
+row75:
 	VMOVAPD          Z0, Z20
 	VFMADD231PD.BCST (DX), Z3, Z20
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z20
@@ -8049,26 +5690,26 @@ row91:
 	VADDPD           Z19, Z21, Z21
 	VADDPD           X19, X22, X22
 	CMPQ             R10, $0x01
-	JNE              linear92
+	JNE              linear76
 	VMAXPD           Z20, Z19, Z20
 	VMAXPD           Z21, Z19, Z21
 	VMAXPD           X22, X19, X22
 
-linear92:
+linear76:
 	VMOVUPD Z20, (BX)
 	VMOVUPD Z21, 64(BX)
 	VMOVUPD X22, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row91
+	JNZ     row75
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over90:
+over74:
 	CMPQ   AX, $0x15
-	JGE    over93
+	JGE    over77
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -8110,7 +5751,7 @@ over90:
 	VPXORD  Z19, Z19, Z19
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row94:
+row78:
 	VMOVAPD          Z0, Z20
 	VFMADD231PD.BCST (DX), Z3, Z20
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z20
@@ -8130,24 +5771,24 @@ row94:
 	VADDPD           Z19, Z21, Z21
 	VADDPD           Y19, Y22, Y22
 	CMPQ             R10, $0x01
-	JNE              linear95
+	JNE              linear79
 	VMAXPD           Z20, Z19, Z20
 	VMAXPD           Z21, Z19, Z21
 	VMAXPD           Y22, Y19, Y22
 
-linear95:
+linear79:
 	VMOVUPD Z20, (BX)
 	VMOVUPD Z21, 64(BX)
 	VMOVUPD Y22, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row94
+	JNZ     row78
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over93:
+over77:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -8189,7 +5830,7 @@ over93:
 	VPXORD  Z19, Z19, Z19
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row96:
+row80:
 	VMOVAPD          Z0, Z20
 	VFMADD231PD.BCST (DX), Z3, Z20
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z20
@@ -8209,28 +5850,26 @@ row96:
 	VADDPD           Z19, Z21, Z21
 	VADDPD           Z19, Z22, Z22
 	CMPQ             R10, $0x01
-	JNE              linear97
+	JNE              linear81
 	VMAXPD           Z20, Z19, Z20
 	VMAXPD           Z21, Z19, Z21
 	VMAXPD           Z22, Z19, Z22
 
-linear97:
+linear81:
 	VMOVUPD Z20, (BX)
 	VMOVUPD Z21, 64(BX)
 	VMOVUPD Z22, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row96
+	JNZ     row80
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower86:
-	CMPQ AX, $0x08
-	JLE  narrower98
+narrower70:
 	CMPQ AX, $0x10
-	JNE  over99
+	JNE  over83
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -8260,7 +5899,7 @@ narrower86:
 	VPXORD  Z14, Z14, Z14
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row100:
+row84:
 	VMOVAPD          Z0, Z15
 	VFMADD231PD.BCST (DX), Z2, Z15
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z15
@@ -8274,24 +5913,24 @@ row100:
 	VADDPD           Z14, Z15, Z15
 	VADDPD           Z14, Z16, Z16
 	CMPQ             R10, $0x01
-	JNE              linear101
+	JNE              linear85
 	VMAXPD           Z15, Z14, Z15
 	VMAXPD           Z16, Z14, Z16
 
-linear101:
+linear85:
 	VMOVUPD Z15, (BX)
 	VMOVUPD Z16, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row100
+	JNZ     row84
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over99:
+over83:
 	CMPQ   AX, $0x0b
-	JGE    over102
+	JGE    over86
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 
@@ -8328,7 +5967,7 @@ over99:
 	VPXORD  Z14, Z14, Z14
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row103:
+row87:
 	VMOVAPD          Z0, Z15
 	VFMADD231PD.BCST (DX), Z2, Z15
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z15
@@ -8342,24 +5981,24 @@ row103:
 	VADDPD           Z14, Z15, Z15
 	VADDPD           X14, X16, X16
 	CMPQ             R10, $0x01
-	JNE              linear104
+	JNE              linear88
 	VMAXPD           Z15, Z14, Z15
 	VMAXPD           X16, X14, X16
 
-linear104:
+linear88:
 	VMOVUPD Z15, (BX)
 	VMOVUPD X16, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row103
+	JNZ     row87
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over102:
+over86:
 	CMPQ   AX, $0x0d
-	JGE    over105
+	JGE    over89
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -8396,7 +6035,7 @@ over102:
 	VPXORD  Z14, Z14, Z14
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row106:
+row90:
 	VMOVAPD          Z0, Z15
 	VFMADD231PD.BCST (DX), Z2, Z15
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z15
@@ -8410,22 +6049,22 @@ row106:
 	VADDPD           Z14, Z15, Z15
 	VADDPD           Y14, Y16, Y16
 	CMPQ             R10, $0x01
-	JNE              linear107
+	JNE              linear91
 	VMAXPD           Z15, Z14, Z15
 	VMAXPD           Y16, Y14, Y16
 
-linear107:
+linear91:
 	VMOVUPD Z15, (BX)
 	VMOVUPD Y16, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row106
+	JNZ     row90
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over105:
+over89:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -8462,7 +6101,7 @@ over105:
 	VPXORD  Z14, Z14, Z14
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row108:
+row92:
 	VMOVAPD          Z0, Z15
 	VFMADD231PD.BCST (DX), Z2, Z15
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z15
@@ -8476,356 +6115,124 @@ row108:
 	VADDPD           Z14, Z15, Z15
 	VADDPD           Z14, Z16, Z16
 	CMPQ             R10, $0x01
-	JNE              linear109
+	JNE              linear93
 	VMAXPD           Z15, Z14, Z15
 	VMAXPD           Z16, Z14, Z16
 
-linear109:
+linear93:
 	VMOVUPD Z15, (BX)
 	VMOVUPD Z16, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R9
-	JNZ     row108
+	JNZ     row92
 	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower98:
-	CMPQ AX, $0x08
-	JNE  over110
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), Z0
-
-	// acc[i,j] = b[i,j], 4×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPD (BX), Z1
-	VMOVUPD (BX)(CX*1), Z2
-	VMOVUPD (BX)(CX*2), Z3
-	VMOVUPD (BX)(DX*1), Z4
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	MOVQ    rows+64(FP), R9
-	MOVQ    act+88(FP), R10
-	VPXORD  Z9, Z9, Z9
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row111:
-	VMOVAPD          Z0, Z10
-	VFMADD231PD.BCST (DX), Z1, Z10
-	VFMADD231PD.BCST (DX)(DI*1), Z2, Z10
-	VFMADD231PD.BCST (DX)(DI*2), Z3, Z10
-	VFMADD231PD.BCST (DX)(R8*1), Z4, Z10
-	VADDPD           Z9, Z10, Z10
-	CMPQ             R10, $0x01
-	JNE              linear112
-	VMAXPD           Z10, Z9, Z10
-
-linear112:
-	VMOVUPD Z10, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R9
-	JNZ     row111
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over110:
-	CMPQ AX, $0x04
-	JNE  over113
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), Y0
-
-	// acc[i,j] = b[i,j], 4×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPD (BX), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD (BX)(CX*2), Y3
-	VMOVUPD (BX)(DX*1), Y4
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	MOVQ    rows+64(FP), R9
-	MOVQ    act+88(FP), R10
-	VPXORD  Z9, Z9, Z9
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row114:
-	VMOVAPD          Y0, Y10
-	VFMADD231PD.BCST (DX), Y1, Y10
-	VFMADD231PD.BCST (DX)(DI*1), Y2, Y10
-	VFMADD231PD.BCST (DX)(DI*2), Y3, Y10
-	VFMADD231PD.BCST (DX)(R8*1), Y4, Y10
-	VADDPD           Y9, Y10, Y10
-	CMPQ             R10, $0x01
-	JNE              linear115
-	VMAXPD           Y10, Y9, Y10
-
-linear115:
-	VMOVUPD Y10, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R9
-	JNZ     row114
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over113:
-	CMPQ   AX, $0x04
-	JLT    over116
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x40, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-
-	// acc[i,j] = b[i,j], 4×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD (BX), Y2
-	VMOVUPD 32(SI), Y3
-	VMOVUPD (BX)(CX*1), Y4
-	VMOVUPD 32(SI)(CX*1), Y5
-	VMOVUPD (BX)(CX*2), Y6
-	VMOVUPD 32(SI)(CX*2), Y7
-	VMOVUPD (BX)(DX*1), Y8
-	VMOVUPD 32(SI)(DI*1), Y9
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	MOVQ    rows+64(FP), R9
-	MOVQ    act+88(FP), R10
-	VPXORD  Z14, Z14, Z14
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row117:
-	VMOVAPD          Y0, Y15
-	VFMADD231PD.BCST (DX), Y2, Y15
-	VFMADD231PD.BCST (DX)(DI*1), Y4, Y15
-	VFMADD231PD.BCST (DX)(DI*2), Y6, Y15
-	VFMADD231PD.BCST (DX)(R8*1), Y8, Y15
-	VMOVAPD          Y1, Y16
-	VFMADD231PD.BCST (DX), Y3, Y16
-	VFMADD231PD.BCST (DX)(DI*1), Y5, Y16
-	VFMADD231PD.BCST (DX)(DI*2), Y7, Y16
-	VFMADD231PD.BCST (DX)(R8*1), Y9, Y16
-	VADDPD           Y14, Y15, Y15
-	VADDPD           Y14, Y16, Y16
-	CMPQ             R10, $0x01
-	JNE              linear118
-	VMAXPD           Y15, Y14, Y15
-	VMAXPD           Y16, Y14, Y16
-
-linear118:
-	VMOVUPD Y15, (BX)
-	VMOVUPD Y16, 32(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R9
-	JNZ     row117
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over116:
-	CMPQ AX, $0x02
-	JNE  over119
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), X0
-
-	// acc[i,j] = b[i,j], 4×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPD (BX), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD (BX)(CX*2), X3
-	VMOVUPD (BX)(DX*1), X4
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	MOVQ    rows+64(FP), R9
-	MOVQ    act+88(FP), R10
-	VPXORD  Z9, Z9, Z9
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row120:
-	VMOVAPD          X0, X10
-	VFMADD231PD.BCST (DX), X1, X10
-	VFMADD231PD.BCST (DX)(DI*1), X2, X10
-	VFMADD231PD.BCST (DX)(DI*2), X3, X10
-	VFMADD231PD.BCST (DX)(R8*1), X4, X10
-	VADDPD           X9, X10, X10
-	CMPQ             R10, $0x01
-	JNE              linear121
-	VMAXPD           X10, X9, X10
-
-linear121:
-	VMOVUPD X10, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R9
-	JNZ     row120
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over119:
-	CMPQ   AX, $0x02
-	JLT    over122
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x20, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
-
-	// acc[i,j] = b[i,j], 4×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD (BX), X2
-	VMOVUPD 16(SI), X3
-	VMOVUPD (BX)(CX*1), X4
-	VMOVUPD 16(SI)(CX*1), X5
-	VMOVUPD (BX)(CX*2), X6
-	VMOVUPD 16(SI)(CX*2), X7
-	VMOVUPD (BX)(DX*1), X8
-	VMOVUPD 16(SI)(DI*1), X9
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	LEAQ    (DI)(DI*2), R8
-	MOVQ    rows+64(FP), R9
-	MOVQ    act+88(FP), R10
-	VPXORD  Z14, Z14, Z14
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row123:
-	VMOVAPD          X0, X15
-	VFMADD231PD.BCST (DX), X2, X15
-	VFMADD231PD.BCST (DX)(DI*1), X4, X15
-	VFMADD231PD.BCST (DX)(DI*2), X6, X15
-	VFMADD231PD.BCST (DX)(R8*1), X8, X15
-	VMOVAPD          X1, X16
-	VFMADD231PD.BCST (DX), X3, X16
-	VFMADD231PD.BCST (DX)(DI*1), X5, X16
-	VFMADD231PD.BCST (DX)(DI*2), X7, X16
-	VFMADD231PD.BCST (DX)(R8*1), X9, X16
-	VADDPD           X14, X15, X15
-	VADDPD           X14, X16, X16
-	CMPQ             R10, $0x01
-	JNE              linear124
-	VMAXPD           X15, X14, X15
-	VMAXPD           X16, X14, X16
-
-linear124:
-	VMOVUPD X15, (BX)
-	VMOVUPD X16, 16(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R9
-	JNZ     row123
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over122:
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ   bias+16(FP), BX
-	VMOVSD (BX), X0
-
-	// acc[i,j] = b[i,j], 4×1 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD (BX), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD (BX)(CX*2), X3
-	VMOVSD (BX)(DX*1), X4
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	MOVQ   rows+64(FP), R9
-	MOVQ   act+88(FP), R10
-	VPXORD Z9, Z9, Z9
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row125:
-	VMOVAPD          X0, X10
-	VFMADD231PD.BCST (DX), X1, X10
-	VFMADD231PD.BCST (DX)(DI*1), X2, X10
-	VFMADD231PD.BCST (DX)(DI*2), X3, X10
-	VFMADD231PD.BCST (DX)(R8*1), X4, X10
-	VADDPD           X9, X10, X10
-	CMPQ             R10, $0x01
-	JNE              linear126
-	VMAXPD           X10, X9, X10
-
-linear126:
-	VMOVSD X10, (BX)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R9
-	JNZ    row125
-	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 lower1:
 	CMPQ AX, $0x02
-	JLT  lower127
+	JLT  lower94
 	CMPQ AX, $0x03
-	JLT  lower128
+	JLT  lower95
 	MOVQ cols+72(FP), AX
+	CMPQ AX, $0x09
+	JGE  several96
+	CMPQ AX, $0x08
+	JNE  over97
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ    bias+16(FP), BX
+	VMOVUPD (BX), Z0
+
+	// acc[i,j] = b[i,j], 3×1 vectors
+	MOVQ    b+48(FP), BX
+	MOVQ    ldb+56(FP), CX
+	VMOVUPD (BX), Z1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD (BX)(CX*2), Z3
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    a+24(FP), DX
+	MOVQ    lda+32(FP), SI
+	MOVQ    stepa+40(FP), DI
+	MOVQ    rows+64(FP), R8
+	MOVQ    act+88(FP), R9
+	VPXORD  Z7, Z7, Z7
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row98:
+	VMOVAPD          Z0, Z8
+	VFMADD231PD.BCST (DX), Z1, Z8
+	VFMADD231PD.BCST (DX)(DI*1), Z2, Z8
+	VFMADD231PD.BCST (DX)(DI*2), Z3, Z8
+	VADDPD           Z7, Z8, Z8
+	CMPQ             R9, $0x01
+	JNE              linear99
+	VMAXPD           Z8, Z7, Z8
+
+linear99:
+	VMOVUPD Z8, (BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row98
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+over97:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// acc[i,j] = bias[i,j], 1×1 vectors
+	MOVQ      bias+16(FP), BX
+	VMOVUPD.Z (BX), K1, Z0
+
+	// acc[i,j] = b[i,j], 3×1 vectors
+	MOVQ      b+48(FP), BX
+	MOVQ      ldb+56(FP), CX
+	VMOVUPD.Z (BX), K1, Z1
+	VMOVUPD.Z (BX)(CX*1), K1, Z2
+	VMOVUPD.Z (BX)(CX*2), K1, Z3
+	MOVQ      c+0(FP), BX
+	MOVQ      ldc+8(FP), CX
+	MOVQ      a+24(FP), DX
+	MOVQ      lda+32(FP), SI
+	MOVQ      stepa+40(FP), DI
+	MOVQ      rows+64(FP), R8
+	MOVQ      act+88(FP), R9
+	VPXORD    Z7, Z7, Z7
+
+	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+row100:
+	VMOVAPD          Z0, Z8
+	VFMADD231PD.BCST (DX), Z1, Z8
+	VFMADD231PD.BCST (DX)(DI*1), Z2, Z8
+	VFMADD231PD.BCST (DX)(DI*2), Z3, Z8
+	VADDPD           Z7, Z8, Z8
+	CMPQ             R9, $0x01
+	JNE              linear101
+	VMAXPD           Z8, Z7, Z8
+
+linear101:
+	VMOVUPD Z8, K1, (BX)
+	ADDQ    CX, BX
+	ADDQ    SI, DX
+	DECQ    R8
+	JNZ     row100
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+several96:
 	CMPQ AX, $0x10
-	JLE  narrower129
+	JLE  narrower102
 	CMPQ AX, $0x18
-	JNE  over130
+	JNE  over103
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -8855,7 +6262,7 @@ lower1:
 	VPXORD  Z15, Z15, Z15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row131:
+row104:
 	VMOVAPD          Z0, Z16
 	VFMADD231PD.BCST (DX), Z3, Z16
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z16
@@ -8872,26 +6279,26 @@ row131:
 	VADDPD           Z15, Z17, Z17
 	VADDPD           Z15, Z18, Z18
 	CMPQ             R9, $0x01
-	JNE              linear132
+	JNE              linear105
 	VMAXPD           Z16, Z15, Z16
 	VMAXPD           Z17, Z15, Z17
 	VMAXPD           Z18, Z15, Z18
 
-linear132:
+linear105:
 	VMOVUPD Z16, (BX)
 	VMOVUPD Z17, 64(BX)
 	VMOVUPD Z18, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row131
+	JNZ     row104
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over130:
+over103:
 	CMPQ   AX, $0x13
-	JGE    over133
+	JGE    over106
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -8927,7 +6334,7 @@ over130:
 	VPXORD  Z15, Z15, Z15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row134:
+row107:
 	VMOVAPD          Z0, Z16
 	VFMADD231PD.BCST (DX), Z3, Z16
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z16
@@ -8944,26 +6351,26 @@ row134:
 	VADDPD           Z15, Z17, Z17
 	VADDPD           X15, X18, X18
 	CMPQ             R9, $0x01
-	JNE              linear135
+	JNE              linear108
 	VMAXPD           Z16, Z15, Z16
 	VMAXPD           Z17, Z15, Z17
 	VMAXPD           X18, X15, X18
 
-linear135:
+linear108:
 	VMOVUPD Z16, (BX)
 	VMOVUPD Z17, 64(BX)
 	VMOVUPD X18, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row134
+	JNZ     row107
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over133:
+over106:
 	CMPQ   AX, $0x15
-	JGE    over136
+	JGE    over109
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -8999,7 +6406,7 @@ over133:
 	VPXORD  Z15, Z15, Z15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row137:
+row110:
 	VMOVAPD          Z0, Z16
 	VFMADD231PD.BCST (DX), Z3, Z16
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z16
@@ -9016,24 +6423,24 @@ row137:
 	VADDPD           Z15, Z17, Z17
 	VADDPD           Y15, Y18, Y18
 	CMPQ             R9, $0x01
-	JNE              linear138
+	JNE              linear111
 	VMAXPD           Z16, Z15, Z16
 	VMAXPD           Z17, Z15, Z17
 	VMAXPD           Y18, Y15, Y18
 
-linear138:
+linear111:
 	VMOVUPD Z16, (BX)
 	VMOVUPD Z17, 64(BX)
 	VMOVUPD Y18, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row137
+	JNZ     row110
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over136:
+over109:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -9069,7 +6476,7 @@ over136:
 	VPXORD  Z15, Z15, Z15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row139:
+row112:
 	VMOVAPD          Z0, Z16
 	VFMADD231PD.BCST (DX), Z3, Z16
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z16
@@ -9086,28 +6493,26 @@ row139:
 	VADDPD           Z15, Z17, Z17
 	VADDPD           Z15, Z18, Z18
 	CMPQ             R9, $0x01
-	JNE              linear140
+	JNE              linear113
 	VMAXPD           Z16, Z15, Z16
 	VMAXPD           Z17, Z15, Z17
 	VMAXPD           Z18, Z15, Z18
 
-linear140:
+linear113:
 	VMOVUPD Z16, (BX)
 	VMOVUPD Z17, 64(BX)
 	VMOVUPD Z18, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row139
+	JNZ     row112
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower129:
-	CMPQ AX, $0x08
-	JLE  narrower141
+narrower102:
 	CMPQ AX, $0x10
-	JNE  over142
+	JNE  over115
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -9133,7 +6538,7 @@ narrower129:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row143:
+row116:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z2, Z12
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z12
@@ -9145,24 +6550,24 @@ row143:
 	VADDPD           Z11, Z12, Z12
 	VADDPD           Z11, Z13, Z13
 	CMPQ             R9, $0x01
-	JNE              linear144
+	JNE              linear117
 	VMAXPD           Z12, Z11, Z12
 	VMAXPD           Z13, Z11, Z13
 
-linear144:
+linear117:
 	VMOVUPD Z12, (BX)
 	VMOVUPD Z13, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row143
+	JNZ     row116
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over142:
+over115:
 	CMPQ   AX, $0x0b
-	JGE    over145
+	JGE    over118
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 
@@ -9194,7 +6599,7 @@ over142:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row146:
+row119:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z2, Z12
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z12
@@ -9206,24 +6611,24 @@ row146:
 	VADDPD           Z11, Z12, Z12
 	VADDPD           X11, X13, X13
 	CMPQ             R9, $0x01
-	JNE              linear147
+	JNE              linear120
 	VMAXPD           Z12, Z11, Z12
 	VMAXPD           X13, X11, X13
 
-linear147:
+linear120:
 	VMOVUPD Z12, (BX)
 	VMOVUPD X13, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row146
+	JNZ     row119
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over145:
+over118:
 	CMPQ   AX, $0x0d
-	JGE    over148
+	JGE    over121
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -9255,7 +6660,7 @@ over145:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row149:
+row122:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z2, Z12
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z12
@@ -9267,22 +6672,22 @@ row149:
 	VADDPD           Z11, Z12, Z12
 	VADDPD           Y11, Y13, Y13
 	CMPQ             R9, $0x01
-	JNE              linear150
+	JNE              linear123
 	VMAXPD           Z12, Z11, Z12
 	VMAXPD           Y13, Y11, Y13
 
-linear150:
+linear123:
 	VMOVUPD Z12, (BX)
 	VMOVUPD Y13, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row149
+	JNZ     row122
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over148:
+over121:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -9314,7 +6719,7 @@ over148:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row151:
+row124:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z2, Z12
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z12
@@ -9326,35 +6731,37 @@ row151:
 	VADDPD           Z11, Z12, Z12
 	VADDPD           Z11, Z13, Z13
 	CMPQ             R9, $0x01
-	JNE              linear152
+	JNE              linear125
 	VMAXPD           Z12, Z11, Z12
 	VMAXPD           Z13, Z11, Z13
 
-linear152:
+linear125:
 	VMOVUPD Z12, (BX)
 	VMOVUPD Z13, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row151
+	JNZ     row124
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower141:
+lower95:
+	MOVQ cols+72(FP), AX
+	CMPQ AX, $0x09
+	JGE  several126
 	CMPQ AX, $0x08
-	JNE  over153
+	JNE  over127
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPD (BX), Z0
 
-	// acc[i,j] = b[i,j], 3×1 vectors
+	// acc[i,j] = b[i,j], 2×1 vectors
 	MOVQ    b+48(FP), BX
 	MOVQ    ldb+56(FP), CX
 	VMOVUPD (BX), Z1
 	VMOVUPD (BX)(CX*1), Z2
-	VMOVUPD (BX)(CX*2), Z3
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
@@ -9362,286 +6769,78 @@ narrower141:
 	MOVQ    stepa+40(FP), DI
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
-	VPXORD  Z7, Z7, Z7
+	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row154:
-	VMOVAPD          Z0, Z8
-	VFMADD231PD.BCST (DX), Z1, Z8
-	VFMADD231PD.BCST (DX)(DI*1), Z2, Z8
-	VFMADD231PD.BCST (DX)(DI*2), Z3, Z8
-	VADDPD           Z7, Z8, Z8
+row128:
+	VMOVAPD          Z0, Z6
+	VFMADD231PD.BCST (DX), Z1, Z6
+	VFMADD231PD.BCST (DX)(DI*1), Z2, Z6
+	VADDPD           Z5, Z6, Z6
 	CMPQ             R9, $0x01
-	JNE              linear155
-	VMAXPD           Z8, Z7, Z8
+	JNE              linear129
+	VMAXPD           Z6, Z5, Z6
 
-linear155:
-	VMOVUPD Z8, (BX)
+linear129:
+	VMOVUPD Z6, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row154
+	JNZ     row128
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over153:
-	CMPQ AX, $0x04
-	JNE  over156
+over127:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), Y0
+	MOVQ      bias+16(FP), BX
+	VMOVUPD.Z (BX), K1, Z0
 
-	// acc[i,j] = b[i,j], 3×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	VMOVUPD (BX), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD (BX)(CX*2), Y3
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z7, Z7, Z7
+	// acc[i,j] = b[i,j], 2×1 vectors
+	MOVQ      b+48(FP), BX
+	MOVQ      ldb+56(FP), CX
+	VMOVUPD.Z (BX), K1, Z1
+	VMOVUPD.Z (BX)(CX*1), K1, Z2
+	MOVQ      c+0(FP), BX
+	MOVQ      ldc+8(FP), CX
+	MOVQ      a+24(FP), DX
+	MOVQ      lda+32(FP), SI
+	MOVQ      stepa+40(FP), DI
+	MOVQ      rows+64(FP), R8
+	MOVQ      act+88(FP), R9
+	VPXORD    Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row157:
-	VMOVAPD          Y0, Y8
-	VFMADD231PD.BCST (DX), Y1, Y8
-	VFMADD231PD.BCST (DX)(DI*1), Y2, Y8
-	VFMADD231PD.BCST (DX)(DI*2), Y3, Y8
-	VADDPD           Y7, Y8, Y8
+row130:
+	VMOVAPD          Z0, Z6
+	VFMADD231PD.BCST (DX), Z1, Z6
+	VFMADD231PD.BCST (DX)(DI*1), Z2, Z6
+	VADDPD           Z5, Z6, Z6
 	CMPQ             R9, $0x01
-	JNE              linear158
-	VMAXPD           Y8, Y7, Y8
+	JNE              linear131
+	VMAXPD           Z6, Z5, Z6
 
-linear158:
-	VMOVUPD Y8, (BX)
+linear131:
+	VMOVUPD Z6, K1, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row157
+	JNZ     row130
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over156:
-	CMPQ   AX, $0x04
-	JLT    over159
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x40, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-
-	// acc[i,j] = b[i,j], 3×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y2
-	VMOVUPD 32(DX), Y3
-	VMOVUPD (BX)(CX*1), Y4
-	VMOVUPD 32(DX)(CX*1), Y5
-	VMOVUPD (BX)(CX*2), Y6
-	VMOVUPD 32(DX)(CX*2), Y7
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z11, Z11, Z11
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row160:
-	VMOVAPD          Y0, Y12
-	VFMADD231PD.BCST (DX), Y2, Y12
-	VFMADD231PD.BCST (DX)(DI*1), Y4, Y12
-	VFMADD231PD.BCST (DX)(DI*2), Y6, Y12
-	VMOVAPD          Y1, Y13
-	VFMADD231PD.BCST (DX), Y3, Y13
-	VFMADD231PD.BCST (DX)(DI*1), Y5, Y13
-	VFMADD231PD.BCST (DX)(DI*2), Y7, Y13
-	VADDPD           Y11, Y12, Y12
-	VADDPD           Y11, Y13, Y13
-	CMPQ             R9, $0x01
-	JNE              linear161
-	VMAXPD           Y12, Y11, Y12
-	VMAXPD           Y13, Y11, Y13
-
-linear161:
-	VMOVUPD Y12, (BX)
-	VMOVUPD Y13, 32(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row160
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over159:
-	CMPQ AX, $0x02
-	JNE  over162
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), X0
-
-	// acc[i,j] = b[i,j], 3×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	VMOVUPD (BX), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD (BX)(CX*2), X3
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z7, Z7, Z7
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row163:
-	VMOVAPD          X0, X8
-	VFMADD231PD.BCST (DX), X1, X8
-	VFMADD231PD.BCST (DX)(DI*1), X2, X8
-	VFMADD231PD.BCST (DX)(DI*2), X3, X8
-	VADDPD           X7, X8, X8
-	CMPQ             R9, $0x01
-	JNE              linear164
-	VMAXPD           X8, X7, X8
-
-linear164:
-	VMOVUPD X8, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row163
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over162:
-	CMPQ   AX, $0x02
-	JLT    over165
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x20, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
-
-	// acc[i,j] = b[i,j], 3×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X2
-	VMOVUPD 16(DX), X3
-	VMOVUPD (BX)(CX*1), X4
-	VMOVUPD 16(DX)(CX*1), X5
-	VMOVUPD (BX)(CX*2), X6
-	VMOVUPD 16(DX)(CX*2), X7
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z11, Z11, Z11
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row166:
-	VMOVAPD          X0, X12
-	VFMADD231PD.BCST (DX), X2, X12
-	VFMADD231PD.BCST (DX)(DI*1), X4, X12
-	VFMADD231PD.BCST (DX)(DI*2), X6, X12
-	VMOVAPD          X1, X13
-	VFMADD231PD.BCST (DX), X3, X13
-	VFMADD231PD.BCST (DX)(DI*1), X5, X13
-	VFMADD231PD.BCST (DX)(DI*2), X7, X13
-	VADDPD           X11, X12, X12
-	VADDPD           X11, X13, X13
-	CMPQ             R9, $0x01
-	JNE              linear167
-	VMAXPD           X12, X11, X12
-	VMAXPD           X13, X11, X13
-
-linear167:
-	VMOVUPD X12, (BX)
-	VMOVUPD X13, 16(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row166
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over165:
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ   bias+16(FP), BX
-	VMOVSD (BX), X0
-
-	// acc[i,j] = b[i,j], 3×1 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	VMOVSD (BX), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD (BX)(CX*2), X3
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	MOVQ   rows+64(FP), R8
-	MOVQ   act+88(FP), R9
-	VPXORD Z7, Z7, Z7
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row168:
-	VMOVAPD          X0, X8
-	VFMADD231PD.BCST (DX), X1, X8
-	VFMADD231PD.BCST (DX)(DI*1), X2, X8
-	VFMADD231PD.BCST (DX)(DI*2), X3, X8
-	VADDPD           X7, X8, X8
-	CMPQ             R9, $0x01
-	JNE              linear169
-	VMAXPD           X8, X7, X8
-
-linear169:
-	VMOVSD X8, (BX)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R8
-	JNZ    row168
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-lower128:
-	MOVQ cols+72(FP), AX
+several126:
 	CMPQ AX, $0x10
-	JLE  narrower170
+	JLE  narrower132
 	CMPQ AX, $0x18
-	JNE  over171
+	JNE  over133
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -9668,7 +6867,7 @@ lower128:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row172:
+row134:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z3, Z12
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z12
@@ -9682,26 +6881,26 @@ row172:
 	VADDPD           Z11, Z13, Z13
 	VADDPD           Z11, Z14, Z14
 	CMPQ             R9, $0x01
-	JNE              linear173
+	JNE              linear135
 	VMAXPD           Z12, Z11, Z12
 	VMAXPD           Z13, Z11, Z13
 	VMAXPD           Z14, Z11, Z14
 
-linear173:
+linear135:
 	VMOVUPD Z12, (BX)
 	VMOVUPD Z13, 64(BX)
 	VMOVUPD Z14, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row172
+	JNZ     row134
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over171:
+over133:
 	CMPQ   AX, $0x13
-	JGE    over174
+	JGE    over136
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -9734,7 +6933,7 @@ over171:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row175:
+row137:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z3, Z12
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z12
@@ -9748,26 +6947,26 @@ row175:
 	VADDPD           Z11, Z13, Z13
 	VADDPD           X11, X14, X14
 	CMPQ             R9, $0x01
-	JNE              linear176
+	JNE              linear138
 	VMAXPD           Z12, Z11, Z12
 	VMAXPD           Z13, Z11, Z13
 	VMAXPD           X14, X11, X14
 
-linear176:
+linear138:
 	VMOVUPD Z12, (BX)
 	VMOVUPD Z13, 64(BX)
 	VMOVUPD X14, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row175
+	JNZ     row137
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over174:
+over136:
 	CMPQ   AX, $0x15
-	JGE    over177
+	JGE    over139
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -9800,7 +6999,7 @@ over174:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row178:
+row140:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z3, Z12
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z12
@@ -9814,24 +7013,24 @@ row178:
 	VADDPD           Z11, Z13, Z13
 	VADDPD           Y11, Y14, Y14
 	CMPQ             R9, $0x01
-	JNE              linear179
+	JNE              linear141
 	VMAXPD           Z12, Z11, Z12
 	VMAXPD           Z13, Z11, Z13
 	VMAXPD           Y14, Y11, Y14
 
-linear179:
+linear141:
 	VMOVUPD Z12, (BX)
 	VMOVUPD Z13, 64(BX)
 	VMOVUPD Y14, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row178
+	JNZ     row140
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over177:
+over139:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -9864,7 +7063,7 @@ over177:
 	VPXORD  Z11, Z11, Z11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row180:
+row142:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z3, Z12
 	VFMADD231PD.BCST (DX)(DI*1), Z6, Z12
@@ -9878,28 +7077,26 @@ row180:
 	VADDPD           Z11, Z13, Z13
 	VADDPD           Z11, Z14, Z14
 	CMPQ             R9, $0x01
-	JNE              linear181
+	JNE              linear143
 	VMAXPD           Z12, Z11, Z12
 	VMAXPD           Z13, Z11, Z13
 	VMAXPD           Z14, Z11, Z14
 
-linear181:
+linear143:
 	VMOVUPD Z12, (BX)
 	VMOVUPD Z13, 64(BX)
 	VMOVUPD Z14, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row180
+	JNZ     row142
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower170:
-	CMPQ AX, $0x08
-	JLE  narrower182
+narrower132:
 	CMPQ AX, $0x10
-	JNE  over183
+	JNE  over145
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -9923,7 +7120,7 @@ narrower170:
 	VPXORD  Z8, Z8, Z8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row184:
+row146:
 	VMOVAPD          Z0, Z9
 	VFMADD231PD.BCST (DX), Z2, Z9
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z9
@@ -9933,24 +7130,24 @@ row184:
 	VADDPD           Z8, Z9, Z9
 	VADDPD           Z8, Z10, Z10
 	CMPQ             R9, $0x01
-	JNE              linear185
+	JNE              linear147
 	VMAXPD           Z9, Z8, Z9
 	VMAXPD           Z10, Z8, Z10
 
-linear185:
+linear147:
 	VMOVUPD Z9, (BX)
 	VMOVUPD Z10, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row184
+	JNZ     row146
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over183:
+over145:
 	CMPQ   AX, $0x0b
-	JGE    over186
+	JGE    over148
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 
@@ -9980,7 +7177,7 @@ over183:
 	VPXORD  Z8, Z8, Z8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row187:
+row149:
 	VMOVAPD          Z0, Z9
 	VFMADD231PD.BCST (DX), Z2, Z9
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z9
@@ -9990,24 +7187,24 @@ row187:
 	VADDPD           Z8, Z9, Z9
 	VADDPD           X8, X10, X10
 	CMPQ             R9, $0x01
-	JNE              linear188
+	JNE              linear150
 	VMAXPD           Z9, Z8, Z9
 	VMAXPD           X10, X8, X10
 
-linear188:
+linear150:
 	VMOVUPD Z9, (BX)
 	VMOVUPD X10, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row187
+	JNZ     row149
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over186:
+over148:
 	CMPQ   AX, $0x0d
-	JGE    over189
+	JGE    over151
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -10037,7 +7234,7 @@ over186:
 	VPXORD  Z8, Z8, Z8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row190:
+row152:
 	VMOVAPD          Z0, Z9
 	VFMADD231PD.BCST (DX), Z2, Z9
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z9
@@ -10047,22 +7244,22 @@ row190:
 	VADDPD           Z8, Z9, Z9
 	VADDPD           Y8, Y10, Y10
 	CMPQ             R9, $0x01
-	JNE              linear191
+	JNE              linear153
 	VMAXPD           Z9, Z8, Z9
 	VMAXPD           Y10, Y8, Y10
 
-linear191:
+linear153:
 	VMOVUPD Z9, (BX)
 	VMOVUPD Y10, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row190
+	JNZ     row152
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over189:
+over151:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -10092,7 +7289,7 @@ over189:
 	VPXORD  Z8, Z8, Z8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row192:
+row154:
 	VMOVAPD          Z0, Z9
 	VFMADD231PD.BCST (DX), Z2, Z9
 	VFMADD231PD.BCST (DX)(DI*1), Z4, Z9
@@ -10102,34 +7299,35 @@ row192:
 	VADDPD           Z8, Z9, Z9
 	VADDPD           Z8, Z10, Z10
 	CMPQ             R9, $0x01
-	JNE              linear193
+	JNE              linear155
 	VMAXPD           Z9, Z8, Z9
 	VMAXPD           Z10, Z8, Z10
 
-linear193:
+linear155:
 	VMOVUPD Z9, (BX)
 	VMOVUPD Z10, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row192
+	JNZ     row154
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower182:
+lower94:
+	MOVQ cols+72(FP), AX
+	CMPQ AX, $0x09
+	JGE  several156
 	CMPQ AX, $0x08
-	JNE  over194
+	JNE  over157
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVQ    bias+16(FP), BX
 	VMOVUPD (BX), Z0
 
-	// acc[i,j] = b[i,j], 2×1 vectors
+	// acc[i,j] = b[i,j], 1×1 vectors
 	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
 	VMOVUPD (BX), Z1
-	VMOVUPD (BX)(CX*1), Z2
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    a+24(FP), DX
@@ -10137,271 +7335,74 @@ narrower182:
 	MOVQ    stepa+40(FP), DI
 	MOVQ    rows+64(FP), R8
 	MOVQ    act+88(FP), R9
-	VPXORD  Z5, Z5, Z5
+	VPXORD  Z3, Z3, Z3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row195:
-	VMOVAPD          Z0, Z6
-	VFMADD231PD.BCST (DX), Z1, Z6
-	VFMADD231PD.BCST (DX)(DI*1), Z2, Z6
-	VADDPD           Z5, Z6, Z6
+row158:
+	VMOVAPD          Z0, Z4
+	VFMADD231PD.BCST (DX), Z1, Z4
+	VADDPD           Z3, Z4, Z4
 	CMPQ             R9, $0x01
-	JNE              linear196
-	VMAXPD           Z6, Z5, Z6
+	JNE              linear159
+	VMAXPD           Z4, Z3, Z4
 
-linear196:
-	VMOVUPD Z6, (BX)
+linear159:
+	VMOVUPD Z4, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row195
+	JNZ     row158
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over194:
-	CMPQ AX, $0x04
-	JNE  over197
+over157:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), Y0
+	MOVQ      bias+16(FP), BX
+	VMOVUPD.Z (BX), K1, Z0
 
-	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	VMOVUPD (BX), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z5, Z5, Z5
+	// acc[i,j] = b[i,j], 1×1 vectors
+	MOVQ      b+48(FP), BX
+	VMOVUPD.Z (BX), K1, Z1
+	MOVQ      c+0(FP), BX
+	MOVQ      ldc+8(FP), CX
+	MOVQ      a+24(FP), DX
+	MOVQ      lda+32(FP), SI
+	MOVQ      stepa+40(FP), DI
+	MOVQ      rows+64(FP), R8
+	MOVQ      act+88(FP), R9
+	VPXORD    Z3, Z3, Z3
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row198:
-	VMOVAPD          Y0, Y6
-	VFMADD231PD.BCST (DX), Y1, Y6
-	VFMADD231PD.BCST (DX)(DI*1), Y2, Y6
-	VADDPD           Y5, Y6, Y6
+row160:
+	VMOVAPD          Z0, Z4
+	VFMADD231PD.BCST (DX), Z1, Z4
+	VADDPD           Z3, Z4, Z4
 	CMPQ             R9, $0x01
-	JNE              linear199
-	VMAXPD           Y6, Y5, Y6
+	JNE              linear161
+	VMAXPD           Z4, Z3, Z4
 
-linear199:
-	VMOVUPD Y6, (BX)
+linear161:
+	VMOVUPD Z4, K1, (BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row198
+	JNZ     row160
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over197:
-	CMPQ   AX, $0x04
-	JLT    over200
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x40, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-
-	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y2
-	VMOVUPD 32(DX), Y3
-	VMOVUPD (BX)(CX*1), Y4
-	VMOVUPD 32(DX)(CX*1), Y5
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z8, Z8, Z8
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row201:
-	VMOVAPD          Y0, Y9
-	VFMADD231PD.BCST (DX), Y2, Y9
-	VFMADD231PD.BCST (DX)(DI*1), Y4, Y9
-	VMOVAPD          Y1, Y10
-	VFMADD231PD.BCST (DX), Y3, Y10
-	VFMADD231PD.BCST (DX)(DI*1), Y5, Y10
-	VADDPD           Y8, Y9, Y9
-	VADDPD           Y8, Y10, Y10
-	CMPQ             R9, $0x01
-	JNE              linear202
-	VMAXPD           Y9, Y8, Y9
-	VMAXPD           Y10, Y8, Y10
-
-linear202:
-	VMOVUPD Y9, (BX)
-	VMOVUPD Y10, 32(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row201
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over200:
-	CMPQ AX, $0x02
-	JNE  over203
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), X0
-
-	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	VMOVUPD (BX), X1
-	VMOVUPD (BX)(CX*1), X2
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z5, Z5, Z5
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row204:
-	VMOVAPD          X0, X6
-	VFMADD231PD.BCST (DX), X1, X6
-	VFMADD231PD.BCST (DX)(DI*1), X2, X6
-	VADDPD           X5, X6, X6
-	CMPQ             R9, $0x01
-	JNE              linear205
-	VMAXPD           X6, X5, X6
-
-linear205:
-	VMOVUPD X6, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row204
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over203:
-	CMPQ   AX, $0x02
-	JLT    over206
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x20, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
-
-	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    ldb+56(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X2
-	VMOVUPD 16(DX), X3
-	VMOVUPD (BX)(CX*1), X4
-	VMOVUPD 16(DX)(CX*1), X5
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z8, Z8, Z8
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row207:
-	VMOVAPD          X0, X9
-	VFMADD231PD.BCST (DX), X2, X9
-	VFMADD231PD.BCST (DX)(DI*1), X4, X9
-	VMOVAPD          X1, X10
-	VFMADD231PD.BCST (DX), X3, X10
-	VFMADD231PD.BCST (DX)(DI*1), X5, X10
-	VADDPD           X8, X9, X9
-	VADDPD           X8, X10, X10
-	CMPQ             R9, $0x01
-	JNE              linear208
-	VMAXPD           X9, X8, X9
-	VMAXPD           X10, X8, X10
-
-linear208:
-	VMOVUPD X9, (BX)
-	VMOVUPD X10, 16(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row207
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over206:
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ   bias+16(FP), BX
-	VMOVSD (BX), X0
-
-	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVQ   b+48(FP), BX
-	MOVQ   ldb+56(FP), CX
-	VMOVSD (BX), X1
-	VMOVSD (BX)(CX*1), X2
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	MOVQ   rows+64(FP), R8
-	MOVQ   act+88(FP), R9
-	VPXORD Z5, Z5, Z5
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row209:
-	VMOVAPD          X0, X6
-	VFMADD231PD.BCST (DX), X1, X6
-	VFMADD231PD.BCST (DX)(DI*1), X2, X6
-	VADDPD           X5, X6, X6
-	CMPQ             R9, $0x01
-	JNE              linear210
-	VMAXPD           X6, X5, X6
-
-linear210:
-	VMOVSD X6, (BX)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R8
-	JNZ    row209
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-lower127:
-	MOVQ cols+72(FP), AX
+several156:
 	CMPQ AX, $0x10
-	JLE  narrower211
+	JLE  narrower162
 	CMPQ AX, $0x18
-	JNE  over212
+	JNE  over163
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVQ    bias+16(FP), BX
@@ -10424,7 +7425,7 @@ lower127:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row213:
+row164:
 	VMOVAPD          Z0, Z8
 	VFMADD231PD.BCST (DX), Z3, Z8
 	VMOVAPD          Z1, Z9
@@ -10435,26 +7436,26 @@ row213:
 	VADDPD           Z7, Z9, Z9
 	VADDPD           Z7, Z10, Z10
 	CMPQ             R9, $0x01
-	JNE              linear214
+	JNE              linear165
 	VMAXPD           Z8, Z7, Z8
 	VMAXPD           Z9, Z7, Z9
 	VMAXPD           Z10, Z7, Z10
 
-linear214:
+linear165:
 	VMOVUPD Z8, (BX)
 	VMOVUPD Z9, 64(BX)
 	VMOVUPD Z10, 128(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row213
+	JNZ     row164
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over212:
+over163:
 	CMPQ   AX, $0x13
-	JGE    over215
+	JGE    over166
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -10483,7 +7484,7 @@ over212:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row216:
+row167:
 	VMOVAPD          Z0, Z8
 	VFMADD231PD.BCST (DX), Z3, Z8
 	VMOVAPD          Z1, Z9
@@ -10494,26 +7495,26 @@ row216:
 	VADDPD           Z7, Z9, Z9
 	VADDPD           X7, X10, X10
 	CMPQ             R9, $0x01
-	JNE              linear217
+	JNE              linear168
 	VMAXPD           Z8, Z7, Z8
 	VMAXPD           Z9, Z7, Z9
 	VMAXPD           X10, X7, X10
 
-linear217:
+linear168:
 	VMOVUPD Z8, (BX)
 	VMOVUPD Z9, 64(BX)
 	VMOVUPD X10, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row216
+	JNZ     row167
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over215:
+over166:
 	CMPQ   AX, $0x15
-	JGE    over218
+	JGE    over169
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -10542,7 +7543,7 @@ over215:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row219:
+row170:
 	VMOVAPD          Z0, Z8
 	VFMADD231PD.BCST (DX), Z3, Z8
 	VMOVAPD          Z1, Z9
@@ -10553,24 +7554,24 @@ row219:
 	VADDPD           Z7, Z9, Z9
 	VADDPD           Y7, Y10, Y10
 	CMPQ             R9, $0x01
-	JNE              linear220
+	JNE              linear171
 	VMAXPD           Z8, Z7, Z8
 	VMAXPD           Z9, Z7, Z9
 	VMAXPD           Y10, Y7, Y10
 
-linear220:
+linear171:
 	VMOVUPD Z8, (BX)
 	VMOVUPD Z9, 64(BX)
 	VMOVUPD Y10, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row219
+	JNZ     row170
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over218:
+over169:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -10599,7 +7600,7 @@ over218:
 	VPXORD  Z7, Z7, Z7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row221:
+row172:
 	VMOVAPD          Z0, Z8
 	VFMADD231PD.BCST (DX), Z3, Z8
 	VMOVAPD          Z1, Z9
@@ -10610,28 +7611,26 @@ row221:
 	VADDPD           Z7, Z9, Z9
 	VADDPD           Z7, Z10, Z10
 	CMPQ             R9, $0x01
-	JNE              linear222
+	JNE              linear173
 	VMAXPD           Z8, Z7, Z8
 	VMAXPD           Z9, Z7, Z9
 	VMAXPD           Z10, Z7, Z10
 
-linear222:
+linear173:
 	VMOVUPD Z8, (BX)
 	VMOVUPD Z9, 64(BX)
 	VMOVUPD Z10, 128(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row221
+	JNZ     row172
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower211:
-	CMPQ AX, $0x08
-	JLE  narrower223
+narrower162:
 	CMPQ AX, $0x10
-	JNE  over224
+	JNE  over175
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVQ    bias+16(FP), BX
@@ -10652,7 +7651,7 @@ narrower211:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row225:
+row176:
 	VMOVAPD          Z0, Z6
 	VFMADD231PD.BCST (DX), Z2, Z6
 	VMOVAPD          Z1, Z7
@@ -10660,24 +7659,24 @@ row225:
 	VADDPD           Z5, Z6, Z6
 	VADDPD           Z5, Z7, Z7
 	CMPQ             R9, $0x01
-	JNE              linear226
+	JNE              linear177
 	VMAXPD           Z6, Z5, Z6
 	VMAXPD           Z7, Z5, Z7
 
-linear226:
+linear177:
 	VMOVUPD Z6, (BX)
 	VMOVUPD Z7, 64(BX)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row225
+	JNZ     row176
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over224:
+over175:
 	CMPQ   AX, $0x0b
-	JGE    over227
+	JGE    over178
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 
@@ -10704,7 +7703,7 @@ over224:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row228:
+row179:
 	VMOVAPD          Z0, Z6
 	VFMADD231PD.BCST (DX), Z2, Z6
 	VMOVAPD          X1, X7
@@ -10712,24 +7711,24 @@ row228:
 	VADDPD           Z5, Z6, Z6
 	VADDPD           X5, X7, X7
 	CMPQ             R9, $0x01
-	JNE              linear229
+	JNE              linear180
 	VMAXPD           Z6, Z5, Z6
 	VMAXPD           X7, X5, X7
 
-linear229:
+linear180:
 	VMOVUPD Z6, (BX)
 	VMOVUPD X7, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row228
+	JNZ     row179
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over227:
+over178:
 	CMPQ   AX, $0x0d
-	JGE    over230
+	JGE    over181
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -10756,7 +7755,7 @@ over227:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row231:
+row182:
 	VMOVAPD          Z0, Z6
 	VFMADD231PD.BCST (DX), Z2, Z6
 	VMOVAPD          Y1, Y7
@@ -10764,22 +7763,22 @@ row231:
 	VADDPD           Z5, Z6, Z6
 	VADDPD           Y5, Y7, Y7
 	CMPQ             R9, $0x01
-	JNE              linear232
+	JNE              linear183
 	VMAXPD           Z6, Z5, Z6
 	VMAXPD           Y7, Y5, Y7
 
-linear232:
+linear183:
 	VMOVUPD Z6, (BX)
 	VMOVUPD Y7, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row231
+	JNZ     row182
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-over230:
+over181:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -10806,7 +7805,7 @@ over230:
 	VPXORD  Z5, Z5, Z5
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row233:
+row184:
 	VMOVAPD          Z0, Z6
 	VFMADD231PD.BCST (DX), Z2, Z6
 	VMOVAPD          Z1, Z7
@@ -10814,274 +7813,17 @@ row233:
 	VADDPD           Z5, Z6, Z6
 	VADDPD           Z5, Z7, Z7
 	CMPQ             R9, $0x01
-	JNE              linear234
+	JNE              linear185
 	VMAXPD           Z6, Z5, Z6
 	VMAXPD           Z7, Z5, Z7
 
-linear234:
+linear185:
 	VMOVUPD Z6, (BX)
 	VMOVUPD Z7, 64(BX)(AX*1)
 	ADDQ    CX, BX
 	ADDQ    SI, DX
 	DECQ    R8
-	JNZ     row233
+	JNZ     row184
 	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-narrower223:
-	CMPQ AX, $0x08
-	JNE  over235
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), Z0
-
-	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ    b+48(FP), BX
-	VMOVUPD (BX), Z1
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z3, Z3, Z3
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row236:
-	VMOVAPD          Z0, Z4
-	VFMADD231PD.BCST (DX), Z1, Z4
-	VADDPD           Z3, Z4, Z4
-	CMPQ             R9, $0x01
-	JNE              linear237
-	VMAXPD           Z4, Z3, Z4
-
-linear237:
-	VMOVUPD Z4, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row236
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over235:
-	CMPQ AX, $0x04
-	JNE  over238
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), Y0
-
-	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ    b+48(FP), BX
-	VMOVUPD (BX), Y1
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z3, Z3, Z3
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row239:
-	VMOVAPD          Y0, Y4
-	VFMADD231PD.BCST (DX), Y1, Y4
-	VADDPD           Y3, Y4, Y4
-	CMPQ             R9, $0x01
-	JNE              linear240
-	VMAXPD           Y4, Y3, Y4
-
-linear240:
-	VMOVUPD Y4, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row239
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over238:
-	CMPQ   AX, $0x04
-	JLT    over241
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x40, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-
-	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y2
-	VMOVUPD 32(DX), Y3
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z5, Z5, Z5
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row242:
-	VMOVAPD          Y0, Y6
-	VFMADD231PD.BCST (DX), Y2, Y6
-	VMOVAPD          Y1, Y7
-	VFMADD231PD.BCST (DX), Y3, Y7
-	VADDPD           Y5, Y6, Y6
-	VADDPD           Y5, Y7, Y7
-	CMPQ             R9, $0x01
-	JNE              linear243
-	VMAXPD           Y6, Y5, Y6
-	VMAXPD           Y7, Y5, Y7
-
-linear243:
-	VMOVUPD Y6, (BX)
-	VMOVUPD Y7, 32(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row242
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over241:
-	CMPQ AX, $0x02
-	JNE  over244
-
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ    bias+16(FP), BX
-	VMOVUPD (BX), X0
-
-	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ    b+48(FP), BX
-	VMOVUPD (BX), X1
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z3, Z3, Z3
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row245:
-	VMOVAPD          X0, X4
-	VFMADD231PD.BCST (DX), X1, X4
-	VADDPD           X3, X4, X4
-	CMPQ             R9, $0x01
-	JNE              linear246
-	VMAXPD           X4, X3, X4
-
-linear246:
-	VMOVUPD X4, (BX)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row245
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over244:
-	CMPQ   AX, $0x02
-	JLT    over247
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x20, AX
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVQ    bias+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
-
-	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVQ    b+48(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X2
-	VMOVUPD 16(DX), X3
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    a+24(FP), DX
-	MOVQ    lda+32(FP), SI
-	MOVQ    stepa+40(FP), DI
-	MOVQ    rows+64(FP), R8
-	MOVQ    act+88(FP), R9
-	VPXORD  Z5, Z5, Z5
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row248:
-	VMOVAPD          X0, X6
-	VFMADD231PD.BCST (DX), X2, X6
-	VMOVAPD          X1, X7
-	VFMADD231PD.BCST (DX), X3, X7
-	VADDPD           X5, X6, X6
-	VADDPD           X5, X7, X7
-	CMPQ             R9, $0x01
-	JNE              linear249
-	VMAXPD           X6, X5, X6
-	VMAXPD           X7, X5, X7
-
-linear249:
-	VMOVUPD X6, (BX)
-	VMOVUPD X7, 16(BX)(AX*1)
-	ADDQ    CX, BX
-	ADDQ    SI, DX
-	DECQ    R8
-	JNZ     row248
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-over247:
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVQ   bias+16(FP), BX
-	VMOVSD (BX), X0
-
-	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVQ   b+48(FP), BX
-	VMOVSD (BX), X1
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   a+24(FP), DX
-	MOVQ   lda+32(FP), SI
-	MOVQ   stepa+40(FP), DI
-	MOVQ   rows+64(FP), R8
-	MOVQ   act+88(FP), R9
-	VPXORD Z3, Z3, Z3
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row250:
-	VMOVAPD          X0, X4
-	VFMADD231PD.BCST (DX), X1, X4
-	VADDPD           X3, X4, X4
-	CMPQ             R9, $0x01
-	JNE              linear251
-	VMAXPD           X4, X3, X4
-
-linear251:
-	VMOVSD X4, (BX)
-	ADDQ   CX, BX
-	ADDQ   SI, DX
-	DECQ   R8
-	JNZ    row250
-	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
