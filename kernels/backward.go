@@ -97,7 +97,9 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 	if !many && !transposed {
 		first = min(t.gradRows, dw.Rows)
 	}
-	p := product[T]{c: *dw, add: add, a: x.at(0, 0), lda: size[T](), stepa: x.pitch(), n: dy.Rows}
+	var p product[T]
+	p.c, p.add = *dw, add
+	p.leftTransposed(x)
 	sweep := many && t.rowsOfWeights(dw, dy) || dw.Cols > t.panelCols && (dw.Rows <= fewInputs/2 || dw.Rows <= fewInputs && dw.bytes() <= fewBytes)
 	fold := even(p.n, maxFold)
 	if sweep {
@@ -196,7 +198,9 @@ func (t *tiles[T]) backwardInputs(dx, dz, w *Mat[T]) {
 	case dz.Cols <= maxLong && t.backwardFew(dx, dz, w):
 		return
 	}
-	p := product[T]{c: *dx, a: dz.at(0, 0), lda: dz.pitch(), stepa: size[T](), n: dz.Cols}
+	var p product[T]
+	p.c = *dx
+	p.left(dz)
 	if p.n <= 2*narrow && dx.Cols > t.panelCols && p.n*dx.Cols <= maxTransposed {
 		s := t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
@@ -311,7 +315,9 @@ func (t *tiles[T]) transposedWeights(dw, dz, x *Mat[T], add bool) {
 			}
 		}
 	}
-	p := product[T]{c: c, add: add, a: dz.at(0, 0), lda: size[T](), stepa: dz.pitch(), n: dz.Rows}
+	var p product[T]
+	p.c, p.add = c, add
+	p.leftTransposed(dz)
 	t.sweepRows(&p, 0, c.Rows, x, 0)
 	for k := range dw.Rows {
 		row := dw.Row(k)
@@ -502,7 +508,9 @@ func (t *tiles[T]) transposedInput(dx, dz, w *Mat[T]) {
 	buf := s.grow(n * (in + out))
 	right, c := Mat[T]{out, n, buf, n}, Mat[T]{in, n, buf[n*out:], n}
 	t.packTransposed(right.at(0, 0), right.pitch(), dz, 0, n, 0, out)
-	p := product[T]{c: c, a: w.at(0, 0), lda: w.pitch(), stepa: size[T](), n: out}
+	var p product[T]
+	p.c = c
+	p.left(w)
 	t.multiply(&p, 0, in, &right, false)
 	t.packTransposed(dx.at(0, 0), dx.pitch(), &c, 0, in, 0, n)
 }
@@ -602,12 +610,15 @@ func (t *tiles[T]) backwardColumn(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 func (t *tiles[T]) backwardRow(dx, dw *Mat[T], dz, x, w *Mat[T], k int, add bool) {
 	n := dw.Rows - k
 	from := func(m *Mat[T], rows int) Mat[T] { return Mat[T]{rows, n, m.Data[k:], max(m.Stride, n)} }
-	p := product[T]{c: from(dw, 1), add: add, a: dz.at(0, 0), lda: size[T](), stepa: dz.pitch(), n: dz.Rows}
+	var p product[T]
 	right := from(x, x.Rows)
+	p.c, p.add = from(dw, 1), add
+	p.leftTransposed(dz)
 	t.sweepRows(&p, 0, 1, &right, 0)
 	if !dx.empty() {
-		p = product[T]{c: from(dx, dx.Rows), a: dz.at(0, 0), lda: dz.pitch(), stepa: size[T](), n: 1}
 		right = from(w, 1)
+		p.c, p.add = from(dx, dx.Rows), false
+		p.left(dz)
 		t.sweepRows(&p, 0, dx.Rows, &right, 0)
 	}
 }

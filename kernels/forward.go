@@ -68,7 +68,9 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 	case few > 2 || y.Rows > manyRows || !crowds(w.pitch(), 0, x.Cols) || t.longVectors() && !w.sameSets(0):
 		few = 0
 	}
-	p := product[T]{c: *y, bias: b, a: x.at(0, 0), lda: x.pitch(), stepa: size[T](), n: x.Cols, act: act}
+	var p product[T]
+	p.c, p.bias, p.act = *y, b, act
+	p.left(x)
 	t.multiply(&p, 0, y.Rows-few, w, false)
 	t.sweepRows(&p, y.Rows-few, y.Rows, w, 0)
 }

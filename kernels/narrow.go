@@ -208,7 +208,8 @@ func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) (best *tiles[T], a
 
 // backwardNarrow is backward for a layer with few outputs.
 func (t *tiles[T]) backwardNarrow(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
-	p := product[T]{c: *dw, add: add}
+	var p product[T]
+	p.c, p.add = *dw, add
 	for i := 0; i < dy.Rows; i += maxRows {
 		p.n = min(maxRows, dy.Rows-i)
 		if dw.Cols <= t.panelCols {

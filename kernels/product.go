@@ -5,7 +5,8 @@ package kernels
 import "unsafe"
 
 // A product is what panel and sweep compute, c = act(init + a·b), for all of c:
-// its methods do a block at a time.
+// its methods do a block at a time. One is made field by field: a literal would be
+// copied at once, by loads of two words that wait for the stores of each.
 type product[T Float] struct {
 	c          Mat[T]
 	add        bool // the sums start from c,
@@ -15,6 +16,15 @@ type product[T Float] struct {
 	lda, stepa uintptr
 	n          int
 	act        Activation
+}
+
+// left makes m the left factor, or leftTransposed its transpose.
+func (p *product[T]) left(m *Mat[T]) {
+	p.a, p.lda, p.stepa, p.n = m.at(0, 0), m.pitch(), size[T](), m.Cols
+}
+
+func (p *product[T]) leftTransposed(m *Mat[T]) {
+	p.a, p.lda, p.stepa, p.n = m.at(0, 0), size[T](), m.pitch(), m.Rows
 }
 
 // init is what the sums of element (i, j) and those that follow start from.
@@ -79,7 +89,8 @@ func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], transposed 
 	switch {
 	case rows <= 0 || p.c.Cols == 0:
 	case rows <= smallRows && p.n <= smallTerms && !transposed && (p.c.Cols <= t.panelCols || m.bytes() <= blockBytes && !crowds(m.pitch(), 0, p.n)):
-		b := panel[T]{ldb: m.pitch()}
+		var b panel[T]
+		b.ldb = m.pitch()
 		for ; b.j < p.c.Cols; b.j += b.cols {
 			b.cols, b.b = t.panelWidth(p.c.Cols-b.j), m.at(0, b.j)
 			b.then = uintptr(unsafe.Pointer(p.c.at(from, (b.j+b.cols)%p.c.Cols)))
