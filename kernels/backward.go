@@ -409,7 +409,10 @@ func (t *tiles[T]) backwardInOne(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], ac
 	if add {
 		fresh = 0
 	}
-	each := t.whole(min(maxRows, maxBytes/2/int(size[T]())/dw.Cols, maxWork/2/(dw.Rows+1)/dw.Cols))
+	each := dy.Rows
+	if each > maxRows || 2*each*dw.Cols*int(size[T]()) > maxBytes || 2*each*(dw.Rows+1)*dw.Cols > maxWork {
+		each = t.whole(min(maxRows, maxBytes/2/int(size[T]())/dw.Cols, maxWork/2/(dw.Rows+1)/dw.Cols))
+	}
 	for i, n := 0, 0; i < dy.Rows; i += n {
 		n = min(each, dy.Rows-i)
 		t.gradBoth(dx.at(i, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), &db[0], dy.at(i, 0), dy.pitch(), y.at(i, 0), y.pitch(),
@@ -520,12 +523,11 @@ func (t *tiles[T]) transposedInput(dx, dz, w *Mat[T]) {
 // the second of which is taken in squares, the last of them perhaps once more.
 func (t *tiles[T]) squares(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, int, int, int), most int, dx *Mat[T], rows, cols int, a, b *Mat[T], turned bool) {
 	height, wide := rows, cols
-	most = min(most, max(max(maxWork, t.lanes*maxVectors)/(t.lanes*max(a.Cols, 1))-1, 1))
-	if rows > most {
-		height = even(rows, most)
+	if work := max(maxWork, t.lanes*maxVectors); rows > most || (rows+1)*t.lanes*a.Cols > work {
+		height = even(rows, min(most, max(work/(t.lanes*max(a.Cols, 1))-1, 1)))
 	}
-	if each := min(maxWork/(height+1), maxBytes/int(size[T]())-height*a.Cols); cols*a.Cols > each {
-		wide = max(t.whole(each/a.Cols), t.lanes)
+	if cols*a.Cols*(height+1) > maxWork || (cols+height)*a.Cols*int(size[T]()) > maxBytes {
+		wide = max(t.whole(min(maxWork/(height+1), maxBytes/int(size[T]())-height*a.Cols)/a.Cols), t.lanes)
 	}
 	// The lines of more squares would drive each other out of the cache.
 	drift := uintptr(0)

@@ -95,7 +95,7 @@ func (t *tiles[T]) sweepPays(rows int, w *Mat[T], far, along bool) bool {
 // tallFor reports whether tall can have the columns of y, and is best for it: not if they
 // fill a vector.
 func (t *tiles[T]) tallFor(y, x *Mat[T]) bool {
-	return t.tallLeast <= y.Cols && y.Cols <= t.tallMost && y.Cols != t.lanes && t.tallPays(y, x)
+	return t.tallLeast <= y.Cols && y.Cols <= t.tallMost && y.Cols != t.lanes && t.lanes <= y.Rows && t.tallPays(y, x)
 }
 
 // tallPays reports whether tall is best for y, whose columns it can have: the rows must
@@ -114,7 +114,7 @@ func (t *tiles[T]) tallPays(y, x *Mat[T]) bool {
 	default:
 		worth, from = tallMany, 4*from
 	}
-	return t.lanes <= y.Rows && t.whole(y.Rows+t.lanes-1)*(y.Cols+2) <= worth*y.Rows &&
+	return t.whole(y.Rows+t.lanes-1)*(y.Cols+2) <= worth*y.Rows &&
 		from <= x.Cols && x.Cols <= maxRun && !crowds(x.pitch(), 0, t.lanes)
 }
 

@@ -135,8 +135,14 @@ func (t *tiles[T]) forwardFew(kernel func(*T, uintptr, *T, uintptr, *T, uintptr,
 
 // treePays reports whether tree can compute a narrow layer and is best for it.
 func (t *tiles[T]) treePays(y, x *Mat[T]) bool {
-	passes := (y.Cols + t.treeCols - 1) / t.treeCols
-	few, turns := y.Rows < treeRows, max(treeTurns, chains/t.treeCols)
+	few := y.Rows < treeRows
+	switch {
+	case x.Cols == 0, x.Cols > t.treeTerms, y.Cols > t.treeCols && y.Rows <= abreastFew:
+		return false
+	case few && x.Cols <= chains:
+		return true
+	}
+	passes, turns := (y.Cols+t.treeCols-1)/t.treeCols, max(treeTurns, chains/t.treeCols)
 	if x.Cols > chains && (few || t.lanes < chains) {
 		turns = treeMore
 	}
@@ -144,7 +150,7 @@ func (t *tiles[T]) treePays(y, x *Mat[T]) bool {
 	if !t.longVectors() {
 		most -= treeShort
 	}
-	return 0 < x.Cols && x.Cols <= t.treeTerms && (passes == 1 || y.Rows > abreastFew) && (few && x.Cols <= chains || passes*x.Cols <= most)
+	return passes*x.Cols <= most
 }
 
 // forwardTree computes a narrow layer of few inputs.
