@@ -220,12 +220,13 @@ func (t *tiles[T]) transposeOf(w *Mat[T], s *scratch[T]) Mat[T] {
 
 // inStrips reports whether strips can compute a backward pass of so many rows and is
 // best for it: w must be no larger than one pass over it pays for, rows of w and dw that
-// are far apart not crowd the cache, nor be taken in less than lines from afar. For more
+// are far apart not crowd the cache nor be in each other's way, nor be taken in less than
+// lines from afar. For more
 // than one row, w must not come from memory, nor much be computed twice.
 func (t *tiles[T]) inStrips(dw, w *Mat[T], rows int) bool {
 	return rows <= t.stripsRows && stripRows <= dw.Rows && 2*stripRows*dw.Cols*int(size[T]()) <= maxBytes && w.bytes() <= t.stripsBytes>>(rows*(rows-1)/2) &&
 		(rows == 1 || !w.far() && 4*((dw.Rows+stripRows-1)&^(stripRows-1)) <= 5*dw.Rows) &&
-		!crowds(w.pitch(), driftStrip, 2*stripRows) && !crowds(dw.pitch(), driftStrip, 2*stripRows) &&
+		!crowds(w.pitch(), driftStrip, 2*stripRows) && !crowds(dw.pitch(), driftStrip, 2*stripRows) && !aliases(w.pitch(), min(dw.Rows/stripRows, aliasRows)) &&
 		(t.vectorBytes() >= line || w.Rows*w.Cols*int(size[T]()) < blockBytes)
 }
 

@@ -195,6 +195,9 @@ func (m *Mat[T]) tightColumn(i, n int, s *scratch[T]) *T {
 const (
 	driftSquare = 4 // most bytes if it is one line
 	driftStrip  = 8 // two
+
+	aliasNear = 24 // most bytes between lower bits for which a load waits
+	aliasRows = 4  // most rows between
 )
 
 // panelDrift is the most bytes if it is a panel, of three vectors: a quarter of one.
@@ -217,6 +220,18 @@ func setPitch(pitch, drift uintptr) uintptr {
 // sets of a first-level cache that they fall into: it has eight ways at least.
 func crowds(pitch, drift uintptr, lines int) bool {
 	return lines*max(line, int(setPitch(pitch, drift))) > 8*4096
+}
+
+// aliases reports whether of two operands, whose rows are that far apart, what is loaded
+// of one waits for what was stored of the other, up to so many rows before: of addresses,
+// a processor compares the lower bits first, and these differ by few bytes.
+func aliases(pitch uintptr, most int) bool {
+	for rows := 1; rows <= most; rows *= 2 {
+		if apart := (uintptr(rows)*pitch + aliasNear) % 4096; apart <= 2*aliasNear && apart != aliasNear {
+			return true
+		}
+	}
+	return false
 }
 
 // sameSets reports whether the beginnings of all rows fall into the same set of a
