@@ -284,7 +284,8 @@ func (t *tiles[T]) bothFor(dw, dz *Mat[T]) *tiles[T] {
 	case f == nil, dz.Rows > f.bothRows, dw.Cols < f.lanes,
 		dw.Rows == stripRows,
 		dz.Rows > 1 && dw.Rows > f.lanes && dw.Cols >= bothLong && (dw.Rows < 2*f.lanes && f.vectorBytes() >= bothVector || t.half != nil && !t.halved),
-		crowds(dw.pitch(), driftStrip, 2*min(dw.Rows, f.lanes)+dz.Rows):
+		crowds(dw.pitch(), driftStrip, 2*min(dw.Rows, f.lanes)+dz.Rows),
+		dw.Rows > fewInputs && aliases(dw.pitch(), 1):
 		return nil
 	}
 	return f
