@@ -193,7 +193,7 @@ func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) (best *tiles[T], a
 	if f != nil && dw.Cols > narrow && dw.Cols%f.lanes != 0 {
 		crowd += crowd / 2 // others leave a part of one empty
 	}
-	if f != nil && dw.Cols > narrowBothCols && f.vectorBytes() == line && x.pitch()%2048 != 0 {
+	if f != nil && dw.Cols > narrowBothCols && f.vectorBytes() == line && setPitch(x.pitch(), driftStrip) < 2048 {
 		crowd *= 2 // it takes whole lines, and has four sets or more for them
 	}
 	switch {
