@@ -30,9 +30,8 @@ type size struct {
 
 func every(Spec) bool { return true }
 
-// ofBytes and ofLanes are the machines whose vectors have so many at the most,
-// fromLanes those that have so many at least.
-func ofBytes(most int) func(Spec) bool    { return func(s Spec) bool { return s.VecBytes <= most } }
+// ofLanes are the machines whose vectors have so many lanes at the most, fromLanes those
+// that have so many at least.
 func fromLanes(least int) func(Spec) bool { return func(s Spec) bool { return s.Lanes() >= least } }
 func ofLanes(most int) func(Spec) bool    { return func(s Spec) bool { return s.Lanes() <= most } }
 
@@ -74,7 +73,7 @@ var sources = []struct {
 	}},
 	{"grad", []kernel{
 		{"grad", grad, every, []size{by("gradRows", gradRows)}},
-		{"gradBoth", gradBoth, fromLanes(4), []size{by("gradBothRows", gradBothRows), by("gradBothUnit", gradBothUnit), by("gradBothHeld", gradBothHeld)}},
+		{"gradBoth", gradBoth, fromLanes(gradBothLanes), []size{by("gradBothRows", gradBothRows), by("gradBothUnit", gradBothUnit), by("gradBothHeld", gradBothHeld)}},
 		{"gate", gate, every, nil},
 		{"column", column, every, nil},
 	}},
@@ -84,7 +83,7 @@ var sources = []struct {
 		{"both", both, ofLanes(8), []size{{"bothRows", func(m Machine) any { return bothRows(m) }}}},
 		{"bothTurned", bothTurned, every, []size{by("bothTurnedRows", bothTurnedRows), {"bothCols", func(m Machine) any { return bothCols(m) }}}},
 		{"strips", strips, every, []size{{"stripsRows", func(m Machine) any { return stripsRows(m) }}}},
-		{"dots", dots, ofBytes(32), []size{by("dotsSide", dotsSide)}},
+		{"dots", dots, dotsLeft, []size{by("dotsSide", dotsSide)}},
 	}},
 	{"few", []kernel{
 		{"sweep", sweep, every, []size{by("wideCols", wideCols)}},

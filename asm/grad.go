@@ -112,6 +112,9 @@ func gradTile(m Machine, r int, w width) {
 	storeIfWanted(m, "db", func() { storeTile(m, db, w, "db", "") })
 }
 
+// gradBothLanes are the fewest lanes of a vector for which there is gradBoth.
+const gradBothLanes = 4
+
 // gradBothSize is how many rows of dw gradBoth can compute, and how many vectors of
 // columns it takes at a time: two each, but no more than sixteen columns, or as many as
 // there are registers for beside as many rows of dz as a vector has lanes.

@@ -827,6 +827,11 @@ func (p stripe) compute(m Machine) {
 // half a vector.
 func dotsSide(s Spec) int { return max(s.Lanes()/2-1, 1) }
 
+// dotsLeft reports whether gradBoth leaves any of those to dots, which is for short vectors.
+func dotsLeft(s Spec) bool {
+	return s.VecBytes <= 32 && (s.Lanes() < gradBothLanes || dotsSide(s) > gradBothRows(s))
+}
+
 // dots is both for so few rows and columns of dx that neither fill half a vector: a
 // chain for each element.
 func dots(m Machine) {

@@ -20,9 +20,9 @@ const (
 	columnBytes   = 1536     // least bytes of dw of one output for which its inputs are taken together, half as many without dx
 	fewBytes      = 12 << 10 // most bytes of such a dw, if it has more than half as many rows
 
-	gradBothFew   = 32      // most columns of few rows that are for gradBoth, whatever its vectors
-	gradBothMost  = 1 << 11 // most columns at all, of which a call can take several blocks of rows
-	gradBothLines = 16      // lines of dz that it goes through at once
+	gradBothFew   = 32       // most columns of few rows that are for gradBoth, whatever its vectors
+	gradBothMost  = 80 << 10 // most bytes of columns at all, of which a call can take a few rows
+	gradBothLines = 16       // lines of dz that it goes through at once
 
 	bothInputs = 24  // most columns of dx for both; of float64 half as many, if it has several rows
 	bothSide   = 3   // most rows for both, or columns for bothTurned
@@ -261,7 +261,7 @@ func (t *tiles[T]) backwardBoth(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act
 	clear(db)
 	t.gateAll(db, dy, y, 0, dy.Rows, act)
 	switch {
-	case dx.Rows*dx.Cols == 1 || byCols == nil && byRows == nil:
+	case dx.Rows*dx.Cols <= min(1, few.dotsSide) || byCols == nil && byRows == nil:
 		few.dots(dx.at(0, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), dy.at(0, 0), dy.pitch(),
 			x.at(0, 0), x.pitch(), w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dw.Cols)
 	case byCols != nil:
@@ -383,7 +383,7 @@ func (t *tiles[T]) gradBothFor(dx, dw, dz *Mat[T]) *tiles[T] {
 	for t != nil && (rows > t.gradBothRows || cols%t.gradBothUnit > 0) {
 		t = t.half
 	}
-	if t == nil || cols > gradBothMost {
+	if t == nil || cols*int(size[T]()) > gradBothMost {
 		return nil
 	}
 	if h := t.half; h != nil && dz.Rows <= h.lanes && h.gradBothHeld == t.gradBothHeld && rows <= h.gradBothRows {
@@ -412,8 +412,10 @@ func (t *tiles[T]) backwardInOne(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], ac
 		fresh = 0
 	}
 	each := dy.Rows
-	if each > maxRows || 2*each*dw.Cols*int(size[T]()) > maxBytes || 2*each*(dw.Rows+1)*dw.Cols > maxWork {
-		each = t.whole(min(maxRows, maxBytes/2/int(size[T]())/dw.Cols, maxWork/2/(dw.Rows+1)/dw.Cols))
+	sums := 2*dw.Rows + 1 // rows of w, dw and db
+	if each > maxRows || (2*each+sums)*dw.Cols*int(size[T]()) > maxBytes || 2*each*(dw.Rows+1)*dw.Cols > maxWork {
+		each = min(maxRows, (maxBytes/int(size[T]())/dw.Cols-sums)/2, maxWork/2/(dw.Rows+1)/dw.Cols)
+		each = max(t.whole(each), min(each, t.lanes))
 	}
 	for i, n := 0, 0; i < dy.Rows; i += n {
 		n = min(each, dy.Rows-i)
@@ -440,7 +442,7 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 		byCols.squares(byCols.input, byCols.inputRows, dx, dx.Rows, dx.Cols, dz, w, false)
 	case byRows != nil && (byCols == nil || dx.Cols < byCols.lanes):
 		byRows.squares(byRows.turned, byRows.turnedRows, dx, dx.Cols, dx.Rows, w, dz, true)
-	case byCols == nil && byRows == nil:
+	case byCols == nil && byRows == nil && max(dx.Rows, dx.Cols) <= few.dotsSide:
 		few.dots(dx.at(0, 0), dx.pitch(), nil, 0, dz.at(0, 0), dz.pitch(), nil, 0, w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dz.Cols)
 	default:
 		return false

@@ -166,7 +166,7 @@ func testBlocks[T Float](t *testing.T) {
 		shapes = append(shapes, shape{a, 19, 5}, shape{a, 16, 3}, shape{a, 33, 10})
 	}
 	shapes = append(shapes, shape{6, 32769, 1}, shape{2, 32769, 3}, shape{3, 1030, 7}, shape{9, 2401, 6}, shape{43, 3590, 2}, shape{293, 530, 7}, shape{70, 401, 1}, shape{1300, 200, 1})
-	shapes = append(shapes, shape{9, 12, 2048}, shape{10, 9, 1024}, shape{5, 12, 3500}, shape{131, 2, 1000}, shape{131, 1, 1003}, shape{1345, 2, 200})
+	shapes = append(shapes, shape{9, 12, 2048}, shape{10, 9, 1024}, shape{5, 12, 3500}, shape{131, 2, 1000}, shape{131, 1, 1003}, shape{1345, 2, 200}, shape{35, 2, 6000}, shape{21, 1, 10001})
 	for _, a := range []int{16385, 40001} {
 		shapes = append(shapes, shape{a, 1, 1}, shape{a, 1, 2}, shape{1, a, 1}, shape{1, 1, a})
 	}

@@ -367,11 +367,6 @@ func stripsAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *flo
 //go:noescape
 func dotsAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 
-// What both computes, for 1 to dotsSide rows and columns. dw may be nil.
-//
-//go:noescape
-func dotsAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
-
 // What panel computes, for any number of columns but 0, up to four rows at a time.
 // Where init is nil the sums start from +0; ldinit is then 0.
 //
@@ -599,7 +594,6 @@ var avx2F64 = tiles[float64]{
 	bothTurnedRows:  3,
 	bothCols:        8,
 	stripsRows:      1,
-	dotsSide:        1,
 	wideCols:        32,
 	thinTerms:       2,
 	flatPeriod:      3,
@@ -622,7 +616,6 @@ var avx2F64 = tiles[float64]{
 	both:       bothAVX2F64,
 	bothTurned: bothTurnedAVX2F64,
 	strips:     stripsAVX2F64,
-	dots:       dotsAVX2F64,
 	sweep:      sweepAVX2F64,
 	stream:     streamAVX2F64,
 	thin:       thinAVX2F64,

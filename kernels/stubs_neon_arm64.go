@@ -344,11 +344,6 @@ func stripsNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *flo
 // What both computes, for 1 to dotsSide rows and columns. dw may be nil.
 //
 //go:noescape
-func dotsNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
-
-// What both computes, for 1 to dotsSide rows and columns. dw may be nil.
-//
-//go:noescape
 func dotsNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 
 // What panel computes, for any number of columns but 0, up to four rows at a time.
@@ -512,7 +507,6 @@ var neonF32 = tiles[float32]{
 	bothTurnedRows:  3,
 	bothCols:        8,
 	stripsRows:      3,
-	dotsSide:        1,
 	wideCols:        64,
 	thinTerms:       6,
 	flatPeriod:      3,
@@ -535,7 +529,6 @@ var neonF32 = tiles[float32]{
 	both:       bothNEONF32,
 	bothTurned: bothTurnedNEONF32,
 	strips:     stripsNEONF32,
-	dots:       dotsNEONF32,
 	sweep:      sweepNEONF32,
 	stream:     streamNEONF32,
 	thin:       thinNEONF32,
