@@ -432,10 +432,11 @@ func (p gradBothPass) turn(w width, dz [][]Vec) {
 // store stores a block of rows of dx, or so many as are left, begins the next from +0,
 // and goes on at again if there is one.
 func (p gradBothPass) store(again string) {
-	lanes, few, stored := p.Spec().Lanes(), p.NewLabel("few"), p.NewLabel("stored")
+	lanes, stored := p.Spec().Lanes(), p.NewLabel("stored")
 	left, dx, lddx, t := arg(p, "n"), arg(p, "dx"), arg(p, "lddx"), p.Vec()
 	positive(p, p.dx, t)
 	if len(p.dx) == 1 {
+		few := p.NewLabel("few")
 		p.JumpIf(left, Less, lanes, few)
 		storeColumn(p, p.dx[0], dx, lddx, t)
 		p.Jump(stored)

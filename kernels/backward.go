@@ -40,6 +40,10 @@ const (
 	transposedCols  = 24      // least columns for which it does if input computes the rows at once
 )
 
+// A call of gradBoth has room for a row of dy and one of y beside db and, for two inputs,
+// the rows of w and dw.
+const _ = uint(maxBytes/gradBothMost - (2*2 + 1) - 2)
+
 func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
 	if dw.Cols == 1 && dw.Rows > 0 {
 		t.backwardColumn(dx, dw, db, dy, y, x, w, act, add)
@@ -221,8 +225,8 @@ func (t *tiles[T]) transposeOf(w *Mat[T], s *scratch[T]) Mat[T] {
 // inStrips reports whether strips can compute a backward pass of so many rows and is
 // best for it: w must be no larger than one pass over it pays for, rows of w and dw that
 // are far apart not crowd the cache nor be in each other's way, nor be taken in less than
-// lines from afar. For more
-// than one row, w must not come from memory, nor much be computed twice.
+// lines from afar. For more than one row, w must not come from memory, nor much be
+// computed twice.
 func (t *tiles[T]) inStrips(dw, w *Mat[T], rows int) bool {
 	return rows <= t.stripsRows && stripRows <= dw.Rows && 2*stripRows*dw.Cols*int(size[T]()) <= maxBytes && w.bytes() <= t.stripsBytes>>(rows*(rows-1)/2) &&
 		(rows == 1 || !w.far() && 4*((dw.Rows+stripRows-1)&^(stripRows-1)) <= 5*dw.Rows) &&
@@ -387,7 +391,7 @@ func (t *tiles[T]) gradBothFor(dx, dw, dz *Mat[T]) *tiles[T] {
 		return nil
 	}
 	if h := t.half; h != nil && dz.Rows <= h.lanes && h.gradBothHeld == t.gradBothHeld && rows <= h.gradBothRows {
-		t = h
+		t = h // whose vectors hold as many columns, and whose blocks have fewer empty rows
 	}
 	switch {
 	case cols <= t.gradBothHeld, dz.Rows <= min(t.lanes, gradBothLines/2), dz.Rows <= 2*t.lanes && cols <= gradBothFew:
@@ -406,6 +410,9 @@ func (t *tiles[T]) backwardInOne(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], ac
 		s := t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
 		db = s.grow(dw.Cols)
+		if add {
+			clear(db) // subnormals would take their time
+		}
 	}
 	fresh := 1
 	if add {

@@ -30,7 +30,8 @@ func DenseForward[T Float](y, x, w Mat[T], b []T, act Activation) {
 func denseForward[T Float](fn string, y, x, w *Mat[T], b []T, act Activation) {
 	n, in, out := y.Rows, w.Rows, w.Cols
 	yAt := memory(y.Data)
-	if unusual(n|in|out|y.Stride|x.Stride|w.Stride) || !y.is(n, out) || !x.is(n, in) || !w.is(in, out) || b != nil && len(b) != out || act >= activations ||
+	if unusual(n|in|out|y.Stride|x.Stride|w.Stride) ||
+		!y.is(n, out) || !x.is(n, in) || !w.is(in, out) || b != nil && len(b) != out || act >= activations ||
 		yAt.meets(memory(x.Data)) || yAt.meets(memory(w.Data)) || yAt.meets(memory(b)) {
 		checkForward(fn, y, x, w, b, act)
 	}
@@ -109,7 +110,8 @@ func denseBackward[T Float](fn string, dx, dw *Mat[T], db []T, dy, y, x, w *Mat[
 	n, in, out := y.Rows, w.Rows, w.Cols
 	dxAt, dwAt, dbAt, dyAt := memory(dx.Data), memory(dw.Data), memory(db), memory(dy.Data)
 	yAt, xAt, wAt := memory(y.Data), memory(x.Data), memory(w.Data)
-	if unusual(n|in|out|dx.Stride|dw.Stride|dy.Stride|y.Stride|x.Stride|w.Stride) || !dx.is(n, in) && !dx.IsZero() || !dw.is(in, out) || db != nil && len(db) != out ||
+	if unusual(n|in|out|dx.Stride|dw.Stride|dy.Stride|y.Stride|x.Stride|w.Stride) ||
+		!dx.is(n, in) && !dx.IsZero() || !dw.is(in, out) || db != nil && len(db) != out ||
 		!dy.is(n, out) || !y.is(n, out) || !x.is(n, in) || !w.is(in, out) || act >= activations ||
 		dxAt.meets(dwAt) || dxAt.meets(dbAt) || dxAt.meets(dyAt) || dxAt.meets(yAt) || dxAt.meets(xAt) || dxAt.meets(wAt) ||
 		dwAt.meets(dbAt) || dwAt.meets(dyAt) || dwAt.meets(yAt) || dwAt.meets(xAt) || dwAt.meets(wAt) ||

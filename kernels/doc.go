@@ -113,9 +113,9 @@
 // # Allocation and concurrency
 //
 // Calls that must rearrange an operand, or make room for a result that is not
-// wanted, borrow memory from a pool for as long as they run: at most about 10 MiB for float64, 5 MiB for float32. Once that is
-// there a kernel allocates nothing, unless [SetWorkers] allows it goroutines, of
-// which each borrows as much.
+// wanted, borrow memory from a pool for as long as they run: at most about 10 MiB
+// for float64, 5 MiB for float32. Once that is there a kernel allocates nothing,
+// unless [SetWorkers] allows it goroutines, of which each borrows as much.
 //
 // All functions may be called from many goroutines at once, as long as none
 // writes what another reads or writes; [SetBackend] and [SetWorkers] too,

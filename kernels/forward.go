@@ -98,9 +98,9 @@ func (t *tiles[T]) tallFor(y, x *Mat[T]) bool {
 	return t.tallLeast <= y.Cols && y.Cols <= t.tallMost && y.Cols != t.lanes && t.lanes <= y.Rows && t.tallPays(y, x)
 }
 
-// tallPays reports whether tall is best for y, whose columns it can have: the rows must
-// all but fill vectors, the more so the more columns there are, and those that it takes
-// at a time not crowd the cache.
+// tallPays reports whether tall is best for y, which it can have: the rows, a vector of
+// them at least, must all but fill vectors, the more so the more columns there are, and
+// those that it takes at a time not crowd the cache.
 func (t *tiles[T]) tallPays(y, x *Mat[T]) bool {
 	worth, from := tallWorth, t.tallFrom
 	switch {

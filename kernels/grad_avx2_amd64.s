@@ -6355,7 +6355,7 @@ some12:
 	VXORPS       Y3, Y3, Y3
 	VADDPS       Y3, Y0, Y0
 	CMPQ         CX, $0x08
-	JLT          few23
+	JLT          few24
 	CMPQ         SI, $0x04
 	JNE          apart25
 	VMOVUPS      Y0, (DX)
@@ -6376,9 +6376,9 @@ apart25:
 	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
 
 stored26:
-	JMP stored24
+	JMP stored23
 
-few23:
+few24:
 	VMOVAPS      Y0, Y4
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
@@ -6419,7 +6419,7 @@ few23:
 	VMOVSS       X6, (DX)(R9*1)
 
 stored27:
-stored24:
+stored23:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -7025,7 +7025,7 @@ turned100:
 	VXORPS  Y4, Y4, Y4
 	VADDPS  Y4, Y0, Y0
 	CMPQ    CX, $0x08
-	JLT     few110
+	JLT     few111
 	CMPQ    SI, $0x04
 	JNE     apart112
 	VMOVUPS Y0, (DX)
@@ -7046,9 +7046,9 @@ apart112:
 	VEXTRACTPS   $0x03, X4, (DX)(R9*1)
 
 stored113:
-	JMP stored111
+	JMP stored110
 
-few110:
+few111:
 	VMOVAPS      Y0, Y5
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
@@ -7089,7 +7089,7 @@ few110:
 	VMOVSS       X7, (DX)(R9*1)
 
 stored114:
-stored111:
+stored110:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -7221,7 +7221,7 @@ turned6:
 	VXORPS  Y3, Y3, Y3
 	VADDPS  Y3, Y0, Y0
 	CMPQ    CX, $0x08
-	JLT     few132
+	JLT     few133
 	CMPQ    SI, $0x04
 	JNE     apart134
 	VMOVUPS Y0, (DX)
@@ -7242,9 +7242,9 @@ apart134:
 	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
 
 stored135:
-	JMP stored133
+	JMP stored132
 
-few132:
+few133:
 	VMOVAPS      Y0, Y4
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
@@ -7285,7 +7285,7 @@ few132:
 	VMOVSS       X6, (DX)(R9*1)
 
 stored136:
-stored133:
+stored132:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -7473,7 +7473,7 @@ some147:
 	VXORPS       Y3, Y3, Y3
 	VADDPS       Y3, Y0, Y0
 	CMPQ         CX, $0x08
-	JLT          few158
+	JLT          few159
 	CMPQ         SI, $0x04
 	JNE          apart160
 	VMOVUPS      Y0, (DX)
@@ -7494,9 +7494,9 @@ apart160:
 	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
 
 stored161:
-	JMP stored159
+	JMP stored158
 
-few158:
+few159:
 	VMOVAPS      Y0, Y4
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
@@ -7537,7 +7537,7 @@ few158:
 	VMOVSS       X6, (DX)(R9*1)
 
 stored162:
-stored159:
+stored158:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -7767,7 +7767,7 @@ turned171:
 	VXORPS  Y4, Y4, Y4
 	VADDPS  Y4, Y0, Y0
 	CMPQ    CX, $0x08
-	JLT     few181
+	JLT     few182
 	CMPQ    SI, $0x04
 	JNE     apart183
 	VMOVUPS Y0, (DX)
@@ -7788,9 +7788,9 @@ apart183:
 	VEXTRACTPS   $0x03, X4, (DX)(R9*1)
 
 stored184:
-	JMP stored182
+	JMP stored181
 
-few181:
+few182:
 	VMOVAPS      Y0, Y5
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
@@ -7831,7 +7831,7 @@ few181:
 	VMOVSS       X7, (DX)(R9*1)
 
 stored185:
-stored182:
+stored181:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -7963,7 +7963,7 @@ turned141:
 	VXORPS  Y3, Y3, Y3
 	VADDPS  Y3, Y0, Y0
 	CMPQ    CX, $0x08
-	JLT     few203
+	JLT     few204
 	CMPQ    SI, $0x04
 	JNE     apart205
 	VMOVUPS Y0, (DX)
@@ -7984,9 +7984,9 @@ apart205:
 	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
 
 stored206:
-	JMP stored204
+	JMP stored203
 
-few203:
+few204:
 	VMOVAPS      Y0, Y4
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
@@ -8027,7 +8027,7 @@ few203:
 	VMOVSS       X6, (DX)(R9*1)
 
 stored207:
-stored204:
+stored203:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -8217,18 +8217,18 @@ some13:
 	VUNPCKLPD    Y7, Y6, Y6
 	VMOVUPD      X6, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored22
+	JLE          stored21
 	VMOVUPD      X8, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored22
+	JLE          stored21
 	VEXTRACTF128 $0x01, Y6, X7
 	VMOVUPD      X7, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored22
+	JLE          stored21
 	VEXTRACTF128 $0x01, Y8, X7
 	VMOVUPD      X7, (DX)(DI*1)
 
-stored22:
+stored21:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	IMUL3Q $0x04, SI, SI
@@ -8255,12 +8255,12 @@ some19:
 	VMOVUPD Y4, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some23
+	JGE     some22
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some23:
+some22:
 	ADDQ $0x20, AX
 	SUBQ $0x04, BX
 	CMPQ BX, $0x01
@@ -8269,10 +8269,10 @@ some23:
 
 last6:
 	CMPQ BX, $0x04
-	JNE  over24
+	JNE  over23
 	JMP  turned7
 
-over24:
+over23:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -8283,13 +8283,13 @@ over24:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept26
+	JE     kept25
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    ready27
+	JMP    ready26
 
-kept26:
+kept25:
 	MOVQ       db+32(FP), CX
 	ADDQ       AX, CX
 	VMASKMOVPD (CX), Y5, Y2
@@ -8300,8 +8300,8 @@ kept26:
 	ADDQ       DX, CX
 	VMASKMOVPD (CX), Y5, Y4
 
-ready27:
-again25:
+ready26:
+again24:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -8314,12 +8314,12 @@ again25:
 	VXORPS Y12, Y12, Y12
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x04
-	JGE    whole28
+	JGE    whole27
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-whole28:
+whole27:
 	VMASKMOVPD   (CX), Y5, Y6
 	VMASKMOVPD   (SI), Y5, Y10
 	VCMPPD       $0x06, Y12, Y10, Y10
@@ -8331,30 +8331,30 @@ whole28:
 	VFMADD231PD  Y11, Y6, Y4
 	VMOVAPD      Y6, Y10
 	TESTQ        $0x00000002, BX
-	JZ           low31
+	JZ           low30
 	VMOVUPS      X10, (CX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, BX
-	JZ           low32
+	JZ           low31
 	VMOVSD       X10, 16(CX)
 	VUNPCKHPD    X10, X10, X10
 
-low32:
-	JMP stored30
-
 low31:
+	JMP stored29
+
+low30:
 	TESTQ     $0x00000001, BX
-	JZ        low33
+	JZ        low32
 	VMOVSD    X10, (CX)
 	VUNPCKHPD X10, X10, X10
 
-low33:
-stored30:
+low32:
+stored29:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded29
+	JLE          folded28
 	VMASKMOVPD   (CX), Y5, Y7
 	VMASKMOVPD   (SI), Y5, Y10
 	VCMPPD       $0x06, Y12, Y10, Y10
@@ -8366,30 +8366,30 @@ stored30:
 	VFMADD231PD  Y11, Y7, Y4
 	VMOVAPD      Y7, Y10
 	TESTQ        $0x00000002, BX
-	JZ           low35
+	JZ           low34
 	VMOVUPS      X10, (CX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, BX
-	JZ           low36
+	JZ           low35
 	VMOVSD       X10, 16(CX)
 	VUNPCKHPD    X10, X10, X10
 
-low36:
-	JMP stored34
-
 low35:
+	JMP stored33
+
+low34:
 	TESTQ     $0x00000001, BX
-	JZ        low37
+	JZ        low36
 	VMOVSD    X10, (CX)
 	VUNPCKHPD X10, X10, X10
 
-low37:
-stored34:
+low36:
+stored33:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded29
+	JLE          folded28
 	VMASKMOVPD   (CX), Y5, Y8
 	VMASKMOVPD   (SI), Y5, Y10
 	VCMPPD       $0x06, Y12, Y10, Y10
@@ -8401,30 +8401,30 @@ stored34:
 	VFMADD231PD  Y11, Y8, Y4
 	VMOVAPD      Y8, Y10
 	TESTQ        $0x00000002, BX
-	JZ           low39
+	JZ           low38
 	VMOVUPS      X10, (CX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, BX
-	JZ           low40
+	JZ           low39
 	VMOVSD       X10, 16(CX)
 	VUNPCKHPD    X10, X10, X10
 
-low40:
-	JMP stored38
-
 low39:
+	JMP stored37
+
+low38:
 	TESTQ     $0x00000001, BX
-	JZ        low41
+	JZ        low40
 	VMOVSD    X10, (CX)
 	VUNPCKHPD X10, X10, X10
 
-low41:
-stored38:
+low40:
+stored37:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded29
+	JLE          folded28
 	VMASKMOVPD   (CX), Y5, Y9
 	VMASKMOVPD   (SI), Y5, Y10
 	VCMPPD       $0x06, Y12, Y10, Y10
@@ -8436,38 +8436,38 @@ stored38:
 	VFMADD231PD  Y11, Y9, Y4
 	VMOVAPD      Y9, Y10
 	TESTQ        $0x00000002, BX
-	JZ           low43
+	JZ           low42
 	VMOVUPS      X10, (CX)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, BX
-	JZ           low44
+	JZ           low43
 	VMOVSD       X10, 16(CX)
 	VUNPCKHPD    X10, X10, X10
 
-low44:
-	JMP stored42
-
 low43:
+	JMP stored41
+
+low42:
 	TESTQ     $0x00000001, BX
-	JZ        low45
+	JZ        low44
 	VMOVSD    X10, (CX)
 	VUNPCKHPD X10, X10, X10
 
-low45:
-stored42:
+low44:
+stored41:
 	ADDQ DI, SI
 	ADDQ DX, CX
 	ADDQ R9, R8
 
-folded29:
+folded28:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some46
+	JGE  some45
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some46:
+some45:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -8485,28 +8485,28 @@ some46:
 	VBROADCASTSD (CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y6, Y1
 	CMPQ         BX, $0x01
-	JE           turned47
+	JE           turned46
 	VBROADCASTSD 8(CX), Y10
 	VFMADD231PD  Y10, Y9, Y0
 	VBROADCASTSD 8(CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y9, Y1
 	CMPQ         BX, $0x02
-	JE           turned47
+	JE           turned46
 	VBROADCASTSD 16(CX), Y10
 	VFMADD231PD  Y10, Y11, Y0
 	VBROADCASTSD 16(CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y11, Y1
 	CMPQ         BX, $0x03
-	JE           turned47
+	JE           turned46
 	VBROADCASTSD 24(CX), Y10
 	VFMADD231PD  Y10, Y7, Y0
 	VBROADCASTSD 24(CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y7, Y1
 
-turned47:
+turned46:
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          some52
+	JGE          some51
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
@@ -8520,18 +8520,18 @@ turned47:
 	VUNPCKLPD    Y8, Y7, Y7
 	VMOVUPD      X7, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored55
+	JLE          stored53
 	VMOVUPD      X9, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored55
+	JLE          stored53
 	VEXTRACTF128 $0x01, Y7, X8
 	VMOVUPD      X8, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored55
+	JLE          stored53
 	VEXTRACTF128 $0x01, Y9, X8
 	VMOVUPD      X8, (DX)(DI*1)
 
-stored55:
+stored53:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	IMUL3Q $0x04, SI, SI
@@ -8540,87 +8540,87 @@ stored55:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again25
+	JGE    again24
 
-some52:
+some51:
 	VXORPS       Y6, Y6, Y6
 	MOVQ         db+32(FP), CX
 	ADDQ         AX, CX
 	VADDPD       Y6, Y2, Y2
 	TESTQ        $0x00000002, BX
-	JZ           low57
+	JZ           low55
 	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low58
+	JZ           low56
 	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 
-low58:
-	JMP stored56
+low56:
+	JMP stored54
 
-low57:
+low55:
 	TESTQ     $0x00000001, BX
-	JZ        low59
+	JZ        low57
 	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 
-low59:
-stored56:
+low57:
+stored54:
 	MOVQ         dw+16(FP), CX
 	ADDQ         AX, CX
 	MOVQ         lddw+24(FP), DX
 	VADDPD       Y6, Y3, Y3
 	TESTQ        $0x00000002, BX
-	JZ           low61
+	JZ           low59
 	VMOVUPS      X3, (CX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, BX
-	JZ           low62
+	JZ           low60
 	VMOVSD       X3, 16(CX)
 	VUNPCKHPD    X3, X3, X3
 
-low62:
-	JMP stored60
+low60:
+	JMP stored58
 
-low61:
+low59:
 	TESTQ     $0x00000001, BX
-	JZ        low63
+	JZ        low61
 	VMOVSD    X3, (CX)
 	VUNPCKHPD X3, X3, X3
 
-low63:
-stored60:
+low61:
+stored58:
 	ADDQ         DX, CX
 	VADDPD       Y6, Y4, Y4
 	TESTQ        $0x00000002, BX
-	JZ           low65
+	JZ           low63
 	VMOVUPS      X4, (CX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, BX
-	JZ           low66
+	JZ           low64
 	VMOVSD       X4, 16(CX)
 	VUNPCKHPD    X4, X4, X4
 
-low66:
-	JMP stored64
+low64:
+	JMP stored62
 
-low65:
+low63:
 	TESTQ     $0x00000001, BX
-	JZ        low67
+	JZ        low65
 	VMOVSD    X4, (CX)
 	VUNPCKHPD X4, X4, X4
 
-low67:
-stored64:
+low65:
+stored62:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x05
-	JGE    some68
+	JGE    some66
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some68:
+some66:
 turned7:
 	MOVQ         lddy+48(FP), CX
 	IMUL3Q       $0x04, CX, CX
@@ -8649,18 +8649,18 @@ turned7:
 	VUNPCKLPD    Y7, Y6, Y6
 	VMOVUPD      X6, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored71
+	JLE          stored68
 	VMOVUPD      X8, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored71
+	JLE          stored68
 	VEXTRACTF128 $0x01, Y6, X7
 	VMOVUPD      X7, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored71
+	JLE          stored68
 	VEXTRACTF128 $0x01, Y8, X7
 	VMOVUPD      X7, (DX)(DI*1)
 
-stored71:
+stored68:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	IMUL3Q $0x04, SI, SI
@@ -8673,27 +8673,27 @@ stored71:
 	JMP    end2
 
 other3:
-block73:
+block70:
 	// 4 rows of dx, from +0; 4×4 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk74:
+chunk71:
 	CMPQ BX, $0x04
-	JLT  last75
+	JLT  last72
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept78
+	JE     kept75
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    ready79
+	JMP    ready76
 
-kept78:
+kept75:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y2
@@ -8704,8 +8704,8 @@ kept78:
 	ADDQ    DX, CX
 	VMOVUPD (CX), Y4
 
-ready79:
-again77:
+ready76:
+again74:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -8718,12 +8718,12 @@ again77:
 	VXORPS Y11, Y11, Y11
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x04
-	JGE    whole80
+	JGE    whole77
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-whole80:
+whole77:
 	VMOVUPD      (CX), Y5
 	VADDPD       Y5, Y2, Y2
 	VBROADCASTSD (R8), Y10
@@ -8733,7 +8733,7 @@ whole80:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded81
+	JLE          folded78
 	VMOVUPD      (CX), Y6
 	VADDPD       Y6, Y2, Y2
 	VBROADCASTSD (R8), Y10
@@ -8743,7 +8743,7 @@ whole80:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded81
+	JLE          folded78
 	VMOVUPD      (CX), Y7
 	VADDPD       Y7, Y2, Y2
 	VBROADCASTSD (R8), Y10
@@ -8753,7 +8753,7 @@ whole80:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded81
+	JLE          folded78
 	VMOVUPD      (CX), Y8
 	VADDPD       Y8, Y2, Y2
 	VBROADCASTSD (R8), Y10
@@ -8763,15 +8763,15 @@ whole80:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded81:
+folded78:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some82
+	JGE  some79
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some82:
+some79:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -8802,7 +8802,7 @@ some82:
 	VFMADD231PD  Y9, Y6, Y1
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          some88
+	JGE          some85
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
@@ -8816,18 +8816,18 @@ some82:
 	VUNPCKLPD    Y7, Y6, Y6
 	VMOVUPD      X6, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored91
+	JLE          stored87
 	VMOVUPD      X8, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored91
+	JLE          stored87
 	VEXTRACTF128 $0x01, Y6, X7
 	VMOVUPD      X7, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored91
+	JLE          stored87
 	VEXTRACTF128 $0x01, Y8, X7
 	VMOVUPD      X7, (DX)(DI*1)
 
-stored91:
+stored87:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	IMUL3Q $0x04, SI, SI
@@ -8836,9 +8836,9 @@ stored91:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again77
+	JGE    again74
 
-some88:
+some85:
 	VXORPS  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -8854,24 +8854,24 @@ some88:
 	VMOVUPD Y4, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some92
+	JGE     some88
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some92:
+some88:
 	ADDQ $0x20, AX
 	SUBQ $0x04, BX
 	CMPQ BX, $0x01
-	JGE  chunk74
-	JMP  turned76
+	JGE  chunk71
+	JMP  turned73
 
-last75:
+last72:
 	CMPQ BX, $0x04
-	JNE  over93
-	JMP  turned76
+	JNE  over89
+	JMP  turned73
 
-over93:
+over89:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -8882,13 +8882,13 @@ over93:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept95
+	JE     kept91
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    ready96
+	JMP    ready92
 
-kept95:
+kept91:
 	MOVQ       db+32(FP), CX
 	ADDQ       AX, CX
 	VMASKMOVPD (CX), Y5, Y2
@@ -8899,8 +8899,8 @@ kept95:
 	ADDQ       DX, CX
 	VMASKMOVPD (CX), Y5, Y4
 
-ready96:
-again94:
+ready92:
+again90:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -8913,12 +8913,12 @@ again94:
 	VXORPS Y12, Y12, Y12
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x04
-	JGE    whole97
+	JGE    whole93
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-whole97:
+whole93:
 	VMASKMOVPD   (CX), Y5, Y6
 	VADDPD       Y6, Y2, Y2
 	VBROADCASTSD (R8), Y11
@@ -8928,7 +8928,7 @@ whole97:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded98
+	JLE          folded94
 	VMASKMOVPD   (CX), Y5, Y7
 	VADDPD       Y7, Y2, Y2
 	VBROADCASTSD (R8), Y11
@@ -8938,7 +8938,7 @@ whole97:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded98
+	JLE          folded94
 	VMASKMOVPD   (CX), Y5, Y8
 	VADDPD       Y8, Y2, Y2
 	VBROADCASTSD (R8), Y11
@@ -8948,7 +8948,7 @@ whole97:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded98
+	JLE          folded94
 	VMASKMOVPD   (CX), Y5, Y9
 	VADDPD       Y9, Y2, Y2
 	VBROADCASTSD (R8), Y11
@@ -8958,15 +8958,15 @@ whole97:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded98:
+folded94:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some99
+	JGE  some95
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some99:
+some95:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -8984,28 +8984,28 @@ some99:
 	VBROADCASTSD (CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y6, Y1
 	CMPQ         BX, $0x01
-	JE           turned100
+	JE           turned96
 	VBROADCASTSD 8(CX), Y10
 	VFMADD231PD  Y10, Y9, Y0
 	VBROADCASTSD 8(CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y9, Y1
 	CMPQ         BX, $0x02
-	JE           turned100
+	JE           turned96
 	VBROADCASTSD 16(CX), Y10
 	VFMADD231PD  Y10, Y11, Y0
 	VBROADCASTSD 16(CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y11, Y1
 	CMPQ         BX, $0x03
-	JE           turned100
+	JE           turned96
 	VBROADCASTSD 24(CX), Y10
 	VFMADD231PD  Y10, Y7, Y0
 	VBROADCASTSD 24(CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y7, Y1
 
-turned100:
+turned96:
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          some105
+	JGE          some101
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
@@ -9019,18 +9019,18 @@ turned100:
 	VUNPCKLPD    Y8, Y7, Y7
 	VMOVUPD      X7, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored108
+	JLE          stored103
 	VMOVUPD      X9, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored108
+	JLE          stored103
 	VEXTRACTF128 $0x01, Y7, X8
 	VMOVUPD      X8, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored108
+	JLE          stored103
 	VEXTRACTF128 $0x01, Y9, X8
 	VMOVUPD      X8, (DX)(DI*1)
 
-stored108:
+stored103:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	IMUL3Q $0x04, SI, SI
@@ -9039,88 +9039,88 @@ stored108:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again94
+	JGE    again90
 
-some105:
+some101:
 	VXORPS       Y6, Y6, Y6
 	MOVQ         db+32(FP), CX
 	ADDQ         AX, CX
 	VADDPD       Y6, Y2, Y2
 	TESTQ        $0x00000002, BX
-	JZ           low110
+	JZ           low105
 	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low111
+	JZ           low106
 	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 
-low111:
-	JMP stored109
+low106:
+	JMP stored104
 
-low110:
+low105:
 	TESTQ     $0x00000001, BX
-	JZ        low112
+	JZ        low107
 	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 
-low112:
-stored109:
+low107:
+stored104:
 	MOVQ         dw+16(FP), CX
 	ADDQ         AX, CX
 	MOVQ         lddw+24(FP), DX
 	VADDPD       Y6, Y3, Y3
 	TESTQ        $0x00000002, BX
-	JZ           low114
+	JZ           low109
 	VMOVUPS      X3, (CX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, BX
-	JZ           low115
+	JZ           low110
 	VMOVSD       X3, 16(CX)
 	VUNPCKHPD    X3, X3, X3
 
-low115:
-	JMP stored113
+low110:
+	JMP stored108
 
-low114:
+low109:
 	TESTQ     $0x00000001, BX
-	JZ        low116
+	JZ        low111
 	VMOVSD    X3, (CX)
 	VUNPCKHPD X3, X3, X3
 
-low116:
-stored113:
+low111:
+stored108:
 	ADDQ         DX, CX
 	VADDPD       Y6, Y4, Y4
 	TESTQ        $0x00000002, BX
-	JZ           low118
+	JZ           low113
 	VMOVUPS      X4, (CX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, BX
-	JZ           low119
+	JZ           low114
 	VMOVSD       X4, 16(CX)
 	VUNPCKHPD    X4, X4, X4
 
-low119:
-	JMP stored117
+low114:
+	JMP stored112
 
-low118:
+low113:
 	TESTQ     $0x00000001, BX
-	JZ        low120
+	JZ        low115
 	VMOVSD    X4, (CX)
 	VUNPCKHPD X4, X4, X4
 
-low120:
-stored117:
+low115:
+stored112:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x05
-	JGE    some121
+	JGE    some116
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some121:
-turned76:
+some116:
+turned73:
 	MOVQ         lddy+48(FP), CX
 	IMUL3Q       $0x04, CX, CX
 	ADDQ         dy+40(FP), CX
@@ -9148,18 +9148,18 @@ turned76:
 	VUNPCKLPD    Y7, Y6, Y6
 	VMOVUPD      X6, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored124
+	JLE          stored118
 	VMOVUPD      X8, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored124
+	JLE          stored118
 	VEXTRACTF128 $0x01, Y6, X7
 	VMOVUPD      X7, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored124
+	JLE          stored118
 	VEXTRACTF128 $0x01, Y8, X7
 	VMOVUPD      X7, (DX)(DI*1)
 
-stored124:
+stored118:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	IMUL3Q $0x04, SI, SI
@@ -9168,7 +9168,7 @@ stored124:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block73
+	JGE    block70
 	JMP    end2
 
 end2:
@@ -9179,27 +9179,27 @@ end2:
 lower1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other126
+	JNE  other120
 
-block127:
+block121:
 	// 4 rows of dx, from +0; 4×4 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk128:
+chunk122:
 	CMPQ BX, $0x04
-	JLT  last129
+	JLT  last123
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept132
+	JE     kept126
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready133
+	JMP    ready127
 
-kept132:
+kept126:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -9208,8 +9208,8 @@ kept132:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Y2
 
-ready133:
-again131:
+ready127:
+again125:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -9222,12 +9222,12 @@ again131:
 	VXORPS Y9, Y9, Y9
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x04
-	JGE    whole134
+	JGE    whole128
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-whole134:
+whole128:
 	VMOVUPD      (CX), Y3
 	VMOVUPD      (SI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
@@ -9240,7 +9240,7 @@ whole134:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded135
+	JLE          folded129
 	VMOVUPD      (CX), Y4
 	VMOVUPD      (SI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
@@ -9253,7 +9253,7 @@ whole134:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded135
+	JLE          folded129
 	VMOVUPD      (CX), Y5
 	VMOVUPD      (SI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
@@ -9266,7 +9266,7 @@ whole134:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded135
+	JLE          folded129
 	VMOVUPD      (CX), Y6
 	VMOVUPD      (SI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
@@ -9279,15 +9279,15 @@ whole134:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded135:
+folded129:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some136
+	JGE  some130
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some136:
+some130:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -9310,20 +9310,20 @@ some136:
 	VFMADD231PD  Y7, Y4, Y0
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          some142
+	JGE          some136
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
 	VXORPS       Y3, Y3, Y3
 	VADDPD       Y3, Y0, Y0
 	CMPQ         CX, $0x04
-	JLT          few143
+	JLT          few138
 	CMPQ         SI, $0x08
-	JNE          apart145
+	JNE          apart139
 	VMOVUPD      Y0, (DX)
-	JMP          stored146
+	JMP          stored140
 
-apart145:
+apart139:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -9331,29 +9331,29 @@ apart145:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored146:
-	JMP stored144
+stored140:
+	JMP stored137
 
-few143:
+few138:
 	VMOVAPD      Y0, Y4
 	LEAQ         (SI)(SI*2), DI
 	VUNPCKHPD    Y6, Y4, Y5
 	VUNPCKLPD    Y6, Y4, Y4
 	VMOVSD       X4, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored147
+	JLE          stored141
 	VMOVSD       X5, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored147
+	JLE          stored141
 	VEXTRACTF128 $0x01, Y4, X6
 	VMOVSD       X6, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored147
+	JLE          stored141
 	VEXTRACTF128 $0x01, Y5, X6
 	VMOVSD       X6, (DX)(DI*1)
 
-stored147:
-stored144:
+stored141:
+stored137:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
@@ -9361,9 +9361,9 @@ stored144:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again131
+	JGE    again125
 
-some142:
+some136:
 	VXORPS  Y3, Y3, Y3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -9376,24 +9376,24 @@ some142:
 	VMOVUPD Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some148
+	JGE     some142
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some148:
+some142:
 	ADDQ $0x20, AX
 	SUBQ $0x04, BX
 	CMPQ BX, $0x01
-	JGE  chunk128
-	JMP  turned130
+	JGE  chunk122
+	JMP  turned124
 
-last129:
+last123:
 	CMPQ BX, $0x04
-	JNE  over149
-	JMP  turned130
+	JNE  over143
+	JMP  turned124
 
-over149:
+over143:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -9404,12 +9404,12 @@ over149:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept151
+	JE     kept145
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready152
+	JMP    ready146
 
-kept151:
+kept145:
 	MOVQ       db+32(FP), CX
 	ADDQ       AX, CX
 	VMASKMOVPD (CX), Y3, Y1
@@ -9418,8 +9418,8 @@ kept151:
 	MOVQ       lddw+24(FP), DX
 	VMASKMOVPD (CX), Y3, Y2
 
-ready152:
-again150:
+ready146:
+again144:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -9432,12 +9432,12 @@ again150:
 	VXORPS Y10, Y10, Y10
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x04
-	JGE    whole153
+	JGE    whole147
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-whole153:
+whole147:
 	VMASKMOVPD   (CX), Y3, Y4
 	VMASKMOVPD   (SI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -9447,30 +9447,30 @@ whole153:
 	VFMADD231PD  Y9, Y4, Y2
 	VMOVAPD      Y4, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low156
+	JZ           low150
 	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low157
+	JZ           low151
 	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low157:
-	JMP stored155
+low151:
+	JMP stored149
 
-low156:
+low150:
 	TESTQ     $0x00000001, BX
-	JZ        low158
+	JZ        low152
 	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low158:
-stored155:
+low152:
+stored149:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded154
+	JLE          folded148
 	VMASKMOVPD   (CX), Y3, Y5
 	VMASKMOVPD   (SI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -9480,30 +9480,30 @@ stored155:
 	VFMADD231PD  Y9, Y5, Y2
 	VMOVAPD      Y5, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low160
+	JZ           low154
 	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low161
+	JZ           low155
 	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low161:
-	JMP stored159
+low155:
+	JMP stored153
 
-low160:
+low154:
 	TESTQ     $0x00000001, BX
-	JZ        low162
+	JZ        low156
 	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low162:
-stored159:
+low156:
+stored153:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded154
+	JLE          folded148
 	VMASKMOVPD   (CX), Y3, Y6
 	VMASKMOVPD   (SI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -9513,30 +9513,30 @@ stored159:
 	VFMADD231PD  Y9, Y6, Y2
 	VMOVAPD      Y6, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low164
+	JZ           low158
 	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low165
+	JZ           low159
 	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low165:
-	JMP stored163
+low159:
+	JMP stored157
 
-low164:
+low158:
 	TESTQ     $0x00000001, BX
-	JZ        low166
+	JZ        low160
 	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low166:
-stored163:
+low160:
+stored157:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded154
+	JLE          folded148
 	VMASKMOVPD   (CX), Y3, Y7
 	VMASKMOVPD   (SI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -9546,38 +9546,38 @@ stored163:
 	VFMADD231PD  Y9, Y7, Y2
 	VMOVAPD      Y7, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low168
+	JZ           low162
 	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low169
+	JZ           low163
 	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low169:
-	JMP stored167
+low163:
+	JMP stored161
 
-low168:
+low162:
 	TESTQ     $0x00000001, BX
-	JZ        low170
+	JZ        low164
 	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low170:
-stored167:
+low164:
+stored161:
 	ADDQ DI, SI
 	ADDQ DX, CX
 	ADDQ R9, R8
 
-folded154:
+folded148:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some171
+	JGE  some165
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some171:
+some165:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -9593,35 +9593,35 @@ some171:
 	VBROADCASTSD (CX), Y8
 	VFMADD231PD  Y8, Y4, Y0
 	CMPQ         BX, $0x01
-	JE           turned172
+	JE           turned166
 	VBROADCASTSD 8(CX), Y8
 	VFMADD231PD  Y8, Y7, Y0
 	CMPQ         BX, $0x02
-	JE           turned172
+	JE           turned166
 	VBROADCASTSD 16(CX), Y8
 	VFMADD231PD  Y8, Y9, Y0
 	CMPQ         BX, $0x03
-	JE           turned172
+	JE           turned166
 	VBROADCASTSD 24(CX), Y8
 	VFMADD231PD  Y8, Y5, Y0
 
-turned172:
+turned166:
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some177
+	JGE     some171
 	MOVQ    n+120(FP), CX
 	MOVQ    dx+0(FP), DX
 	MOVQ    lddx+8(FP), SI
 	VXORPS  Y4, Y4, Y4
 	VADDPD  Y4, Y0, Y0
 	CMPQ    CX, $0x04
-	JLT     few178
+	JLT     few173
 	CMPQ    SI, $0x08
-	JNE     apart180
+	JNE     apart174
 	VMOVUPD Y0, (DX)
-	JMP     stored181
+	JMP     stored175
 
-apart180:
+apart174:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -9629,29 +9629,29 @@ apart180:
 	VMOVSD       X4, (DX)(SI*2)
 	VMOVHPD      X4, (DX)(DI*1)
 
-stored181:
-	JMP stored179
+stored175:
+	JMP stored172
 
-few178:
+few173:
 	VMOVAPD      Y0, Y5
 	LEAQ         (SI)(SI*2), DI
 	VUNPCKHPD    Y7, Y5, Y6
 	VUNPCKLPD    Y7, Y5, Y5
 	VMOVSD       X5, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored182
+	JLE          stored176
 	VMOVSD       X6, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored182
+	JLE          stored176
 	VEXTRACTF128 $0x01, Y5, X7
 	VMOVSD       X7, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored182
+	JLE          stored176
 	VEXTRACTF128 $0x01, Y6, X7
 	VMOVSD       X7, (DX)(DI*1)
 
-stored182:
-stored179:
+stored176:
+stored172:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
@@ -9659,66 +9659,66 @@ stored179:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again150
+	JGE    again144
 
-some177:
+some171:
 	VXORPS       Y4, Y4, Y4
 	MOVQ         db+32(FP), CX
 	ADDQ         AX, CX
 	VADDPD       Y4, Y1, Y1
 	TESTQ        $0x00000002, BX
-	JZ           low184
+	JZ           low178
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low185
+	JZ           low179
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 
-low185:
-	JMP stored183
+low179:
+	JMP stored177
 
-low184:
+low178:
 	TESTQ     $0x00000001, BX
-	JZ        low186
+	JZ        low180
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 
-low186:
-stored183:
+low180:
+stored177:
 	MOVQ         dw+16(FP), CX
 	ADDQ         AX, CX
 	MOVQ         lddw+24(FP), DX
 	VADDPD       Y4, Y2, Y2
 	TESTQ        $0x00000002, BX
-	JZ           low188
+	JZ           low182
 	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low189
+	JZ           low183
 	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 
-low189:
-	JMP stored187
+low183:
+	JMP stored181
 
-low188:
+low182:
 	TESTQ     $0x00000001, BX
-	JZ        low190
+	JZ        low184
 	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 
-low190:
-stored187:
+low184:
+stored181:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x05
-	JGE    some191
+	JGE    some185
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some191:
-turned130:
+some185:
+turned124:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x04, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -9739,13 +9739,13 @@ turned130:
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
 	CMPQ    CX, $0x04
-	JLT     few192
+	JLT     few187
 	CMPQ    SI, $0x08
-	JNE     apart194
+	JNE     apart188
 	VMOVUPD Y0, (DX)
-	JMP     stored195
+	JMP     stored189
 
-apart194:
+apart188:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -9753,29 +9753,29 @@ apart194:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored195:
-	JMP stored193
+stored189:
+	JMP stored186
 
-few192:
+few187:
 	VMOVAPD      Y0, Y4
 	LEAQ         (SI)(SI*2), DI
 	VUNPCKHPD    Y6, Y4, Y5
 	VUNPCKLPD    Y6, Y4, Y4
 	VMOVSD       X4, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored196
+	JLE          stored190
 	VMOVSD       X5, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored196
+	JLE          stored190
 	VEXTRACTF128 $0x01, Y4, X6
 	VMOVSD       X6, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored196
+	JLE          stored190
 	VEXTRACTF128 $0x01, Y5, X6
 	VMOVSD       X6, (DX)(DI*1)
 
-stored196:
-stored193:
+stored190:
+stored186:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
@@ -9783,29 +9783,29 @@ stored193:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block127
-	JMP    end125
+	JGE    block121
+	JMP    end119
 
-other126:
-block198:
+other120:
+block192:
 	// 4 rows of dx, from +0; 4×4 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk199:
+chunk193:
 	CMPQ BX, $0x04
-	JLT  last200
+	JLT  last194
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept203
+	JE     kept197
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready204
+	JMP    ready198
 
-kept203:
+kept197:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -9814,8 +9814,8 @@ kept203:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Y2
 
-ready204:
-again202:
+ready198:
+again196:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -9828,12 +9828,12 @@ again202:
 	VXORPS Y9, Y9, Y9
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x04
-	JGE    whole205
+	JGE    whole199
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-whole205:
+whole199:
 	VMOVUPD      (CX), Y3
 	VADDPD       Y3, Y1, Y1
 	VBROADCASTSD (R8), Y8
@@ -9841,7 +9841,7 @@ whole205:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded206
+	JLE          folded200
 	VMOVUPD      (CX), Y4
 	VADDPD       Y4, Y1, Y1
 	VBROADCASTSD (R8), Y8
@@ -9849,7 +9849,7 @@ whole205:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded206
+	JLE          folded200
 	VMOVUPD      (CX), Y5
 	VADDPD       Y5, Y1, Y1
 	VBROADCASTSD (R8), Y8
@@ -9857,7 +9857,7 @@ whole205:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded206
+	JLE          folded200
 	VMOVUPD      (CX), Y6
 	VADDPD       Y6, Y1, Y1
 	VBROADCASTSD (R8), Y8
@@ -9865,15 +9865,15 @@ whole205:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded206:
+folded200:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some207
+	JGE  some201
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some207:
+some201:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -9896,20 +9896,20 @@ some207:
 	VFMADD231PD  Y7, Y4, Y0
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          some213
+	JGE          some207
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
 	VXORPS       Y3, Y3, Y3
 	VADDPD       Y3, Y0, Y0
 	CMPQ         CX, $0x04
-	JLT          few214
+	JLT          few209
 	CMPQ         SI, $0x08
-	JNE          apart216
+	JNE          apart210
 	VMOVUPD      Y0, (DX)
-	JMP          stored217
+	JMP          stored211
 
-apart216:
+apart210:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -9917,29 +9917,29 @@ apart216:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored217:
-	JMP stored215
+stored211:
+	JMP stored208
 
-few214:
+few209:
 	VMOVAPD      Y0, Y4
 	LEAQ         (SI)(SI*2), DI
 	VUNPCKHPD    Y6, Y4, Y5
 	VUNPCKLPD    Y6, Y4, Y4
 	VMOVSD       X4, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored218
+	JLE          stored212
 	VMOVSD       X5, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored218
+	JLE          stored212
 	VEXTRACTF128 $0x01, Y4, X6
 	VMOVSD       X6, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored218
+	JLE          stored212
 	VEXTRACTF128 $0x01, Y5, X6
 	VMOVSD       X6, (DX)(DI*1)
 
-stored218:
-stored215:
+stored212:
+stored208:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
@@ -9947,9 +9947,9 @@ stored215:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again202
+	JGE    again196
 
-some213:
+some207:
 	VXORPS  Y3, Y3, Y3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -9962,24 +9962,24 @@ some213:
 	VMOVUPD Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some219
+	JGE     some213
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some219:
+some213:
 	ADDQ $0x20, AX
 	SUBQ $0x04, BX
 	CMPQ BX, $0x01
-	JGE  chunk199
-	JMP  turned201
+	JGE  chunk193
+	JMP  turned195
 
-last200:
+last194:
 	CMPQ BX, $0x04
-	JNE  over220
-	JMP  turned201
+	JNE  over214
+	JMP  turned195
 
-over220:
+over214:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -9990,12 +9990,12 @@ over220:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept222
+	JE     kept216
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready223
+	JMP    ready217
 
-kept222:
+kept216:
 	MOVQ       db+32(FP), CX
 	ADDQ       AX, CX
 	VMASKMOVPD (CX), Y3, Y1
@@ -10004,8 +10004,8 @@ kept222:
 	MOVQ       lddw+24(FP), DX
 	VMASKMOVPD (CX), Y3, Y2
 
-ready223:
-again221:
+ready217:
+again215:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -10018,12 +10018,12 @@ again221:
 	VXORPS Y10, Y10, Y10
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x04
-	JGE    whole224
+	JGE    whole218
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-whole224:
+whole218:
 	VMASKMOVPD   (CX), Y3, Y4
 	VADDPD       Y4, Y1, Y1
 	VBROADCASTSD (R8), Y9
@@ -10031,7 +10031,7 @@ whole224:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded225
+	JLE          folded219
 	VMASKMOVPD   (CX), Y3, Y5
 	VADDPD       Y5, Y1, Y1
 	VBROADCASTSD (R8), Y9
@@ -10039,7 +10039,7 @@ whole224:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded225
+	JLE          folded219
 	VMASKMOVPD   (CX), Y3, Y6
 	VADDPD       Y6, Y1, Y1
 	VBROADCASTSD (R8), Y9
@@ -10047,7 +10047,7 @@ whole224:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded225
+	JLE          folded219
 	VMASKMOVPD   (CX), Y3, Y7
 	VADDPD       Y7, Y1, Y1
 	VBROADCASTSD (R8), Y9
@@ -10055,15 +10055,15 @@ whole224:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded225:
+folded219:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some226
+	JGE  some220
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some226:
+some220:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -10079,35 +10079,35 @@ some226:
 	VBROADCASTSD (CX), Y8
 	VFMADD231PD  Y8, Y4, Y0
 	CMPQ         BX, $0x01
-	JE           turned227
+	JE           turned221
 	VBROADCASTSD 8(CX), Y8
 	VFMADD231PD  Y8, Y7, Y0
 	CMPQ         BX, $0x02
-	JE           turned227
+	JE           turned221
 	VBROADCASTSD 16(CX), Y8
 	VFMADD231PD  Y8, Y9, Y0
 	CMPQ         BX, $0x03
-	JE           turned227
+	JE           turned221
 	VBROADCASTSD 24(CX), Y8
 	VFMADD231PD  Y8, Y5, Y0
 
-turned227:
+turned221:
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some232
+	JGE     some226
 	MOVQ    n+120(FP), CX
 	MOVQ    dx+0(FP), DX
 	MOVQ    lddx+8(FP), SI
 	VXORPS  Y4, Y4, Y4
 	VADDPD  Y4, Y0, Y0
 	CMPQ    CX, $0x04
-	JLT     few233
+	JLT     few228
 	CMPQ    SI, $0x08
-	JNE     apart235
+	JNE     apart229
 	VMOVUPD Y0, (DX)
-	JMP     stored236
+	JMP     stored230
 
-apart235:
+apart229:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -10115,29 +10115,29 @@ apart235:
 	VMOVSD       X4, (DX)(SI*2)
 	VMOVHPD      X4, (DX)(DI*1)
 
-stored236:
-	JMP stored234
+stored230:
+	JMP stored227
 
-few233:
+few228:
 	VMOVAPD      Y0, Y5
 	LEAQ         (SI)(SI*2), DI
 	VUNPCKHPD    Y7, Y5, Y6
 	VUNPCKLPD    Y7, Y5, Y5
 	VMOVSD       X5, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored237
+	JLE          stored231
 	VMOVSD       X6, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored237
+	JLE          stored231
 	VEXTRACTF128 $0x01, Y5, X7
 	VMOVSD       X7, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored237
+	JLE          stored231
 	VEXTRACTF128 $0x01, Y6, X7
 	VMOVSD       X7, (DX)(DI*1)
 
-stored237:
-stored234:
+stored231:
+stored227:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
@@ -10145,66 +10145,66 @@ stored234:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again221
+	JGE    again215
 
-some232:
+some226:
 	VXORPS       Y4, Y4, Y4
 	MOVQ         db+32(FP), CX
 	ADDQ         AX, CX
 	VADDPD       Y4, Y1, Y1
 	TESTQ        $0x00000002, BX
-	JZ           low239
+	JZ           low233
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low240
+	JZ           low234
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 
-low240:
-	JMP stored238
+low234:
+	JMP stored232
 
-low239:
+low233:
 	TESTQ     $0x00000001, BX
-	JZ        low241
+	JZ        low235
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 
-low241:
-stored238:
+low235:
+stored232:
 	MOVQ         dw+16(FP), CX
 	ADDQ         AX, CX
 	MOVQ         lddw+24(FP), DX
 	VADDPD       Y4, Y2, Y2
 	TESTQ        $0x00000002, BX
-	JZ           low243
+	JZ           low237
 	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low244
+	JZ           low238
 	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 
-low244:
-	JMP stored242
+low238:
+	JMP stored236
 
-low243:
+low237:
 	TESTQ     $0x00000001, BX
-	JZ        low245
+	JZ        low239
 	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 
-low245:
-stored242:
+low239:
+stored236:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x05
-	JGE    some246
+	JGE    some240
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some246:
-turned201:
+some240:
+turned195:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x04, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -10225,13 +10225,13 @@ turned201:
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
 	CMPQ    CX, $0x04
-	JLT     few247
+	JLT     few242
 	CMPQ    SI, $0x08
-	JNE     apart249
+	JNE     apart243
 	VMOVUPD Y0, (DX)
-	JMP     stored250
+	JMP     stored244
 
-apart249:
+apart243:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -10239,29 +10239,29 @@ apart249:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored250:
-	JMP stored248
+stored244:
+	JMP stored241
 
-few247:
+few242:
 	VMOVAPD      Y0, Y4
 	LEAQ         (SI)(SI*2), DI
 	VUNPCKHPD    Y6, Y4, Y5
 	VUNPCKLPD    Y6, Y4, Y4
 	VMOVSD       X4, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored251
+	JLE          stored245
 	VMOVSD       X5, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored251
+	JLE          stored245
 	VEXTRACTF128 $0x01, Y4, X6
 	VMOVSD       X6, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored251
+	JLE          stored245
 	VEXTRACTF128 $0x01, Y5, X6
 	VMOVSD       X6, (DX)(DI*1)
 
-stored251:
-stored248:
+stored245:
+stored241:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
@@ -10269,10 +10269,10 @@ stored248:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block198
-	JMP    end125
+	JGE    block192
+	JMP    end119
 
-end125:
+end119:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

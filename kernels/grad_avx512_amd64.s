@@ -16216,64 +16216,64 @@ some13:
 	VUNPCKLPD        Z7, Z8, Z8
 	VMOVSD           X6, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored34
+	JLE              stored33
 	VMOVSD           X10, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored34
+	JLE              stored33
 	VMOVSD           X8, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored34
+	JLE              stored33
 	VMOVSD           X9, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x01, Z6, X7
 	VMOVSD           X7, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x01, Z10, X7
 	VMOVSD           X7, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x01, Z8, X7
 	VMOVSD           X7, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x01, Z9, X7
 	VMOVSD           X7, (DX)(R9*1)
 	CMPQ             CX, $0x08
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x02, Z6, X7
 	VMOVSD           X7, (R10)
 	CMPQ             CX, $0x09
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x02, Z10, X7
 	VMOVSD           X7, (R10)(SI*1)
 	CMPQ             CX, $0x0a
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x02, Z8, X7
 	VMOVSD           X7, (R10)(SI*2)
 	CMPQ             CX, $0x0b
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x02, Z9, X7
 	VMOVSD           X7, (R10)(DI*1)
 	CMPQ             CX, $0x0c
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x03, Z6, X7
 	VMOVSD           X7, (R10)(SI*4)
 	CMPQ             CX, $0x0d
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x03, Z10, X7
 	VMOVSD           X7, (R10)(R8*1)
 	CMPQ             CX, $0x0e
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x03, Z8, X7
 	VMOVSD           X7, (R10)(DI*2)
 	CMPQ             CX, $0x0f
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x03, Z9, X7
 	VMOVSD           X7, (R10)(R9*1)
 
-stored34:
+stored33:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x10, SI, SI
@@ -16300,12 +16300,12 @@ some31:
 	VMOVUPS Z4, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some35
+	JGE     some34
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some35:
+some34:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
@@ -16316,13 +16316,13 @@ last6:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept37
+	JE     kept36
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready38
+	JMP    ready37
 
-kept37:
+kept36:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -16333,8 +16333,8 @@ kept37:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Y4
 
-ready38:
-again36:
+ready37:
+again35:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -16347,7 +16347,7 @@ again36:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole39
+	JGE    whole38
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -16364,7 +16364,7 @@ again36:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole39:
+whole38:
 	VMOVUPS          (CX), Y5
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16377,7 +16377,7 @@ whole39:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded40
+	JLE              folded39
 	VMOVUPS          (CX), Y6
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16390,7 +16390,7 @@ whole39:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded40
+	JLE              folded39
 	VMOVUPS          (CX), Y7
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16403,7 +16403,7 @@ whole39:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded40
+	JLE              folded39
 	VMOVUPS          (CX), Y8
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16416,7 +16416,7 @@ whole39:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded40
+	JLE              folded39
 	VMOVUPS          (CX), Y9
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16429,7 +16429,7 @@ whole39:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded40
+	JLE              folded39
 	VMOVUPS          (CX), Y10
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16442,7 +16442,7 @@ whole39:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded40
+	JLE              folded39
 	VMOVUPS          (CX), Y11
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16455,7 +16455,7 @@ whole39:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded40
+	JLE              folded39
 	VMOVUPS          (CX), Y12
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16468,7 +16468,7 @@ whole39:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded40
+	JLE              folded39
 	VMOVUPS          (CX), Y13
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16481,7 +16481,7 @@ whole39:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded40
+	JLE              folded39
 	VMOVUPS          (CX), Y14
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16494,7 +16494,7 @@ whole39:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded40
+	JLE              folded39
 	VMOVUPS          (CX), Y15
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16507,7 +16507,7 @@ whole39:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded40
+	JLE              folded39
 	VMOVUPS          (CX), Y16
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16520,7 +16520,7 @@ whole39:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded40
+	JLE              folded39
 	VMOVUPS          (CX), Y17
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16533,7 +16533,7 @@ whole39:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded40
+	JLE              folded39
 	VMOVUPS          (CX), Y18
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16546,7 +16546,7 @@ whole39:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded40
+	JLE              folded39
 	VMOVUPS          (CX), Y19
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16559,7 +16559,7 @@ whole39:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded40
+	JLE              folded39
 	VMOVUPS          (CX), Y20
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16572,15 +16572,15 @@ whole39:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded40:
+folded39:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some41
+	JGE  some40
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some41:
+some40:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -16635,7 +16635,7 @@ some41:
 	VFMADD231PS.BCST 28(CX)(DX*1), Z6, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some51
+	JGE              some50
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -16658,64 +16658,64 @@ some41:
 	VUNPCKLPD        Z7, Z8, Z8
 	VMOVSD           X6, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored54
+	JLE              stored52
 	VMOVSD           X10, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored54
+	JLE              stored52
 	VMOVSD           X8, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored54
+	JLE              stored52
 	VMOVSD           X9, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored54
+	JLE              stored52
 	VEXTRACTF32X4    $0x01, Z6, X7
 	VMOVSD           X7, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored54
+	JLE              stored52
 	VEXTRACTF32X4    $0x01, Z10, X7
 	VMOVSD           X7, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored54
+	JLE              stored52
 	VEXTRACTF32X4    $0x01, Z8, X7
 	VMOVSD           X7, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored54
+	JLE              stored52
 	VEXTRACTF32X4    $0x01, Z9, X7
 	VMOVSD           X7, (DX)(R9*1)
 	CMPQ             CX, $0x08
-	JLE              stored54
+	JLE              stored52
 	VEXTRACTF32X4    $0x02, Z6, X7
 	VMOVSD           X7, (R10)
 	CMPQ             CX, $0x09
-	JLE              stored54
+	JLE              stored52
 	VEXTRACTF32X4    $0x02, Z10, X7
 	VMOVSD           X7, (R10)(SI*1)
 	CMPQ             CX, $0x0a
-	JLE              stored54
+	JLE              stored52
 	VEXTRACTF32X4    $0x02, Z8, X7
 	VMOVSD           X7, (R10)(SI*2)
 	CMPQ             CX, $0x0b
-	JLE              stored54
+	JLE              stored52
 	VEXTRACTF32X4    $0x02, Z9, X7
 	VMOVSD           X7, (R10)(DI*1)
 	CMPQ             CX, $0x0c
-	JLE              stored54
+	JLE              stored52
 	VEXTRACTF32X4    $0x03, Z6, X7
 	VMOVSD           X7, (R10)(SI*4)
 	CMPQ             CX, $0x0d
-	JLE              stored54
+	JLE              stored52
 	VEXTRACTF32X4    $0x03, Z10, X7
 	VMOVSD           X7, (R10)(R8*1)
 	CMPQ             CX, $0x0e
-	JLE              stored54
+	JLE              stored52
 	VEXTRACTF32X4    $0x03, Z8, X7
 	VMOVSD           X7, (R10)(DI*2)
 	CMPQ             CX, $0x0f
-	JLE              stored54
+	JLE              stored52
 	VEXTRACTF32X4    $0x03, Z9, X7
 	VMOVSD           X7, (R10)(R9*1)
 
-stored54:
+stored52:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x10, SI, SI
@@ -16724,9 +16724,9 @@ stored54:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again36
+	JGE    again35
 
-some51:
+some50:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -16742,12 +16742,12 @@ some51:
 	VMOVUPS Y4, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some55
+	JGE     some53
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some55:
+some53:
 turned7:
 	MOVQ          lddy+48(FP), CX
 	IMUL3Q        $0x10, CX, CX
@@ -16785,64 +16785,64 @@ turned7:
 	VUNPCKLPD     Z7, Z8, Z8
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored58
+	JLE           stored55
 	VMOVSD        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored58
+	JLE           stored55
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored58
+	JLE           stored55
 	VMOVSD        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored58
+	JLE           stored55
 	VEXTRACTF32X4 $0x01, Z6, X7
 	VMOVSD        X7, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored58
+	JLE           stored55
 	VEXTRACTF32X4 $0x01, Z10, X7
 	VMOVSD        X7, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored58
+	JLE           stored55
 	VEXTRACTF32X4 $0x01, Z8, X7
 	VMOVSD        X7, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored58
+	JLE           stored55
 	VEXTRACTF32X4 $0x01, Z9, X7
 	VMOVSD        X7, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored58
+	JLE           stored55
 	VEXTRACTF32X4 $0x02, Z6, X7
 	VMOVSD        X7, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored58
+	JLE           stored55
 	VEXTRACTF32X4 $0x02, Z10, X7
 	VMOVSD        X7, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored58
+	JLE           stored55
 	VEXTRACTF32X4 $0x02, Z8, X7
 	VMOVSD        X7, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored58
+	JLE           stored55
 	VEXTRACTF32X4 $0x02, Z9, X7
 	VMOVSD        X7, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored58
+	JLE           stored55
 	VEXTRACTF32X4 $0x03, Z6, X7
 	VMOVSD        X7, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored58
+	JLE           stored55
 	VEXTRACTF32X4 $0x03, Z10, X7
 	VMOVSD        X7, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored58
+	JLE           stored55
 	VEXTRACTF32X4 $0x03, Z8, X7
 	VMOVSD        X7, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored58
+	JLE           stored55
 	VEXTRACTF32X4 $0x03, Z9, X7
 	VMOVSD        X7, (R10)(R9*1)
 
-stored58:
+stored55:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x10, SI, SI
@@ -16855,27 +16855,27 @@ stored58:
 	JMP    end2
 
 other3:
-block60:
+block57:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk61:
+chunk58:
 	CMPQ BX, $0x10
-	JLT  last62
+	JLT  last59
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept65
+	JE     kept62
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready66
+	JMP    ready63
 
-kept65:
+kept62:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Z2
@@ -16886,8 +16886,8 @@ kept65:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z4
 
-ready66:
-again64:
+ready63:
+again61:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -16900,7 +16900,7 @@ again64:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole67
+	JGE    whole64
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -16917,7 +16917,7 @@ again64:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole67:
+whole64:
 	VMOVUPS          (CX), Z5
 	VADDPS           Z5, Z2, Z2
 	VFMADD231PS.BCST (R8), Z5, Z3
@@ -16925,7 +16925,7 @@ whole67:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded68
+	JLE              folded65
 	VMOVUPS          (CX), Z6
 	VADDPS           Z6, Z2, Z2
 	VFMADD231PS.BCST (R8), Z6, Z3
@@ -16933,7 +16933,7 @@ whole67:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded68
+	JLE              folded65
 	VMOVUPS          (CX), Z7
 	VADDPS           Z7, Z2, Z2
 	VFMADD231PS.BCST (R8), Z7, Z3
@@ -16941,7 +16941,7 @@ whole67:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded68
+	JLE              folded65
 	VMOVUPS          (CX), Z8
 	VADDPS           Z8, Z2, Z2
 	VFMADD231PS.BCST (R8), Z8, Z3
@@ -16949,7 +16949,7 @@ whole67:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded68
+	JLE              folded65
 	VMOVUPS          (CX), Z9
 	VADDPS           Z9, Z2, Z2
 	VFMADD231PS.BCST (R8), Z9, Z3
@@ -16957,7 +16957,7 @@ whole67:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded68
+	JLE              folded65
 	VMOVUPS          (CX), Z10
 	VADDPS           Z10, Z2, Z2
 	VFMADD231PS.BCST (R8), Z10, Z3
@@ -16965,7 +16965,7 @@ whole67:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded68
+	JLE              folded65
 	VMOVUPS          (CX), Z11
 	VADDPS           Z11, Z2, Z2
 	VFMADD231PS.BCST (R8), Z11, Z3
@@ -16973,7 +16973,7 @@ whole67:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded68
+	JLE              folded65
 	VMOVUPS          (CX), Z12
 	VADDPS           Z12, Z2, Z2
 	VFMADD231PS.BCST (R8), Z12, Z3
@@ -16981,7 +16981,7 @@ whole67:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded68
+	JLE              folded65
 	VMOVUPS          (CX), Z13
 	VADDPS           Z13, Z2, Z2
 	VFMADD231PS.BCST (R8), Z13, Z3
@@ -16989,7 +16989,7 @@ whole67:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded68
+	JLE              folded65
 	VMOVUPS          (CX), Z14
 	VADDPS           Z14, Z2, Z2
 	VFMADD231PS.BCST (R8), Z14, Z3
@@ -16997,7 +16997,7 @@ whole67:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded68
+	JLE              folded65
 	VMOVUPS          (CX), Z15
 	VADDPS           Z15, Z2, Z2
 	VFMADD231PS.BCST (R8), Z15, Z3
@@ -17005,7 +17005,7 @@ whole67:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded68
+	JLE              folded65
 	VMOVUPS          (CX), Z16
 	VADDPS           Z16, Z2, Z2
 	VFMADD231PS.BCST (R8), Z16, Z3
@@ -17013,7 +17013,7 @@ whole67:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded68
+	JLE              folded65
 	VMOVUPS          (CX), Z17
 	VADDPS           Z17, Z2, Z2
 	VFMADD231PS.BCST (R8), Z17, Z3
@@ -17021,7 +17021,7 @@ whole67:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded68
+	JLE              folded65
 	VMOVUPS          (CX), Z18
 	VADDPS           Z18, Z2, Z2
 	VFMADD231PS.BCST (R8), Z18, Z3
@@ -17029,7 +17029,7 @@ whole67:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded68
+	JLE              folded65
 	VMOVUPS          (CX), Z19
 	VADDPS           Z19, Z2, Z2
 	VFMADD231PS.BCST (R8), Z19, Z3
@@ -17037,7 +17037,7 @@ whole67:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded68
+	JLE              folded65
 	VMOVUPS          (CX), Z20
 	VADDPS           Z20, Z2, Z2
 	VFMADD231PS.BCST (R8), Z20, Z3
@@ -17045,15 +17045,15 @@ whole67:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded68:
+folded65:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some69
+	JGE  some66
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some69:
+some66:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -17156,7 +17156,7 @@ some69:
 	VFMADD231PS.BCST 60(CX)(DX*1), Z9, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some87
+	JGE              some84
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -17179,64 +17179,64 @@ some69:
 	VUNPCKLPD        Z7, Z8, Z8
 	VMOVSD           X6, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored90
+	JLE              stored86
 	VMOVSD           X10, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored90
+	JLE              stored86
 	VMOVSD           X8, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored90
+	JLE              stored86
 	VMOVSD           X9, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored90
+	JLE              stored86
 	VEXTRACTF32X4    $0x01, Z6, X7
 	VMOVSD           X7, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored90
+	JLE              stored86
 	VEXTRACTF32X4    $0x01, Z10, X7
 	VMOVSD           X7, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored90
+	JLE              stored86
 	VEXTRACTF32X4    $0x01, Z8, X7
 	VMOVSD           X7, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored90
+	JLE              stored86
 	VEXTRACTF32X4    $0x01, Z9, X7
 	VMOVSD           X7, (DX)(R9*1)
 	CMPQ             CX, $0x08
-	JLE              stored90
+	JLE              stored86
 	VEXTRACTF32X4    $0x02, Z6, X7
 	VMOVSD           X7, (R10)
 	CMPQ             CX, $0x09
-	JLE              stored90
+	JLE              stored86
 	VEXTRACTF32X4    $0x02, Z10, X7
 	VMOVSD           X7, (R10)(SI*1)
 	CMPQ             CX, $0x0a
-	JLE              stored90
+	JLE              stored86
 	VEXTRACTF32X4    $0x02, Z8, X7
 	VMOVSD           X7, (R10)(SI*2)
 	CMPQ             CX, $0x0b
-	JLE              stored90
+	JLE              stored86
 	VEXTRACTF32X4    $0x02, Z9, X7
 	VMOVSD           X7, (R10)(DI*1)
 	CMPQ             CX, $0x0c
-	JLE              stored90
+	JLE              stored86
 	VEXTRACTF32X4    $0x03, Z6, X7
 	VMOVSD           X7, (R10)(SI*4)
 	CMPQ             CX, $0x0d
-	JLE              stored90
+	JLE              stored86
 	VEXTRACTF32X4    $0x03, Z10, X7
 	VMOVSD           X7, (R10)(R8*1)
 	CMPQ             CX, $0x0e
-	JLE              stored90
+	JLE              stored86
 	VEXTRACTF32X4    $0x03, Z8, X7
 	VMOVSD           X7, (R10)(DI*2)
 	CMPQ             CX, $0x0f
-	JLE              stored90
+	JLE              stored86
 	VEXTRACTF32X4    $0x03, Z9, X7
 	VMOVSD           X7, (R10)(R9*1)
 
-stored90:
+stored86:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x10, SI, SI
@@ -17245,9 +17245,9 @@ stored90:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again64
+	JGE    again61
 
-some87:
+some84:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -17263,29 +17263,29 @@ some87:
 	VMOVUPS Z4, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some91
+	JGE     some87
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some91:
+some87:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk61
-	JMP  turned63
+	JGE  chunk58
+	JMP  turned60
 
-last62:
+last59:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept93
+	JE     kept89
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready94
+	JMP    ready90
 
-kept93:
+kept89:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -17296,8 +17296,8 @@ kept93:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Y4
 
-ready94:
-again92:
+ready90:
+again88:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -17310,7 +17310,7 @@ again92:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole95
+	JGE    whole91
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -17327,7 +17327,7 @@ again92:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole95:
+whole91:
 	VMOVUPS          (CX), Y5
 	VADDPS           Y5, Y2, Y2
 	VFMADD231PS.BCST (R8), Y5, Y3
@@ -17335,7 +17335,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded96
+	JLE              folded92
 	VMOVUPS          (CX), Y6
 	VADDPS           Y6, Y2, Y2
 	VFMADD231PS.BCST (R8), Y6, Y3
@@ -17343,7 +17343,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded96
+	JLE              folded92
 	VMOVUPS          (CX), Y7
 	VADDPS           Y7, Y2, Y2
 	VFMADD231PS.BCST (R8), Y7, Y3
@@ -17351,7 +17351,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded96
+	JLE              folded92
 	VMOVUPS          (CX), Y8
 	VADDPS           Y8, Y2, Y2
 	VFMADD231PS.BCST (R8), Y8, Y3
@@ -17359,7 +17359,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded96
+	JLE              folded92
 	VMOVUPS          (CX), Y9
 	VADDPS           Y9, Y2, Y2
 	VFMADD231PS.BCST (R8), Y9, Y3
@@ -17367,7 +17367,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded96
+	JLE              folded92
 	VMOVUPS          (CX), Y10
 	VADDPS           Y10, Y2, Y2
 	VFMADD231PS.BCST (R8), Y10, Y3
@@ -17375,7 +17375,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded96
+	JLE              folded92
 	VMOVUPS          (CX), Y11
 	VADDPS           Y11, Y2, Y2
 	VFMADD231PS.BCST (R8), Y11, Y3
@@ -17383,7 +17383,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded96
+	JLE              folded92
 	VMOVUPS          (CX), Y12
 	VADDPS           Y12, Y2, Y2
 	VFMADD231PS.BCST (R8), Y12, Y3
@@ -17391,7 +17391,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded96
+	JLE              folded92
 	VMOVUPS          (CX), Y13
 	VADDPS           Y13, Y2, Y2
 	VFMADD231PS.BCST (R8), Y13, Y3
@@ -17399,7 +17399,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded96
+	JLE              folded92
 	VMOVUPS          (CX), Y14
 	VADDPS           Y14, Y2, Y2
 	VFMADD231PS.BCST (R8), Y14, Y3
@@ -17407,7 +17407,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded96
+	JLE              folded92
 	VMOVUPS          (CX), Y15
 	VADDPS           Y15, Y2, Y2
 	VFMADD231PS.BCST (R8), Y15, Y3
@@ -17415,7 +17415,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded96
+	JLE              folded92
 	VMOVUPS          (CX), Y16
 	VADDPS           Y16, Y2, Y2
 	VFMADD231PS.BCST (R8), Y16, Y3
@@ -17423,7 +17423,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded96
+	JLE              folded92
 	VMOVUPS          (CX), Y17
 	VADDPS           Y17, Y2, Y2
 	VFMADD231PS.BCST (R8), Y17, Y3
@@ -17431,7 +17431,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded96
+	JLE              folded92
 	VMOVUPS          (CX), Y18
 	VADDPS           Y18, Y2, Y2
 	VFMADD231PS.BCST (R8), Y18, Y3
@@ -17439,7 +17439,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded96
+	JLE              folded92
 	VMOVUPS          (CX), Y19
 	VADDPS           Y19, Y2, Y2
 	VFMADD231PS.BCST (R8), Y19, Y3
@@ -17447,7 +17447,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded96
+	JLE              folded92
 	VMOVUPS          (CX), Y20
 	VADDPS           Y20, Y2, Y2
 	VFMADD231PS.BCST (R8), Y20, Y3
@@ -17455,15 +17455,15 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded96:
+folded92:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some97
+	JGE  some93
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some97:
+some93:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -17518,7 +17518,7 @@ some97:
 	VFMADD231PS.BCST 28(CX)(DX*1), Z6, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some107
+	JGE              some103
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -17541,64 +17541,64 @@ some97:
 	VUNPCKLPD        Z7, Z8, Z8
 	VMOVSD           X6, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored110
+	JLE              stored105
 	VMOVSD           X10, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored110
+	JLE              stored105
 	VMOVSD           X8, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored110
+	JLE              stored105
 	VMOVSD           X9, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored110
+	JLE              stored105
 	VEXTRACTF32X4    $0x01, Z6, X7
 	VMOVSD           X7, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored110
+	JLE              stored105
 	VEXTRACTF32X4    $0x01, Z10, X7
 	VMOVSD           X7, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored110
+	JLE              stored105
 	VEXTRACTF32X4    $0x01, Z8, X7
 	VMOVSD           X7, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored110
+	JLE              stored105
 	VEXTRACTF32X4    $0x01, Z9, X7
 	VMOVSD           X7, (DX)(R9*1)
 	CMPQ             CX, $0x08
-	JLE              stored110
+	JLE              stored105
 	VEXTRACTF32X4    $0x02, Z6, X7
 	VMOVSD           X7, (R10)
 	CMPQ             CX, $0x09
-	JLE              stored110
+	JLE              stored105
 	VEXTRACTF32X4    $0x02, Z10, X7
 	VMOVSD           X7, (R10)(SI*1)
 	CMPQ             CX, $0x0a
-	JLE              stored110
+	JLE              stored105
 	VEXTRACTF32X4    $0x02, Z8, X7
 	VMOVSD           X7, (R10)(SI*2)
 	CMPQ             CX, $0x0b
-	JLE              stored110
+	JLE              stored105
 	VEXTRACTF32X4    $0x02, Z9, X7
 	VMOVSD           X7, (R10)(DI*1)
 	CMPQ             CX, $0x0c
-	JLE              stored110
+	JLE              stored105
 	VEXTRACTF32X4    $0x03, Z6, X7
 	VMOVSD           X7, (R10)(SI*4)
 	CMPQ             CX, $0x0d
-	JLE              stored110
+	JLE              stored105
 	VEXTRACTF32X4    $0x03, Z10, X7
 	VMOVSD           X7, (R10)(R8*1)
 	CMPQ             CX, $0x0e
-	JLE              stored110
+	JLE              stored105
 	VEXTRACTF32X4    $0x03, Z8, X7
 	VMOVSD           X7, (R10)(DI*2)
 	CMPQ             CX, $0x0f
-	JLE              stored110
+	JLE              stored105
 	VEXTRACTF32X4    $0x03, Z9, X7
 	VMOVSD           X7, (R10)(R9*1)
 
-stored110:
+stored105:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x10, SI, SI
@@ -17607,9 +17607,9 @@ stored110:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again92
+	JGE    again88
 
-some107:
+some103:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -17625,13 +17625,13 @@ some107:
 	VMOVUPS Y4, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some111
+	JGE     some106
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some111:
-turned63:
+some106:
+turned60:
 	MOVQ          lddy+48(FP), CX
 	IMUL3Q        $0x10, CX, CX
 	ADDQ          dy+40(FP), CX
@@ -17668,64 +17668,64 @@ turned63:
 	VUNPCKLPD     Z7, Z8, Z8
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored114
+	JLE           stored108
 	VMOVSD        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored114
+	JLE           stored108
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored114
+	JLE           stored108
 	VMOVSD        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored114
+	JLE           stored108
 	VEXTRACTF32X4 $0x01, Z6, X7
 	VMOVSD        X7, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored114
+	JLE           stored108
 	VEXTRACTF32X4 $0x01, Z10, X7
 	VMOVSD        X7, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored114
+	JLE           stored108
 	VEXTRACTF32X4 $0x01, Z8, X7
 	VMOVSD        X7, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored114
+	JLE           stored108
 	VEXTRACTF32X4 $0x01, Z9, X7
 	VMOVSD        X7, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored114
+	JLE           stored108
 	VEXTRACTF32X4 $0x02, Z6, X7
 	VMOVSD        X7, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored114
+	JLE           stored108
 	VEXTRACTF32X4 $0x02, Z10, X7
 	VMOVSD        X7, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored114
+	JLE           stored108
 	VEXTRACTF32X4 $0x02, Z8, X7
 	VMOVSD        X7, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored114
+	JLE           stored108
 	VEXTRACTF32X4 $0x02, Z9, X7
 	VMOVSD        X7, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored114
+	JLE           stored108
 	VEXTRACTF32X4 $0x03, Z6, X7
 	VMOVSD        X7, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored114
+	JLE           stored108
 	VEXTRACTF32X4 $0x03, Z10, X7
 	VMOVSD        X7, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored114
+	JLE           stored108
 	VEXTRACTF32X4 $0x03, Z8, X7
 	VMOVSD        X7, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored114
+	JLE           stored108
 	VEXTRACTF32X4 $0x03, Z9, X7
 	VMOVSD        X7, (R10)(R9*1)
 
-stored114:
+stored108:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x10, SI, SI
@@ -17734,7 +17734,7 @@ stored114:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block60
+	JGE    block57
 	JMP    end2
 
 end2:
@@ -17745,27 +17745,27 @@ end2:
 lower1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other116
+	JNE  other110
 
-block117:
+block111:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk118:
+chunk112:
 	CMPQ BX, $0x10
-	JLT  last119
+	JLT  last113
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept122
+	JE     kept116
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready123
+	JMP    ready117
 
-kept122:
+kept116:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Z1
@@ -17774,8 +17774,8 @@ kept122:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Z2
 
-ready123:
-again121:
+ready117:
+again115:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -17788,7 +17788,7 @@ again121:
 	VPXORD Z21, Z21, Z21
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole124
+	JGE    whole118
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -17805,7 +17805,7 @@ again121:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 
-whole124:
+whole118:
 	VMOVUPS          (CX), Z3
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17817,7 +17817,7 @@ whole124:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded125
+	JLE              folded119
 	VMOVUPS          (CX), Z4
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17829,7 +17829,7 @@ whole124:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded125
+	JLE              folded119
 	VMOVUPS          (CX), Z5
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17841,7 +17841,7 @@ whole124:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded125
+	JLE              folded119
 	VMOVUPS          (CX), Z6
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17853,7 +17853,7 @@ whole124:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded125
+	JLE              folded119
 	VMOVUPS          (CX), Z7
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17865,7 +17865,7 @@ whole124:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded125
+	JLE              folded119
 	VMOVUPS          (CX), Z8
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17877,7 +17877,7 @@ whole124:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded125
+	JLE              folded119
 	VMOVUPS          (CX), Z9
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17889,7 +17889,7 @@ whole124:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded125
+	JLE              folded119
 	VMOVUPS          (CX), Z10
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17901,7 +17901,7 @@ whole124:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded125
+	JLE              folded119
 	VMOVUPS          (CX), Z11
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17913,7 +17913,7 @@ whole124:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded125
+	JLE              folded119
 	VMOVUPS          (CX), Z12
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17925,7 +17925,7 @@ whole124:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded125
+	JLE              folded119
 	VMOVUPS          (CX), Z13
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17937,7 +17937,7 @@ whole124:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded125
+	JLE              folded119
 	VMOVUPS          (CX), Z14
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17949,7 +17949,7 @@ whole124:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded125
+	JLE              folded119
 	VMOVUPS          (CX), Z15
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17961,7 +17961,7 @@ whole124:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded125
+	JLE              folded119
 	VMOVUPS          (CX), Z16
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17973,7 +17973,7 @@ whole124:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded125
+	JLE              folded119
 	VMOVUPS          (CX), Z17
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17985,7 +17985,7 @@ whole124:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded125
+	JLE              folded119
 	VMOVUPS          (CX), Z18
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17997,15 +17997,15 @@ whole124:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded125:
+folded119:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some126
+	JGE  some120
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some126:
+some120:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -18092,20 +18092,20 @@ some126:
 	VFMADD231PS.BCST 60(CX), Z7, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some144
+	JGE              some138
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z3, Z3, Z3
 	VADDPS           Z3, Z0, Z0
 	CMPQ             CX, $0x10
-	JLT              few145
+	JLT              few140
 	CMPQ             SI, $0x04
-	JNE              apart147
+	JNE              apart141
 	VMOVUPS          Z0, (DX)
-	JMP              stored148
+	JMP              stored142
 
-apart147:
+apart141:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -18130,10 +18130,10 @@ apart147:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored148:
-	JMP stored146
+stored142:
+	JMP stored139
 
-few145:
+few140:
 	VMOVAPS       Z0, Z4
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -18149,65 +18149,65 @@ few145:
 	VUNPCKLPD     Z6, Z5, Z5
 	VMOVSS        X4, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored149
+	JLE           stored143
 	VMOVSS        X8, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored149
+	JLE           stored143
 	VMOVSS        X5, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored149
+	JLE           stored143
 	VMOVSS        X7, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored149
+	JLE           stored143
 	VEXTRACTF32X4 $0x01, Z4, X6
 	VMOVSS        X6, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored149
+	JLE           stored143
 	VEXTRACTF32X4 $0x01, Z8, X6
 	VMOVSS        X6, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored149
+	JLE           stored143
 	VEXTRACTF32X4 $0x01, Z5, X6
 	VMOVSS        X6, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored149
+	JLE           stored143
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVSS        X6, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored149
+	JLE           stored143
 	VEXTRACTF32X4 $0x02, Z4, X6
 	VMOVSS        X6, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored149
+	JLE           stored143
 	VEXTRACTF32X4 $0x02, Z8, X6
 	VMOVSS        X6, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored149
+	JLE           stored143
 	VEXTRACTF32X4 $0x02, Z5, X6
 	VMOVSS        X6, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored149
+	JLE           stored143
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVSS        X6, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored149
+	JLE           stored143
 	VEXTRACTF32X4 $0x03, Z4, X6
 	VMOVSS        X6, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored149
+	JLE           stored143
 	VEXTRACTF32X4 $0x03, Z8, X6
 	VMOVSS        X6, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored149
+	JLE           stored143
 	VEXTRACTF32X4 $0x03, Z5, X6
 	VMOVSS        X6, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored149
+	JLE           stored143
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVSS        X6, (R10)(R9*1)
 
-stored149:
-stored146:
+stored143:
+stored139:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
@@ -18215,9 +18215,9 @@ stored146:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again121
+	JGE    again115
 
-some144:
+some138:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -18230,28 +18230,28 @@ some144:
 	VMOVUPS Z2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some150
+	JGE     some144
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some150:
+some144:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk118
-	JMP  turned120
+	JGE  chunk112
+	JMP  turned114
 
-last119:
+last113:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept152
+	JE     kept146
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready153
+	JMP    ready147
 
-kept152:
+kept146:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -18260,8 +18260,8 @@ kept152:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y2
 
-ready153:
-again151:
+ready147:
+again145:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -18274,7 +18274,7 @@ again151:
 	VPXORD Z21, Z21, Z21
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole154
+	JGE    whole148
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -18291,7 +18291,7 @@ again151:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 
-whole154:
+whole148:
 	VMOVUPS          (CX), Y3
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18303,7 +18303,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded155
+	JLE              folded149
 	VMOVUPS          (CX), Y4
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18315,7 +18315,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded155
+	JLE              folded149
 	VMOVUPS          (CX), Y5
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18327,7 +18327,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded155
+	JLE              folded149
 	VMOVUPS          (CX), Y6
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18339,7 +18339,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded155
+	JLE              folded149
 	VMOVUPS          (CX), Y7
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18351,7 +18351,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded155
+	JLE              folded149
 	VMOVUPS          (CX), Y8
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18363,7 +18363,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded155
+	JLE              folded149
 	VMOVUPS          (CX), Y9
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18375,7 +18375,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded155
+	JLE              folded149
 	VMOVUPS          (CX), Y10
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18387,7 +18387,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded155
+	JLE              folded149
 	VMOVUPS          (CX), Y11
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18399,7 +18399,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded155
+	JLE              folded149
 	VMOVUPS          (CX), Y12
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18411,7 +18411,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded155
+	JLE              folded149
 	VMOVUPS          (CX), Y13
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18423,7 +18423,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded155
+	JLE              folded149
 	VMOVUPS          (CX), Y14
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18435,7 +18435,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded155
+	JLE              folded149
 	VMOVUPS          (CX), Y15
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18447,7 +18447,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded155
+	JLE              folded149
 	VMOVUPS          (CX), Y16
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18459,7 +18459,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded155
+	JLE              folded149
 	VMOVUPS          (CX), Y17
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18471,7 +18471,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded155
+	JLE              folded149
 	VMOVUPS          (CX), Y18
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18483,15 +18483,15 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded155:
+folded149:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some156
+	JGE  some150
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some156:
+some150:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -18538,18 +18538,176 @@ some156:
 	VFMADD231PS.BCST 28(CX), Z4, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some166
+	JGE              some160
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z3, Z3, Z3
 	VADDPS           Z3, Z0, Z0
 	CMPQ             CX, $0x10
-	JLT              few167
+	JLT              few162
 	CMPQ             SI, $0x04
-	JNE              apart169
+	JNE              apart163
 	VMOVUPS          Z0, (DX)
-	JMP              stored170
+	JMP              stored164
+
+apart163:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X3
+	VMOVSS        X3, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X3, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X3, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X3, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z0, X3
+	VMOVSS        X3, (R10)
+	VEXTRACTPS    $0x01, X3, (R10)(SI*1)
+	VEXTRACTPS    $0x02, X3, (R10)(SI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(DI*1)
+	VEXTRACTF32X4 $0x03, Z0, X3
+	VMOVSS        X3, (R10)(SI*4)
+	VEXTRACTPS    $0x01, X3, (R10)(R8*1)
+	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
+
+stored164:
+	JMP stored161
+
+few162:
+	VMOVAPS       Z0, Z4
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VUNPCKHPS     Z6, Z4, Z5
+	VUNPCKLPS     Z6, Z4, Z4
+	VUNPCKHPS     Z8, Z7, Z6
+	VUNPCKLPS     Z8, Z7, Z7
+	VUNPCKHPD     Z7, Z4, Z8
+	VUNPCKLPD     Z7, Z4, Z4
+	VUNPCKHPD     Z6, Z5, Z7
+	VUNPCKLPD     Z6, Z5, Z5
+	VMOVSS        X4, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored165
+	VMOVSS        X8, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored165
+	VMOVSS        X5, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored165
+	VMOVSS        X7, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored165
+	VEXTRACTF32X4 $0x01, Z4, X6
+	VMOVSS        X6, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored165
+	VEXTRACTF32X4 $0x01, Z8, X6
+	VMOVSS        X6, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored165
+	VEXTRACTF32X4 $0x01, Z5, X6
+	VMOVSS        X6, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored165
+	VEXTRACTF32X4 $0x01, Z7, X6
+	VMOVSS        X6, (DX)(R9*1)
+	CMPQ          CX, $0x08
+	JLE           stored165
+	VEXTRACTF32X4 $0x02, Z4, X6
+	VMOVSS        X6, (R10)
+	CMPQ          CX, $0x09
+	JLE           stored165
+	VEXTRACTF32X4 $0x02, Z8, X6
+	VMOVSS        X6, (R10)(SI*1)
+	CMPQ          CX, $0x0a
+	JLE           stored165
+	VEXTRACTF32X4 $0x02, Z5, X6
+	VMOVSS        X6, (R10)(SI*2)
+	CMPQ          CX, $0x0b
+	JLE           stored165
+	VEXTRACTF32X4 $0x02, Z7, X6
+	VMOVSS        X6, (R10)(DI*1)
+	CMPQ          CX, $0x0c
+	JLE           stored165
+	VEXTRACTF32X4 $0x03, Z4, X6
+	VMOVSS        X6, (R10)(SI*4)
+	CMPQ          CX, $0x0d
+	JLE           stored165
+	VEXTRACTF32X4 $0x03, Z8, X6
+	VMOVSS        X6, (R10)(R8*1)
+	CMPQ          CX, $0x0e
+	JLE           stored165
+	VEXTRACTF32X4 $0x03, Z5, X6
+	VMOVSS        X6, (R10)(DI*2)
+	CMPQ          CX, $0x0f
+	JLE           stored165
+	VEXTRACTF32X4 $0x03, Z7, X6
+	VMOVSS        X6, (R10)(R9*1)
+
+stored165:
+stored161:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again145
+
+some160:
+	VPXORD  Z3, Z3, Z3
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPS  Z3, Z1, Z1
+	VMOVUPS Y1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS Y2, (CX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some166
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some166:
+turned114:
+	MOVQ    lddy+48(FP), CX
+	IMUL3Q  $0x10, CX, CX
+	ADDQ    dy+40(FP), CX
+	MOVQ    CX, dy+40(FP)
+	MOVQ    ldy+64(FP), CX
+	IMUL3Q  $0x10, CX, CX
+	ADDQ    y+56(FP), CX
+	MOVQ    CX, y+56(FP)
+	MOVQ    ldx+80(FP), CX
+	IMUL3Q  $0x10, CX, CX
+	ADDQ    x+72(FP), CX
+	MOVQ    CX, x+72(FP)
+	MOVQ    $0x00000000, CX
+	MOVQ    CX, fresh+136(FP)
+	MOVQ    n+120(FP), CX
+	MOVQ    dx+0(FP), DX
+	MOVQ    lddx+8(FP), SI
+	VPXORD  Z3, Z3, Z3
+	VADDPS  Z3, Z0, Z0
+	CMPQ    CX, $0x10
+	JLT     few168
+	CMPQ    SI, $0x04
+	JNE     apart169
+	VMOVUPS Z0, (DX)
+	JMP     stored170
 
 apart169:
 	LEAQ          (SI)(SI*2), DI
@@ -18577,9 +18735,9 @@ apart169:
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
 stored170:
-	JMP stored168
+	JMP stored167
 
-few167:
+few168:
 	VMOVAPS       Z0, Z4
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -18653,7 +18811,7 @@ few167:
 	VMOVSS        X6, (R10)(R9*1)
 
 stored171:
-stored168:
+stored167:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
@@ -18661,187 +18819,29 @@ stored168:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again151
+	JGE    block111
+	JMP    end109
 
-some166:
-	VPXORD  Z3, Z3, Z3
-	MOVQ    db+32(FP), CX
-	ADDQ    AX, CX
-	VADDPS  Z3, Z1, Z1
-	VMOVUPS Y1, (CX)
-	MOVQ    dw+16(FP), CX
-	ADDQ    AX, CX
-	MOVQ    lddw+24(FP), DX
-	VADDPS  Z3, Z2, Z2
-	VMOVUPS Y2, (CX)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some172
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some172:
-turned120:
-	MOVQ    lddy+48(FP), CX
-	IMUL3Q  $0x10, CX, CX
-	ADDQ    dy+40(FP), CX
-	MOVQ    CX, dy+40(FP)
-	MOVQ    ldy+64(FP), CX
-	IMUL3Q  $0x10, CX, CX
-	ADDQ    y+56(FP), CX
-	MOVQ    CX, y+56(FP)
-	MOVQ    ldx+80(FP), CX
-	IMUL3Q  $0x10, CX, CX
-	ADDQ    x+72(FP), CX
-	MOVQ    CX, x+72(FP)
-	MOVQ    $0x00000000, CX
-	MOVQ    CX, fresh+136(FP)
-	MOVQ    n+120(FP), CX
-	MOVQ    dx+0(FP), DX
-	MOVQ    lddx+8(FP), SI
-	VPXORD  Z3, Z3, Z3
-	VADDPS  Z3, Z0, Z0
-	CMPQ    CX, $0x10
-	JLT     few173
-	CMPQ    SI, $0x04
-	JNE     apart175
-	VMOVUPS Z0, (DX)
-	JMP     stored176
-
-apart175:
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	LEAQ          (DX)(SI*8), R10
-	VMOVSS        X0, (DX)
-	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
-	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
-	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Z0, X3
-	VMOVSS        X3, (DX)(SI*4)
-	VEXTRACTPS    $0x01, X3, (DX)(R8*1)
-	VEXTRACTPS    $0x02, X3, (DX)(DI*2)
-	VEXTRACTPS    $0x03, X3, (DX)(R9*1)
-	VEXTRACTF32X4 $0x02, Z0, X3
-	VMOVSS        X3, (R10)
-	VEXTRACTPS    $0x01, X3, (R10)(SI*1)
-	VEXTRACTPS    $0x02, X3, (R10)(SI*2)
-	VEXTRACTPS    $0x03, X3, (R10)(DI*1)
-	VEXTRACTF32X4 $0x03, Z0, X3
-	VMOVSS        X3, (R10)(SI*4)
-	VEXTRACTPS    $0x01, X3, (R10)(R8*1)
-	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
-	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
-
-stored176:
-	JMP stored174
-
-few173:
-	VMOVAPS       Z0, Z4
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	LEAQ          (DX)(SI*8), R10
-	VUNPCKHPS     Z6, Z4, Z5
-	VUNPCKLPS     Z6, Z4, Z4
-	VUNPCKHPS     Z8, Z7, Z6
-	VUNPCKLPS     Z8, Z7, Z7
-	VUNPCKHPD     Z7, Z4, Z8
-	VUNPCKLPD     Z7, Z4, Z4
-	VUNPCKHPD     Z6, Z5, Z7
-	VUNPCKLPD     Z6, Z5, Z5
-	VMOVSS        X4, (DX)
-	CMPQ          CX, $0x01
-	JLE           stored177
-	VMOVSS        X8, (DX)(SI*1)
-	CMPQ          CX, $0x02
-	JLE           stored177
-	VMOVSS        X5, (DX)(SI*2)
-	CMPQ          CX, $0x03
-	JLE           stored177
-	VMOVSS        X7, (DX)(DI*1)
-	CMPQ          CX, $0x04
-	JLE           stored177
-	VEXTRACTF32X4 $0x01, Z4, X6
-	VMOVSS        X6, (DX)(SI*4)
-	CMPQ          CX, $0x05
-	JLE           stored177
-	VEXTRACTF32X4 $0x01, Z8, X6
-	VMOVSS        X6, (DX)(R8*1)
-	CMPQ          CX, $0x06
-	JLE           stored177
-	VEXTRACTF32X4 $0x01, Z5, X6
-	VMOVSS        X6, (DX)(DI*2)
-	CMPQ          CX, $0x07
-	JLE           stored177
-	VEXTRACTF32X4 $0x01, Z7, X6
-	VMOVSS        X6, (DX)(R9*1)
-	CMPQ          CX, $0x08
-	JLE           stored177
-	VEXTRACTF32X4 $0x02, Z4, X6
-	VMOVSS        X6, (R10)
-	CMPQ          CX, $0x09
-	JLE           stored177
-	VEXTRACTF32X4 $0x02, Z8, X6
-	VMOVSS        X6, (R10)(SI*1)
-	CMPQ          CX, $0x0a
-	JLE           stored177
-	VEXTRACTF32X4 $0x02, Z5, X6
-	VMOVSS        X6, (R10)(SI*2)
-	CMPQ          CX, $0x0b
-	JLE           stored177
-	VEXTRACTF32X4 $0x02, Z7, X6
-	VMOVSS        X6, (R10)(DI*1)
-	CMPQ          CX, $0x0c
-	JLE           stored177
-	VEXTRACTF32X4 $0x03, Z4, X6
-	VMOVSS        X6, (R10)(SI*4)
-	CMPQ          CX, $0x0d
-	JLE           stored177
-	VEXTRACTF32X4 $0x03, Z8, X6
-	VMOVSS        X6, (R10)(R8*1)
-	CMPQ          CX, $0x0e
-	JLE           stored177
-	VEXTRACTF32X4 $0x03, Z5, X6
-	VMOVSS        X6, (R10)(DI*2)
-	CMPQ          CX, $0x0f
-	JLE           stored177
-	VEXTRACTF32X4 $0x03, Z7, X6
-	VMOVSS        X6, (R10)(R9*1)
-
-stored177:
-stored174:
-	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x10, SI, SI
-	ADDQ   SI, DX
-	MOVQ   DX, dx+0(FP)
-	SUBQ   $0x10, CX
-	MOVQ   CX, n+120(FP)
-	CMPQ   CX, $0x01
-	JGE    block117
-	JMP    end115
-
-other116:
-block179:
+other110:
+block173:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk180:
+chunk174:
 	CMPQ BX, $0x10
-	JLT  last181
+	JLT  last175
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept184
+	JE     kept178
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready185
+	JMP    ready179
 
-kept184:
+kept178:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Z1
@@ -18850,8 +18850,8 @@ kept184:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Z2
 
-ready185:
-again183:
+ready179:
+again177:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -18864,7 +18864,7 @@ again183:
 	VPXORD Z21, Z21, Z21
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole186
+	JGE    whole180
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -18881,127 +18881,127 @@ again183:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 
-whole186:
+whole180:
 	VMOVUPS          (CX), Z3
 	VADDPS           Z3, Z1, Z1
 	VFMADD231PS.BCST (R8), Z3, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded187
+	JLE              folded181
 	VMOVUPS          (CX), Z4
 	VADDPS           Z4, Z1, Z1
 	VFMADD231PS.BCST (R8), Z4, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded187
+	JLE              folded181
 	VMOVUPS          (CX), Z5
 	VADDPS           Z5, Z1, Z1
 	VFMADD231PS.BCST (R8), Z5, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded187
+	JLE              folded181
 	VMOVUPS          (CX), Z6
 	VADDPS           Z6, Z1, Z1
 	VFMADD231PS.BCST (R8), Z6, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded187
+	JLE              folded181
 	VMOVUPS          (CX), Z7
 	VADDPS           Z7, Z1, Z1
 	VFMADD231PS.BCST (R8), Z7, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded187
+	JLE              folded181
 	VMOVUPS          (CX), Z8
 	VADDPS           Z8, Z1, Z1
 	VFMADD231PS.BCST (R8), Z8, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded187
+	JLE              folded181
 	VMOVUPS          (CX), Z9
 	VADDPS           Z9, Z1, Z1
 	VFMADD231PS.BCST (R8), Z9, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded187
+	JLE              folded181
 	VMOVUPS          (CX), Z10
 	VADDPS           Z10, Z1, Z1
 	VFMADD231PS.BCST (R8), Z10, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded187
+	JLE              folded181
 	VMOVUPS          (CX), Z11
 	VADDPS           Z11, Z1, Z1
 	VFMADD231PS.BCST (R8), Z11, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded187
+	JLE              folded181
 	VMOVUPS          (CX), Z12
 	VADDPS           Z12, Z1, Z1
 	VFMADD231PS.BCST (R8), Z12, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded187
+	JLE              folded181
 	VMOVUPS          (CX), Z13
 	VADDPS           Z13, Z1, Z1
 	VFMADD231PS.BCST (R8), Z13, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded187
+	JLE              folded181
 	VMOVUPS          (CX), Z14
 	VADDPS           Z14, Z1, Z1
 	VFMADD231PS.BCST (R8), Z14, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded187
+	JLE              folded181
 	VMOVUPS          (CX), Z15
 	VADDPS           Z15, Z1, Z1
 	VFMADD231PS.BCST (R8), Z15, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded187
+	JLE              folded181
 	VMOVUPS          (CX), Z16
 	VADDPS           Z16, Z1, Z1
 	VFMADD231PS.BCST (R8), Z16, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded187
+	JLE              folded181
 	VMOVUPS          (CX), Z17
 	VADDPS           Z17, Z1, Z1
 	VFMADD231PS.BCST (R8), Z17, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded187
+	JLE              folded181
 	VMOVUPS          (CX), Z18
 	VADDPS           Z18, Z1, Z1
 	VFMADD231PS.BCST (R8), Z18, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded187:
+folded181:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some188
+	JGE  some182
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some188:
+some182:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -19088,20 +19088,20 @@ some188:
 	VFMADD231PS.BCST 60(CX), Z7, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some206
+	JGE              some200
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z3, Z3, Z3
 	VADDPS           Z3, Z0, Z0
 	CMPQ             CX, $0x10
-	JLT              few207
+	JLT              few202
 	CMPQ             SI, $0x04
-	JNE              apart209
+	JNE              apart203
 	VMOVUPS          Z0, (DX)
-	JMP              stored210
+	JMP              stored204
 
-apart209:
+apart203:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -19126,10 +19126,10 @@ apart209:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored210:
-	JMP stored208
+stored204:
+	JMP stored201
 
-few207:
+few202:
 	VMOVAPS       Z0, Z4
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -19145,65 +19145,65 @@ few207:
 	VUNPCKLPD     Z6, Z5, Z5
 	VMOVSS        X4, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored211
+	JLE           stored205
 	VMOVSS        X8, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored211
+	JLE           stored205
 	VMOVSS        X5, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored211
+	JLE           stored205
 	VMOVSS        X7, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored211
+	JLE           stored205
 	VEXTRACTF32X4 $0x01, Z4, X6
 	VMOVSS        X6, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored211
+	JLE           stored205
 	VEXTRACTF32X4 $0x01, Z8, X6
 	VMOVSS        X6, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored211
+	JLE           stored205
 	VEXTRACTF32X4 $0x01, Z5, X6
 	VMOVSS        X6, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored211
+	JLE           stored205
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVSS        X6, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored211
+	JLE           stored205
 	VEXTRACTF32X4 $0x02, Z4, X6
 	VMOVSS        X6, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored211
+	JLE           stored205
 	VEXTRACTF32X4 $0x02, Z8, X6
 	VMOVSS        X6, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored211
+	JLE           stored205
 	VEXTRACTF32X4 $0x02, Z5, X6
 	VMOVSS        X6, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored211
+	JLE           stored205
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVSS        X6, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored211
+	JLE           stored205
 	VEXTRACTF32X4 $0x03, Z4, X6
 	VMOVSS        X6, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored211
+	JLE           stored205
 	VEXTRACTF32X4 $0x03, Z8, X6
 	VMOVSS        X6, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored211
+	JLE           stored205
 	VEXTRACTF32X4 $0x03, Z5, X6
 	VMOVSS        X6, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored211
+	JLE           stored205
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVSS        X6, (R10)(R9*1)
 
-stored211:
-stored208:
+stored205:
+stored201:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
@@ -19211,9 +19211,9 @@ stored208:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again183
+	JGE    again177
 
-some206:
+some200:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -19226,28 +19226,28 @@ some206:
 	VMOVUPS Z2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some212
+	JGE     some206
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some212:
+some206:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk180
-	JMP  turned182
+	JGE  chunk174
+	JMP  turned176
 
-last181:
+last175:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept214
+	JE     kept208
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready215
+	JMP    ready209
 
-kept214:
+kept208:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -19256,8 +19256,8 @@ kept214:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y2
 
-ready215:
-again213:
+ready209:
+again207:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -19270,7 +19270,7 @@ again213:
 	VPXORD Z21, Z21, Z21
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole216
+	JGE    whole210
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -19287,127 +19287,127 @@ again213:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 
-whole216:
+whole210:
 	VMOVUPS          (CX), Y3
 	VADDPS           Y3, Y1, Y1
 	VFMADD231PS.BCST (R8), Y3, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded217
+	JLE              folded211
 	VMOVUPS          (CX), Y4
 	VADDPS           Y4, Y1, Y1
 	VFMADD231PS.BCST (R8), Y4, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded217
+	JLE              folded211
 	VMOVUPS          (CX), Y5
 	VADDPS           Y5, Y1, Y1
 	VFMADD231PS.BCST (R8), Y5, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded217
+	JLE              folded211
 	VMOVUPS          (CX), Y6
 	VADDPS           Y6, Y1, Y1
 	VFMADD231PS.BCST (R8), Y6, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded217
+	JLE              folded211
 	VMOVUPS          (CX), Y7
 	VADDPS           Y7, Y1, Y1
 	VFMADD231PS.BCST (R8), Y7, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded217
+	JLE              folded211
 	VMOVUPS          (CX), Y8
 	VADDPS           Y8, Y1, Y1
 	VFMADD231PS.BCST (R8), Y8, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded217
+	JLE              folded211
 	VMOVUPS          (CX), Y9
 	VADDPS           Y9, Y1, Y1
 	VFMADD231PS.BCST (R8), Y9, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded217
+	JLE              folded211
 	VMOVUPS          (CX), Y10
 	VADDPS           Y10, Y1, Y1
 	VFMADD231PS.BCST (R8), Y10, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded217
+	JLE              folded211
 	VMOVUPS          (CX), Y11
 	VADDPS           Y11, Y1, Y1
 	VFMADD231PS.BCST (R8), Y11, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded217
+	JLE              folded211
 	VMOVUPS          (CX), Y12
 	VADDPS           Y12, Y1, Y1
 	VFMADD231PS.BCST (R8), Y12, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded217
+	JLE              folded211
 	VMOVUPS          (CX), Y13
 	VADDPS           Y13, Y1, Y1
 	VFMADD231PS.BCST (R8), Y13, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded217
+	JLE              folded211
 	VMOVUPS          (CX), Y14
 	VADDPS           Y14, Y1, Y1
 	VFMADD231PS.BCST (R8), Y14, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded217
+	JLE              folded211
 	VMOVUPS          (CX), Y15
 	VADDPS           Y15, Y1, Y1
 	VFMADD231PS.BCST (R8), Y15, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded217
+	JLE              folded211
 	VMOVUPS          (CX), Y16
 	VADDPS           Y16, Y1, Y1
 	VFMADD231PS.BCST (R8), Y16, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded217
+	JLE              folded211
 	VMOVUPS          (CX), Y17
 	VADDPS           Y17, Y1, Y1
 	VFMADD231PS.BCST (R8), Y17, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded217
+	JLE              folded211
 	VMOVUPS          (CX), Y18
 	VADDPS           Y18, Y1, Y1
 	VFMADD231PS.BCST (R8), Y18, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded217:
+folded211:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some218
+	JGE  some212
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some218:
+some212:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -19454,18 +19454,176 @@ some218:
 	VFMADD231PS.BCST 28(CX), Z4, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some228
+	JGE              some222
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z3, Z3, Z3
 	VADDPS           Z3, Z0, Z0
 	CMPQ             CX, $0x10
-	JLT              few229
+	JLT              few224
 	CMPQ             SI, $0x04
-	JNE              apart231
+	JNE              apart225
 	VMOVUPS          Z0, (DX)
-	JMP              stored232
+	JMP              stored226
+
+apart225:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X3
+	VMOVSS        X3, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X3, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X3, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X3, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z0, X3
+	VMOVSS        X3, (R10)
+	VEXTRACTPS    $0x01, X3, (R10)(SI*1)
+	VEXTRACTPS    $0x02, X3, (R10)(SI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(DI*1)
+	VEXTRACTF32X4 $0x03, Z0, X3
+	VMOVSS        X3, (R10)(SI*4)
+	VEXTRACTPS    $0x01, X3, (R10)(R8*1)
+	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
+
+stored226:
+	JMP stored223
+
+few224:
+	VMOVAPS       Z0, Z4
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VUNPCKHPS     Z6, Z4, Z5
+	VUNPCKLPS     Z6, Z4, Z4
+	VUNPCKHPS     Z8, Z7, Z6
+	VUNPCKLPS     Z8, Z7, Z7
+	VUNPCKHPD     Z7, Z4, Z8
+	VUNPCKLPD     Z7, Z4, Z4
+	VUNPCKHPD     Z6, Z5, Z7
+	VUNPCKLPD     Z6, Z5, Z5
+	VMOVSS        X4, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored227
+	VMOVSS        X8, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored227
+	VMOVSS        X5, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored227
+	VMOVSS        X7, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored227
+	VEXTRACTF32X4 $0x01, Z4, X6
+	VMOVSS        X6, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored227
+	VEXTRACTF32X4 $0x01, Z8, X6
+	VMOVSS        X6, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored227
+	VEXTRACTF32X4 $0x01, Z5, X6
+	VMOVSS        X6, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored227
+	VEXTRACTF32X4 $0x01, Z7, X6
+	VMOVSS        X6, (DX)(R9*1)
+	CMPQ          CX, $0x08
+	JLE           stored227
+	VEXTRACTF32X4 $0x02, Z4, X6
+	VMOVSS        X6, (R10)
+	CMPQ          CX, $0x09
+	JLE           stored227
+	VEXTRACTF32X4 $0x02, Z8, X6
+	VMOVSS        X6, (R10)(SI*1)
+	CMPQ          CX, $0x0a
+	JLE           stored227
+	VEXTRACTF32X4 $0x02, Z5, X6
+	VMOVSS        X6, (R10)(SI*2)
+	CMPQ          CX, $0x0b
+	JLE           stored227
+	VEXTRACTF32X4 $0x02, Z7, X6
+	VMOVSS        X6, (R10)(DI*1)
+	CMPQ          CX, $0x0c
+	JLE           stored227
+	VEXTRACTF32X4 $0x03, Z4, X6
+	VMOVSS        X6, (R10)(SI*4)
+	CMPQ          CX, $0x0d
+	JLE           stored227
+	VEXTRACTF32X4 $0x03, Z8, X6
+	VMOVSS        X6, (R10)(R8*1)
+	CMPQ          CX, $0x0e
+	JLE           stored227
+	VEXTRACTF32X4 $0x03, Z5, X6
+	VMOVSS        X6, (R10)(DI*2)
+	CMPQ          CX, $0x0f
+	JLE           stored227
+	VEXTRACTF32X4 $0x03, Z7, X6
+	VMOVSS        X6, (R10)(R9*1)
+
+stored227:
+stored223:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again207
+
+some222:
+	VPXORD  Z3, Z3, Z3
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPS  Z3, Z1, Z1
+	VMOVUPS Y1, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS Y2, (CX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some228
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some228:
+turned176:
+	MOVQ    lddy+48(FP), CX
+	IMUL3Q  $0x10, CX, CX
+	ADDQ    dy+40(FP), CX
+	MOVQ    CX, dy+40(FP)
+	MOVQ    ldy+64(FP), CX
+	IMUL3Q  $0x10, CX, CX
+	ADDQ    y+56(FP), CX
+	MOVQ    CX, y+56(FP)
+	MOVQ    ldx+80(FP), CX
+	IMUL3Q  $0x10, CX, CX
+	ADDQ    x+72(FP), CX
+	MOVQ    CX, x+72(FP)
+	MOVQ    $0x00000000, CX
+	MOVQ    CX, fresh+136(FP)
+	MOVQ    n+120(FP), CX
+	MOVQ    dx+0(FP), DX
+	MOVQ    lddx+8(FP), SI
+	VPXORD  Z3, Z3, Z3
+	VADDPS  Z3, Z0, Z0
+	CMPQ    CX, $0x10
+	JLT     few230
+	CMPQ    SI, $0x04
+	JNE     apart231
+	VMOVUPS Z0, (DX)
+	JMP     stored232
 
 apart231:
 	LEAQ          (SI)(SI*2), DI
@@ -19493,9 +19651,9 @@ apart231:
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
 stored232:
-	JMP stored230
+	JMP stored229
 
-few229:
+few230:
 	VMOVAPS       Z0, Z4
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -19569,7 +19727,7 @@ few229:
 	VMOVSS        X6, (R10)(R9*1)
 
 stored233:
-stored230:
+stored229:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
@@ -19577,168 +19735,10 @@ stored230:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again213
+	JGE    block173
+	JMP    end109
 
-some228:
-	VPXORD  Z3, Z3, Z3
-	MOVQ    db+32(FP), CX
-	ADDQ    AX, CX
-	VADDPS  Z3, Z1, Z1
-	VMOVUPS Y1, (CX)
-	MOVQ    dw+16(FP), CX
-	ADDQ    AX, CX
-	MOVQ    lddw+24(FP), DX
-	VADDPS  Z3, Z2, Z2
-	VMOVUPS Y2, (CX)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some234
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some234:
-turned182:
-	MOVQ    lddy+48(FP), CX
-	IMUL3Q  $0x10, CX, CX
-	ADDQ    dy+40(FP), CX
-	MOVQ    CX, dy+40(FP)
-	MOVQ    ldy+64(FP), CX
-	IMUL3Q  $0x10, CX, CX
-	ADDQ    y+56(FP), CX
-	MOVQ    CX, y+56(FP)
-	MOVQ    ldx+80(FP), CX
-	IMUL3Q  $0x10, CX, CX
-	ADDQ    x+72(FP), CX
-	MOVQ    CX, x+72(FP)
-	MOVQ    $0x00000000, CX
-	MOVQ    CX, fresh+136(FP)
-	MOVQ    n+120(FP), CX
-	MOVQ    dx+0(FP), DX
-	MOVQ    lddx+8(FP), SI
-	VPXORD  Z3, Z3, Z3
-	VADDPS  Z3, Z0, Z0
-	CMPQ    CX, $0x10
-	JLT     few235
-	CMPQ    SI, $0x04
-	JNE     apart237
-	VMOVUPS Z0, (DX)
-	JMP     stored238
-
-apart237:
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	LEAQ          (DX)(SI*8), R10
-	VMOVSS        X0, (DX)
-	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
-	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
-	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
-	VEXTRACTF32X4 $0x01, Z0, X3
-	VMOVSS        X3, (DX)(SI*4)
-	VEXTRACTPS    $0x01, X3, (DX)(R8*1)
-	VEXTRACTPS    $0x02, X3, (DX)(DI*2)
-	VEXTRACTPS    $0x03, X3, (DX)(R9*1)
-	VEXTRACTF32X4 $0x02, Z0, X3
-	VMOVSS        X3, (R10)
-	VEXTRACTPS    $0x01, X3, (R10)(SI*1)
-	VEXTRACTPS    $0x02, X3, (R10)(SI*2)
-	VEXTRACTPS    $0x03, X3, (R10)(DI*1)
-	VEXTRACTF32X4 $0x03, Z0, X3
-	VMOVSS        X3, (R10)(SI*4)
-	VEXTRACTPS    $0x01, X3, (R10)(R8*1)
-	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
-	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
-
-stored238:
-	JMP stored236
-
-few235:
-	VMOVAPS       Z0, Z4
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	LEAQ          (DX)(SI*8), R10
-	VUNPCKHPS     Z6, Z4, Z5
-	VUNPCKLPS     Z6, Z4, Z4
-	VUNPCKHPS     Z8, Z7, Z6
-	VUNPCKLPS     Z8, Z7, Z7
-	VUNPCKHPD     Z7, Z4, Z8
-	VUNPCKLPD     Z7, Z4, Z4
-	VUNPCKHPD     Z6, Z5, Z7
-	VUNPCKLPD     Z6, Z5, Z5
-	VMOVSS        X4, (DX)
-	CMPQ          CX, $0x01
-	JLE           stored239
-	VMOVSS        X8, (DX)(SI*1)
-	CMPQ          CX, $0x02
-	JLE           stored239
-	VMOVSS        X5, (DX)(SI*2)
-	CMPQ          CX, $0x03
-	JLE           stored239
-	VMOVSS        X7, (DX)(DI*1)
-	CMPQ          CX, $0x04
-	JLE           stored239
-	VEXTRACTF32X4 $0x01, Z4, X6
-	VMOVSS        X6, (DX)(SI*4)
-	CMPQ          CX, $0x05
-	JLE           stored239
-	VEXTRACTF32X4 $0x01, Z8, X6
-	VMOVSS        X6, (DX)(R8*1)
-	CMPQ          CX, $0x06
-	JLE           stored239
-	VEXTRACTF32X4 $0x01, Z5, X6
-	VMOVSS        X6, (DX)(DI*2)
-	CMPQ          CX, $0x07
-	JLE           stored239
-	VEXTRACTF32X4 $0x01, Z7, X6
-	VMOVSS        X6, (DX)(R9*1)
-	CMPQ          CX, $0x08
-	JLE           stored239
-	VEXTRACTF32X4 $0x02, Z4, X6
-	VMOVSS        X6, (R10)
-	CMPQ          CX, $0x09
-	JLE           stored239
-	VEXTRACTF32X4 $0x02, Z8, X6
-	VMOVSS        X6, (R10)(SI*1)
-	CMPQ          CX, $0x0a
-	JLE           stored239
-	VEXTRACTF32X4 $0x02, Z5, X6
-	VMOVSS        X6, (R10)(SI*2)
-	CMPQ          CX, $0x0b
-	JLE           stored239
-	VEXTRACTF32X4 $0x02, Z7, X6
-	VMOVSS        X6, (R10)(DI*1)
-	CMPQ          CX, $0x0c
-	JLE           stored239
-	VEXTRACTF32X4 $0x03, Z4, X6
-	VMOVSS        X6, (R10)(SI*4)
-	CMPQ          CX, $0x0d
-	JLE           stored239
-	VEXTRACTF32X4 $0x03, Z8, X6
-	VMOVSS        X6, (R10)(R8*1)
-	CMPQ          CX, $0x0e
-	JLE           stored239
-	VEXTRACTF32X4 $0x03, Z5, X6
-	VMOVSS        X6, (R10)(DI*2)
-	CMPQ          CX, $0x0f
-	JLE           stored239
-	VEXTRACTF32X4 $0x03, Z7, X6
-	VMOVSS        X6, (R10)(R9*1)
-
-stored239:
-stored236:
-	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x10, SI, SI
-	ADDQ   SI, DX
-	MOVQ   DX, dx+0(FP)
-	SUBQ   $0x10, CX
-	MOVQ   CX, n+120(FP)
-	CMPQ   CX, $0x01
-	JGE    block179
-	JMP    end115
-
-end115:
+end109:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -20116,34 +20116,34 @@ some13:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored34
+	JLE              stored33
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored34:
+stored33:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -20176,12 +20176,12 @@ some31:
 	VMOVUPD Z7, 64(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some35
+	JGE     some34
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some35:
+some34:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
@@ -20190,30 +20190,30 @@ some35:
 
 last6:
 	CMPQ BX, $0x08
-	JLE  narrower36
+	JLE  narrower35
 	CMPQ BX, $0x10
-	JNE  over37
+	JNE  over36
 	JMP  turned7
 
-over37:
+over36:
 	CMPQ   BX, $0x0b
-	JGE    over38
+	JGE    over37
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept40
+	JE     kept39
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready41
+	JMP    ready40
 
-kept40:
+kept39:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -20227,8 +20227,8 @@ kept40:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX)(BX*1), X7
 
-ready41:
-again39:
+ready40:
+again38:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -20241,7 +20241,7 @@ again39:
 	VPXORD Z26, Z26, Z26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole42
+	JGE    whole41
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
@@ -20257,7 +20257,7 @@ again39:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-whole42:
+whole41:
 	VMOVUPD      (CX), Z8
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20280,7 +20280,7 @@ whole42:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded43
+	JLE          folded42
 	VMOVUPD      (CX), Z10
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20303,7 +20303,7 @@ whole42:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded43
+	JLE          folded42
 	VMOVUPD      (CX), Z12
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20326,7 +20326,7 @@ whole42:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded43
+	JLE          folded42
 	VMOVUPD      (CX), Z14
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20349,7 +20349,7 @@ whole42:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded43
+	JLE          folded42
 	VMOVUPD      (CX), Z16
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20372,7 +20372,7 @@ whole42:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded43
+	JLE          folded42
 	VMOVUPD      (CX), Z18
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20395,7 +20395,7 @@ whole42:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded43
+	JLE          folded42
 	VMOVUPD      (CX), Z20
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20418,7 +20418,7 @@ whole42:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded43
+	JLE          folded42
 	VMOVUPD      (CX), Z22
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20441,15 +20441,15 @@ whole42:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded43:
+folded42:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some44
+	JGE  some43
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some44:
+some43:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -20509,17 +20509,17 @@ some44:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x48
-	JLE              over54
+	JLE              over53
 	VFMADD231PD.BCST 64(CX), Z9, Z0
 	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over54:
+over53:
 	VFMADD231PD.BCST 72(CX), Z8, Z0
 	VFMADD231PD.BCST 72(CX)(DX*1), Z8, Z1
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some56
+	JGE              some55
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -20535,34 +20535,34 @@ over54:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored59
+	JLE              stored57
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored59
+	JLE              stored57
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored59
+	JLE              stored57
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored59
+	JLE              stored57
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored59
+	JLE              stored57
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored59
+	JLE              stored57
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored59
+	JLE              stored57
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored59:
+stored57:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -20571,9 +20571,9 @@ stored59:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again39
+	JGE    again38
 
-some56:
+some55:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -20595,33 +20595,33 @@ some56:
 	VMOVUPD X7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some60
+	JGE     some58
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some60:
+some58:
 	JMP turned7
 
-over38:
+over37:
 	CMPQ   BX, $0x0d
-	JGE    over61
+	JGE    over59
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept63
+	JE     kept61
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready64
+	JMP    ready62
 
-kept63:
+kept61:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -20635,8 +20635,8 @@ kept63:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX)(BX*1), Y7
 
-ready64:
-again62:
+ready62:
+again60:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -20649,7 +20649,7 @@ again62:
 	VPXORD Z26, Z26, Z26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole65
+	JGE    whole63
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
@@ -20665,7 +20665,7 @@ again62:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-whole65:
+whole63:
 	VMOVUPD      (CX), Z8
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20688,7 +20688,7 @@ whole65:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded66
+	JLE          folded64
 	VMOVUPD      (CX), Z10
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20711,7 +20711,7 @@ whole65:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded66
+	JLE          folded64
 	VMOVUPD      (CX), Z12
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20734,7 +20734,7 @@ whole65:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded66
+	JLE          folded64
 	VMOVUPD      (CX), Z14
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20757,7 +20757,7 @@ whole65:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded66
+	JLE          folded64
 	VMOVUPD      (CX), Z16
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20780,7 +20780,7 @@ whole65:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded66
+	JLE          folded64
 	VMOVUPD      (CX), Z18
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20803,7 +20803,7 @@ whole65:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded66
+	JLE          folded64
 	VMOVUPD      (CX), Z20
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20826,7 +20826,7 @@ whole65:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded66
+	JLE          folded64
 	VMOVUPD      (CX), Z22
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -20849,15 +20849,15 @@ whole65:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded66:
+folded64:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some67
+	JGE  some65
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some67:
+some65:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -20917,29 +20917,29 @@ some67:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x58
-	JLE              over77
+	JLE              over75
 	VFMADD231PD.BCST 64(CX), Z9, Z0
 	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over77:
+over75:
 	CMPQ             BX, $0x50
-	JLE              over78
+	JLE              over76
 	VFMADD231PD.BCST 72(CX), Z8, Z0
 	VFMADD231PD.BCST 72(CX)(DX*1), Z8, Z1
 
-over78:
+over76:
 	CMPQ             BX, $0x48
-	JLE              over79
+	JLE              over77
 	VFMADD231PD.BCST 80(CX), Z19, Z0
 	VFMADD231PD.BCST 80(CX)(DX*1), Z19, Z1
 
-over79:
+over77:
 	VFMADD231PD.BCST 88(CX), Z17, Z0
 	VFMADD231PD.BCST 88(CX)(DX*1), Z17, Z1
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some81
+	JGE              some79
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -20955,34 +20955,34 @@ over79:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored84
+	JLE              stored81
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored84
+	JLE              stored81
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored84
+	JLE              stored81
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored84
+	JLE              stored81
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored84
+	JLE              stored81
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored84
+	JLE              stored81
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored84
+	JLE              stored81
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored84:
+stored81:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -20991,9 +20991,9 @@ stored84:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again62
+	JGE    again60
 
-some81:
+some79:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -21015,31 +21015,31 @@ some81:
 	VMOVUPD Y7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some85
+	JGE     some82
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some85:
+some82:
 	JMP turned7
 
-over61:
+over59:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept87
+	JE     kept84
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready88
+	JMP    ready85
 
-kept87:
+kept84:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -21053,8 +21053,8 @@ kept87:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX)(BX*1), Z7
 
-ready88:
-again86:
+ready85:
+again83:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -21067,7 +21067,7 @@ again86:
 	VPXORD Z26, Z26, Z26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole89
+	JGE    whole86
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
@@ -21083,7 +21083,7 @@ again86:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-whole89:
+whole86:
 	VMOVUPD      (CX), Z8
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -21106,7 +21106,7 @@ whole89:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded90
+	JLE          folded87
 	VMOVUPD      (CX), Z10
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -21129,7 +21129,7 @@ whole89:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded90
+	JLE          folded87
 	VMOVUPD      (CX), Z12
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -21152,7 +21152,7 @@ whole89:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded90
+	JLE          folded87
 	VMOVUPD      (CX), Z14
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -21175,7 +21175,7 @@ whole89:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded90
+	JLE          folded87
 	VMOVUPD      (CX), Z16
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -21198,7 +21198,7 @@ whole89:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded90
+	JLE          folded87
 	VMOVUPD      (CX), Z18
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -21221,7 +21221,7 @@ whole89:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded90
+	JLE          folded87
 	VMOVUPD      (CX), Z20
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -21244,7 +21244,7 @@ whole89:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded90
+	JLE          folded87
 	VMOVUPD      (CX), Z22
 	VMOVUPD      (SI), Z24
 	VCMPPD       $0x06, Z26, Z24, K2
@@ -21267,15 +21267,15 @@ whole89:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded90:
+folded87:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some91
+	JGE  some88
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some91:
+some88:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -21347,53 +21347,53 @@ some91:
 	VSHUFF64X2       $0xdd, Z13, Z19, Z15
 	VSHUFF64X2       $0x88, Z13, Z19, Z19
 	CMPQ             BX, $0x78
-	JLE              over101
+	JLE              over98
 	VFMADD231PD.BCST 64(CX), Z9, Z0
 	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over101:
+over98:
 	CMPQ             BX, $0x70
-	JLE              over102
+	JLE              over99
 	VFMADD231PD.BCST 72(CX), Z23, Z0
 	VFMADD231PD.BCST 72(CX)(DX*1), Z23, Z1
 
-over102:
+over99:
 	CMPQ             BX, $0x68
-	JLE              over103
+	JLE              over100
 	VFMADD231PD.BCST 80(CX), Z21, Z0
 	VFMADD231PD.BCST 80(CX)(DX*1), Z21, Z1
 
-over103:
+over100:
 	CMPQ             BX, $0x60
-	JLE              over104
+	JLE              over101
 	VFMADD231PD.BCST 88(CX), Z17, Z0
 	VFMADD231PD.BCST 88(CX)(DX*1), Z17, Z1
 
-over104:
+over101:
 	CMPQ             BX, $0x58
-	JLE              over105
+	JLE              over102
 	VFMADD231PD.BCST 96(CX), Z8, Z0
 	VFMADD231PD.BCST 96(CX)(DX*1), Z8, Z1
 
-over105:
+over102:
 	CMPQ             BX, $0x50
-	JLE              over106
+	JLE              over103
 	VFMADD231PD.BCST 104(CX), Z19, Z0
 	VFMADD231PD.BCST 104(CX)(DX*1), Z19, Z1
 
-over106:
+over103:
 	CMPQ             BX, $0x48
-	JLE              over107
+	JLE              over104
 	VFMADD231PD.BCST 112(CX), Z11, Z0
 	VFMADD231PD.BCST 112(CX)(DX*1), Z11, Z1
 
-over107:
+over104:
 	VFMADD231PD.BCST 120(CX), Z15, Z0
 	VFMADD231PD.BCST 120(CX)(DX*1), Z15, Z1
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some109
+	JGE              some106
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -21409,34 +21409,34 @@ over107:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored112
+	JLE              stored108
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored112
+	JLE              stored108
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored112
+	JLE              stored108
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored112
+	JLE              stored108
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored112
+	JLE              stored108
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored112
+	JLE              stored108
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored112
+	JLE              stored108
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored112:
+stored108:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -21445,9 +21445,9 @@ stored112:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again86
+	JGE    again83
 
-some109:
+some106:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -21469,28 +21469,28 @@ some109:
 	VMOVUPD Z7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some113
+	JGE     some109
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some113:
+some109:
 	JMP turned7
 
-narrower36:
+narrower35:
 	CMPQ BX, $0x08
-	JNE  over114
+	JNE  over110
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept116
+	JE     kept112
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready117
+	JMP    ready113
 
-kept116:
+kept112:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -21501,8 +21501,8 @@ kept116:
 	ADDQ    DX, CX
 	VMOVUPD (CX), Z6
 
-ready117:
-again115:
+ready113:
+again111:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -21515,7 +21515,7 @@ again115:
 	VPXORD Z18, Z18, Z18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole118
+	JGE    whole114
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
@@ -21524,7 +21524,7 @@ again115:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-whole118:
+whole114:
 	VMOVUPD          (CX), Z8
 	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
@@ -21537,7 +21537,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded119
+	JLE              folded115
 	VMOVUPD          (CX), Z9
 	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
@@ -21550,7 +21550,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded119
+	JLE              folded115
 	VMOVUPD          (CX), Z10
 	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
@@ -21563,7 +21563,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded119
+	JLE              folded115
 	VMOVUPD          (CX), Z11
 	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
@@ -21576,7 +21576,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded119
+	JLE              folded115
 	VMOVUPD          (CX), Z12
 	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
@@ -21589,7 +21589,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded119
+	JLE              folded115
 	VMOVUPD          (CX), Z13
 	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
@@ -21602,7 +21602,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded119
+	JLE              folded115
 	VMOVUPD          (CX), Z14
 	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
@@ -21615,7 +21615,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded119
+	JLE              folded115
 	VMOVUPD          (CX), Z15
 	VMOVUPD          (SI), Z16
 	VCMPPD           $0x06, Z18, Z16, K2
@@ -21628,15 +21628,15 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded119:
+folded115:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some120
+	JGE  some116
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some120:
+some116:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -21683,7 +21683,7 @@ some120:
 	VFMADD231PD.BCST 56(CX)(DX*1), Z11, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some130
+	JGE              some126
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -21699,34 +21699,34 @@ some120:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored133
+	JLE              stored128
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored133
+	JLE              stored128
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored133
+	JLE              stored128
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored133
+	JLE              stored128
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored133
+	JLE              stored128
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored133
+	JLE              stored128
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored133
+	JLE              stored128
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored133:
+stored128:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -21735,9 +21735,9 @@ stored133:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again115
+	JGE    again111
 
-some130:
+some126:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -21753,28 +21753,28 @@ some130:
 	VMOVUPD Z6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some134
+	JGE     some129
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some134:
+some129:
 	JMP turned7
 
-over114:
+over110:
 	CMPQ BX, $0x04
-	JNE  over135
+	JNE  over130
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept137
+	JE     kept132
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready138
+	JMP    ready133
 
-kept137:
+kept132:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y2
@@ -21785,8 +21785,8 @@ kept137:
 	ADDQ    DX, CX
 	VMOVUPD (CX), Y6
 
-ready138:
-again136:
+ready133:
+again131:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -21799,7 +21799,7 @@ again136:
 	VPXORD Z18, Z18, Z18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole139
+	JGE    whole134
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
@@ -21808,7 +21808,7 @@ again136:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-whole139:
+whole134:
 	VMOVUPD          (CX), Y8
 	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
@@ -21821,7 +21821,7 @@ whole139:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded140
+	JLE              folded135
 	VMOVUPD          (CX), Y9
 	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
@@ -21834,7 +21834,7 @@ whole139:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded140
+	JLE              folded135
 	VMOVUPD          (CX), Y10
 	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
@@ -21847,7 +21847,7 @@ whole139:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded140
+	JLE              folded135
 	VMOVUPD          (CX), Y11
 	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
@@ -21860,7 +21860,7 @@ whole139:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded140
+	JLE              folded135
 	VMOVUPD          (CX), Y12
 	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
@@ -21873,7 +21873,7 @@ whole139:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded140
+	JLE              folded135
 	VMOVUPD          (CX), Y13
 	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
@@ -21886,7 +21886,7 @@ whole139:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded140
+	JLE              folded135
 	VMOVUPD          (CX), Y14
 	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
@@ -21899,7 +21899,7 @@ whole139:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded140
+	JLE              folded135
 	VMOVUPD          (CX), Y15
 	VMOVUPD          (SI), Y16
 	VCMPPD           $0x06, Y18, Y16, K2
@@ -21912,15 +21912,15 @@ whole139:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded140:
+folded135:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some141
+	JGE  some136
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some141:
+some136:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -21947,7 +21947,7 @@ some141:
 	VFMADD231PD.BCST 24(CX)(DX*1), Z12, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some147
+	JGE              some142
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -21963,34 +21963,34 @@ some141:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored150
+	JLE              stored144
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored150
+	JLE              stored144
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored150
+	JLE              stored144
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored150
+	JLE              stored144
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored150
+	JLE              stored144
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored150
+	JLE              stored144
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored150
+	JLE              stored144
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored150:
+stored144:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -21999,9 +21999,9 @@ stored150:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again136
+	JGE    again131
 
-some147:
+some142:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -22017,33 +22017,33 @@ some147:
 	VMOVUPD Y6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some151
+	JGE     some145
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some151:
+some145:
 	JMP turned7
 
-over135:
+over130:
 	CMPQ   BX, $0x04
-	JLT    over152
+	JLT    over146
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept154
+	JE     kept148
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready155
+	JMP    ready149
 
-kept154:
+kept148:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y2
@@ -22057,8 +22057,8 @@ kept154:
 	VMOVUPD (CX), Y6
 	VMOVUPD 32(CX)(BX*1), Y7
 
-ready155:
-again153:
+ready149:
+again147:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -22071,7 +22071,7 @@ again153:
 	VPXORD Z26, Z26, Z26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole156
+	JGE    whole150
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
@@ -22087,7 +22087,7 @@ again153:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-whole156:
+whole150:
 	VMOVUPD      (CX), Y8
 	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
@@ -22110,7 +22110,7 @@ whole156:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded157
+	JLE          folded151
 	VMOVUPD      (CX), Y10
 	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
@@ -22133,7 +22133,7 @@ whole156:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded157
+	JLE          folded151
 	VMOVUPD      (CX), Y12
 	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
@@ -22156,7 +22156,7 @@ whole156:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded157
+	JLE          folded151
 	VMOVUPD      (CX), Y14
 	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
@@ -22179,7 +22179,7 @@ whole156:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded157
+	JLE          folded151
 	VMOVUPD      (CX), Y16
 	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
@@ -22202,7 +22202,7 @@ whole156:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded157
+	JLE          folded151
 	VMOVUPD      (CX), Y18
 	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
@@ -22225,7 +22225,7 @@ whole156:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded157
+	JLE          folded151
 	VMOVUPD      (CX), Y20
 	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
@@ -22248,7 +22248,7 @@ whole156:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded157
+	JLE          folded151
 	VMOVUPD      (CX), Y22
 	VMOVUPD      (SI), Y24
 	VCMPPD       $0x06, Y26, Y24, K2
@@ -22271,15 +22271,15 @@ whole156:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded157:
+folded151:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some158
+	JGE  some152
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some158:
+some152:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -22319,29 +22319,29 @@ some158:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x38
-	JLE              over164
+	JLE              over158
 	VFMADD231PD.BCST 32(CX), Z9, Z0
 	VFMADD231PD.BCST 32(CX)(DX*1), Z9, Z1
 
-over164:
+over158:
 	CMPQ             BX, $0x30
-	JLE              over165
+	JLE              over159
 	VFMADD231PD.BCST 40(CX), Z8, Z0
 	VFMADD231PD.BCST 40(CX)(DX*1), Z8, Z1
 
-over165:
+over159:
 	CMPQ             BX, $0x28
-	JLE              over166
+	JLE              over160
 	VFMADD231PD.BCST 48(CX), Z19, Z0
 	VFMADD231PD.BCST 48(CX)(DX*1), Z19, Z1
 
-over166:
+over160:
 	VFMADD231PD.BCST 56(CX), Z17, Z0
 	VFMADD231PD.BCST 56(CX)(DX*1), Z17, Z1
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some168
+	JGE              some162
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -22357,34 +22357,34 @@ over166:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored171
+	JLE              stored164
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored171
+	JLE              stored164
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored171
+	JLE              stored164
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored171
+	JLE              stored164
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored171
+	JLE              stored164
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored171
+	JLE              stored164
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored171
+	JLE              stored164
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored171:
+stored164:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -22393,9 +22393,9 @@ stored171:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again153
+	JGE    again147
 
-some168:
+some162:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -22417,28 +22417,28 @@ some168:
 	VMOVUPD Y7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some172
+	JGE     some165
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some172:
+some165:
 	JMP turned7
 
-over152:
+over146:
 	CMPQ BX, $0x02
-	JNE  over173
+	JNE  over166
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept175
+	JE     kept168
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready176
+	JMP    ready169
 
-kept175:
+kept168:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X2
@@ -22449,8 +22449,8 @@ kept175:
 	ADDQ    DX, CX
 	VMOVUPD (CX), X6
 
-ready176:
-again174:
+ready169:
+again167:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -22463,7 +22463,7 @@ again174:
 	VPXORD Z18, Z18, Z18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole177
+	JGE    whole170
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
@@ -22472,7 +22472,7 @@ again174:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-whole177:
+whole170:
 	VMOVUPD          (CX), X8
 	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22485,7 +22485,7 @@ whole177:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded178
+	JLE              folded171
 	VMOVUPD          (CX), X9
 	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22498,7 +22498,7 @@ whole177:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded178
+	JLE              folded171
 	VMOVUPD          (CX), X10
 	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22511,7 +22511,7 @@ whole177:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded178
+	JLE              folded171
 	VMOVUPD          (CX), X11
 	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22524,7 +22524,7 @@ whole177:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded178
+	JLE              folded171
 	VMOVUPD          (CX), X12
 	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22537,7 +22537,7 @@ whole177:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded178
+	JLE              folded171
 	VMOVUPD          (CX), X13
 	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22550,7 +22550,7 @@ whole177:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded178
+	JLE              folded171
 	VMOVUPD          (CX), X14
 	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22563,7 +22563,7 @@ whole177:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded178
+	JLE              folded171
 	VMOVUPD          (CX), X15
 	VMOVUPD          (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -22576,15 +22576,15 @@ whole177:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded178:
+folded171:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some179
+	JGE  some172
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some179:
+some172:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -22607,7 +22607,7 @@ some179:
 	VFMADD231PD.BCST 8(CX)(DX*1), Z17, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some183
+	JGE              some176
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -22623,34 +22623,34 @@ some179:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored186
+	JLE              stored178
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored186
+	JLE              stored178
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored186
+	JLE              stored178
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored186
+	JLE              stored178
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored186
+	JLE              stored178
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored186
+	JLE              stored178
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored186
+	JLE              stored178
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored186:
+stored178:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -22659,9 +22659,9 @@ stored186:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again174
+	JGE    again167
 
-some183:
+some176:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -22677,33 +22677,33 @@ some183:
 	VMOVUPD X6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some187
+	JGE     some179
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some187:
+some179:
 	JMP turned7
 
-over173:
+over166:
 	CMPQ   BX, $0x02
-	JLT    over188
+	JLT    over180
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept190
+	JE     kept182
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready191
+	JMP    ready183
 
-kept190:
+kept182:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X2
@@ -22717,8 +22717,8 @@ kept190:
 	VMOVUPD (CX), X6
 	VMOVUPD 16(CX)(BX*1), X7
 
-ready191:
-again189:
+ready183:
+again181:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -22731,7 +22731,7 @@ again189:
 	VPXORD Z26, Z26, Z26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole192
+	JGE    whole184
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
@@ -22747,7 +22747,7 @@ again189:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-whole192:
+whole184:
 	VMOVUPD      (CX), X8
 	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
@@ -22770,7 +22770,7 @@ whole192:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded193
+	JLE          folded185
 	VMOVUPD      (CX), X10
 	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
@@ -22793,7 +22793,7 @@ whole192:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded193
+	JLE          folded185
 	VMOVUPD      (CX), X12
 	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
@@ -22816,7 +22816,7 @@ whole192:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded193
+	JLE          folded185
 	VMOVUPD      (CX), X14
 	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
@@ -22839,7 +22839,7 @@ whole192:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded193
+	JLE          folded185
 	VMOVUPD      (CX), X16
 	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
@@ -22862,7 +22862,7 @@ whole192:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded193
+	JLE          folded185
 	VMOVUPD      (CX), X18
 	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
@@ -22885,7 +22885,7 @@ whole192:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded193
+	JLE          folded185
 	VMOVUPD      (CX), X20
 	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
@@ -22908,7 +22908,7 @@ whole192:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded193
+	JLE          folded185
 	VMOVUPD      (CX), X22
 	VMOVUPD      (SI), X24
 	VCMPPD       $0x06, X26, X24, K2
@@ -22931,15 +22931,15 @@ whole192:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded193:
+folded185:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some194
+	JGE  some186
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some194:
+some186:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -22975,17 +22975,17 @@ some194:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x18
-	JLE              over198
+	JLE              over190
 	VFMADD231PD.BCST 16(CX), Z9, Z0
 	VFMADD231PD.BCST 16(CX)(DX*1), Z9, Z1
 
-over198:
+over190:
 	VFMADD231PD.BCST 24(CX), Z8, Z0
 	VFMADD231PD.BCST 24(CX)(DX*1), Z8, Z1
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some200
+	JGE              some192
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -23001,34 +23001,34 @@ over198:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored203
+	JLE              stored194
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored203
+	JLE              stored194
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored203
+	JLE              stored194
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored203
+	JLE              stored194
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored203
+	JLE              stored194
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored203
+	JLE              stored194
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored203
+	JLE              stored194
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored203:
+stored194:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -23037,9 +23037,9 @@ stored203:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again189
+	JGE    again181
 
-some200:
+some192:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -23061,25 +23061,25 @@ some200:
 	VMOVUPD X7, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some204
+	JGE     some195
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some204:
+some195:
 	JMP turned7
 
-over188:
+over180:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept206
+	JE     kept197
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready207
+	JMP    ready198
 
-kept206:
+kept197:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X2
@@ -23090,8 +23090,8 @@ kept206:
 	ADDQ   DX, CX
 	VMOVSD (CX), X6
 
-ready207:
-again205:
+ready198:
+again196:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -23104,7 +23104,7 @@ again205:
 	VPXORD Z18, Z18, Z18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole208
+	JGE    whole199
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
@@ -23113,7 +23113,7 @@ again205:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-whole208:
+whole199:
 	VMOVSD           (CX), X8
 	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -23126,7 +23126,7 @@ whole208:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded209
+	JLE              folded200
 	VMOVSD           (CX), X9
 	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -23139,7 +23139,7 @@ whole208:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded209
+	JLE              folded200
 	VMOVSD           (CX), X10
 	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -23152,7 +23152,7 @@ whole208:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded209
+	JLE              folded200
 	VMOVSD           (CX), X11
 	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -23165,7 +23165,7 @@ whole208:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded209
+	JLE              folded200
 	VMOVSD           (CX), X12
 	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -23178,7 +23178,7 @@ whole208:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded209
+	JLE              folded200
 	VMOVSD           (CX), X13
 	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -23191,7 +23191,7 @@ whole208:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded209
+	JLE              folded200
 	VMOVSD           (CX), X14
 	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -23204,7 +23204,7 @@ whole208:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded209
+	JLE              folded200
 	VMOVSD           (CX), X15
 	VMOVSD           (SI), X16
 	VCMPPD           $0x06, X18, X16, K2
@@ -23217,15 +23217,15 @@ whole208:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded209:
+folded200:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some210
+	JGE  some201
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some210:
+some201:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -23246,7 +23246,7 @@ some210:
 	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some213
+	JGE              some204
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -23262,34 +23262,34 @@ some210:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored216
+	JLE              stored206
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored216
+	JLE              stored206
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored216
+	JLE              stored206
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored216
+	JLE              stored206
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored216
+	JLE              stored206
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored216
+	JLE              stored206
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored216
+	JLE              stored206
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored216:
+stored206:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -23298,9 +23298,9 @@ stored216:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again205
+	JGE    again196
 
-some213:
+some204:
 	VPXORD Z8, Z8, Z8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -23316,12 +23316,12 @@ some213:
 	VMOVSD X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some217
+	JGE    some207
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some217:
+some207:
 turned7:
 	MOVQ          lddy+48(FP), CX
 	IMUL3Q        $0x08, CX, CX
@@ -23352,34 +23352,34 @@ turned7:
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored220
+	JLE           stored209
 	VMOVUPD       X11, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored220
+	JLE           stored209
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored220
+	JLE           stored209
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored220
+	JLE           stored209
 	VEXTRACTF32X4 $0x02, Z9, X10
 	VMOVUPD       X10, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored220
+	JLE           stored209
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored220
+	JLE           stored209
 	VEXTRACTF32X4 $0x03, Z9, X10
 	VMOVUPD       X10, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored220
+	JLE           stored209
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (DX)(R9*1)
 
-stored220:
+stored209:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -23392,30 +23392,30 @@ stored220:
 	JMP    end2
 
 other3:
-block222:
+block211:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk223:
+chunk212:
 	CMPQ BX, $0x10
-	JLT  last224
+	JLT  last213
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept227
+	JE     kept216
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready228
+	JMP    ready217
 
-kept227:
+kept216:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -23429,8 +23429,8 @@ kept227:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX), Z7
 
-ready228:
-again226:
+ready217:
+again215:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -23443,7 +23443,7 @@ again226:
 	VPXORD Z26, Z26, Z26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole229
+	JGE    whole218
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
@@ -23459,7 +23459,7 @@ again226:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-whole229:
+whole218:
 	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX), Z9
@@ -23473,7 +23473,7 @@ whole229:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded230
+	JLE          folded219
 	VMOVUPD      (CX), Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX), Z11
@@ -23487,7 +23487,7 @@ whole229:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded230
+	JLE          folded219
 	VMOVUPD      (CX), Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX), Z13
@@ -23501,7 +23501,7 @@ whole229:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded230
+	JLE          folded219
 	VMOVUPD      (CX), Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX), Z15
@@ -23515,7 +23515,7 @@ whole229:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded230
+	JLE          folded219
 	VMOVUPD      (CX), Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX), Z17
@@ -23529,7 +23529,7 @@ whole229:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded230
+	JLE          folded219
 	VMOVUPD      (CX), Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX), Z19
@@ -23543,7 +23543,7 @@ whole229:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded230
+	JLE          folded219
 	VMOVUPD      (CX), Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX), Z21
@@ -23557,7 +23557,7 @@ whole229:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded230
+	JLE          folded219
 	VMOVUPD      (CX), Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX), Z23
@@ -23571,15 +23571,15 @@ whole229:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded230:
+folded219:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some231
+	JGE  some220
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some231:
+some220:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -23666,7 +23666,7 @@ some231:
 	VFMADD231PD.BCST 120(CX)(DX*1), Z15, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some249
+	JGE              some238
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -23682,34 +23682,34 @@ some231:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored252
+	JLE              stored240
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored252
+	JLE              stored240
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored252
+	JLE              stored240
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored252
+	JLE              stored240
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored252
+	JLE              stored240
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored252
+	JLE              stored240
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored252
+	JLE              stored240
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored252:
+stored240:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -23718,9 +23718,9 @@ stored252:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again226
+	JGE    again215
 
-some249:
+some238:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -23742,44 +23742,44 @@ some249:
 	VMOVUPD Z7, 64(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some253
+	JGE     some241
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some253:
+some241:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk223
-	JMP  turned225
+	JGE  chunk212
+	JMP  turned214
 
-last224:
+last213:
 	CMPQ BX, $0x08
-	JLE  narrower254
+	JLE  narrower242
 	CMPQ BX, $0x10
-	JNE  over255
-	JMP  turned225
+	JNE  over243
+	JMP  turned214
 
-over255:
+over243:
 	CMPQ   BX, $0x0b
-	JGE    over256
+	JGE    over244
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept258
+	JE     kept246
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready259
+	JMP    ready247
 
-kept258:
+kept246:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -23793,8 +23793,8 @@ kept258:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX)(BX*1), X7
 
-ready259:
-again257:
+ready247:
+again245:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -23807,7 +23807,7 @@ again257:
 	VPXORD Z26, Z26, Z26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole260
+	JGE    whole248
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
@@ -23823,7 +23823,7 @@ again257:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-whole260:
+whole248:
 	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X9
@@ -23837,7 +23837,7 @@ whole260:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded261
+	JLE          folded249
 	VMOVUPD      (CX), Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X11
@@ -23851,7 +23851,7 @@ whole260:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded261
+	JLE          folded249
 	VMOVUPD      (CX), Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X13
@@ -23865,7 +23865,7 @@ whole260:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded261
+	JLE          folded249
 	VMOVUPD      (CX), Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X15
@@ -23879,7 +23879,7 @@ whole260:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded261
+	JLE          folded249
 	VMOVUPD      (CX), Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X17
@@ -23893,7 +23893,7 @@ whole260:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded261
+	JLE          folded249
 	VMOVUPD      (CX), Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X19
@@ -23907,7 +23907,7 @@ whole260:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded261
+	JLE          folded249
 	VMOVUPD      (CX), Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X21
@@ -23921,7 +23921,7 @@ whole260:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded261
+	JLE          folded249
 	VMOVUPD      (CX), Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X23
@@ -23935,15 +23935,15 @@ whole260:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded261:
+folded249:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some262
+	JGE  some250
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some262:
+some250:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -24003,17 +24003,17 @@ some262:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x48
-	JLE              over272
+	JLE              over260
 	VFMADD231PD.BCST 64(CX), Z9, Z0
 	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over272:
+over260:
 	VFMADD231PD.BCST 72(CX), Z8, Z0
 	VFMADD231PD.BCST 72(CX)(DX*1), Z8, Z1
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some274
+	JGE              some262
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -24029,34 +24029,34 @@ over272:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored277
+	JLE              stored264
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored277
+	JLE              stored264
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored277
+	JLE              stored264
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored277
+	JLE              stored264
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored277
+	JLE              stored264
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored277
+	JLE              stored264
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored277
+	JLE              stored264
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored277:
+stored264:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -24065,9 +24065,9 @@ stored277:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again257
+	JGE    again245
 
-some274:
+some262:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -24089,33 +24089,33 @@ some274:
 	VMOVUPD X7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some278
+	JGE     some265
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some278:
-	JMP turned225
+some265:
+	JMP turned214
 
-over256:
+over244:
 	CMPQ   BX, $0x0d
-	JGE    over279
+	JGE    over266
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept281
+	JE     kept268
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready282
+	JMP    ready269
 
-kept281:
+kept268:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -24129,8 +24129,8 @@ kept281:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX)(BX*1), Y7
 
-ready282:
-again280:
+ready269:
+again267:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -24143,7 +24143,7 @@ again280:
 	VPXORD Z26, Z26, Z26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole283
+	JGE    whole270
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
@@ -24159,7 +24159,7 @@ again280:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-whole283:
+whole270:
 	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y9
@@ -24173,7 +24173,7 @@ whole283:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded284
+	JLE          folded271
 	VMOVUPD      (CX), Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y11
@@ -24187,7 +24187,7 @@ whole283:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded284
+	JLE          folded271
 	VMOVUPD      (CX), Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y13
@@ -24201,7 +24201,7 @@ whole283:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded284
+	JLE          folded271
 	VMOVUPD      (CX), Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y15
@@ -24215,7 +24215,7 @@ whole283:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded284
+	JLE          folded271
 	VMOVUPD      (CX), Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y17
@@ -24229,7 +24229,7 @@ whole283:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded284
+	JLE          folded271
 	VMOVUPD      (CX), Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y19
@@ -24243,7 +24243,7 @@ whole283:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded284
+	JLE          folded271
 	VMOVUPD      (CX), Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y21
@@ -24257,7 +24257,7 @@ whole283:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded284
+	JLE          folded271
 	VMOVUPD      (CX), Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y23
@@ -24271,15 +24271,15 @@ whole283:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded284:
+folded271:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some285
+	JGE  some272
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some285:
+some272:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -24339,29 +24339,29 @@ some285:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x58
-	JLE              over295
+	JLE              over282
 	VFMADD231PD.BCST 64(CX), Z9, Z0
 	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over295:
+over282:
 	CMPQ             BX, $0x50
-	JLE              over296
+	JLE              over283
 	VFMADD231PD.BCST 72(CX), Z8, Z0
 	VFMADD231PD.BCST 72(CX)(DX*1), Z8, Z1
 
-over296:
+over283:
 	CMPQ             BX, $0x48
-	JLE              over297
+	JLE              over284
 	VFMADD231PD.BCST 80(CX), Z19, Z0
 	VFMADD231PD.BCST 80(CX)(DX*1), Z19, Z1
 
-over297:
+over284:
 	VFMADD231PD.BCST 88(CX), Z17, Z0
 	VFMADD231PD.BCST 88(CX)(DX*1), Z17, Z1
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some299
+	JGE              some286
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -24377,34 +24377,34 @@ over297:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored302
+	JLE              stored288
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored302
+	JLE              stored288
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored302
+	JLE              stored288
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored302
+	JLE              stored288
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored302
+	JLE              stored288
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored302
+	JLE              stored288
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored302
+	JLE              stored288
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored302:
+stored288:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -24413,9 +24413,9 @@ stored302:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again280
+	JGE    again267
 
-some299:
+some286:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -24437,31 +24437,31 @@ some299:
 	VMOVUPD Y7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some303
+	JGE     some289
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some303:
-	JMP turned225
+some289:
+	JMP turned214
 
-over279:
+over266:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept305
+	JE     kept291
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready306
+	JMP    ready292
 
-kept305:
+kept291:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -24475,8 +24475,8 @@ kept305:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX)(BX*1), Z7
 
-ready306:
-again304:
+ready292:
+again290:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -24489,7 +24489,7 @@ again304:
 	VPXORD Z26, Z26, Z26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole307
+	JGE    whole293
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
@@ -24505,7 +24505,7 @@ again304:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-whole307:
+whole293:
 	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z9
@@ -24519,7 +24519,7 @@ whole307:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded308
+	JLE          folded294
 	VMOVUPD      (CX), Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z11
@@ -24533,7 +24533,7 @@ whole307:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded308
+	JLE          folded294
 	VMOVUPD      (CX), Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z13
@@ -24547,7 +24547,7 @@ whole307:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded308
+	JLE          folded294
 	VMOVUPD      (CX), Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z15
@@ -24561,7 +24561,7 @@ whole307:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded308
+	JLE          folded294
 	VMOVUPD      (CX), Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z17
@@ -24575,7 +24575,7 @@ whole307:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded308
+	JLE          folded294
 	VMOVUPD      (CX), Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z19
@@ -24589,7 +24589,7 @@ whole307:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded308
+	JLE          folded294
 	VMOVUPD      (CX), Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z21
@@ -24603,7 +24603,7 @@ whole307:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded308
+	JLE          folded294
 	VMOVUPD      (CX), Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z23
@@ -24617,15 +24617,15 @@ whole307:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded308:
+folded294:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some309
+	JGE  some295
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some309:
+some295:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -24697,53 +24697,53 @@ some309:
 	VSHUFF64X2       $0xdd, Z13, Z19, Z15
 	VSHUFF64X2       $0x88, Z13, Z19, Z19
 	CMPQ             BX, $0x78
-	JLE              over319
+	JLE              over305
 	VFMADD231PD.BCST 64(CX), Z9, Z0
 	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over319:
+over305:
 	CMPQ             BX, $0x70
-	JLE              over320
+	JLE              over306
 	VFMADD231PD.BCST 72(CX), Z23, Z0
 	VFMADD231PD.BCST 72(CX)(DX*1), Z23, Z1
 
-over320:
+over306:
 	CMPQ             BX, $0x68
-	JLE              over321
+	JLE              over307
 	VFMADD231PD.BCST 80(CX), Z21, Z0
 	VFMADD231PD.BCST 80(CX)(DX*1), Z21, Z1
 
-over321:
+over307:
 	CMPQ             BX, $0x60
-	JLE              over322
+	JLE              over308
 	VFMADD231PD.BCST 88(CX), Z17, Z0
 	VFMADD231PD.BCST 88(CX)(DX*1), Z17, Z1
 
-over322:
+over308:
 	CMPQ             BX, $0x58
-	JLE              over323
+	JLE              over309
 	VFMADD231PD.BCST 96(CX), Z8, Z0
 	VFMADD231PD.BCST 96(CX)(DX*1), Z8, Z1
 
-over323:
+over309:
 	CMPQ             BX, $0x50
-	JLE              over324
+	JLE              over310
 	VFMADD231PD.BCST 104(CX), Z19, Z0
 	VFMADD231PD.BCST 104(CX)(DX*1), Z19, Z1
 
-over324:
+over310:
 	CMPQ             BX, $0x48
-	JLE              over325
+	JLE              over311
 	VFMADD231PD.BCST 112(CX), Z11, Z0
 	VFMADD231PD.BCST 112(CX)(DX*1), Z11, Z1
 
-over325:
+over311:
 	VFMADD231PD.BCST 120(CX), Z15, Z0
 	VFMADD231PD.BCST 120(CX)(DX*1), Z15, Z1
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some327
+	JGE              some313
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -24759,34 +24759,34 @@ over325:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored330
+	JLE              stored315
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored330
+	JLE              stored315
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored330
+	JLE              stored315
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored330
+	JLE              stored315
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored330
+	JLE              stored315
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored330
+	JLE              stored315
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored330
+	JLE              stored315
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored330:
+stored315:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -24795,9 +24795,9 @@ stored330:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again304
+	JGE    again290
 
-some327:
+some313:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -24819,28 +24819,28 @@ some327:
 	VMOVUPD Z7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some331
+	JGE     some316
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some331:
-	JMP turned225
+some316:
+	JMP turned214
 
-narrower254:
+narrower242:
 	CMPQ BX, $0x08
-	JNE  over332
+	JNE  over317
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept334
+	JE     kept319
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready335
+	JMP    ready320
 
-kept334:
+kept319:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -24851,8 +24851,8 @@ kept334:
 	ADDQ    DX, CX
 	VMOVUPD (CX), Z6
 
-ready335:
-again333:
+ready320:
+again318:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -24865,7 +24865,7 @@ again333:
 	VPXORD Z18, Z18, Z18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole336
+	JGE    whole321
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
@@ -24874,7 +24874,7 @@ again333:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-whole336:
+whole321:
 	VMOVUPD          (CX), Z8
 	VADDPD           Z8, Z2, Z2
 	VFMADD231PD.BCST (R8), Z8, Z4
@@ -24882,7 +24882,7 @@ whole336:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded337
+	JLE              folded322
 	VMOVUPD          (CX), Z9
 	VADDPD           Z9, Z2, Z2
 	VFMADD231PD.BCST (R8), Z9, Z4
@@ -24890,7 +24890,7 @@ whole336:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded337
+	JLE              folded322
 	VMOVUPD          (CX), Z10
 	VADDPD           Z10, Z2, Z2
 	VFMADD231PD.BCST (R8), Z10, Z4
@@ -24898,7 +24898,7 @@ whole336:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded337
+	JLE              folded322
 	VMOVUPD          (CX), Z11
 	VADDPD           Z11, Z2, Z2
 	VFMADD231PD.BCST (R8), Z11, Z4
@@ -24906,7 +24906,7 @@ whole336:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded337
+	JLE              folded322
 	VMOVUPD          (CX), Z12
 	VADDPD           Z12, Z2, Z2
 	VFMADD231PD.BCST (R8), Z12, Z4
@@ -24914,7 +24914,7 @@ whole336:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded337
+	JLE              folded322
 	VMOVUPD          (CX), Z13
 	VADDPD           Z13, Z2, Z2
 	VFMADD231PD.BCST (R8), Z13, Z4
@@ -24922,7 +24922,7 @@ whole336:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded337
+	JLE              folded322
 	VMOVUPD          (CX), Z14
 	VADDPD           Z14, Z2, Z2
 	VFMADD231PD.BCST (R8), Z14, Z4
@@ -24930,7 +24930,7 @@ whole336:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded337
+	JLE              folded322
 	VMOVUPD          (CX), Z15
 	VADDPD           Z15, Z2, Z2
 	VFMADD231PD.BCST (R8), Z15, Z4
@@ -24938,15 +24938,15 @@ whole336:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded337:
+folded322:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some338
+	JGE  some323
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some338:
+some323:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -24993,7 +24993,231 @@ some338:
 	VFMADD231PD.BCST 56(CX)(DX*1), Z11, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some348
+	JGE              some333
+	MOVQ             n+120(FP), CX
+	MOVQ             dx+0(FP), DX
+	MOVQ             lddx+8(FP), SI
+	VPXORD           Z8, Z8, Z8
+	VADDPD           Z8, Z0, Z0
+	VADDPD           Z8, Z1, Z1
+	VMOVAPD          Z0, Z9
+	VMOVAPD          Z1, Z10
+	LEAQ             (SI)(SI*2), DI
+	LEAQ             (SI)(SI*4), R8
+	LEAQ             (DI)(SI*4), R9
+	VUNPCKHPD        Z10, Z9, Z11
+	VUNPCKLPD        Z10, Z9, Z9
+	VMOVUPD          X9, (DX)
+	CMPQ             CX, $0x01
+	JLE              stored335
+	VMOVUPD          X11, (DX)(SI*1)
+	CMPQ             CX, $0x02
+	JLE              stored335
+	VEXTRACTF32X4    $0x01, Z9, X10
+	VMOVUPD          X10, (DX)(SI*2)
+	CMPQ             CX, $0x03
+	JLE              stored335
+	VEXTRACTF32X4    $0x01, Z11, X10
+	VMOVUPD          X10, (DX)(DI*1)
+	CMPQ             CX, $0x04
+	JLE              stored335
+	VEXTRACTF32X4    $0x02, Z9, X10
+	VMOVUPD          X10, (DX)(SI*4)
+	CMPQ             CX, $0x05
+	JLE              stored335
+	VEXTRACTF32X4    $0x02, Z11, X10
+	VMOVUPD          X10, (DX)(R8*1)
+	CMPQ             CX, $0x06
+	JLE              stored335
+	VEXTRACTF32X4    $0x03, Z9, X10
+	VMOVUPD          X10, (DX)(DI*2)
+	CMPQ             CX, $0x07
+	JLE              stored335
+	VEXTRACTF32X4    $0x03, Z11, X10
+	VMOVUPD          X10, (DX)(R9*1)
+
+stored335:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again318
+
+some333:
+	VPXORD  Z8, Z8, Z8
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VADDPD  Z8, Z2, Z2
+	VMOVUPD Z2, (CX)
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VADDPD  Z8, Z4, Z4
+	VMOVUPD Z4, (CX)
+	ADDQ    DX, CX
+	VADDPD  Z8, Z6, Z6
+	VMOVUPD Z6, (CX)
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some336
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+some336:
+	JMP turned214
+
+over317:
+	CMPQ BX, $0x04
+	JNE  over337
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept339
+	VPXORD Z2, Z2, Z2
+	VPXORD Z4, Z4, Z4
+	VPXORD Z6, Z6, Z6
+	JMP    ready340
+
+kept339:
+	MOVQ    db+32(FP), CX
+	ADDQ    AX, CX
+	VMOVUPD (CX), Y2
+	MOVQ    dw+16(FP), CX
+	ADDQ    AX, CX
+	MOVQ    lddw+24(FP), DX
+	VMOVUPD (CX), Y4
+	ADDQ    DX, CX
+	VMOVUPD (CX), Y6
+
+ready340:
+again338:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z18, Z18, Z18
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x08
+	JGE    whole341
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+whole341:
+	VMOVUPD          (CX), Y8
+	VADDPD           Y8, Y2, Y2
+	VFMADD231PD.BCST (R8), Y8, Y4
+	VFMADD231PD.BCST 8(R8), Y8, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded342
+	VMOVUPD          (CX), Y9
+	VADDPD           Y9, Y2, Y2
+	VFMADD231PD.BCST (R8), Y9, Y4
+	VFMADD231PD.BCST 8(R8), Y9, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded342
+	VMOVUPD          (CX), Y10
+	VADDPD           Y10, Y2, Y2
+	VFMADD231PD.BCST (R8), Y10, Y4
+	VFMADD231PD.BCST 8(R8), Y10, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded342
+	VMOVUPD          (CX), Y11
+	VADDPD           Y11, Y2, Y2
+	VFMADD231PD.BCST (R8), Y11, Y4
+	VFMADD231PD.BCST 8(R8), Y11, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded342
+	VMOVUPD          (CX), Y12
+	VADDPD           Y12, Y2, Y2
+	VFMADD231PD.BCST (R8), Y12, Y4
+	VFMADD231PD.BCST 8(R8), Y12, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded342
+	VMOVUPD          (CX), Y13
+	VADDPD           Y13, Y2, Y2
+	VFMADD231PD.BCST (R8), Y13, Y4
+	VFMADD231PD.BCST 8(R8), Y13, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded342
+	VMOVUPD          (CX), Y14
+	VADDPD           Y14, Y2, Y2
+	VFMADD231PD.BCST (R8), Y14, Y4
+	VFMADD231PD.BCST 8(R8), Y14, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded342
+	VMOVUPD          (CX), Y15
+	VADDPD           Y15, Y2, Y2
+	VFMADD231PD.BCST (R8), Y15, Y4
+	VFMADD231PD.BCST 8(R8), Y15, Y6
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+
+folded342:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some343
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some343:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VINSERTF64X4     $0x01, Y10, Z8, Z8
+	VINSERTF64X4     $0x01, Y11, Z9, Z9
+	VINSERTF64X4     $0x01, Y14, Z12, Z12
+	VINSERTF64X4     $0x01, Y15, Z13, Z13
+	VUNPCKHPD        Z9, Z8, Z17
+	VUNPCKLPD        Z9, Z8, Z8
+	VUNPCKHPD        Z13, Z12, Z9
+	VUNPCKLPD        Z13, Z12, Z12
+	VSHUFF64X2       $0xdd, Z12, Z8, Z13
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VSHUFF64X2       $0xdd, Z9, Z17, Z12
+	VSHUFF64X2       $0x88, Z9, Z17, Z17
+	VFMADD231PD.BCST (CX), Z8, Z0
+	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
+	VFMADD231PD.BCST 8(CX), Z17, Z0
+	VFMADD231PD.BCST 8(CX)(DX*1), Z17, Z1
+	VFMADD231PD.BCST 16(CX), Z13, Z0
+	VFMADD231PD.BCST 16(CX)(DX*1), Z13, Z1
+	VFMADD231PD.BCST 24(CX), Z12, Z0
+	VFMADD231PD.BCST 24(CX)(DX*1), Z12, Z1
+	MOVQ             cols+112(FP), CX
+	CMPQ             CX, $0x11
+	JGE              some349
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -25045,233 +25269,9 @@ stored351:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again333
+	JGE    again338
 
-some348:
-	VPXORD  Z8, Z8, Z8
-	MOVQ    db+32(FP), CX
-	ADDQ    AX, CX
-	VADDPD  Z8, Z2, Z2
-	VMOVUPD Z2, (CX)
-	MOVQ    dw+16(FP), CX
-	ADDQ    AX, CX
-	MOVQ    lddw+24(FP), DX
-	VADDPD  Z8, Z4, Z4
-	VMOVUPD Z4, (CX)
-	ADDQ    DX, CX
-	VADDPD  Z8, Z6, Z6
-	VMOVUPD Z6, (CX)
-	MOVQ    cols+112(FP), CX
-	CMPQ    CX, $0x11
-	JGE     some352
-	VXORPS  X15, X15, X15
-	VZEROUPPER
-	RET
-
-some352:
-	JMP turned225
-
-over332:
-	CMPQ BX, $0x04
-	JNE  over353
-
-	// db[j] and dw[k,j]
-	MOVQ   fresh+136(FP), CX
-	TESTQ  CX, CX
-	JE     kept355
-	VPXORD Z2, Z2, Z2
-	VPXORD Z4, Z4, Z4
-	VPXORD Z6, Z6, Z6
-	JMP    ready356
-
-kept355:
-	MOVQ    db+32(FP), CX
-	ADDQ    AX, CX
-	VMOVUPD (CX), Y2
-	MOVQ    dw+16(FP), CX
-	ADDQ    AX, CX
-	MOVQ    lddw+24(FP), DX
-	VMOVUPD (CX), Y4
-	ADDQ    DX, CX
-	VMOVUPD (CX), Y6
-
-ready356:
-again354:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z18, Z18, Z18
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole357
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-
-whole357:
-	VMOVUPD          (CX), Y8
-	VADDPD           Y8, Y2, Y2
-	VFMADD231PD.BCST (R8), Y8, Y4
-	VFMADD231PD.BCST 8(R8), Y8, Y6
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	CMPQ             R10, $0x01
-	JLE              folded358
-	VMOVUPD          (CX), Y9
-	VADDPD           Y9, Y2, Y2
-	VFMADD231PD.BCST (R8), Y9, Y4
-	VFMADD231PD.BCST 8(R8), Y9, Y6
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	CMPQ             R10, $0x02
-	JLE              folded358
-	VMOVUPD          (CX), Y10
-	VADDPD           Y10, Y2, Y2
-	VFMADD231PD.BCST (R8), Y10, Y4
-	VFMADD231PD.BCST 8(R8), Y10, Y6
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	CMPQ             R10, $0x03
-	JLE              folded358
-	VMOVUPD          (CX), Y11
-	VADDPD           Y11, Y2, Y2
-	VFMADD231PD.BCST (R8), Y11, Y4
-	VFMADD231PD.BCST 8(R8), Y11, Y6
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	CMPQ             R10, $0x04
-	JLE              folded358
-	VMOVUPD          (CX), Y12
-	VADDPD           Y12, Y2, Y2
-	VFMADD231PD.BCST (R8), Y12, Y4
-	VFMADD231PD.BCST 8(R8), Y12, Y6
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	CMPQ             R10, $0x05
-	JLE              folded358
-	VMOVUPD          (CX), Y13
-	VADDPD           Y13, Y2, Y2
-	VFMADD231PD.BCST (R8), Y13, Y4
-	VFMADD231PD.BCST 8(R8), Y13, Y6
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	CMPQ             R10, $0x06
-	JLE              folded358
-	VMOVUPD          (CX), Y14
-	VADDPD           Y14, Y2, Y2
-	VFMADD231PD.BCST (R8), Y14, Y4
-	VFMADD231PD.BCST 8(R8), Y14, Y6
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-	CMPQ             R10, $0x07
-	JLE              folded358
-	VMOVUPD          (CX), Y15
-	VADDPD           Y15, Y2, Y2
-	VFMADD231PD.BCST (R8), Y15, Y4
-	VFMADD231PD.BCST 8(R8), Y15, Y6
-	ADDQ             DX, CX
-	ADDQ             R9, R8
-
-folded358:
-	MOVQ cols+112(FP), R10
-	CMPQ R10, $0x11
-	JGE  some359
-	MOVQ CX, dy+40(FP)
-	MOVQ SI, y+56(FP)
-	MOVQ R8, x+72(FP)
-
-some359:
-	// dx[k] = fma(dz[j], w[k,j], dx[k])
-	MOVQ             w+88(FP), CX
-	ADDQ             AX, CX
-	MOVQ             ldw+96(FP), DX
-	VINSERTF64X4     $0x01, Y10, Z8, Z8
-	VINSERTF64X4     $0x01, Y11, Z9, Z9
-	VINSERTF64X4     $0x01, Y14, Z12, Z12
-	VINSERTF64X4     $0x01, Y15, Z13, Z13
-	VUNPCKHPD        Z9, Z8, Z17
-	VUNPCKLPD        Z9, Z8, Z8
-	VUNPCKHPD        Z13, Z12, Z9
-	VUNPCKLPD        Z13, Z12, Z12
-	VSHUFF64X2       $0xdd, Z12, Z8, Z13
-	VSHUFF64X2       $0x88, Z12, Z8, Z8
-	VSHUFF64X2       $0xdd, Z9, Z17, Z12
-	VSHUFF64X2       $0x88, Z9, Z17, Z17
-	VFMADD231PD.BCST (CX), Z8, Z0
-	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
-	VFMADD231PD.BCST 8(CX), Z17, Z0
-	VFMADD231PD.BCST 8(CX)(DX*1), Z17, Z1
-	VFMADD231PD.BCST 16(CX), Z13, Z0
-	VFMADD231PD.BCST 16(CX)(DX*1), Z13, Z1
-	VFMADD231PD.BCST 24(CX), Z12, Z0
-	VFMADD231PD.BCST 24(CX)(DX*1), Z12, Z1
-	MOVQ             cols+112(FP), CX
-	CMPQ             CX, $0x11
-	JGE              some365
-	MOVQ             n+120(FP), CX
-	MOVQ             dx+0(FP), DX
-	MOVQ             lddx+8(FP), SI
-	VPXORD           Z8, Z8, Z8
-	VADDPD           Z8, Z0, Z0
-	VADDPD           Z8, Z1, Z1
-	VMOVAPD          Z0, Z9
-	VMOVAPD          Z1, Z10
-	LEAQ             (SI)(SI*2), DI
-	LEAQ             (SI)(SI*4), R8
-	LEAQ             (DI)(SI*4), R9
-	VUNPCKHPD        Z10, Z9, Z11
-	VUNPCKLPD        Z10, Z9, Z9
-	VMOVUPD          X9, (DX)
-	CMPQ             CX, $0x01
-	JLE              stored368
-	VMOVUPD          X11, (DX)(SI*1)
-	CMPQ             CX, $0x02
-	JLE              stored368
-	VEXTRACTF32X4    $0x01, Z9, X10
-	VMOVUPD          X10, (DX)(SI*2)
-	CMPQ             CX, $0x03
-	JLE              stored368
-	VEXTRACTF32X4    $0x01, Z11, X10
-	VMOVUPD          X10, (DX)(DI*1)
-	CMPQ             CX, $0x04
-	JLE              stored368
-	VEXTRACTF32X4    $0x02, Z9, X10
-	VMOVUPD          X10, (DX)(SI*4)
-	CMPQ             CX, $0x05
-	JLE              stored368
-	VEXTRACTF32X4    $0x02, Z11, X10
-	VMOVUPD          X10, (DX)(R8*1)
-	CMPQ             CX, $0x06
-	JLE              stored368
-	VEXTRACTF32X4    $0x03, Z9, X10
-	VMOVUPD          X10, (DX)(DI*2)
-	CMPQ             CX, $0x07
-	JLE              stored368
-	VEXTRACTF32X4    $0x03, Z11, X10
-	VMOVUPD          X10, (DX)(R9*1)
-
-stored368:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	IMUL3Q $0x08, SI, SI
-	ADDQ   SI, DX
-	MOVQ   DX, dx+0(FP)
-	SUBQ   $0x08, CX
-	MOVQ   CX, n+120(FP)
-	CMPQ   CX, $0x01
-	JGE    again354
-
-some365:
+some349:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -25287,33 +25287,33 @@ some365:
 	VMOVUPD Y6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some369
+	JGE     some352
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some369:
-	JMP turned225
+some352:
+	JMP turned214
 
-over353:
+over337:
 	CMPQ   BX, $0x04
-	JLT    over370
+	JLT    over353
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept372
+	JE     kept355
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready373
+	JMP    ready356
 
-kept372:
+kept355:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y2
@@ -25327,8 +25327,8 @@ kept372:
 	VMOVUPD (CX), Y6
 	VMOVUPD 32(CX)(BX*1), Y7
 
-ready373:
-again371:
+ready356:
+again354:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -25341,7 +25341,7 @@ again371:
 	VPXORD Z26, Z26, Z26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole374
+	JGE    whole357
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
@@ -25357,7 +25357,7 @@ again371:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-whole374:
+whole357:
 	VMOVUPD      (CX), Y8
 	VADDPD       Y8, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y9
@@ -25371,7 +25371,7 @@ whole374:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded375
+	JLE          folded358
 	VMOVUPD      (CX), Y10
 	VADDPD       Y10, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y11
@@ -25385,7 +25385,7 @@ whole374:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded375
+	JLE          folded358
 	VMOVUPD      (CX), Y12
 	VADDPD       Y12, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y13
@@ -25399,7 +25399,7 @@ whole374:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded375
+	JLE          folded358
 	VMOVUPD      (CX), Y14
 	VADDPD       Y14, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y15
@@ -25413,7 +25413,7 @@ whole374:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded375
+	JLE          folded358
 	VMOVUPD      (CX), Y16
 	VADDPD       Y16, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y17
@@ -25427,7 +25427,7 @@ whole374:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded375
+	JLE          folded358
 	VMOVUPD      (CX), Y18
 	VADDPD       Y18, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y19
@@ -25441,7 +25441,7 @@ whole374:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded375
+	JLE          folded358
 	VMOVUPD      (CX), Y20
 	VADDPD       Y20, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y21
@@ -25455,7 +25455,7 @@ whole374:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded375
+	JLE          folded358
 	VMOVUPD      (CX), Y22
 	VADDPD       Y22, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y23
@@ -25469,15 +25469,15 @@ whole374:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded375:
+folded358:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some376
+	JGE  some359
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some376:
+some359:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -25517,29 +25517,29 @@ some376:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x38
-	JLE              over382
+	JLE              over365
 	VFMADD231PD.BCST 32(CX), Z9, Z0
 	VFMADD231PD.BCST 32(CX)(DX*1), Z9, Z1
 
-over382:
+over365:
 	CMPQ             BX, $0x30
-	JLE              over383
+	JLE              over366
 	VFMADD231PD.BCST 40(CX), Z8, Z0
 	VFMADD231PD.BCST 40(CX)(DX*1), Z8, Z1
 
-over383:
+over366:
 	CMPQ             BX, $0x28
-	JLE              over384
+	JLE              over367
 	VFMADD231PD.BCST 48(CX), Z19, Z0
 	VFMADD231PD.BCST 48(CX)(DX*1), Z19, Z1
 
-over384:
+over367:
 	VFMADD231PD.BCST 56(CX), Z17, Z0
 	VFMADD231PD.BCST 56(CX)(DX*1), Z17, Z1
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some386
+	JGE              some369
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -25555,34 +25555,34 @@ over384:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored389
+	JLE              stored371
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored389
+	JLE              stored371
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored389
+	JLE              stored371
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored389
+	JLE              stored371
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored389
+	JLE              stored371
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored389
+	JLE              stored371
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored389
+	JLE              stored371
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored389:
+stored371:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -25591,9 +25591,9 @@ stored389:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again371
+	JGE    again354
 
-some386:
+some369:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -25615,28 +25615,28 @@ some386:
 	VMOVUPD Y7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some390
+	JGE     some372
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some390:
-	JMP turned225
+some372:
+	JMP turned214
 
-over370:
+over353:
 	CMPQ BX, $0x02
-	JNE  over391
+	JNE  over373
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept393
+	JE     kept375
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready394
+	JMP    ready376
 
-kept393:
+kept375:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X2
@@ -25647,8 +25647,8 @@ kept393:
 	ADDQ    DX, CX
 	VMOVUPD (CX), X6
 
-ready394:
-again392:
+ready376:
+again374:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -25661,7 +25661,7 @@ again392:
 	VPXORD Z18, Z18, Z18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole395
+	JGE    whole377
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
@@ -25670,7 +25670,7 @@ again392:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-whole395:
+whole377:
 	VMOVUPD          (CX), X8
 	VADDPD           X8, X2, X2
 	VFMADD231PD.BCST (R8), X8, X4
@@ -25678,7 +25678,7 @@ whole395:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded396
+	JLE              folded378
 	VMOVUPD          (CX), X9
 	VADDPD           X9, X2, X2
 	VFMADD231PD.BCST (R8), X9, X4
@@ -25686,7 +25686,7 @@ whole395:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded396
+	JLE              folded378
 	VMOVUPD          (CX), X10
 	VADDPD           X10, X2, X2
 	VFMADD231PD.BCST (R8), X10, X4
@@ -25694,7 +25694,7 @@ whole395:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded396
+	JLE              folded378
 	VMOVUPD          (CX), X11
 	VADDPD           X11, X2, X2
 	VFMADD231PD.BCST (R8), X11, X4
@@ -25702,7 +25702,7 @@ whole395:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded396
+	JLE              folded378
 	VMOVUPD          (CX), X12
 	VADDPD           X12, X2, X2
 	VFMADD231PD.BCST (R8), X12, X4
@@ -25710,7 +25710,7 @@ whole395:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded396
+	JLE              folded378
 	VMOVUPD          (CX), X13
 	VADDPD           X13, X2, X2
 	VFMADD231PD.BCST (R8), X13, X4
@@ -25718,7 +25718,7 @@ whole395:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded396
+	JLE              folded378
 	VMOVUPD          (CX), X14
 	VADDPD           X14, X2, X2
 	VFMADD231PD.BCST (R8), X14, X4
@@ -25726,7 +25726,7 @@ whole395:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded396
+	JLE              folded378
 	VMOVUPD          (CX), X15
 	VADDPD           X15, X2, X2
 	VFMADD231PD.BCST (R8), X15, X4
@@ -25734,15 +25734,15 @@ whole395:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded396:
+folded378:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some397
+	JGE  some379
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some397:
+some379:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -25765,7 +25765,7 @@ some397:
 	VFMADD231PD.BCST 8(CX)(DX*1), Z17, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some401
+	JGE              some383
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -25781,34 +25781,34 @@ some397:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored404
+	JLE              stored385
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored404
+	JLE              stored385
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored404
+	JLE              stored385
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored404
+	JLE              stored385
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored404
+	JLE              stored385
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored404
+	JLE              stored385
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored404
+	JLE              stored385
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored404:
+stored385:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -25817,9 +25817,9 @@ stored404:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again392
+	JGE    again374
 
-some401:
+some383:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -25835,33 +25835,33 @@ some401:
 	VMOVUPD X6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some405
+	JGE     some386
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some405:
-	JMP turned225
+some386:
+	JMP turned214
 
-over391:
+over373:
 	CMPQ   BX, $0x02
-	JLT    over406
+	JLT    over387
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept408
+	JE     kept389
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready409
+	JMP    ready390
 
-kept408:
+kept389:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X2
@@ -25875,8 +25875,8 @@ kept408:
 	VMOVUPD (CX), X6
 	VMOVUPD 16(CX)(BX*1), X7
 
-ready409:
-again407:
+ready390:
+again388:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -25889,7 +25889,7 @@ again407:
 	VPXORD Z26, Z26, Z26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole410
+	JGE    whole391
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
@@ -25905,7 +25905,7 @@ again407:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-whole410:
+whole391:
 	VMOVUPD      (CX), X8
 	VADDPD       X8, X2, X2
 	VMOVUPD      16(CX)(BX*1), X9
@@ -25919,7 +25919,7 @@ whole410:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded411
+	JLE          folded392
 	VMOVUPD      (CX), X10
 	VADDPD       X10, X2, X2
 	VMOVUPD      16(CX)(BX*1), X11
@@ -25933,7 +25933,7 @@ whole410:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded411
+	JLE          folded392
 	VMOVUPD      (CX), X12
 	VADDPD       X12, X2, X2
 	VMOVUPD      16(CX)(BX*1), X13
@@ -25947,7 +25947,7 @@ whole410:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded411
+	JLE          folded392
 	VMOVUPD      (CX), X14
 	VADDPD       X14, X2, X2
 	VMOVUPD      16(CX)(BX*1), X15
@@ -25961,7 +25961,7 @@ whole410:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded411
+	JLE          folded392
 	VMOVUPD      (CX), X16
 	VADDPD       X16, X2, X2
 	VMOVUPD      16(CX)(BX*1), X17
@@ -25975,7 +25975,7 @@ whole410:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded411
+	JLE          folded392
 	VMOVUPD      (CX), X18
 	VADDPD       X18, X2, X2
 	VMOVUPD      16(CX)(BX*1), X19
@@ -25989,7 +25989,7 @@ whole410:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded411
+	JLE          folded392
 	VMOVUPD      (CX), X20
 	VADDPD       X20, X2, X2
 	VMOVUPD      16(CX)(BX*1), X21
@@ -26003,7 +26003,7 @@ whole410:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded411
+	JLE          folded392
 	VMOVUPD      (CX), X22
 	VADDPD       X22, X2, X2
 	VMOVUPD      16(CX)(BX*1), X23
@@ -26017,15 +26017,15 @@ whole410:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded411:
+folded392:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some412
+	JGE  some393
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some412:
+some393:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -26061,17 +26061,17 @@ some412:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x18
-	JLE              over416
+	JLE              over397
 	VFMADD231PD.BCST 16(CX), Z9, Z0
 	VFMADD231PD.BCST 16(CX)(DX*1), Z9, Z1
 
-over416:
+over397:
 	VFMADD231PD.BCST 24(CX), Z8, Z0
 	VFMADD231PD.BCST 24(CX)(DX*1), Z8, Z1
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some418
+	JGE              some399
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -26087,34 +26087,34 @@ over416:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored421
+	JLE              stored401
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored421
+	JLE              stored401
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored421
+	JLE              stored401
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored421
+	JLE              stored401
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored421
+	JLE              stored401
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored421
+	JLE              stored401
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored421
+	JLE              stored401
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored421:
+stored401:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -26123,9 +26123,9 @@ stored421:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again407
+	JGE    again388
 
-some418:
+some399:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -26147,25 +26147,25 @@ some418:
 	VMOVUPD X7, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some422
+	JGE     some402
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some422:
-	JMP turned225
+some402:
+	JMP turned214
 
-over406:
+over387:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept424
+	JE     kept404
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready425
+	JMP    ready405
 
-kept424:
+kept404:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X2
@@ -26176,8 +26176,8 @@ kept424:
 	ADDQ   DX, CX
 	VMOVSD (CX), X6
 
-ready425:
-again423:
+ready405:
+again403:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -26190,7 +26190,7 @@ again423:
 	VPXORD Z18, Z18, Z18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole426
+	JGE    whole406
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
@@ -26199,7 +26199,7 @@ again423:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-whole426:
+whole406:
 	VMOVSD           (CX), X8
 	VADDPD           X8, X2, X2
 	VFMADD231PD.BCST (R8), X8, X4
@@ -26207,7 +26207,7 @@ whole426:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded427
+	JLE              folded407
 	VMOVSD           (CX), X9
 	VADDPD           X9, X2, X2
 	VFMADD231PD.BCST (R8), X9, X4
@@ -26215,7 +26215,7 @@ whole426:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded427
+	JLE              folded407
 	VMOVSD           (CX), X10
 	VADDPD           X10, X2, X2
 	VFMADD231PD.BCST (R8), X10, X4
@@ -26223,7 +26223,7 @@ whole426:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded427
+	JLE              folded407
 	VMOVSD           (CX), X11
 	VADDPD           X11, X2, X2
 	VFMADD231PD.BCST (R8), X11, X4
@@ -26231,7 +26231,7 @@ whole426:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded427
+	JLE              folded407
 	VMOVSD           (CX), X12
 	VADDPD           X12, X2, X2
 	VFMADD231PD.BCST (R8), X12, X4
@@ -26239,7 +26239,7 @@ whole426:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded427
+	JLE              folded407
 	VMOVSD           (CX), X13
 	VADDPD           X13, X2, X2
 	VFMADD231PD.BCST (R8), X13, X4
@@ -26247,7 +26247,7 @@ whole426:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded427
+	JLE              folded407
 	VMOVSD           (CX), X14
 	VADDPD           X14, X2, X2
 	VFMADD231PD.BCST (R8), X14, X4
@@ -26255,7 +26255,7 @@ whole426:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded427
+	JLE              folded407
 	VMOVSD           (CX), X15
 	VADDPD           X15, X2, X2
 	VFMADD231PD.BCST (R8), X15, X4
@@ -26263,15 +26263,15 @@ whole426:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded427:
+folded407:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some428
+	JGE  some408
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some428:
+some408:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -26292,7 +26292,7 @@ some428:
 	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some431
+	JGE              some411
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -26308,34 +26308,34 @@ some428:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored434
+	JLE              stored413
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored434
+	JLE              stored413
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored434
+	JLE              stored413
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored434
+	JLE              stored413
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored434
+	JLE              stored413
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored434
+	JLE              stored413
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored434
+	JLE              stored413
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored434:
+stored413:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -26344,9 +26344,9 @@ stored434:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again423
+	JGE    again403
 
-some431:
+some411:
 	VPXORD Z8, Z8, Z8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -26362,13 +26362,13 @@ some431:
 	VMOVSD X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some435
+	JGE    some414
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some435:
-turned225:
+some414:
+turned214:
 	MOVQ          lddy+48(FP), CX
 	IMUL3Q        $0x08, CX, CX
 	ADDQ          dy+40(FP), CX
@@ -26398,34 +26398,34 @@ turned225:
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored438
+	JLE           stored416
 	VMOVUPD       X11, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored438
+	JLE           stored416
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored438
+	JLE           stored416
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored438
+	JLE           stored416
 	VEXTRACTF32X4 $0x02, Z9, X10
 	VMOVUPD       X10, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored438
+	JLE           stored416
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored438
+	JLE           stored416
 	VEXTRACTF32X4 $0x03, Z9, X10
 	VMOVUPD       X10, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored438
+	JLE           stored416
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (DX)(R9*1)
 
-stored438:
+stored416:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -26434,7 +26434,7 @@ stored438:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block222
+	JGE    block211
 	JMP    end2
 
 end2:
@@ -26445,29 +26445,29 @@ end2:
 lower1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other440
+	JNE  other418
 
-block441:
+block419:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk442:
+chunk420:
 	CMPQ BX, $0x10
-	JLT  last443
+	JLT  last421
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept446
+	JE     kept424
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready447
+	JMP    ready425
 
-kept446:
+kept424:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -26478,8 +26478,8 @@ kept446:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX), Z4
 
-ready447:
-again445:
+ready425:
+again423:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -26492,7 +26492,7 @@ again445:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole448
+	JGE    whole426
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -26508,7 +26508,7 @@ again445:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole448:
+whole426:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26528,7 +26528,7 @@ whole448:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded449
+	JLE          folded427
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26548,7 +26548,7 @@ whole448:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded449
+	JLE          folded427
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26568,7 +26568,7 @@ whole448:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded449
+	JLE          folded427
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26588,7 +26588,7 @@ whole448:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded449
+	JLE          folded427
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26608,7 +26608,7 @@ whole448:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded449
+	JLE          folded427
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26628,7 +26628,7 @@ whole448:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded449
+	JLE          folded427
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26648,7 +26648,7 @@ whole448:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded449
+	JLE          folded427
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26668,15 +26668,15 @@ whole448:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded449:
+folded427:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some450
+	JGE  some428
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some450:
+some428:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -26747,20 +26747,20 @@ some450:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some468
+	JGE              some446
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few469
+	JLT              few448
 	CMPQ             SI, $0x08
-	JNE              apart471
+	JNE              apart449
 	VMOVUPD          Z0, (DX)
-	JMP              stored472
+	JMP              stored450
 
-apart471:
+apart449:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -26776,10 +26776,10 @@ apart471:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored472:
-	JMP stored470
+stored450:
+	JMP stored447
 
-few469:
+few448:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -26788,35 +26788,35 @@ few469:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored473
+	JLE           stored451
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored473
+	JLE           stored451
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored473
+	JLE           stored451
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored473
+	JLE           stored451
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored473
+	JLE           stored451
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored473
+	JLE           stored451
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored473
+	JLE           stored451
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored473:
-stored470:
+stored451:
+stored447:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -26824,9 +26824,9 @@ stored470:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again445
+	JGE    again423
 
-some468:
+some446:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -26843,42 +26843,42 @@ some468:
 	VMOVUPD Z4, 64(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some474
+	JGE     some452
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some474:
+some452:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk442
-	JMP  turned444
+	JGE  chunk420
+	JMP  turned422
 
-last443:
+last421:
 	CMPQ BX, $0x08
-	JLE  narrower475
+	JLE  narrower453
 	CMPQ BX, $0x10
-	JNE  over476
-	JMP  turned444
+	JNE  over454
+	JMP  turned422
 
-over476:
+over454:
 	CMPQ   BX, $0x0b
-	JGE    over477
+	JGE    over455
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept479
+	JE     kept457
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready480
+	JMP    ready458
 
-kept479:
+kept457:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -26889,8 +26889,8 @@ kept479:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), X4
 
-ready480:
-again478:
+ready458:
+again456:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -26903,7 +26903,7 @@ again478:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole481
+	JGE    whole459
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -26919,7 +26919,7 @@ again478:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole481:
+whole459:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26939,7 +26939,7 @@ whole481:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded482
+	JLE          folded460
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26959,7 +26959,7 @@ whole481:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded482
+	JLE          folded460
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26979,7 +26979,7 @@ whole481:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded482
+	JLE          folded460
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -26999,7 +26999,7 @@ whole481:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded482
+	JLE          folded460
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27019,7 +27019,7 @@ whole481:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded482
+	JLE          folded460
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27039,7 +27039,7 @@ whole481:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded482
+	JLE          folded460
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27059,7 +27059,7 @@ whole481:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded482
+	JLE          folded460
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27079,15 +27079,15 @@ whole481:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded482:
+folded460:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some483
+	JGE  some461
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some483:
+some461:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -27139,28 +27139,28 @@ some483:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x48
-	JLE              over493
+	JLE              over471
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over493:
+over471:
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some495
+	JGE              some473
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few496
+	JLT              few475
 	CMPQ             SI, $0x08
-	JNE              apart498
+	JNE              apart476
 	VMOVUPD          Z0, (DX)
-	JMP              stored499
+	JMP              stored477
 
-apart498:
+apart476:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -27176,10 +27176,10 @@ apart498:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored499:
-	JMP stored497
+stored477:
+	JMP stored474
 
-few496:
+few475:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -27188,35 +27188,35 @@ few496:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored500
+	JLE           stored478
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored500
+	JLE           stored478
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored500
+	JLE           stored478
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored500
+	JLE           stored478
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored500
+	JLE           stored478
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored500
+	JLE           stored478
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored500
+	JLE           stored478
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored500:
-stored497:
+stored478:
+stored474:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -27224,9 +27224,9 @@ stored497:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again478
+	JGE    again456
 
-some495:
+some473:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -27243,31 +27243,31 @@ some495:
 	VMOVUPD X4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some501
+	JGE     some479
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some501:
-	JMP turned444
+some479:
+	JMP turned422
 
-over477:
+over455:
 	CMPQ   BX, $0x0d
-	JGE    over502
+	JGE    over480
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept504
+	JE     kept482
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready505
+	JMP    ready483
 
-kept504:
+kept482:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -27278,8 +27278,8 @@ kept504:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Y4
 
-ready505:
-again503:
+ready483:
+again481:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -27292,7 +27292,7 @@ again503:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole506
+	JGE    whole484
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -27308,7 +27308,7 @@ again503:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole506:
+whole484:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27328,7 +27328,7 @@ whole506:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded507
+	JLE          folded485
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27348,7 +27348,7 @@ whole506:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded507
+	JLE          folded485
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27368,7 +27368,7 @@ whole506:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded507
+	JLE          folded485
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27388,7 +27388,7 @@ whole506:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded507
+	JLE          folded485
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27408,7 +27408,7 @@ whole506:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded507
+	JLE          folded485
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27428,7 +27428,7 @@ whole506:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded507
+	JLE          folded485
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27448,7 +27448,7 @@ whole506:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded507
+	JLE          folded485
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27468,15 +27468,15 @@ whole506:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded507:
+folded485:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some508
+	JGE  some486
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some508:
+some486:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -27528,38 +27528,38 @@ some508:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x58
-	JLE              over518
+	JLE              over496
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over518:
+over496:
 	CMPQ             BX, $0x50
-	JLE              over519
+	JLE              over497
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 
-over519:
+over497:
 	CMPQ             BX, $0x48
-	JLE              over520
+	JLE              over498
 	VFMADD231PD.BCST 80(CX), Z16, Z0
 
-over520:
+over498:
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some522
+	JGE              some500
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few523
+	JLT              few502
 	CMPQ             SI, $0x08
-	JNE              apart525
+	JNE              apart503
 	VMOVUPD          Z0, (DX)
-	JMP              stored526
+	JMP              stored504
 
-apart525:
+apart503:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -27575,10 +27575,10 @@ apart525:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored526:
-	JMP stored524
+stored504:
+	JMP stored501
 
-few523:
+few502:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -27587,35 +27587,35 @@ few523:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored527
+	JLE           stored505
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored527
+	JLE           stored505
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored527
+	JLE           stored505
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored527
+	JLE           stored505
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored527
+	JLE           stored505
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored527
+	JLE           stored505
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored527
+	JLE           stored505
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored527:
-stored524:
+stored505:
+stored501:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -27623,9 +27623,9 @@ stored524:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again503
+	JGE    again481
 
-some522:
+some500:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -27642,29 +27642,29 @@ some522:
 	VMOVUPD Y4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some528
+	JGE     some506
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some528:
-	JMP turned444
+some506:
+	JMP turned422
 
-over502:
+over480:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept530
+	JE     kept508
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready531
+	JMP    ready509
 
-kept530:
+kept508:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -27675,8 +27675,8 @@ kept530:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Z4
 
-ready531:
-again529:
+ready509:
+again507:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -27689,7 +27689,7 @@ again529:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole532
+	JGE    whole510
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -27705,7 +27705,7 @@ again529:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole532:
+whole510:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27725,7 +27725,7 @@ whole532:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded533
+	JLE          folded511
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27745,7 +27745,7 @@ whole532:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded533
+	JLE          folded511
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27765,7 +27765,7 @@ whole532:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded533
+	JLE          folded511
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27785,7 +27785,7 @@ whole532:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded533
+	JLE          folded511
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27805,7 +27805,7 @@ whole532:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded533
+	JLE          folded511
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27825,7 +27825,7 @@ whole532:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded533
+	JLE          folded511
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27845,7 +27845,7 @@ whole532:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded533
+	JLE          folded511
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -27865,15 +27865,15 @@ whole532:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded533:
+folded511:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some534
+	JGE  some512
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some534:
+some512:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -27937,58 +27937,58 @@ some534:
 	VSHUFF64X2       $0xdd, Z10, Z16, Z12
 	VSHUFF64X2       $0x88, Z10, Z16, Z16
 	CMPQ             BX, $0x78
-	JLE              over544
+	JLE              over522
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over544:
+over522:
 	CMPQ             BX, $0x70
-	JLE              over545
+	JLE              over523
 	VFMADD231PD.BCST 72(CX), Z20, Z0
 
-over545:
+over523:
 	CMPQ             BX, $0x68
-	JLE              over546
+	JLE              over524
 	VFMADD231PD.BCST 80(CX), Z18, Z0
 
-over546:
+over524:
 	CMPQ             BX, $0x60
-	JLE              over547
+	JLE              over525
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 
-over547:
+over525:
 	CMPQ             BX, $0x58
-	JLE              over548
+	JLE              over526
 	VFMADD231PD.BCST 96(CX), Z5, Z0
 
-over548:
+over526:
 	CMPQ             BX, $0x50
-	JLE              over549
+	JLE              over527
 	VFMADD231PD.BCST 104(CX), Z16, Z0
 
-over549:
+over527:
 	CMPQ             BX, $0x48
-	JLE              over550
+	JLE              over528
 	VFMADD231PD.BCST 112(CX), Z8, Z0
 
-over550:
+over528:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some552
+	JGE              some530
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few553
+	JLT              few532
 	CMPQ             SI, $0x08
-	JNE              apart555
+	JNE              apart533
 	VMOVUPD          Z0, (DX)
-	JMP              stored556
+	JMP              stored534
 
-apart555:
+apart533:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -28004,10 +28004,10 @@ apart555:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored556:
-	JMP stored554
+stored534:
+	JMP stored531
 
-few553:
+few532:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -28016,35 +28016,35 @@ few553:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored557
+	JLE           stored535
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored557
+	JLE           stored535
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored557
+	JLE           stored535
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored557
+	JLE           stored535
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored557
+	JLE           stored535
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored557
+	JLE           stored535
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored557
+	JLE           stored535
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored557:
-stored554:
+stored535:
+stored531:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -28052,9 +28052,9 @@ stored554:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again529
+	JGE    again507
 
-some552:
+some530:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -28071,27 +28071,27 @@ some552:
 	VMOVUPD Z4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some558
+	JGE     some536
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some558:
-	JMP turned444
+some536:
+	JMP turned422
 
-narrower475:
+narrower453:
 	CMPQ BX, $0x08
-	JNE  over559
+	JNE  over537
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept561
+	JE     kept539
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready562
+	JMP    ready540
 
-kept561:
+kept539:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -28100,8 +28100,8 @@ kept561:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Z3
 
-ready562:
-again560:
+ready540:
+again538:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -28114,7 +28114,7 @@ again560:
 	VPXORD Z15, Z15, Z15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole563
+	JGE    whole541
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -28123,7 +28123,7 @@ again560:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-whole563:
+whole541:
 	VMOVUPD          (CX), Z5
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -28135,7 +28135,7 @@ whole563:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded564
+	JLE              folded542
 	VMOVUPD          (CX), Z6
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -28147,7 +28147,7 @@ whole563:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded564
+	JLE              folded542
 	VMOVUPD          (CX), Z7
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -28159,7 +28159,7 @@ whole563:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded564
+	JLE              folded542
 	VMOVUPD          (CX), Z8
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -28171,7 +28171,7 @@ whole563:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded564
+	JLE              folded542
 	VMOVUPD          (CX), Z9
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -28183,7 +28183,7 @@ whole563:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded564
+	JLE              folded542
 	VMOVUPD          (CX), Z10
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -28195,7 +28195,7 @@ whole563:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded564
+	JLE              folded542
 	VMOVUPD          (CX), Z11
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -28207,7 +28207,7 @@ whole563:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded564
+	JLE              folded542
 	VMOVUPD          (CX), Z12
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -28219,15 +28219,15 @@ whole563:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded564:
+folded542:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some565
+	JGE  some543
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some565:
+some543:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -28266,20 +28266,20 @@ some565:
 	VFMADD231PD.BCST 56(CX), Z8, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some575
+	JGE              some553
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few576
+	JLT              few555
 	CMPQ             SI, $0x08
-	JNE              apart578
+	JNE              apart556
 	VMOVUPD          Z0, (DX)
-	JMP              stored579
+	JMP              stored557
 
-apart578:
+apart556:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -28295,10 +28295,10 @@ apart578:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored579:
-	JMP stored577
+stored557:
+	JMP stored554
 
-few576:
+few555:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -28307,35 +28307,35 @@ few576:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored580
+	JLE           stored558
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored580
+	JLE           stored558
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored580
+	JLE           stored558
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored580
+	JLE           stored558
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored580
+	JLE           stored558
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored580
+	JLE           stored558
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored580
+	JLE           stored558
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored580:
-stored577:
+stored558:
+stored554:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -28343,9 +28343,9 @@ stored577:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again560
+	JGE    again538
 
-some575:
+some553:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -28358,27 +28358,27 @@ some575:
 	VMOVUPD Z3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some581
+	JGE     some559
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some581:
-	JMP turned444
+some559:
+	JMP turned422
 
-over559:
+over537:
 	CMPQ BX, $0x04
-	JNE  over582
+	JNE  over560
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept584
+	JE     kept562
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready585
+	JMP    ready563
 
-kept584:
+kept562:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -28387,8 +28387,8 @@ kept584:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Y3
 
-ready585:
-again583:
+ready563:
+again561:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -28401,7 +28401,7 @@ again583:
 	VPXORD Z15, Z15, Z15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole586
+	JGE    whole564
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -28410,7 +28410,7 @@ again583:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-whole586:
+whole564:
 	VMOVUPD          (CX), Y5
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -28422,7 +28422,7 @@ whole586:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded587
+	JLE              folded565
 	VMOVUPD          (CX), Y6
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -28434,7 +28434,7 @@ whole586:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded587
+	JLE              folded565
 	VMOVUPD          (CX), Y7
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -28446,7 +28446,7 @@ whole586:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded587
+	JLE              folded565
 	VMOVUPD          (CX), Y8
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -28458,7 +28458,7 @@ whole586:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded587
+	JLE              folded565
 	VMOVUPD          (CX), Y9
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -28470,7 +28470,7 @@ whole586:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded587
+	JLE              folded565
 	VMOVUPD          (CX), Y10
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -28482,7 +28482,7 @@ whole586:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded587
+	JLE              folded565
 	VMOVUPD          (CX), Y11
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -28494,7 +28494,7 @@ whole586:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded587
+	JLE              folded565
 	VMOVUPD          (CX), Y12
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -28506,15 +28506,15 @@ whole586:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded587:
+folded565:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some588
+	JGE  some566
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some588:
+some566:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -28537,20 +28537,20 @@ some588:
 	VFMADD231PD.BCST 24(CX), Z9, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some594
+	JGE              some572
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few595
+	JLT              few574
 	CMPQ             SI, $0x08
-	JNE              apart597
+	JNE              apart575
 	VMOVUPD          Z0, (DX)
-	JMP              stored598
+	JMP              stored576
 
-apart597:
+apart575:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -28566,10 +28566,10 @@ apart597:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored598:
-	JMP stored596
+stored576:
+	JMP stored573
 
-few595:
+few574:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -28578,35 +28578,35 @@ few595:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored599
+	JLE           stored577
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored599
+	JLE           stored577
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored599
+	JLE           stored577
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored599
+	JLE           stored577
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored599
+	JLE           stored577
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored599
+	JLE           stored577
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored599
+	JLE           stored577
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored599:
-stored596:
+stored577:
+stored573:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -28614,9 +28614,9 @@ stored596:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again583
+	JGE    again561
 
-some594:
+some572:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -28629,31 +28629,31 @@ some594:
 	VMOVUPD Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some600
+	JGE     some578
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some600:
-	JMP turned444
+some578:
+	JMP turned422
 
-over582:
+over560:
 	CMPQ   BX, $0x04
-	JLT    over601
+	JLT    over579
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept603
+	JE     kept581
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready604
+	JMP    ready582
 
-kept603:
+kept581:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -28664,8 +28664,8 @@ kept603:
 	VMOVUPD (CX), Y3
 	VMOVUPD 32(CX)(BX*1), Y4
 
-ready604:
-again602:
+ready582:
+again580:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -28678,7 +28678,7 @@ again602:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole605
+	JGE    whole583
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -28694,7 +28694,7 @@ again602:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole605:
+whole583:
 	VMOVUPD      (CX), Y5
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28714,7 +28714,7 @@ whole605:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded606
+	JLE          folded584
 	VMOVUPD      (CX), Y7
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28734,7 +28734,7 @@ whole605:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded606
+	JLE          folded584
 	VMOVUPD      (CX), Y9
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28754,7 +28754,7 @@ whole605:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded606
+	JLE          folded584
 	VMOVUPD      (CX), Y11
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28774,7 +28774,7 @@ whole605:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded606
+	JLE          folded584
 	VMOVUPD      (CX), Y13
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28794,7 +28794,7 @@ whole605:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded606
+	JLE          folded584
 	VMOVUPD      (CX), Y15
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28814,7 +28814,7 @@ whole605:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded606
+	JLE          folded584
 	VMOVUPD      (CX), Y17
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28834,7 +28834,7 @@ whole605:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded606
+	JLE          folded584
 	VMOVUPD      (CX), Y19
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -28854,15 +28854,15 @@ whole605:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded606:
+folded584:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some607
+	JGE  some585
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some607:
+some585:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -28898,38 +28898,38 @@ some607:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x38
-	JLE              over613
+	JLE              over591
 	VFMADD231PD.BCST 32(CX), Z6, Z0
 
-over613:
+over591:
 	CMPQ             BX, $0x30
-	JLE              over614
+	JLE              over592
 	VFMADD231PD.BCST 40(CX), Z5, Z0
 
-over614:
+over592:
 	CMPQ             BX, $0x28
-	JLE              over615
+	JLE              over593
 	VFMADD231PD.BCST 48(CX), Z16, Z0
 
-over615:
+over593:
 	VFMADD231PD.BCST 56(CX), Z14, Z0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some617
+	JGE              some595
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few618
+	JLT              few597
 	CMPQ             SI, $0x08
-	JNE              apart620
+	JNE              apart598
 	VMOVUPD          Z0, (DX)
-	JMP              stored621
+	JMP              stored599
 
-apart620:
+apart598:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -28945,10 +28945,10 @@ apart620:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored621:
-	JMP stored619
+stored599:
+	JMP stored596
 
-few618:
+few597:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -28957,35 +28957,35 @@ few618:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored622
+	JLE           stored600
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored622
+	JLE           stored600
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored622
+	JLE           stored600
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored622
+	JLE           stored600
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored622
+	JLE           stored600
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored622
+	JLE           stored600
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored622
+	JLE           stored600
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored622:
-stored619:
+stored600:
+stored596:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -28993,9 +28993,9 @@ stored619:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again602
+	JGE    again580
 
-some617:
+some595:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -29012,27 +29012,27 @@ some617:
 	VMOVUPD Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some623
+	JGE     some601
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some623:
-	JMP turned444
+some601:
+	JMP turned422
 
-over601:
+over579:
 	CMPQ BX, $0x02
-	JNE  over624
+	JNE  over602
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept626
+	JE     kept604
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready627
+	JMP    ready605
 
-kept626:
+kept604:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -29041,8 +29041,8 @@ kept626:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), X3
 
-ready627:
-again625:
+ready605:
+again603:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -29055,7 +29055,7 @@ again625:
 	VPXORD Z15, Z15, Z15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole628
+	JGE    whole606
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -29064,7 +29064,7 @@ again625:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-whole628:
+whole606:
 	VMOVUPD          (CX), X5
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29076,7 +29076,7 @@ whole628:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded629
+	JLE              folded607
 	VMOVUPD          (CX), X6
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29088,7 +29088,7 @@ whole628:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded629
+	JLE              folded607
 	VMOVUPD          (CX), X7
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29100,7 +29100,7 @@ whole628:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded629
+	JLE              folded607
 	VMOVUPD          (CX), X8
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29112,7 +29112,7 @@ whole628:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded629
+	JLE              folded607
 	VMOVUPD          (CX), X9
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29124,7 +29124,7 @@ whole628:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded629
+	JLE              folded607
 	VMOVUPD          (CX), X10
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29136,7 +29136,7 @@ whole628:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded629
+	JLE              folded607
 	VMOVUPD          (CX), X11
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29148,7 +29148,7 @@ whole628:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded629
+	JLE              folded607
 	VMOVUPD          (CX), X12
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29160,15 +29160,15 @@ whole628:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded629:
+folded607:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some630
+	JGE  some608
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some630:
+some608:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -29189,20 +29189,20 @@ some630:
 	VFMADD231PD.BCST 8(CX), Z14, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some634
+	JGE              some612
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few635
+	JLT              few614
 	CMPQ             SI, $0x08
-	JNE              apart637
+	JNE              apart615
 	VMOVUPD          Z0, (DX)
-	JMP              stored638
+	JMP              stored616
 
-apart637:
+apart615:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -29218,10 +29218,10 @@ apart637:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored638:
-	JMP stored636
+stored616:
+	JMP stored613
 
-few635:
+few614:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -29230,35 +29230,35 @@ few635:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored639
+	JLE           stored617
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored639
+	JLE           stored617
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored639
+	JLE           stored617
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored639
+	JLE           stored617
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored639
+	JLE           stored617
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored639
+	JLE           stored617
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored639
+	JLE           stored617
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored639:
-stored636:
+stored617:
+stored613:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -29266,9 +29266,9 @@ stored636:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again625
+	JGE    again603
 
-some634:
+some612:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -29281,31 +29281,31 @@ some634:
 	VMOVUPD X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some640
+	JGE     some618
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some640:
-	JMP turned444
+some618:
+	JMP turned422
 
-over624:
+over602:
 	CMPQ   BX, $0x02
-	JLT    over641
+	JLT    over619
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept643
+	JE     kept621
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready644
+	JMP    ready622
 
-kept643:
+kept621:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -29316,8 +29316,8 @@ kept643:
 	VMOVUPD (CX), X3
 	VMOVUPD 16(CX)(BX*1), X4
 
-ready644:
-again642:
+ready622:
+again620:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -29330,7 +29330,7 @@ again642:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole645
+	JGE    whole623
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -29346,7 +29346,7 @@ again642:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole645:
+whole623:
 	VMOVUPD      (CX), X5
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -29366,7 +29366,7 @@ whole645:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded646
+	JLE          folded624
 	VMOVUPD      (CX), X7
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -29386,7 +29386,7 @@ whole645:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded646
+	JLE          folded624
 	VMOVUPD      (CX), X9
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -29406,7 +29406,7 @@ whole645:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded646
+	JLE          folded624
 	VMOVUPD      (CX), X11
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -29426,7 +29426,7 @@ whole645:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded646
+	JLE          folded624
 	VMOVUPD      (CX), X13
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -29446,7 +29446,7 @@ whole645:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded646
+	JLE          folded624
 	VMOVUPD      (CX), X15
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -29466,7 +29466,7 @@ whole645:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded646
+	JLE          folded624
 	VMOVUPD      (CX), X17
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -29486,7 +29486,7 @@ whole645:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded646
+	JLE          folded624
 	VMOVUPD      (CX), X19
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -29506,15 +29506,15 @@ whole645:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded646:
+folded624:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some647
+	JGE  some625
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some647:
+some625:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -29548,28 +29548,28 @@ some647:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x18
-	JLE              over651
+	JLE              over629
 	VFMADD231PD.BCST 16(CX), Z6, Z0
 
-over651:
+over629:
 	VFMADD231PD.BCST 24(CX), Z5, Z0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some653
+	JGE              some631
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few654
+	JLT              few633
 	CMPQ             SI, $0x08
-	JNE              apart656
+	JNE              apart634
 	VMOVUPD          Z0, (DX)
-	JMP              stored657
+	JMP              stored635
 
-apart656:
+apart634:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -29585,10 +29585,10 @@ apart656:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored657:
-	JMP stored655
+stored635:
+	JMP stored632
 
-few654:
+few633:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -29597,35 +29597,35 @@ few654:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored658
+	JLE           stored636
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored658
+	JLE           stored636
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored658
+	JLE           stored636
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored658
+	JLE           stored636
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored658
+	JLE           stored636
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored658
+	JLE           stored636
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored658
+	JLE           stored636
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored658:
-stored655:
+stored636:
+stored632:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -29633,9 +29633,9 @@ stored655:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again642
+	JGE    again620
 
-some653:
+some631:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -29652,24 +29652,24 @@ some653:
 	VMOVUPD X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some659
+	JGE     some637
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some659:
-	JMP turned444
+some637:
+	JMP turned422
 
-over641:
+over619:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept661
+	JE     kept639
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready662
+	JMP    ready640
 
-kept661:
+kept639:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -29678,8 +29678,8 @@ kept661:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready662:
-again660:
+ready640:
+again638:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -29692,7 +29692,7 @@ again660:
 	VPXORD Z15, Z15, Z15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole663
+	JGE    whole641
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -29701,7 +29701,7 @@ again660:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-whole663:
+whole641:
 	VMOVSD           (CX), X5
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29713,7 +29713,7 @@ whole663:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded664
+	JLE              folded642
 	VMOVSD           (CX), X6
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29725,7 +29725,7 @@ whole663:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded664
+	JLE              folded642
 	VMOVSD           (CX), X7
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29737,7 +29737,7 @@ whole663:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded664
+	JLE              folded642
 	VMOVSD           (CX), X8
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29749,7 +29749,7 @@ whole663:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded664
+	JLE              folded642
 	VMOVSD           (CX), X9
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29761,7 +29761,7 @@ whole663:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded664
+	JLE              folded642
 	VMOVSD           (CX), X10
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29773,7 +29773,7 @@ whole663:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded664
+	JLE              folded642
 	VMOVSD           (CX), X11
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29785,7 +29785,7 @@ whole663:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded664
+	JLE              folded642
 	VMOVSD           (CX), X12
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -29797,15 +29797,15 @@ whole663:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded664:
+folded642:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some665
+	JGE  some643
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some665:
+some643:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -29825,20 +29825,20 @@ some665:
 	VFMADD231PD.BCST (CX), Z5, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some668
+	JGE              some646
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few669
+	JLT              few648
 	CMPQ             SI, $0x08
-	JNE              apart671
+	JNE              apart649
 	VMOVUPD          Z0, (DX)
-	JMP              stored672
+	JMP              stored650
 
-apart671:
+apart649:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -29854,10 +29854,10 @@ apart671:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored672:
-	JMP stored670
+stored650:
+	JMP stored647
 
-few669:
+few648:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -29866,35 +29866,35 @@ few669:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored673
+	JLE           stored651
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored673
+	JLE           stored651
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored673
+	JLE           stored651
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored673
+	JLE           stored651
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored673
+	JLE           stored651
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored673
+	JLE           stored651
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored673
+	JLE           stored651
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored673:
-stored670:
+stored651:
+stored647:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -29902,9 +29902,9 @@ stored670:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again660
+	JGE    again638
 
-some668:
+some646:
 	VPXORD Z5, Z5, Z5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -29917,13 +29917,13 @@ some668:
 	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some674
+	JGE    some652
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some674:
-turned444:
+some652:
+turned422:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -29944,13 +29944,13 @@ turned444:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    CX, $0x08
-	JLT     few675
+	JLT     few654
 	CMPQ    SI, $0x08
-	JNE     apart677
+	JNE     apart655
 	VMOVUPD Z0, (DX)
-	JMP     stored678
+	JMP     stored656
 
-apart677:
+apart655:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -29966,10 +29966,10 @@ apart677:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored678:
-	JMP stored676
+stored656:
+	JMP stored653
 
-few675:
+few654:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -29978,35 +29978,35 @@ few675:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored679
+	JLE           stored657
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored679
+	JLE           stored657
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored679
+	JLE           stored657
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored679
+	JLE           stored657
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored679
+	JLE           stored657
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored679
+	JLE           stored657
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored679
+	JLE           stored657
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored679:
-stored676:
+stored657:
+stored653:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -30014,31 +30014,31 @@ stored676:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block441
-	JMP    end439
+	JGE    block419
+	JMP    end417
 
-other440:
-block681:
+other418:
+block659:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk682:
+chunk660:
 	CMPQ BX, $0x10
-	JLT  last683
+	JLT  last661
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept686
+	JE     kept664
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready687
+	JMP    ready665
 
-kept686:
+kept664:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -30049,8 +30049,8 @@ kept686:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX), Z4
 
-ready687:
-again685:
+ready665:
+again663:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -30063,7 +30063,7 @@ again685:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole688
+	JGE    whole666
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -30079,7 +30079,7 @@ again685:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole688:
+whole666:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX), Z6
@@ -30090,7 +30090,7 @@ whole688:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded689
+	JLE          folded667
 	VMOVUPD      (CX), Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX), Z8
@@ -30101,7 +30101,7 @@ whole688:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded689
+	JLE          folded667
 	VMOVUPD      (CX), Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX), Z10
@@ -30112,7 +30112,7 @@ whole688:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded689
+	JLE          folded667
 	VMOVUPD      (CX), Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX), Z12
@@ -30123,7 +30123,7 @@ whole688:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded689
+	JLE          folded667
 	VMOVUPD      (CX), Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX), Z14
@@ -30134,7 +30134,7 @@ whole688:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded689
+	JLE          folded667
 	VMOVUPD      (CX), Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX), Z16
@@ -30145,7 +30145,7 @@ whole688:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded689
+	JLE          folded667
 	VMOVUPD      (CX), Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX), Z18
@@ -30156,7 +30156,7 @@ whole688:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded689
+	JLE          folded667
 	VMOVUPD      (CX), Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX), Z20
@@ -30167,15 +30167,15 @@ whole688:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded689:
+folded667:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some690
+	JGE  some668
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some690:
+some668:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -30246,20 +30246,20 @@ some690:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some708
+	JGE              some686
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few709
+	JLT              few688
 	CMPQ             SI, $0x08
-	JNE              apart711
+	JNE              apart689
 	VMOVUPD          Z0, (DX)
-	JMP              stored712
+	JMP              stored690
 
-apart711:
+apart689:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -30275,10 +30275,10 @@ apart711:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored712:
-	JMP stored710
+stored690:
+	JMP stored687
 
-few709:
+few688:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -30287,35 +30287,35 @@ few709:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored713
+	JLE           stored691
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored713
+	JLE           stored691
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored713
+	JLE           stored691
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored713
+	JLE           stored691
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored713
+	JLE           stored691
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored713
+	JLE           stored691
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored713
+	JLE           stored691
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored713:
-stored710:
+stored691:
+stored687:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -30323,9 +30323,9 @@ stored710:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again685
+	JGE    again663
 
-some708:
+some686:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -30342,42 +30342,42 @@ some708:
 	VMOVUPD Z4, 64(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some714
+	JGE     some692
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some714:
+some692:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk682
-	JMP  turned684
+	JGE  chunk660
+	JMP  turned662
 
-last683:
+last661:
 	CMPQ BX, $0x08
-	JLE  narrower715
+	JLE  narrower693
 	CMPQ BX, $0x10
-	JNE  over716
-	JMP  turned684
+	JNE  over694
+	JMP  turned662
 
-over716:
+over694:
 	CMPQ   BX, $0x0b
-	JGE    over717
+	JGE    over695
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept719
+	JE     kept697
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready720
+	JMP    ready698
 
-kept719:
+kept697:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -30388,8 +30388,8 @@ kept719:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), X4
 
-ready720:
-again718:
+ready698:
+again696:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -30402,7 +30402,7 @@ again718:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole721
+	JGE    whole699
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -30418,7 +30418,7 @@ again718:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole721:
+whole699:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X6
@@ -30429,7 +30429,7 @@ whole721:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded722
+	JLE          folded700
 	VMOVUPD      (CX), Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X8
@@ -30440,7 +30440,7 @@ whole721:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded722
+	JLE          folded700
 	VMOVUPD      (CX), Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X10
@@ -30451,7 +30451,7 @@ whole721:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded722
+	JLE          folded700
 	VMOVUPD      (CX), Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X12
@@ -30462,7 +30462,7 @@ whole721:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded722
+	JLE          folded700
 	VMOVUPD      (CX), Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X14
@@ -30473,7 +30473,7 @@ whole721:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded722
+	JLE          folded700
 	VMOVUPD      (CX), Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X16
@@ -30484,7 +30484,7 @@ whole721:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded722
+	JLE          folded700
 	VMOVUPD      (CX), Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X18
@@ -30495,7 +30495,7 @@ whole721:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded722
+	JLE          folded700
 	VMOVUPD      (CX), Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X20
@@ -30506,15 +30506,15 @@ whole721:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded722:
+folded700:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some723
+	JGE  some701
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some723:
+some701:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -30566,28 +30566,28 @@ some723:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x48
-	JLE              over733
+	JLE              over711
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over733:
+over711:
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some735
+	JGE              some713
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few736
+	JLT              few715
 	CMPQ             SI, $0x08
-	JNE              apart738
+	JNE              apart716
 	VMOVUPD          Z0, (DX)
-	JMP              stored739
+	JMP              stored717
 
-apart738:
+apart716:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -30603,10 +30603,10 @@ apart738:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored739:
-	JMP stored737
+stored717:
+	JMP stored714
 
-few736:
+few715:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -30615,35 +30615,35 @@ few736:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored740
+	JLE           stored718
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored740
+	JLE           stored718
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored740
+	JLE           stored718
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored740
+	JLE           stored718
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored740
+	JLE           stored718
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored740
+	JLE           stored718
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored740
+	JLE           stored718
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored740:
-stored737:
+stored718:
+stored714:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -30651,9 +30651,9 @@ stored737:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again718
+	JGE    again696
 
-some735:
+some713:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -30670,31 +30670,31 @@ some735:
 	VMOVUPD X4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some741
+	JGE     some719
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some741:
-	JMP turned684
+some719:
+	JMP turned662
 
-over717:
+over695:
 	CMPQ   BX, $0x0d
-	JGE    over742
+	JGE    over720
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept744
+	JE     kept722
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready745
+	JMP    ready723
 
-kept744:
+kept722:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -30705,8 +30705,8 @@ kept744:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Y4
 
-ready745:
-again743:
+ready723:
+again721:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -30719,7 +30719,7 @@ again743:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole746
+	JGE    whole724
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -30735,7 +30735,7 @@ again743:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole746:
+whole724:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y6
@@ -30746,7 +30746,7 @@ whole746:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded747
+	JLE          folded725
 	VMOVUPD      (CX), Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y8
@@ -30757,7 +30757,7 @@ whole746:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded747
+	JLE          folded725
 	VMOVUPD      (CX), Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y10
@@ -30768,7 +30768,7 @@ whole746:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded747
+	JLE          folded725
 	VMOVUPD      (CX), Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y12
@@ -30779,7 +30779,7 @@ whole746:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded747
+	JLE          folded725
 	VMOVUPD      (CX), Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y14
@@ -30790,7 +30790,7 @@ whole746:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded747
+	JLE          folded725
 	VMOVUPD      (CX), Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y16
@@ -30801,7 +30801,7 @@ whole746:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded747
+	JLE          folded725
 	VMOVUPD      (CX), Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y18
@@ -30812,7 +30812,7 @@ whole746:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded747
+	JLE          folded725
 	VMOVUPD      (CX), Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y20
@@ -30823,15 +30823,15 @@ whole746:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded747:
+folded725:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some748
+	JGE  some726
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some748:
+some726:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -30883,38 +30883,38 @@ some748:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x58
-	JLE              over758
+	JLE              over736
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over758:
+over736:
 	CMPQ             BX, $0x50
-	JLE              over759
+	JLE              over737
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 
-over759:
+over737:
 	CMPQ             BX, $0x48
-	JLE              over760
+	JLE              over738
 	VFMADD231PD.BCST 80(CX), Z16, Z0
 
-over760:
+over738:
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some762
+	JGE              some740
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few763
+	JLT              few742
 	CMPQ             SI, $0x08
-	JNE              apart765
+	JNE              apart743
 	VMOVUPD          Z0, (DX)
-	JMP              stored766
+	JMP              stored744
 
-apart765:
+apart743:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -30930,10 +30930,10 @@ apart765:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored766:
-	JMP stored764
+stored744:
+	JMP stored741
 
-few763:
+few742:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -30942,35 +30942,35 @@ few763:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored767
+	JLE           stored745
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored767
+	JLE           stored745
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored767
+	JLE           stored745
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored767
+	JLE           stored745
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored767
+	JLE           stored745
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored767
+	JLE           stored745
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored767
+	JLE           stored745
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored767:
-stored764:
+stored745:
+stored741:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -30978,9 +30978,9 @@ stored764:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again743
+	JGE    again721
 
-some762:
+some740:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -30997,29 +30997,29 @@ some762:
 	VMOVUPD Y4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some768
+	JGE     some746
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some768:
-	JMP turned684
+some746:
+	JMP turned662
 
-over742:
+over720:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept770
+	JE     kept748
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready771
+	JMP    ready749
 
-kept770:
+kept748:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -31030,8 +31030,8 @@ kept770:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Z4
 
-ready771:
-again769:
+ready749:
+again747:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -31044,7 +31044,7 @@ again769:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole772
+	JGE    whole750
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -31060,7 +31060,7 @@ again769:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole772:
+whole750:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z6
@@ -31071,7 +31071,7 @@ whole772:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded773
+	JLE          folded751
 	VMOVUPD      (CX), Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z8
@@ -31082,7 +31082,7 @@ whole772:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded773
+	JLE          folded751
 	VMOVUPD      (CX), Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z10
@@ -31093,7 +31093,7 @@ whole772:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded773
+	JLE          folded751
 	VMOVUPD      (CX), Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z12
@@ -31104,7 +31104,7 @@ whole772:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded773
+	JLE          folded751
 	VMOVUPD      (CX), Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z14
@@ -31115,7 +31115,7 @@ whole772:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded773
+	JLE          folded751
 	VMOVUPD      (CX), Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z16
@@ -31126,7 +31126,7 @@ whole772:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded773
+	JLE          folded751
 	VMOVUPD      (CX), Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z18
@@ -31137,7 +31137,7 @@ whole772:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded773
+	JLE          folded751
 	VMOVUPD      (CX), Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z20
@@ -31148,15 +31148,15 @@ whole772:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded773:
+folded751:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some774
+	JGE  some752
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some774:
+some752:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -31220,58 +31220,58 @@ some774:
 	VSHUFF64X2       $0xdd, Z10, Z16, Z12
 	VSHUFF64X2       $0x88, Z10, Z16, Z16
 	CMPQ             BX, $0x78
-	JLE              over784
+	JLE              over762
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over784:
+over762:
 	CMPQ             BX, $0x70
-	JLE              over785
+	JLE              over763
 	VFMADD231PD.BCST 72(CX), Z20, Z0
 
-over785:
+over763:
 	CMPQ             BX, $0x68
-	JLE              over786
+	JLE              over764
 	VFMADD231PD.BCST 80(CX), Z18, Z0
 
-over786:
+over764:
 	CMPQ             BX, $0x60
-	JLE              over787
+	JLE              over765
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 
-over787:
+over765:
 	CMPQ             BX, $0x58
-	JLE              over788
+	JLE              over766
 	VFMADD231PD.BCST 96(CX), Z5, Z0
 
-over788:
+over766:
 	CMPQ             BX, $0x50
-	JLE              over789
+	JLE              over767
 	VFMADD231PD.BCST 104(CX), Z16, Z0
 
-over789:
+over767:
 	CMPQ             BX, $0x48
-	JLE              over790
+	JLE              over768
 	VFMADD231PD.BCST 112(CX), Z8, Z0
 
-over790:
+over768:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some792
+	JGE              some770
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few793
+	JLT              few772
 	CMPQ             SI, $0x08
-	JNE              apart795
+	JNE              apart773
 	VMOVUPD          Z0, (DX)
-	JMP              stored796
+	JMP              stored774
 
-apart795:
+apart773:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -31287,10 +31287,10 @@ apart795:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored796:
-	JMP stored794
+stored774:
+	JMP stored771
 
-few793:
+few772:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -31299,35 +31299,35 @@ few793:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored797
+	JLE           stored775
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored797
+	JLE           stored775
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored797
+	JLE           stored775
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored797
+	JLE           stored775
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored797
+	JLE           stored775
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored797
+	JLE           stored775
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored797
+	JLE           stored775
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored797:
-stored794:
+stored775:
+stored771:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -31335,9 +31335,9 @@ stored794:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again769
+	JGE    again747
 
-some792:
+some770:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -31354,27 +31354,27 @@ some792:
 	VMOVUPD Z4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some798
+	JGE     some776
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some798:
-	JMP turned684
+some776:
+	JMP turned662
 
-narrower715:
+narrower693:
 	CMPQ BX, $0x08
-	JNE  over799
+	JNE  over777
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept801
+	JE     kept779
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready802
+	JMP    ready780
 
-kept801:
+kept779:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -31383,8 +31383,8 @@ kept801:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Z3
 
-ready802:
-again800:
+ready780:
+again778:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -31397,7 +31397,7 @@ again800:
 	VPXORD Z15, Z15, Z15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole803
+	JGE    whole781
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -31406,71 +31406,71 @@ again800:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-whole803:
+whole781:
 	VMOVUPD          (CX), Z5
 	VADDPD           Z5, Z1, Z1
 	VFMADD231PD.BCST (R8), Z5, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded804
+	JLE              folded782
 	VMOVUPD          (CX), Z6
 	VADDPD           Z6, Z1, Z1
 	VFMADD231PD.BCST (R8), Z6, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded804
+	JLE              folded782
 	VMOVUPD          (CX), Z7
 	VADDPD           Z7, Z1, Z1
 	VFMADD231PD.BCST (R8), Z7, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded804
+	JLE              folded782
 	VMOVUPD          (CX), Z8
 	VADDPD           Z8, Z1, Z1
 	VFMADD231PD.BCST (R8), Z8, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded804
+	JLE              folded782
 	VMOVUPD          (CX), Z9
 	VADDPD           Z9, Z1, Z1
 	VFMADD231PD.BCST (R8), Z9, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded804
+	JLE              folded782
 	VMOVUPD          (CX), Z10
 	VADDPD           Z10, Z1, Z1
 	VFMADD231PD.BCST (R8), Z10, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded804
+	JLE              folded782
 	VMOVUPD          (CX), Z11
 	VADDPD           Z11, Z1, Z1
 	VFMADD231PD.BCST (R8), Z11, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded804
+	JLE              folded782
 	VMOVUPD          (CX), Z12
 	VADDPD           Z12, Z1, Z1
 	VFMADD231PD.BCST (R8), Z12, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded804:
+folded782:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some805
+	JGE  some783
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some805:
+some783:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -31509,20 +31509,20 @@ some805:
 	VFMADD231PD.BCST 56(CX), Z8, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some815
+	JGE              some793
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few816
+	JLT              few795
 	CMPQ             SI, $0x08
-	JNE              apart818
+	JNE              apart796
 	VMOVUPD          Z0, (DX)
-	JMP              stored819
+	JMP              stored797
 
-apart818:
+apart796:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -31538,10 +31538,10 @@ apart818:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored819:
-	JMP stored817
+stored797:
+	JMP stored794
 
-few816:
+few795:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -31550,35 +31550,35 @@ few816:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored820
+	JLE           stored798
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored820
+	JLE           stored798
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored820
+	JLE           stored798
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored820
+	JLE           stored798
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored820
+	JLE           stored798
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored820
+	JLE           stored798
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored820
+	JLE           stored798
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored820:
-stored817:
+stored798:
+stored794:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -31586,9 +31586,9 @@ stored817:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again800
+	JGE    again778
 
-some815:
+some793:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -31601,27 +31601,27 @@ some815:
 	VMOVUPD Z3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some821
+	JGE     some799
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some821:
-	JMP turned684
+some799:
+	JMP turned662
 
-over799:
+over777:
 	CMPQ BX, $0x04
-	JNE  over822
+	JNE  over800
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept824
+	JE     kept802
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready825
+	JMP    ready803
 
-kept824:
+kept802:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -31630,8 +31630,8 @@ kept824:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Y3
 
-ready825:
-again823:
+ready803:
+again801:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -31644,7 +31644,7 @@ again823:
 	VPXORD Z15, Z15, Z15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole826
+	JGE    whole804
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -31653,71 +31653,71 @@ again823:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-whole826:
+whole804:
 	VMOVUPD          (CX), Y5
 	VADDPD           Y5, Y1, Y1
 	VFMADD231PD.BCST (R8), Y5, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded827
+	JLE              folded805
 	VMOVUPD          (CX), Y6
 	VADDPD           Y6, Y1, Y1
 	VFMADD231PD.BCST (R8), Y6, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded827
+	JLE              folded805
 	VMOVUPD          (CX), Y7
 	VADDPD           Y7, Y1, Y1
 	VFMADD231PD.BCST (R8), Y7, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded827
+	JLE              folded805
 	VMOVUPD          (CX), Y8
 	VADDPD           Y8, Y1, Y1
 	VFMADD231PD.BCST (R8), Y8, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded827
+	JLE              folded805
 	VMOVUPD          (CX), Y9
 	VADDPD           Y9, Y1, Y1
 	VFMADD231PD.BCST (R8), Y9, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded827
+	JLE              folded805
 	VMOVUPD          (CX), Y10
 	VADDPD           Y10, Y1, Y1
 	VFMADD231PD.BCST (R8), Y10, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded827
+	JLE              folded805
 	VMOVUPD          (CX), Y11
 	VADDPD           Y11, Y1, Y1
 	VFMADD231PD.BCST (R8), Y11, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded827
+	JLE              folded805
 	VMOVUPD          (CX), Y12
 	VADDPD           Y12, Y1, Y1
 	VFMADD231PD.BCST (R8), Y12, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded827:
+folded805:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some828
+	JGE  some806
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some828:
+some806:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -31740,20 +31740,20 @@ some828:
 	VFMADD231PD.BCST 24(CX), Z9, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some834
+	JGE              some812
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few835
+	JLT              few814
 	CMPQ             SI, $0x08
-	JNE              apart837
+	JNE              apart815
 	VMOVUPD          Z0, (DX)
-	JMP              stored838
+	JMP              stored816
 
-apart837:
+apart815:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -31769,10 +31769,10 @@ apart837:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored838:
-	JMP stored836
+stored816:
+	JMP stored813
 
-few835:
+few814:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -31781,35 +31781,35 @@ few835:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored839
+	JLE           stored817
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored839
+	JLE           stored817
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored839
+	JLE           stored817
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored839
+	JLE           stored817
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored839
+	JLE           stored817
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored839
+	JLE           stored817
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored839
+	JLE           stored817
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored839:
-stored836:
+stored817:
+stored813:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -31817,9 +31817,9 @@ stored836:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again823
+	JGE    again801
 
-some834:
+some812:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -31832,31 +31832,31 @@ some834:
 	VMOVUPD Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some840
+	JGE     some818
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some840:
-	JMP turned684
+some818:
+	JMP turned662
 
-over822:
+over800:
 	CMPQ   BX, $0x04
-	JLT    over841
+	JLT    over819
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept843
+	JE     kept821
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready844
+	JMP    ready822
 
-kept843:
+kept821:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -31867,8 +31867,8 @@ kept843:
 	VMOVUPD (CX), Y3
 	VMOVUPD 32(CX)(BX*1), Y4
 
-ready844:
-again842:
+ready822:
+again820:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -31881,7 +31881,7 @@ again842:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole845
+	JGE    whole823
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -31897,7 +31897,7 @@ again842:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole845:
+whole823:
 	VMOVUPD      (CX), Y5
 	VADDPD       Y5, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y6
@@ -31908,7 +31908,7 @@ whole845:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded846
+	JLE          folded824
 	VMOVUPD      (CX), Y7
 	VADDPD       Y7, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y8
@@ -31919,7 +31919,7 @@ whole845:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded846
+	JLE          folded824
 	VMOVUPD      (CX), Y9
 	VADDPD       Y9, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y10
@@ -31930,7 +31930,7 @@ whole845:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded846
+	JLE          folded824
 	VMOVUPD      (CX), Y11
 	VADDPD       Y11, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y12
@@ -31941,7 +31941,7 @@ whole845:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded846
+	JLE          folded824
 	VMOVUPD      (CX), Y13
 	VADDPD       Y13, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y14
@@ -31952,7 +31952,7 @@ whole845:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded846
+	JLE          folded824
 	VMOVUPD      (CX), Y15
 	VADDPD       Y15, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y16
@@ -31963,7 +31963,7 @@ whole845:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded846
+	JLE          folded824
 	VMOVUPD      (CX), Y17
 	VADDPD       Y17, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y18
@@ -31974,7 +31974,7 @@ whole845:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded846
+	JLE          folded824
 	VMOVUPD      (CX), Y19
 	VADDPD       Y19, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y20
@@ -31985,15 +31985,15 @@ whole845:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded846:
+folded824:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some847
+	JGE  some825
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some847:
+some825:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -32029,38 +32029,38 @@ some847:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x38
-	JLE              over853
+	JLE              over831
 	VFMADD231PD.BCST 32(CX), Z6, Z0
 
-over853:
+over831:
 	CMPQ             BX, $0x30
-	JLE              over854
+	JLE              over832
 	VFMADD231PD.BCST 40(CX), Z5, Z0
 
-over854:
+over832:
 	CMPQ             BX, $0x28
-	JLE              over855
+	JLE              over833
 	VFMADD231PD.BCST 48(CX), Z16, Z0
 
-over855:
+over833:
 	VFMADD231PD.BCST 56(CX), Z14, Z0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some857
+	JGE              some835
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few858
+	JLT              few837
 	CMPQ             SI, $0x08
-	JNE              apart860
+	JNE              apart838
 	VMOVUPD          Z0, (DX)
-	JMP              stored861
+	JMP              stored839
 
-apart860:
+apart838:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -32076,10 +32076,10 @@ apart860:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored861:
-	JMP stored859
+stored839:
+	JMP stored836
 
-few858:
+few837:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -32088,35 +32088,35 @@ few858:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored862
+	JLE           stored840
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored862
+	JLE           stored840
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored862
+	JLE           stored840
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored862
+	JLE           stored840
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored862
+	JLE           stored840
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored862
+	JLE           stored840
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored862
+	JLE           stored840
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored862:
-stored859:
+stored840:
+stored836:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -32124,9 +32124,9 @@ stored859:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again842
+	JGE    again820
 
-some857:
+some835:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -32143,27 +32143,27 @@ some857:
 	VMOVUPD Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some863
+	JGE     some841
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some863:
-	JMP turned684
+some841:
+	JMP turned662
 
-over841:
+over819:
 	CMPQ BX, $0x02
-	JNE  over864
+	JNE  over842
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept866
+	JE     kept844
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready867
+	JMP    ready845
 
-kept866:
+kept844:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -32172,8 +32172,8 @@ kept866:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), X3
 
-ready867:
-again865:
+ready845:
+again843:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -32186,7 +32186,7 @@ again865:
 	VPXORD Z15, Z15, Z15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole868
+	JGE    whole846
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -32195,71 +32195,71 @@ again865:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-whole868:
+whole846:
 	VMOVUPD          (CX), X5
 	VADDPD           X5, X1, X1
 	VFMADD231PD.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded869
+	JLE              folded847
 	VMOVUPD          (CX), X6
 	VADDPD           X6, X1, X1
 	VFMADD231PD.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded869
+	JLE              folded847
 	VMOVUPD          (CX), X7
 	VADDPD           X7, X1, X1
 	VFMADD231PD.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded869
+	JLE              folded847
 	VMOVUPD          (CX), X8
 	VADDPD           X8, X1, X1
 	VFMADD231PD.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded869
+	JLE              folded847
 	VMOVUPD          (CX), X9
 	VADDPD           X9, X1, X1
 	VFMADD231PD.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded869
+	JLE              folded847
 	VMOVUPD          (CX), X10
 	VADDPD           X10, X1, X1
 	VFMADD231PD.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded869
+	JLE              folded847
 	VMOVUPD          (CX), X11
 	VADDPD           X11, X1, X1
 	VFMADD231PD.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded869
+	JLE              folded847
 	VMOVUPD          (CX), X12
 	VADDPD           X12, X1, X1
 	VFMADD231PD.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded869:
+folded847:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some870
+	JGE  some848
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some870:
+some848:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -32280,20 +32280,20 @@ some870:
 	VFMADD231PD.BCST 8(CX), Z14, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some874
+	JGE              some852
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few875
+	JLT              few854
 	CMPQ             SI, $0x08
-	JNE              apart877
+	JNE              apart855
 	VMOVUPD          Z0, (DX)
-	JMP              stored878
+	JMP              stored856
 
-apart877:
+apart855:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -32309,10 +32309,10 @@ apart877:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored878:
-	JMP stored876
+stored856:
+	JMP stored853
 
-few875:
+few854:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -32321,35 +32321,35 @@ few875:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored879
+	JLE           stored857
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored879
+	JLE           stored857
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored879
+	JLE           stored857
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored879
+	JLE           stored857
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored879
+	JLE           stored857
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored879
+	JLE           stored857
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored879
+	JLE           stored857
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored879:
-stored876:
+stored857:
+stored853:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -32357,9 +32357,9 @@ stored876:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again865
+	JGE    again843
 
-some874:
+some852:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -32372,31 +32372,31 @@ some874:
 	VMOVUPD X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some880
+	JGE     some858
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some880:
-	JMP turned684
+some858:
+	JMP turned662
 
-over864:
+over842:
 	CMPQ   BX, $0x02
-	JLT    over881
+	JLT    over859
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept883
+	JE     kept861
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready884
+	JMP    ready862
 
-kept883:
+kept861:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -32407,8 +32407,8 @@ kept883:
 	VMOVUPD (CX), X3
 	VMOVUPD 16(CX)(BX*1), X4
 
-ready884:
-again882:
+ready862:
+again860:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -32421,7 +32421,7 @@ again882:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole885
+	JGE    whole863
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -32437,7 +32437,7 @@ again882:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole885:
+whole863:
 	VMOVUPD      (CX), X5
 	VADDPD       X5, X1, X1
 	VMOVUPD      16(CX)(BX*1), X6
@@ -32448,7 +32448,7 @@ whole885:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded886
+	JLE          folded864
 	VMOVUPD      (CX), X7
 	VADDPD       X7, X1, X1
 	VMOVUPD      16(CX)(BX*1), X8
@@ -32459,7 +32459,7 @@ whole885:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded886
+	JLE          folded864
 	VMOVUPD      (CX), X9
 	VADDPD       X9, X1, X1
 	VMOVUPD      16(CX)(BX*1), X10
@@ -32470,7 +32470,7 @@ whole885:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded886
+	JLE          folded864
 	VMOVUPD      (CX), X11
 	VADDPD       X11, X1, X1
 	VMOVUPD      16(CX)(BX*1), X12
@@ -32481,7 +32481,7 @@ whole885:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded886
+	JLE          folded864
 	VMOVUPD      (CX), X13
 	VADDPD       X13, X1, X1
 	VMOVUPD      16(CX)(BX*1), X14
@@ -32492,7 +32492,7 @@ whole885:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded886
+	JLE          folded864
 	VMOVUPD      (CX), X15
 	VADDPD       X15, X1, X1
 	VMOVUPD      16(CX)(BX*1), X16
@@ -32503,7 +32503,7 @@ whole885:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded886
+	JLE          folded864
 	VMOVUPD      (CX), X17
 	VADDPD       X17, X1, X1
 	VMOVUPD      16(CX)(BX*1), X18
@@ -32514,7 +32514,7 @@ whole885:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded886
+	JLE          folded864
 	VMOVUPD      (CX), X19
 	VADDPD       X19, X1, X1
 	VMOVUPD      16(CX)(BX*1), X20
@@ -32525,15 +32525,15 @@ whole885:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded886:
+folded864:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some887
+	JGE  some865
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some887:
+some865:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -32567,28 +32567,28 @@ some887:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x18
-	JLE              over891
+	JLE              over869
 	VFMADD231PD.BCST 16(CX), Z6, Z0
 
-over891:
+over869:
 	VFMADD231PD.BCST 24(CX), Z5, Z0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some893
+	JGE              some871
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few894
+	JLT              few873
 	CMPQ             SI, $0x08
-	JNE              apart896
+	JNE              apart874
 	VMOVUPD          Z0, (DX)
-	JMP              stored897
+	JMP              stored875
 
-apart896:
+apart874:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -32604,10 +32604,10 @@ apart896:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored897:
-	JMP stored895
+stored875:
+	JMP stored872
 
-few894:
+few873:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -32616,35 +32616,35 @@ few894:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored898
+	JLE           stored876
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored898
+	JLE           stored876
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored898
+	JLE           stored876
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored898
+	JLE           stored876
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored898
+	JLE           stored876
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored898
+	JLE           stored876
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored898
+	JLE           stored876
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored898:
-stored895:
+stored876:
+stored872:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -32652,9 +32652,9 @@ stored895:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again882
+	JGE    again860
 
-some893:
+some871:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -32671,24 +32671,24 @@ some893:
 	VMOVUPD X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some899
+	JGE     some877
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some899:
-	JMP turned684
+some877:
+	JMP turned662
 
-over881:
+over859:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept901
+	JE     kept879
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready902
+	JMP    ready880
 
-kept901:
+kept879:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -32697,8 +32697,8 @@ kept901:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready902:
-again900:
+ready880:
+again878:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -32711,7 +32711,7 @@ again900:
 	VPXORD Z15, Z15, Z15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole903
+	JGE    whole881
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -32720,71 +32720,71 @@ again900:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-whole903:
+whole881:
 	VMOVSD           (CX), X5
 	VADDPD           X5, X1, X1
 	VFMADD231PD.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded904
+	JLE              folded882
 	VMOVSD           (CX), X6
 	VADDPD           X6, X1, X1
 	VFMADD231PD.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded904
+	JLE              folded882
 	VMOVSD           (CX), X7
 	VADDPD           X7, X1, X1
 	VFMADD231PD.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded904
+	JLE              folded882
 	VMOVSD           (CX), X8
 	VADDPD           X8, X1, X1
 	VFMADD231PD.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded904
+	JLE              folded882
 	VMOVSD           (CX), X9
 	VADDPD           X9, X1, X1
 	VFMADD231PD.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded904
+	JLE              folded882
 	VMOVSD           (CX), X10
 	VADDPD           X10, X1, X1
 	VFMADD231PD.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded904
+	JLE              folded882
 	VMOVSD           (CX), X11
 	VADDPD           X11, X1, X1
 	VFMADD231PD.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded904
+	JLE              folded882
 	VMOVSD           (CX), X12
 	VADDPD           X12, X1, X1
 	VFMADD231PD.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded904:
+folded882:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some905
+	JGE  some883
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some905:
+some883:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -32804,20 +32804,20 @@ some905:
 	VFMADD231PD.BCST (CX), Z5, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some908
+	JGE              some886
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few909
+	JLT              few888
 	CMPQ             SI, $0x08
-	JNE              apart911
+	JNE              apart889
 	VMOVUPD          Z0, (DX)
-	JMP              stored912
+	JMP              stored890
 
-apart911:
+apart889:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -32833,10 +32833,10 @@ apart911:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored912:
-	JMP stored910
+stored890:
+	JMP stored887
 
-few909:
+few888:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -32845,35 +32845,35 @@ few909:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored913
+	JLE           stored891
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored913
+	JLE           stored891
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored913
+	JLE           stored891
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored913
+	JLE           stored891
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored913
+	JLE           stored891
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored913
+	JLE           stored891
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored913
+	JLE           stored891
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored913:
-stored910:
+stored891:
+stored887:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -32881,9 +32881,9 @@ stored910:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again900
+	JGE    again878
 
-some908:
+some886:
 	VPXORD Z5, Z5, Z5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -32896,13 +32896,13 @@ some908:
 	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some914
+	JGE    some892
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some914:
-turned684:
+some892:
+turned662:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -32923,13 +32923,13 @@ turned684:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    CX, $0x08
-	JLT     few915
+	JLT     few894
 	CMPQ    SI, $0x08
-	JNE     apart917
+	JNE     apart895
 	VMOVUPD Z0, (DX)
-	JMP     stored918
+	JMP     stored896
 
-apart917:
+apart895:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -32945,10 +32945,10 @@ apart917:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored918:
-	JMP stored916
+stored896:
+	JMP stored893
 
-few915:
+few894:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -32957,35 +32957,35 @@ few915:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored919
+	JLE           stored897
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored919
+	JLE           stored897
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored919
+	JLE           stored897
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored919
+	JLE           stored897
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored919
+	JLE           stored897
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored919
+	JLE           stored897
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored919
+	JLE           stored897
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored919:
-stored916:
+stored897:
+stored893:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -32993,10 +32993,10 @@ stored916:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block681
-	JMP    end439
+	JGE    block659
+	JMP    end417
 
-end439:
+end417:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -383,32 +383,32 @@ some13:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored34
+	JLE              stored33
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored34
+	JLE              stored33
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored34
+	JLE              stored33
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored34
+	JLE              stored33
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored34:
+stored33:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -441,12 +441,12 @@ some31:
 	VMOVUPS Y7, 32(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some35
+	JGE     some34
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some35:
+some34:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
@@ -455,30 +455,30 @@ some35:
 
 last6:
 	CMPQ BX, $0x08
-	JLE  narrower36
+	JLE  narrower35
 	CMPQ BX, $0x10
-	JNE  over37
+	JNE  over36
 	JMP  turned7
 
-over37:
+over36:
 	CMPQ   BX, $0x0d
-	JGE    over38
+	JGE    over37
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept40
+	JE     kept39
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready41
+	JMP    ready40
 
-kept40:
+kept39:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -492,8 +492,8 @@ kept40:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX)(BX*1), X7
 
-ready41:
-again39:
+ready40:
+again38:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -506,7 +506,7 @@ again39:
 	VPXORD Y26, Y26, Y26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole42
+	JGE    whole41
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
@@ -522,7 +522,7 @@ again39:
 	VPXORD Y22, Y22, Y22
 	VPXORD Y23, Y23, Y23
 
-whole42:
+whole41:
 	VMOVUPS      (CX), Y8
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -545,7 +545,7 @@ whole42:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded43
+	JLE          folded42
 	VMOVUPS      (CX), Y10
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -568,7 +568,7 @@ whole42:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded43
+	JLE          folded42
 	VMOVUPS      (CX), Y12
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -591,7 +591,7 @@ whole42:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded43
+	JLE          folded42
 	VMOVUPS      (CX), Y14
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -614,7 +614,7 @@ whole42:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded43
+	JLE          folded42
 	VMOVUPS      (CX), Y16
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -637,7 +637,7 @@ whole42:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded43
+	JLE          folded42
 	VMOVUPS      (CX), Y18
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -660,7 +660,7 @@ whole42:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded43
+	JLE          folded42
 	VMOVUPS      (CX), Y20
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -683,7 +683,7 @@ whole42:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded43
+	JLE          folded42
 	VMOVUPS      (CX), Y22
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -706,15 +706,15 @@ whole42:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded43:
+folded42:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some44
+	JGE  some43
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some44:
+some43:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -774,29 +774,29 @@ some44:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x2c
-	JLE              over54
+	JLE              over53
 	VFMADD231PS.BCST 32(CX), Y9, Y0
 	VFMADD231PS.BCST 32(CX)(DX*1), Y9, Y1
 
-over54:
+over53:
 	CMPQ             BX, $0x28
-	JLE              over55
+	JLE              over54
 	VFMADD231PS.BCST 36(CX), Y15, Y0
 	VFMADD231PS.BCST 36(CX)(DX*1), Y15, Y1
 
-over55:
+over54:
 	CMPQ             BX, $0x24
-	JLE              over56
+	JLE              over55
 	VFMADD231PS.BCST 40(CX), Y8, Y0
 	VFMADD231PS.BCST 40(CX)(DX*1), Y8, Y1
 
-over56:
+over55:
 	VFMADD231PS.BCST 44(CX), Y13, Y0
 	VFMADD231PS.BCST 44(CX)(DX*1), Y13, Y1
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some58
+	JGE              some57
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -818,32 +818,32 @@ over56:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored61
+	JLE              stored59
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored61
+	JLE              stored59
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored61
+	JLE              stored59
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored61
+	JLE              stored59
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored61
+	JLE              stored59
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored61
+	JLE              stored59
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored61
+	JLE              stored59
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored61:
+stored59:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -852,9 +852,9 @@ stored61:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again39
+	JGE    again38
 
-some58:
+some57:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -876,31 +876,31 @@ some58:
 	VMOVUPS X7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some62
+	JGE     some60
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some62:
+some60:
 	JMP turned7
 
-over38:
+over37:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept64
+	JE     kept62
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready65
+	JMP    ready63
 
-kept64:
+kept62:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -914,8 +914,8 @@ kept64:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX)(BX*1), Y7
 
-ready65:
-again63:
+ready63:
+again61:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -928,7 +928,7 @@ again63:
 	VPXORD Y26, Y26, Y26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole66
+	JGE    whole64
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
@@ -944,7 +944,7 @@ again63:
 	VPXORD Y22, Y22, Y22
 	VPXORD Y23, Y23, Y23
 
-whole66:
+whole64:
 	VMOVUPS      (CX), Y8
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -967,7 +967,7 @@ whole66:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded67
+	JLE          folded65
 	VMOVUPS      (CX), Y10
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -990,7 +990,7 @@ whole66:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded67
+	JLE          folded65
 	VMOVUPS      (CX), Y12
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -1013,7 +1013,7 @@ whole66:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded67
+	JLE          folded65
 	VMOVUPS      (CX), Y14
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -1036,7 +1036,7 @@ whole66:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded67
+	JLE          folded65
 	VMOVUPS      (CX), Y16
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -1059,7 +1059,7 @@ whole66:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded67
+	JLE          folded65
 	VMOVUPS      (CX), Y18
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -1082,7 +1082,7 @@ whole66:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded67
+	JLE          folded65
 	VMOVUPS      (CX), Y20
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -1105,7 +1105,7 @@ whole66:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded67
+	JLE          folded65
 	VMOVUPS      (CX), Y22
 	VMOVUPS      (SI), Y24
 	VCMPPS       $0x06, Y26, Y24, K2
@@ -1128,15 +1128,15 @@ whole66:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded67:
+folded65:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some68
+	JGE  some66
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some68:
+some66:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -1208,53 +1208,53 @@ some68:
 	VUNPCKHPD        Y17, Y11, Y19
 	VUNPCKLPD        Y17, Y11, Y11
 	CMPQ             BX, $0x3c
-	JLE              over78
+	JLE              over76
 	VFMADD231PS.BCST 32(CX), Y9, Y0
 	VFMADD231PS.BCST 32(CX)(DX*1), Y9, Y1
 
-over78:
+over76:
 	CMPQ             BX, $0x38
-	JLE              over79
+	JLE              over77
 	VFMADD231PS.BCST 36(CX), Y15, Y0
 	VFMADD231PS.BCST 36(CX)(DX*1), Y15, Y1
 
-over79:
+over77:
 	CMPQ             BX, $0x34
-	JLE              over80
+	JLE              over78
 	VFMADD231PS.BCST 40(CX), Y23, Y0
 	VFMADD231PS.BCST 40(CX)(DX*1), Y23, Y1
 
-over80:
+over78:
 	CMPQ             BX, $0x30
-	JLE              over81
+	JLE              over79
 	VFMADD231PS.BCST 44(CX), Y13, Y0
 	VFMADD231PS.BCST 44(CX)(DX*1), Y13, Y1
 
-over81:
+over79:
 	CMPQ             BX, $0x2c
-	JLE              over82
+	JLE              over80
 	VFMADD231PS.BCST 48(CX), Y8, Y0
 	VFMADD231PS.BCST 48(CX)(DX*1), Y8, Y1
 
-over82:
+over80:
 	CMPQ             BX, $0x28
-	JLE              over83
+	JLE              over81
 	VFMADD231PS.BCST 52(CX), Y21, Y0
 	VFMADD231PS.BCST 52(CX)(DX*1), Y21, Y1
 
-over83:
+over81:
 	CMPQ             BX, $0x24
-	JLE              over84
+	JLE              over82
 	VFMADD231PS.BCST 56(CX), Y11, Y0
 	VFMADD231PS.BCST 56(CX)(DX*1), Y11, Y1
 
-over84:
+over82:
 	VFMADD231PS.BCST 60(CX), Y19, Y0
 	VFMADD231PS.BCST 60(CX)(DX*1), Y19, Y1
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some86
+	JGE              some84
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -1276,32 +1276,32 @@ over84:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored89
+	JLE              stored86
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored89
+	JLE              stored86
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored89
+	JLE              stored86
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored89
+	JLE              stored86
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored89
+	JLE              stored86
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored89
+	JLE              stored86
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored89
+	JLE              stored86
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored89:
+stored86:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -1310,9 +1310,9 @@ stored89:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again63
+	JGE    again61
 
-some86:
+some84:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -1334,28 +1334,28 @@ some86:
 	VMOVUPS Y7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some90
+	JGE     some87
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some90:
+some87:
 	JMP turned7
 
-narrower36:
+narrower35:
 	CMPQ BX, $0x08
-	JNE  over91
+	JNE  over88
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept93
+	JE     kept90
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready94
+	JMP    ready91
 
-kept93:
+kept90:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -1366,8 +1366,8 @@ kept93:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Y6
 
-ready94:
-again92:
+ready91:
+again89:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -1380,7 +1380,7 @@ again92:
 	VPXORD Y18, Y18, Y18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole95
+	JGE    whole92
 	VPXORD Y9, Y9, Y9
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
@@ -1389,7 +1389,7 @@ again92:
 	VPXORD Y14, Y14, Y14
 	VPXORD Y15, Y15, Y15
 
-whole95:
+whole92:
 	VMOVUPS          (CX), Y8
 	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
@@ -1402,7 +1402,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded96
+	JLE              folded93
 	VMOVUPS          (CX), Y9
 	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
@@ -1415,7 +1415,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded96
+	JLE              folded93
 	VMOVUPS          (CX), Y10
 	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
@@ -1428,7 +1428,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded96
+	JLE              folded93
 	VMOVUPS          (CX), Y11
 	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
@@ -1441,7 +1441,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded96
+	JLE              folded93
 	VMOVUPS          (CX), Y12
 	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
@@ -1454,7 +1454,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded96
+	JLE              folded93
 	VMOVUPS          (CX), Y13
 	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
@@ -1467,7 +1467,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded96
+	JLE              folded93
 	VMOVUPS          (CX), Y14
 	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
@@ -1480,7 +1480,7 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded96
+	JLE              folded93
 	VMOVUPS          (CX), Y15
 	VMOVUPS          (SI), Y16
 	VCMPPS           $0x06, Y18, Y16, K2
@@ -1493,15 +1493,15 @@ whole95:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded96:
+folded93:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some97
+	JGE  some94
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some97:
+some94:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -1548,7 +1548,7 @@ some97:
 	VFMADD231PS.BCST 28(CX)(DX*1), Y13, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some107
+	JGE              some104
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -1570,32 +1570,32 @@ some97:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored110
+	JLE              stored106
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored110
+	JLE              stored106
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored110
+	JLE              stored106
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored110
+	JLE              stored106
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored110
+	JLE              stored106
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored110
+	JLE              stored106
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored110
+	JLE              stored106
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored110:
+stored106:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -1604,9 +1604,9 @@ stored110:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again92
+	JGE    again89
 
-some107:
+some104:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -1622,28 +1622,28 @@ some107:
 	VMOVUPS Y6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some111
+	JGE     some107
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some111:
+some107:
 	JMP turned7
 
-over91:
+over88:
 	CMPQ BX, $0x04
-	JNE  over112
+	JNE  over108
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept114
+	JE     kept110
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready115
+	JMP    ready111
 
-kept114:
+kept110:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X2
@@ -1654,8 +1654,8 @@ kept114:
 	ADDQ    DX, CX
 	VMOVUPS (CX), X6
 
-ready115:
-again113:
+ready111:
+again109:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -1668,7 +1668,7 @@ again113:
 	VPXORD Y18, Y18, Y18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole116
+	JGE    whole112
 	VPXORD Y9, Y9, Y9
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
@@ -1677,7 +1677,7 @@ again113:
 	VPXORD Y14, Y14, Y14
 	VPXORD Y15, Y15, Y15
 
-whole116:
+whole112:
 	VMOVUPS          (CX), X8
 	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -1690,7 +1690,7 @@ whole116:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded117
+	JLE              folded113
 	VMOVUPS          (CX), X9
 	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -1703,7 +1703,7 @@ whole116:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded117
+	JLE              folded113
 	VMOVUPS          (CX), X10
 	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -1716,7 +1716,7 @@ whole116:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded117
+	JLE              folded113
 	VMOVUPS          (CX), X11
 	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -1729,7 +1729,7 @@ whole116:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded117
+	JLE              folded113
 	VMOVUPS          (CX), X12
 	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -1742,7 +1742,7 @@ whole116:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded117
+	JLE              folded113
 	VMOVUPS          (CX), X13
 	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -1755,7 +1755,7 @@ whole116:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded117
+	JLE              folded113
 	VMOVUPS          (CX), X14
 	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -1768,7 +1768,7 @@ whole116:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded117
+	JLE              folded113
 	VMOVUPS          (CX), X15
 	VMOVUPS          (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -1781,15 +1781,15 @@ whole116:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded117:
+folded113:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some118
+	JGE  some114
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some118:
+some114:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -1816,7 +1816,7 @@ some118:
 	VFMADD231PS.BCST 12(CX)(DX*1), Y10, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some124
+	JGE              some120
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -1838,32 +1838,32 @@ some118:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored127
+	JLE              stored122
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored127
+	JLE              stored122
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored127
+	JLE              stored122
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored127
+	JLE              stored122
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored127
+	JLE              stored122
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored127
+	JLE              stored122
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored127
+	JLE              stored122
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored127:
+stored122:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -1872,9 +1872,9 @@ stored127:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again113
+	JGE    again109
 
-some124:
+some120:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -1890,33 +1890,33 @@ some124:
 	VMOVUPS X6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some128
+	JGE     some123
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some128:
+some123:
 	JMP turned7
 
-over112:
+over108:
 	CMPQ   BX, $0x04
-	JLT    over129
+	JLT    over124
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept131
+	JE     kept126
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready132
+	JMP    ready127
 
-kept131:
+kept126:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X2
@@ -1930,8 +1930,8 @@ kept131:
 	VMOVUPS (CX), X6
 	VMOVUPS 16(CX)(BX*1), X7
 
-ready132:
-again130:
+ready127:
+again125:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -1944,7 +1944,7 @@ again130:
 	VPXORD Y26, Y26, Y26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole133
+	JGE    whole128
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
@@ -1960,7 +1960,7 @@ again130:
 	VPXORD Y22, Y22, Y22
 	VPXORD Y23, Y23, Y23
 
-whole133:
+whole128:
 	VMOVUPS      (CX), X8
 	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -1983,7 +1983,7 @@ whole133:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded134
+	JLE          folded129
 	VMOVUPS      (CX), X10
 	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2006,7 +2006,7 @@ whole133:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded134
+	JLE          folded129
 	VMOVUPS      (CX), X12
 	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2029,7 +2029,7 @@ whole133:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded134
+	JLE          folded129
 	VMOVUPS      (CX), X14
 	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2052,7 +2052,7 @@ whole133:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded134
+	JLE          folded129
 	VMOVUPS      (CX), X16
 	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2075,7 +2075,7 @@ whole133:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded134
+	JLE          folded129
 	VMOVUPS      (CX), X18
 	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2098,7 +2098,7 @@ whole133:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded134
+	JLE          folded129
 	VMOVUPS      (CX), X20
 	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2121,7 +2121,7 @@ whole133:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded134
+	JLE          folded129
 	VMOVUPS      (CX), X22
 	VMOVUPS      (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2144,15 +2144,15 @@ whole133:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded134:
+folded129:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some135
+	JGE  some130
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some135:
+some130:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -2192,29 +2192,29 @@ some135:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x1c
-	JLE              over141
+	JLE              over136
 	VFMADD231PS.BCST 16(CX), Y9, Y0
 	VFMADD231PS.BCST 16(CX)(DX*1), Y9, Y1
 
-over141:
+over136:
 	CMPQ             BX, $0x18
-	JLE              over142
+	JLE              over137
 	VFMADD231PS.BCST 20(CX), Y15, Y0
 	VFMADD231PS.BCST 20(CX)(DX*1), Y15, Y1
 
-over142:
+over137:
 	CMPQ             BX, $0x14
-	JLE              over143
+	JLE              over138
 	VFMADD231PS.BCST 24(CX), Y8, Y0
 	VFMADD231PS.BCST 24(CX)(DX*1), Y8, Y1
 
-over143:
+over138:
 	VFMADD231PS.BCST 28(CX), Y13, Y0
 	VFMADD231PS.BCST 28(CX)(DX*1), Y13, Y1
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some145
+	JGE              some140
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -2236,32 +2236,32 @@ over143:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored148
+	JLE              stored142
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored148
+	JLE              stored142
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored148
+	JLE              stored142
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored148
+	JLE              stored142
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored148
+	JLE              stored142
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored148
+	JLE              stored142
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored148
+	JLE              stored142
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored148:
+stored142:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -2270,9 +2270,9 @@ stored148:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again130
+	JGE    again125
 
-some145:
+some140:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -2294,28 +2294,28 @@ some145:
 	VMOVUPS X7, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some149
+	JGE     some143
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some149:
+some143:
 	JMP turned7
 
-over129:
+over124:
 	CMPQ BX, $0x02
-	JNE  over150
+	JNE  over144
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept152
+	JE     kept146
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready153
+	JMP    ready147
 
-kept152:
+kept146:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X2
@@ -2326,8 +2326,8 @@ kept152:
 	ADDQ   DX, CX
 	VMOVSD (CX), X6
 
-ready153:
-again151:
+ready147:
+again145:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -2340,7 +2340,7 @@ again151:
 	VPXORD Y18, Y18, Y18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole154
+	JGE    whole148
 	VPXORD Y9, Y9, Y9
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
@@ -2349,7 +2349,7 @@ again151:
 	VPXORD Y14, Y14, Y14
 	VPXORD Y15, Y15, Y15
 
-whole154:
+whole148:
 	VMOVSD           (CX), X8
 	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -2362,7 +2362,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded155
+	JLE              folded149
 	VMOVSD           (CX), X9
 	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -2375,7 +2375,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded155
+	JLE              folded149
 	VMOVSD           (CX), X10
 	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -2388,7 +2388,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded155
+	JLE              folded149
 	VMOVSD           (CX), X11
 	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -2401,7 +2401,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded155
+	JLE              folded149
 	VMOVSD           (CX), X12
 	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -2414,7 +2414,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded155
+	JLE              folded149
 	VMOVSD           (CX), X13
 	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -2427,7 +2427,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded155
+	JLE              folded149
 	VMOVSD           (CX), X14
 	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -2440,7 +2440,7 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded155
+	JLE              folded149
 	VMOVSD           (CX), X15
 	VMOVSD           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -2453,15 +2453,15 @@ whole154:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded155:
+folded149:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some156
+	JGE  some150
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some156:
+some150:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -2484,7 +2484,7 @@ some156:
 	VFMADD231PS.BCST 4(CX)(DX*1), Y11, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some160
+	JGE              some154
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -2506,32 +2506,32 @@ some156:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored163
+	JLE              stored156
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored163
+	JLE              stored156
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored163
+	JLE              stored156
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored163
+	JLE              stored156
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored163
+	JLE              stored156
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored163
+	JLE              stored156
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored163
+	JLE              stored156
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored163:
+stored156:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -2540,9 +2540,9 @@ stored163:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again151
+	JGE    again145
 
-some160:
+some154:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -2558,33 +2558,33 @@ some160:
 	VMOVSD X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some164
+	JGE    some157
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some164:
+some157:
 	JMP turned7
 
-over150:
+over144:
 	CMPQ   BX, $0x02
-	JLT    over165
+	JLT    over158
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept167
+	JE     kept160
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready168
+	JMP    ready161
 
-kept167:
+kept160:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X2
@@ -2598,8 +2598,8 @@ kept167:
 	VMOVSD (CX), X6
 	VMOVSD 8(CX)(BX*1), X7
 
-ready168:
-again166:
+ready161:
+again159:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -2612,7 +2612,7 @@ again166:
 	VPXORD Y26, Y26, Y26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole169
+	JGE    whole162
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
@@ -2628,7 +2628,7 @@ again166:
 	VPXORD Y22, Y22, Y22
 	VPXORD Y23, Y23, Y23
 
-whole169:
+whole162:
 	VMOVSD       (CX), X8
 	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2651,7 +2651,7 @@ whole169:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded170
+	JLE          folded163
 	VMOVSD       (CX), X10
 	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2674,7 +2674,7 @@ whole169:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded170
+	JLE          folded163
 	VMOVSD       (CX), X12
 	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2697,7 +2697,7 @@ whole169:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded170
+	JLE          folded163
 	VMOVSD       (CX), X14
 	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2720,7 +2720,7 @@ whole169:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded170
+	JLE          folded163
 	VMOVSD       (CX), X16
 	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2743,7 +2743,7 @@ whole169:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded170
+	JLE          folded163
 	VMOVSD       (CX), X18
 	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2766,7 +2766,7 @@ whole169:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded170
+	JLE          folded163
 	VMOVSD       (CX), X20
 	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2789,7 +2789,7 @@ whole169:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded170
+	JLE          folded163
 	VMOVSD       (CX), X22
 	VMOVSD       (SI), X24
 	VCMPPS       $0x06, X26, X24, K2
@@ -2812,15 +2812,15 @@ whole169:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded170:
+folded163:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some171
+	JGE  some164
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some171:
+some164:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -2856,17 +2856,17 @@ some171:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x0c
-	JLE              over175
+	JLE              over168
 	VFMADD231PS.BCST 8(CX), Y9, Y0
 	VFMADD231PS.BCST 8(CX)(DX*1), Y9, Y1
 
-over175:
+over168:
 	VFMADD231PS.BCST 12(CX), Y15, Y0
 	VFMADD231PS.BCST 12(CX)(DX*1), Y15, Y1
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some177
+	JGE              some170
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -2888,32 +2888,32 @@ over175:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored180
+	JLE              stored172
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored180
+	JLE              stored172
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored180
+	JLE              stored172
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored180
+	JLE              stored172
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored180
+	JLE              stored172
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored180
+	JLE              stored172
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored180
+	JLE              stored172
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored180:
+stored172:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -2922,9 +2922,9 @@ stored180:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again166
+	JGE    again159
 
-some177:
+some170:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -2946,25 +2946,25 @@ some177:
 	VMOVSD X7, 8(CX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some181
+	JGE    some173
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some181:
+some173:
 	JMP turned7
 
-over165:
+over158:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept183
+	JE     kept175
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready184
+	JMP    ready176
 
-kept183:
+kept175:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSS (CX), X2
@@ -2975,8 +2975,8 @@ kept183:
 	ADDQ   DX, CX
 	VMOVSS (CX), X6
 
-ready184:
-again182:
+ready176:
+again174:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -2989,7 +2989,7 @@ again182:
 	VPXORD Y18, Y18, Y18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole185
+	JGE    whole177
 	VPXORD Y9, Y9, Y9
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
@@ -2998,7 +2998,7 @@ again182:
 	VPXORD Y14, Y14, Y14
 	VPXORD Y15, Y15, Y15
 
-whole185:
+whole177:
 	VMOVSS           (CX), X8
 	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -3011,7 +3011,7 @@ whole185:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded186
+	JLE              folded178
 	VMOVSS           (CX), X9
 	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -3024,7 +3024,7 @@ whole185:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded186
+	JLE              folded178
 	VMOVSS           (CX), X10
 	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -3037,7 +3037,7 @@ whole185:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded186
+	JLE              folded178
 	VMOVSS           (CX), X11
 	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -3050,7 +3050,7 @@ whole185:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded186
+	JLE              folded178
 	VMOVSS           (CX), X12
 	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -3063,7 +3063,7 @@ whole185:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded186
+	JLE              folded178
 	VMOVSS           (CX), X13
 	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -3076,7 +3076,7 @@ whole185:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded186
+	JLE              folded178
 	VMOVSS           (CX), X14
 	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -3089,7 +3089,7 @@ whole185:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded186
+	JLE              folded178
 	VMOVSS           (CX), X15
 	VMOVSS           (SI), X16
 	VCMPPS           $0x06, X18, X16, K2
@@ -3102,15 +3102,15 @@ whole185:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded186:
+folded178:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some187
+	JGE  some179
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some187:
+some179:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -3131,7 +3131,7 @@ some187:
 	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some190
+	JGE              some182
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -3153,32 +3153,32 @@ some187:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored193
+	JLE              stored184
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored193
+	JLE              stored184
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored193
+	JLE              stored184
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored193
+	JLE              stored184
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored193
+	JLE              stored184
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored193
+	JLE              stored184
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored193
+	JLE              stored184
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored193:
+stored184:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -3187,9 +3187,9 @@ stored193:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again182
+	JGE    again174
 
-some190:
+some182:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -3205,12 +3205,12 @@ some190:
 	VMOVSS X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some194
+	JGE    some185
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some194:
+some185:
 turned7:
 	MOVQ          lddy+48(FP), CX
 	IMUL3Q        $0x08, CX, CX
@@ -3247,32 +3247,32 @@ turned7:
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored197
+	JLE           stored187
 	VMOVSD        X13, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored197
+	JLE           stored187
 	VMOVSD        X11, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored197
+	JLE           stored187
 	VMOVSD        X12, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored197
+	JLE           stored187
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored197
+	JLE           stored187
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored197
+	JLE           stored187
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored197
+	JLE           stored187
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (DX)(R9*1)
 
-stored197:
+stored187:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -3285,30 +3285,30 @@ stored197:
 	JMP    end2
 
 other3:
-block199:
+block189:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk200:
+chunk190:
 	CMPQ BX, $0x10
-	JLT  last201
+	JLT  last191
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept204
+	JE     kept194
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready205
+	JMP    ready195
 
-kept204:
+kept194:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -3322,8 +3322,8 @@ kept204:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
 
-ready205:
-again203:
+ready195:
+again193:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -3336,7 +3336,7 @@ again203:
 	VPXORD Y26, Y26, Y26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole206
+	JGE    whole196
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
@@ -3352,7 +3352,7 @@ again203:
 	VPXORD Y22, Y22, Y22
 	VPXORD Y23, Y23, Y23
 
-whole206:
+whole196:
 	VMOVUPS      (CX), Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(CX), Y9
@@ -3366,7 +3366,7 @@ whole206:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded207
+	JLE          folded197
 	VMOVUPS      (CX), Y10
 	VADDPS       Y10, Y2, Y2
 	VMOVUPS      32(CX), Y11
@@ -3380,7 +3380,7 @@ whole206:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded207
+	JLE          folded197
 	VMOVUPS      (CX), Y12
 	VADDPS       Y12, Y2, Y2
 	VMOVUPS      32(CX), Y13
@@ -3394,7 +3394,7 @@ whole206:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded207
+	JLE          folded197
 	VMOVUPS      (CX), Y14
 	VADDPS       Y14, Y2, Y2
 	VMOVUPS      32(CX), Y15
@@ -3408,7 +3408,7 @@ whole206:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded207
+	JLE          folded197
 	VMOVUPS      (CX), Y16
 	VADDPS       Y16, Y2, Y2
 	VMOVUPS      32(CX), Y17
@@ -3422,7 +3422,7 @@ whole206:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded207
+	JLE          folded197
 	VMOVUPS      (CX), Y18
 	VADDPS       Y18, Y2, Y2
 	VMOVUPS      32(CX), Y19
@@ -3436,7 +3436,7 @@ whole206:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded207
+	JLE          folded197
 	VMOVUPS      (CX), Y20
 	VADDPS       Y20, Y2, Y2
 	VMOVUPS      32(CX), Y21
@@ -3450,7 +3450,7 @@ whole206:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded207
+	JLE          folded197
 	VMOVUPS      (CX), Y22
 	VADDPS       Y22, Y2, Y2
 	VMOVUPS      32(CX), Y23
@@ -3464,15 +3464,15 @@ whole206:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded207:
+folded197:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some208
+	JGE  some198
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some208:
+some198:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -3559,7 +3559,7 @@ some208:
 	VFMADD231PS.BCST 60(CX)(DX*1), Y19, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some226
+	JGE              some216
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -3581,32 +3581,32 @@ some208:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored229
+	JLE              stored218
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored229
+	JLE              stored218
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored229
+	JLE              stored218
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored229
+	JLE              stored218
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored229
+	JLE              stored218
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored229
+	JLE              stored218
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored229
+	JLE              stored218
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored229:
+stored218:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -3615,9 +3615,9 @@ stored229:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again203
+	JGE    again193
 
-some226:
+some216:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -3639,44 +3639,44 @@ some226:
 	VMOVUPS Y7, 32(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some230
+	JGE     some219
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some230:
+some219:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk200
-	JMP  turned202
+	JGE  chunk190
+	JMP  turned192
 
-last201:
+last191:
 	CMPQ BX, $0x08
-	JLE  narrower231
+	JLE  narrower220
 	CMPQ BX, $0x10
-	JNE  over232
-	JMP  turned202
+	JNE  over221
+	JMP  turned192
 
-over232:
+over221:
 	CMPQ   BX, $0x0d
-	JGE    over233
+	JGE    over222
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept235
+	JE     kept224
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready236
+	JMP    ready225
 
-kept235:
+kept224:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -3690,8 +3690,8 @@ kept235:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX)(BX*1), X7
 
-ready236:
-again234:
+ready225:
+again223:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -3704,7 +3704,7 @@ again234:
 	VPXORD Y26, Y26, Y26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole237
+	JGE    whole226
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
@@ -3720,7 +3720,7 @@ again234:
 	VPXORD Y22, Y22, Y22
 	VPXORD Y23, Y23, Y23
 
-whole237:
+whole226:
 	VMOVUPS      (CX), Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X9
@@ -3734,7 +3734,7 @@ whole237:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded238
+	JLE          folded227
 	VMOVUPS      (CX), Y10
 	VADDPS       Y10, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X11
@@ -3748,7 +3748,7 @@ whole237:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded238
+	JLE          folded227
 	VMOVUPS      (CX), Y12
 	VADDPS       Y12, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X13
@@ -3762,7 +3762,7 @@ whole237:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded238
+	JLE          folded227
 	VMOVUPS      (CX), Y14
 	VADDPS       Y14, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X15
@@ -3776,7 +3776,7 @@ whole237:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded238
+	JLE          folded227
 	VMOVUPS      (CX), Y16
 	VADDPS       Y16, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X17
@@ -3790,7 +3790,7 @@ whole237:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded238
+	JLE          folded227
 	VMOVUPS      (CX), Y18
 	VADDPS       Y18, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X19
@@ -3804,7 +3804,7 @@ whole237:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded238
+	JLE          folded227
 	VMOVUPS      (CX), Y20
 	VADDPS       Y20, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X21
@@ -3818,7 +3818,7 @@ whole237:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded238
+	JLE          folded227
 	VMOVUPS      (CX), Y22
 	VADDPS       Y22, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X23
@@ -3832,15 +3832,15 @@ whole237:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded238:
+folded227:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some239
+	JGE  some228
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some239:
+some228:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -3900,29 +3900,29 @@ some239:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x2c
-	JLE              over249
+	JLE              over238
 	VFMADD231PS.BCST 32(CX), Y9, Y0
 	VFMADD231PS.BCST 32(CX)(DX*1), Y9, Y1
 
-over249:
+over238:
 	CMPQ             BX, $0x28
-	JLE              over250
+	JLE              over239
 	VFMADD231PS.BCST 36(CX), Y15, Y0
 	VFMADD231PS.BCST 36(CX)(DX*1), Y15, Y1
 
-over250:
+over239:
 	CMPQ             BX, $0x24
-	JLE              over251
+	JLE              over240
 	VFMADD231PS.BCST 40(CX), Y8, Y0
 	VFMADD231PS.BCST 40(CX)(DX*1), Y8, Y1
 
-over251:
+over240:
 	VFMADD231PS.BCST 44(CX), Y13, Y0
 	VFMADD231PS.BCST 44(CX)(DX*1), Y13, Y1
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some253
+	JGE              some242
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -3944,32 +3944,32 @@ over251:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored256
+	JLE              stored244
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored256
+	JLE              stored244
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored256
+	JLE              stored244
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored256
+	JLE              stored244
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored256
+	JLE              stored244
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored256
+	JLE              stored244
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored256
+	JLE              stored244
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored256:
+stored244:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -3978,9 +3978,9 @@ stored256:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again234
+	JGE    again223
 
-some253:
+some242:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -4002,31 +4002,31 @@ some253:
 	VMOVUPS X7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some257
+	JGE     some245
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some257:
-	JMP turned202
+some245:
+	JMP turned192
 
-over233:
+over222:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept259
+	JE     kept247
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready260
+	JMP    ready248
 
-kept259:
+kept247:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -4040,8 +4040,8 @@ kept259:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX)(BX*1), Y7
 
-ready260:
-again258:
+ready248:
+again246:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -4054,7 +4054,7 @@ again258:
 	VPXORD Y26, Y26, Y26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole261
+	JGE    whole249
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
@@ -4070,7 +4070,7 @@ again258:
 	VPXORD Y22, Y22, Y22
 	VPXORD Y23, Y23, Y23
 
-whole261:
+whole249:
 	VMOVUPS      (CX), Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y9
@@ -4084,7 +4084,7 @@ whole261:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded262
+	JLE          folded250
 	VMOVUPS      (CX), Y10
 	VADDPS       Y10, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y11
@@ -4098,7 +4098,7 @@ whole261:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded262
+	JLE          folded250
 	VMOVUPS      (CX), Y12
 	VADDPS       Y12, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y13
@@ -4112,7 +4112,7 @@ whole261:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded262
+	JLE          folded250
 	VMOVUPS      (CX), Y14
 	VADDPS       Y14, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y15
@@ -4126,7 +4126,7 @@ whole261:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded262
+	JLE          folded250
 	VMOVUPS      (CX), Y16
 	VADDPS       Y16, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y17
@@ -4140,7 +4140,7 @@ whole261:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded262
+	JLE          folded250
 	VMOVUPS      (CX), Y18
 	VADDPS       Y18, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y19
@@ -4154,7 +4154,7 @@ whole261:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded262
+	JLE          folded250
 	VMOVUPS      (CX), Y20
 	VADDPS       Y20, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y21
@@ -4168,7 +4168,7 @@ whole261:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded262
+	JLE          folded250
 	VMOVUPS      (CX), Y22
 	VADDPS       Y22, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y23
@@ -4182,15 +4182,15 @@ whole261:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded262:
+folded250:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some263
+	JGE  some251
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some263:
+some251:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -4262,53 +4262,53 @@ some263:
 	VUNPCKHPD        Y17, Y11, Y19
 	VUNPCKLPD        Y17, Y11, Y11
 	CMPQ             BX, $0x3c
-	JLE              over273
+	JLE              over261
 	VFMADD231PS.BCST 32(CX), Y9, Y0
 	VFMADD231PS.BCST 32(CX)(DX*1), Y9, Y1
 
-over273:
+over261:
 	CMPQ             BX, $0x38
-	JLE              over274
+	JLE              over262
 	VFMADD231PS.BCST 36(CX), Y15, Y0
 	VFMADD231PS.BCST 36(CX)(DX*1), Y15, Y1
 
-over274:
+over262:
 	CMPQ             BX, $0x34
-	JLE              over275
+	JLE              over263
 	VFMADD231PS.BCST 40(CX), Y23, Y0
 	VFMADD231PS.BCST 40(CX)(DX*1), Y23, Y1
 
-over275:
+over263:
 	CMPQ             BX, $0x30
-	JLE              over276
+	JLE              over264
 	VFMADD231PS.BCST 44(CX), Y13, Y0
 	VFMADD231PS.BCST 44(CX)(DX*1), Y13, Y1
 
-over276:
+over264:
 	CMPQ             BX, $0x2c
-	JLE              over277
+	JLE              over265
 	VFMADD231PS.BCST 48(CX), Y8, Y0
 	VFMADD231PS.BCST 48(CX)(DX*1), Y8, Y1
 
-over277:
+over265:
 	CMPQ             BX, $0x28
-	JLE              over278
+	JLE              over266
 	VFMADD231PS.BCST 52(CX), Y21, Y0
 	VFMADD231PS.BCST 52(CX)(DX*1), Y21, Y1
 
-over278:
+over266:
 	CMPQ             BX, $0x24
-	JLE              over279
+	JLE              over267
 	VFMADD231PS.BCST 56(CX), Y11, Y0
 	VFMADD231PS.BCST 56(CX)(DX*1), Y11, Y1
 
-over279:
+over267:
 	VFMADD231PS.BCST 60(CX), Y19, Y0
 	VFMADD231PS.BCST 60(CX)(DX*1), Y19, Y1
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some281
+	JGE              some269
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -4330,32 +4330,32 @@ over279:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored284
+	JLE              stored271
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored284
+	JLE              stored271
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored284
+	JLE              stored271
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored284
+	JLE              stored271
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored284
+	JLE              stored271
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored284
+	JLE              stored271
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored284
+	JLE              stored271
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored284:
+stored271:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -4364,9 +4364,9 @@ stored284:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again258
+	JGE    again246
 
-some281:
+some269:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -4388,28 +4388,28 @@ some281:
 	VMOVUPS Y7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some285
+	JGE     some272
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some285:
-	JMP turned202
+some272:
+	JMP turned192
 
-narrower231:
+narrower220:
 	CMPQ BX, $0x08
-	JNE  over286
+	JNE  over273
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept288
+	JE     kept275
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready289
+	JMP    ready276
 
-kept288:
+kept275:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -4420,8 +4420,8 @@ kept288:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Y6
 
-ready289:
-again287:
+ready276:
+again274:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -4434,7 +4434,7 @@ again287:
 	VPXORD Y18, Y18, Y18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole290
+	JGE    whole277
 	VPXORD Y9, Y9, Y9
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
@@ -4443,7 +4443,7 @@ again287:
 	VPXORD Y14, Y14, Y14
 	VPXORD Y15, Y15, Y15
 
-whole290:
+whole277:
 	VMOVUPS          (CX), Y8
 	VADDPS           Y8, Y2, Y2
 	VFMADD231PS.BCST (R8), Y8, Y4
@@ -4451,7 +4451,7 @@ whole290:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded291
+	JLE              folded278
 	VMOVUPS          (CX), Y9
 	VADDPS           Y9, Y2, Y2
 	VFMADD231PS.BCST (R8), Y9, Y4
@@ -4459,7 +4459,7 @@ whole290:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded291
+	JLE              folded278
 	VMOVUPS          (CX), Y10
 	VADDPS           Y10, Y2, Y2
 	VFMADD231PS.BCST (R8), Y10, Y4
@@ -4467,7 +4467,7 @@ whole290:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded291
+	JLE              folded278
 	VMOVUPS          (CX), Y11
 	VADDPS           Y11, Y2, Y2
 	VFMADD231PS.BCST (R8), Y11, Y4
@@ -4475,7 +4475,7 @@ whole290:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded291
+	JLE              folded278
 	VMOVUPS          (CX), Y12
 	VADDPS           Y12, Y2, Y2
 	VFMADD231PS.BCST (R8), Y12, Y4
@@ -4483,7 +4483,7 @@ whole290:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded291
+	JLE              folded278
 	VMOVUPS          (CX), Y13
 	VADDPS           Y13, Y2, Y2
 	VFMADD231PS.BCST (R8), Y13, Y4
@@ -4491,7 +4491,7 @@ whole290:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded291
+	JLE              folded278
 	VMOVUPS          (CX), Y14
 	VADDPS           Y14, Y2, Y2
 	VFMADD231PS.BCST (R8), Y14, Y4
@@ -4499,7 +4499,7 @@ whole290:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded291
+	JLE              folded278
 	VMOVUPS          (CX), Y15
 	VADDPS           Y15, Y2, Y2
 	VFMADD231PS.BCST (R8), Y15, Y4
@@ -4507,15 +4507,15 @@ whole290:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded291:
+folded278:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some292
+	JGE  some279
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some292:
+some279:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -4562,7 +4562,7 @@ some292:
 	VFMADD231PS.BCST 28(CX)(DX*1), Y13, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some302
+	JGE              some289
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -4584,32 +4584,32 @@ some292:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored305
+	JLE              stored291
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored305
+	JLE              stored291
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored305
+	JLE              stored291
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored305
+	JLE              stored291
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored305
+	JLE              stored291
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored305
+	JLE              stored291
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored305
+	JLE              stored291
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored305:
+stored291:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -4618,9 +4618,9 @@ stored305:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again287
+	JGE    again274
 
-some302:
+some289:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -4636,28 +4636,28 @@ some302:
 	VMOVUPS Y6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some306
+	JGE     some292
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some306:
-	JMP turned202
+some292:
+	JMP turned192
 
-over286:
+over273:
 	CMPQ BX, $0x04
-	JNE  over307
+	JNE  over293
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept309
+	JE     kept295
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready310
+	JMP    ready296
 
-kept309:
+kept295:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X2
@@ -4668,8 +4668,8 @@ kept309:
 	ADDQ    DX, CX
 	VMOVUPS (CX), X6
 
-ready310:
-again308:
+ready296:
+again294:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -4682,7 +4682,7 @@ again308:
 	VPXORD Y18, Y18, Y18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole311
+	JGE    whole297
 	VPXORD Y9, Y9, Y9
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
@@ -4691,7 +4691,7 @@ again308:
 	VPXORD Y14, Y14, Y14
 	VPXORD Y15, Y15, Y15
 
-whole311:
+whole297:
 	VMOVUPS          (CX), X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R8), X8, X4
@@ -4699,7 +4699,7 @@ whole311:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded312
+	JLE              folded298
 	VMOVUPS          (CX), X9
 	VADDPS           X9, X2, X2
 	VFMADD231PS.BCST (R8), X9, X4
@@ -4707,7 +4707,7 @@ whole311:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded312
+	JLE              folded298
 	VMOVUPS          (CX), X10
 	VADDPS           X10, X2, X2
 	VFMADD231PS.BCST (R8), X10, X4
@@ -4715,7 +4715,7 @@ whole311:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded312
+	JLE              folded298
 	VMOVUPS          (CX), X11
 	VADDPS           X11, X2, X2
 	VFMADD231PS.BCST (R8), X11, X4
@@ -4723,7 +4723,7 @@ whole311:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded312
+	JLE              folded298
 	VMOVUPS          (CX), X12
 	VADDPS           X12, X2, X2
 	VFMADD231PS.BCST (R8), X12, X4
@@ -4731,7 +4731,7 @@ whole311:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded312
+	JLE              folded298
 	VMOVUPS          (CX), X13
 	VADDPS           X13, X2, X2
 	VFMADD231PS.BCST (R8), X13, X4
@@ -4739,7 +4739,7 @@ whole311:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded312
+	JLE              folded298
 	VMOVUPS          (CX), X14
 	VADDPS           X14, X2, X2
 	VFMADD231PS.BCST (R8), X14, X4
@@ -4747,7 +4747,7 @@ whole311:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded312
+	JLE              folded298
 	VMOVUPS          (CX), X15
 	VADDPS           X15, X2, X2
 	VFMADD231PS.BCST (R8), X15, X4
@@ -4755,15 +4755,15 @@ whole311:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded312:
+folded298:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some313
+	JGE  some299
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some313:
+some299:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -4790,7 +4790,7 @@ some313:
 	VFMADD231PS.BCST 12(CX)(DX*1), Y10, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some319
+	JGE              some305
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -4812,32 +4812,32 @@ some313:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored322
+	JLE              stored307
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored322
+	JLE              stored307
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored322
+	JLE              stored307
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored322
+	JLE              stored307
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored322
+	JLE              stored307
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored322
+	JLE              stored307
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored322
+	JLE              stored307
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored322:
+stored307:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -4846,9 +4846,9 @@ stored322:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again308
+	JGE    again294
 
-some319:
+some305:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -4864,33 +4864,33 @@ some319:
 	VMOVUPS X6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some323
+	JGE     some308
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some323:
-	JMP turned202
+some308:
+	JMP turned192
 
-over307:
+over293:
 	CMPQ   BX, $0x04
-	JLT    over324
+	JLT    over309
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept326
+	JE     kept311
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready327
+	JMP    ready312
 
-kept326:
+kept311:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X2
@@ -4904,8 +4904,8 @@ kept326:
 	VMOVUPS (CX), X6
 	VMOVUPS 16(CX)(BX*1), X7
 
-ready327:
-again325:
+ready312:
+again310:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -4918,7 +4918,7 @@ again325:
 	VPXORD Y26, Y26, Y26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole328
+	JGE    whole313
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
@@ -4934,7 +4934,7 @@ again325:
 	VPXORD Y22, Y22, Y22
 	VPXORD Y23, Y23, Y23
 
-whole328:
+whole313:
 	VMOVUPS      (CX), X8
 	VADDPS       X8, X2, X2
 	VMOVUPS      16(CX)(BX*1), X9
@@ -4948,7 +4948,7 @@ whole328:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded329
+	JLE          folded314
 	VMOVUPS      (CX), X10
 	VADDPS       X10, X2, X2
 	VMOVUPS      16(CX)(BX*1), X11
@@ -4962,7 +4962,7 @@ whole328:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded329
+	JLE          folded314
 	VMOVUPS      (CX), X12
 	VADDPS       X12, X2, X2
 	VMOVUPS      16(CX)(BX*1), X13
@@ -4976,7 +4976,7 @@ whole328:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded329
+	JLE          folded314
 	VMOVUPS      (CX), X14
 	VADDPS       X14, X2, X2
 	VMOVUPS      16(CX)(BX*1), X15
@@ -4990,7 +4990,7 @@ whole328:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded329
+	JLE          folded314
 	VMOVUPS      (CX), X16
 	VADDPS       X16, X2, X2
 	VMOVUPS      16(CX)(BX*1), X17
@@ -5004,7 +5004,7 @@ whole328:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded329
+	JLE          folded314
 	VMOVUPS      (CX), X18
 	VADDPS       X18, X2, X2
 	VMOVUPS      16(CX)(BX*1), X19
@@ -5018,7 +5018,7 @@ whole328:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded329
+	JLE          folded314
 	VMOVUPS      (CX), X20
 	VADDPS       X20, X2, X2
 	VMOVUPS      16(CX)(BX*1), X21
@@ -5032,7 +5032,7 @@ whole328:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded329
+	JLE          folded314
 	VMOVUPS      (CX), X22
 	VADDPS       X22, X2, X2
 	VMOVUPS      16(CX)(BX*1), X23
@@ -5046,15 +5046,15 @@ whole328:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded329:
+folded314:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some330
+	JGE  some315
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some330:
+some315:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -5094,29 +5094,29 @@ some330:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x1c
-	JLE              over336
+	JLE              over321
 	VFMADD231PS.BCST 16(CX), Y9, Y0
 	VFMADD231PS.BCST 16(CX)(DX*1), Y9, Y1
 
-over336:
+over321:
 	CMPQ             BX, $0x18
-	JLE              over337
+	JLE              over322
 	VFMADD231PS.BCST 20(CX), Y15, Y0
 	VFMADD231PS.BCST 20(CX)(DX*1), Y15, Y1
 
-over337:
+over322:
 	CMPQ             BX, $0x14
-	JLE              over338
+	JLE              over323
 	VFMADD231PS.BCST 24(CX), Y8, Y0
 	VFMADD231PS.BCST 24(CX)(DX*1), Y8, Y1
 
-over338:
+over323:
 	VFMADD231PS.BCST 28(CX), Y13, Y0
 	VFMADD231PS.BCST 28(CX)(DX*1), Y13, Y1
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some340
+	JGE              some325
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -5138,32 +5138,32 @@ over338:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored343
+	JLE              stored327
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored343
+	JLE              stored327
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored343
+	JLE              stored327
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored343
+	JLE              stored327
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored343
+	JLE              stored327
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored343
+	JLE              stored327
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored343
+	JLE              stored327
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored343:
+stored327:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -5172,9 +5172,9 @@ stored343:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again325
+	JGE    again310
 
-some340:
+some325:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -5196,28 +5196,28 @@ some340:
 	VMOVUPS X7, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some344
+	JGE     some328
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some344:
-	JMP turned202
+some328:
+	JMP turned192
 
-over324:
+over309:
 	CMPQ BX, $0x02
-	JNE  over345
+	JNE  over329
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept347
+	JE     kept331
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready348
+	JMP    ready332
 
-kept347:
+kept331:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X2
@@ -5228,8 +5228,8 @@ kept347:
 	ADDQ   DX, CX
 	VMOVSD (CX), X6
 
-ready348:
-again346:
+ready332:
+again330:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -5242,7 +5242,7 @@ again346:
 	VPXORD Y18, Y18, Y18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole349
+	JGE    whole333
 	VPXORD Y9, Y9, Y9
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
@@ -5251,7 +5251,7 @@ again346:
 	VPXORD Y14, Y14, Y14
 	VPXORD Y15, Y15, Y15
 
-whole349:
+whole333:
 	VMOVSD           (CX), X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R8), X8, X4
@@ -5259,7 +5259,7 @@ whole349:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded350
+	JLE              folded334
 	VMOVSD           (CX), X9
 	VADDPS           X9, X2, X2
 	VFMADD231PS.BCST (R8), X9, X4
@@ -5267,7 +5267,7 @@ whole349:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded350
+	JLE              folded334
 	VMOVSD           (CX), X10
 	VADDPS           X10, X2, X2
 	VFMADD231PS.BCST (R8), X10, X4
@@ -5275,7 +5275,7 @@ whole349:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded350
+	JLE              folded334
 	VMOVSD           (CX), X11
 	VADDPS           X11, X2, X2
 	VFMADD231PS.BCST (R8), X11, X4
@@ -5283,7 +5283,7 @@ whole349:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded350
+	JLE              folded334
 	VMOVSD           (CX), X12
 	VADDPS           X12, X2, X2
 	VFMADD231PS.BCST (R8), X12, X4
@@ -5291,7 +5291,7 @@ whole349:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded350
+	JLE              folded334
 	VMOVSD           (CX), X13
 	VADDPS           X13, X2, X2
 	VFMADD231PS.BCST (R8), X13, X4
@@ -5299,7 +5299,7 @@ whole349:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded350
+	JLE              folded334
 	VMOVSD           (CX), X14
 	VADDPS           X14, X2, X2
 	VFMADD231PS.BCST (R8), X14, X4
@@ -5307,7 +5307,7 @@ whole349:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded350
+	JLE              folded334
 	VMOVSD           (CX), X15
 	VADDPS           X15, X2, X2
 	VFMADD231PS.BCST (R8), X15, X4
@@ -5315,15 +5315,15 @@ whole349:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded350:
+folded334:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some351
+	JGE  some335
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some351:
+some335:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -5346,7 +5346,7 @@ some351:
 	VFMADD231PS.BCST 4(CX)(DX*1), Y11, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some355
+	JGE              some339
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -5368,32 +5368,32 @@ some351:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored358
+	JLE              stored341
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored358
+	JLE              stored341
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored358
+	JLE              stored341
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored358
+	JLE              stored341
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored358
+	JLE              stored341
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored358
+	JLE              stored341
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored358
+	JLE              stored341
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored358:
+stored341:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -5402,9 +5402,9 @@ stored358:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again346
+	JGE    again330
 
-some355:
+some339:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -5420,33 +5420,33 @@ some355:
 	VMOVSD X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some359
+	JGE    some342
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some359:
-	JMP turned202
+some342:
+	JMP turned192
 
-over345:
+over329:
 	CMPQ   BX, $0x02
-	JLT    over360
+	JLT    over343
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept362
+	JE     kept345
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready363
+	JMP    ready346
 
-kept362:
+kept345:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X2
@@ -5460,8 +5460,8 @@ kept362:
 	VMOVSD (CX), X6
 	VMOVSD 8(CX)(BX*1), X7
 
-ready363:
-again361:
+ready346:
+again344:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -5474,7 +5474,7 @@ again361:
 	VPXORD Y26, Y26, Y26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole364
+	JGE    whole347
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
@@ -5490,7 +5490,7 @@ again361:
 	VPXORD Y22, Y22, Y22
 	VPXORD Y23, Y23, Y23
 
-whole364:
+whole347:
 	VMOVSD       (CX), X8
 	VADDPS       X8, X2, X2
 	VMOVSD       8(CX)(BX*1), X9
@@ -5504,7 +5504,7 @@ whole364:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded365
+	JLE          folded348
 	VMOVSD       (CX), X10
 	VADDPS       X10, X2, X2
 	VMOVSD       8(CX)(BX*1), X11
@@ -5518,7 +5518,7 @@ whole364:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded365
+	JLE          folded348
 	VMOVSD       (CX), X12
 	VADDPS       X12, X2, X2
 	VMOVSD       8(CX)(BX*1), X13
@@ -5532,7 +5532,7 @@ whole364:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded365
+	JLE          folded348
 	VMOVSD       (CX), X14
 	VADDPS       X14, X2, X2
 	VMOVSD       8(CX)(BX*1), X15
@@ -5546,7 +5546,7 @@ whole364:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded365
+	JLE          folded348
 	VMOVSD       (CX), X16
 	VADDPS       X16, X2, X2
 	VMOVSD       8(CX)(BX*1), X17
@@ -5560,7 +5560,7 @@ whole364:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded365
+	JLE          folded348
 	VMOVSD       (CX), X18
 	VADDPS       X18, X2, X2
 	VMOVSD       8(CX)(BX*1), X19
@@ -5574,7 +5574,7 @@ whole364:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded365
+	JLE          folded348
 	VMOVSD       (CX), X20
 	VADDPS       X20, X2, X2
 	VMOVSD       8(CX)(BX*1), X21
@@ -5588,7 +5588,7 @@ whole364:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded365
+	JLE          folded348
 	VMOVSD       (CX), X22
 	VADDPS       X22, X2, X2
 	VMOVSD       8(CX)(BX*1), X23
@@ -5602,15 +5602,15 @@ whole364:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded365:
+folded348:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some366
+	JGE  some349
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some366:
+some349:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -5646,17 +5646,17 @@ some366:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x0c
-	JLE              over370
+	JLE              over353
 	VFMADD231PS.BCST 8(CX), Y9, Y0
 	VFMADD231PS.BCST 8(CX)(DX*1), Y9, Y1
 
-over370:
+over353:
 	VFMADD231PS.BCST 12(CX), Y15, Y0
 	VFMADD231PS.BCST 12(CX)(DX*1), Y15, Y1
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some372
+	JGE              some355
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -5678,32 +5678,32 @@ over370:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored375
+	JLE              stored357
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored375
+	JLE              stored357
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored375
+	JLE              stored357
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored375
+	JLE              stored357
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored375
+	JLE              stored357
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored375
+	JLE              stored357
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored375
+	JLE              stored357
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored375:
+stored357:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -5712,9 +5712,9 @@ stored375:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again361
+	JGE    again344
 
-some372:
+some355:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -5736,25 +5736,25 @@ some372:
 	VMOVSD X7, 8(CX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some376
+	JGE    some358
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some376:
-	JMP turned202
+some358:
+	JMP turned192
 
-over360:
+over343:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept378
+	JE     kept360
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready379
+	JMP    ready361
 
-kept378:
+kept360:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSS (CX), X2
@@ -5765,8 +5765,8 @@ kept378:
 	ADDQ   DX, CX
 	VMOVSS (CX), X6
 
-ready379:
-again377:
+ready361:
+again359:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -5779,7 +5779,7 @@ again377:
 	VPXORD Y18, Y18, Y18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole380
+	JGE    whole362
 	VPXORD Y9, Y9, Y9
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
@@ -5788,7 +5788,7 @@ again377:
 	VPXORD Y14, Y14, Y14
 	VPXORD Y15, Y15, Y15
 
-whole380:
+whole362:
 	VMOVSS           (CX), X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R8), X8, X4
@@ -5796,7 +5796,7 @@ whole380:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded381
+	JLE              folded363
 	VMOVSS           (CX), X9
 	VADDPS           X9, X2, X2
 	VFMADD231PS.BCST (R8), X9, X4
@@ -5804,7 +5804,7 @@ whole380:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded381
+	JLE              folded363
 	VMOVSS           (CX), X10
 	VADDPS           X10, X2, X2
 	VFMADD231PS.BCST (R8), X10, X4
@@ -5812,7 +5812,7 @@ whole380:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded381
+	JLE              folded363
 	VMOVSS           (CX), X11
 	VADDPS           X11, X2, X2
 	VFMADD231PS.BCST (R8), X11, X4
@@ -5820,7 +5820,7 @@ whole380:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded381
+	JLE              folded363
 	VMOVSS           (CX), X12
 	VADDPS           X12, X2, X2
 	VFMADD231PS.BCST (R8), X12, X4
@@ -5828,7 +5828,7 @@ whole380:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded381
+	JLE              folded363
 	VMOVSS           (CX), X13
 	VADDPS           X13, X2, X2
 	VFMADD231PS.BCST (R8), X13, X4
@@ -5836,7 +5836,7 @@ whole380:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded381
+	JLE              folded363
 	VMOVSS           (CX), X14
 	VADDPS           X14, X2, X2
 	VFMADD231PS.BCST (R8), X14, X4
@@ -5844,7 +5844,7 @@ whole380:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded381
+	JLE              folded363
 	VMOVSS           (CX), X15
 	VADDPS           X15, X2, X2
 	VFMADD231PS.BCST (R8), X15, X4
@@ -5852,15 +5852,15 @@ whole380:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded381:
+folded363:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some382
+	JGE  some364
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some382:
+some364:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -5881,7 +5881,7 @@ some382:
 	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some385
+	JGE              some367
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -5903,32 +5903,32 @@ some382:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored388
+	JLE              stored369
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored388
+	JLE              stored369
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored388
+	JLE              stored369
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored388
+	JLE              stored369
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored388
+	JLE              stored369
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored388
+	JLE              stored369
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored388
+	JLE              stored369
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored388:
+stored369:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -5937,9 +5937,9 @@ stored388:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again377
+	JGE    again359
 
-some385:
+some367:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -5955,13 +5955,13 @@ some385:
 	VMOVSS X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some389
+	JGE    some370
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some389:
-turned202:
+some370:
+turned192:
 	MOVQ          lddy+48(FP), CX
 	IMUL3Q        $0x08, CX, CX
 	ADDQ          dy+40(FP), CX
@@ -5997,32 +5997,32 @@ turned202:
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored392
+	JLE           stored372
 	VMOVSD        X13, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored392
+	JLE           stored372
 	VMOVSD        X11, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored392
+	JLE           stored372
 	VMOVSD        X12, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored392
+	JLE           stored372
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored392
+	JLE           stored372
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored392
+	JLE           stored372
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored392
+	JLE           stored372
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (DX)(R9*1)
 
-stored392:
+stored372:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -6031,7 +6031,7 @@ stored392:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block199
+	JGE    block189
 	JMP    end2
 
 end2:
@@ -6042,29 +6042,29 @@ end2:
 lower1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other394
+	JNE  other374
 
-block395:
+block375:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk396:
+chunk376:
 	CMPQ BX, $0x10
-	JLT  last397
+	JLT  last377
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept400
+	JE     kept380
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready401
+	JMP    ready381
 
-kept400:
+kept380:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -6075,8 +6075,8 @@ kept400:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX), Y4
 
-ready401:
-again399:
+ready381:
+again379:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -6089,7 +6089,7 @@ again399:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole402
+	JGE    whole382
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -6105,7 +6105,7 @@ again399:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole402:
+whole382:
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6125,7 +6125,7 @@ whole402:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded403
+	JLE          folded383
 	VMOVUPS      (CX), Y7
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6145,7 +6145,7 @@ whole402:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded403
+	JLE          folded383
 	VMOVUPS      (CX), Y9
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6165,7 +6165,7 @@ whole402:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded403
+	JLE          folded383
 	VMOVUPS      (CX), Y11
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6185,7 +6185,7 @@ whole402:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded403
+	JLE          folded383
 	VMOVUPS      (CX), Y13
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6205,7 +6205,7 @@ whole402:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded403
+	JLE          folded383
 	VMOVUPS      (CX), Y15
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6225,7 +6225,7 @@ whole402:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded403
+	JLE          folded383
 	VMOVUPS      (CX), Y17
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6245,7 +6245,7 @@ whole402:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded403
+	JLE          folded383
 	VMOVUPS      (CX), Y19
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6265,15 +6265,15 @@ whole402:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded403:
+folded383:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some404
+	JGE  some384
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some404:
+some384:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -6344,20 +6344,20 @@ some404:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some422
+	JGE              some402
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few423
+	JLT              few404
 	CMPQ             SI, $0x04
-	JNE              apart425
+	JNE              apart405
 	VMOVUPS          Y0, (DX)
-	JMP              stored426
+	JMP              stored406
 
-apart425:
+apart405:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -6371,10 +6371,10 @@ apart425:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored426:
-	JMP stored424
+stored406:
+	JMP stored403
 
-few423:
+few404:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -6389,33 +6389,33 @@ few423:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored427
+	JLE           stored407
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored427
+	JLE           stored407
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored427
+	JLE           stored407
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored427
+	JLE           stored407
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored427
+	JLE           stored407
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored427
+	JLE           stored407
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored427
+	JLE           stored407
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored427:
-stored424:
+stored407:
+stored403:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -6423,9 +6423,9 @@ stored424:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again399
+	JGE    again379
 
-some422:
+some402:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -6442,42 +6442,42 @@ some422:
 	VMOVUPS Y4, 32(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some428
+	JGE     some408
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some428:
+some408:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk396
-	JMP  turned398
+	JGE  chunk376
+	JMP  turned378
 
-last397:
+last377:
 	CMPQ BX, $0x08
-	JLE  narrower429
+	JLE  narrower409
 	CMPQ BX, $0x10
-	JNE  over430
-	JMP  turned398
+	JNE  over410
+	JMP  turned378
 
-over430:
+over410:
 	CMPQ   BX, $0x0d
-	JGE    over431
+	JGE    over411
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept433
+	JE     kept413
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready434
+	JMP    ready414
 
-kept433:
+kept413:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -6488,8 +6488,8 @@ kept433:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), X4
 
-ready434:
-again432:
+ready414:
+again412:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -6502,7 +6502,7 @@ again432:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole435
+	JGE    whole415
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -6518,7 +6518,7 @@ again432:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole435:
+whole415:
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6538,7 +6538,7 @@ whole435:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded436
+	JLE          folded416
 	VMOVUPS      (CX), Y7
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6558,7 +6558,7 @@ whole435:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded436
+	JLE          folded416
 	VMOVUPS      (CX), Y9
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6578,7 +6578,7 @@ whole435:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded436
+	JLE          folded416
 	VMOVUPS      (CX), Y11
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6598,7 +6598,7 @@ whole435:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded436
+	JLE          folded416
 	VMOVUPS      (CX), Y13
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6618,7 +6618,7 @@ whole435:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded436
+	JLE          folded416
 	VMOVUPS      (CX), Y15
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6638,7 +6638,7 @@ whole435:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded436
+	JLE          folded416
 	VMOVUPS      (CX), Y17
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6658,7 +6658,7 @@ whole435:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded436
+	JLE          folded416
 	VMOVUPS      (CX), Y19
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6678,15 +6678,15 @@ whole435:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded436:
+folded416:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some437
+	JGE  some417
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some437:
+some417:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -6738,38 +6738,38 @@ some437:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x2c
-	JLE              over447
+	JLE              over427
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over447:
+over427:
 	CMPQ             BX, $0x28
-	JLE              over448
+	JLE              over428
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over448:
+over428:
 	CMPQ             BX, $0x24
-	JLE              over449
+	JLE              over429
 	VFMADD231PS.BCST 40(CX), Y5, Y0
 
-over449:
+over429:
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some451
+	JGE              some431
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few452
+	JLT              few433
 	CMPQ             SI, $0x04
-	JNE              apart454
+	JNE              apart434
 	VMOVUPS          Y0, (DX)
-	JMP              stored455
+	JMP              stored435
 
-apart454:
+apart434:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -6783,10 +6783,10 @@ apart454:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored455:
-	JMP stored453
+stored435:
+	JMP stored432
 
-few452:
+few433:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -6801,33 +6801,33 @@ few452:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored456
+	JLE           stored436
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored456
+	JLE           stored436
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored456
+	JLE           stored436
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored456
+	JLE           stored436
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored456
+	JLE           stored436
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored456
+	JLE           stored436
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored456
+	JLE           stored436
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored456:
-stored453:
+stored436:
+stored432:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -6835,9 +6835,9 @@ stored453:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again432
+	JGE    again412
 
-some451:
+some431:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -6854,29 +6854,29 @@ some451:
 	VMOVUPS X4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some457
+	JGE     some437
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some457:
-	JMP turned398
+some437:
+	JMP turned378
 
-over431:
+over411:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept459
+	JE     kept439
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready460
+	JMP    ready440
 
-kept459:
+kept439:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -6887,8 +6887,8 @@ kept459:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), Y4
 
-ready460:
-again458:
+ready440:
+again438:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -6901,7 +6901,7 @@ again458:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole461
+	JGE    whole441
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -6917,7 +6917,7 @@ again458:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole461:
+whole441:
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6937,7 +6937,7 @@ whole461:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded462
+	JLE          folded442
 	VMOVUPS      (CX), Y7
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6957,7 +6957,7 @@ whole461:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded462
+	JLE          folded442
 	VMOVUPS      (CX), Y9
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6977,7 +6977,7 @@ whole461:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded462
+	JLE          folded442
 	VMOVUPS      (CX), Y11
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6997,7 +6997,7 @@ whole461:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded462
+	JLE          folded442
 	VMOVUPS      (CX), Y13
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -7017,7 +7017,7 @@ whole461:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded462
+	JLE          folded442
 	VMOVUPS      (CX), Y15
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -7037,7 +7037,7 @@ whole461:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded462
+	JLE          folded442
 	VMOVUPS      (CX), Y17
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -7057,7 +7057,7 @@ whole461:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded462
+	JLE          folded442
 	VMOVUPS      (CX), Y19
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -7077,15 +7077,15 @@ whole461:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded462:
+folded442:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some463
+	JGE  some443
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some463:
+some443:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -7149,58 +7149,58 @@ some463:
 	VUNPCKHPD        Y14, Y8, Y16
 	VUNPCKLPD        Y14, Y8, Y8
 	CMPQ             BX, $0x3c
-	JLE              over473
+	JLE              over453
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over473:
+over453:
 	CMPQ             BX, $0x38
-	JLE              over474
+	JLE              over454
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over474:
+over454:
 	CMPQ             BX, $0x34
-	JLE              over475
+	JLE              over455
 	VFMADD231PS.BCST 40(CX), Y20, Y0
 
-over475:
+over455:
 	CMPQ             BX, $0x30
-	JLE              over476
+	JLE              over456
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 
-over476:
+over456:
 	CMPQ             BX, $0x2c
-	JLE              over477
+	JLE              over457
 	VFMADD231PS.BCST 48(CX), Y5, Y0
 
-over477:
+over457:
 	CMPQ             BX, $0x28
-	JLE              over478
+	JLE              over458
 	VFMADD231PS.BCST 52(CX), Y18, Y0
 
-over478:
+over458:
 	CMPQ             BX, $0x24
-	JLE              over479
+	JLE              over459
 	VFMADD231PS.BCST 56(CX), Y8, Y0
 
-over479:
+over459:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some481
+	JGE              some461
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few482
+	JLT              few463
 	CMPQ             SI, $0x04
-	JNE              apart484
+	JNE              apart464
 	VMOVUPS          Y0, (DX)
-	JMP              stored485
+	JMP              stored465
 
-apart484:
+apart464:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -7214,10 +7214,10 @@ apart484:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored485:
-	JMP stored483
+stored465:
+	JMP stored462
 
-few482:
+few463:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -7232,33 +7232,33 @@ few482:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored486
+	JLE           stored466
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored486
+	JLE           stored466
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored486
+	JLE           stored466
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored486
+	JLE           stored466
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored486
+	JLE           stored466
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored486
+	JLE           stored466
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored486
+	JLE           stored466
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored486:
-stored483:
+stored466:
+stored462:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -7266,9 +7266,9 @@ stored483:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again458
+	JGE    again438
 
-some481:
+some461:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -7285,27 +7285,27 @@ some481:
 	VMOVUPS Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some487
+	JGE     some467
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some487:
-	JMP turned398
+some467:
+	JMP turned378
 
-narrower429:
+narrower409:
 	CMPQ BX, $0x08
-	JNE  over488
+	JNE  over468
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept490
+	JE     kept470
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready491
+	JMP    ready471
 
-kept490:
+kept470:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -7314,8 +7314,8 @@ kept490:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y3
 
-ready491:
-again489:
+ready471:
+again469:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -7328,7 +7328,7 @@ again489:
 	VPXORD Y15, Y15, Y15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole492
+	JGE    whole472
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
@@ -7337,7 +7337,7 @@ again489:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
 
-whole492:
+whole472:
 	VMOVUPS          (CX), Y5
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7349,7 +7349,7 @@ whole492:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded493
+	JLE              folded473
 	VMOVUPS          (CX), Y6
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7361,7 +7361,7 @@ whole492:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded493
+	JLE              folded473
 	VMOVUPS          (CX), Y7
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7373,7 +7373,7 @@ whole492:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded493
+	JLE              folded473
 	VMOVUPS          (CX), Y8
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7385,7 +7385,7 @@ whole492:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded493
+	JLE              folded473
 	VMOVUPS          (CX), Y9
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7397,7 +7397,7 @@ whole492:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded493
+	JLE              folded473
 	VMOVUPS          (CX), Y10
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7409,7 +7409,7 @@ whole492:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded493
+	JLE              folded473
 	VMOVUPS          (CX), Y11
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7421,7 +7421,7 @@ whole492:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded493
+	JLE              folded473
 	VMOVUPS          (CX), Y12
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7433,15 +7433,15 @@ whole492:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded493:
+folded473:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some494
+	JGE  some474
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some494:
+some474:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -7480,20 +7480,20 @@ some494:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some504
+	JGE              some484
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few505
+	JLT              few486
 	CMPQ             SI, $0x04
-	JNE              apart507
+	JNE              apart487
 	VMOVUPS          Y0, (DX)
-	JMP              stored508
+	JMP              stored488
 
-apart507:
+apart487:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -7507,10 +7507,10 @@ apart507:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored508:
-	JMP stored506
+stored488:
+	JMP stored485
 
-few505:
+few486:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -7525,33 +7525,33 @@ few505:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored509
+	JLE           stored489
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored509
+	JLE           stored489
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored509
+	JLE           stored489
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored509
+	JLE           stored489
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored509
+	JLE           stored489
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored509
+	JLE           stored489
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored509
+	JLE           stored489
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored509:
-stored506:
+stored489:
+stored485:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -7559,9 +7559,9 @@ stored506:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again489
+	JGE    again469
 
-some504:
+some484:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -7574,27 +7574,27 @@ some504:
 	VMOVUPS Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some510
+	JGE     some490
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some510:
-	JMP turned398
+some490:
+	JMP turned378
 
-over488:
+over468:
 	CMPQ BX, $0x04
-	JNE  over511
+	JNE  over491
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept513
+	JE     kept493
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready514
+	JMP    ready494
 
-kept513:
+kept493:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -7603,8 +7603,8 @@ kept513:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), X3
 
-ready514:
-again512:
+ready494:
+again492:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -7617,7 +7617,7 @@ again512:
 	VPXORD Y15, Y15, Y15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole515
+	JGE    whole495
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
@@ -7626,7 +7626,7 @@ again512:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
 
-whole515:
+whole495:
 	VMOVUPS          (CX), X5
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7638,7 +7638,7 @@ whole515:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded516
+	JLE              folded496
 	VMOVUPS          (CX), X6
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7650,7 +7650,7 @@ whole515:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded516
+	JLE              folded496
 	VMOVUPS          (CX), X7
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7662,7 +7662,7 @@ whole515:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded516
+	JLE              folded496
 	VMOVUPS          (CX), X8
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7674,7 +7674,7 @@ whole515:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded516
+	JLE              folded496
 	VMOVUPS          (CX), X9
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7686,7 +7686,7 @@ whole515:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded516
+	JLE              folded496
 	VMOVUPS          (CX), X10
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7698,7 +7698,7 @@ whole515:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded516
+	JLE              folded496
 	VMOVUPS          (CX), X11
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7710,7 +7710,7 @@ whole515:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded516
+	JLE              folded496
 	VMOVUPS          (CX), X12
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7722,15 +7722,15 @@ whole515:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded516:
+folded496:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some517
+	JGE  some497
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some517:
+some497:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -7753,20 +7753,20 @@ some517:
 	VFMADD231PS.BCST 12(CX), Y7, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some523
+	JGE              some503
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few524
+	JLT              few505
 	CMPQ             SI, $0x04
-	JNE              apart526
+	JNE              apart506
 	VMOVUPS          Y0, (DX)
-	JMP              stored527
+	JMP              stored507
 
-apart526:
+apart506:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -7780,10 +7780,10 @@ apart526:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored527:
-	JMP stored525
+stored507:
+	JMP stored504
 
-few524:
+few505:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -7798,33 +7798,33 @@ few524:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored528
+	JLE           stored508
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored528
+	JLE           stored508
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored528
+	JLE           stored508
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored528
+	JLE           stored508
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored528
+	JLE           stored508
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored528
+	JLE           stored508
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored528
+	JLE           stored508
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored528:
-stored525:
+stored508:
+stored504:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -7832,9 +7832,9 @@ stored525:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again512
+	JGE    again492
 
-some523:
+some503:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -7847,31 +7847,31 @@ some523:
 	VMOVUPS X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some529
+	JGE     some509
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some529:
-	JMP turned398
+some509:
+	JMP turned378
 
-over511:
+over491:
 	CMPQ   BX, $0x04
-	JLT    over530
+	JLT    over510
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept532
+	JE     kept512
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready533
+	JMP    ready513
 
-kept532:
+kept512:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -7882,8 +7882,8 @@ kept532:
 	VMOVUPS (CX), X3
 	VMOVUPS 16(CX)(BX*1), X4
 
-ready533:
-again531:
+ready513:
+again511:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -7896,7 +7896,7 @@ again531:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole534
+	JGE    whole514
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -7912,7 +7912,7 @@ again531:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole534:
+whole514:
 	VMOVUPS      (CX), X5
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -7932,7 +7932,7 @@ whole534:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded535
+	JLE          folded515
 	VMOVUPS      (CX), X7
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -7952,7 +7952,7 @@ whole534:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded535
+	JLE          folded515
 	VMOVUPS      (CX), X9
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -7972,7 +7972,7 @@ whole534:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded535
+	JLE          folded515
 	VMOVUPS      (CX), X11
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -7992,7 +7992,7 @@ whole534:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded535
+	JLE          folded515
 	VMOVUPS      (CX), X13
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8012,7 +8012,7 @@ whole534:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded535
+	JLE          folded515
 	VMOVUPS      (CX), X15
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8032,7 +8032,7 @@ whole534:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded535
+	JLE          folded515
 	VMOVUPS      (CX), X17
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8052,7 +8052,7 @@ whole534:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded535
+	JLE          folded515
 	VMOVUPS      (CX), X19
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8072,15 +8072,15 @@ whole534:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded535:
+folded515:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some536
+	JGE  some516
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some536:
+some516:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -8116,38 +8116,38 @@ some536:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x1c
-	JLE              over542
+	JLE              over522
 	VFMADD231PS.BCST 16(CX), Y6, Y0
 
-over542:
+over522:
 	CMPQ             BX, $0x18
-	JLE              over543
+	JLE              over523
 	VFMADD231PS.BCST 20(CX), Y12, Y0
 
-over543:
+over523:
 	CMPQ             BX, $0x14
-	JLE              over544
+	JLE              over524
 	VFMADD231PS.BCST 24(CX), Y5, Y0
 
-over544:
+over524:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some546
+	JGE              some526
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few547
+	JLT              few528
 	CMPQ             SI, $0x04
-	JNE              apart549
+	JNE              apart529
 	VMOVUPS          Y0, (DX)
-	JMP              stored550
+	JMP              stored530
 
-apart549:
+apart529:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -8161,10 +8161,10 @@ apart549:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored550:
-	JMP stored548
+stored530:
+	JMP stored527
 
-few547:
+few528:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -8179,33 +8179,33 @@ few547:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored551
+	JLE           stored531
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored551
+	JLE           stored531
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored551
+	JLE           stored531
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored551
+	JLE           stored531
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored551
+	JLE           stored531
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored551
+	JLE           stored531
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored551
+	JLE           stored531
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored551:
-stored548:
+stored531:
+stored527:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -8213,9 +8213,9 @@ stored548:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again531
+	JGE    again511
 
-some546:
+some526:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -8232,27 +8232,27 @@ some546:
 	VMOVUPS X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some552
+	JGE     some532
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some552:
-	JMP turned398
+some532:
+	JMP turned378
 
-over530:
+over510:
 	CMPQ BX, $0x02
-	JNE  over553
+	JNE  over533
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept555
+	JE     kept535
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready556
+	JMP    ready536
 
-kept555:
+kept535:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -8261,8 +8261,8 @@ kept555:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready556:
-again554:
+ready536:
+again534:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -8275,7 +8275,7 @@ again554:
 	VPXORD Y15, Y15, Y15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole557
+	JGE    whole537
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
@@ -8284,7 +8284,7 @@ again554:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
 
-whole557:
+whole537:
 	VMOVSD           (CX), X5
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8296,7 +8296,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded558
+	JLE              folded538
 	VMOVSD           (CX), X6
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8308,7 +8308,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded558
+	JLE              folded538
 	VMOVSD           (CX), X7
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8320,7 +8320,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded558
+	JLE              folded538
 	VMOVSD           (CX), X8
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8332,7 +8332,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded558
+	JLE              folded538
 	VMOVSD           (CX), X9
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8344,7 +8344,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded558
+	JLE              folded538
 	VMOVSD           (CX), X10
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8356,7 +8356,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded558
+	JLE              folded538
 	VMOVSD           (CX), X11
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8368,7 +8368,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded558
+	JLE              folded538
 	VMOVSD           (CX), X12
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8380,15 +8380,15 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded558:
+folded538:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some559
+	JGE  some539
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some559:
+some539:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -8409,20 +8409,20 @@ some559:
 	VFMADD231PS.BCST 4(CX), Y8, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some563
+	JGE              some543
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few564
+	JLT              few545
 	CMPQ             SI, $0x04
-	JNE              apart566
+	JNE              apart546
 	VMOVUPS          Y0, (DX)
-	JMP              stored567
+	JMP              stored547
 
-apart566:
+apart546:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -8436,10 +8436,10 @@ apart566:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored567:
-	JMP stored565
+stored547:
+	JMP stored544
 
-few564:
+few545:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -8454,33 +8454,33 @@ few564:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored568
+	JLE           stored548
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored568
+	JLE           stored548
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored568
+	JLE           stored548
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored568
+	JLE           stored548
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored568
+	JLE           stored548
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored568
+	JLE           stored548
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored568
+	JLE           stored548
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored568:
-stored565:
+stored548:
+stored544:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -8488,9 +8488,9 @@ stored565:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again554
+	JGE    again534
 
-some563:
+some543:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -8503,31 +8503,31 @@ some563:
 	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some569
+	JGE    some549
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some569:
-	JMP turned398
+some549:
+	JMP turned378
 
-over553:
+over533:
 	CMPQ   BX, $0x02
-	JLT    over570
+	JLT    over550
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept572
+	JE     kept552
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready573
+	JMP    ready553
 
-kept572:
+kept552:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -8538,8 +8538,8 @@ kept572:
 	VMOVSD (CX), X3
 	VMOVSD 8(CX)(BX*1), X4
 
-ready573:
-again571:
+ready553:
+again551:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -8552,7 +8552,7 @@ again571:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole574
+	JGE    whole554
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -8568,7 +8568,7 @@ again571:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole574:
+whole554:
 	VMOVSD       (CX), X5
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8588,7 +8588,7 @@ whole574:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded575
+	JLE          folded555
 	VMOVSD       (CX), X7
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8608,7 +8608,7 @@ whole574:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded575
+	JLE          folded555
 	VMOVSD       (CX), X9
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8628,7 +8628,7 @@ whole574:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded575
+	JLE          folded555
 	VMOVSD       (CX), X11
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8648,7 +8648,7 @@ whole574:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded575
+	JLE          folded555
 	VMOVSD       (CX), X13
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8668,7 +8668,7 @@ whole574:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded575
+	JLE          folded555
 	VMOVSD       (CX), X15
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8688,7 +8688,7 @@ whole574:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded575
+	JLE          folded555
 	VMOVSD       (CX), X17
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8708,7 +8708,7 @@ whole574:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded575
+	JLE          folded555
 	VMOVSD       (CX), X19
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8728,15 +8728,15 @@ whole574:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded575:
+folded555:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some576
+	JGE  some556
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some576:
+some556:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -8770,28 +8770,28 @@ some576:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x0c
-	JLE              over580
+	JLE              over560
 	VFMADD231PS.BCST 8(CX), Y6, Y0
 
-over580:
+over560:
 	VFMADD231PS.BCST 12(CX), Y12, Y0
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some582
+	JGE              some562
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few583
+	JLT              few564
 	CMPQ             SI, $0x04
-	JNE              apart585
+	JNE              apart565
 	VMOVUPS          Y0, (DX)
-	JMP              stored586
+	JMP              stored566
 
-apart585:
+apart565:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -8805,10 +8805,10 @@ apart585:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored586:
-	JMP stored584
+stored566:
+	JMP stored563
 
-few583:
+few564:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -8823,33 +8823,33 @@ few583:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored587
+	JLE           stored567
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored587
+	JLE           stored567
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored587
+	JLE           stored567
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored587
+	JLE           stored567
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored587
+	JLE           stored567
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored587
+	JLE           stored567
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored587
+	JLE           stored567
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored587:
-stored584:
+stored567:
+stored563:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -8857,9 +8857,9 @@ stored584:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again571
+	JGE    again551
 
-some582:
+some562:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -8876,24 +8876,24 @@ some582:
 	VMOVSD X4, 8(CX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some588
+	JGE    some568
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some588:
-	JMP turned398
+some568:
+	JMP turned378
 
-over570:
+over550:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept590
+	JE     kept570
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready591
+	JMP    ready571
 
-kept590:
+kept570:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSS (CX), X1
@@ -8902,8 +8902,8 @@ kept590:
 	MOVQ   lddw+24(FP), DX
 	VMOVSS (CX), X3
 
-ready591:
-again589:
+ready571:
+again569:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -8916,7 +8916,7 @@ again589:
 	VPXORD Y15, Y15, Y15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole592
+	JGE    whole572
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
@@ -8925,7 +8925,7 @@ again589:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
 
-whole592:
+whole572:
 	VMOVSS           (CX), X5
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8937,7 +8937,7 @@ whole592:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded593
+	JLE              folded573
 	VMOVSS           (CX), X6
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8949,7 +8949,7 @@ whole592:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded593
+	JLE              folded573
 	VMOVSS           (CX), X7
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8961,7 +8961,7 @@ whole592:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded593
+	JLE              folded573
 	VMOVSS           (CX), X8
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8973,7 +8973,7 @@ whole592:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded593
+	JLE              folded573
 	VMOVSS           (CX), X9
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8985,7 +8985,7 @@ whole592:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded593
+	JLE              folded573
 	VMOVSS           (CX), X10
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8997,7 +8997,7 @@ whole592:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded593
+	JLE              folded573
 	VMOVSS           (CX), X11
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -9009,7 +9009,7 @@ whole592:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded593
+	JLE              folded573
 	VMOVSS           (CX), X12
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -9021,15 +9021,15 @@ whole592:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded593:
+folded573:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some594
+	JGE  some574
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some594:
+some574:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -9049,20 +9049,20 @@ some594:
 	VFMADD231PS.BCST (CX), Y5, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some597
+	JGE              some577
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few598
+	JLT              few579
 	CMPQ             SI, $0x04
-	JNE              apart600
+	JNE              apart580
 	VMOVUPS          Y0, (DX)
-	JMP              stored601
+	JMP              stored581
 
-apart600:
+apart580:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9076,10 +9076,10 @@ apart600:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored601:
-	JMP stored599
+stored581:
+	JMP stored578
 
-few598:
+few579:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -9094,33 +9094,33 @@ few598:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored602
+	JLE           stored582
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored602
+	JLE           stored582
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored602
+	JLE           stored582
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored602
+	JLE           stored582
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored602
+	JLE           stored582
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored602
+	JLE           stored582
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored602
+	JLE           stored582
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored602:
-stored599:
+stored582:
+stored578:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -9128,9 +9128,9 @@ stored599:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again589
+	JGE    again569
 
-some597:
+some577:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -9143,13 +9143,13 @@ some597:
 	VMOVSS X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some603
+	JGE    some583
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some603:
-turned398:
+some583:
+turned378:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -9170,13 +9170,13 @@ turned398:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    CX, $0x08
-	JLT     few604
+	JLT     few585
 	CMPQ    SI, $0x04
-	JNE     apart606
+	JNE     apart586
 	VMOVUPS Y0, (DX)
-	JMP     stored607
+	JMP     stored587
 
-apart606:
+apart586:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9190,10 +9190,10 @@ apart606:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored607:
-	JMP stored605
+stored587:
+	JMP stored584
 
-few604:
+few585:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -9208,33 +9208,33 @@ few604:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored608
+	JLE           stored588
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored608
+	JLE           stored588
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored608
+	JLE           stored588
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored608
+	JLE           stored588
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored608
+	JLE           stored588
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored608
+	JLE           stored588
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored608
+	JLE           stored588
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored608:
-stored605:
+stored588:
+stored584:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -9242,31 +9242,31 @@ stored605:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block395
-	JMP    end393
+	JGE    block375
+	JMP    end373
 
-other394:
-block610:
+other374:
+block590:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk611:
+chunk591:
 	CMPQ BX, $0x10
-	JLT  last612
+	JLT  last592
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept615
+	JE     kept595
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready616
+	JMP    ready596
 
-kept615:
+kept595:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -9277,8 +9277,8 @@ kept615:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX), Y4
 
-ready616:
-again614:
+ready596:
+again594:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -9291,7 +9291,7 @@ again614:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole617
+	JGE    whole597
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -9307,7 +9307,7 @@ again614:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole617:
+whole597:
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX), Y6
@@ -9318,7 +9318,7 @@ whole617:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded618
+	JLE          folded598
 	VMOVUPS      (CX), Y7
 	VADDPS       Y7, Y1, Y1
 	VMOVUPS      32(CX), Y8
@@ -9329,7 +9329,7 @@ whole617:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded618
+	JLE          folded598
 	VMOVUPS      (CX), Y9
 	VADDPS       Y9, Y1, Y1
 	VMOVUPS      32(CX), Y10
@@ -9340,7 +9340,7 @@ whole617:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded618
+	JLE          folded598
 	VMOVUPS      (CX), Y11
 	VADDPS       Y11, Y1, Y1
 	VMOVUPS      32(CX), Y12
@@ -9351,7 +9351,7 @@ whole617:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded618
+	JLE          folded598
 	VMOVUPS      (CX), Y13
 	VADDPS       Y13, Y1, Y1
 	VMOVUPS      32(CX), Y14
@@ -9362,7 +9362,7 @@ whole617:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded618
+	JLE          folded598
 	VMOVUPS      (CX), Y15
 	VADDPS       Y15, Y1, Y1
 	VMOVUPS      32(CX), Y16
@@ -9373,7 +9373,7 @@ whole617:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded618
+	JLE          folded598
 	VMOVUPS      (CX), Y17
 	VADDPS       Y17, Y1, Y1
 	VMOVUPS      32(CX), Y18
@@ -9384,7 +9384,7 @@ whole617:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded618
+	JLE          folded598
 	VMOVUPS      (CX), Y19
 	VADDPS       Y19, Y1, Y1
 	VMOVUPS      32(CX), Y20
@@ -9395,15 +9395,15 @@ whole617:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded618:
+folded598:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some619
+	JGE  some599
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some619:
+some599:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -9474,20 +9474,20 @@ some619:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some637
+	JGE              some617
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few638
+	JLT              few619
 	CMPQ             SI, $0x04
-	JNE              apart640
+	JNE              apart620
 	VMOVUPS          Y0, (DX)
-	JMP              stored641
+	JMP              stored621
 
-apart640:
+apart620:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9501,10 +9501,10 @@ apart640:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored641:
-	JMP stored639
+stored621:
+	JMP stored618
 
-few638:
+few619:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -9519,33 +9519,33 @@ few638:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored642
+	JLE           stored622
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored642
+	JLE           stored622
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored642
+	JLE           stored622
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored642
+	JLE           stored622
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored642
+	JLE           stored622
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored642
+	JLE           stored622
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored642
+	JLE           stored622
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored642:
-stored639:
+stored622:
+stored618:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -9553,9 +9553,9 @@ stored639:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again614
+	JGE    again594
 
-some637:
+some617:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -9572,42 +9572,42 @@ some637:
 	VMOVUPS Y4, 32(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some643
+	JGE     some623
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some643:
+some623:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk611
-	JMP  turned613
+	JGE  chunk591
+	JMP  turned593
 
-last612:
+last592:
 	CMPQ BX, $0x08
-	JLE  narrower644
+	JLE  narrower624
 	CMPQ BX, $0x10
-	JNE  over645
-	JMP  turned613
+	JNE  over625
+	JMP  turned593
 
-over645:
+over625:
 	CMPQ   BX, $0x0d
-	JGE    over646
+	JGE    over626
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept648
+	JE     kept628
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready649
+	JMP    ready629
 
-kept648:
+kept628:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -9618,8 +9618,8 @@ kept648:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), X4
 
-ready649:
-again647:
+ready629:
+again627:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -9632,7 +9632,7 @@ again647:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole650
+	JGE    whole630
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -9648,7 +9648,7 @@ again647:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole650:
+whole630:
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X6
@@ -9659,7 +9659,7 @@ whole650:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded651
+	JLE          folded631
 	VMOVUPS      (CX), Y7
 	VADDPS       Y7, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X8
@@ -9670,7 +9670,7 @@ whole650:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded651
+	JLE          folded631
 	VMOVUPS      (CX), Y9
 	VADDPS       Y9, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X10
@@ -9681,7 +9681,7 @@ whole650:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded651
+	JLE          folded631
 	VMOVUPS      (CX), Y11
 	VADDPS       Y11, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X12
@@ -9692,7 +9692,7 @@ whole650:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded651
+	JLE          folded631
 	VMOVUPS      (CX), Y13
 	VADDPS       Y13, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X14
@@ -9703,7 +9703,7 @@ whole650:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded651
+	JLE          folded631
 	VMOVUPS      (CX), Y15
 	VADDPS       Y15, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X16
@@ -9714,7 +9714,7 @@ whole650:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded651
+	JLE          folded631
 	VMOVUPS      (CX), Y17
 	VADDPS       Y17, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X18
@@ -9725,7 +9725,7 @@ whole650:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded651
+	JLE          folded631
 	VMOVUPS      (CX), Y19
 	VADDPS       Y19, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X20
@@ -9736,15 +9736,15 @@ whole650:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded651:
+folded631:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some652
+	JGE  some632
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some652:
+some632:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -9796,38 +9796,38 @@ some652:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x2c
-	JLE              over662
+	JLE              over642
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over662:
+over642:
 	CMPQ             BX, $0x28
-	JLE              over663
+	JLE              over643
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over663:
+over643:
 	CMPQ             BX, $0x24
-	JLE              over664
+	JLE              over644
 	VFMADD231PS.BCST 40(CX), Y5, Y0
 
-over664:
+over644:
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some666
+	JGE              some646
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few667
+	JLT              few648
 	CMPQ             SI, $0x04
-	JNE              apart669
+	JNE              apart649
 	VMOVUPS          Y0, (DX)
-	JMP              stored670
+	JMP              stored650
 
-apart669:
+apart649:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9841,10 +9841,10 @@ apart669:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored670:
-	JMP stored668
+stored650:
+	JMP stored647
 
-few667:
+few648:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -9859,33 +9859,33 @@ few667:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored671
+	JLE           stored651
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored671
+	JLE           stored651
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored671
+	JLE           stored651
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored671
+	JLE           stored651
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored671
+	JLE           stored651
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored671
+	JLE           stored651
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored671
+	JLE           stored651
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored671:
-stored668:
+stored651:
+stored647:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -9893,9 +9893,9 @@ stored668:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again647
+	JGE    again627
 
-some666:
+some646:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -9912,29 +9912,29 @@ some666:
 	VMOVUPS X4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some672
+	JGE     some652
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some672:
-	JMP turned613
+some652:
+	JMP turned593
 
-over646:
+over626:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept674
+	JE     kept654
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready675
+	JMP    ready655
 
-kept674:
+kept654:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -9945,8 +9945,8 @@ kept674:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), Y4
 
-ready675:
-again673:
+ready655:
+again653:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -9959,7 +9959,7 @@ again673:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole676
+	JGE    whole656
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -9975,7 +9975,7 @@ again673:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole676:
+whole656:
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y6
@@ -9986,7 +9986,7 @@ whole676:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded677
+	JLE          folded657
 	VMOVUPS      (CX), Y7
 	VADDPS       Y7, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y8
@@ -9997,7 +9997,7 @@ whole676:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded677
+	JLE          folded657
 	VMOVUPS      (CX), Y9
 	VADDPS       Y9, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y10
@@ -10008,7 +10008,7 @@ whole676:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded677
+	JLE          folded657
 	VMOVUPS      (CX), Y11
 	VADDPS       Y11, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y12
@@ -10019,7 +10019,7 @@ whole676:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded677
+	JLE          folded657
 	VMOVUPS      (CX), Y13
 	VADDPS       Y13, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y14
@@ -10030,7 +10030,7 @@ whole676:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded677
+	JLE          folded657
 	VMOVUPS      (CX), Y15
 	VADDPS       Y15, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y16
@@ -10041,7 +10041,7 @@ whole676:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded677
+	JLE          folded657
 	VMOVUPS      (CX), Y17
 	VADDPS       Y17, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y18
@@ -10052,7 +10052,7 @@ whole676:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded677
+	JLE          folded657
 	VMOVUPS      (CX), Y19
 	VADDPS       Y19, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y20
@@ -10063,15 +10063,15 @@ whole676:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded677:
+folded657:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some678
+	JGE  some658
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some678:
+some658:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -10135,58 +10135,58 @@ some678:
 	VUNPCKHPD        Y14, Y8, Y16
 	VUNPCKLPD        Y14, Y8, Y8
 	CMPQ             BX, $0x3c
-	JLE              over688
+	JLE              over668
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over688:
+over668:
 	CMPQ             BX, $0x38
-	JLE              over689
+	JLE              over669
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over689:
+over669:
 	CMPQ             BX, $0x34
-	JLE              over690
+	JLE              over670
 	VFMADD231PS.BCST 40(CX), Y20, Y0
 
-over690:
+over670:
 	CMPQ             BX, $0x30
-	JLE              over691
+	JLE              over671
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 
-over691:
+over671:
 	CMPQ             BX, $0x2c
-	JLE              over692
+	JLE              over672
 	VFMADD231PS.BCST 48(CX), Y5, Y0
 
-over692:
+over672:
 	CMPQ             BX, $0x28
-	JLE              over693
+	JLE              over673
 	VFMADD231PS.BCST 52(CX), Y18, Y0
 
-over693:
+over673:
 	CMPQ             BX, $0x24
-	JLE              over694
+	JLE              over674
 	VFMADD231PS.BCST 56(CX), Y8, Y0
 
-over694:
+over674:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some696
+	JGE              some676
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few697
+	JLT              few678
 	CMPQ             SI, $0x04
-	JNE              apart699
+	JNE              apart679
 	VMOVUPS          Y0, (DX)
-	JMP              stored700
+	JMP              stored680
 
-apart699:
+apart679:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10200,10 +10200,10 @@ apart699:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored700:
-	JMP stored698
+stored680:
+	JMP stored677
 
-few697:
+few678:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -10218,33 +10218,33 @@ few697:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored701
+	JLE           stored681
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored701
+	JLE           stored681
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored701
+	JLE           stored681
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored701
+	JLE           stored681
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored701
+	JLE           stored681
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored701
+	JLE           stored681
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored701
+	JLE           stored681
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored701:
-stored698:
+stored681:
+stored677:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -10252,9 +10252,9 @@ stored698:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again673
+	JGE    again653
 
-some696:
+some676:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -10271,27 +10271,27 @@ some696:
 	VMOVUPS Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some702
+	JGE     some682
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some702:
-	JMP turned613
+some682:
+	JMP turned593
 
-narrower644:
+narrower624:
 	CMPQ BX, $0x08
-	JNE  over703
+	JNE  over683
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept705
+	JE     kept685
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready706
+	JMP    ready686
 
-kept705:
+kept685:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -10300,8 +10300,8 @@ kept705:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y3
 
-ready706:
-again704:
+ready686:
+again684:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -10314,7 +10314,7 @@ again704:
 	VPXORD Y15, Y15, Y15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole707
+	JGE    whole687
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
@@ -10323,71 +10323,71 @@ again704:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
 
-whole707:
+whole687:
 	VMOVUPS          (CX), Y5
 	VADDPS           Y5, Y1, Y1
 	VFMADD231PS.BCST (R8), Y5, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded708
+	JLE              folded688
 	VMOVUPS          (CX), Y6
 	VADDPS           Y6, Y1, Y1
 	VFMADD231PS.BCST (R8), Y6, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded708
+	JLE              folded688
 	VMOVUPS          (CX), Y7
 	VADDPS           Y7, Y1, Y1
 	VFMADD231PS.BCST (R8), Y7, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded708
+	JLE              folded688
 	VMOVUPS          (CX), Y8
 	VADDPS           Y8, Y1, Y1
 	VFMADD231PS.BCST (R8), Y8, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded708
+	JLE              folded688
 	VMOVUPS          (CX), Y9
 	VADDPS           Y9, Y1, Y1
 	VFMADD231PS.BCST (R8), Y9, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded708
+	JLE              folded688
 	VMOVUPS          (CX), Y10
 	VADDPS           Y10, Y1, Y1
 	VFMADD231PS.BCST (R8), Y10, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded708
+	JLE              folded688
 	VMOVUPS          (CX), Y11
 	VADDPS           Y11, Y1, Y1
 	VFMADD231PS.BCST (R8), Y11, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded708
+	JLE              folded688
 	VMOVUPS          (CX), Y12
 	VADDPS           Y12, Y1, Y1
 	VFMADD231PS.BCST (R8), Y12, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded708:
+folded688:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some709
+	JGE  some689
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some709:
+some689:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -10426,20 +10426,20 @@ some709:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some719
+	JGE              some699
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few720
+	JLT              few701
 	CMPQ             SI, $0x04
-	JNE              apart722
+	JNE              apart702
 	VMOVUPS          Y0, (DX)
-	JMP              stored723
+	JMP              stored703
 
-apart722:
+apart702:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10453,10 +10453,10 @@ apart722:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored723:
-	JMP stored721
+stored703:
+	JMP stored700
 
-few720:
+few701:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -10471,33 +10471,33 @@ few720:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored724
+	JLE           stored704
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored724
+	JLE           stored704
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored724
+	JLE           stored704
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored724
+	JLE           stored704
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored724
+	JLE           stored704
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored724
+	JLE           stored704
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored724
+	JLE           stored704
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored724:
-stored721:
+stored704:
+stored700:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -10505,9 +10505,9 @@ stored721:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again704
+	JGE    again684
 
-some719:
+some699:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -10520,27 +10520,27 @@ some719:
 	VMOVUPS Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some725
+	JGE     some705
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some725:
-	JMP turned613
+some705:
+	JMP turned593
 
-over703:
+over683:
 	CMPQ BX, $0x04
-	JNE  over726
+	JNE  over706
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept728
+	JE     kept708
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready729
+	JMP    ready709
 
-kept728:
+kept708:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -10549,8 +10549,8 @@ kept728:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), X3
 
-ready729:
-again727:
+ready709:
+again707:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -10563,7 +10563,7 @@ again727:
 	VPXORD Y15, Y15, Y15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole730
+	JGE    whole710
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
@@ -10572,71 +10572,71 @@ again727:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
 
-whole730:
+whole710:
 	VMOVUPS          (CX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded731
+	JLE              folded711
 	VMOVUPS          (CX), X6
 	VADDPS           X6, X1, X1
 	VFMADD231PS.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded731
+	JLE              folded711
 	VMOVUPS          (CX), X7
 	VADDPS           X7, X1, X1
 	VFMADD231PS.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded731
+	JLE              folded711
 	VMOVUPS          (CX), X8
 	VADDPS           X8, X1, X1
 	VFMADD231PS.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded731
+	JLE              folded711
 	VMOVUPS          (CX), X9
 	VADDPS           X9, X1, X1
 	VFMADD231PS.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded731
+	JLE              folded711
 	VMOVUPS          (CX), X10
 	VADDPS           X10, X1, X1
 	VFMADD231PS.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded731
+	JLE              folded711
 	VMOVUPS          (CX), X11
 	VADDPS           X11, X1, X1
 	VFMADD231PS.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded731
+	JLE              folded711
 	VMOVUPS          (CX), X12
 	VADDPS           X12, X1, X1
 	VFMADD231PS.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded731:
+folded711:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some732
+	JGE  some712
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some732:
+some712:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -10659,20 +10659,20 @@ some732:
 	VFMADD231PS.BCST 12(CX), Y7, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some738
+	JGE              some718
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few739
+	JLT              few720
 	CMPQ             SI, $0x04
-	JNE              apart741
+	JNE              apart721
 	VMOVUPS          Y0, (DX)
-	JMP              stored742
+	JMP              stored722
 
-apart741:
+apart721:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10686,10 +10686,10 @@ apart741:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored742:
-	JMP stored740
+stored722:
+	JMP stored719
 
-few739:
+few720:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -10704,33 +10704,33 @@ few739:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored743
+	JLE           stored723
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored743
+	JLE           stored723
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored743
+	JLE           stored723
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored743
+	JLE           stored723
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored743
+	JLE           stored723
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored743
+	JLE           stored723
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored743
+	JLE           stored723
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored743:
-stored740:
+stored723:
+stored719:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -10738,9 +10738,9 @@ stored740:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again727
+	JGE    again707
 
-some738:
+some718:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -10753,31 +10753,31 @@ some738:
 	VMOVUPS X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some744
+	JGE     some724
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some744:
-	JMP turned613
+some724:
+	JMP turned593
 
-over726:
+over706:
 	CMPQ   BX, $0x04
-	JLT    over745
+	JLT    over725
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept747
+	JE     kept727
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready748
+	JMP    ready728
 
-kept747:
+kept727:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -10788,8 +10788,8 @@ kept747:
 	VMOVUPS (CX), X3
 	VMOVUPS 16(CX)(BX*1), X4
 
-ready748:
-again746:
+ready728:
+again726:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -10802,7 +10802,7 @@ again746:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole749
+	JGE    whole729
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -10818,7 +10818,7 @@ again746:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole749:
+whole729:
 	VMOVUPS      (CX), X5
 	VADDPS       X5, X1, X1
 	VMOVUPS      16(CX)(BX*1), X6
@@ -10829,7 +10829,7 @@ whole749:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded750
+	JLE          folded730
 	VMOVUPS      (CX), X7
 	VADDPS       X7, X1, X1
 	VMOVUPS      16(CX)(BX*1), X8
@@ -10840,7 +10840,7 @@ whole749:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded750
+	JLE          folded730
 	VMOVUPS      (CX), X9
 	VADDPS       X9, X1, X1
 	VMOVUPS      16(CX)(BX*1), X10
@@ -10851,7 +10851,7 @@ whole749:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded750
+	JLE          folded730
 	VMOVUPS      (CX), X11
 	VADDPS       X11, X1, X1
 	VMOVUPS      16(CX)(BX*1), X12
@@ -10862,7 +10862,7 @@ whole749:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded750
+	JLE          folded730
 	VMOVUPS      (CX), X13
 	VADDPS       X13, X1, X1
 	VMOVUPS      16(CX)(BX*1), X14
@@ -10873,7 +10873,7 @@ whole749:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded750
+	JLE          folded730
 	VMOVUPS      (CX), X15
 	VADDPS       X15, X1, X1
 	VMOVUPS      16(CX)(BX*1), X16
@@ -10884,7 +10884,7 @@ whole749:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded750
+	JLE          folded730
 	VMOVUPS      (CX), X17
 	VADDPS       X17, X1, X1
 	VMOVUPS      16(CX)(BX*1), X18
@@ -10895,7 +10895,7 @@ whole749:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded750
+	JLE          folded730
 	VMOVUPS      (CX), X19
 	VADDPS       X19, X1, X1
 	VMOVUPS      16(CX)(BX*1), X20
@@ -10906,15 +10906,15 @@ whole749:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded750:
+folded730:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some751
+	JGE  some731
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some751:
+some731:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -10950,38 +10950,38 @@ some751:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x1c
-	JLE              over757
+	JLE              over737
 	VFMADD231PS.BCST 16(CX), Y6, Y0
 
-over757:
+over737:
 	CMPQ             BX, $0x18
-	JLE              over758
+	JLE              over738
 	VFMADD231PS.BCST 20(CX), Y12, Y0
 
-over758:
+over738:
 	CMPQ             BX, $0x14
-	JLE              over759
+	JLE              over739
 	VFMADD231PS.BCST 24(CX), Y5, Y0
 
-over759:
+over739:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some761
+	JGE              some741
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few762
+	JLT              few743
 	CMPQ             SI, $0x04
-	JNE              apart764
+	JNE              apart744
 	VMOVUPS          Y0, (DX)
-	JMP              stored765
+	JMP              stored745
 
-apart764:
+apart744:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10995,10 +10995,10 @@ apart764:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored765:
-	JMP stored763
+stored745:
+	JMP stored742
 
-few762:
+few743:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -11013,33 +11013,33 @@ few762:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored766
+	JLE           stored746
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored766
+	JLE           stored746
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored766
+	JLE           stored746
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored766
+	JLE           stored746
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored766
+	JLE           stored746
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored766
+	JLE           stored746
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored766
+	JLE           stored746
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored766:
-stored763:
+stored746:
+stored742:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -11047,9 +11047,9 @@ stored763:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again746
+	JGE    again726
 
-some761:
+some741:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -11066,27 +11066,27 @@ some761:
 	VMOVUPS X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some767
+	JGE     some747
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some767:
-	JMP turned613
+some747:
+	JMP turned593
 
-over745:
+over725:
 	CMPQ BX, $0x02
-	JNE  over768
+	JNE  over748
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept770
+	JE     kept750
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready771
+	JMP    ready751
 
-kept770:
+kept750:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -11095,8 +11095,8 @@ kept770:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready771:
-again769:
+ready751:
+again749:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -11109,7 +11109,7 @@ again769:
 	VPXORD Y15, Y15, Y15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole772
+	JGE    whole752
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
@@ -11118,71 +11118,71 @@ again769:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
 
-whole772:
+whole752:
 	VMOVSD           (CX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded773
+	JLE              folded753
 	VMOVSD           (CX), X6
 	VADDPS           X6, X1, X1
 	VFMADD231PS.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded773
+	JLE              folded753
 	VMOVSD           (CX), X7
 	VADDPS           X7, X1, X1
 	VFMADD231PS.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded773
+	JLE              folded753
 	VMOVSD           (CX), X8
 	VADDPS           X8, X1, X1
 	VFMADD231PS.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded773
+	JLE              folded753
 	VMOVSD           (CX), X9
 	VADDPS           X9, X1, X1
 	VFMADD231PS.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded773
+	JLE              folded753
 	VMOVSD           (CX), X10
 	VADDPS           X10, X1, X1
 	VFMADD231PS.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded773
+	JLE              folded753
 	VMOVSD           (CX), X11
 	VADDPS           X11, X1, X1
 	VFMADD231PS.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded773
+	JLE              folded753
 	VMOVSD           (CX), X12
 	VADDPS           X12, X1, X1
 	VFMADD231PS.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded773:
+folded753:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some774
+	JGE  some754
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some774:
+some754:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -11203,20 +11203,20 @@ some774:
 	VFMADD231PS.BCST 4(CX), Y8, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some778
+	JGE              some758
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few779
+	JLT              few760
 	CMPQ             SI, $0x04
-	JNE              apart781
+	JNE              apart761
 	VMOVUPS          Y0, (DX)
-	JMP              stored782
+	JMP              stored762
 
-apart781:
+apart761:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -11230,10 +11230,10 @@ apart781:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored782:
-	JMP stored780
+stored762:
+	JMP stored759
 
-few779:
+few760:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -11248,33 +11248,33 @@ few779:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored783
+	JLE           stored763
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored783
+	JLE           stored763
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored783
+	JLE           stored763
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored783
+	JLE           stored763
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored783
+	JLE           stored763
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored783
+	JLE           stored763
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored783
+	JLE           stored763
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored783:
-stored780:
+stored763:
+stored759:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -11282,9 +11282,9 @@ stored780:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again769
+	JGE    again749
 
-some778:
+some758:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -11297,31 +11297,31 @@ some778:
 	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some784
+	JGE    some764
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some784:
-	JMP turned613
+some764:
+	JMP turned593
 
-over768:
+over748:
 	CMPQ   BX, $0x02
-	JLT    over785
+	JLT    over765
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept787
+	JE     kept767
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready788
+	JMP    ready768
 
-kept787:
+kept767:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -11332,8 +11332,8 @@ kept787:
 	VMOVSD (CX), X3
 	VMOVSD 8(CX)(BX*1), X4
 
-ready788:
-again786:
+ready768:
+again766:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -11346,7 +11346,7 @@ again786:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole789
+	JGE    whole769
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -11362,7 +11362,7 @@ again786:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole789:
+whole769:
 	VMOVSD       (CX), X5
 	VADDPS       X5, X1, X1
 	VMOVSD       8(CX)(BX*1), X6
@@ -11373,7 +11373,7 @@ whole789:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded790
+	JLE          folded770
 	VMOVSD       (CX), X7
 	VADDPS       X7, X1, X1
 	VMOVSD       8(CX)(BX*1), X8
@@ -11384,7 +11384,7 @@ whole789:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded790
+	JLE          folded770
 	VMOVSD       (CX), X9
 	VADDPS       X9, X1, X1
 	VMOVSD       8(CX)(BX*1), X10
@@ -11395,7 +11395,7 @@ whole789:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded790
+	JLE          folded770
 	VMOVSD       (CX), X11
 	VADDPS       X11, X1, X1
 	VMOVSD       8(CX)(BX*1), X12
@@ -11406,7 +11406,7 @@ whole789:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded790
+	JLE          folded770
 	VMOVSD       (CX), X13
 	VADDPS       X13, X1, X1
 	VMOVSD       8(CX)(BX*1), X14
@@ -11417,7 +11417,7 @@ whole789:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded790
+	JLE          folded770
 	VMOVSD       (CX), X15
 	VADDPS       X15, X1, X1
 	VMOVSD       8(CX)(BX*1), X16
@@ -11428,7 +11428,7 @@ whole789:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded790
+	JLE          folded770
 	VMOVSD       (CX), X17
 	VADDPS       X17, X1, X1
 	VMOVSD       8(CX)(BX*1), X18
@@ -11439,7 +11439,7 @@ whole789:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded790
+	JLE          folded770
 	VMOVSD       (CX), X19
 	VADDPS       X19, X1, X1
 	VMOVSD       8(CX)(BX*1), X20
@@ -11450,15 +11450,15 @@ whole789:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded790:
+folded770:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some791
+	JGE  some771
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some791:
+some771:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -11492,28 +11492,28 @@ some791:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x0c
-	JLE              over795
+	JLE              over775
 	VFMADD231PS.BCST 8(CX), Y6, Y0
 
-over795:
+over775:
 	VFMADD231PS.BCST 12(CX), Y12, Y0
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some797
+	JGE              some777
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few798
+	JLT              few779
 	CMPQ             SI, $0x04
-	JNE              apart800
+	JNE              apart780
 	VMOVUPS          Y0, (DX)
-	JMP              stored801
+	JMP              stored781
 
-apart800:
+apart780:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -11527,10 +11527,10 @@ apart800:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored801:
-	JMP stored799
+stored781:
+	JMP stored778
 
-few798:
+few779:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -11545,33 +11545,33 @@ few798:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored802
+	JLE           stored782
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored802
+	JLE           stored782
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored802
+	JLE           stored782
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored802
+	JLE           stored782
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored802
+	JLE           stored782
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored802
+	JLE           stored782
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored802
+	JLE           stored782
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored802:
-stored799:
+stored782:
+stored778:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -11579,9 +11579,9 @@ stored799:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again786
+	JGE    again766
 
-some797:
+some777:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -11598,24 +11598,24 @@ some797:
 	VMOVSD X4, 8(CX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some803
+	JGE    some783
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some803:
-	JMP turned613
+some783:
+	JMP turned593
 
-over785:
+over765:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept805
+	JE     kept785
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready806
+	JMP    ready786
 
-kept805:
+kept785:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSS (CX), X1
@@ -11624,8 +11624,8 @@ kept805:
 	MOVQ   lddw+24(FP), DX
 	VMOVSS (CX), X3
 
-ready806:
-again804:
+ready786:
+again784:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -11638,7 +11638,7 @@ again804:
 	VPXORD Y15, Y15, Y15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole807
+	JGE    whole787
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
@@ -11647,71 +11647,71 @@ again804:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
 
-whole807:
+whole787:
 	VMOVSS           (CX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded808
+	JLE              folded788
 	VMOVSS           (CX), X6
 	VADDPS           X6, X1, X1
 	VFMADD231PS.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded808
+	JLE              folded788
 	VMOVSS           (CX), X7
 	VADDPS           X7, X1, X1
 	VFMADD231PS.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded808
+	JLE              folded788
 	VMOVSS           (CX), X8
 	VADDPS           X8, X1, X1
 	VFMADD231PS.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded808
+	JLE              folded788
 	VMOVSS           (CX), X9
 	VADDPS           X9, X1, X1
 	VFMADD231PS.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded808
+	JLE              folded788
 	VMOVSS           (CX), X10
 	VADDPS           X10, X1, X1
 	VFMADD231PS.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded808
+	JLE              folded788
 	VMOVSS           (CX), X11
 	VADDPS           X11, X1, X1
 	VFMADD231PS.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded808
+	JLE              folded788
 	VMOVSS           (CX), X12
 	VADDPS           X12, X1, X1
 	VFMADD231PS.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded808:
+folded788:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some809
+	JGE  some789
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some809:
+some789:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -11731,20 +11731,20 @@ some809:
 	VFMADD231PS.BCST (CX), Y5, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some812
+	JGE              some792
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few813
+	JLT              few794
 	CMPQ             SI, $0x04
-	JNE              apart815
+	JNE              apart795
 	VMOVUPS          Y0, (DX)
-	JMP              stored816
+	JMP              stored796
 
-apart815:
+apart795:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -11758,10 +11758,10 @@ apart815:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored816:
-	JMP stored814
+stored796:
+	JMP stored793
 
-few813:
+few794:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -11776,33 +11776,33 @@ few813:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored817
+	JLE           stored797
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored817
+	JLE           stored797
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored817
+	JLE           stored797
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored817
+	JLE           stored797
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored817
+	JLE           stored797
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored817
+	JLE           stored797
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored817
+	JLE           stored797
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored817:
-stored814:
+stored797:
+stored793:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -11810,9 +11810,9 @@ stored814:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again804
+	JGE    again784
 
-some812:
+some792:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -11825,13 +11825,13 @@ some812:
 	VMOVSS X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some818
+	JGE    some798
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some818:
-turned613:
+some798:
+turned593:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -11852,13 +11852,13 @@ turned613:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    CX, $0x08
-	JLT     few819
+	JLT     few800
 	CMPQ    SI, $0x04
-	JNE     apart821
+	JNE     apart801
 	VMOVUPS Y0, (DX)
-	JMP     stored822
+	JMP     stored802
 
-apart821:
+apart801:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -11872,10 +11872,10 @@ apart821:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored822:
-	JMP stored820
+stored802:
+	JMP stored799
 
-few819:
+few800:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -11890,33 +11890,33 @@ few819:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored823
+	JLE           stored803
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored823
+	JLE           stored803
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored823
+	JLE           stored803
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored823
+	JLE           stored803
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored823
+	JLE           stored803
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored823
+	JLE           stored803
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored823
+	JLE           stored803
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored823:
-stored820:
+stored803:
+stored799:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -11924,10 +11924,10 @@ stored820:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block610
-	JMP    end393
+	JGE    block590
+	JMP    end373
 
-end393:
+end373:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

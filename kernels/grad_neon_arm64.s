@@ -7273,16 +7273,16 @@ some13:
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
 	CMP   $1, R2
-	BLE   stored26
+	BLE   stored25
 	FMOVD F10, 0(R5)
 	CMP   $2, R2
-	BLE   stored26
+	BLE   stored25
 	FMOVD F11, 0(R6)
 	CMP   $3, R2
-	BLE   stored26
+	BLE   stored25
 	FMOVD F12, 0(R7)
 
-stored26:
+stored25:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
@@ -7316,10 +7316,10 @@ some23:
 	FMOVQ F7, 16(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some27
+	BGE   some26
 	RET
 
-some27:
+some26:
 	ADD $32, R0
 	SUB $8, R1
 	CMP $1, R1
@@ -7328,12 +7328,12 @@ some27:
 
 last6:
 	CMP $4, R1
-	BLE narrower28
+	BLE narrower27
 	CMP $8, R1
-	BNE over29
+	BNE over28
 	B   turned7
 
-over29:
+over28:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -7341,16 +7341,16 @@ over29:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept31
+	BEQ   kept30
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	B     ready32
+	B     ready31
 
-kept31:
+kept30:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F2
@@ -7367,8 +7367,8 @@ kept31:
 	ADD   R1, R2, R4
 	FMOVQ 16(R4), F7
 
-ready32:
-again30:
+ready31:
+again29:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -7381,7 +7381,7 @@ again30:
 	VMOVI $0, V18.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole33
+	BGE   whole32
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
@@ -7389,7 +7389,7 @@ again30:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-whole33:
+whole32:
 	FMOVQ 0(R2), F8
 	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
@@ -7415,7 +7415,7 @@ whole33:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded34
+	BLE   folded33
 	FMOVQ 0(R2), F10
 	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
@@ -7441,7 +7441,7 @@ whole33:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded34
+	BLE   folded33
 	FMOVQ 0(R2), F12
 	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
@@ -7467,7 +7467,7 @@ whole33:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded34
+	BLE   folded33
 	FMOVQ 0(R2), F14
 	FMOVQ 0(R4), F16
 	WORD  $0x6ea0da10 // fcmle v16.4s, v16.4s, #0
@@ -7493,15 +7493,15 @@ whole33:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded34:
+folded33:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some35
+	BGE  some34
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some35:
+some34:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -7543,29 +7543,29 @@ some35:
 	VZIP1 V10.D2, V8.D2, V13.D2
 	VZIP2 V10.D2, V8.D2, V15.D2
 	CMP   $28, R1
-	BLE   over41
+	BLE   over40
 	FMOVS 16(R2), F16
 	WORD  $0x4f901120 // fmla v0.4s, v9.4s, v16.s[0]
 	FMOVS 16(R4), F16
 	WORD  $0x4f901121 // fmla v1.4s, v9.4s, v16.s[0]
 
-over41:
+over40:
 	CMP   $24, R1
-	BLE   over42
+	BLE   over41
 	FMOVS 20(R2), F16
 	WORD  $0x4f901160 // fmla v0.4s, v11.4s, v16.s[0]
 	FMOVS 20(R4), F16
 	WORD  $0x4f901161 // fmla v1.4s, v11.4s, v16.s[0]
 
-over42:
+over41:
 	CMP   $20, R1
-	BLE   over43
+	BLE   over42
 	FMOVS 24(R2), F16
 	WORD  $0x4f9011a0 // fmla v0.4s, v13.4s, v16.s[0]
 	FMOVS 24(R4), F16
 	WORD  $0x4f9011a1 // fmla v1.4s, v13.4s, v16.s[0]
 
-over43:
+over42:
 	FMOVS 28(R2), F16
 	WORD  $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
 	FMOVS 28(R4), F16
@@ -7573,7 +7573,7 @@ over43:
 	SUB   $32, R1
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some45
+	BGE   some44
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
@@ -7595,16 +7595,16 @@ over43:
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
 	CMP   $1, R2
-	BLE   stored48
+	BLE   stored46
 	FMOVD F10, 0(R5)
 	CMP   $2, R2
-	BLE   stored48
+	BLE   stored46
 	FMOVD F11, 0(R6)
 	CMP   $3, R2
-	BLE   stored48
+	BLE   stored46
 	FMOVD F12, 0(R7)
 
-stored48:
+stored46:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
@@ -7614,9 +7614,9 @@ stored48:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again30
+	BGE   again29
 
-some45:
+some44:
 	VMOVI $0, V8.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -7641,26 +7641,26 @@ some45:
 	FMOVQ F7, 16(R4)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some49
+	BGE   some47
 	RET
 
-some49:
+some47:
 	B turned7
 
-narrower28:
+narrower27:
 	CMP $4, R1
-	BNE over50
+	BNE over48
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept52
+	BEQ   kept50
 	VMOVI $0, V2.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V6.B16
-	B     ready53
+	B     ready51
 
-kept52:
+kept50:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F2
@@ -7671,8 +7671,8 @@ kept52:
 	ADD   R3, R2
 	FMOVQ 0(R2), F6
 
-ready53:
-again51:
+ready51:
+again49:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -7685,12 +7685,12 @@ again51:
 	VMOVI $0, V14.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole54
+	BGE   whole52
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-whole54:
+whole52:
 	FMOVQ 0(R2), F8
 	FMOVQ 0(R4), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
@@ -7705,7 +7705,7 @@ whole54:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded55
+	BLE   folded53
 	FMOVQ 0(R2), F9
 	FMOVQ 0(R4), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
@@ -7720,7 +7720,7 @@ whole54:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded55
+	BLE   folded53
 	FMOVQ 0(R2), F10
 	FMOVQ 0(R4), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
@@ -7735,7 +7735,7 @@ whole54:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded55
+	BLE   folded53
 	FMOVQ 0(R2), F11
 	FMOVQ 0(R4), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
@@ -7750,15 +7750,15 @@ whole54:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded55:
+folded53:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some56
+	BGE  some54
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some56:
+some54:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -7790,7 +7790,7 @@ some56:
 	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some62
+	BGE   some60
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
@@ -7812,16 +7812,16 @@ some56:
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
 	CMP   $1, R2
-	BLE   stored65
+	BLE   stored62
 	FMOVD F10, 0(R5)
 	CMP   $2, R2
-	BLE   stored65
+	BLE   stored62
 	FMOVD F11, 0(R6)
 	CMP   $3, R2
-	BLE   stored65
+	BLE   stored62
 	FMOVD F12, 0(R7)
 
-stored65:
+stored62:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
@@ -7831,9 +7831,9 @@ stored65:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again51
+	BGE   again49
 
-some62:
+some60:
 	VMOVI $0, V8.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -7849,70 +7849,70 @@ some62:
 	FMOVQ F6, 0(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some66
+	BGE   some63
 	RET
 
-some66:
+some63:
 	B turned7
 
-over50:
+over48:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept68
+	BEQ   kept65
 	VMOVI $0, V2.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V6.B16
-	B     ready69
+	B     ready66
 
-kept68:
+kept65:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	TST   $2, R1
-	BEQ   one70
+	BEQ   one67
 	FMOVD 0(R2), F2
 	TST   $1, R1
-	BEQ   moved71
+	BEQ   moved68
 	ADD   $8, R2, R16
 	VLD1  (R16), V2.S[2]
-	B     moved71
+	B     moved68
 
-one70:
+one67:
 	FMOVS 0(R2), F2
 
-moved71:
+moved68:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	TST   $2, R1
-	BEQ   one72
+	BEQ   one69
 	FMOVD 0(R2), F4
 	TST   $1, R1
-	BEQ   moved73
+	BEQ   moved70
 	ADD   $8, R2, R16
 	VLD1  (R16), V4.S[2]
-	B     moved73
+	B     moved70
 
-one72:
+one69:
 	FMOVS 0(R2), F4
 
-moved73:
+moved70:
 	ADD   R3, R2
 	TST   $2, R1
-	BEQ   one74
+	BEQ   one71
 	FMOVD 0(R2), F6
 	TST   $1, R1
-	BEQ   moved75
+	BEQ   moved72
 	ADD   $8, R2, R16
 	VLD1  (R16), V6.S[2]
-	B     moved75
+	B     moved72
 
-one74:
+one71:
 	FMOVS 0(R2), F6
 
-moved75:
-ready69:
-again67:
+moved72:
+ready66:
+again64:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -7925,38 +7925,38 @@ again67:
 	VMOVI $0, V14.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole76
+	BGE   whole73
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-whole76:
+whole73:
 	TST   $2, R1
-	BEQ   one78
+	BEQ   one75
 	FMOVD 0(R2), F8
 	TST   $1, R1
-	BEQ   moved79
+	BEQ   moved76
 	ADD   $8, R2, R16
 	VLD1  (R16), V8.S[2]
-	B     moved79
+	B     moved76
 
-one78:
+one75:
 	FMOVS 0(R2), F8
 
-moved79:
+moved76:
 	TST   $2, R1
-	BEQ   one80
+	BEQ   one77
 	FMOVD 0(R4), F12
 	TST   $1, R1
-	BEQ   moved81
+	BEQ   moved78
 	ADD   $8, R4, R16
 	VLD1  (R16), V12.S[2]
-	B     moved81
+	B     moved78
 
-one80:
+one77:
 	FMOVS 0(R4), F12
 
-moved81:
+moved78:
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d08 // bic v8.16b, v8.16b, v12.16b
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
@@ -7966,49 +7966,49 @@ moved81:
 	WORD  $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
 	VORR  V8.B16, V8.B16, V12.B16
 	TST   $2, R1
-	BEQ   one82
+	BEQ   one79
 	FMOVD F12, 0(R2)
 	TST   $1, R1
-	BEQ   moved83
+	BEQ   moved80
 	ADD   $8, R2, R16
 	VST1  V12.S[2], (R16)
-	B     moved83
+	B     moved80
 
-one82:
+one79:
 	FMOVS F12, 0(R2)
 
-moved83:
+moved80:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded77
+	BLE   folded74
 	TST   $2, R1
-	BEQ   one84
+	BEQ   one81
 	FMOVD 0(R2), F9
 	TST   $1, R1
-	BEQ   moved85
+	BEQ   moved82
 	ADD   $8, R2, R16
 	VLD1  (R16), V9.S[2]
-	B     moved85
+	B     moved82
 
-one84:
+one81:
 	FMOVS 0(R2), F9
 
-moved85:
+moved82:
 	TST   $2, R1
-	BEQ   one86
+	BEQ   one83
 	FMOVD 0(R4), F12
 	TST   $1, R1
-	BEQ   moved87
+	BEQ   moved84
 	ADD   $8, R4, R16
 	VLD1  (R16), V12.S[2]
-	B     moved87
+	B     moved84
 
-one86:
+one83:
 	FMOVS 0(R4), F12
 
-moved87:
+moved84:
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d29 // bic v9.16b, v9.16b, v12.16b
 	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
@@ -8018,49 +8018,49 @@ moved87:
 	WORD  $0x4f8d1126 // fmla v6.4s, v9.4s, v13.s[0]
 	VORR  V9.B16, V9.B16, V12.B16
 	TST   $2, R1
-	BEQ   one88
+	BEQ   one85
 	FMOVD F12, 0(R2)
 	TST   $1, R1
-	BEQ   moved89
+	BEQ   moved86
 	ADD   $8, R2, R16
 	VST1  V12.S[2], (R16)
-	B     moved89
+	B     moved86
 
-one88:
+one85:
 	FMOVS F12, 0(R2)
 
-moved89:
+moved86:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded77
+	BLE   folded74
 	TST   $2, R1
-	BEQ   one90
+	BEQ   one87
 	FMOVD 0(R2), F10
 	TST   $1, R1
-	BEQ   moved91
+	BEQ   moved88
 	ADD   $8, R2, R16
 	VLD1  (R16), V10.S[2]
-	B     moved91
+	B     moved88
 
-one90:
+one87:
 	FMOVS 0(R2), F10
 
-moved91:
+moved88:
 	TST   $2, R1
-	BEQ   one92
+	BEQ   one89
 	FMOVD 0(R4), F12
 	TST   $1, R1
-	BEQ   moved93
+	BEQ   moved90
 	ADD   $8, R4, R16
 	VLD1  (R16), V12.S[2]
-	B     moved93
+	B     moved90
 
-one92:
+one89:
 	FMOVS 0(R4), F12
 
-moved93:
+moved90:
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
@@ -8070,49 +8070,49 @@ moved93:
 	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
 	VORR  V10.B16, V10.B16, V12.B16
 	TST   $2, R1
-	BEQ   one94
+	BEQ   one91
 	FMOVD F12, 0(R2)
 	TST   $1, R1
-	BEQ   moved95
+	BEQ   moved92
 	ADD   $8, R2, R16
 	VST1  V12.S[2], (R16)
-	B     moved95
+	B     moved92
 
-one94:
+one91:
 	FMOVS F12, 0(R2)
 
-moved95:
+moved92:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded77
+	BLE   folded74
 	TST   $2, R1
-	BEQ   one96
+	BEQ   one93
 	FMOVD 0(R2), F11
 	TST   $1, R1
-	BEQ   moved97
+	BEQ   moved94
 	ADD   $8, R2, R16
 	VLD1  (R16), V11.S[2]
-	B     moved97
+	B     moved94
 
-one96:
+one93:
 	FMOVS 0(R2), F11
 
-moved97:
+moved94:
 	TST   $2, R1
-	BEQ   one98
+	BEQ   one95
 	FMOVD 0(R4), F12
 	TST   $1, R1
-	BEQ   moved99
+	BEQ   moved96
 	ADD   $8, R4, R16
 	VLD1  (R16), V12.S[2]
-	B     moved99
+	B     moved96
 
-one98:
+one95:
 	FMOVS 0(R4), F12
 
-moved99:
+moved96:
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
 	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
 	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
@@ -8122,31 +8122,31 @@ moved99:
 	WORD  $0x4f8d1166 // fmla v6.4s, v11.4s, v13.s[0]
 	VORR  V11.B16, V11.B16, V12.B16
 	TST   $2, R1
-	BEQ   one100
+	BEQ   one97
 	FMOVD F12, 0(R2)
 	TST   $1, R1
-	BEQ   moved101
+	BEQ   moved98
 	ADD   $8, R2, R16
 	VST1  V12.S[2], (R16)
-	B     moved101
+	B     moved98
 
-one100:
+one97:
 	FMOVS F12, 0(R2)
 
-moved101:
+moved98:
 	ADD R5, R4
 	ADD R3, R2
 	ADD R7, R6
 
-folded77:
+folded74:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some102
+	BGE  some99
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some102:
+some99:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -8165,28 +8165,28 @@ some102:
 	FMOVS 0(R4), F12
 	WORD  $0x4f8c1101 // fmla v1.4s, v8.4s, v12.s[0]
 	CMP   $1, R1
-	BEQ   turned103
+	BEQ   turned100
 	FMOVS 4(R2), F12
 	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
 	FMOVS 4(R4), F12
 	WORD  $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
 	CMP   $2, R1
-	BEQ   turned103
+	BEQ   turned100
 	FMOVS 8(R2), F12
 	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
 	FMOVS 8(R4), F12
 	WORD  $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
 	CMP   $3, R1
-	BEQ   turned103
+	BEQ   turned100
 	FMOVS 12(R2), F12
 	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
 	FMOVS 12(R4), F12
 	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
 
-turned103:
+turned100:
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some108
+	BGE   some105
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
@@ -8208,16 +8208,16 @@ turned103:
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
 	CMP   $1, R2
-	BLE   stored111
+	BLE   stored107
 	FMOVD F10, 0(R5)
 	CMP   $2, R2
-	BLE   stored111
+	BLE   stored107
 	FMOVD F11, 0(R6)
 	CMP   $3, R2
-	BLE   stored111
+	BLE   stored107
 	FMOVD F12, 0(R7)
 
-stored111:
+stored107:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
@@ -8227,64 +8227,64 @@ stored111:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again67
+	BGE   again64
 
-some108:
+some105:
 	VMOVI $0, V8.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	TST   $2, R1
-	BEQ   one112
+	BEQ   one108
 	FMOVD F2, 0(R2)
 	TST   $1, R1
-	BEQ   moved113
+	BEQ   moved109
 	ADD   $8, R2, R16
 	VST1  V2.S[2], (R16)
-	B     moved113
+	B     moved109
 
-one112:
+one108:
 	FMOVS F2, 0(R2)
 
-moved113:
+moved109:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
 	TST   $2, R1
-	BEQ   one114
+	BEQ   one110
 	FMOVD F4, 0(R2)
 	TST   $1, R1
-	BEQ   moved115
+	BEQ   moved111
 	ADD   $8, R2, R16
 	VST1  V4.S[2], (R16)
-	B     moved115
+	B     moved111
 
-one114:
+one110:
 	FMOVS F4, 0(R2)
 
-moved115:
+moved111:
 	ADD   R3, R2
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	TST   $2, R1
-	BEQ   one116
+	BEQ   one112
 	FMOVD F6, 0(R2)
 	TST   $1, R1
-	BEQ   moved117
+	BEQ   moved113
 	ADD   $8, R2, R16
 	VST1  V6.S[2], (R16)
-	B     moved117
+	B     moved113
 
-one116:
+one112:
 	FMOVS F6, 0(R2)
 
-moved117:
+moved113:
 	MOVD cols+112(FP), R2
 	CMP  $9, R2
-	BGE  some118
+	BGE  some114
 	RET
 
-some118:
+some114:
 turned7:
 	MOVD  lddy+48(FP), R2
 	MOVD  $4, R16
@@ -8327,16 +8327,16 @@ turned7:
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
 	CMP   $1, R2
-	BLE   stored121
+	BLE   stored116
 	FMOVD F10, 0(R5)
 	CMP   $2, R2
-	BLE   stored121
+	BLE   stored116
 	FMOVD F11, 0(R6)
 	CMP   $3, R2
-	BLE   stored121
+	BLE   stored116
 	FMOVD F12, 0(R7)
 
-stored121:
+stored116:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
@@ -8350,30 +8350,30 @@ stored121:
 	B     end2
 
 other3:
-block123:
+block118:
 	// 4 rows of dx, from +0; 4×8 elements of dz at a time
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $0, R0
 	MOVD  cols+112(FP), R1
 
-chunk124:
+chunk119:
 	CMP $8, R1
-	BLT last125
+	BLT last120
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept128
+	BEQ   kept123
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	B     ready129
+	B     ready124
 
-kept128:
+kept123:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F2
@@ -8387,8 +8387,8 @@ kept128:
 	FMOVQ 0(R2), F6
 	FMOVQ 16(R2), F7
 
-ready129:
-again127:
+ready124:
+again122:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -8401,7 +8401,7 @@ again127:
 	VMOVI $0, V18.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole130
+	BGE   whole125
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
@@ -8409,7 +8409,7 @@ again127:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-whole130:
+whole125:
 	FMOVQ 0(R2), F8
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	FMOVQ 16(R2), F9
@@ -8423,7 +8423,7 @@ whole130:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded131
+	BLE   folded126
 	FMOVQ 0(R2), F10
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
 	FMOVQ 16(R2), F11
@@ -8437,7 +8437,7 @@ whole130:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded131
+	BLE   folded126
 	FMOVQ 0(R2), F12
 	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
 	FMOVQ 16(R2), F13
@@ -8451,7 +8451,7 @@ whole130:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded131
+	BLE   folded126
 	FMOVQ 0(R2), F14
 	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
 	FMOVQ 16(R2), F15
@@ -8465,15 +8465,15 @@ whole130:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded131:
+folded126:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some132
+	BGE  some127
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some132:
+some127:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -8529,7 +8529,7 @@ some132:
 	WORD  $0x4f9011e1 // fmla v1.4s, v15.4s, v16.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some142
+	BGE   some137
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
@@ -8551,16 +8551,16 @@ some132:
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
 	CMP   $1, R2
-	BLE   stored145
+	BLE   stored139
 	FMOVD F10, 0(R5)
 	CMP   $2, R2
-	BLE   stored145
+	BLE   stored139
 	FMOVD F11, 0(R6)
 	CMP   $3, R2
-	BLE   stored145
+	BLE   stored139
 	FMOVD F12, 0(R7)
 
-stored145:
+stored139:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
@@ -8570,9 +8570,9 @@ stored145:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again127
+	BGE   again122
 
-some142:
+some137:
 	VMOVI $0, V8.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -8594,24 +8594,24 @@ some142:
 	FMOVQ F7, 16(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some146
+	BGE   some140
 	RET
 
-some146:
+some140:
 	ADD $32, R0
 	SUB $8, R1
 	CMP $1, R1
-	BGE chunk124
-	B   turned126
+	BGE chunk119
+	B   turned121
 
-last125:
+last120:
 	CMP $4, R1
-	BLE narrower147
+	BLE narrower141
 	CMP $8, R1
-	BNE over148
-	B   turned126
+	BNE over142
+	B   turned121
 
-over148:
+over142:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -8619,16 +8619,16 @@ over148:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept150
+	BEQ   kept144
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	B     ready151
+	B     ready145
 
-kept150:
+kept144:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F2
@@ -8645,8 +8645,8 @@ kept150:
 	ADD   R1, R2, R4
 	FMOVQ 16(R4), F7
 
-ready151:
-again149:
+ready145:
+again143:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -8659,7 +8659,7 @@ again149:
 	VMOVI $0, V18.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole152
+	BGE   whole146
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
@@ -8667,7 +8667,7 @@ again149:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-whole152:
+whole146:
 	FMOVQ 0(R2), F8
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	ADD   R1, R2, R9
@@ -8682,7 +8682,7 @@ whole152:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded153
+	BLE   folded147
 	FMOVQ 0(R2), F10
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
 	ADD   R1, R2, R9
@@ -8697,7 +8697,7 @@ whole152:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded153
+	BLE   folded147
 	FMOVQ 0(R2), F12
 	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
 	ADD   R1, R2, R9
@@ -8712,7 +8712,7 @@ whole152:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded153
+	BLE   folded147
 	FMOVQ 0(R2), F14
 	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
 	ADD   R1, R2, R9
@@ -8727,15 +8727,15 @@ whole152:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded153:
+folded147:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some154
+	BGE  some148
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some154:
+some148:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -8777,29 +8777,29 @@ some154:
 	VZIP1 V10.D2, V8.D2, V13.D2
 	VZIP2 V10.D2, V8.D2, V15.D2
 	CMP   $28, R1
-	BLE   over160
+	BLE   over154
 	FMOVS 16(R2), F16
 	WORD  $0x4f901120 // fmla v0.4s, v9.4s, v16.s[0]
 	FMOVS 16(R4), F16
 	WORD  $0x4f901121 // fmla v1.4s, v9.4s, v16.s[0]
 
-over160:
+over154:
 	CMP   $24, R1
-	BLE   over161
+	BLE   over155
 	FMOVS 20(R2), F16
 	WORD  $0x4f901160 // fmla v0.4s, v11.4s, v16.s[0]
 	FMOVS 20(R4), F16
 	WORD  $0x4f901161 // fmla v1.4s, v11.4s, v16.s[0]
 
-over161:
+over155:
 	CMP   $20, R1
-	BLE   over162
+	BLE   over156
 	FMOVS 24(R2), F16
 	WORD  $0x4f9011a0 // fmla v0.4s, v13.4s, v16.s[0]
 	FMOVS 24(R4), F16
 	WORD  $0x4f9011a1 // fmla v1.4s, v13.4s, v16.s[0]
 
-over162:
+over156:
 	FMOVS 28(R2), F16
 	WORD  $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
 	FMOVS 28(R4), F16
@@ -8807,7 +8807,7 @@ over162:
 	SUB   $32, R1
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some164
+	BGE   some158
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
@@ -8829,16 +8829,16 @@ over162:
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
 	CMP   $1, R2
-	BLE   stored167
+	BLE   stored160
 	FMOVD F10, 0(R5)
 	CMP   $2, R2
-	BLE   stored167
+	BLE   stored160
 	FMOVD F11, 0(R6)
 	CMP   $3, R2
-	BLE   stored167
+	BLE   stored160
 	FMOVD F12, 0(R7)
 
-stored167:
+stored160:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
@@ -8848,9 +8848,9 @@ stored167:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again149
+	BGE   again143
 
-some164:
+some158:
 	VMOVI $0, V8.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -8875,26 +8875,26 @@ some164:
 	FMOVQ F7, 16(R4)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some168
+	BGE   some161
 	RET
 
-some168:
-	B turned126
+some161:
+	B turned121
 
-narrower147:
+narrower141:
 	CMP $4, R1
-	BNE over169
+	BNE over162
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept171
+	BEQ   kept164
 	VMOVI $0, V2.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V6.B16
-	B     ready172
+	B     ready165
 
-kept171:
+kept164:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F2
@@ -8905,8 +8905,8 @@ kept171:
 	ADD   R3, R2
 	FMOVQ 0(R2), F6
 
-ready172:
-again170:
+ready165:
+again163:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -8919,12 +8919,12 @@ again170:
 	VMOVI $0, V14.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole173
+	BGE   whole166
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-whole173:
+whole166:
 	FMOVQ 0(R2), F8
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	FMOVS 0(R6), F13
@@ -8934,7 +8934,7 @@ whole173:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded174
+	BLE   folded167
 	FMOVQ 0(R2), F9
 	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
 	FMOVS 0(R6), F13
@@ -8944,7 +8944,7 @@ whole173:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded174
+	BLE   folded167
 	FMOVQ 0(R2), F10
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
 	FMOVS 0(R6), F13
@@ -8954,7 +8954,7 @@ whole173:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded174
+	BLE   folded167
 	FMOVQ 0(R2), F11
 	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
 	FMOVS 0(R6), F13
@@ -8964,15 +8964,15 @@ whole173:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded174:
+folded167:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some175
+	BGE  some168
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some175:
+some168:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -9004,7 +9004,7 @@ some175:
 	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some181
+	BGE   some174
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
@@ -9026,16 +9026,16 @@ some175:
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
 	CMP   $1, R2
-	BLE   stored184
+	BLE   stored176
 	FMOVD F10, 0(R5)
 	CMP   $2, R2
-	BLE   stored184
+	BLE   stored176
 	FMOVD F11, 0(R6)
 	CMP   $3, R2
-	BLE   stored184
+	BLE   stored176
 	FMOVD F12, 0(R7)
 
-stored184:
+stored176:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
@@ -9045,9 +9045,9 @@ stored184:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again170
+	BGE   again163
 
-some181:
+some174:
 	VMOVI $0, V8.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -9063,70 +9063,70 @@ some181:
 	FMOVQ F6, 0(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some185
+	BGE   some177
 	RET
 
-some185:
-	B turned126
+some177:
+	B turned121
 
-over169:
+over162:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept187
+	BEQ   kept179
 	VMOVI $0, V2.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V6.B16
-	B     ready188
+	B     ready180
 
-kept187:
+kept179:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	TST   $2, R1
-	BEQ   one189
+	BEQ   one181
 	FMOVD 0(R2), F2
 	TST   $1, R1
-	BEQ   moved190
+	BEQ   moved182
 	ADD   $8, R2, R16
 	VLD1  (R16), V2.S[2]
-	B     moved190
+	B     moved182
 
-one189:
+one181:
 	FMOVS 0(R2), F2
 
-moved190:
+moved182:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	TST   $2, R1
-	BEQ   one191
+	BEQ   one183
 	FMOVD 0(R2), F4
 	TST   $1, R1
-	BEQ   moved192
+	BEQ   moved184
 	ADD   $8, R2, R16
 	VLD1  (R16), V4.S[2]
-	B     moved192
+	B     moved184
 
-one191:
+one183:
 	FMOVS 0(R2), F4
 
-moved192:
+moved184:
 	ADD   R3, R2
 	TST   $2, R1
-	BEQ   one193
+	BEQ   one185
 	FMOVD 0(R2), F6
 	TST   $1, R1
-	BEQ   moved194
+	BEQ   moved186
 	ADD   $8, R2, R16
 	VLD1  (R16), V6.S[2]
-	B     moved194
+	B     moved186
 
-one193:
+one185:
 	FMOVS 0(R2), F6
 
-moved194:
-ready188:
-again186:
+moved186:
+ready180:
+again178:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -9139,25 +9139,25 @@ again186:
 	VMOVI $0, V14.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole195
+	BGE   whole187
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-whole195:
+whole187:
 	TST   $2, R1
-	BEQ   one197
+	BEQ   one189
 	FMOVD 0(R2), F8
 	TST   $1, R1
-	BEQ   moved198
+	BEQ   moved190
 	ADD   $8, R2, R16
 	VLD1  (R16), V8.S[2]
-	B     moved198
+	B     moved190
 
-one197:
+one189:
 	FMOVS 0(R2), F8
 
-moved198:
+moved190:
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	FMOVS 0(R6), F13
 	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
@@ -9166,20 +9166,20 @@ moved198:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded196
+	BLE   folded188
 	TST   $2, R1
-	BEQ   one199
+	BEQ   one191
 	FMOVD 0(R2), F9
 	TST   $1, R1
-	BEQ   moved200
+	BEQ   moved192
 	ADD   $8, R2, R16
 	VLD1  (R16), V9.S[2]
-	B     moved200
+	B     moved192
 
-one199:
+one191:
 	FMOVS 0(R2), F9
 
-moved200:
+moved192:
 	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
 	FMOVS 0(R6), F13
 	WORD  $0x4f8d1124 // fmla v4.4s, v9.4s, v13.s[0]
@@ -9188,20 +9188,20 @@ moved200:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded196
+	BLE   folded188
 	TST   $2, R1
-	BEQ   one201
+	BEQ   one193
 	FMOVD 0(R2), F10
 	TST   $1, R1
-	BEQ   moved202
+	BEQ   moved194
 	ADD   $8, R2, R16
 	VLD1  (R16), V10.S[2]
-	B     moved202
+	B     moved194
 
-one201:
+one193:
 	FMOVS 0(R2), F10
 
-moved202:
+moved194:
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
 	FMOVS 0(R6), F13
 	WORD  $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
@@ -9210,20 +9210,20 @@ moved202:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded196
+	BLE   folded188
 	TST   $2, R1
-	BEQ   one203
+	BEQ   one195
 	FMOVD 0(R2), F11
 	TST   $1, R1
-	BEQ   moved204
+	BEQ   moved196
 	ADD   $8, R2, R16
 	VLD1  (R16), V11.S[2]
-	B     moved204
+	B     moved196
 
-one203:
+one195:
 	FMOVS 0(R2), F11
 
-moved204:
+moved196:
 	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
 	FMOVS 0(R6), F13
 	WORD  $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
@@ -9232,15 +9232,15 @@ moved204:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded196:
+folded188:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some205
+	BGE  some197
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some205:
+some197:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -9259,28 +9259,147 @@ some205:
 	FMOVS 0(R4), F12
 	WORD  $0x4f8c1101 // fmla v1.4s, v8.4s, v12.s[0]
 	CMP   $1, R1
-	BEQ   turned206
+	BEQ   turned198
 	FMOVS 4(R2), F12
 	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
 	FMOVS 4(R4), F12
 	WORD  $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
 	CMP   $2, R1
-	BEQ   turned206
+	BEQ   turned198
 	FMOVS 8(R2), F12
 	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
 	FMOVS 8(R4), F12
 	WORD  $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
 	CMP   $3, R1
-	BEQ   turned206
+	BEQ   turned198
 	FMOVS 12(R2), F12
 	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
 	FMOVS 12(R4), F12
 	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
 
-turned206:
+turned198:
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some211
+	BGE   some203
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	VORR  V0.B16, V0.B16, V9.B16
+	VORR  V1.B16, V1.B16, V10.B16
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVD F9, 0(R3)
+	CMP   $1, R2
+	BLE   stored205
+	FMOVD F10, 0(R5)
+	CMP   $2, R2
+	BLE   stored205
+	FMOVD F11, 0(R6)
+	CMP   $3, R2
+	BLE   stored205
+	FMOVD F12, 0(R7)
+
+stored205:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  $4, R16
+	MUL   R16, R4, R4
+	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
+	CMP   $1, R2
+	BGE   again178
+
+some203:
+	VMOVI $0, V8.B16
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	TST   $2, R1
+	BEQ   one206
+	FMOVD F2, 0(R2)
+	TST   $1, R1
+	BEQ   moved207
+	ADD   $8, R2, R16
+	VST1  V2.S[2], (R16)
+	B     moved207
+
+one206:
+	FMOVS F2, 0(R2)
+
+moved207:
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	TST   $2, R1
+	BEQ   one208
+	FMOVD F4, 0(R2)
+	TST   $1, R1
+	BEQ   moved209
+	ADD   $8, R2, R16
+	VST1  V4.S[2], (R16)
+	B     moved209
+
+one208:
+	FMOVS F4, 0(R2)
+
+moved209:
+	ADD   R3, R2
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	TST   $2, R1
+	BEQ   one210
+	FMOVD F6, 0(R2)
+	TST   $1, R1
+	BEQ   moved211
+	ADD   $8, R2, R16
+	VST1  V6.S[2], (R16)
+	B     moved211
+
+one210:
+	FMOVS F6, 0(R2)
+
+moved211:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some212
+	RET
+
+some212:
+turned121:
+	MOVD  lddy+48(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	MOVD  dy+40(FP), R16
+	ADD   R16, R2
+	MOVD  R2, dy+40(FP)
+	MOVD  ldy+64(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	MOVD  y+56(FP), R16
+	ADD   R16, R2
+	MOVD  R2, y+56(FP)
+	MOVD  ldx+80(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	MOVD  x+72(FP), R16
+	ADD   R16, R2
+	MOVD  R2, x+72(FP)
+	MOVD  $0, R2
+	MOVD  R2, fresh+136(FP)
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
@@ -9321,126 +9440,7 @@ stored214:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again186
-
-some211:
-	VMOVI $0, V8.B16
-	MOVD  db+32(FP), R2
-	ADD   R0, R2
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	TST   $2, R1
-	BEQ   one215
-	FMOVD F2, 0(R2)
-	TST   $1, R1
-	BEQ   moved216
-	ADD   $8, R2, R16
-	VST1  V2.S[2], (R16)
-	B     moved216
-
-one215:
-	FMOVS F2, 0(R2)
-
-moved216:
-	MOVD  dw+16(FP), R2
-	ADD   R0, R2
-	MOVD  lddw+24(FP), R3
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	TST   $2, R1
-	BEQ   one217
-	FMOVD F4, 0(R2)
-	TST   $1, R1
-	BEQ   moved218
-	ADD   $8, R2, R16
-	VST1  V4.S[2], (R16)
-	B     moved218
-
-one217:
-	FMOVS F4, 0(R2)
-
-moved218:
-	ADD   R3, R2
-	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	TST   $2, R1
-	BEQ   one219
-	FMOVD F6, 0(R2)
-	TST   $1, R1
-	BEQ   moved220
-	ADD   $8, R2, R16
-	VST1  V6.S[2], (R16)
-	B     moved220
-
-one219:
-	FMOVS F6, 0(R2)
-
-moved220:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some221
-	RET
-
-some221:
-turned126:
-	MOVD  lddy+48(FP), R2
-	MOVD  $4, R16
-	MUL   R16, R2, R2
-	MOVD  dy+40(FP), R16
-	ADD   R16, R2
-	MOVD  R2, dy+40(FP)
-	MOVD  ldy+64(FP), R2
-	MOVD  $4, R16
-	MUL   R16, R2, R2
-	MOVD  y+56(FP), R16
-	ADD   R16, R2
-	MOVD  R2, y+56(FP)
-	MOVD  ldx+80(FP), R2
-	MOVD  $4, R16
-	MUL   R16, R2, R2
-	MOVD  x+72(FP), R16
-	ADD   R16, R2
-	MOVD  R2, x+72(FP)
-	MOVD  $0, R2
-	MOVD  R2, fresh+136(FP)
-	MOVD  n+120(FP), R2
-	MOVD  dx+0(FP), R3
-	MOVD  lddx+8(FP), R4
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	VORR  V0.B16, V0.B16, V9.B16
-	VORR  V1.B16, V1.B16, V10.B16
-	ADD   R4, R3, R5
-	ADD   R4, R5, R6
-	ADD   R4, R6, R7
-	VZIP2 V10.S4, V9.S4, V13.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V12.S4, V11.S4, V14.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V11.D2, V9.D2, V10.D2
-	VZIP1 V11.D2, V9.D2, V9.D2
-	VZIP1 V14.D2, V13.D2, V11.D2
-	VZIP2 V14.D2, V13.D2, V12.D2
-	FMOVD F9, 0(R3)
-	CMP   $1, R2
-	BLE   stored224
-	FMOVD F10, 0(R5)
-	CMP   $2, R2
-	BLE   stored224
-	FMOVD F11, 0(R6)
-	CMP   $3, R2
-	BLE   stored224
-	FMOVD F12, 0(R7)
-
-stored224:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	MOVD  $4, R16
-	MUL   R16, R4, R4
-	ADD   R4, R3
-	MOVD  R3, dx+0(FP)
-	SUB   $4, R2
-	MOVD  R2, n+120(FP)
-	CMP   $1, R2
-	BGE   block123
+	BGE   block118
 	B     end2
 
 end2:
@@ -9449,29 +9449,29 @@ end2:
 lower1:
 	MOVD act+128(FP), R0
 	CMP  $1, R0
-	BNE  other226
+	BNE  other216
 
-block227:
+block217:
 	// 4 rows of dx, from +0; 4×8 elements of dz at a time
 	VMOVI $0, V0.B16
 	MOVD  $0, R0
 	MOVD  cols+112(FP), R1
 
-chunk228:
+chunk218:
 	CMP $8, R1
-	BLT last229
+	BLT last219
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept232
+	BEQ   kept222
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready233
+	B     ready223
 
-kept232:
+kept222:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -9482,8 +9482,8 @@ kept232:
 	FMOVQ 0(R2), F3
 	FMOVQ 16(R2), F4
 
-ready233:
-again231:
+ready223:
+again221:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -9496,7 +9496,7 @@ again231:
 	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole234
+	BGE   whole224
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
@@ -9504,7 +9504,7 @@ again231:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 
-whole234:
+whole224:
 	FMOVQ 0(R2), F5
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9524,7 +9524,7 @@ whole234:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded235
+	BLE   folded225
 	FMOVQ 0(R2), F7
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9544,7 +9544,7 @@ whole234:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded235
+	BLE   folded225
 	FMOVQ 0(R2), F9
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9564,7 +9564,7 @@ whole234:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded235
+	BLE   folded225
 	FMOVQ 0(R2), F11
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9584,15 +9584,15 @@ whole234:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded235:
+folded225:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some236
+	BGE  some226
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some236:
+some226:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -9631,20 +9631,20 @@ some236:
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some246
+	BGE   some236
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R2
-	BLT   few247
+	BLT   few238
 	CMP   $4, R4
-	BNE   apart249
+	BNE   apart239
 	FMOVQ F0, 0(R3)
-	B     stored250
+	B     stored240
 
-apart249:
+apart239:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -9653,10 +9653,10 @@ apart249:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored250:
-	B stored248
+stored240:
+	B stored237
 
-few247:
+few238:
 	VORR  V0.B16, V0.B16, V6.B16
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
@@ -9671,17 +9671,17 @@ few247:
 	VZIP2 V11.D2, V10.D2, V9.D2
 	FMOVS F6, 0(R3)
 	CMP   $1, R2
-	BLE   stored251
+	BLE   stored241
 	FMOVS F7, 0(R5)
 	CMP   $2, R2
-	BLE   stored251
+	BLE   stored241
 	FMOVS F8, 0(R6)
 	CMP   $3, R2
-	BLE   stored251
+	BLE   stored241
 	FMOVS F9, 0(R7)
 
-stored251:
-stored248:
+stored241:
+stored237:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -9690,9 +9690,9 @@ stored248:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again231
+	BGE   again221
 
-some246:
+some236:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -9709,24 +9709,24 @@ some246:
 	FMOVQ F4, 16(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some252
+	BGE   some242
 	RET
 
-some252:
+some242:
 	ADD $32, R0
 	SUB $8, R1
 	CMP $1, R1
-	BGE chunk228
-	B   turned230
+	BGE chunk218
+	B   turned220
 
-last229:
+last219:
 	CMP $4, R1
-	BLE narrower253
+	BLE narrower243
 	CMP $8, R1
-	BNE over254
-	B   turned230
+	BNE over244
+	B   turned220
 
-over254:
+over244:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -9734,14 +9734,14 @@ over254:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept256
+	BEQ   kept246
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready257
+	B     ready247
 
-kept256:
+kept246:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -9754,8 +9754,8 @@ kept256:
 	ADD   R1, R2, R4
 	FMOVQ 16(R4), F4
 
-ready257:
-again255:
+ready247:
+again245:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -9768,7 +9768,7 @@ again255:
 	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole258
+	BGE   whole248
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
@@ -9776,7 +9776,7 @@ again255:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 
-whole258:
+whole248:
 	FMOVQ 0(R2), F5
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9799,7 +9799,7 @@ whole258:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded259
+	BLE   folded249
 	FMOVQ 0(R2), F7
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9822,7 +9822,7 @@ whole258:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded259
+	BLE   folded249
 	FMOVQ 0(R2), F9
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9845,7 +9845,7 @@ whole258:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded259
+	BLE   folded249
 	FMOVQ 0(R2), F11
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9868,15 +9868,15 @@ whole258:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded259:
+folded249:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some260
+	BGE  some250
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some260:
+some250:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -9908,42 +9908,42 @@ some260:
 	VZIP1 V7.D2, V5.D2, V10.D2
 	VZIP2 V7.D2, V5.D2, V12.D2
 	CMP   $28, R1
-	BLE   over266
+	BLE   over256
 	FMOVS 16(R2), F13
 	WORD  $0x4f8d10c0 // fmla v0.4s, v6.4s, v13.s[0]
 
-over266:
+over256:
 	CMP   $24, R1
-	BLE   over267
+	BLE   over257
 	FMOVS 20(R2), F13
 	WORD  $0x4f8d1100 // fmla v0.4s, v8.4s, v13.s[0]
 
-over267:
+over257:
 	CMP   $20, R1
-	BLE   over268
+	BLE   over258
 	FMOVS 24(R2), F13
 	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
 
-over268:
+over258:
 	FMOVS 28(R2), F13
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	SUB   $32, R1
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some270
+	BGE   some260
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R2
-	BLT   few271
+	BLT   few262
 	CMP   $4, R4
-	BNE   apart273
+	BNE   apart263
 	FMOVQ F0, 0(R3)
-	B     stored274
+	B     stored264
 
-apart273:
+apart263:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -9952,10 +9952,10 @@ apart273:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored274:
-	B stored272
+stored264:
+	B stored261
 
-few271:
+few262:
 	VORR  V0.B16, V0.B16, V6.B16
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
@@ -9970,17 +9970,17 @@ few271:
 	VZIP2 V11.D2, V10.D2, V9.D2
 	FMOVS F6, 0(R3)
 	CMP   $1, R2
-	BLE   stored275
+	BLE   stored265
 	FMOVS F7, 0(R5)
 	CMP   $2, R2
-	BLE   stored275
+	BLE   stored265
 	FMOVS F8, 0(R6)
 	CMP   $3, R2
-	BLE   stored275
+	BLE   stored265
 	FMOVS F9, 0(R7)
 
-stored275:
-stored272:
+stored265:
+stored261:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -9989,9 +9989,9 @@ stored272:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again255
+	BGE   again245
 
-some270:
+some260:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -10010,25 +10010,25 @@ some270:
 	FMOVQ F4, 16(R4)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some276
+	BGE   some266
 	RET
 
-some276:
-	B turned230
+some266:
+	B turned220
 
-narrower253:
+narrower243:
 	CMP $4, R1
-	BNE over277
+	BNE over267
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept279
+	BEQ   kept269
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready280
+	B     ready270
 
-kept279:
+kept269:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -10037,8 +10037,8 @@ kept279:
 	MOVD  lddw+24(FP), R3
 	FMOVQ 0(R2), F3
 
-ready280:
-again278:
+ready270:
+again268:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -10051,12 +10051,12 @@ again278:
 	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole281
+	BGE   whole271
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-whole281:
+whole271:
 	FMOVQ 0(R2), F5
 	FMOVQ 0(R4), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
@@ -10069,7 +10069,7 @@ whole281:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded282
+	BLE   folded272
 	FMOVQ 0(R2), F6
 	FMOVQ 0(R4), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
@@ -10082,7 +10082,7 @@ whole281:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded282
+	BLE   folded272
 	FMOVQ 0(R2), F7
 	FMOVQ 0(R4), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
@@ -10095,7 +10095,7 @@ whole281:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded282
+	BLE   folded272
 	FMOVQ 0(R2), F8
 	FMOVQ 0(R4), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
@@ -10108,15 +10108,15 @@ whole281:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded282:
+folded272:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some283
+	BGE  some273
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some283:
+some273:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -10139,20 +10139,20 @@ some283:
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some289
+	BGE   some279
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R2
-	BLT   few290
+	BLT   few281
 	CMP   $4, R4
-	BNE   apart292
+	BNE   apart282
 	FMOVQ F0, 0(R3)
-	B     stored293
+	B     stored283
 
-apart292:
+apart282:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -10161,10 +10161,10 @@ apart292:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored293:
-	B stored291
+stored283:
+	B stored280
 
-few290:
+few281:
 	VORR  V0.B16, V0.B16, V6.B16
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
@@ -10179,17 +10179,17 @@ few290:
 	VZIP2 V11.D2, V10.D2, V9.D2
 	FMOVS F6, 0(R3)
 	CMP   $1, R2
-	BLE   stored294
+	BLE   stored284
 	FMOVS F7, 0(R5)
 	CMP   $2, R2
-	BLE   stored294
+	BLE   stored284
 	FMOVS F8, 0(R6)
 	CMP   $3, R2
-	BLE   stored294
+	BLE   stored284
 	FMOVS F9, 0(R7)
 
-stored294:
-stored291:
+stored284:
+stored280:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -10198,9 +10198,9 @@ stored291:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again278
+	BGE   again268
 
-some289:
+some279:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -10213,55 +10213,55 @@ some289:
 	FMOVQ F3, 0(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some295
+	BGE   some285
 	RET
 
-some295:
-	B turned230
+some285:
+	B turned220
 
-over277:
+over267:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept297
+	BEQ   kept287
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready298
+	B     ready288
 
-kept297:
+kept287:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	TST   $2, R1
-	BEQ   one299
+	BEQ   one289
 	FMOVD 0(R2), F1
 	TST   $1, R1
-	BEQ   moved300
+	BEQ   moved290
 	ADD   $8, R2, R16
 	VLD1  (R16), V1.S[2]
-	B     moved300
+	B     moved290
 
-one299:
+one289:
 	FMOVS 0(R2), F1
 
-moved300:
+moved290:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	TST   $2, R1
-	BEQ   one301
+	BEQ   one291
 	FMOVD 0(R2), F3
 	TST   $1, R1
-	BEQ   moved302
+	BEQ   moved292
 	ADD   $8, R2, R16
 	VLD1  (R16), V3.S[2]
-	B     moved302
+	B     moved292
 
-one301:
+one291:
 	FMOVS 0(R2), F3
 
-moved302:
-ready298:
-again296:
+moved292:
+ready288:
+again286:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -10274,38 +10274,38 @@ again296:
 	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole303
+	BGE   whole293
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-whole303:
+whole293:
 	TST   $2, R1
-	BEQ   one305
+	BEQ   one295
 	FMOVD 0(R2), F5
 	TST   $1, R1
-	BEQ   moved306
+	BEQ   moved296
 	ADD   $8, R2, R16
 	VLD1  (R16), V5.S[2]
-	B     moved306
+	B     moved296
 
-one305:
+one295:
 	FMOVS 0(R2), F5
 
-moved306:
+moved296:
 	TST   $2, R1
-	BEQ   one307
+	BEQ   one297
 	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved308
+	BEQ   moved298
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved308
+	B     moved298
 
-one307:
+one297:
 	FMOVS 0(R4), F9
 
-moved308:
+moved298:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -10313,49 +10313,49 @@ moved308:
 	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
 	VORR  V5.B16, V5.B16, V9.B16
 	TST   $2, R1
-	BEQ   one309
+	BEQ   one299
 	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved310
+	BEQ   moved300
 	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved310
+	B     moved300
 
-one309:
+one299:
 	FMOVS F9, 0(R2)
 
-moved310:
+moved300:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded304
+	BLE   folded294
 	TST   $2, R1
-	BEQ   one311
+	BEQ   one301
 	FMOVD 0(R2), F6
 	TST   $1, R1
-	BEQ   moved312
+	BEQ   moved302
 	ADD   $8, R2, R16
 	VLD1  (R16), V6.S[2]
-	B     moved312
+	B     moved302
 
-one311:
+one301:
 	FMOVS 0(R2), F6
 
-moved312:
+moved302:
 	TST   $2, R1
-	BEQ   one313
+	BEQ   one303
 	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved314
+	BEQ   moved304
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved314
+	B     moved304
 
-one313:
+one303:
 	FMOVS 0(R4), F9
 
-moved314:
+moved304:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691cc6 // bic v6.16b, v6.16b, v9.16b
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -10363,49 +10363,49 @@ moved314:
 	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
 	VORR  V6.B16, V6.B16, V9.B16
 	TST   $2, R1
-	BEQ   one315
+	BEQ   one305
 	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved316
+	BEQ   moved306
 	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved316
+	B     moved306
 
-one315:
+one305:
 	FMOVS F9, 0(R2)
 
-moved316:
+moved306:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded304
+	BLE   folded294
 	TST   $2, R1
-	BEQ   one317
+	BEQ   one307
 	FMOVD 0(R2), F7
 	TST   $1, R1
-	BEQ   moved318
+	BEQ   moved308
 	ADD   $8, R2, R16
 	VLD1  (R16), V7.S[2]
-	B     moved318
+	B     moved308
 
-one317:
+one307:
 	FMOVS 0(R2), F7
 
-moved318:
+moved308:
 	TST   $2, R1
-	BEQ   one319
+	BEQ   one309
 	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved320
+	BEQ   moved310
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved320
+	B     moved310
 
-one319:
+one309:
 	FMOVS 0(R4), F9
 
-moved320:
+moved310:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -10413,49 +10413,49 @@ moved320:
 	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
 	VORR  V7.B16, V7.B16, V9.B16
 	TST   $2, R1
-	BEQ   one321
+	BEQ   one311
 	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved322
+	BEQ   moved312
 	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved322
+	B     moved312
 
-one321:
+one311:
 	FMOVS F9, 0(R2)
 
-moved322:
+moved312:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded304
+	BLE   folded294
 	TST   $2, R1
-	BEQ   one323
+	BEQ   one313
 	FMOVD 0(R2), F8
 	TST   $1, R1
-	BEQ   moved324
+	BEQ   moved314
 	ADD   $8, R2, R16
 	VLD1  (R16), V8.S[2]
-	B     moved324
+	B     moved314
 
-one323:
+one313:
 	FMOVS 0(R2), F8
 
-moved324:
+moved314:
 	TST   $2, R1
-	BEQ   one325
+	BEQ   one315
 	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved326
+	BEQ   moved316
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved326
+	B     moved316
 
-one325:
+one315:
 	FMOVS 0(R4), F9
 
-moved326:
+moved316:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -10463,31 +10463,31 @@ moved326:
 	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
 	VORR  V8.B16, V8.B16, V9.B16
 	TST   $2, R1
-	BEQ   one327
+	BEQ   one317
 	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved328
+	BEQ   moved318
 	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved328
+	B     moved318
 
-one327:
+one317:
 	FMOVS F9, 0(R2)
 
-moved328:
+moved318:
 	ADD R5, R4
 	ADD R3, R2
 	ADD R7, R6
 
-folded304:
+folded294:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some329
+	BGE  some319
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some329:
+some319:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -10503,29 +10503,151 @@ some329:
 	FMOVS 0(R2), F9
 	WORD  $0x4f8910a0 // fmla v0.4s, v5.4s, v9.s[0]
 	CMP   $1, R1
-	BEQ   turned330
+	BEQ   turned320
 	FMOVS 4(R2), F9
 	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
 	CMP   $2, R1
-	BEQ   turned330
+	BEQ   turned320
 	FMOVS 8(R2), F9
 	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
 	CMP   $3, R1
-	BEQ   turned330
+	BEQ   turned320
 	FMOVS 12(R2), F9
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 
-turned330:
+turned320:
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some335
+	BGE   some325
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R2
-	BLT   few336
+	BLT   few327
+	CMP   $4, R4
+	BNE   apart328
+	FMOVQ F0, 0(R3)
+	B     stored329
+
+apart328:
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	FMOVS F0, 0(R3)
+	VST1  V0.S[1], (R5)
+	VST1  V0.S[2], (R6)
+	VST1  V0.S[3], (R7)
+
+stored329:
+	B stored326
+
+few327:
+	VORR  V0.B16, V0.B16, V6.B16
+	ADD   R4, R3, R5
+	ADD   R4, R5, R6
+	ADD   R4, R6, R7
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS F6, 0(R3)
+	CMP   $1, R2
+	BLE   stored330
+	FMOVS F7, 0(R5)
+	CMP   $2, R2
+	BLE   stored330
+	FMOVS F8, 0(R6)
+	CMP   $3, R2
+	BLE   stored330
+	FMOVS F9, 0(R7)
+
+stored330:
+stored326:
+	VMOVI $0, V0.B16
+	MOVD  $4, R16
+	MUL   R16, R4, R4
+	ADD   R4, R3
+	MOVD  R3, dx+0(FP)
+	SUB   $4, R2
+	MOVD  R2, n+120(FP)
+	CMP   $1, R2
+	BGE   again286
+
+some325:
+	VMOVI $0, V5.B16
+	MOVD  db+32(FP), R2
+	ADD   R0, R2
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	TST   $2, R1
+	BEQ   one331
+	FMOVD F1, 0(R2)
+	TST   $1, R1
+	BEQ   moved332
+	ADD   $8, R2, R16
+	VST1  V1.S[2], (R16)
+	B     moved332
+
+one331:
+	FMOVS F1, 0(R2)
+
+moved332:
+	MOVD  dw+16(FP), R2
+	ADD   R0, R2
+	MOVD  lddw+24(FP), R3
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	TST   $2, R1
+	BEQ   one333
+	FMOVD F3, 0(R2)
+	TST   $1, R1
+	BEQ   moved334
+	ADD   $8, R2, R16
+	VST1  V3.S[2], (R16)
+	B     moved334
+
+one333:
+	FMOVS F3, 0(R2)
+
+moved334:
+	MOVD cols+112(FP), R2
+	CMP  $9, R2
+	BGE  some335
+	RET
+
+some335:
+turned220:
+	MOVD  lddy+48(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	MOVD  dy+40(FP), R16
+	ADD   R16, R2
+	MOVD  R2, dy+40(FP)
+	MOVD  ldy+64(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	MOVD  y+56(FP), R16
+	ADD   R16, R2
+	MOVD  R2, y+56(FP)
+	MOVD  ldx+80(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	MOVD  x+72(FP), R16
+	ADD   R16, R2
+	MOVD  R2, x+72(FP)
+	MOVD  $0, R2
+	MOVD  R2, fresh+136(FP)
+	MOVD  n+120(FP), R2
+	MOVD  dx+0(FP), R3
+	MOVD  lddx+8(FP), R4
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	CMP   $4, R2
+	BLT   few337
 	CMP   $4, R4
 	BNE   apart338
 	FMOVQ F0, 0(R3)
@@ -10541,9 +10663,9 @@ apart338:
 	VST1  V0.S[3], (R7)
 
 stored339:
-	B stored337
+	B stored336
 
-few336:
+few337:
 	VORR  V0.B16, V0.B16, V6.B16
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
@@ -10568,7 +10690,7 @@ few336:
 	FMOVS F9, 0(R7)
 
 stored340:
-stored337:
+stored336:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -10577,153 +10699,31 @@ stored337:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again296
+	BGE   block217
+	B     end215
 
-some335:
-	VMOVI $0, V5.B16
-	MOVD  db+32(FP), R2
-	ADD   R0, R2
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	TST   $2, R1
-	BEQ   one341
-	FMOVD F1, 0(R2)
-	TST   $1, R1
-	BEQ   moved342
-	ADD   $8, R2, R16
-	VST1  V1.S[2], (R16)
-	B     moved342
-
-one341:
-	FMOVS F1, 0(R2)
-
-moved342:
-	MOVD  dw+16(FP), R2
-	ADD   R0, R2
-	MOVD  lddw+24(FP), R3
-	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	TST   $2, R1
-	BEQ   one343
-	FMOVD F3, 0(R2)
-	TST   $1, R1
-	BEQ   moved344
-	ADD   $8, R2, R16
-	VST1  V3.S[2], (R16)
-	B     moved344
-
-one343:
-	FMOVS F3, 0(R2)
-
-moved344:
-	MOVD cols+112(FP), R2
-	CMP  $9, R2
-	BGE  some345
-	RET
-
-some345:
-turned230:
-	MOVD  lddy+48(FP), R2
-	MOVD  $4, R16
-	MUL   R16, R2, R2
-	MOVD  dy+40(FP), R16
-	ADD   R16, R2
-	MOVD  R2, dy+40(FP)
-	MOVD  ldy+64(FP), R2
-	MOVD  $4, R16
-	MUL   R16, R2, R2
-	MOVD  y+56(FP), R16
-	ADD   R16, R2
-	MOVD  R2, y+56(FP)
-	MOVD  ldx+80(FP), R2
-	MOVD  $4, R16
-	MUL   R16, R2, R2
-	MOVD  x+72(FP), R16
-	ADD   R16, R2
-	MOVD  R2, x+72(FP)
-	MOVD  $0, R2
-	MOVD  R2, fresh+136(FP)
-	MOVD  n+120(FP), R2
-	MOVD  dx+0(FP), R3
-	MOVD  lddx+8(FP), R4
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	CMP   $4, R2
-	BLT   few346
-	CMP   $4, R4
-	BNE   apart348
-	FMOVQ F0, 0(R3)
-	B     stored349
-
-apart348:
-	ADD   R4, R3, R5
-	ADD   R4, R5, R6
-	ADD   R4, R6, R7
-	FMOVS F0, 0(R3)
-	VST1  V0.S[1], (R5)
-	VST1  V0.S[2], (R6)
-	VST1  V0.S[3], (R7)
-
-stored349:
-	B stored347
-
-few346:
-	VORR  V0.B16, V0.B16, V6.B16
-	ADD   R4, R3, R5
-	ADD   R4, R5, R6
-	ADD   R4, R6, R7
-	VZIP2 V7.S4, V6.S4, V10.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V9.S4, V8.S4, V11.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V8.D2, V6.D2, V7.D2
-	VZIP1 V8.D2, V6.D2, V6.D2
-	VZIP1 V11.D2, V10.D2, V8.D2
-	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVS F6, 0(R3)
-	CMP   $1, R2
-	BLE   stored350
-	FMOVS F7, 0(R5)
-	CMP   $2, R2
-	BLE   stored350
-	FMOVS F8, 0(R6)
-	CMP   $3, R2
-	BLE   stored350
-	FMOVS F9, 0(R7)
-
-stored350:
-stored347:
-	VMOVI $0, V0.B16
-	MOVD  $4, R16
-	MUL   R16, R4, R4
-	ADD   R4, R3
-	MOVD  R3, dx+0(FP)
-	SUB   $4, R2
-	MOVD  R2, n+120(FP)
-	CMP   $1, R2
-	BGE   block227
-	B     end225
-
-other226:
-block352:
+other216:
+block342:
 	// 4 rows of dx, from +0; 4×8 elements of dz at a time
 	VMOVI $0, V0.B16
 	MOVD  $0, R0
 	MOVD  cols+112(FP), R1
 
-chunk353:
+chunk343:
 	CMP $8, R1
-	BLT last354
+	BLT last344
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept357
+	BEQ   kept347
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready358
+	B     ready348
 
-kept357:
+kept347:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -10734,8 +10734,8 @@ kept357:
 	FMOVQ 0(R2), F3
 	FMOVQ 16(R2), F4
 
-ready358:
-again356:
+ready348:
+again346:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -10748,7 +10748,7 @@ again356:
 	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole359
+	BGE   whole349
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
@@ -10756,7 +10756,7 @@ again356:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 
-whole359:
+whole349:
 	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	FMOVQ 16(R2), F6
@@ -10767,7 +10767,7 @@ whole359:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded360
+	BLE   folded350
 	FMOVQ 0(R2), F7
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	FMOVQ 16(R2), F8
@@ -10778,7 +10778,7 @@ whole359:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded360
+	BLE   folded350
 	FMOVQ 0(R2), F9
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
 	FMOVQ 16(R2), F10
@@ -10789,7 +10789,7 @@ whole359:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded360
+	BLE   folded350
 	FMOVQ 0(R2), F11
 	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
 	FMOVQ 16(R2), F12
@@ -10800,15 +10800,15 @@ whole359:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded360:
+folded350:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some361
+	BGE  some351
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some361:
+some351:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -10847,20 +10847,20 @@ some361:
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some371
+	BGE   some361
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R2
-	BLT   few372
+	BLT   few363
 	CMP   $4, R4
-	BNE   apart374
+	BNE   apart364
 	FMOVQ F0, 0(R3)
-	B     stored375
+	B     stored365
 
-apart374:
+apart364:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -10869,10 +10869,10 @@ apart374:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored375:
-	B stored373
+stored365:
+	B stored362
 
-few372:
+few363:
 	VORR  V0.B16, V0.B16, V6.B16
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
@@ -10887,17 +10887,17 @@ few372:
 	VZIP2 V11.D2, V10.D2, V9.D2
 	FMOVS F6, 0(R3)
 	CMP   $1, R2
-	BLE   stored376
+	BLE   stored366
 	FMOVS F7, 0(R5)
 	CMP   $2, R2
-	BLE   stored376
+	BLE   stored366
 	FMOVS F8, 0(R6)
 	CMP   $3, R2
-	BLE   stored376
+	BLE   stored366
 	FMOVS F9, 0(R7)
 
-stored376:
-stored373:
+stored366:
+stored362:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -10906,9 +10906,9 @@ stored373:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again356
+	BGE   again346
 
-some371:
+some361:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -10925,24 +10925,24 @@ some371:
 	FMOVQ F4, 16(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some377
+	BGE   some367
 	RET
 
-some377:
+some367:
 	ADD $32, R0
 	SUB $8, R1
 	CMP $1, R1
-	BGE chunk353
-	B   turned355
+	BGE chunk343
+	B   turned345
 
-last354:
+last344:
 	CMP $4, R1
-	BLE narrower378
+	BLE narrower368
 	CMP $8, R1
-	BNE over379
-	B   turned355
+	BNE over369
+	B   turned345
 
-over379:
+over369:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -10950,14 +10950,14 @@ over379:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept381
+	BEQ   kept371
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready382
+	B     ready372
 
-kept381:
+kept371:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -10970,8 +10970,8 @@ kept381:
 	ADD   R1, R2, R4
 	FMOVQ 16(R4), F4
 
-ready382:
-again380:
+ready372:
+again370:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -10984,7 +10984,7 @@ again380:
 	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole383
+	BGE   whole373
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
@@ -10992,7 +10992,7 @@ again380:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 
-whole383:
+whole373:
 	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	ADD   R1, R2, R9
@@ -11004,7 +11004,7 @@ whole383:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded384
+	BLE   folded374
 	FMOVQ 0(R2), F7
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	ADD   R1, R2, R9
@@ -11016,7 +11016,7 @@ whole383:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded384
+	BLE   folded374
 	FMOVQ 0(R2), F9
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
 	ADD   R1, R2, R9
@@ -11028,7 +11028,7 @@ whole383:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded384
+	BLE   folded374
 	FMOVQ 0(R2), F11
 	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
 	ADD   R1, R2, R9
@@ -11040,15 +11040,15 @@ whole383:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded384:
+folded374:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some385
+	BGE  some375
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some385:
+some375:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -11080,42 +11080,42 @@ some385:
 	VZIP1 V7.D2, V5.D2, V10.D2
 	VZIP2 V7.D2, V5.D2, V12.D2
 	CMP   $28, R1
-	BLE   over391
+	BLE   over381
 	FMOVS 16(R2), F13
 	WORD  $0x4f8d10c0 // fmla v0.4s, v6.4s, v13.s[0]
 
-over391:
+over381:
 	CMP   $24, R1
-	BLE   over392
+	BLE   over382
 	FMOVS 20(R2), F13
 	WORD  $0x4f8d1100 // fmla v0.4s, v8.4s, v13.s[0]
 
-over392:
+over382:
 	CMP   $20, R1
-	BLE   over393
+	BLE   over383
 	FMOVS 24(R2), F13
 	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
 
-over393:
+over383:
 	FMOVS 28(R2), F13
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	SUB   $32, R1
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some395
+	BGE   some385
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R2
-	BLT   few396
+	BLT   few387
 	CMP   $4, R4
-	BNE   apart398
+	BNE   apart388
 	FMOVQ F0, 0(R3)
-	B     stored399
+	B     stored389
 
-apart398:
+apart388:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -11124,10 +11124,10 @@ apart398:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored399:
-	B stored397
+stored389:
+	B stored386
 
-few396:
+few387:
 	VORR  V0.B16, V0.B16, V6.B16
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
@@ -11142,17 +11142,17 @@ few396:
 	VZIP2 V11.D2, V10.D2, V9.D2
 	FMOVS F6, 0(R3)
 	CMP   $1, R2
-	BLE   stored400
+	BLE   stored390
 	FMOVS F7, 0(R5)
 	CMP   $2, R2
-	BLE   stored400
+	BLE   stored390
 	FMOVS F8, 0(R6)
 	CMP   $3, R2
-	BLE   stored400
+	BLE   stored390
 	FMOVS F9, 0(R7)
 
-stored400:
-stored397:
+stored390:
+stored386:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -11161,9 +11161,9 @@ stored397:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again380
+	BGE   again370
 
-some395:
+some385:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -11182,25 +11182,25 @@ some395:
 	FMOVQ F4, 16(R4)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some401
+	BGE   some391
 	RET
 
-some401:
-	B turned355
+some391:
+	B turned345
 
-narrower378:
+narrower368:
 	CMP $4, R1
-	BNE over402
+	BNE over392
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept404
+	BEQ   kept394
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready405
+	B     ready395
 
-kept404:
+kept394:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -11209,8 +11209,8 @@ kept404:
 	MOVD  lddw+24(FP), R3
 	FMOVQ 0(R2), F3
 
-ready405:
-again403:
+ready395:
+again393:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -11223,12 +11223,12 @@ again403:
 	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole406
+	BGE   whole396
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-whole406:
+whole396:
 	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	FMOVS 0(R6), F10
@@ -11236,7 +11236,7 @@ whole406:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded407
+	BLE   folded397
 	FMOVQ 0(R2), F6
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
 	FMOVS 0(R6), F10
@@ -11244,7 +11244,7 @@ whole406:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded407
+	BLE   folded397
 	FMOVQ 0(R2), F7
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	FMOVS 0(R6), F10
@@ -11252,7 +11252,7 @@ whole406:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded407
+	BLE   folded397
 	FMOVQ 0(R2), F8
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
 	FMOVS 0(R6), F10
@@ -11260,15 +11260,15 @@ whole406:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded407:
+folded397:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some408
+	BGE  some398
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some408:
+some398:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -11291,20 +11291,20 @@ some408:
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some414
+	BGE   some404
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R2
-	BLT   few415
+	BLT   few406
 	CMP   $4, R4
-	BNE   apart417
+	BNE   apart407
 	FMOVQ F0, 0(R3)
-	B     stored418
+	B     stored408
 
-apart417:
+apart407:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -11313,10 +11313,10 @@ apart417:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored418:
-	B stored416
+stored408:
+	B stored405
 
-few415:
+few406:
 	VORR  V0.B16, V0.B16, V6.B16
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
@@ -11331,17 +11331,17 @@ few415:
 	VZIP2 V11.D2, V10.D2, V9.D2
 	FMOVS F6, 0(R3)
 	CMP   $1, R2
-	BLE   stored419
+	BLE   stored409
 	FMOVS F7, 0(R5)
 	CMP   $2, R2
-	BLE   stored419
+	BLE   stored409
 	FMOVS F8, 0(R6)
 	CMP   $3, R2
-	BLE   stored419
+	BLE   stored409
 	FMOVS F9, 0(R7)
 
-stored419:
-stored416:
+stored409:
+stored405:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -11350,9 +11350,9 @@ stored416:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again403
+	BGE   again393
 
-some414:
+some404:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -11365,55 +11365,55 @@ some414:
 	FMOVQ F3, 0(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some420
+	BGE   some410
 	RET
 
-some420:
-	B turned355
+some410:
+	B turned345
 
-over402:
+over392:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept422
+	BEQ   kept412
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready423
+	B     ready413
 
-kept422:
+kept412:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	TST   $2, R1
-	BEQ   one424
+	BEQ   one414
 	FMOVD 0(R2), F1
 	TST   $1, R1
-	BEQ   moved425
+	BEQ   moved415
 	ADD   $8, R2, R16
 	VLD1  (R16), V1.S[2]
-	B     moved425
+	B     moved415
 
-one424:
+one414:
 	FMOVS 0(R2), F1
 
-moved425:
+moved415:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	TST   $2, R1
-	BEQ   one426
+	BEQ   one416
 	FMOVD 0(R2), F3
 	TST   $1, R1
-	BEQ   moved427
+	BEQ   moved417
 	ADD   $8, R2, R16
 	VLD1  (R16), V3.S[2]
-	B     moved427
+	B     moved417
 
-one426:
+one416:
 	FMOVS 0(R2), F3
 
-moved427:
-ready423:
-again421:
+moved417:
+ready413:
+again411:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -11426,100 +11426,100 @@ again421:
 	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole428
+	BGE   whole418
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-whole428:
+whole418:
 	TST   $2, R1
-	BEQ   one430
+	BEQ   one420
 	FMOVD 0(R2), F5
 	TST   $1, R1
-	BEQ   moved431
+	BEQ   moved421
 	ADD   $8, R2, R16
 	VLD1  (R16), V5.S[2]
-	B     moved431
+	B     moved421
 
-one430:
+one420:
 	FMOVS 0(R2), F5
 
-moved431:
+moved421:
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded429
+	BLE   folded419
 	TST   $2, R1
-	BEQ   one432
+	BEQ   one422
 	FMOVD 0(R2), F6
 	TST   $1, R1
-	BEQ   moved433
+	BEQ   moved423
 	ADD   $8, R2, R16
 	VLD1  (R16), V6.S[2]
-	B     moved433
+	B     moved423
 
-one432:
+one422:
 	FMOVS 0(R2), F6
 
-moved433:
+moved423:
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded429
+	BLE   folded419
 	TST   $2, R1
-	BEQ   one434
+	BEQ   one424
 	FMOVD 0(R2), F7
 	TST   $1, R1
-	BEQ   moved435
+	BEQ   moved425
 	ADD   $8, R2, R16
 	VLD1  (R16), V7.S[2]
-	B     moved435
+	B     moved425
 
-one434:
+one424:
 	FMOVS 0(R2), F7
 
-moved435:
+moved425:
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded429
+	BLE   folded419
 	TST   $2, R1
-	BEQ   one436
+	BEQ   one426
 	FMOVD 0(R2), F8
 	TST   $1, R1
-	BEQ   moved437
+	BEQ   moved427
 	ADD   $8, R2, R16
 	VLD1  (R16), V8.S[2]
-	B     moved437
+	B     moved427
 
-one436:
+one426:
 	FMOVS 0(R2), F8
 
-moved437:
+moved427:
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded429:
+folded419:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some438
+	BGE  some428
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some438:
+some428:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -11535,35 +11535,35 @@ some438:
 	FMOVS 0(R2), F9
 	WORD  $0x4f8910a0 // fmla v0.4s, v5.4s, v9.s[0]
 	CMP   $1, R1
-	BEQ   turned439
+	BEQ   turned429
 	FMOVS 4(R2), F9
 	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
 	CMP   $2, R1
-	BEQ   turned439
+	BEQ   turned429
 	FMOVS 8(R2), F9
 	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
 	CMP   $3, R1
-	BEQ   turned439
+	BEQ   turned429
 	FMOVS 12(R2), F9
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 
-turned439:
+turned429:
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some444
+	BGE   some434
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R2
-	BLT   few445
+	BLT   few436
 	CMP   $4, R4
-	BNE   apart447
+	BNE   apart437
 	FMOVQ F0, 0(R3)
-	B     stored448
+	B     stored438
 
-apart447:
+apart437:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -11572,10 +11572,10 @@ apart447:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored448:
-	B stored446
+stored438:
+	B stored435
 
-few445:
+few436:
 	VORR  V0.B16, V0.B16, V6.B16
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
@@ -11590,17 +11590,17 @@ few445:
 	VZIP2 V11.D2, V10.D2, V9.D2
 	FMOVS F6, 0(R3)
 	CMP   $1, R2
-	BLE   stored449
+	BLE   stored439
 	FMOVS F7, 0(R5)
 	CMP   $2, R2
-	BLE   stored449
+	BLE   stored439
 	FMOVS F8, 0(R6)
 	CMP   $3, R2
-	BLE   stored449
+	BLE   stored439
 	FMOVS F9, 0(R7)
 
-stored449:
-stored446:
+stored439:
+stored435:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -11609,50 +11609,50 @@ stored446:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again421
+	BGE   again411
 
-some444:
+some434:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	TST   $2, R1
-	BEQ   one450
+	BEQ   one440
 	FMOVD F1, 0(R2)
 	TST   $1, R1
-	BEQ   moved451
+	BEQ   moved441
 	ADD   $8, R2, R16
 	VST1  V1.S[2], (R16)
-	B     moved451
+	B     moved441
 
-one450:
+one440:
 	FMOVS F1, 0(R2)
 
-moved451:
+moved441:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	TST   $2, R1
-	BEQ   one452
+	BEQ   one442
 	FMOVD F3, 0(R2)
 	TST   $1, R1
-	BEQ   moved453
+	BEQ   moved443
 	ADD   $8, R2, R16
 	VST1  V3.S[2], (R16)
-	B     moved453
+	B     moved443
 
-one452:
+one442:
 	FMOVS F3, 0(R2)
 
-moved453:
+moved443:
 	MOVD cols+112(FP), R2
 	CMP  $9, R2
-	BGE  some454
+	BGE  some444
 	RET
 
-some454:
-turned355:
+some444:
+turned345:
 	MOVD  lddy+48(FP), R2
 	MOVD  $4, R16
 	MUL   R16, R2, R2
@@ -11679,13 +11679,13 @@ turned355:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R2
-	BLT   few455
+	BLT   few446
 	CMP   $4, R4
-	BNE   apart457
+	BNE   apart447
 	FMOVQ F0, 0(R3)
-	B     stored458
+	B     stored448
 
-apart457:
+apart447:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -11694,10 +11694,10 @@ apart457:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored458:
-	B stored456
+stored448:
+	B stored445
 
-few455:
+few446:
 	VORR  V0.B16, V0.B16, V6.B16
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
@@ -11712,17 +11712,17 @@ few455:
 	VZIP2 V11.D2, V10.D2, V9.D2
 	FMOVS F6, 0(R3)
 	CMP   $1, R2
-	BLE   stored459
+	BLE   stored449
 	FMOVS F7, 0(R5)
 	CMP   $2, R2
-	BLE   stored459
+	BLE   stored449
 	FMOVS F8, 0(R6)
 	CMP   $3, R2
-	BLE   stored459
+	BLE   stored449
 	FMOVS F9, 0(R7)
 
-stored459:
-stored456:
+stored449:
+stored445:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -11731,10 +11731,10 @@ stored456:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   block352
-	B     end225
+	BGE   block342
+	B     end215
 
-end225:
+end215:
 	RET
 
 // func gateNEONF32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, rows int, cols int, act int)

@@ -91,7 +91,7 @@ func span(rows, cols, stride int, size uintptr) (n int, ok bool) {
 }
 
 // is reports whether m is a valid view of that size: what check finds out, for most
-// calls in one look. No size nor stride may be huge.
+// calls in one look. Its product wraps for sizes that are unusual: ask for these first.
 func (m *Mat[T]) is(rows, cols int) bool {
 	return m.Rows == rows && m.Cols == cols && cols <= m.Stride &&
 		uint64(rows-1)*uint64(m.Stride)+uint64(cols) <= uint64(len(m.Data)) // without rows, none or too many

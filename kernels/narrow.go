@@ -7,9 +7,9 @@ const (
 	shortRows = 44 // rows from which long ones are, if they are not computed as halves and fill more than one
 
 	treeRows  = 56 // rows below which tree is best whatever the products, of a term for each chain at most
-	treeTurns = 5  // most vectors of products for each output that tree takes, or more if they are short,
-	treeShort = 3  // less so many if they are short or halved
-	treeMore  = 9  // most if chains have two terms, for so few rows or if they fill two vectors
+	treeTurns = 5  // most vectors of products for each output that tree takes, or as many as hold the chains,
+	treeMore  = 9  // or so many if chains have two terms, for so few rows or if they fill two vectors,
+	treeShort = 3  // and in all less so many if vectors are not as long as a line, or are halved
 
 	abreastFew  = 2   // most rows that abreast computes whatever they have
 	abreastRows = 16  // most rows that it computes if they have few elements

@@ -76,6 +76,17 @@ func TestPanics(t *testing.T) {
 		m.Data = d
 		return M{1, 4, d[len(d) : len(d)+4], 4}
 	}
+	// wide gives an operand of three rows a stride so long that where its last row begins
+	// is, modulo 2⁶⁴, two elements before the first; of a layer 3×3×4, all else is valid.
+	wide := func(operand func(a *arguments) *M) func(a *arguments) {
+		return func(a *arguments) {
+			a.y, a.x, a.dy, a.dx, a.pred, a.target, a.grad = mat(3, 4), mat(3, 3), mat(3, 4), mat(3, 3), mat(3, 4), mat(3, 4), mat(3, 4)
+			operand(a).Stride = mostInt
+		}
+	}
+	overflows := func(operand string) string {
+		return fmt.Sprintf("%s with stride %d, which overflows int", operand, mostInt)
+	}
 	tests := []struct {
 		fn   string
 		edit func(a *arguments)
@@ -130,6 +141,22 @@ func TestPanics(t *testing.T) {
 		{"DenseForward", func(a *arguments) { a.y.Rows, a.y.Stride = 3, mostInt }, fmt.Sprintf("y is 3×4 with stride %d, which overflows int", mostInt)},
 		{"DenseForward", func(a *arguments) { a.x.Rows = mostInt }, fmt.Sprintf("x is %d×3 with stride 3, which overflows int", mostInt)},
 		{"DenseForward", func(a *arguments) { a.w.Stride = mostInt / 8 }, fmt.Sprintf("w is 3×4 with stride %d, which overflows int", mostInt/8)},
+		{"DenseForward", wide(func(a *arguments) *M { return &a.y }), overflows("y is 3×4")},
+		{"DenseForward", wide(func(a *arguments) *M { return &a.x }), overflows("x is 3×3")},
+		{"DenseForward", wide(func(a *arguments) *M { return &a.w }), overflows("w is 3×4")},
+		{"DenseBackward", wide(func(a *arguments) *M { return &a.dx }), overflows("dx is 3×3")},
+		{"DenseBackward", wide(func(a *arguments) *M { return &a.dw }), overflows("dw is 3×4")},
+		{"DenseBackward", wide(func(a *arguments) *M { return &a.dy }), overflows("dy is 3×4")},
+		{"DenseBackward", wide(func(a *arguments) *M { return &a.y }), overflows("y is 3×4")},
+		{"DenseBackward", wide(func(a *arguments) *M { return &a.x }), overflows("x is 3×3")},
+		{"DenseBackward", wide(func(a *arguments) *M { return &a.w }), overflows("w is 3×4")},
+		{"MSE", wide(func(a *arguments) *M { return &a.pred }), overflows("pred is 3×4")},
+		{"MSE", wide(func(a *arguments) *M { return &a.target }), overflows("target is 3×4")},
+		{"MSE", wide(func(a *arguments) *M { return &a.grad }), overflows("grad is 3×4")},
+		{"DenseForward", func(a *arguments) { a.y, a.x, a.w, a.b = M{Rows: -1}, M{Rows: -1}, M{}, nil }, "y has the negative size -1×0"},
+		{"DenseBackward", func(a *arguments) {
+			a.y, a.x, a.w, a.dy, a.dx, a.dw, a.db = M{Rows: -1}, M{Rows: -1}, M{}, M{Rows: -1}, M{}, M{}, nil
+		}, "dy has the negative size -1×0"},
 		{"DenseBackward", func(a *arguments) { a.dx.Stride = 2 }, "dx is 2×3 but its stride is 2"},
 		{"DenseBackward", func(a *arguments) { a.dx.Data = nil }, "dx is 2×3 with stride 3 and needs 6 elements, but its Data has 0"},
 		{"DenseBackward", func(a *arguments) { a.dw.Data = a.dw.Data[:11] }, "dw is 3×4 with stride 4 and needs 12 elements, but its Data has 11"},
