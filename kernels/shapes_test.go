@@ -154,9 +154,19 @@ func TestPanics(t *testing.T) {
 		{"MSE", wide(func(a *arguments) *M { return &a.target }), overflows("target is 3×4")},
 		{"MSE", wide(func(a *arguments) *M { return &a.grad }), overflows("grad is 3×4")},
 		{"DenseForward", func(a *arguments) { a.y, a.x, a.w, a.b = M{Rows: -1}, M{Rows: -1}, M{}, nil }, "y has the negative size -1×0"},
+		{"DenseForward", func(a *arguments) { a.x.Cols, a.x.Stride, a.w, a.y, a.b = -1, 1, M{Rows: -1}, M{Rows: 2}, nil }, "x has the negative size 2×-1"},
+		{"DenseForward", func(a *arguments) { a.y.Cols, a.y.Stride, a.w.Cols, a.w.Stride, a.b = -1, 1, -1, 1, nil }, "y has the negative size 2×-1"},
 		{"DenseBackward", func(a *arguments) {
 			a.y, a.x, a.w, a.dy, a.dx, a.dw, a.db = M{Rows: -1}, M{Rows: -1}, M{}, M{Rows: -1}, M{}, M{}, nil
 		}, "dy has the negative size -1×0"},
+		{"DenseBackward", func(a *arguments) {
+			a.x.Cols, a.x.Stride, a.dx, a.w, a.dw = -1, 1, M{}, M{Rows: -1}, M{Rows: -1}
+			a.y, a.dy, a.db = M{Rows: 2}, M{Rows: 2}, nil
+		}, "dw has the negative size -1×0"},
+		{"DenseBackward", func(a *arguments) {
+			a.y.Cols, a.y.Stride, a.dy.Cols, a.dy.Stride = -1, 1, -1, 1
+			a.w.Cols, a.w.Stride, a.dw.Cols, a.dw.Stride, a.db = -1, 1, -1, 1, nil
+		}, "dw has the negative size 3×-1"},
 		{"DenseBackward", func(a *arguments) { a.dx.Stride = 2 }, "dx is 2×3 but its stride is 2"},
 		{"DenseBackward", func(a *arguments) { a.dx.Data = nil }, "dx is 2×3 with stride 3 and needs 6 elements, but its Data has 0"},
 		{"DenseBackward", func(a *arguments) { a.dw.Data = a.dw.Data[:11] }, "dw is 3×4 with stride 4 and needs 12 elements, but its Data has 11"},
