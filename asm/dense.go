@@ -95,26 +95,29 @@ func (w width) storeUnread(m Machine, q int, a Addr, v Vec) {
 	}
 }
 
-// byValue emits body for every value that a parameter may have, from lo to hi, and finds
-// it by halves. It must not fall through to what follows.
+// byValue emits body for every value that a parameter may have, from lo to hi.
 func byValue(m Machine, name string, lo, hi int, body func(v int)) {
 	p := arg(m, name)
-	var among func(lo, hi int)
-	among = func(lo, hi int) {
-		if lo == hi {
-			m.FreeInts(p)
-			body(lo)
-			p = m.Int()
-			return
-		}
-		lower, middle := m.NewLabel("lower"), (lo+hi+1)/2
-		m.JumpIf(p, Less, middle, lower)
-		among(middle, hi)
-		m.Label(lower)
-		among(lo, middle-1)
-	}
-	among(lo, hi)
+	among(m, p, lo, hi, body)
 	m.FreeInts(p)
+}
+
+// among emits body for every value that p may have, from lo to hi, and finds it by
+// halves. It must not fall through to what follows. p is free for it.
+func among(m Machine, p Int, lo, hi int, body func(v int)) {
+	if lo == hi {
+		m.FreeInts(p)
+		body(lo)
+		if m.Int() != p {
+			panic("a register that was free is not")
+		}
+		return
+	}
+	lower, middle := m.NewLabel("lower"), (lo+hi+1)/2
+	m.JumpIf(p, Less, middle, lower)
+	among(m, p, middle, hi, body)
+	m.Label(lower)
+	among(m, p, lo, middle-1, body)
 }
 
 // byWidth emits body for every width of up to most vectors that cols, a positive number
@@ -267,45 +270,43 @@ func whileRows(m Machine, tall int, ptrs []string, body func(rows int)) {
 	m.FreeInts(left)
 }
 
-// byHeight emits body for tiles of the given height and of all lesser ones, and
-// advances the pointers by their strides, until the parameter rows is used up: of
-// fewer rows than two tiles have, the next one takes half. It returns from the
-// function.
-func byHeight(m Machine, tall int, ptrs []string, body func(rows int)) {
+// byHeight emits body for tiles of the given height, and of all from one row to most for
+// the last rows, and advances the pointers by their strides, until the parameter rows is
+// used up: of fewer rows than two tiles have, and more than most, the next one takes
+// half. It returns from the function.
+func byHeight(m Machine, tall, most int, ptrs []string, body func(rows int)) {
 	next, full, chosen, advance := m.NewLabel("next"), m.NewLabel("full"), m.NewLabel("chosen"), m.NewLabel("advance")
 	height := m.Int()
 	m.Label(next)
 	m.Comment("the height of the next tile")
 	m.Arg(height, "rows")
 	m.JumpIf(height, AtLeast, 2*tall, full)
-	m.JumpIf(height, AtMost, tall, chosen)
+	m.JumpIf(height, AtMost, most, chosen)
 	m.AddConst(height, 1)
 	m.Halve(height)
 	m.Jump(chosen)
 	m.Label(full)
 	m.Const(height, tall)
 	m.Label(chosen)
-	for r := tall; r >= 1; r-- {
-		fewer := m.NewLabel("fewer")
-		m.JumpIf(height, NotEqual, r, fewer)
-		m.FreeInts(height)
+	none := m.NewLabel("none")
+	m.JumpIf(height, Equal, 0, none)
+	among(m, height, 1, most, func(r int) {
 		body(r)
-		height = m.Int()
-		if 2*r > tall {
-			m.Const(height, r)
-			m.Jump(advance)
-		} else {
+		if 2*r <= most {
 			m.Return() // it was the last one
+			return
 		}
-		m.Label(fewer)
-	}
-	m.Return() // there are no rows
+		at := m.Int() // height
+		m.Const(at, r)
+		m.Jump(advance)
+		m.FreeInts(at)
+	})
 	m.Label(advance)
-	left, done := m.Int(), m.NewLabel("done")
+	left := m.Int()
 	m.Arg(left, "rows")
 	m.Sub(left, height)
 	m.SetArg("rows", left)
-	m.JumpIf(left, AtMost, 0, done)
+	m.JumpIf(left, AtMost, 0, none)
 	for _, p := range ptrs {
 		m.Arg(left, "ld"+p)
 		m.Mul(left, height)
@@ -313,7 +314,7 @@ func byHeight(m Machine, tall int, ptrs []string, body func(rows int)) {
 		m.SetArg(p, left)
 	}
 	m.Jump(next)
-	m.Label(done)
+	m.Label(none)
 	m.Return()
 	m.FreeInts(height, left)
 }
@@ -334,7 +335,7 @@ func panel(m Machine) {
 	cols := arg(m, "cols")
 	byWidth(m, cols, s.MaxCols, s.LastBytes, func(w width) {
 		tall := panelRows(s, w)
-		byHeight(m, tall, []string{"c", "init", "a"}, func(rows int) {
+		byHeight(m, tall, panelMost(s, w), []string{"c", "init", "a"}, func(rows int) {
 			if rows == tall {
 				then := func(c Int) { // of the next call, if this is the last tile
 					left, more := m.Int(), m.NewLabel("more")
@@ -347,7 +348,7 @@ func panel(m Machine) {
 				prefetchTile(m, rows, w, then)
 			}
 			beside := nothing
-			if rows*w.vecs >= s.SoonFrom {
+			if rows <= tall && rows*w.vecs >= s.SoonFrom {
 				beside = prefetching
 			}
 			panelTile(m, rows, w, beside)
@@ -486,6 +487,16 @@ func panelRows(s Spec, w width) int {
 		others += s.PartVecs
 	}
 	return min((s.Vecs-others)/w.vecs, s.MaxRows)
+}
+
+// panelMost is how many rows the last tile may have: half as many again if each is one
+// vector, as two tiles of half the rows would wait for their sums.
+func panelMost(s Spec, w width) int {
+	if w.vecs > 1 {
+		return panelRows(s, w)
+	}
+	s.MaxRows += s.MaxRows / 2
+	return panelRows(s, w)
 }
 
 func panelTile(m Machine, r int, w width, aside aside) {

@@ -23,7 +23,7 @@ func sweep(m Machine) {
 	m.Func("sweep", sig(m, "func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)"),
 		"What panel computes, for any number of columns but 0, up to four rows at a time.",
 		"Where init is nil the sums start from +0; ldinit is then 0.")
-	byHeight(m, 4, []string{"c", "init", "a"}, func(rows int) {
+	byHeight(m, 4, 4, []string{"c", "init", "a"}, func(rows int) {
 		sweepRows(m, rows)
 	})
 }

@@ -482,7 +482,7 @@ func gate(m Machine) {
 		"",
 		"Each sum is one chain of additions in order of i; a zero is +0. The rows of dy",
 		"and y are as many bytes apart as follows each. db may be nil.")
-	byHeight(m, 4, []string{"dy", "y"}, func(rows int) { gateRows(m, rows) })
+	byHeight(m, 4, 4, []string{"dy", "y"}, func(rows int) { gateRows(m, rows) })
 }
 
 func gateRows(m Machine, r int) {

@@ -39,11 +39,15 @@ full4:
 	MOVQ $0x00000004, BX
 
 chosen5:
-	CMPQ BX, $0x04
-	JNE  fewer7
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few8
+	TESTQ BX, BX
+	JE    none7
+	CMPQ  BX, $0x03
+	JLT   lower8
+	CMPQ  BX, $0x04
+	JLT   lower9
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few10
 
 	// c of the next tile, 4×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -52,10 +56,10 @@ chosen5:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x08
-	JGE    more9
+	JGE    more11
 	MOVQ   then+88(FP), BX
 
-more9:
+more11:
 	LEAQ       (CX)(CX*2), DX
 	PREFETCHT1 (BX)
 	PREFETCHT1 64(BX)
@@ -70,7 +74,7 @@ more9:
 	PREFETCHT1 64(BX)(DX*1)
 	PREFETCHT1 95(BX)(DX*1)
 
-few8:
+few10:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -89,7 +93,7 @@ few8:
 	VMOVUPS 64(BX)(DX*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded10
+	JLE     folded12
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -100,7 +104,7 @@ few8:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold11:
+fold13:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	VMOVUPS      64(SI), Y15
@@ -125,9 +129,9 @@ fold11:
 	VFMADD231PS  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold11
+	JNZ          fold13
 
-folded10:
+folded12:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -144,7 +148,7 @@ folded10:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear12
+	JNE    linear14
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -158,7 +162,7 @@ folded10:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear12:
+linear14:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -180,10 +184,7 @@ linear12:
 	MOVQ    $0x00000004, BX
 	JMP     advance6
 
-fewer7:
-	CMPQ BX, $0x03
-	JNE  fewer13
-
+lower9:
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -198,7 +199,7 @@ fewer7:
 	VMOVUPS 64(BX)(CX*2), Y8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded14
+	JLE     folded15
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -208,7 +209,7 @@ fewer7:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold15:
+fold16:
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
 	VMOVUPS      64(SI), Y12
@@ -229,9 +230,9 @@ fold15:
 	VFMADD231PS  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold15
+	JNZ          fold16
 
-folded14:
+folded15:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -245,7 +246,7 @@ folded14:
 	VADDPS Y9, Y7, Y7
 	VADDPS Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear16
+	JNE    linear17
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -256,7 +257,7 @@ folded14:
 	VMAXPS Y7, Y9, Y7
 	VMAXPS Y8, Y9, Y8
 
-linear16:
+linear17:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -274,9 +275,9 @@ linear16:
 	MOVQ    $0x00000003, BX
 	JMP     advance6
 
-fewer13:
+lower8:
 	CMPQ BX, $0x02
-	JNE  fewer17
+	JLT  lower18
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -289,7 +290,7 @@ fewer13:
 	VMOVUPS 64(BX)(CX*1), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded18
+	JLE     folded19
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -299,7 +300,7 @@ fewer13:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold19:
+fold20:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI), Y8
 	VMOVUPS      64(SI), Y9
@@ -316,9 +317,9 @@ fold19:
 	VFMADD231PS  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold19
+	JNZ          fold20
 
-folded18:
+folded19:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -329,7 +330,7 @@ folded18:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear20
+	JNE    linear21
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -337,7 +338,7 @@ folded18:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear20:
+linear21:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -353,10 +354,7 @@ linear20:
 	VZEROUPPER
 	RET
 
-fewer17:
-	CMPQ BX, $0x01
-	JNE  fewer21
-
+lower18:
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Y0
@@ -414,17 +412,12 @@ linear24:
 	VZEROUPPER
 	RET
 
-fewer21:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
 advance6:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done25
+	JLE   none7
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -439,7 +432,7 @@ advance6:
 	MOVQ  CX, a+32(FP)
 	JMP   next3
 
-done25:
+none7:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -448,26 +441,30 @@ over2:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
-next26:
+next25:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x08
-	JGE  full27
+	JGE  full26
 	CMPQ BX, $0x04
-	JLE  chosen28
+	JLE  chosen27
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen28
+	JMP  chosen27
 
-full27:
+full26:
 	MOVQ $0x00000004, BX
 
-chosen28:
-	CMPQ BX, $0x04
-	JNE  fewer30
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few31
+chosen27:
+	TESTQ BX, BX
+	JE    none29
+	CMPQ  BX, $0x03
+	JLT   lower30
+	CMPQ  BX, $0x04
+	JLT   lower31
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few32
 
 	// c of the next tile, 4×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -476,10 +473,10 @@ chosen28:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x08
-	JGE    more32
+	JGE    more33
 	MOVQ   then+88(FP), BX
 
-more32:
+more33:
 	LEAQ       (CX)(CX*2), DX
 	PREFETCHT1 (BX)
 	PREFETCHT1 64(BX)
@@ -494,7 +491,7 @@ more32:
 	PREFETCHT1 64(BX)(DX*1)
 	PREFETCHT1 95(BX)(DX*1)
 
-few31:
+few32:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -516,7 +513,7 @@ few31:
 	VMOVUPS 64(SI)(DI*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded33
+	JLE     folded34
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -527,7 +524,7 @@ few31:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold34:
+fold35:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	VMOVUPS      64(SI)(AX*1), Y15
@@ -552,9 +549,9 @@ fold34:
 	VFMADD231PS  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold34
+	JNZ          fold35
 
-folded33:
+folded34:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -571,7 +568,7 @@ folded33:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear35
+	JNE    linear36
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -585,7 +582,7 @@ folded33:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear35:
+linear36:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -608,12 +605,9 @@ linear35:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000004, BX
-	JMP     advance29
+	JMP     advance28
 
-fewer30:
-	CMPQ BX, $0x03
-	JNE  fewer36
-
+lower31:
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -706,11 +700,11 @@ linear39:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000003, BX
-	JMP     advance29
+	JMP     advance28
 
-fewer36:
+lower30:
 	CMPQ BX, $0x02
-	JNE  fewer40
+	JLT  lower40
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -791,10 +785,7 @@ linear43:
 	VZEROUPPER
 	RET
 
-fewer40:
-	CMPQ BX, $0x01
-	JNE  fewer44
-
+lower40:
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    BX, DX
@@ -804,7 +795,7 @@ fewer40:
 	VMOVUPS 64(DX), Y2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded45
+	JLE     folded44
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -814,7 +805,7 @@ fewer40:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold46:
+fold45:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      32(SI), Y5
 	VMOVUPS      64(SI)(AX*1), Y6
@@ -827,9 +818,9 @@ fold46:
 	VFMADD231PS  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold46
+	JNZ          fold45
 
-folded45:
+folded44:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -837,12 +828,12 @@ folded45:
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear47
+	JNE    linear46
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear47:
+linear46:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -856,17 +847,12 @@ linear47:
 	VZEROUPPER
 	RET
 
-fewer44:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance29:
+advance28:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done48
+	JLE   none29
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -879,39 +865,45 @@ advance29:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next26
+	JMP   next25
 
-done48:
+none29:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower49
+	JLE  narrower47
 	CMPQ AX, $0x10
-	JNE  over50
+	JNE  over48
 
-next51:
+next49:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x0c
-	JGE  full52
+	JGE  full50
 	CMPQ BX, $0x06
-	JLE  chosen53
+	JLE  chosen51
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen53
+	JMP  chosen51
 
-full52:
+full50:
 	MOVQ $0x00000006, BX
 
-chosen53:
-	CMPQ BX, $0x06
-	JNE  fewer55
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few56
+chosen51:
+	TESTQ BX, BX
+	JE    none53
+	CMPQ  BX, $0x04
+	JLT   lower54
+	CMPQ  BX, $0x05
+	JLT   lower55
+	CMPQ  BX, $0x06
+	JLT   lower56
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few57
 
 	// c of the next tile, 6×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -920,10 +912,10 @@ chosen53:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x0c
-	JGE    more57
+	JGE    more58
 	MOVQ   then+88(FP), BX
 
-more57:
+more58:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	PREFETCHT1 (BX)
@@ -939,7 +931,7 @@ more57:
 	PREFETCHT1 (BX)(SI*1)
 	PREFETCHT1 63(BX)(SI*1)
 
-few56:
+few57:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -959,7 +951,7 @@ few56:
 	VMOVUPS 32(BX)(SI*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded58
+	JLE     folded59
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -971,7 +963,7 @@ few56:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold59:
+fold60:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	ADDQ         DI, SI
@@ -997,9 +989,9 @@ fold59:
 	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold59
+	JNZ          fold60
 
-folded58:
+folded59:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -1016,7 +1008,7 @@ folded58:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear60
+	JNE    linear61
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -1030,7 +1022,7 @@ folded58:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear60:
+linear61:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1051,12 +1043,9 @@ linear60:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance54
+	JMP     advance52
 
-fewer55:
-	CMPQ BX, $0x05
-	JNE  fewer61
-
+lower56:
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1154,12 +1143,9 @@ linear64:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance54
+	JMP     advance52
 
-fewer61:
-	CMPQ BX, $0x04
-	JNE  fewer65
-
+lower55:
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1174,7 +1160,7 @@ fewer61:
 	VMOVUPS 32(BX)(DX*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded66
+	JLE     folded65
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1185,7 +1171,7 @@ fewer61:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold67:
+fold66:
 	VMOVUPS      (SI), Y9
 	VMOVUPS      32(SI), Y10
 	ADDQ         DI, SI
@@ -1205,9 +1191,9 @@ fold67:
 	VFMADD231PS  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold67
+	JNZ          fold66
 
-folded66:
+folded65:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -1220,7 +1206,7 @@ folded66:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear68
+	JNE    linear67
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -1230,7 +1216,7 @@ folded66:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear68:
+linear67:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1246,11 +1232,13 @@ linear68:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000004, BX
-	JMP     advance54
+	JMP     advance52
 
-fewer65:
+lower54:
+	CMPQ BX, $0x02
+	JLT  lower68
 	CMPQ BX, $0x03
-	JNE  fewer69
+	JLT  lower69
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1327,10 +1315,7 @@ linear72:
 	VZEROUPPER
 	RET
 
-fewer69:
-	CMPQ BX, $0x02
-	JNE  fewer73
-
+lower69:
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1340,7 +1325,7 @@ fewer69:
 	VMOVUPS 32(BX)(CX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded74
+	JLE     folded73
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1350,7 +1335,7 @@ fewer69:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold75:
+fold74:
 	VMOVUPS      (SI), Y5
 	VMOVUPS      32(SI), Y6
 	ADDQ         DI, SI
@@ -1364,9 +1349,9 @@ fold75:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold75
+	JNZ          fold74
 
-folded74:
+folded73:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -1375,13 +1360,13 @@ folded74:
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear76
+	JNE    linear75
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear76:
+linear75:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -1395,17 +1380,14 @@ linear76:
 	VZEROUPPER
 	RET
 
-fewer73:
-	CMPQ BX, $0x01
-	JNE  fewer77
-
+lower68:
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded78
+	JLE     folded76
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1415,7 +1397,7 @@ fewer73:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold79:
+fold77:
 	VMOVUPS      (SI), Y3
 	VMOVUPS      32(SI), Y4
 	ADDQ         DI, SI
@@ -1426,20 +1408,20 @@ fold79:
 	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold79
+	JNZ          fold77
 
-folded78:
+folded76:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear80
+	JNE    linear78
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear80:
+linear78:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
@@ -1450,17 +1432,12 @@ linear80:
 	VZEROUPPER
 	RET
 
-fewer77:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance54:
+advance52:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done81
+	JLE   none53
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -1473,37 +1450,43 @@ advance54:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next51
+	JMP   next49
 
-done81:
+none53:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over50:
+over48:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
-next82:
+next79:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x0c
-	JGE  full83
+	JGE  full80
 	CMPQ BX, $0x06
-	JLE  chosen84
+	JLE  chosen81
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen84
+	JMP  chosen81
 
-full83:
+full80:
 	MOVQ $0x00000006, BX
 
-chosen84:
-	CMPQ BX, $0x06
-	JNE  fewer86
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few87
+chosen81:
+	TESTQ BX, BX
+	JE    none83
+	CMPQ  BX, $0x04
+	JLT   lower84
+	CMPQ  BX, $0x05
+	JLT   lower85
+	CMPQ  BX, $0x06
+	JLT   lower86
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few87
 
 	// c of the next tile, 6×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -1651,12 +1634,9 @@ linear91:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance85
+	JMP     advance82
 
-fewer86:
-	CMPQ BX, $0x05
-	JNE  fewer92
-
+lower86:
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1676,7 +1656,7 @@ fewer86:
 	VMOVUPS 32(SI)(CX*4), Y9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded93
+	JLE     folded92
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1687,7 +1667,7 @@ fewer86:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold94:
+fold93:
 	VMOVUPS      (SI), Y11
 	VMOVUPS      32(SI)(AX*1), Y12
 	ADDQ         DI, SI
@@ -1710,9 +1690,9 @@ fold94:
 	VFMADD231PS  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold94
+	JNZ          fold93
 
-folded93:
+folded92:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -1727,7 +1707,7 @@ folded93:
 	VADDPS Y10, Y8, Y8
 	VADDPS Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear95
+	JNE    linear94
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -1739,7 +1719,7 @@ folded93:
 	VMAXPS Y8, Y10, Y8
 	VMAXPS Y9, Y10, Y9
 
-linear95:
+linear94:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1760,12 +1740,9 @@ linear95:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance85
+	JMP     advance82
 
-fewer92:
-	CMPQ BX, $0x04
-	JNE  fewer96
-
+lower85:
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1783,7 +1760,7 @@ fewer92:
 	VMOVUPS 32(SI)(DI*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded97
+	JLE     folded95
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1794,7 +1771,7 @@ fewer92:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold98:
+fold96:
 	VMOVUPS      (SI), Y9
 	VMOVUPS      32(SI)(AX*1), Y10
 	ADDQ         DI, SI
@@ -1814,9 +1791,9 @@ fold98:
 	VFMADD231PS  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold98
+	JNZ          fold96
 
-folded97:
+folded95:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -1829,7 +1806,7 @@ folded97:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear99
+	JNE    linear97
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -1839,7 +1816,7 @@ folded97:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear99:
+linear97:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1858,11 +1835,13 @@ linear99:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000004, BX
-	JMP     advance85
+	JMP     advance82
 
-fewer96:
+lower84:
+	CMPQ BX, $0x02
+	JLT  lower98
 	CMPQ BX, $0x03
-	JNE  fewer100
+	JLT  lower99
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1877,7 +1856,7 @@ fewer96:
 	VMOVUPS 32(DX)(CX*2), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded101
+	JLE     folded100
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1887,7 +1866,7 @@ fewer96:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold102:
+fold101:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI)(AX*1), Y8
 	ADDQ         DI, SI
@@ -1904,9 +1883,9 @@ fold102:
 	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold102
+	JNZ          fold101
 
-folded101:
+folded100:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -1917,7 +1896,7 @@ folded101:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear103
+	JNE    linear102
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -1925,7 +1904,7 @@ folded101:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear103:
+linear102:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -1943,10 +1922,7 @@ linear103:
 	VZEROUPPER
 	RET
 
-fewer100:
-	CMPQ BX, $0x02
-	JNE  fewer104
-
+lower99:
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1958,7 +1934,7 @@ fewer100:
 	VMOVUPS 32(DX)(CX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded105
+	JLE     folded103
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1968,7 +1944,7 @@ fewer100:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold106:
+fold104:
 	VMOVUPS      (SI), Y5
 	VMOVUPS      32(SI)(AX*1), Y6
 	ADDQ         DI, SI
@@ -1982,9 +1958,9 @@ fold106:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold106
+	JNZ          fold104
 
-folded105:
+folded103:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -1993,13 +1969,13 @@ folded105:
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear107
+	JNE    linear105
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear107:
+linear105:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -2015,10 +1991,7 @@ linear107:
 	VZEROUPPER
 	RET
 
-fewer104:
-	CMPQ BX, $0x01
-	JNE  fewer108
-
+lower98:
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    BX, DX
@@ -2027,7 +2000,7 @@ fewer104:
 	VMOVUPS 32(DX), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded109
+	JLE     folded106
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2037,7 +2010,7 @@ fewer104:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold110:
+fold107:
 	VMOVUPS      (SI), Y3
 	VMOVUPS      32(SI)(AX*1), Y4
 	ADDQ         DI, SI
@@ -2048,20 +2021,20 @@ fold110:
 	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold110
+	JNZ          fold107
 
-folded109:
+folded106:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear111
+	JNE    linear108
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear111:
+linear108:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2074,17 +2047,12 @@ linear111:
 	VZEROUPPER
 	RET
 
-fewer108:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance85:
+advance82:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done112
+	JLE   none83
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -2097,37 +2065,503 @@ advance85:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next82
+	JMP   next79
 
-done112:
+none83:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower49:
+narrower47:
 	CMPQ AX, $0x08
-	JNE  over113
+	JNE  over109
 
-next114:
+next110:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full115
-	CMPQ BX, $0x08
-	JLE  chosen116
+	JGE  full111
+	CMPQ BX, $0x0c
+	JLE  chosen112
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen116
+	JMP  chosen112
 
-full115:
+full111:
 	MOVQ $0x00000008, BX
 
-chosen116:
+chosen112:
+	TESTQ BX, BX
+	JE    none114
+	CMPQ  BX, $0x07
+	JLT   lower115
+	CMPQ  BX, $0x0a
+	JLT   lower116
+	CMPQ  BX, $0x0b
+	JLT   lower117
+	CMPQ  BX, $0x0c
+	JLT   lower118
+
+	// acc[i,j] = init[i,j], 12×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPS (BX), Y0
+	VMOVUPS (BX)(CX*1), Y1
+	VMOVUPS (BX)(CX*2), Y2
+	VMOVUPS (BX)(DX*1), Y3
+	VMOVUPS (BX)(CX*4), Y4
+	VMOVUPS (BX)(SI*1), Y5
+	VMOVUPS (BX)(DX*2), Y6
+	VMOVUPS (BX)(DI*1), Y7
+	VMOVUPS (R8), Y8
+	VMOVUPS (R8)(CX*1), Y9
+	VMOVUPS (R8)(CX*2), Y10
+	VMOVUPS (R8)(DX*1), Y11
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded119
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	LEAQ    (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold120:
+	VMOVUPS      (SI), Y13
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y12
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS (BX)(CX*1), Y12
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS (BX)(CX*2), Y12
+	VFMADD231PS  Y12, Y13, Y2
+	VBROADCASTSS (BX)(R9*1), Y12
+	VFMADD231PS  Y12, Y13, Y3
+	VBROADCASTSS (BX)(CX*4), Y12
+	VFMADD231PS  Y12, Y13, Y4
+	VBROADCASTSS (BX)(R10*1), Y12
+	VFMADD231PS  Y12, Y13, Y5
+	VBROADCASTSS (BX)(R9*2), Y12
+	VFMADD231PS  Y12, Y13, Y6
+	VBROADCASTSS (BX)(R11*1), Y12
+	VFMADD231PS  Y12, Y13, Y7
+	VBROADCASTSS (R12), Y12
+	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS (R12)(CX*1), Y12
+	VFMADD231PS  Y12, Y13, Y9
+	VBROADCASTSS (R12)(CX*2), Y12
+	VFMADD231PS  Y12, Y13, Y10
+	VBROADCASTSS (R12)(R9*1), Y12
+	VFMADD231PS  Y12, Y13, Y11
+	ADDQ         DX, BX
+	ADDQ         DX, R12
+	DECQ         R8
+	JNZ          fold120
+
+folded119:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y12, Y12, Y12
+	VADDPS Y12, Y0, Y0
+	VADDPS Y12, Y1, Y1
+	VADDPS Y12, Y2, Y2
+	VADDPS Y12, Y3, Y3
+	VADDPS Y12, Y4, Y4
+	VADDPS Y12, Y5, Y5
+	VADDPS Y12, Y6, Y6
+	VADDPS Y12, Y7, Y7
+	VADDPS Y12, Y8, Y8
+	VADDPS Y12, Y9, Y9
+	VADDPS Y12, Y10, Y10
+	VADDPS Y12, Y11, Y11
+	CMPQ   BX, $0x01
+	JNE    linear121
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+	VMAXPS Y8, Y12, Y8
+	VMAXPS Y9, Y12, Y9
+	VMAXPS Y10, Y12, Y10
+	VMAXPS Y11, Y12, Y11
+
+linear121:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, (BX)(CX*1)
+	VMOVUPS Y2, (BX)(CX*2)
+	VMOVUPS Y3, (BX)(DX*1)
+	VMOVUPS Y4, (BX)(CX*4)
+	VMOVUPS Y5, (BX)(SI*1)
+	VMOVUPS Y6, (BX)(DX*2)
+	VMOVUPS Y7, (BX)(DI*1)
+	VMOVUPS Y8, (R8)
+	VMOVUPS Y9, (R8)(CX*1)
+	VMOVUPS Y10, (R8)(CX*2)
+	VMOVUPS Y11, (R8)(DX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    $0x0000000c, BX
+	JMP     advance113
+
+lower118:
+	// acc[i,j] = init[i,j], 11×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPS (BX), Y0
+	VMOVUPS (BX)(CX*1), Y1
+	VMOVUPS (BX)(CX*2), Y2
+	VMOVUPS (BX)(DX*1), Y3
+	VMOVUPS (BX)(CX*4), Y4
+	VMOVUPS (BX)(SI*1), Y5
+	VMOVUPS (BX)(DX*2), Y6
+	VMOVUPS (BX)(DI*1), Y7
+	VMOVUPS (R8), Y8
+	VMOVUPS (R8)(CX*1), Y9
+	VMOVUPS (R8)(CX*2), Y10
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded122
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	LEAQ    (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold123:
+	VMOVUPS      (SI), Y12
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y11
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS (BX)(CX*1), Y11
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (BX)(CX*2), Y11
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS (BX)(R9*1), Y11
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (BX)(CX*4), Y11
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS (BX)(R10*1), Y11
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (BX)(R9*2), Y11
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS (BX)(R11*1), Y11
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R12), Y11
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS (R12)(CX*1), Y11
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS (R12)(CX*2), Y11
+	VFMADD231PS  Y11, Y12, Y10
+	ADDQ         DX, BX
+	ADDQ         DX, R12
+	DECQ         R8
+	JNZ          fold123
+
+folded122:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y11, Y11, Y11
+	VADDPS Y11, Y0, Y0
+	VADDPS Y11, Y1, Y1
+	VADDPS Y11, Y2, Y2
+	VADDPS Y11, Y3, Y3
+	VADDPS Y11, Y4, Y4
+	VADDPS Y11, Y5, Y5
+	VADDPS Y11, Y6, Y6
+	VADDPS Y11, Y7, Y7
+	VADDPS Y11, Y8, Y8
+	VADDPS Y11, Y9, Y9
+	VADDPS Y11, Y10, Y10
+	CMPQ   BX, $0x01
+	JNE    linear124
+	VMAXPS Y0, Y11, Y0
+	VMAXPS Y1, Y11, Y1
+	VMAXPS Y2, Y11, Y2
+	VMAXPS Y3, Y11, Y3
+	VMAXPS Y4, Y11, Y4
+	VMAXPS Y5, Y11, Y5
+	VMAXPS Y6, Y11, Y6
+	VMAXPS Y7, Y11, Y7
+	VMAXPS Y8, Y11, Y8
+	VMAXPS Y9, Y11, Y9
+	VMAXPS Y10, Y11, Y10
+
+linear124:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, (BX)(CX*1)
+	VMOVUPS Y2, (BX)(CX*2)
+	VMOVUPS Y3, (BX)(DX*1)
+	VMOVUPS Y4, (BX)(CX*4)
+	VMOVUPS Y5, (BX)(SI*1)
+	VMOVUPS Y6, (BX)(DX*2)
+	VMOVUPS Y7, (BX)(DI*1)
+	VMOVUPS Y8, (R8)
+	VMOVUPS Y9, (R8)(CX*1)
+	VMOVUPS Y10, (R8)(CX*2)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    $0x0000000b, BX
+	JMP     advance113
+
+lower117:
+	// acc[i,j] = init[i,j], 10×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPS (BX), Y0
+	VMOVUPS (BX)(CX*1), Y1
+	VMOVUPS (BX)(CX*2), Y2
+	VMOVUPS (BX)(DX*1), Y3
+	VMOVUPS (BX)(CX*4), Y4
+	VMOVUPS (BX)(SI*1), Y5
+	VMOVUPS (BX)(DX*2), Y6
+	VMOVUPS (BX)(DI*1), Y7
+	VMOVUPS (R8), Y8
+	VMOVUPS (R8)(CX*1), Y9
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded125
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	LEAQ    (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold126:
+	VMOVUPS      (SI), Y11
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y10
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS (BX)(CX*1), Y10
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS (BX)(CX*2), Y10
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS (BX)(R9*1), Y10
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS (BX)(CX*4), Y10
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS (BX)(R10*1), Y10
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS (BX)(R9*2), Y10
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS (BX)(R11*1), Y10
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS (R12), Y10
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS (R12)(CX*1), Y10
+	VFMADD231PS  Y10, Y11, Y9
+	ADDQ         DX, BX
+	ADDQ         DX, R12
+	DECQ         R8
+	JNZ          fold126
+
+folded125:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y10, Y10, Y10
+	VADDPS Y10, Y0, Y0
+	VADDPS Y10, Y1, Y1
+	VADDPS Y10, Y2, Y2
+	VADDPS Y10, Y3, Y3
+	VADDPS Y10, Y4, Y4
+	VADDPS Y10, Y5, Y5
+	VADDPS Y10, Y6, Y6
+	VADDPS Y10, Y7, Y7
+	VADDPS Y10, Y8, Y8
+	VADDPS Y10, Y9, Y9
+	CMPQ   BX, $0x01
+	JNE    linear127
+	VMAXPS Y0, Y10, Y0
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
+	VMAXPS Y8, Y10, Y8
+	VMAXPS Y9, Y10, Y9
+
+linear127:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, (BX)(CX*1)
+	VMOVUPS Y2, (BX)(CX*2)
+	VMOVUPS Y3, (BX)(DX*1)
+	VMOVUPS Y4, (BX)(CX*4)
+	VMOVUPS Y5, (BX)(SI*1)
+	VMOVUPS Y6, (BX)(DX*2)
+	VMOVUPS Y7, (BX)(DI*1)
+	VMOVUPS Y8, (R8)
+	VMOVUPS Y9, (R8)(CX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    $0x0000000a, BX
+	JMP     advance113
+
+lower116:
 	CMPQ BX, $0x08
-	JNE  fewer118
+	JLT  lower128
+	CMPQ BX, $0x09
+	JLT  lower129
+
+	// acc[i,j] = init[i,j], 9×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPS (BX), Y0
+	VMOVUPS (BX)(CX*1), Y1
+	VMOVUPS (BX)(CX*2), Y2
+	VMOVUPS (BX)(DX*1), Y3
+	VMOVUPS (BX)(CX*4), Y4
+	VMOVUPS (BX)(SI*1), Y5
+	VMOVUPS (BX)(DX*2), Y6
+	VMOVUPS (BX)(DI*1), Y7
+	VMOVUPS (R8), Y8
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded130
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	LEAQ    (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold131:
+	VMOVUPS      (SI), Y10
+	ADDQ         DI, SI
+	VBROADCASTSS (BX), Y9
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS (BX)(CX*1), Y9
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (BX)(CX*2), Y9
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS (BX)(R9*1), Y9
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (BX)(CX*4), Y9
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS (BX)(R10*1), Y9
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (BX)(R9*2), Y9
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS (BX)(R11*1), Y9
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS (R12), Y9
+	VFMADD231PS  Y9, Y10, Y8
+	ADDQ         DX, BX
+	ADDQ         DX, R12
+	DECQ         R8
+	JNZ          fold131
+
+folded130:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	VADDPS Y9, Y6, Y6
+	VADDPS Y9, Y7, Y7
+	VADDPS Y9, Y8, Y8
+	CMPQ   BX, $0x01
+	JNE    linear132
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+	VMAXPS Y6, Y9, Y6
+	VMAXPS Y7, Y9, Y7
+	VMAXPS Y8, Y9, Y8
+
+linear132:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, (BX)(CX*1)
+	VMOVUPS Y2, (BX)(CX*2)
+	VMOVUPS Y3, (BX)(DX*1)
+	VMOVUPS Y4, (BX)(CX*4)
+	VMOVUPS Y5, (BX)(SI*1)
+	VMOVUPS Y6, (BX)(DX*2)
+	VMOVUPS Y7, (BX)(DI*1)
+	VMOVUPS Y8, (R8)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    $0x00000009, BX
+	JMP     advance113
+
+lower129:
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few119
+	JLT  few133
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -2136,10 +2570,10 @@ chosen116:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more120
+	JGE    more134
 	MOVQ   then+88(FP), BX
 
-more120:
+more134:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -2160,7 +2594,7 @@ more120:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 31(BX)(DI*1)
 
-few119:
+few133:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -2177,7 +2611,7 @@ few119:
 	VMOVUPS (BX)(DI*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded121
+	JLE     folded135
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2190,7 +2624,7 @@ few119:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold122:
+fold136:
 	VMOVUPS      (SI), Y9
 	ADDQ         DI, SI
 	PREFETCHT1   (R12)
@@ -2213,9 +2647,9 @@ fold122:
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold122
+	JNZ          fold136
 
-folded121:
+folded135:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -2228,7 +2662,7 @@ folded121:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear123
+	JNE    linear137
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -2238,7 +2672,7 @@ folded121:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear123:
+linear137:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2256,12 +2690,9 @@ linear123:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance117
+	JMP     advance113
 
-fewer118:
-	CMPQ BX, $0x07
-	JNE  fewer124
-
+lower128:
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -2276,7 +2707,7 @@ fewer118:
 	VMOVUPS (BX)(DX*2), Y6
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded125
+	JLE     folded138
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2288,7 +2719,7 @@ fewer118:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold126:
+fold139:
 	VMOVUPS      (SI), Y8
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -2309,9 +2740,9 @@ fold126:
 	VFMADD231PS  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold126
+	JNZ          fold139
 
-folded125:
+folded138:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -2323,7 +2754,7 @@ folded125:
 	VADDPS Y7, Y5, Y5
 	VADDPS Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear127
+	JNE    linear140
 	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
@@ -2332,7 +2763,7 @@ folded125:
 	VMAXPS Y5, Y7, Y5
 	VMAXPS Y6, Y7, Y6
 
-linear127:
+linear140:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2348,11 +2779,15 @@ linear127:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance117
+	JMP     advance113
 
-fewer124:
+lower115:
+	CMPQ BX, $0x04
+	JLT  lower141
+	CMPQ BX, $0x05
+	JLT  lower142
 	CMPQ BX, $0x06
-	JNE  fewer128
+	JLT  lower143
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2367,7 +2802,7 @@ fewer124:
 	VMOVUPS (BX)(SI*1), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded129
+	JLE     folded144
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2379,7 +2814,7 @@ fewer124:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold130:
+fold145:
 	VMOVUPS      (SI), Y7
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -2398,9 +2833,9 @@ fold130:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold130
+	JNZ          fold145
 
-folded129:
+folded144:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -2411,7 +2846,7 @@ folded129:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear131
+	JNE    linear146
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -2419,7 +2854,7 @@ folded129:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear131:
+linear146:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2433,13 +2868,11 @@ linear131:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    $0x00000006, BX
-	JMP     advance117
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer128:
-	CMPQ BX, $0x05
-	JNE  fewer132
-
+lower143:
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -2451,7 +2884,7 @@ fewer128:
 	VMOVUPS (BX)(CX*4), Y4
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded133
+	JLE     folded147
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2462,7 +2895,7 @@ fewer128:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold134:
+fold148:
 	VMOVUPS      (SI), Y6
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -2479,9 +2912,9 @@ fold134:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold134
+	JNZ          fold148
 
-folded133:
+folded147:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -2491,14 +2924,14 @@ folded133:
 	VADDPS Y5, Y3, Y3
 	VADDPS Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear135
+	JNE    linear149
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 	VMAXPS Y4, Y5, Y4
 
-linear135:
+linear149:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2510,13 +2943,11 @@ linear135:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    $0x00000005, BX
-	JMP     advance117
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer132:
-	CMPQ BX, $0x04
-	JNE  fewer136
-
+lower142:
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -2527,7 +2958,7 @@ fewer132:
 	VMOVUPS (BX)(DX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded137
+	JLE     folded150
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2538,7 +2969,7 @@ fewer132:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold138:
+fold151:
 	VMOVUPS      (SI), Y5
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -2553,9 +2984,9 @@ fold138:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold138
+	JNZ          fold151
 
-folded137:
+folded150:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -2564,13 +2995,13 @@ folded137:
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear139
+	JNE    linear152
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear139:
+linear152:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2585,9 +3016,11 @@ linear139:
 	VZEROUPPER
 	RET
 
-fewer136:
+lower141:
+	CMPQ BX, $0x02
+	JLT  lower153
 	CMPQ BX, $0x03
-	JNE  fewer140
+	JLT  lower154
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2597,7 +3030,7 @@ fewer136:
 	VMOVUPS (BX)(CX*2), Y2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded141
+	JLE     folded155
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2607,7 +3040,7 @@ fewer136:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold142:
+fold156:
 	VMOVUPS      (SI), Y4
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -2620,9 +3053,9 @@ fold142:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold142
+	JNZ          fold156
 
-folded141:
+folded155:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -2630,12 +3063,12 @@ folded141:
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear143
+	JNE    linear157
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear143:
+linear157:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -2648,10 +3081,7 @@ linear143:
 	VZEROUPPER
 	RET
 
-fewer140:
-	CMPQ BX, $0x02
-	JNE  fewer144
-
+lower154:
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -2659,7 +3089,7 @@ fewer140:
 	VMOVUPS (BX)(CX*1), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded145
+	JLE     folded158
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2669,7 +3099,7 @@ fewer140:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold146:
+fold159:
 	VMOVUPS      (SI), Y3
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -2680,20 +3110,20 @@ fold146:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold146
+	JNZ          fold159
 
-folded145:
+folded158:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear147
+	JNE    linear160
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear147:
+linear160:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -2705,16 +3135,13 @@ linear147:
 	VZEROUPPER
 	RET
 
-fewer144:
-	CMPQ BX, $0x01
-	JNE  fewer148
-
+lower153:
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Y0
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded149
+	JLE     folded161
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2724,7 +3151,7 @@ fewer144:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold150:
+fold162:
 	VMOVUPS      (SI), Y2
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -2733,18 +3160,18 @@ fold150:
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold150
+	JNZ          fold162
 
-folded149:
+folded161:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y1, Y1, Y1
 	VADDPS Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear151
+	JNE    linear163
 	VMAXPS Y0, Y1, Y0
 
-linear151:
+linear163:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Y0, (BX)
 	MOVQ    soon+72(FP), BX
@@ -2754,17 +3181,12 @@ linear151:
 	VZEROUPPER
 	RET
 
-fewer148:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance117:
+advance113:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done152
+	JLE   none114
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -2777,14 +3199,14 @@ advance117:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next114
+	JMP   next110
 
-done152:
+none114:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over113:
+over109:
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
 	IMUL3Q  $0x04, BX, BX
@@ -2792,65 +3214,39 @@ over113:
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
 
-next153:
+next164:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full154
-	CMPQ BX, $0x08
-	JLE  chosen155
+	JGE  full165
+	CMPQ BX, $0x0c
+	JLE  chosen166
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen155
+	JMP  chosen166
 
-full154:
+full165:
 	MOVQ $0x00000008, BX
 
-chosen155:
-	CMPQ BX, $0x08
-	JNE  fewer157
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few158
+chosen166:
+	TESTQ BX, BX
+	JE    none168
+	CMPQ  BX, $0x07
+	JLT   lower169
+	CMPQ  BX, $0x0a
+	JLT   lower170
+	CMPQ  BX, $0x0b
+	JLT   lower171
+	CMPQ  BX, $0x0c
+	JLT   lower172
 
-	// c of the next tile, 8×1 vectors
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x08, CX, BX
-	MOVQ   c+0(FP), DX
-	ADDQ   DX, BX
-	MOVQ   rows+96(FP), DX
-	CMPQ   DX, $0x10
-	JGE    more159
-	MOVQ   then+88(FP), BX
-
-more159:
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (CX)(CX*4), SI
-	LEAQ       (DX)(CX*4), DI
-	PREFETCHT1 (BX)
-	PREFETCHT1 31(BX)
-	PREFETCHT1 (BX)(CX*1)
-	PREFETCHT1 31(BX)(CX*1)
-	PREFETCHT1 (BX)(CX*2)
-	PREFETCHT1 31(BX)(CX*2)
-	PREFETCHT1 (BX)(DX*1)
-	PREFETCHT1 31(BX)(DX*1)
-	PREFETCHT1 (BX)(CX*4)
-	PREFETCHT1 31(BX)(CX*4)
-	PREFETCHT1 (BX)(SI*1)
-	PREFETCHT1 31(BX)(SI*1)
-	PREFETCHT1 (BX)(DX*2)
-	PREFETCHT1 31(BX)(DX*2)
-	PREFETCHT1 (BX)(DI*1)
-	PREFETCHT1 31(BX)(DI*1)
-
-few158:
-	// acc[i,j] = init[i,j], 8×1 vectors
+	// acc[i,j] = init[i,j], 12×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
+	LEAQ       (BX)(CX*8), R8
 	VMASKMOVPS (BX), Y0, Y1
 	VMASKMOVPS (BX)(CX*1), Y0, Y2
 	VMASKMOVPS (BX)(CX*2), Y0, Y3
@@ -2859,9 +3255,13 @@ few158:
 	VMASKMOVPS (BX)(SI*1), Y0, Y6
 	VMASKMOVPS (BX)(DX*2), Y0, Y7
 	VMASKMOVPS (BX)(DI*1), Y0, Y8
+	VMASKMOVPS (R8), Y0, Y9
+	VMASKMOVPS (R8)(CX*1), Y0, Y10
+	VMASKMOVPS (R8)(CX*2), Y0, Y11
+	VMASKMOVPS (R8)(DX*1), Y0, Y12
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded160
+	JLE        folded173
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -2870,415 +3270,597 @@ few158:
 	LEAQ       (CX)(CX*2), R9
 	LEAQ       (CX)(CX*4), R10
 	LEAQ       (R9)(CX*4), R11
-	MOVQ       soon+72(FP), R12
-	MOVQ       ldsoon+80(FP), R13
+	LEAQ       (BX)(CX*8), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold161:
-	VMASKMOVPS   (SI), Y0, Y10
+fold174:
+	VMASKMOVPS   (SI), Y0, Y14
 	ADDQ         DI, SI
-	PREFETCHT1   (R12)
-	ADDQ         R13, R12
-	VBROADCASTSS (BX), Y9
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (BX)(CX*1), Y9
-	VFMADD231PS  Y9, Y10, Y2
-	VBROADCASTSS (BX)(CX*2), Y9
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (BX)(R9*1), Y9
-	VFMADD231PS  Y9, Y10, Y4
-	VBROADCASTSS (BX)(CX*4), Y9
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (BX)(R10*1), Y9
-	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS (BX)(R9*2), Y9
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS (BX)(R11*1), Y9
-	VFMADD231PS  Y9, Y10, Y8
+	VBROADCASTSS (BX), Y13
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (BX)(CX*1), Y13
+	VFMADD231PS  Y13, Y14, Y2
+	VBROADCASTSS (BX)(CX*2), Y13
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (BX)(R9*1), Y13
+	VFMADD231PS  Y13, Y14, Y4
+	VBROADCASTSS (BX)(CX*4), Y13
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (BX)(R10*1), Y13
+	VFMADD231PS  Y13, Y14, Y6
+	VBROADCASTSS (BX)(R9*2), Y13
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (BX)(R11*1), Y13
+	VFMADD231PS  Y13, Y14, Y8
+	VBROADCASTSS (R12), Y13
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R12)(CX*1), Y13
+	VFMADD231PS  Y13, Y14, Y10
+	VBROADCASTSS (R12)(CX*2), Y13
+	VFMADD231PS  Y13, Y14, Y11
+	VBROADCASTSS (R12)(R9*1), Y13
+	VFMADD231PS  Y13, Y14, Y12
 	ADDQ         DX, BX
+	ADDQ         DX, R12
 	DECQ         R8
-	JNZ          fold161
+	JNZ          fold174
 
-folded160:
+folded173:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
-	VXORPS Y9, Y9, Y9
-	VADDPS Y9, Y1, Y1
-	VADDPS Y9, Y2, Y2
-	VADDPS Y9, Y3, Y3
-	VADDPS Y9, Y4, Y4
-	VADDPS Y9, Y5, Y5
-	VADDPS Y9, Y6, Y6
-	VADDPS Y9, Y7, Y7
-	VADDPS Y9, Y8, Y8
+	VXORPS Y13, Y13, Y13
+	VADDPS Y13, Y1, Y1
+	VADDPS Y13, Y2, Y2
+	VADDPS Y13, Y3, Y3
+	VADDPS Y13, Y4, Y4
+	VADDPS Y13, Y5, Y5
+	VADDPS Y13, Y6, Y6
+	VADDPS Y13, Y7, Y7
+	VADDPS Y13, Y8, Y8
+	VADDPS Y13, Y9, Y9
+	VADDPS Y13, Y10, Y10
+	VADDPS Y13, Y11, Y11
+	VADDPS Y13, Y12, Y12
 	CMPQ   BX, $0x01
-	JNE    linear162
-	VMAXPS Y1, Y9, Y1
-	VMAXPS Y2, Y9, Y2
-	VMAXPS Y3, Y9, Y3
-	VMAXPS Y4, Y9, Y4
-	VMAXPS Y5, Y9, Y5
-	VMAXPS Y6, Y9, Y6
-	VMAXPS Y7, Y9, Y7
-	VMAXPS Y8, Y9, Y8
+	JNE    linear175
+	VMAXPS Y1, Y13, Y1
+	VMAXPS Y2, Y13, Y2
+	VMAXPS Y3, Y13, Y3
+	VMAXPS Y4, Y13, Y4
+	VMAXPS Y5, Y13, Y5
+	VMAXPS Y6, Y13, Y6
+	VMAXPS Y7, Y13, Y7
+	VMAXPS Y8, Y13, Y8
+	VMAXPS Y9, Y13, Y9
+	VMAXPS Y10, Y13, Y10
+	VMAXPS Y11, Y13, Y11
+	VMAXPS Y12, Y13, Y12
 
-linear162:
+linear175:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
 	TESTQ        $0x00000004, AX
-	JZ           low164
+	JZ           low177
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low165
+	JZ           low178
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low166
+	JZ           low179
 	VMOVSS       X1, 24(BX)
 
-low166:
-	JMP stored163
+low179:
+	JMP stored176
 
-low165:
+low178:
 	TESTQ  $0x00000001, AX
-	JZ     low167
+	JZ     low180
 	VMOVSS X1, 16(BX)
 
-low167:
-	JMP stored163
+low180:
+	JMP stored176
 
-low164:
+low177:
 	TESTQ     $0x00000002, AX
-	JZ        low168
+	JZ        low181
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low169
+	JZ        low182
 	VMOVSS    X1, 8(BX)
 
-low169:
-	JMP stored163
-
-low168:
-	TESTQ  $0x00000001, AX
-	JZ     low170
-	VMOVSS X1, (BX)
-
-low170:
-stored163:
-	TESTQ        $0x00000004, AX
-	JZ           low172
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low173
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low174
-	VMOVSS       X2, 24(BX)(CX*1)
-
-low174:
-	JMP stored171
-
-low173:
-	TESTQ  $0x00000001, AX
-	JZ     low175
-	VMOVSS X2, 16(BX)(CX*1)
-
-low175:
-	JMP stored171
-
-low172:
-	TESTQ     $0x00000002, AX
-	JZ        low176
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low177
-	VMOVSS    X2, 8(BX)(CX*1)
-
-low177:
-	JMP stored171
-
-low176:
-	TESTQ  $0x00000001, AX
-	JZ     low178
-	VMOVSS X2, (BX)(CX*1)
-
-low178:
-stored171:
-	TESTQ        $0x00000004, AX
-	JZ           low180
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low181
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low182
-	VMOVSS       X3, 24(BX)(CX*2)
-
 low182:
-	JMP stored179
+	JMP stored176
 
 low181:
 	TESTQ  $0x00000001, AX
 	JZ     low183
-	VMOVSS X3, 16(BX)(CX*2)
+	VMOVSS X1, (BX)
 
 low183:
-	JMP stored179
+stored176:
+	TESTQ        $0x00000004, AX
+	JZ           low185
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low186
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low187
+	VMOVSS       X2, 24(BX)(CX*1)
 
-low180:
-	TESTQ     $0x00000002, AX
-	JZ        low184
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low185
-	VMOVSS    X3, 8(BX)(CX*2)
-
-low185:
-	JMP stored179
-
-low184:
-	TESTQ  $0x00000001, AX
-	JZ     low186
-	VMOVSS X3, (BX)(CX*2)
+low187:
+	JMP stored184
 
 low186:
-stored179:
-	TESTQ        $0x00000004, AX
-	JZ           low188
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low189
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low190
-	VMOVSS       X4, 24(BX)(DX*1)
+	TESTQ  $0x00000001, AX
+	JZ     low188
+	VMOVSS X2, 16(BX)(CX*1)
+
+low188:
+	JMP stored184
+
+low185:
+	TESTQ     $0x00000002, AX
+	JZ        low189
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low190
+	VMOVSS    X2, 8(BX)(CX*1)
 
 low190:
-	JMP stored187
+	JMP stored184
 
 low189:
 	TESTQ  $0x00000001, AX
 	JZ     low191
-	VMOVSS X4, 16(BX)(DX*1)
+	VMOVSS X2, (BX)(CX*1)
 
 low191:
-	JMP stored187
+stored184:
+	TESTQ        $0x00000004, AX
+	JZ           low193
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low194
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low195
+	VMOVSS       X3, 24(BX)(CX*2)
 
-low188:
-	TESTQ     $0x00000002, AX
-	JZ        low192
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low193
-	VMOVSS    X4, 8(BX)(DX*1)
-
-low193:
-	JMP stored187
-
-low192:
-	TESTQ  $0x00000001, AX
-	JZ     low194
-	VMOVSS X4, (BX)(DX*1)
+low195:
+	JMP stored192
 
 low194:
-stored187:
-	TESTQ        $0x00000004, AX
-	JZ           low196
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low197
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low198
-	VMOVSS       X5, 24(BX)(CX*4)
+	TESTQ  $0x00000001, AX
+	JZ     low196
+	VMOVSS X3, 16(BX)(CX*2)
+
+low196:
+	JMP stored192
+
+low193:
+	TESTQ     $0x00000002, AX
+	JZ        low197
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low198
+	VMOVSS    X3, 8(BX)(CX*2)
 
 low198:
-	JMP stored195
+	JMP stored192
 
 low197:
 	TESTQ  $0x00000001, AX
 	JZ     low199
-	VMOVSS X5, 16(BX)(CX*4)
+	VMOVSS X3, (BX)(CX*2)
 
 low199:
-	JMP stored195
+stored192:
+	TESTQ        $0x00000004, AX
+	JZ           low201
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low202
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low203
+	VMOVSS       X4, 24(BX)(DX*1)
 
-low196:
-	TESTQ     $0x00000002, AX
-	JZ        low200
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low201
-	VMOVSS    X5, 8(BX)(CX*4)
-
-low201:
-	JMP stored195
-
-low200:
-	TESTQ  $0x00000001, AX
-	JZ     low202
-	VMOVSS X5, (BX)(CX*4)
+low203:
+	JMP stored200
 
 low202:
-stored195:
-	TESTQ        $0x00000004, AX
-	JZ           low204
-	VMOVUPS      X6, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low205
-	VMOVSD       X6, 16(BX)(SI*1)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low206
-	VMOVSS       X6, 24(BX)(SI*1)
+	TESTQ  $0x00000001, AX
+	JZ     low204
+	VMOVSS X4, 16(BX)(DX*1)
+
+low204:
+	JMP stored200
+
+low201:
+	TESTQ     $0x00000002, AX
+	JZ        low205
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low206
+	VMOVSS    X4, 8(BX)(DX*1)
 
 low206:
-	JMP stored203
+	JMP stored200
 
 low205:
 	TESTQ  $0x00000001, AX
 	JZ     low207
-	VMOVSS X6, 16(BX)(SI*1)
+	VMOVSS X4, (BX)(DX*1)
 
 low207:
-	JMP stored203
+stored200:
+	TESTQ        $0x00000004, AX
+	JZ           low209
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low210
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low211
+	VMOVSS       X5, 24(BX)(CX*4)
 
-low204:
-	TESTQ     $0x00000002, AX
-	JZ        low208
-	VMOVSD    X6, (BX)(SI*1)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low209
-	VMOVSS    X6, 8(BX)(SI*1)
-
-low209:
-	JMP stored203
-
-low208:
-	TESTQ  $0x00000001, AX
-	JZ     low210
-	VMOVSS X6, (BX)(SI*1)
+low211:
+	JMP stored208
 
 low210:
-stored203:
-	TESTQ        $0x00000004, AX
-	JZ           low212
-	VMOVUPS      X7, (BX)(DX*2)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low213
-	VMOVSD       X7, 16(BX)(DX*2)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low214
-	VMOVSS       X7, 24(BX)(DX*2)
+	TESTQ  $0x00000001, AX
+	JZ     low212
+	VMOVSS X5, 16(BX)(CX*4)
+
+low212:
+	JMP stored208
+
+low209:
+	TESTQ     $0x00000002, AX
+	JZ        low213
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low214
+	VMOVSS    X5, 8(BX)(CX*4)
 
 low214:
-	JMP stored211
+	JMP stored208
 
 low213:
 	TESTQ  $0x00000001, AX
 	JZ     low215
-	VMOVSS X7, 16(BX)(DX*2)
+	VMOVSS X5, (BX)(CX*4)
 
 low215:
-	JMP stored211
+stored208:
+	TESTQ        $0x00000004, AX
+	JZ           low217
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low218
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low219
+	VMOVSS       X6, 24(BX)(SI*1)
 
-low212:
-	TESTQ     $0x00000002, AX
-	JZ        low216
-	VMOVSD    X7, (BX)(DX*2)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low217
-	VMOVSS    X7, 8(BX)(DX*2)
-
-low217:
-	JMP stored211
-
-low216:
-	TESTQ  $0x00000001, AX
-	JZ     low218
-	VMOVSS X7, (BX)(DX*2)
+low219:
+	JMP stored216
 
 low218:
-stored211:
-	TESTQ        $0x00000004, AX
-	JZ           low220
-	VMOVUPS      X8, (BX)(DI*1)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000002, AX
-	JZ           low221
-	VMOVSD       X8, 16(BX)(DI*1)
-	VUNPCKHPD    X8, X8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low222
-	VMOVSS       X8, 24(BX)(DI*1)
+	TESTQ  $0x00000001, AX
+	JZ     low220
+	VMOVSS X6, 16(BX)(SI*1)
+
+low220:
+	JMP stored216
+
+low217:
+	TESTQ     $0x00000002, AX
+	JZ        low221
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low222
+	VMOVSS    X6, 8(BX)(SI*1)
 
 low222:
-	JMP stored219
+	JMP stored216
 
 low221:
 	TESTQ  $0x00000001, AX
 	JZ     low223
-	VMOVSS X8, 16(BX)(DI*1)
+	VMOVSS X6, (BX)(SI*1)
 
 low223:
-	JMP stored219
+stored216:
+	TESTQ        $0x00000004, AX
+	JZ           low225
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low226
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low227
+	VMOVSS       X7, 24(BX)(DX*2)
 
-low220:
+low227:
+	JMP stored224
+
+low226:
+	TESTQ  $0x00000001, AX
+	JZ     low228
+	VMOVSS X7, 16(BX)(DX*2)
+
+low228:
+	JMP stored224
+
+low225:
 	TESTQ     $0x00000002, AX
-	JZ        low224
+	JZ        low229
+	VMOVSD    X7, (BX)(DX*2)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low230
+	VMOVSS    X7, 8(BX)(DX*2)
+
+low230:
+	JMP stored224
+
+low229:
+	TESTQ  $0x00000001, AX
+	JZ     low231
+	VMOVSS X7, (BX)(DX*2)
+
+low231:
+stored224:
+	TESTQ        $0x00000004, AX
+	JZ           low233
+	VMOVUPS      X8, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low234
+	VMOVSD       X8, 16(BX)(DI*1)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low235
+	VMOVSS       X8, 24(BX)(DI*1)
+
+low235:
+	JMP stored232
+
+low234:
+	TESTQ  $0x00000001, AX
+	JZ     low236
+	VMOVSS X8, 16(BX)(DI*1)
+
+low236:
+	JMP stored232
+
+low233:
+	TESTQ     $0x00000002, AX
+	JZ        low237
 	VMOVSD    X8, (BX)(DI*1)
 	VUNPCKHPD X8, X8, X8
 	TESTQ     $0x00000001, AX
-	JZ        low225
+	JZ        low238
 	VMOVSS    X8, 8(BX)(DI*1)
 
-low225:
-	JMP stored219
+low238:
+	JMP stored232
 
-low224:
+low237:
 	TESTQ  $0x00000001, AX
-	JZ     low226
+	JZ     low239
 	VMOVSS X8, (BX)(DI*1)
 
-low226:
-stored219:
+low239:
+stored232:
+	TESTQ        $0x00000004, AX
+	JZ           low241
+	VMOVUPS      X9, (R8)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000002, AX
+	JZ           low242
+	VMOVSD       X9, 16(R8)
+	VUNPCKHPD    X9, X9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low243
+	VMOVSS       X9, 24(R8)
+
+low243:
+	JMP stored240
+
+low242:
+	TESTQ  $0x00000001, AX
+	JZ     low244
+	VMOVSS X9, 16(R8)
+
+low244:
+	JMP stored240
+
+low241:
+	TESTQ     $0x00000002, AX
+	JZ        low245
+	VMOVSD    X9, (R8)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low246
+	VMOVSS    X9, 8(R8)
+
+low246:
+	JMP stored240
+
+low245:
+	TESTQ  $0x00000001, AX
+	JZ     low247
+	VMOVSS X9, (R8)
+
+low247:
+stored240:
+	TESTQ        $0x00000004, AX
+	JZ           low249
+	VMOVUPS      X10, (R8)(CX*1)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000002, AX
+	JZ           low250
+	VMOVSD       X10, 16(R8)(CX*1)
+	VUNPCKHPD    X10, X10, X10
+	TESTQ        $0x00000001, AX
+	JZ           low251
+	VMOVSS       X10, 24(R8)(CX*1)
+
+low251:
+	JMP stored248
+
+low250:
+	TESTQ  $0x00000001, AX
+	JZ     low252
+	VMOVSS X10, 16(R8)(CX*1)
+
+low252:
+	JMP stored248
+
+low249:
+	TESTQ     $0x00000002, AX
+	JZ        low253
+	VMOVSD    X10, (R8)(CX*1)
+	VUNPCKHPD X10, X10, X10
+	TESTQ     $0x00000001, AX
+	JZ        low254
+	VMOVSS    X10, 8(R8)(CX*1)
+
+low254:
+	JMP stored248
+
+low253:
+	TESTQ  $0x00000001, AX
+	JZ     low255
+	VMOVSS X10, (R8)(CX*1)
+
+low255:
+stored248:
+	TESTQ        $0x00000004, AX
+	JZ           low257
+	VMOVUPS      X11, (R8)(CX*2)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000002, AX
+	JZ           low258
+	VMOVSD       X11, 16(R8)(CX*2)
+	VUNPCKHPD    X11, X11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low259
+	VMOVSS       X11, 24(R8)(CX*2)
+
+low259:
+	JMP stored256
+
+low258:
+	TESTQ  $0x00000001, AX
+	JZ     low260
+	VMOVSS X11, 16(R8)(CX*2)
+
+low260:
+	JMP stored256
+
+low257:
+	TESTQ     $0x00000002, AX
+	JZ        low261
+	VMOVSD    X11, (R8)(CX*2)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low262
+	VMOVSS    X11, 8(R8)(CX*2)
+
+low262:
+	JMP stored256
+
+low261:
+	TESTQ  $0x00000001, AX
+	JZ     low263
+	VMOVSS X11, (R8)(CX*2)
+
+low263:
+stored256:
+	TESTQ        $0x00000004, AX
+	JZ           low265
+	VMOVUPS      X12, (R8)(DX*1)
+	VEXTRACTF128 $0x01, Y12, X12
+	TESTQ        $0x00000002, AX
+	JZ           low266
+	VMOVSD       X12, 16(R8)(DX*1)
+	VUNPCKHPD    X12, X12, X12
+	TESTQ        $0x00000001, AX
+	JZ           low267
+	VMOVSS       X12, 24(R8)(DX*1)
+
+low267:
+	JMP stored264
+
+low266:
+	TESTQ  $0x00000001, AX
+	JZ     low268
+	VMOVSS X12, 16(R8)(DX*1)
+
+low268:
+	JMP stored264
+
+low265:
+	TESTQ     $0x00000002, AX
+	JZ        low269
+	VMOVSD    X12, (R8)(DX*1)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, AX
+	JZ        low270
+	VMOVSS    X12, 8(R8)(DX*1)
+
+low270:
+	JMP stored264
+
+low269:
+	TESTQ  $0x00000001, AX
+	JZ     low271
+	VMOVSS X12, (R8)(DX*1)
+
+low271:
+stored264:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	MOVQ $0x00000008, BX
-	JMP  advance156
+	MOVQ $0x0000000c, BX
+	JMP  advance167
 
-fewer157:
-	CMPQ BX, $0x07
-	JNE  fewer227
-
-	// acc[i,j] = init[i,j], 7×1 vectors
+lower172:
+	// acc[i,j] = init[i,j], 11×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	LEAQ       (BX)(CX*8), R8
 	VMASKMOVPS (BX), Y0, Y1
 	VMASKMOVPS (BX)(CX*1), Y0, Y2
 	VMASKMOVPS (BX)(CX*2), Y0, Y3
@@ -3286,9 +3868,13 @@ fewer157:
 	VMASKMOVPS (BX)(CX*4), Y0, Y5
 	VMASKMOVPS (BX)(SI*1), Y0, Y6
 	VMASKMOVPS (BX)(DX*2), Y0, Y7
+	VMASKMOVPS (BX)(DI*1), Y0, Y8
+	VMASKMOVPS (R8), Y0, Y9
+	VMASKMOVPS (R8)(CX*1), Y0, Y10
+	VMASKMOVPS (R8)(CX*2), Y0, Y11
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded228
+	JLE        folded272
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -3296,444 +3882,171 @@ fewer157:
 	MOVQ       ldb+64(FP), DI
 	LEAQ       (CX)(CX*2), R9
 	LEAQ       (CX)(CX*4), R10
-	MOVQ       soon+72(FP), R11
-	MOVQ       ldsoon+80(FP), R12
+	LEAQ       (R9)(CX*4), R11
+	LEAQ       (BX)(CX*8), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold229:
-	VMASKMOVPS   (SI), Y0, Y9
+fold273:
+	VMASKMOVPS   (SI), Y0, Y13
 	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
-	VBROADCASTSS (BX), Y8
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS (BX)(CX*1), Y8
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS (BX)(CX*2), Y8
-	VFMADD231PS  Y8, Y9, Y3
-	VBROADCASTSS (BX)(R9*1), Y8
-	VFMADD231PS  Y8, Y9, Y4
-	VBROADCASTSS (BX)(CX*4), Y8
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS (BX)(R10*1), Y8
-	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS (BX)(R9*2), Y8
-	VFMADD231PS  Y8, Y9, Y7
+	VBROADCASTSS (BX), Y12
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS (BX)(CX*1), Y12
+	VFMADD231PS  Y12, Y13, Y2
+	VBROADCASTSS (BX)(CX*2), Y12
+	VFMADD231PS  Y12, Y13, Y3
+	VBROADCASTSS (BX)(R9*1), Y12
+	VFMADD231PS  Y12, Y13, Y4
+	VBROADCASTSS (BX)(CX*4), Y12
+	VFMADD231PS  Y12, Y13, Y5
+	VBROADCASTSS (BX)(R10*1), Y12
+	VFMADD231PS  Y12, Y13, Y6
+	VBROADCASTSS (BX)(R9*2), Y12
+	VFMADD231PS  Y12, Y13, Y7
+	VBROADCASTSS (BX)(R11*1), Y12
+	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS (R12), Y12
+	VFMADD231PS  Y12, Y13, Y9
+	VBROADCASTSS (R12)(CX*1), Y12
+	VFMADD231PS  Y12, Y13, Y10
+	VBROADCASTSS (R12)(CX*2), Y12
+	VFMADD231PS  Y12, Y13, Y11
 	ADDQ         DX, BX
+	ADDQ         DX, R12
 	DECQ         R8
-	JNZ          fold229
+	JNZ          fold273
 
-folded228:
+folded272:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
-	VXORPS Y8, Y8, Y8
-	VADDPS Y8, Y1, Y1
-	VADDPS Y8, Y2, Y2
-	VADDPS Y8, Y3, Y3
-	VADDPS Y8, Y4, Y4
-	VADDPS Y8, Y5, Y5
-	VADDPS Y8, Y6, Y6
-	VADDPS Y8, Y7, Y7
+	VXORPS Y12, Y12, Y12
+	VADDPS Y12, Y1, Y1
+	VADDPS Y12, Y2, Y2
+	VADDPS Y12, Y3, Y3
+	VADDPS Y12, Y4, Y4
+	VADDPS Y12, Y5, Y5
+	VADDPS Y12, Y6, Y6
+	VADDPS Y12, Y7, Y7
+	VADDPS Y12, Y8, Y8
+	VADDPS Y12, Y9, Y9
+	VADDPS Y12, Y10, Y10
+	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear230
-	VMAXPS Y1, Y8, Y1
-	VMAXPS Y2, Y8, Y2
-	VMAXPS Y3, Y8, Y3
-	VMAXPS Y4, Y8, Y4
-	VMAXPS Y5, Y8, Y5
-	VMAXPS Y6, Y8, Y6
-	VMAXPS Y7, Y8, Y7
+	JNE    linear274
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+	VMAXPS Y8, Y12, Y8
+	VMAXPS Y9, Y12, Y9
+	VMAXPS Y10, Y12, Y10
+	VMAXPS Y11, Y12, Y11
 
-linear230:
+linear274:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
 	TESTQ        $0x00000004, AX
-	JZ           low232
+	JZ           low276
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low233
+	JZ           low277
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low234
+	JZ           low278
 	VMOVSS       X1, 24(BX)
 
-low234:
-	JMP stored231
+low278:
+	JMP stored275
 
-low233:
+low277:
 	TESTQ  $0x00000001, AX
-	JZ     low235
+	JZ     low279
 	VMOVSS X1, 16(BX)
 
-low235:
-	JMP stored231
+low279:
+	JMP stored275
 
-low232:
+low276:
 	TESTQ     $0x00000002, AX
-	JZ        low236
+	JZ        low280
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low237
+	JZ        low281
 	VMOVSS    X1, 8(BX)
 
-low237:
-	JMP stored231
+low281:
+	JMP stored275
 
-low236:
+low280:
 	TESTQ  $0x00000001, AX
-	JZ     low238
+	JZ     low282
 	VMOVSS X1, (BX)
 
-low238:
-stored231:
+low282:
+stored275:
 	TESTQ        $0x00000004, AX
-	JZ           low240
+	JZ           low284
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low241
+	JZ           low285
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low242
+	JZ           low286
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low242:
-	JMP stored239
+low286:
+	JMP stored283
 
-low241:
+low285:
 	TESTQ  $0x00000001, AX
-	JZ     low243
+	JZ     low287
 	VMOVSS X2, 16(BX)(CX*1)
 
-low243:
-	JMP stored239
+low287:
+	JMP stored283
 
-low240:
+low284:
 	TESTQ     $0x00000002, AX
-	JZ        low244
+	JZ        low288
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low245
+	JZ        low289
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low245:
-	JMP stored239
+low289:
+	JMP stored283
 
-low244:
+low288:
 	TESTQ  $0x00000001, AX
-	JZ     low246
+	JZ     low290
 	VMOVSS X2, (BX)(CX*1)
 
-low246:
-stored239:
+low290:
+stored283:
 	TESTQ        $0x00000004, AX
-	JZ           low248
+	JZ           low292
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low249
+	JZ           low293
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low250
-	VMOVSS       X3, 24(BX)(CX*2)
-
-low250:
-	JMP stored247
-
-low249:
-	TESTQ  $0x00000001, AX
-	JZ     low251
-	VMOVSS X3, 16(BX)(CX*2)
-
-low251:
-	JMP stored247
-
-low248:
-	TESTQ     $0x00000002, AX
-	JZ        low252
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low253
-	VMOVSS    X3, 8(BX)(CX*2)
-
-low253:
-	JMP stored247
-
-low252:
-	TESTQ  $0x00000001, AX
-	JZ     low254
-	VMOVSS X3, (BX)(CX*2)
-
-low254:
-stored247:
-	TESTQ        $0x00000004, AX
-	JZ           low256
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low257
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low258
-	VMOVSS       X4, 24(BX)(DX*1)
-
-low258:
-	JMP stored255
-
-low257:
-	TESTQ  $0x00000001, AX
-	JZ     low259
-	VMOVSS X4, 16(BX)(DX*1)
-
-low259:
-	JMP stored255
-
-low256:
-	TESTQ     $0x00000002, AX
-	JZ        low260
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low261
-	VMOVSS    X4, 8(BX)(DX*1)
-
-low261:
-	JMP stored255
-
-low260:
-	TESTQ  $0x00000001, AX
-	JZ     low262
-	VMOVSS X4, (BX)(DX*1)
-
-low262:
-stored255:
-	TESTQ        $0x00000004, AX
-	JZ           low264
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low265
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low266
-	VMOVSS       X5, 24(BX)(CX*4)
-
-low266:
-	JMP stored263
-
-low265:
-	TESTQ  $0x00000001, AX
-	JZ     low267
-	VMOVSS X5, 16(BX)(CX*4)
-
-low267:
-	JMP stored263
-
-low264:
-	TESTQ     $0x00000002, AX
-	JZ        low268
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low269
-	VMOVSS    X5, 8(BX)(CX*4)
-
-low269:
-	JMP stored263
-
-low268:
-	TESTQ  $0x00000001, AX
-	JZ     low270
-	VMOVSS X5, (BX)(CX*4)
-
-low270:
-stored263:
-	TESTQ        $0x00000004, AX
-	JZ           low272
-	VMOVUPS      X6, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low273
-	VMOVSD       X6, 16(BX)(SI*1)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low274
-	VMOVSS       X6, 24(BX)(SI*1)
-
-low274:
-	JMP stored271
-
-low273:
-	TESTQ  $0x00000001, AX
-	JZ     low275
-	VMOVSS X6, 16(BX)(SI*1)
-
-low275:
-	JMP stored271
-
-low272:
-	TESTQ     $0x00000002, AX
-	JZ        low276
-	VMOVSD    X6, (BX)(SI*1)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low277
-	VMOVSS    X6, 8(BX)(SI*1)
-
-low277:
-	JMP stored271
-
-low276:
-	TESTQ  $0x00000001, AX
-	JZ     low278
-	VMOVSS X6, (BX)(SI*1)
-
-low278:
-stored271:
-	TESTQ        $0x00000004, AX
-	JZ           low280
-	VMOVUPS      X7, (BX)(DX*2)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low281
-	VMOVSD       X7, 16(BX)(DX*2)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low282
-	VMOVSS       X7, 24(BX)(DX*2)
-
-low282:
-	JMP stored279
-
-low281:
-	TESTQ  $0x00000001, AX
-	JZ     low283
-	VMOVSS X7, 16(BX)(DX*2)
-
-low283:
-	JMP stored279
-
-low280:
-	TESTQ     $0x00000002, AX
-	JZ        low284
-	VMOVSD    X7, (BX)(DX*2)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low285
-	VMOVSS    X7, 8(BX)(DX*2)
-
-low285:
-	JMP stored279
-
-low284:
-	TESTQ  $0x00000001, AX
-	JZ     low286
-	VMOVSS X7, (BX)(DX*2)
-
-low286:
-stored279:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	MOVQ $0x00000007, BX
-	JMP  advance156
-
-fewer227:
-	CMPQ BX, $0x06
-	JNE  fewer287
-
-	// acc[i,j] = init[i,j], 6×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (CX)(CX*4), SI
-	VMASKMOVPS (BX), Y0, Y1
-	VMASKMOVPS (BX)(CX*1), Y0, Y2
-	VMASKMOVPS (BX)(CX*2), Y0, Y3
-	VMASKMOVPS (BX)(DX*1), Y0, Y4
-	VMASKMOVPS (BX)(CX*4), Y0, Y5
-	VMASKMOVPS (BX)(SI*1), Y0, Y6
-	MOVQ       n+112(FP), R8
-	TESTQ      R8, R8
-	JLE        folded288
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-	LEAQ       (CX)(CX*4), R10
-	MOVQ       soon+72(FP), R11
-	MOVQ       ldsoon+80(FP), R12
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold289:
-	VMASKMOVPS   (SI), Y0, Y8
-	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
-	VBROADCASTSS (BX), Y7
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (BX)(CX*1), Y7
-	VFMADD231PS  Y7, Y8, Y2
-	VBROADCASTSS (BX)(CX*2), Y7
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (BX)(R9*1), Y7
-	VFMADD231PS  Y7, Y8, Y4
-	VBROADCASTSS (BX)(CX*4), Y7
-	VFMADD231PS  Y7, Y8, Y5
-	VBROADCASTSS (BX)(R10*1), Y7
-	VFMADD231PS  Y7, Y8, Y6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold289
-
-folded288:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+120(FP), BX
-	VXORPS Y7, Y7, Y7
-	VADDPS Y7, Y1, Y1
-	VADDPS Y7, Y2, Y2
-	VADDPS Y7, Y3, Y3
-	VADDPS Y7, Y4, Y4
-	VADDPS Y7, Y5, Y5
-	VADDPS Y7, Y6, Y6
-	CMPQ   BX, $0x01
-	JNE    linear290
-	VMAXPS Y1, Y7, Y1
-	VMAXPS Y2, Y7, Y2
-	VMAXPS Y3, Y7, Y3
-	VMAXPS Y4, Y7, Y4
-	VMAXPS Y5, Y7, Y5
-	VMAXPS Y6, Y7, Y6
-
-linear290:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	TESTQ        $0x00000004, AX
-	JZ           low292
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low293
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
 	JZ           low294
-	VMOVSS       X1, 24(BX)
+	VMOVSS       X3, 24(BX)(CX*2)
 
 low294:
 	JMP stored291
@@ -3741,7 +4054,7 @@ low294:
 low293:
 	TESTQ  $0x00000001, AX
 	JZ     low295
-	VMOVSS X1, 16(BX)
+	VMOVSS X3, 16(BX)(CX*2)
 
 low295:
 	JMP stored291
@@ -3749,11 +4062,11 @@ low295:
 low292:
 	TESTQ     $0x00000002, AX
 	JZ        low296
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
 	JZ        low297
-	VMOVSS    X1, 8(BX)
+	VMOVSS    X3, 8(BX)(CX*2)
 
 low297:
 	JMP stored291
@@ -3761,21 +4074,21 @@ low297:
 low296:
 	TESTQ  $0x00000001, AX
 	JZ     low298
-	VMOVSS X1, (BX)
+	VMOVSS X3, (BX)(CX*2)
 
 low298:
 stored291:
 	TESTQ        $0x00000004, AX
 	JZ           low300
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
 	JZ           low301
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
 	JZ           low302
-	VMOVSS       X2, 24(BX)(CX*1)
+	VMOVSS       X4, 24(BX)(DX*1)
 
 low302:
 	JMP stored299
@@ -3783,7 +4096,7 @@ low302:
 low301:
 	TESTQ  $0x00000001, AX
 	JZ     low303
-	VMOVSS X2, 16(BX)(CX*1)
+	VMOVSS X4, 16(BX)(DX*1)
 
 low303:
 	JMP stored299
@@ -3791,11 +4104,11 @@ low303:
 low300:
 	TESTQ     $0x00000002, AX
 	JZ        low304
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
 	JZ        low305
-	VMOVSS    X2, 8(BX)(CX*1)
+	VMOVSS    X4, 8(BX)(DX*1)
 
 low305:
 	JMP stored299
@@ -3803,21 +4116,21 @@ low305:
 low304:
 	TESTQ  $0x00000001, AX
 	JZ     low306
-	VMOVSS X2, (BX)(CX*1)
+	VMOVSS X4, (BX)(DX*1)
 
 low306:
 stored299:
 	TESTQ        $0x00000004, AX
 	JZ           low308
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
 	JZ           low309
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
 	JZ           low310
-	VMOVSS       X3, 24(BX)(CX*2)
+	VMOVSS       X5, 24(BX)(CX*4)
 
 low310:
 	JMP stored307
@@ -3825,7 +4138,7 @@ low310:
 low309:
 	TESTQ  $0x00000001, AX
 	JZ     low311
-	VMOVSS X3, 16(BX)(CX*2)
+	VMOVSS X5, 16(BX)(CX*4)
 
 low311:
 	JMP stored307
@@ -3833,11 +4146,11 @@ low311:
 low308:
 	TESTQ     $0x00000002, AX
 	JZ        low312
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
 	JZ        low313
-	VMOVSS    X3, 8(BX)(CX*2)
+	VMOVSS    X5, 8(BX)(CX*4)
 
 low313:
 	JMP stored307
@@ -3845,21 +4158,21 @@ low313:
 low312:
 	TESTQ  $0x00000001, AX
 	JZ     low314
-	VMOVSS X3, (BX)(CX*2)
+	VMOVSS X5, (BX)(CX*4)
 
 low314:
 stored307:
 	TESTQ        $0x00000004, AX
 	JZ           low316
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
 	JZ           low317
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
 	JZ           low318
-	VMOVSS       X4, 24(BX)(DX*1)
+	VMOVSS       X6, 24(BX)(SI*1)
 
 low318:
 	JMP stored315
@@ -3867,7 +4180,7 @@ low318:
 low317:
 	TESTQ  $0x00000001, AX
 	JZ     low319
-	VMOVSS X4, 16(BX)(DX*1)
+	VMOVSS X6, 16(BX)(SI*1)
 
 low319:
 	JMP stored315
@@ -3875,11 +4188,11 @@ low319:
 low316:
 	TESTQ     $0x00000002, AX
 	JZ        low320
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
 	JZ        low321
-	VMOVSS    X4, 8(BX)(DX*1)
+	VMOVSS    X6, 8(BX)(SI*1)
 
 low321:
 	JMP stored315
@@ -3887,21 +4200,21 @@ low321:
 low320:
 	TESTQ  $0x00000001, AX
 	JZ     low322
-	VMOVSS X4, (BX)(DX*1)
+	VMOVSS X6, (BX)(SI*1)
 
 low322:
 stored315:
 	TESTQ        $0x00000004, AX
 	JZ           low324
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
 	JZ           low325
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
 	JZ           low326
-	VMOVSS       X5, 24(BX)(CX*4)
+	VMOVSS       X7, 24(BX)(DX*2)
 
 low326:
 	JMP stored323
@@ -3909,7 +4222,7 @@ low326:
 low325:
 	TESTQ  $0x00000001, AX
 	JZ     low327
-	VMOVSS X5, 16(BX)(CX*4)
+	VMOVSS X7, 16(BX)(DX*2)
 
 low327:
 	JMP stored323
@@ -3917,11 +4230,11 @@ low327:
 low324:
 	TESTQ     $0x00000002, AX
 	JZ        low328
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
+	VMOVSD    X7, (BX)(DX*2)
+	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
 	JZ        low329
-	VMOVSS    X5, 8(BX)(CX*4)
+	VMOVSS    X7, 8(BX)(DX*2)
 
 low329:
 	JMP stored323
@@ -3929,21 +4242,21 @@ low329:
 low328:
 	TESTQ  $0x00000001, AX
 	JZ     low330
-	VMOVSS X5, (BX)(CX*4)
+	VMOVSS X7, (BX)(DX*2)
 
 low330:
 stored323:
 	TESTQ        $0x00000004, AX
 	JZ           low332
-	VMOVUPS      X6, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y6, X6
+	VMOVUPS      X8, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000002, AX
 	JZ           low333
-	VMOVSD       X6, 16(BX)(SI*1)
-	VUNPCKHPD    X6, X6, X6
+	VMOVSD       X8, 16(BX)(DI*1)
+	VUNPCKHPD    X8, X8, X8
 	TESTQ        $0x00000001, AX
 	JZ           low334
-	VMOVSS       X6, 24(BX)(SI*1)
+	VMOVSS       X8, 24(BX)(DI*1)
 
 low334:
 	JMP stored331
@@ -3951,7 +4264,7 @@ low334:
 low333:
 	TESTQ  $0x00000001, AX
 	JZ     low335
-	VMOVSS X6, 16(BX)(SI*1)
+	VMOVSS X8, 16(BX)(DI*1)
 
 low335:
 	JMP stored331
@@ -3959,11 +4272,11 @@ low335:
 low332:
 	TESTQ     $0x00000002, AX
 	JZ        low336
-	VMOVSD    X6, (BX)(SI*1)
-	VUNPCKHPD X6, X6, X6
+	VMOVSD    X8, (BX)(DI*1)
+	VUNPCKHPD X8, X8, X8
 	TESTQ     $0x00000001, AX
 	JZ        low337
-	VMOVSS    X6, 8(BX)(SI*1)
+	VMOVSS    X8, 8(BX)(DI*1)
 
 low337:
 	JMP stored331
@@ -3971,729 +4284,684 @@ low337:
 low336:
 	TESTQ  $0x00000001, AX
 	JZ     low338
-	VMOVSS X6, (BX)(SI*1)
+	VMOVSS X8, (BX)(DI*1)
 
 low338:
 stored331:
+	TESTQ        $0x00000004, AX
+	JZ           low340
+	VMOVUPS      X9, (R8)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000002, AX
+	JZ           low341
+	VMOVSD       X9, 16(R8)
+	VUNPCKHPD    X9, X9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low342
+	VMOVSS       X9, 24(R8)
+
+low342:
+	JMP stored339
+
+low341:
+	TESTQ  $0x00000001, AX
+	JZ     low343
+	VMOVSS X9, 16(R8)
+
+low343:
+	JMP stored339
+
+low340:
+	TESTQ     $0x00000002, AX
+	JZ        low344
+	VMOVSD    X9, (R8)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low345
+	VMOVSS    X9, 8(R8)
+
+low345:
+	JMP stored339
+
+low344:
+	TESTQ  $0x00000001, AX
+	JZ     low346
+	VMOVSS X9, (R8)
+
+low346:
+stored339:
+	TESTQ        $0x00000004, AX
+	JZ           low348
+	VMOVUPS      X10, (R8)(CX*1)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000002, AX
+	JZ           low349
+	VMOVSD       X10, 16(R8)(CX*1)
+	VUNPCKHPD    X10, X10, X10
+	TESTQ        $0x00000001, AX
+	JZ           low350
+	VMOVSS       X10, 24(R8)(CX*1)
+
+low350:
+	JMP stored347
+
+low349:
+	TESTQ  $0x00000001, AX
+	JZ     low351
+	VMOVSS X10, 16(R8)(CX*1)
+
+low351:
+	JMP stored347
+
+low348:
+	TESTQ     $0x00000002, AX
+	JZ        low352
+	VMOVSD    X10, (R8)(CX*1)
+	VUNPCKHPD X10, X10, X10
+	TESTQ     $0x00000001, AX
+	JZ        low353
+	VMOVSS    X10, 8(R8)(CX*1)
+
+low353:
+	JMP stored347
+
+low352:
+	TESTQ  $0x00000001, AX
+	JZ     low354
+	VMOVSS X10, (R8)(CX*1)
+
+low354:
+stored347:
+	TESTQ        $0x00000004, AX
+	JZ           low356
+	VMOVUPS      X11, (R8)(CX*2)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000002, AX
+	JZ           low357
+	VMOVSD       X11, 16(R8)(CX*2)
+	VUNPCKHPD    X11, X11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low358
+	VMOVSS       X11, 24(R8)(CX*2)
+
+low358:
+	JMP stored355
+
+low357:
+	TESTQ  $0x00000001, AX
+	JZ     low359
+	VMOVSS X11, 16(R8)(CX*2)
+
+low359:
+	JMP stored355
+
+low356:
+	TESTQ     $0x00000002, AX
+	JZ        low360
+	VMOVSD    X11, (R8)(CX*2)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low361
+	VMOVSS    X11, 8(R8)(CX*2)
+
+low361:
+	JMP stored355
+
+low360:
+	TESTQ  $0x00000001, AX
+	JZ     low362
+	VMOVSS X11, (R8)(CX*2)
+
+low362:
+stored355:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	MOVQ $0x00000006, BX
-	JMP  advance156
+	MOVQ $0x0000000b, BX
+	JMP  advance167
 
-fewer287:
-	CMPQ BX, $0x05
-	JNE  fewer339
-
-	// acc[i,j] = init[i,j], 5×1 vectors
+lower171:
+	// acc[i,j] = init[i,j], 10×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
 	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	LEAQ       (BX)(CX*8), R8
 	VMASKMOVPS (BX), Y0, Y1
 	VMASKMOVPS (BX)(CX*1), Y0, Y2
 	VMASKMOVPS (BX)(CX*2), Y0, Y3
 	VMASKMOVPS (BX)(DX*1), Y0, Y4
 	VMASKMOVPS (BX)(CX*4), Y0, Y5
+	VMASKMOVPS (BX)(SI*1), Y0, Y6
+	VMASKMOVPS (BX)(DX*2), Y0, Y7
+	VMASKMOVPS (BX)(DI*1), Y0, Y8
+	VMASKMOVPS (R8), Y0, Y9
+	VMASKMOVPS (R8)(CX*1), Y0, Y10
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded340
+	JLE        folded363
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
 	MOVQ       b+56(FP), SI
 	MOVQ       ldb+64(FP), DI
 	LEAQ       (CX)(CX*2), R9
-	MOVQ       soon+72(FP), R10
-	MOVQ       ldsoon+80(FP), R11
+	LEAQ       (CX)(CX*4), R10
+	LEAQ       (R9)(CX*4), R11
+	LEAQ       (BX)(CX*8), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold341:
-	VMASKMOVPS   (SI), Y0, Y7
+fold364:
+	VMASKMOVPS   (SI), Y0, Y12
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
-	VBROADCASTSS (BX), Y6
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (BX)(CX*1), Y6
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (BX)(CX*2), Y6
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (BX)(R9*1), Y6
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (BX)(CX*4), Y6
-	VFMADD231PS  Y6, Y7, Y5
+	VBROADCASTSS (BX), Y11
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (BX)(CX*1), Y11
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS (BX)(CX*2), Y11
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (BX)(R9*1), Y11
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS (BX)(CX*4), Y11
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (BX)(R10*1), Y11
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS (BX)(R9*2), Y11
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (BX)(R11*1), Y11
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS (R12), Y11
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS (R12)(CX*1), Y11
+	VFMADD231PS  Y11, Y12, Y10
 	ADDQ         DX, BX
+	ADDQ         DX, R12
 	DECQ         R8
-	JNZ          fold341
+	JNZ          fold364
 
-folded340:
+folded363:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	VADDPS Y6, Y3, Y3
-	VADDPS Y6, Y4, Y4
-	VADDPS Y6, Y5, Y5
+	VXORPS Y11, Y11, Y11
+	VADDPS Y11, Y1, Y1
+	VADDPS Y11, Y2, Y2
+	VADDPS Y11, Y3, Y3
+	VADDPS Y11, Y4, Y4
+	VADDPS Y11, Y5, Y5
+	VADDPS Y11, Y6, Y6
+	VADDPS Y11, Y7, Y7
+	VADDPS Y11, Y8, Y8
+	VADDPS Y11, Y9, Y9
+	VADDPS Y11, Y10, Y10
 	CMPQ   BX, $0x01
-	JNE    linear342
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-	VMAXPS Y3, Y6, Y3
-	VMAXPS Y4, Y6, Y4
-	VMAXPS Y5, Y6, Y5
+	JNE    linear365
+	VMAXPS Y1, Y11, Y1
+	VMAXPS Y2, Y11, Y2
+	VMAXPS Y3, Y11, Y3
+	VMAXPS Y4, Y11, Y4
+	VMAXPS Y5, Y11, Y5
+	VMAXPS Y6, Y11, Y6
+	VMAXPS Y7, Y11, Y7
+	VMAXPS Y8, Y11, Y8
+	VMAXPS Y9, Y11, Y9
+	VMAXPS Y10, Y11, Y10
 
-linear342:
+linear365:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
 	TESTQ        $0x00000004, AX
-	JZ           low344
+	JZ           low367
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low345
+	JZ           low368
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low346
+	JZ           low369
 	VMOVSS       X1, 24(BX)
 
-low346:
-	JMP stored343
+low369:
+	JMP stored366
 
-low345:
+low368:
 	TESTQ  $0x00000001, AX
-	JZ     low347
+	JZ     low370
 	VMOVSS X1, 16(BX)
 
-low347:
-	JMP stored343
+low370:
+	JMP stored366
 
-low344:
+low367:
 	TESTQ     $0x00000002, AX
-	JZ        low348
+	JZ        low371
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low349
+	JZ        low372
 	VMOVSS    X1, 8(BX)
 
-low349:
-	JMP stored343
+low372:
+	JMP stored366
 
-low348:
+low371:
 	TESTQ  $0x00000001, AX
-	JZ     low350
+	JZ     low373
 	VMOVSS X1, (BX)
 
-low350:
-stored343:
+low373:
+stored366:
 	TESTQ        $0x00000004, AX
-	JZ           low352
+	JZ           low375
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low353
+	JZ           low376
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low354
+	JZ           low377
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low354:
-	JMP stored351
+low377:
+	JMP stored374
 
-low353:
+low376:
 	TESTQ  $0x00000001, AX
-	JZ     low355
+	JZ     low378
 	VMOVSS X2, 16(BX)(CX*1)
 
-low355:
-	JMP stored351
+low378:
+	JMP stored374
 
-low352:
+low375:
 	TESTQ     $0x00000002, AX
-	JZ        low356
+	JZ        low379
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low357
+	JZ        low380
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low357:
-	JMP stored351
+low380:
+	JMP stored374
 
-low356:
+low379:
 	TESTQ  $0x00000001, AX
-	JZ     low358
+	JZ     low381
 	VMOVSS X2, (BX)(CX*1)
 
-low358:
-stored351:
+low381:
+stored374:
 	TESTQ        $0x00000004, AX
-	JZ           low360
+	JZ           low383
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low361
+	JZ           low384
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low362
+	JZ           low385
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low362:
-	JMP stored359
+low385:
+	JMP stored382
 
-low361:
+low384:
 	TESTQ  $0x00000001, AX
-	JZ     low363
+	JZ     low386
 	VMOVSS X3, 16(BX)(CX*2)
 
-low363:
-	JMP stored359
+low386:
+	JMP stored382
 
-low360:
+low383:
 	TESTQ     $0x00000002, AX
-	JZ        low364
+	JZ        low387
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low365
+	JZ        low388
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low365:
-	JMP stored359
+low388:
+	JMP stored382
 
-low364:
+low387:
 	TESTQ  $0x00000001, AX
-	JZ     low366
+	JZ     low389
 	VMOVSS X3, (BX)(CX*2)
 
-low366:
-stored359:
+low389:
+stored382:
 	TESTQ        $0x00000004, AX
-	JZ           low368
+	JZ           low391
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low369
+	JZ           low392
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low370
+	JZ           low393
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low370:
-	JMP stored367
-
-low369:
-	TESTQ  $0x00000001, AX
-	JZ     low371
-	VMOVSS X4, 16(BX)(DX*1)
-
-low371:
-	JMP stored367
-
-low368:
-	TESTQ     $0x00000002, AX
-	JZ        low372
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low373
-	VMOVSS    X4, 8(BX)(DX*1)
-
-low373:
-	JMP stored367
-
-low372:
-	TESTQ  $0x00000001, AX
-	JZ     low374
-	VMOVSS X4, (BX)(DX*1)
-
-low374:
-stored367:
-	TESTQ        $0x00000004, AX
-	JZ           low376
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low377
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low378
-	VMOVSS       X5, 24(BX)(CX*4)
-
-low378:
-	JMP stored375
-
-low377:
-	TESTQ  $0x00000001, AX
-	JZ     low379
-	VMOVSS X5, 16(BX)(CX*4)
-
-low379:
-	JMP stored375
-
-low376:
-	TESTQ     $0x00000002, AX
-	JZ        low380
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low381
-	VMOVSS    X5, 8(BX)(CX*4)
-
-low381:
-	JMP stored375
-
-low380:
-	TESTQ  $0x00000001, AX
-	JZ     low382
-	VMOVSS X5, (BX)(CX*4)
-
-low382:
-stored375:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	MOVQ $0x00000005, BX
-	JMP  advance156
-
-fewer339:
-	CMPQ BX, $0x04
-	JNE  fewer383
-
-	// acc[i,j] = init[i,j], 4×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	VMASKMOVPS (BX), Y0, Y1
-	VMASKMOVPS (BX)(CX*1), Y0, Y2
-	VMASKMOVPS (BX)(CX*2), Y0, Y3
-	VMASKMOVPS (BX)(DX*1), Y0, Y4
-	MOVQ       n+112(FP), R8
-	TESTQ      R8, R8
-	JLE        folded384
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-	MOVQ       soon+72(FP), R10
-	MOVQ       ldsoon+80(FP), R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold385:
-	VMASKMOVPS   (SI), Y0, Y6
-	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
-	VBROADCASTSS (BX), Y5
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (BX)(CX*1), Y5
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (BX)(CX*2), Y5
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (BX)(R9*1), Y5
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold385
-
-folded384:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+120(FP), BX
-	VXORPS Y5, Y5, Y5
-	VADDPS Y5, Y1, Y1
-	VADDPS Y5, Y2, Y2
-	VADDPS Y5, Y3, Y3
-	VADDPS Y5, Y4, Y4
-	CMPQ   BX, $0x01
-	JNE    linear386
-	VMAXPS Y1, Y5, Y1
-	VMAXPS Y2, Y5, Y2
-	VMAXPS Y3, Y5, Y3
-	VMAXPS Y4, Y5, Y4
-
-linear386:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	TESTQ        $0x00000004, AX
-	JZ           low388
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low389
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low390
-	VMOVSS       X1, 24(BX)
-
-low390:
-	JMP stored387
-
-low389:
-	TESTQ  $0x00000001, AX
-	JZ     low391
-	VMOVSS X1, 16(BX)
-
-low391:
-	JMP stored387
-
-low388:
-	TESTQ     $0x00000002, AX
-	JZ        low392
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low393
-	VMOVSS    X1, 8(BX)
-
 low393:
-	JMP stored387
+	JMP stored390
 
 low392:
 	TESTQ  $0x00000001, AX
 	JZ     low394
-	VMOVSS X1, (BX)
+	VMOVSS X4, 16(BX)(DX*1)
 
 low394:
-stored387:
-	TESTQ        $0x00000004, AX
-	JZ           low396
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low397
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low398
-	VMOVSS       X2, 24(BX)(CX*1)
+	JMP stored390
 
-low398:
-	JMP stored395
-
-low397:
-	TESTQ  $0x00000001, AX
-	JZ     low399
-	VMOVSS X2, 16(BX)(CX*1)
-
-low399:
-	JMP stored395
+low391:
+	TESTQ     $0x00000002, AX
+	JZ        low395
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low396
+	VMOVSS    X4, 8(BX)(DX*1)
 
 low396:
-	TESTQ     $0x00000002, AX
-	JZ        low400
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low401
-	VMOVSS    X2, 8(BX)(CX*1)
+	JMP stored390
+
+low395:
+	TESTQ  $0x00000001, AX
+	JZ     low397
+	VMOVSS X4, (BX)(DX*1)
+
+low397:
+stored390:
+	TESTQ        $0x00000004, AX
+	JZ           low399
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low400
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low401
+	VMOVSS       X5, 24(BX)(CX*4)
 
 low401:
-	JMP stored395
+	JMP stored398
 
 low400:
 	TESTQ  $0x00000001, AX
 	JZ     low402
-	VMOVSS X2, (BX)(CX*1)
+	VMOVSS X5, 16(BX)(CX*4)
 
 low402:
-stored395:
-	TESTQ        $0x00000004, AX
-	JZ           low404
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low405
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low406
-	VMOVSS       X3, 24(BX)(CX*2)
+	JMP stored398
 
-low406:
-	JMP stored403
-
-low405:
-	TESTQ  $0x00000001, AX
-	JZ     low407
-	VMOVSS X3, 16(BX)(CX*2)
-
-low407:
-	JMP stored403
+low399:
+	TESTQ     $0x00000002, AX
+	JZ        low403
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low404
+	VMOVSS    X5, 8(BX)(CX*4)
 
 low404:
-	TESTQ     $0x00000002, AX
-	JZ        low408
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low409
-	VMOVSS    X3, 8(BX)(CX*2)
+	JMP stored398
+
+low403:
+	TESTQ  $0x00000001, AX
+	JZ     low405
+	VMOVSS X5, (BX)(CX*4)
+
+low405:
+stored398:
+	TESTQ        $0x00000004, AX
+	JZ           low407
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low408
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low409
+	VMOVSS       X6, 24(BX)(SI*1)
 
 low409:
-	JMP stored403
+	JMP stored406
 
 low408:
 	TESTQ  $0x00000001, AX
 	JZ     low410
-	VMOVSS X3, (BX)(CX*2)
+	VMOVSS X6, 16(BX)(SI*1)
 
 low410:
-stored403:
-	TESTQ        $0x00000004, AX
-	JZ           low412
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low413
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low414
-	VMOVSS       X4, 24(BX)(DX*1)
+	JMP stored406
 
-low414:
-	JMP stored411
-
-low413:
-	TESTQ  $0x00000001, AX
-	JZ     low415
-	VMOVSS X4, 16(BX)(DX*1)
-
-low415:
-	JMP stored411
+low407:
+	TESTQ     $0x00000002, AX
+	JZ        low411
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low412
+	VMOVSS    X6, 8(BX)(SI*1)
 
 low412:
-	TESTQ     $0x00000002, AX
-	JZ        low416
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low417
-	VMOVSS    X4, 8(BX)(DX*1)
+	JMP stored406
+
+low411:
+	TESTQ  $0x00000001, AX
+	JZ     low413
+	VMOVSS X6, (BX)(SI*1)
+
+low413:
+stored406:
+	TESTQ        $0x00000004, AX
+	JZ           low415
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low416
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low417
+	VMOVSS       X7, 24(BX)(DX*2)
 
 low417:
-	JMP stored411
+	JMP stored414
 
 low416:
 	TESTQ  $0x00000001, AX
 	JZ     low418
-	VMOVSS X4, (BX)(DX*1)
+	VMOVSS X7, 16(BX)(DX*2)
 
 low418:
-stored411:
-	MOVQ   soon+72(FP), BX
-	ADDQ   $0x40, BX
-	MOVQ   BX, soon+72(FP)
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
+	JMP stored414
 
-fewer383:
-	CMPQ BX, $0x03
-	JNE  fewer419
+low415:
+	TESTQ     $0x00000002, AX
+	JZ        low419
+	VMOVSD    X7, (BX)(DX*2)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low420
+	VMOVSS    X7, 8(BX)(DX*2)
 
-	// acc[i,j] = init[i,j], 3×1 vectors
+low420:
+	JMP stored414
+
+low419:
+	TESTQ  $0x00000001, AX
+	JZ     low421
+	VMOVSS X7, (BX)(DX*2)
+
+low421:
+stored414:
+	TESTQ        $0x00000004, AX
+	JZ           low423
+	VMOVUPS      X8, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low424
+	VMOVSD       X8, 16(BX)(DI*1)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low425
+	VMOVSS       X8, 24(BX)(DI*1)
+
+low425:
+	JMP stored422
+
+low424:
+	TESTQ  $0x00000001, AX
+	JZ     low426
+	VMOVSS X8, 16(BX)(DI*1)
+
+low426:
+	JMP stored422
+
+low423:
+	TESTQ     $0x00000002, AX
+	JZ        low427
+	VMOVSD    X8, (BX)(DI*1)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low428
+	VMOVSS    X8, 8(BX)(DI*1)
+
+low428:
+	JMP stored422
+
+low427:
+	TESTQ  $0x00000001, AX
+	JZ     low429
+	VMOVSS X8, (BX)(DI*1)
+
+low429:
+stored422:
+	TESTQ        $0x00000004, AX
+	JZ           low431
+	VMOVUPS      X9, (R8)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000002, AX
+	JZ           low432
+	VMOVSD       X9, 16(R8)
+	VUNPCKHPD    X9, X9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low433
+	VMOVSS       X9, 24(R8)
+
+low433:
+	JMP stored430
+
+low432:
+	TESTQ  $0x00000001, AX
+	JZ     low434
+	VMOVSS X9, 16(R8)
+
+low434:
+	JMP stored430
+
+low431:
+	TESTQ     $0x00000002, AX
+	JZ        low435
+	VMOVSD    X9, (R8)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low436
+	VMOVSS    X9, 8(R8)
+
+low436:
+	JMP stored430
+
+low435:
+	TESTQ  $0x00000001, AX
+	JZ     low437
+	VMOVSS X9, (R8)
+
+low437:
+stored430:
+	TESTQ        $0x00000004, AX
+	JZ           low439
+	VMOVUPS      X10, (R8)(CX*1)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000002, AX
+	JZ           low440
+	VMOVSD       X10, 16(R8)(CX*1)
+	VUNPCKHPD    X10, X10, X10
+	TESTQ        $0x00000001, AX
+	JZ           low441
+	VMOVSS       X10, 24(R8)(CX*1)
+
+low441:
+	JMP stored438
+
+low440:
+	TESTQ  $0x00000001, AX
+	JZ     low442
+	VMOVSS X10, 16(R8)(CX*1)
+
+low442:
+	JMP stored438
+
+low439:
+	TESTQ     $0x00000002, AX
+	JZ        low443
+	VMOVSD    X10, (R8)(CX*1)
+	VUNPCKHPD X10, X10, X10
+	TESTQ     $0x00000001, AX
+	JZ        low444
+	VMOVSS    X10, 8(R8)(CX*1)
+
+low444:
+	JMP stored438
+
+low443:
+	TESTQ  $0x00000001, AX
+	JZ     low445
+	VMOVSS X10, (R8)(CX*1)
+
+low445:
+stored438:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x0000000a, BX
+	JMP  advance167
+
+lower170:
+	CMPQ BX, $0x08
+	JLT  lower446
+	CMPQ BX, $0x09
+	JLT  lower447
+
+	// acc[i,j] = init[i,j], 9×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	LEAQ       (BX)(CX*8), R8
 	VMASKMOVPS (BX), Y0, Y1
 	VMASKMOVPS (BX)(CX*1), Y0, Y2
 	VMASKMOVPS (BX)(CX*2), Y0, Y3
-	MOVQ       n+112(FP), R8
-	TESTQ      R8, R8
-	JLE        folded420
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	MOVQ       soon+72(FP), R9
-	MOVQ       ldsoon+80(FP), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold421:
-	VMASKMOVPS   (SI), Y0, Y5
-	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSS (BX), Y4
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (BX)(CX*1), Y4
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (BX)(CX*2), Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold421
-
-folded420:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+120(FP), BX
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y1, Y1
-	VADDPS Y4, Y2, Y2
-	VADDPS Y4, Y3, Y3
-	CMPQ   BX, $0x01
-	JNE    linear422
-	VMAXPS Y1, Y4, Y1
-	VMAXPS Y2, Y4, Y2
-	VMAXPS Y3, Y4, Y3
-
-linear422:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	TESTQ        $0x00000004, AX
-	JZ           low424
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low425
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low426
-	VMOVSS       X1, 24(BX)
-
-low426:
-	JMP stored423
-
-low425:
-	TESTQ  $0x00000001, AX
-	JZ     low427
-	VMOVSS X1, 16(BX)
-
-low427:
-	JMP stored423
-
-low424:
-	TESTQ     $0x00000002, AX
-	JZ        low428
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low429
-	VMOVSS    X1, 8(BX)
-
-low429:
-	JMP stored423
-
-low428:
-	TESTQ  $0x00000001, AX
-	JZ     low430
-	VMOVSS X1, (BX)
-
-low430:
-stored423:
-	TESTQ        $0x00000004, AX
-	JZ           low432
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low433
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low434
-	VMOVSS       X2, 24(BX)(CX*1)
-
-low434:
-	JMP stored431
-
-low433:
-	TESTQ  $0x00000001, AX
-	JZ     low435
-	VMOVSS X2, 16(BX)(CX*1)
-
-low435:
-	JMP stored431
-
-low432:
-	TESTQ     $0x00000002, AX
-	JZ        low436
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low437
-	VMOVSS    X2, 8(BX)(CX*1)
-
-low437:
-	JMP stored431
-
-low436:
-	TESTQ  $0x00000001, AX
-	JZ     low438
-	VMOVSS X2, (BX)(CX*1)
-
-low438:
-stored431:
-	TESTQ        $0x00000004, AX
-	JZ           low440
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low441
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low442
-	VMOVSS       X3, 24(BX)(CX*2)
-
-low442:
-	JMP stored439
-
-low441:
-	TESTQ  $0x00000001, AX
-	JZ     low443
-	VMOVSS X3, 16(BX)(CX*2)
-
-low443:
-	JMP stored439
-
-low440:
-	TESTQ     $0x00000002, AX
-	JZ        low444
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low445
-	VMOVSS    X3, 8(BX)(CX*2)
-
-low445:
-	JMP stored439
-
-low444:
-	TESTQ  $0x00000001, AX
-	JZ     low446
-	VMOVSS X3, (BX)(CX*2)
-
-low446:
-stored439:
-	MOVQ   soon+72(FP), BX
-	ADDQ   $0x40, BX
-	MOVQ   BX, soon+72(FP)
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer419:
-	CMPQ BX, $0x02
-	JNE  fewer447
-
-	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	VMASKMOVPS (BX), Y0, Y1
-	VMASKMOVPS (BX)(CX*1), Y0, Y2
+	VMASKMOVPS (BX)(DX*1), Y0, Y4
+	VMASKMOVPS (BX)(CX*4), Y0, Y5
+	VMASKMOVPS (BX)(SI*1), Y0, Y6
+	VMASKMOVPS (BX)(DX*2), Y0, Y7
+	VMASKMOVPS (BX)(DI*1), Y0, Y8
+	VMASKMOVPS (R8), Y0, Y9
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
 	JLE        folded448
@@ -4702,37 +4970,70 @@ fewer419:
 	MOVQ       stepa+48(FP), DX
 	MOVQ       b+56(FP), SI
 	MOVQ       ldb+64(FP), DI
-	MOVQ       soon+72(FP), R9
-	MOVQ       ldsoon+80(FP), R10
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
+	LEAQ       (R9)(CX*4), R11
+	LEAQ       (BX)(CX*8), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold449:
-	VMASKMOVPS   (SI), Y0, Y4
+	VMASKMOVPS   (SI), Y0, Y11
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSS (BX), Y3
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (BX)(CX*1), Y3
-	VFMADD231PS  Y3, Y4, Y2
+	VBROADCASTSS (BX), Y10
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS (BX)(CX*1), Y10
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS (BX)(CX*2), Y10
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS (BX)(R9*1), Y10
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS (BX)(CX*4), Y10
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS (BX)(R10*1), Y10
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS (BX)(R9*2), Y10
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS (BX)(R11*1), Y10
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS (R12), Y10
+	VFMADD231PS  Y10, Y11, Y9
 	ADDQ         DX, BX
+	ADDQ         DX, R12
 	DECQ         R8
 	JNZ          fold449
 
 folded448:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
-	VXORPS Y3, Y3, Y3
-	VADDPS Y3, Y1, Y1
-	VADDPS Y3, Y2, Y2
+	VXORPS Y10, Y10, Y10
+	VADDPS Y10, Y1, Y1
+	VADDPS Y10, Y2, Y2
+	VADDPS Y10, Y3, Y3
+	VADDPS Y10, Y4, Y4
+	VADDPS Y10, Y5, Y5
+	VADDPS Y10, Y6, Y6
+	VADDPS Y10, Y7, Y7
+	VADDPS Y10, Y8, Y8
+	VADDPS Y10, Y9, Y9
 	CMPQ   BX, $0x01
 	JNE    linear450
-	VMAXPS Y1, Y3, Y1
-	VMAXPS Y2, Y3, Y2
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
+	VMAXPS Y8, Y10, Y8
+	VMAXPS Y9, Y10, Y9
 
 linear450:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
 	TESTQ        $0x00000004, AX
 	JZ           low452
 	VMOVUPS      X1, (BX)
@@ -4817,6 +5118,1474 @@ low464:
 
 low466:
 stored459:
+	TESTQ        $0x00000004, AX
+	JZ           low468
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low469
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low470
+	VMOVSS       X3, 24(BX)(CX*2)
+
+low470:
+	JMP stored467
+
+low469:
+	TESTQ  $0x00000001, AX
+	JZ     low471
+	VMOVSS X3, 16(BX)(CX*2)
+
+low471:
+	JMP stored467
+
+low468:
+	TESTQ     $0x00000002, AX
+	JZ        low472
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low473
+	VMOVSS    X3, 8(BX)(CX*2)
+
+low473:
+	JMP stored467
+
+low472:
+	TESTQ  $0x00000001, AX
+	JZ     low474
+	VMOVSS X3, (BX)(CX*2)
+
+low474:
+stored467:
+	TESTQ        $0x00000004, AX
+	JZ           low476
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low477
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low478
+	VMOVSS       X4, 24(BX)(DX*1)
+
+low478:
+	JMP stored475
+
+low477:
+	TESTQ  $0x00000001, AX
+	JZ     low479
+	VMOVSS X4, 16(BX)(DX*1)
+
+low479:
+	JMP stored475
+
+low476:
+	TESTQ     $0x00000002, AX
+	JZ        low480
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low481
+	VMOVSS    X4, 8(BX)(DX*1)
+
+low481:
+	JMP stored475
+
+low480:
+	TESTQ  $0x00000001, AX
+	JZ     low482
+	VMOVSS X4, (BX)(DX*1)
+
+low482:
+stored475:
+	TESTQ        $0x00000004, AX
+	JZ           low484
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low485
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low486
+	VMOVSS       X5, 24(BX)(CX*4)
+
+low486:
+	JMP stored483
+
+low485:
+	TESTQ  $0x00000001, AX
+	JZ     low487
+	VMOVSS X5, 16(BX)(CX*4)
+
+low487:
+	JMP stored483
+
+low484:
+	TESTQ     $0x00000002, AX
+	JZ        low488
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low489
+	VMOVSS    X5, 8(BX)(CX*4)
+
+low489:
+	JMP stored483
+
+low488:
+	TESTQ  $0x00000001, AX
+	JZ     low490
+	VMOVSS X5, (BX)(CX*4)
+
+low490:
+stored483:
+	TESTQ        $0x00000004, AX
+	JZ           low492
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low493
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low494
+	VMOVSS       X6, 24(BX)(SI*1)
+
+low494:
+	JMP stored491
+
+low493:
+	TESTQ  $0x00000001, AX
+	JZ     low495
+	VMOVSS X6, 16(BX)(SI*1)
+
+low495:
+	JMP stored491
+
+low492:
+	TESTQ     $0x00000002, AX
+	JZ        low496
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low497
+	VMOVSS    X6, 8(BX)(SI*1)
+
+low497:
+	JMP stored491
+
+low496:
+	TESTQ  $0x00000001, AX
+	JZ     low498
+	VMOVSS X6, (BX)(SI*1)
+
+low498:
+stored491:
+	TESTQ        $0x00000004, AX
+	JZ           low500
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low501
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low502
+	VMOVSS       X7, 24(BX)(DX*2)
+
+low502:
+	JMP stored499
+
+low501:
+	TESTQ  $0x00000001, AX
+	JZ     low503
+	VMOVSS X7, 16(BX)(DX*2)
+
+low503:
+	JMP stored499
+
+low500:
+	TESTQ     $0x00000002, AX
+	JZ        low504
+	VMOVSD    X7, (BX)(DX*2)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low505
+	VMOVSS    X7, 8(BX)(DX*2)
+
+low505:
+	JMP stored499
+
+low504:
+	TESTQ  $0x00000001, AX
+	JZ     low506
+	VMOVSS X7, (BX)(DX*2)
+
+low506:
+stored499:
+	TESTQ        $0x00000004, AX
+	JZ           low508
+	VMOVUPS      X8, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low509
+	VMOVSD       X8, 16(BX)(DI*1)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low510
+	VMOVSS       X8, 24(BX)(DI*1)
+
+low510:
+	JMP stored507
+
+low509:
+	TESTQ  $0x00000001, AX
+	JZ     low511
+	VMOVSS X8, 16(BX)(DI*1)
+
+low511:
+	JMP stored507
+
+low508:
+	TESTQ     $0x00000002, AX
+	JZ        low512
+	VMOVSD    X8, (BX)(DI*1)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low513
+	VMOVSS    X8, 8(BX)(DI*1)
+
+low513:
+	JMP stored507
+
+low512:
+	TESTQ  $0x00000001, AX
+	JZ     low514
+	VMOVSS X8, (BX)(DI*1)
+
+low514:
+stored507:
+	TESTQ        $0x00000004, AX
+	JZ           low516
+	VMOVUPS      X9, (R8)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000002, AX
+	JZ           low517
+	VMOVSD       X9, 16(R8)
+	VUNPCKHPD    X9, X9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low518
+	VMOVSS       X9, 24(R8)
+
+low518:
+	JMP stored515
+
+low517:
+	TESTQ  $0x00000001, AX
+	JZ     low519
+	VMOVSS X9, 16(R8)
+
+low519:
+	JMP stored515
+
+low516:
+	TESTQ     $0x00000002, AX
+	JZ        low520
+	VMOVSD    X9, (R8)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low521
+	VMOVSS    X9, 8(R8)
+
+low521:
+	JMP stored515
+
+low520:
+	TESTQ  $0x00000001, AX
+	JZ     low522
+	VMOVSS X9, (R8)
+
+low522:
+stored515:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x00000009, BX
+	JMP  advance167
+
+lower447:
+	MOVQ n+112(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few523
+
+	// c of the next tile, 8×1 vectors
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more524
+	MOVQ   then+88(FP), BX
+
+more524:
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 31(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 31(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 31(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 31(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 31(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 31(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 31(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 31(BX)(DI*1)
+
+few523:
+	// acc[i,j] = init[i,j], 8×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	VMASKMOVPS (BX), Y0, Y1
+	VMASKMOVPS (BX)(CX*1), Y0, Y2
+	VMASKMOVPS (BX)(CX*2), Y0, Y3
+	VMASKMOVPS (BX)(DX*1), Y0, Y4
+	VMASKMOVPS (BX)(CX*4), Y0, Y5
+	VMASKMOVPS (BX)(SI*1), Y0, Y6
+	VMASKMOVPS (BX)(DX*2), Y0, Y7
+	VMASKMOVPS (BX)(DI*1), Y0, Y8
+	MOVQ       n+112(FP), R8
+	TESTQ      R8, R8
+	JLE        folded525
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
+	LEAQ       (R9)(CX*4), R11
+	MOVQ       soon+72(FP), R12
+	MOVQ       ldsoon+80(FP), R13
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold526:
+	VMASKMOVPS   (SI), Y0, Y10
+	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
+	VBROADCASTSS (BX), Y9
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (BX)(CX*1), Y9
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS (BX)(CX*2), Y9
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (BX)(R9*1), Y9
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS (BX)(CX*4), Y9
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (BX)(R10*1), Y9
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS (BX)(R9*2), Y9
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS (BX)(R11*1), Y9
+	VFMADD231PS  Y9, Y10, Y8
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold526
+
+folded525:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	VADDPS Y9, Y6, Y6
+	VADDPS Y9, Y7, Y7
+	VADDPS Y9, Y8, Y8
+	CMPQ   BX, $0x01
+	JNE    linear527
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+	VMAXPS Y6, Y9, Y6
+	VMAXPS Y7, Y9, Y7
+	VMAXPS Y8, Y9, Y8
+
+linear527:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	TESTQ        $0x00000004, AX
+	JZ           low529
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low530
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low531
+	VMOVSS       X1, 24(BX)
+
+low531:
+	JMP stored528
+
+low530:
+	TESTQ  $0x00000001, AX
+	JZ     low532
+	VMOVSS X1, 16(BX)
+
+low532:
+	JMP stored528
+
+low529:
+	TESTQ     $0x00000002, AX
+	JZ        low533
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low534
+	VMOVSS    X1, 8(BX)
+
+low534:
+	JMP stored528
+
+low533:
+	TESTQ  $0x00000001, AX
+	JZ     low535
+	VMOVSS X1, (BX)
+
+low535:
+stored528:
+	TESTQ        $0x00000004, AX
+	JZ           low537
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low538
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low539
+	VMOVSS       X2, 24(BX)(CX*1)
+
+low539:
+	JMP stored536
+
+low538:
+	TESTQ  $0x00000001, AX
+	JZ     low540
+	VMOVSS X2, 16(BX)(CX*1)
+
+low540:
+	JMP stored536
+
+low537:
+	TESTQ     $0x00000002, AX
+	JZ        low541
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low542
+	VMOVSS    X2, 8(BX)(CX*1)
+
+low542:
+	JMP stored536
+
+low541:
+	TESTQ  $0x00000001, AX
+	JZ     low543
+	VMOVSS X2, (BX)(CX*1)
+
+low543:
+stored536:
+	TESTQ        $0x00000004, AX
+	JZ           low545
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low546
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low547
+	VMOVSS       X3, 24(BX)(CX*2)
+
+low547:
+	JMP stored544
+
+low546:
+	TESTQ  $0x00000001, AX
+	JZ     low548
+	VMOVSS X3, 16(BX)(CX*2)
+
+low548:
+	JMP stored544
+
+low545:
+	TESTQ     $0x00000002, AX
+	JZ        low549
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low550
+	VMOVSS    X3, 8(BX)(CX*2)
+
+low550:
+	JMP stored544
+
+low549:
+	TESTQ  $0x00000001, AX
+	JZ     low551
+	VMOVSS X3, (BX)(CX*2)
+
+low551:
+stored544:
+	TESTQ        $0x00000004, AX
+	JZ           low553
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low554
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low555
+	VMOVSS       X4, 24(BX)(DX*1)
+
+low555:
+	JMP stored552
+
+low554:
+	TESTQ  $0x00000001, AX
+	JZ     low556
+	VMOVSS X4, 16(BX)(DX*1)
+
+low556:
+	JMP stored552
+
+low553:
+	TESTQ     $0x00000002, AX
+	JZ        low557
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low558
+	VMOVSS    X4, 8(BX)(DX*1)
+
+low558:
+	JMP stored552
+
+low557:
+	TESTQ  $0x00000001, AX
+	JZ     low559
+	VMOVSS X4, (BX)(DX*1)
+
+low559:
+stored552:
+	TESTQ        $0x00000004, AX
+	JZ           low561
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low562
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low563
+	VMOVSS       X5, 24(BX)(CX*4)
+
+low563:
+	JMP stored560
+
+low562:
+	TESTQ  $0x00000001, AX
+	JZ     low564
+	VMOVSS X5, 16(BX)(CX*4)
+
+low564:
+	JMP stored560
+
+low561:
+	TESTQ     $0x00000002, AX
+	JZ        low565
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low566
+	VMOVSS    X5, 8(BX)(CX*4)
+
+low566:
+	JMP stored560
+
+low565:
+	TESTQ  $0x00000001, AX
+	JZ     low567
+	VMOVSS X5, (BX)(CX*4)
+
+low567:
+stored560:
+	TESTQ        $0x00000004, AX
+	JZ           low569
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low570
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low571
+	VMOVSS       X6, 24(BX)(SI*1)
+
+low571:
+	JMP stored568
+
+low570:
+	TESTQ  $0x00000001, AX
+	JZ     low572
+	VMOVSS X6, 16(BX)(SI*1)
+
+low572:
+	JMP stored568
+
+low569:
+	TESTQ     $0x00000002, AX
+	JZ        low573
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low574
+	VMOVSS    X6, 8(BX)(SI*1)
+
+low574:
+	JMP stored568
+
+low573:
+	TESTQ  $0x00000001, AX
+	JZ     low575
+	VMOVSS X6, (BX)(SI*1)
+
+low575:
+stored568:
+	TESTQ        $0x00000004, AX
+	JZ           low577
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low578
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low579
+	VMOVSS       X7, 24(BX)(DX*2)
+
+low579:
+	JMP stored576
+
+low578:
+	TESTQ  $0x00000001, AX
+	JZ     low580
+	VMOVSS X7, 16(BX)(DX*2)
+
+low580:
+	JMP stored576
+
+low577:
+	TESTQ     $0x00000002, AX
+	JZ        low581
+	VMOVSD    X7, (BX)(DX*2)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low582
+	VMOVSS    X7, 8(BX)(DX*2)
+
+low582:
+	JMP stored576
+
+low581:
+	TESTQ  $0x00000001, AX
+	JZ     low583
+	VMOVSS X7, (BX)(DX*2)
+
+low583:
+stored576:
+	TESTQ        $0x00000004, AX
+	JZ           low585
+	VMOVUPS      X8, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low586
+	VMOVSD       X8, 16(BX)(DI*1)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low587
+	VMOVSS       X8, 24(BX)(DI*1)
+
+low587:
+	JMP stored584
+
+low586:
+	TESTQ  $0x00000001, AX
+	JZ     low588
+	VMOVSS X8, 16(BX)(DI*1)
+
+low588:
+	JMP stored584
+
+low585:
+	TESTQ     $0x00000002, AX
+	JZ        low589
+	VMOVSD    X8, (BX)(DI*1)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low590
+	VMOVSS    X8, 8(BX)(DI*1)
+
+low590:
+	JMP stored584
+
+low589:
+	TESTQ  $0x00000001, AX
+	JZ     low591
+	VMOVSS X8, (BX)(DI*1)
+
+low591:
+stored584:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x00000008, BX
+	JMP  advance167
+
+lower446:
+	// acc[i,j] = init[i,j], 7×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	VMASKMOVPS (BX), Y0, Y1
+	VMASKMOVPS (BX)(CX*1), Y0, Y2
+	VMASKMOVPS (BX)(CX*2), Y0, Y3
+	VMASKMOVPS (BX)(DX*1), Y0, Y4
+	VMASKMOVPS (BX)(CX*4), Y0, Y5
+	VMASKMOVPS (BX)(SI*1), Y0, Y6
+	VMASKMOVPS (BX)(DX*2), Y0, Y7
+	MOVQ       n+112(FP), R8
+	TESTQ      R8, R8
+	JLE        folded592
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
+	MOVQ       soon+72(FP), R11
+	MOVQ       ldsoon+80(FP), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold593:
+	VMASKMOVPS   (SI), Y0, Y9
+	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS (BX)(CX*1), Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS (BX)(CX*2), Y8
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS (BX)(R9*1), Y8
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS (BX)(CX*4), Y8
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS (BX)(R10*1), Y8
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (BX)(R9*2), Y8
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold593
+
+folded592:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
+	VADDPS Y8, Y4, Y4
+	VADDPS Y8, Y5, Y5
+	VADDPS Y8, Y6, Y6
+	VADDPS Y8, Y7, Y7
+	CMPQ   BX, $0x01
+	JNE    linear594
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+linear594:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	TESTQ        $0x00000004, AX
+	JZ           low596
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low597
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low598
+	VMOVSS       X1, 24(BX)
+
+low598:
+	JMP stored595
+
+low597:
+	TESTQ  $0x00000001, AX
+	JZ     low599
+	VMOVSS X1, 16(BX)
+
+low599:
+	JMP stored595
+
+low596:
+	TESTQ     $0x00000002, AX
+	JZ        low600
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low601
+	VMOVSS    X1, 8(BX)
+
+low601:
+	JMP stored595
+
+low600:
+	TESTQ  $0x00000001, AX
+	JZ     low602
+	VMOVSS X1, (BX)
+
+low602:
+stored595:
+	TESTQ        $0x00000004, AX
+	JZ           low604
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low605
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low606
+	VMOVSS       X2, 24(BX)(CX*1)
+
+low606:
+	JMP stored603
+
+low605:
+	TESTQ  $0x00000001, AX
+	JZ     low607
+	VMOVSS X2, 16(BX)(CX*1)
+
+low607:
+	JMP stored603
+
+low604:
+	TESTQ     $0x00000002, AX
+	JZ        low608
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low609
+	VMOVSS    X2, 8(BX)(CX*1)
+
+low609:
+	JMP stored603
+
+low608:
+	TESTQ  $0x00000001, AX
+	JZ     low610
+	VMOVSS X2, (BX)(CX*1)
+
+low610:
+stored603:
+	TESTQ        $0x00000004, AX
+	JZ           low612
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low613
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low614
+	VMOVSS       X3, 24(BX)(CX*2)
+
+low614:
+	JMP stored611
+
+low613:
+	TESTQ  $0x00000001, AX
+	JZ     low615
+	VMOVSS X3, 16(BX)(CX*2)
+
+low615:
+	JMP stored611
+
+low612:
+	TESTQ     $0x00000002, AX
+	JZ        low616
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low617
+	VMOVSS    X3, 8(BX)(CX*2)
+
+low617:
+	JMP stored611
+
+low616:
+	TESTQ  $0x00000001, AX
+	JZ     low618
+	VMOVSS X3, (BX)(CX*2)
+
+low618:
+stored611:
+	TESTQ        $0x00000004, AX
+	JZ           low620
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low621
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low622
+	VMOVSS       X4, 24(BX)(DX*1)
+
+low622:
+	JMP stored619
+
+low621:
+	TESTQ  $0x00000001, AX
+	JZ     low623
+	VMOVSS X4, 16(BX)(DX*1)
+
+low623:
+	JMP stored619
+
+low620:
+	TESTQ     $0x00000002, AX
+	JZ        low624
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low625
+	VMOVSS    X4, 8(BX)(DX*1)
+
+low625:
+	JMP stored619
+
+low624:
+	TESTQ  $0x00000001, AX
+	JZ     low626
+	VMOVSS X4, (BX)(DX*1)
+
+low626:
+stored619:
+	TESTQ        $0x00000004, AX
+	JZ           low628
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low629
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low630
+	VMOVSS       X5, 24(BX)(CX*4)
+
+low630:
+	JMP stored627
+
+low629:
+	TESTQ  $0x00000001, AX
+	JZ     low631
+	VMOVSS X5, 16(BX)(CX*4)
+
+low631:
+	JMP stored627
+
+low628:
+	TESTQ     $0x00000002, AX
+	JZ        low632
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low633
+	VMOVSS    X5, 8(BX)(CX*4)
+
+low633:
+	JMP stored627
+
+low632:
+	TESTQ  $0x00000001, AX
+	JZ     low634
+	VMOVSS X5, (BX)(CX*4)
+
+low634:
+stored627:
+	TESTQ        $0x00000004, AX
+	JZ           low636
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low637
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low638
+	VMOVSS       X6, 24(BX)(SI*1)
+
+low638:
+	JMP stored635
+
+low637:
+	TESTQ  $0x00000001, AX
+	JZ     low639
+	VMOVSS X6, 16(BX)(SI*1)
+
+low639:
+	JMP stored635
+
+low636:
+	TESTQ     $0x00000002, AX
+	JZ        low640
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low641
+	VMOVSS    X6, 8(BX)(SI*1)
+
+low641:
+	JMP stored635
+
+low640:
+	TESTQ  $0x00000001, AX
+	JZ     low642
+	VMOVSS X6, (BX)(SI*1)
+
+low642:
+stored635:
+	TESTQ        $0x00000004, AX
+	JZ           low644
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low645
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low646
+	VMOVSS       X7, 24(BX)(DX*2)
+
+low646:
+	JMP stored643
+
+low645:
+	TESTQ  $0x00000001, AX
+	JZ     low647
+	VMOVSS X7, 16(BX)(DX*2)
+
+low647:
+	JMP stored643
+
+low644:
+	TESTQ     $0x00000002, AX
+	JZ        low648
+	VMOVSD    X7, (BX)(DX*2)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low649
+	VMOVSS    X7, 8(BX)(DX*2)
+
+low649:
+	JMP stored643
+
+low648:
+	TESTQ  $0x00000001, AX
+	JZ     low650
+	VMOVSS X7, (BX)(DX*2)
+
+low650:
+stored643:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x00000007, BX
+	JMP  advance167
+
+lower169:
+	CMPQ BX, $0x04
+	JLT  lower651
+	CMPQ BX, $0x05
+	JLT  lower652
+	CMPQ BX, $0x06
+	JLT  lower653
+
+	// acc[i,j] = init[i,j], 6×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	VMASKMOVPS (BX), Y0, Y1
+	VMASKMOVPS (BX)(CX*1), Y0, Y2
+	VMASKMOVPS (BX)(CX*2), Y0, Y3
+	VMASKMOVPS (BX)(DX*1), Y0, Y4
+	VMASKMOVPS (BX)(CX*4), Y0, Y5
+	VMASKMOVPS (BX)(SI*1), Y0, Y6
+	MOVQ       n+112(FP), R8
+	TESTQ      R8, R8
+	JLE        folded654
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
+	MOVQ       soon+72(FP), R11
+	MOVQ       ldsoon+80(FP), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold655:
+	VMASKMOVPS   (SI), Y0, Y8
+	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	VBROADCASTSS (BX), Y7
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (BX)(CX*1), Y7
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS (BX)(CX*2), Y7
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (BX)(R9*1), Y7
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS (BX)(CX*4), Y7
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS (BX)(R10*1), Y7
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold655
+
+folded654:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y7, Y7, Y7
+	VADDPS Y7, Y1, Y1
+	VADDPS Y7, Y2, Y2
+	VADDPS Y7, Y3, Y3
+	VADDPS Y7, Y4, Y4
+	VADDPS Y7, Y5, Y5
+	VADDPS Y7, Y6, Y6
+	CMPQ   BX, $0x01
+	JNE    linear656
+	VMAXPS Y1, Y7, Y1
+	VMAXPS Y2, Y7, Y2
+	VMAXPS Y3, Y7, Y3
+	VMAXPS Y4, Y7, Y4
+	VMAXPS Y5, Y7, Y5
+	VMAXPS Y6, Y7, Y6
+
+linear656:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	TESTQ        $0x00000004, AX
+	JZ           low658
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low659
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low660
+	VMOVSS       X1, 24(BX)
+
+low660:
+	JMP stored657
+
+low659:
+	TESTQ  $0x00000001, AX
+	JZ     low661
+	VMOVSS X1, 16(BX)
+
+low661:
+	JMP stored657
+
+low658:
+	TESTQ     $0x00000002, AX
+	JZ        low662
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low663
+	VMOVSS    X1, 8(BX)
+
+low663:
+	JMP stored657
+
+low662:
+	TESTQ  $0x00000001, AX
+	JZ     low664
+	VMOVSS X1, (BX)
+
+low664:
+stored657:
+	TESTQ        $0x00000004, AX
+	JZ           low666
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low667
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low668
+	VMOVSS       X2, 24(BX)(CX*1)
+
+low668:
+	JMP stored665
+
+low667:
+	TESTQ  $0x00000001, AX
+	JZ     low669
+	VMOVSS X2, 16(BX)(CX*1)
+
+low669:
+	JMP stored665
+
+low666:
+	TESTQ     $0x00000002, AX
+	JZ        low670
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low671
+	VMOVSS    X2, 8(BX)(CX*1)
+
+low671:
+	JMP stored665
+
+low670:
+	TESTQ  $0x00000001, AX
+	JZ     low672
+	VMOVSS X2, (BX)(CX*1)
+
+low672:
+stored665:
+	TESTQ        $0x00000004, AX
+	JZ           low674
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low675
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low676
+	VMOVSS       X3, 24(BX)(CX*2)
+
+low676:
+	JMP stored673
+
+low675:
+	TESTQ  $0x00000001, AX
+	JZ     low677
+	VMOVSS X3, 16(BX)(CX*2)
+
+low677:
+	JMP stored673
+
+low674:
+	TESTQ     $0x00000002, AX
+	JZ        low678
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low679
+	VMOVSS    X3, 8(BX)(CX*2)
+
+low679:
+	JMP stored673
+
+low678:
+	TESTQ  $0x00000001, AX
+	JZ     low680
+	VMOVSS X3, (BX)(CX*2)
+
+low680:
+stored673:
+	TESTQ        $0x00000004, AX
+	JZ           low682
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low683
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low684
+	VMOVSS       X4, 24(BX)(DX*1)
+
+low684:
+	JMP stored681
+
+low683:
+	TESTQ  $0x00000001, AX
+	JZ     low685
+	VMOVSS X4, 16(BX)(DX*1)
+
+low685:
+	JMP stored681
+
+low682:
+	TESTQ     $0x00000002, AX
+	JZ        low686
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low687
+	VMOVSS    X4, 8(BX)(DX*1)
+
+low687:
+	JMP stored681
+
+low686:
+	TESTQ  $0x00000001, AX
+	JZ     low688
+	VMOVSS X4, (BX)(DX*1)
+
+low688:
+stored681:
+	TESTQ        $0x00000004, AX
+	JZ           low690
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low691
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low692
+	VMOVSS       X5, 24(BX)(CX*4)
+
+low692:
+	JMP stored689
+
+low691:
+	TESTQ  $0x00000001, AX
+	JZ     low693
+	VMOVSS X5, 16(BX)(CX*4)
+
+low693:
+	JMP stored689
+
+low690:
+	TESTQ     $0x00000002, AX
+	JZ        low694
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low695
+	VMOVSS    X5, 8(BX)(CX*4)
+
+low695:
+	JMP stored689
+
+low694:
+	TESTQ  $0x00000001, AX
+	JZ     low696
+	VMOVSS X5, (BX)(CX*4)
+
+low696:
+stored689:
+	TESTQ        $0x00000004, AX
+	JZ           low698
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low699
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low700
+	VMOVSS       X6, 24(BX)(SI*1)
+
+low700:
+	JMP stored697
+
+low699:
+	TESTQ  $0x00000001, AX
+	JZ     low701
+	VMOVSS X6, 16(BX)(SI*1)
+
+low701:
+	JMP stored697
+
+low698:
+	TESTQ     $0x00000002, AX
+	JZ        low702
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low703
+	VMOVSS    X6, 8(BX)(SI*1)
+
+low703:
+	JMP stored697
+
+low702:
+	TESTQ  $0x00000001, AX
+	JZ     low704
+	VMOVSS X6, (BX)(SI*1)
+
+low704:
+stored697:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -4824,16 +6593,534 @@ stored459:
 	VZEROUPPER
 	RET
 
-fewer447:
-	CMPQ BX, $0x01
-	JNE  fewer467
-
-	// acc[i,j] = init[i,j], 1×1 vectors
+lower653:
+	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
 	VMASKMOVPS (BX), Y0, Y1
+	VMASKMOVPS (BX)(CX*1), Y0, Y2
+	VMASKMOVPS (BX)(CX*2), Y0, Y3
+	VMASKMOVPS (BX)(DX*1), Y0, Y4
+	VMASKMOVPS (BX)(CX*4), Y0, Y5
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded468
+	JLE        folded705
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	MOVQ       soon+72(FP), R10
+	MOVQ       ldsoon+80(FP), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold706:
+	VMASKMOVPS   (SI), Y0, Y7
+	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	VBROADCASTSS (BX), Y6
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (BX)(CX*1), Y6
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (BX)(CX*2), Y6
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (BX)(R9*1), Y6
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (BX)(CX*4), Y6
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold706
+
+folded705:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
+	VADDPS Y6, Y4, Y4
+	VADDPS Y6, Y5, Y5
+	CMPQ   BX, $0x01
+	JNE    linear707
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+	VMAXPS Y4, Y6, Y4
+	VMAXPS Y5, Y6, Y5
+
+linear707:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	TESTQ        $0x00000004, AX
+	JZ           low709
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low710
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low711
+	VMOVSS       X1, 24(BX)
+
+low711:
+	JMP stored708
+
+low710:
+	TESTQ  $0x00000001, AX
+	JZ     low712
+	VMOVSS X1, 16(BX)
+
+low712:
+	JMP stored708
+
+low709:
+	TESTQ     $0x00000002, AX
+	JZ        low713
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low714
+	VMOVSS    X1, 8(BX)
+
+low714:
+	JMP stored708
+
+low713:
+	TESTQ  $0x00000001, AX
+	JZ     low715
+	VMOVSS X1, (BX)
+
+low715:
+stored708:
+	TESTQ        $0x00000004, AX
+	JZ           low717
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low718
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low719
+	VMOVSS       X2, 24(BX)(CX*1)
+
+low719:
+	JMP stored716
+
+low718:
+	TESTQ  $0x00000001, AX
+	JZ     low720
+	VMOVSS X2, 16(BX)(CX*1)
+
+low720:
+	JMP stored716
+
+low717:
+	TESTQ     $0x00000002, AX
+	JZ        low721
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low722
+	VMOVSS    X2, 8(BX)(CX*1)
+
+low722:
+	JMP stored716
+
+low721:
+	TESTQ  $0x00000001, AX
+	JZ     low723
+	VMOVSS X2, (BX)(CX*1)
+
+low723:
+stored716:
+	TESTQ        $0x00000004, AX
+	JZ           low725
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low726
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low727
+	VMOVSS       X3, 24(BX)(CX*2)
+
+low727:
+	JMP stored724
+
+low726:
+	TESTQ  $0x00000001, AX
+	JZ     low728
+	VMOVSS X3, 16(BX)(CX*2)
+
+low728:
+	JMP stored724
+
+low725:
+	TESTQ     $0x00000002, AX
+	JZ        low729
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low730
+	VMOVSS    X3, 8(BX)(CX*2)
+
+low730:
+	JMP stored724
+
+low729:
+	TESTQ  $0x00000001, AX
+	JZ     low731
+	VMOVSS X3, (BX)(CX*2)
+
+low731:
+stored724:
+	TESTQ        $0x00000004, AX
+	JZ           low733
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low734
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low735
+	VMOVSS       X4, 24(BX)(DX*1)
+
+low735:
+	JMP stored732
+
+low734:
+	TESTQ  $0x00000001, AX
+	JZ     low736
+	VMOVSS X4, 16(BX)(DX*1)
+
+low736:
+	JMP stored732
+
+low733:
+	TESTQ     $0x00000002, AX
+	JZ        low737
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low738
+	VMOVSS    X4, 8(BX)(DX*1)
+
+low738:
+	JMP stored732
+
+low737:
+	TESTQ  $0x00000001, AX
+	JZ     low739
+	VMOVSS X4, (BX)(DX*1)
+
+low739:
+stored732:
+	TESTQ        $0x00000004, AX
+	JZ           low741
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low742
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low743
+	VMOVSS       X5, 24(BX)(CX*4)
+
+low743:
+	JMP stored740
+
+low742:
+	TESTQ  $0x00000001, AX
+	JZ     low744
+	VMOVSS X5, 16(BX)(CX*4)
+
+low744:
+	JMP stored740
+
+low741:
+	TESTQ     $0x00000002, AX
+	JZ        low745
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low746
+	VMOVSS    X5, 8(BX)(CX*4)
+
+low746:
+	JMP stored740
+
+low745:
+	TESTQ  $0x00000001, AX
+	JZ     low747
+	VMOVSS X5, (BX)(CX*4)
+
+low747:
+stored740:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower652:
+	// acc[i,j] = init[i,j], 4×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	VMASKMOVPS (BX), Y0, Y1
+	VMASKMOVPS (BX)(CX*1), Y0, Y2
+	VMASKMOVPS (BX)(CX*2), Y0, Y3
+	VMASKMOVPS (BX)(DX*1), Y0, Y4
+	MOVQ       n+112(FP), R8
+	TESTQ      R8, R8
+	JLE        folded748
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	MOVQ       soon+72(FP), R10
+	MOVQ       ldsoon+80(FP), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold749:
+	VMASKMOVPS   (SI), Y0, Y6
+	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	VBROADCASTSS (BX), Y5
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (BX)(CX*1), Y5
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (BX)(CX*2), Y5
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (BX)(R9*1), Y5
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold749
+
+folded748:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y1, Y1
+	VADDPS Y5, Y2, Y2
+	VADDPS Y5, Y3, Y3
+	VADDPS Y5, Y4, Y4
+	CMPQ   BX, $0x01
+	JNE    linear750
+	VMAXPS Y1, Y5, Y1
+	VMAXPS Y2, Y5, Y2
+	VMAXPS Y3, Y5, Y3
+	VMAXPS Y4, Y5, Y4
+
+linear750:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	TESTQ        $0x00000004, AX
+	JZ           low752
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low753
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low754
+	VMOVSS       X1, 24(BX)
+
+low754:
+	JMP stored751
+
+low753:
+	TESTQ  $0x00000001, AX
+	JZ     low755
+	VMOVSS X1, 16(BX)
+
+low755:
+	JMP stored751
+
+low752:
+	TESTQ     $0x00000002, AX
+	JZ        low756
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low757
+	VMOVSS    X1, 8(BX)
+
+low757:
+	JMP stored751
+
+low756:
+	TESTQ  $0x00000001, AX
+	JZ     low758
+	VMOVSS X1, (BX)
+
+low758:
+stored751:
+	TESTQ        $0x00000004, AX
+	JZ           low760
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low761
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low762
+	VMOVSS       X2, 24(BX)(CX*1)
+
+low762:
+	JMP stored759
+
+low761:
+	TESTQ  $0x00000001, AX
+	JZ     low763
+	VMOVSS X2, 16(BX)(CX*1)
+
+low763:
+	JMP stored759
+
+low760:
+	TESTQ     $0x00000002, AX
+	JZ        low764
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low765
+	VMOVSS    X2, 8(BX)(CX*1)
+
+low765:
+	JMP stored759
+
+low764:
+	TESTQ  $0x00000001, AX
+	JZ     low766
+	VMOVSS X2, (BX)(CX*1)
+
+low766:
+stored759:
+	TESTQ        $0x00000004, AX
+	JZ           low768
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low769
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low770
+	VMOVSS       X3, 24(BX)(CX*2)
+
+low770:
+	JMP stored767
+
+low769:
+	TESTQ  $0x00000001, AX
+	JZ     low771
+	VMOVSS X3, 16(BX)(CX*2)
+
+low771:
+	JMP stored767
+
+low768:
+	TESTQ     $0x00000002, AX
+	JZ        low772
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low773
+	VMOVSS    X3, 8(BX)(CX*2)
+
+low773:
+	JMP stored767
+
+low772:
+	TESTQ  $0x00000001, AX
+	JZ     low774
+	VMOVSS X3, (BX)(CX*2)
+
+low774:
+stored767:
+	TESTQ        $0x00000004, AX
+	JZ           low776
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low777
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low778
+	VMOVSS       X4, 24(BX)(DX*1)
+
+low778:
+	JMP stored775
+
+low777:
+	TESTQ  $0x00000001, AX
+	JZ     low779
+	VMOVSS X4, 16(BX)(DX*1)
+
+low779:
+	JMP stored775
+
+low776:
+	TESTQ     $0x00000002, AX
+	JZ        low780
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low781
+	VMOVSS    X4, 8(BX)(DX*1)
+
+low781:
+	JMP stored775
+
+low780:
+	TESTQ  $0x00000001, AX
+	JZ     low782
+	VMOVSS X4, (BX)(DX*1)
+
+low782:
+stored775:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower651:
+	CMPQ BX, $0x02
+	JLT  lower783
+	CMPQ BX, $0x03
+	JLT  lower784
+
+	// acc[i,j] = init[i,j], 3×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	VMASKMOVPS (BX), Y0, Y1
+	VMASKMOVPS (BX)(CX*1), Y0, Y2
+	VMASKMOVPS (BX)(CX*2), Y0, Y3
+	MOVQ       n+112(FP), R8
+	TESTQ      R8, R8
+	JLE        folded785
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -4843,7 +7130,323 @@ fewer447:
 	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold469:
+fold786:
+	VMASKMOVPS   (SI), Y0, Y5
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSS (BX), Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (BX)(CX*1), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (BX)(CX*2), Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold786
+
+folded785:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y1, Y1
+	VADDPS Y4, Y2, Y2
+	VADDPS Y4, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    linear787
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+	VMAXPS Y3, Y4, Y3
+
+linear787:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	TESTQ        $0x00000004, AX
+	JZ           low789
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low790
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low791
+	VMOVSS       X1, 24(BX)
+
+low791:
+	JMP stored788
+
+low790:
+	TESTQ  $0x00000001, AX
+	JZ     low792
+	VMOVSS X1, 16(BX)
+
+low792:
+	JMP stored788
+
+low789:
+	TESTQ     $0x00000002, AX
+	JZ        low793
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low794
+	VMOVSS    X1, 8(BX)
+
+low794:
+	JMP stored788
+
+low793:
+	TESTQ  $0x00000001, AX
+	JZ     low795
+	VMOVSS X1, (BX)
+
+low795:
+stored788:
+	TESTQ        $0x00000004, AX
+	JZ           low797
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low798
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low799
+	VMOVSS       X2, 24(BX)(CX*1)
+
+low799:
+	JMP stored796
+
+low798:
+	TESTQ  $0x00000001, AX
+	JZ     low800
+	VMOVSS X2, 16(BX)(CX*1)
+
+low800:
+	JMP stored796
+
+low797:
+	TESTQ     $0x00000002, AX
+	JZ        low801
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low802
+	VMOVSS    X2, 8(BX)(CX*1)
+
+low802:
+	JMP stored796
+
+low801:
+	TESTQ  $0x00000001, AX
+	JZ     low803
+	VMOVSS X2, (BX)(CX*1)
+
+low803:
+stored796:
+	TESTQ        $0x00000004, AX
+	JZ           low805
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low806
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low807
+	VMOVSS       X3, 24(BX)(CX*2)
+
+low807:
+	JMP stored804
+
+low806:
+	TESTQ  $0x00000001, AX
+	JZ     low808
+	VMOVSS X3, 16(BX)(CX*2)
+
+low808:
+	JMP stored804
+
+low805:
+	TESTQ     $0x00000002, AX
+	JZ        low809
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low810
+	VMOVSS    X3, 8(BX)(CX*2)
+
+low810:
+	JMP stored804
+
+low809:
+	TESTQ  $0x00000001, AX
+	JZ     low811
+	VMOVSS X3, (BX)(CX*2)
+
+low811:
+stored804:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower784:
+	// acc[i,j] = init[i,j], 2×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	VMASKMOVPS (BX), Y0, Y1
+	VMASKMOVPS (BX)(CX*1), Y0, Y2
+	MOVQ       n+112(FP), R8
+	TESTQ      R8, R8
+	JLE        folded812
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	MOVQ       soon+72(FP), R9
+	MOVQ       ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold813:
+	VMASKMOVPS   (SI), Y0, Y4
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSS (BX), Y3
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (BX)(CX*1), Y3
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold813
+
+folded812:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y3, Y3, Y3
+	VADDPS Y3, Y1, Y1
+	VADDPS Y3, Y2, Y2
+	CMPQ   BX, $0x01
+	JNE    linear814
+	VMAXPS Y1, Y3, Y1
+	VMAXPS Y2, Y3, Y2
+
+linear814:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	TESTQ        $0x00000004, AX
+	JZ           low816
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low817
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low818
+	VMOVSS       X1, 24(BX)
+
+low818:
+	JMP stored815
+
+low817:
+	TESTQ  $0x00000001, AX
+	JZ     low819
+	VMOVSS X1, 16(BX)
+
+low819:
+	JMP stored815
+
+low816:
+	TESTQ     $0x00000002, AX
+	JZ        low820
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low821
+	VMOVSS    X1, 8(BX)
+
+low821:
+	JMP stored815
+
+low820:
+	TESTQ  $0x00000001, AX
+	JZ     low822
+	VMOVSS X1, (BX)
+
+low822:
+stored815:
+	TESTQ        $0x00000004, AX
+	JZ           low824
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low825
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low826
+	VMOVSS       X2, 24(BX)(CX*1)
+
+low826:
+	JMP stored823
+
+low825:
+	TESTQ  $0x00000001, AX
+	JZ     low827
+	VMOVSS X2, 16(BX)(CX*1)
+
+low827:
+	JMP stored823
+
+low824:
+	TESTQ     $0x00000002, AX
+	JZ        low828
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low829
+	VMOVSS    X2, 8(BX)(CX*1)
+
+low829:
+	JMP stored823
+
+low828:
+	TESTQ  $0x00000001, AX
+	JZ     low830
+	VMOVSS X2, (BX)(CX*1)
+
+low830:
+stored823:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower783:
+	// acc[i,j] = init[i,j], 1×1 vectors
+	MOVQ       init+16(FP), BX
+	VMASKMOVPS (BX), Y0, Y1
+	MOVQ       n+112(FP), R8
+	TESTQ      R8, R8
+	JLE        folded831
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	MOVQ       soon+72(FP), R9
+	MOVQ       ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold832:
 	VMASKMOVPS   (SI), Y0, Y3
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -4852,61 +7455,61 @@ fold469:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold469
+	JNZ          fold832
 
-folded468:
+folded831:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear470
+	JNE    linear833
 	VMAXPS Y1, Y2, Y1
 
-linear470:
+linear833:
 	MOVQ         c+0(FP), BX
 	TESTQ        $0x00000004, AX
-	JZ           low472
+	JZ           low835
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low473
+	JZ           low836
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low474
+	JZ           low837
 	VMOVSS       X1, 24(BX)
 
-low474:
-	JMP stored471
+low837:
+	JMP stored834
 
-low473:
+low836:
 	TESTQ  $0x00000001, AX
-	JZ     low475
+	JZ     low838
 	VMOVSS X1, 16(BX)
 
-low475:
-	JMP stored471
+low838:
+	JMP stored834
 
-low472:
+low835:
 	TESTQ     $0x00000002, AX
-	JZ        low476
+	JZ        low839
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low477
+	JZ        low840
 	VMOVSS    X1, 8(BX)
 
-low477:
-	JMP stored471
+low840:
+	JMP stored834
 
-low476:
+low839:
 	TESTQ  $0x00000001, AX
-	JZ     low478
+	JZ     low841
 	VMOVSS X1, (BX)
 
-low478:
-stored471:
+low841:
+stored834:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -4914,17 +7517,12 @@ stored471:
 	VZEROUPPER
 	RET
 
-fewer467:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance156:
+advance167:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done479
+	JLE   none168
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -4937,9 +7535,9 @@ advance156:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next153
+	JMP   next164
 
-done479:
+none168:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -4969,11 +7567,15 @@ full4:
 	MOVQ $0x00000004, BX
 
 chosen5:
-	CMPQ BX, $0x04
-	JNE  fewer7
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few8
+	TESTQ BX, BX
+	JE    none7
+	CMPQ  BX, $0x03
+	JLT   lower8
+	CMPQ  BX, $0x04
+	JLT   lower9
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few10
 
 	// c of the next tile, 4×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -4982,10 +7584,10 @@ chosen5:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x08
-	JGE    more9
+	JGE    more11
 	MOVQ   then+88(FP), BX
 
-more9:
+more11:
 	LEAQ       (CX)(CX*2), DX
 	PREFETCHT1 (BX)
 	PREFETCHT1 64(BX)
@@ -5000,7 +7602,7 @@ more9:
 	PREFETCHT1 64(BX)(DX*1)
 	PREFETCHT1 95(BX)(DX*1)
 
-few8:
+few10:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5019,7 +7621,7 @@ few8:
 	VMOVUPD 64(BX)(DX*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded10
+	JLE     folded12
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5030,7 +7632,7 @@ few8:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold11:
+fold13:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	VMOVUPD      64(SI), Y15
@@ -5055,9 +7657,9 @@ fold11:
 	VFMADD231PD  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold11
+	JNZ          fold13
 
-folded10:
+folded12:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -5074,7 +7676,7 @@ folded10:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear12
+	JNE    linear14
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -5088,7 +7690,7 @@ folded10:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear12:
+linear14:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5110,10 +7712,7 @@ linear12:
 	MOVQ    $0x00000004, BX
 	JMP     advance6
 
-fewer7:
-	CMPQ BX, $0x03
-	JNE  fewer13
-
+lower9:
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5128,7 +7727,7 @@ fewer7:
 	VMOVUPD 64(BX)(CX*2), Y8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded14
+	JLE     folded15
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5138,7 +7737,7 @@ fewer7:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold15:
+fold16:
 	VMOVUPD      (SI), Y10
 	VMOVUPD      32(SI), Y11
 	VMOVUPD      64(SI), Y12
@@ -5159,9 +7758,9 @@ fold15:
 	VFMADD231PD  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold15
+	JNZ          fold16
 
-folded14:
+folded15:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y9, Y9, Y9
@@ -5175,7 +7774,7 @@ folded14:
 	VADDPD Y9, Y7, Y7
 	VADDPD Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear16
+	JNE    linear17
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -5186,7 +7785,7 @@ folded14:
 	VMAXPD Y7, Y9, Y7
 	VMAXPD Y8, Y9, Y8
 
-linear16:
+linear17:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -5204,9 +7803,9 @@ linear16:
 	MOVQ    $0x00000003, BX
 	JMP     advance6
 
-fewer13:
+lower8:
 	CMPQ BX, $0x02
-	JNE  fewer17
+	JLT  lower18
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -5219,7 +7818,7 @@ fewer13:
 	VMOVUPD 64(BX)(CX*1), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded18
+	JLE     folded19
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5229,7 +7828,7 @@ fewer13:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold19:
+fold20:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI), Y8
 	VMOVUPD      64(SI), Y9
@@ -5246,9 +7845,9 @@ fold19:
 	VFMADD231PD  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold19
+	JNZ          fold20
 
-folded18:
+folded19:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -5259,7 +7858,7 @@ folded18:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear20
+	JNE    linear21
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -5267,7 +7866,7 @@ folded18:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear20:
+linear21:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -5283,10 +7882,7 @@ linear20:
 	VZEROUPPER
 	RET
 
-fewer17:
-	CMPQ BX, $0x01
-	JNE  fewer21
-
+lower18:
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Y0
@@ -5344,17 +7940,12 @@ linear24:
 	VZEROUPPER
 	RET
 
-fewer21:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
 advance6:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done25
+	JLE   none7
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -5369,7 +7960,7 @@ advance6:
 	MOVQ  CX, a+32(FP)
 	JMP   next3
 
-done25:
+none7:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -5378,26 +7969,30 @@ over2:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
-next26:
+next25:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x08
-	JGE  full27
+	JGE  full26
 	CMPQ BX, $0x04
-	JLE  chosen28
+	JLE  chosen27
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen28
+	JMP  chosen27
 
-full27:
+full26:
 	MOVQ $0x00000004, BX
 
-chosen28:
-	CMPQ BX, $0x04
-	JNE  fewer30
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few31
+chosen27:
+	TESTQ BX, BX
+	JE    none29
+	CMPQ  BX, $0x03
+	JLT   lower30
+	CMPQ  BX, $0x04
+	JLT   lower31
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few32
 
 	// c of the next tile, 4×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -5406,10 +8001,10 @@ chosen28:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x08
-	JGE    more32
+	JGE    more33
 	MOVQ   then+88(FP), BX
 
-more32:
+more33:
 	LEAQ       (CX)(CX*2), DX
 	PREFETCHT1 (BX)
 	PREFETCHT1 64(BX)
@@ -5424,7 +8019,7 @@ more32:
 	PREFETCHT1 64(BX)(DX*1)
 	PREFETCHT1 95(BX)(DX*1)
 
-few31:
+few32:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5446,7 +8041,7 @@ few31:
 	VMOVUPD 64(SI)(DI*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded33
+	JLE     folded34
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5457,7 +8052,7 @@ few31:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold34:
+fold35:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	VMOVUPD      64(SI)(AX*1), Y15
@@ -5482,9 +8077,9 @@ fold34:
 	VFMADD231PD  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold34
+	JNZ          fold35
 
-folded33:
+folded34:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -5501,7 +8096,7 @@ folded33:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear35
+	JNE    linear36
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -5515,7 +8110,7 @@ folded33:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear35:
+linear36:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5538,12 +8133,9 @@ linear35:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000004, BX
-	JMP     advance29
+	JMP     advance28
 
-fewer30:
-	CMPQ BX, $0x03
-	JNE  fewer36
-
+lower31:
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5636,11 +8228,11 @@ linear39:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000003, BX
-	JMP     advance29
+	JMP     advance28
 
-fewer36:
+lower30:
 	CMPQ BX, $0x02
-	JNE  fewer40
+	JLT  lower40
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -5721,10 +8313,7 @@ linear43:
 	VZEROUPPER
 	RET
 
-fewer40:
-	CMPQ BX, $0x01
-	JNE  fewer44
-
+lower40:
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    BX, DX
@@ -5734,7 +8323,7 @@ fewer40:
 	VMOVUPD 64(DX), Y2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded45
+	JLE     folded44
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5744,7 +8333,7 @@ fewer40:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold46:
+fold45:
 	VMOVUPD      (SI), Y4
 	VMOVUPD      32(SI), Y5
 	VMOVUPD      64(SI)(AX*1), Y6
@@ -5757,9 +8346,9 @@ fold46:
 	VFMADD231PD  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold46
+	JNZ          fold45
 
-folded45:
+folded44:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -5767,12 +8356,12 @@ folded45:
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear47
+	JNE    linear46
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear47:
+linear46:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -5786,17 +8375,12 @@ linear47:
 	VZEROUPPER
 	RET
 
-fewer44:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance29:
+advance28:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done48
+	JLE   none29
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -5809,39 +8393,45 @@ advance29:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next26
+	JMP   next25
 
-done48:
+none29:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x04
-	JLE  narrower49
+	JLE  narrower47
 	CMPQ AX, $0x08
-	JNE  over50
+	JNE  over48
 
-next51:
+next49:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x0c
-	JGE  full52
+	JGE  full50
 	CMPQ BX, $0x06
-	JLE  chosen53
+	JLE  chosen51
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen53
+	JMP  chosen51
 
-full52:
+full50:
 	MOVQ $0x00000006, BX
 
-chosen53:
-	CMPQ BX, $0x06
-	JNE  fewer55
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few56
+chosen51:
+	TESTQ BX, BX
+	JE    none53
+	CMPQ  BX, $0x04
+	JLT   lower54
+	CMPQ  BX, $0x05
+	JLT   lower55
+	CMPQ  BX, $0x06
+	JLT   lower56
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few57
 
 	// c of the next tile, 6×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -5850,10 +8440,10 @@ chosen53:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x0c
-	JGE    more57
+	JGE    more58
 	MOVQ   then+88(FP), BX
 
-more57:
+more58:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	PREFETCHT1 (BX)
@@ -5869,7 +8459,7 @@ more57:
 	PREFETCHT1 (BX)(SI*1)
 	PREFETCHT1 63(BX)(SI*1)
 
-few56:
+few57:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5889,7 +8479,7 @@ few56:
 	VMOVUPD 32(BX)(SI*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded58
+	JLE     folded59
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5901,7 +8491,7 @@ few56:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold59:
+fold60:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	ADDQ         DI, SI
@@ -5927,9 +8517,9 @@ fold59:
 	VFMADD231PD  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold59
+	JNZ          fold60
 
-folded58:
+folded59:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
@@ -5946,7 +8536,7 @@ folded58:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear60
+	JNE    linear61
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -5960,7 +8550,7 @@ folded58:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear60:
+linear61:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5981,12 +8571,9 @@ linear60:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance54
+	JMP     advance52
 
-fewer55:
-	CMPQ BX, $0x05
-	JNE  fewer61
-
+lower56:
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6084,12 +8671,9 @@ linear64:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance54
+	JMP     advance52
 
-fewer61:
-	CMPQ BX, $0x04
-	JNE  fewer65
-
+lower55:
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6104,7 +8688,7 @@ fewer61:
 	VMOVUPD 32(BX)(DX*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded66
+	JLE     folded65
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6115,7 +8699,7 @@ fewer61:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold67:
+fold66:
 	VMOVUPD      (SI), Y9
 	VMOVUPD      32(SI), Y10
 	ADDQ         DI, SI
@@ -6135,9 +8719,9 @@ fold67:
 	VFMADD231PD  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold67
+	JNZ          fold66
 
-folded66:
+folded65:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -6150,7 +8734,7 @@ folded66:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear68
+	JNE    linear67
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -6160,7 +8744,7 @@ folded66:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear68:
+linear67:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6176,11 +8760,13 @@ linear68:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000004, BX
-	JMP     advance54
+	JMP     advance52
 
-fewer65:
+lower54:
+	CMPQ BX, $0x02
+	JLT  lower68
 	CMPQ BX, $0x03
-	JNE  fewer69
+	JLT  lower69
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6257,10 +8843,7 @@ linear72:
 	VZEROUPPER
 	RET
 
-fewer69:
-	CMPQ BX, $0x02
-	JNE  fewer73
-
+lower69:
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6270,7 +8853,7 @@ fewer69:
 	VMOVUPD 32(BX)(CX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded74
+	JLE     folded73
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6280,7 +8863,7 @@ fewer69:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold75:
+fold74:
 	VMOVUPD      (SI), Y5
 	VMOVUPD      32(SI), Y6
 	ADDQ         DI, SI
@@ -6294,9 +8877,9 @@ fold75:
 	VFMADD231PD  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold75
+	JNZ          fold74
 
-folded74:
+folded73:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -6305,13 +8888,13 @@ folded74:
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear76
+	JNE    linear75
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear76:
+linear75:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -6325,17 +8908,14 @@ linear76:
 	VZEROUPPER
 	RET
 
-fewer73:
-	CMPQ BX, $0x01
-	JNE  fewer77
-
+lower68:
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(BX), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded78
+	JLE     folded76
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6345,7 +8925,7 @@ fewer73:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold79:
+fold77:
 	VMOVUPD      (SI), Y3
 	VMOVUPD      32(SI), Y4
 	ADDQ         DI, SI
@@ -6356,20 +8936,20 @@ fold79:
 	VFMADD231PD  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold79
+	JNZ          fold77
 
-folded78:
+folded76:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear80
+	JNE    linear78
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear80:
+linear78:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
@@ -6380,17 +8960,12 @@ linear80:
 	VZEROUPPER
 	RET
 
-fewer77:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance54:
+advance52:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done81
+	JLE   none53
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -6403,37 +8978,43 @@ advance54:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next51
+	JMP   next49
 
-done81:
+none53:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over50:
+over48:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
-next82:
+next79:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x0c
-	JGE  full83
+	JGE  full80
 	CMPQ BX, $0x06
-	JLE  chosen84
+	JLE  chosen81
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen84
+	JMP  chosen81
 
-full83:
+full80:
 	MOVQ $0x00000006, BX
 
-chosen84:
-	CMPQ BX, $0x06
-	JNE  fewer86
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few87
+chosen81:
+	TESTQ BX, BX
+	JE    none83
+	CMPQ  BX, $0x04
+	JLT   lower84
+	CMPQ  BX, $0x05
+	JLT   lower85
+	CMPQ  BX, $0x06
+	JLT   lower86
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few87
 
 	// c of the next tile, 6×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -6581,12 +9162,9 @@ linear91:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance85
+	JMP     advance82
 
-fewer86:
-	CMPQ BX, $0x05
-	JNE  fewer92
-
+lower86:
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6606,7 +9184,7 @@ fewer86:
 	VMOVUPD 32(SI)(CX*4), Y9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded93
+	JLE     folded92
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6617,7 +9195,7 @@ fewer86:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold94:
+fold93:
 	VMOVUPD      (SI), Y11
 	VMOVUPD      32(SI)(AX*1), Y12
 	ADDQ         DI, SI
@@ -6640,9 +9218,9 @@ fold94:
 	VFMADD231PD  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold94
+	JNZ          fold93
 
-folded93:
+folded92:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y10, Y10, Y10
@@ -6657,7 +9235,7 @@ folded93:
 	VADDPD Y10, Y8, Y8
 	VADDPD Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear95
+	JNE    linear94
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -6669,7 +9247,7 @@ folded93:
 	VMAXPD Y8, Y10, Y8
 	VMAXPD Y9, Y10, Y9
 
-linear95:
+linear94:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6690,12 +9268,9 @@ linear95:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance85
+	JMP     advance82
 
-fewer92:
-	CMPQ BX, $0x04
-	JNE  fewer96
-
+lower85:
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6713,7 +9288,7 @@ fewer92:
 	VMOVUPD 32(SI)(DI*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded97
+	JLE     folded95
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6724,7 +9299,7 @@ fewer92:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold98:
+fold96:
 	VMOVUPD      (SI), Y9
 	VMOVUPD      32(SI)(AX*1), Y10
 	ADDQ         DI, SI
@@ -6744,9 +9319,9 @@ fold98:
 	VFMADD231PD  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold98
+	JNZ          fold96
 
-folded97:
+folded95:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -6759,7 +9334,7 @@ folded97:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear99
+	JNE    linear97
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -6769,7 +9344,7 @@ folded97:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear99:
+linear97:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6788,11 +9363,13 @@ linear99:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000004, BX
-	JMP     advance85
+	JMP     advance82
 
-fewer96:
+lower84:
+	CMPQ BX, $0x02
+	JLT  lower98
 	CMPQ BX, $0x03
-	JNE  fewer100
+	JLT  lower99
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6807,7 +9384,7 @@ fewer96:
 	VMOVUPD 32(DX)(CX*2), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded101
+	JLE     folded100
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6817,7 +9394,7 @@ fewer96:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold102:
+fold101:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI)(AX*1), Y8
 	ADDQ         DI, SI
@@ -6834,9 +9411,9 @@ fold102:
 	VFMADD231PD  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold102
+	JNZ          fold101
 
-folded101:
+folded100:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -6847,7 +9424,7 @@ folded101:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear103
+	JNE    linear102
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -6855,7 +9432,7 @@ folded101:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear103:
+linear102:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -6873,10 +9450,7 @@ linear103:
 	VZEROUPPER
 	RET
 
-fewer100:
-	CMPQ BX, $0x02
-	JNE  fewer104
-
+lower99:
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6888,7 +9462,7 @@ fewer100:
 	VMOVUPD 32(DX)(CX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded105
+	JLE     folded103
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6898,7 +9472,7 @@ fewer100:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold106:
+fold104:
 	VMOVUPD      (SI), Y5
 	VMOVUPD      32(SI)(AX*1), Y6
 	ADDQ         DI, SI
@@ -6912,9 +9486,9 @@ fold106:
 	VFMADD231PD  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold106
+	JNZ          fold104
 
-folded105:
+folded103:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -6923,13 +9497,13 @@ folded105:
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear107
+	JNE    linear105
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear107:
+linear105:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -6945,10 +9519,7 @@ linear107:
 	VZEROUPPER
 	RET
 
-fewer104:
-	CMPQ BX, $0x01
-	JNE  fewer108
-
+lower98:
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    BX, DX
@@ -6957,7 +9528,7 @@ fewer104:
 	VMOVUPD 32(DX), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded109
+	JLE     folded106
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6967,7 +9538,7 @@ fewer104:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold110:
+fold107:
 	VMOVUPD      (SI), Y3
 	VMOVUPD      32(SI)(AX*1), Y4
 	ADDQ         DI, SI
@@ -6978,20 +9549,20 @@ fold110:
 	VFMADD231PD  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold110
+	JNZ          fold107
 
-folded109:
+folded106:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear111
+	JNE    linear108
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear111:
+linear108:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -7004,17 +9575,12 @@ linear111:
 	VZEROUPPER
 	RET
 
-fewer108:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance85:
+advance82:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done112
+	JLE   none83
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -7027,37 +9593,503 @@ advance85:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next82
+	JMP   next79
 
-done112:
+none83:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower49:
+narrower47:
 	CMPQ AX, $0x04
-	JNE  over113
+	JNE  over109
 
-next114:
+next110:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full115
-	CMPQ BX, $0x08
-	JLE  chosen116
+	JGE  full111
+	CMPQ BX, $0x0c
+	JLE  chosen112
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen116
+	JMP  chosen112
 
-full115:
+full111:
 	MOVQ $0x00000008, BX
 
-chosen116:
+chosen112:
+	TESTQ BX, BX
+	JE    none114
+	CMPQ  BX, $0x07
+	JLT   lower115
+	CMPQ  BX, $0x0a
+	JLT   lower116
+	CMPQ  BX, $0x0b
+	JLT   lower117
+	CMPQ  BX, $0x0c
+	JLT   lower118
+
+	// acc[i,j] = init[i,j], 12×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPD (BX), Y0
+	VMOVUPD (BX)(CX*1), Y1
+	VMOVUPD (BX)(CX*2), Y2
+	VMOVUPD (BX)(DX*1), Y3
+	VMOVUPD (BX)(CX*4), Y4
+	VMOVUPD (BX)(SI*1), Y5
+	VMOVUPD (BX)(DX*2), Y6
+	VMOVUPD (BX)(DI*1), Y7
+	VMOVUPD (R8), Y8
+	VMOVUPD (R8)(CX*1), Y9
+	VMOVUPD (R8)(CX*2), Y10
+	VMOVUPD (R8)(DX*1), Y11
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded119
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	LEAQ    (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold120:
+	VMOVUPD      (SI), Y13
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y12
+	VFMADD231PD  Y12, Y13, Y0
+	VBROADCASTSD (BX)(CX*1), Y12
+	VFMADD231PD  Y12, Y13, Y1
+	VBROADCASTSD (BX)(CX*2), Y12
+	VFMADD231PD  Y12, Y13, Y2
+	VBROADCASTSD (BX)(R9*1), Y12
+	VFMADD231PD  Y12, Y13, Y3
+	VBROADCASTSD (BX)(CX*4), Y12
+	VFMADD231PD  Y12, Y13, Y4
+	VBROADCASTSD (BX)(R10*1), Y12
+	VFMADD231PD  Y12, Y13, Y5
+	VBROADCASTSD (BX)(R9*2), Y12
+	VFMADD231PD  Y12, Y13, Y6
+	VBROADCASTSD (BX)(R11*1), Y12
+	VFMADD231PD  Y12, Y13, Y7
+	VBROADCASTSD (R12), Y12
+	VFMADD231PD  Y12, Y13, Y8
+	VBROADCASTSD (R12)(CX*1), Y12
+	VFMADD231PD  Y12, Y13, Y9
+	VBROADCASTSD (R12)(CX*2), Y12
+	VFMADD231PD  Y12, Y13, Y10
+	VBROADCASTSD (R12)(R9*1), Y12
+	VFMADD231PD  Y12, Y13, Y11
+	ADDQ         DX, BX
+	ADDQ         DX, R12
+	DECQ         R8
+	JNZ          fold120
+
+folded119:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y12, Y12, Y12
+	VADDPD Y12, Y0, Y0
+	VADDPD Y12, Y1, Y1
+	VADDPD Y12, Y2, Y2
+	VADDPD Y12, Y3, Y3
+	VADDPD Y12, Y4, Y4
+	VADDPD Y12, Y5, Y5
+	VADDPD Y12, Y6, Y6
+	VADDPD Y12, Y7, Y7
+	VADDPD Y12, Y8, Y8
+	VADDPD Y12, Y9, Y9
+	VADDPD Y12, Y10, Y10
+	VADDPD Y12, Y11, Y11
+	CMPQ   BX, $0x01
+	JNE    linear121
+	VMAXPD Y0, Y12, Y0
+	VMAXPD Y1, Y12, Y1
+	VMAXPD Y2, Y12, Y2
+	VMAXPD Y3, Y12, Y3
+	VMAXPD Y4, Y12, Y4
+	VMAXPD Y5, Y12, Y5
+	VMAXPD Y6, Y12, Y6
+	VMAXPD Y7, Y12, Y7
+	VMAXPD Y8, Y12, Y8
+	VMAXPD Y9, Y12, Y9
+	VMAXPD Y10, Y12, Y10
+	VMAXPD Y11, Y12, Y11
+
+linear121:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, (BX)(CX*1)
+	VMOVUPD Y2, (BX)(CX*2)
+	VMOVUPD Y3, (BX)(DX*1)
+	VMOVUPD Y4, (BX)(CX*4)
+	VMOVUPD Y5, (BX)(SI*1)
+	VMOVUPD Y6, (BX)(DX*2)
+	VMOVUPD Y7, (BX)(DI*1)
+	VMOVUPD Y8, (R8)
+	VMOVUPD Y9, (R8)(CX*1)
+	VMOVUPD Y10, (R8)(CX*2)
+	VMOVUPD Y11, (R8)(DX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    $0x0000000c, BX
+	JMP     advance113
+
+lower118:
+	// acc[i,j] = init[i,j], 11×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPD (BX), Y0
+	VMOVUPD (BX)(CX*1), Y1
+	VMOVUPD (BX)(CX*2), Y2
+	VMOVUPD (BX)(DX*1), Y3
+	VMOVUPD (BX)(CX*4), Y4
+	VMOVUPD (BX)(SI*1), Y5
+	VMOVUPD (BX)(DX*2), Y6
+	VMOVUPD (BX)(DI*1), Y7
+	VMOVUPD (R8), Y8
+	VMOVUPD (R8)(CX*1), Y9
+	VMOVUPD (R8)(CX*2), Y10
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded122
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	LEAQ    (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold123:
+	VMOVUPD      (SI), Y12
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y11
+	VFMADD231PD  Y11, Y12, Y0
+	VBROADCASTSD (BX)(CX*1), Y11
+	VFMADD231PD  Y11, Y12, Y1
+	VBROADCASTSD (BX)(CX*2), Y11
+	VFMADD231PD  Y11, Y12, Y2
+	VBROADCASTSD (BX)(R9*1), Y11
+	VFMADD231PD  Y11, Y12, Y3
+	VBROADCASTSD (BX)(CX*4), Y11
+	VFMADD231PD  Y11, Y12, Y4
+	VBROADCASTSD (BX)(R10*1), Y11
+	VFMADD231PD  Y11, Y12, Y5
+	VBROADCASTSD (BX)(R9*2), Y11
+	VFMADD231PD  Y11, Y12, Y6
+	VBROADCASTSD (BX)(R11*1), Y11
+	VFMADD231PD  Y11, Y12, Y7
+	VBROADCASTSD (R12), Y11
+	VFMADD231PD  Y11, Y12, Y8
+	VBROADCASTSD (R12)(CX*1), Y11
+	VFMADD231PD  Y11, Y12, Y9
+	VBROADCASTSD (R12)(CX*2), Y11
+	VFMADD231PD  Y11, Y12, Y10
+	ADDQ         DX, BX
+	ADDQ         DX, R12
+	DECQ         R8
+	JNZ          fold123
+
+folded122:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y11, Y11, Y11
+	VADDPD Y11, Y0, Y0
+	VADDPD Y11, Y1, Y1
+	VADDPD Y11, Y2, Y2
+	VADDPD Y11, Y3, Y3
+	VADDPD Y11, Y4, Y4
+	VADDPD Y11, Y5, Y5
+	VADDPD Y11, Y6, Y6
+	VADDPD Y11, Y7, Y7
+	VADDPD Y11, Y8, Y8
+	VADDPD Y11, Y9, Y9
+	VADDPD Y11, Y10, Y10
+	CMPQ   BX, $0x01
+	JNE    linear124
+	VMAXPD Y0, Y11, Y0
+	VMAXPD Y1, Y11, Y1
+	VMAXPD Y2, Y11, Y2
+	VMAXPD Y3, Y11, Y3
+	VMAXPD Y4, Y11, Y4
+	VMAXPD Y5, Y11, Y5
+	VMAXPD Y6, Y11, Y6
+	VMAXPD Y7, Y11, Y7
+	VMAXPD Y8, Y11, Y8
+	VMAXPD Y9, Y11, Y9
+	VMAXPD Y10, Y11, Y10
+
+linear124:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, (BX)(CX*1)
+	VMOVUPD Y2, (BX)(CX*2)
+	VMOVUPD Y3, (BX)(DX*1)
+	VMOVUPD Y4, (BX)(CX*4)
+	VMOVUPD Y5, (BX)(SI*1)
+	VMOVUPD Y6, (BX)(DX*2)
+	VMOVUPD Y7, (BX)(DI*1)
+	VMOVUPD Y8, (R8)
+	VMOVUPD Y9, (R8)(CX*1)
+	VMOVUPD Y10, (R8)(CX*2)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    $0x0000000b, BX
+	JMP     advance113
+
+lower117:
+	// acc[i,j] = init[i,j], 10×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPD (BX), Y0
+	VMOVUPD (BX)(CX*1), Y1
+	VMOVUPD (BX)(CX*2), Y2
+	VMOVUPD (BX)(DX*1), Y3
+	VMOVUPD (BX)(CX*4), Y4
+	VMOVUPD (BX)(SI*1), Y5
+	VMOVUPD (BX)(DX*2), Y6
+	VMOVUPD (BX)(DI*1), Y7
+	VMOVUPD (R8), Y8
+	VMOVUPD (R8)(CX*1), Y9
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded125
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	LEAQ    (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold126:
+	VMOVUPD      (SI), Y11
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y10
+	VFMADD231PD  Y10, Y11, Y0
+	VBROADCASTSD (BX)(CX*1), Y10
+	VFMADD231PD  Y10, Y11, Y1
+	VBROADCASTSD (BX)(CX*2), Y10
+	VFMADD231PD  Y10, Y11, Y2
+	VBROADCASTSD (BX)(R9*1), Y10
+	VFMADD231PD  Y10, Y11, Y3
+	VBROADCASTSD (BX)(CX*4), Y10
+	VFMADD231PD  Y10, Y11, Y4
+	VBROADCASTSD (BX)(R10*1), Y10
+	VFMADD231PD  Y10, Y11, Y5
+	VBROADCASTSD (BX)(R9*2), Y10
+	VFMADD231PD  Y10, Y11, Y6
+	VBROADCASTSD (BX)(R11*1), Y10
+	VFMADD231PD  Y10, Y11, Y7
+	VBROADCASTSD (R12), Y10
+	VFMADD231PD  Y10, Y11, Y8
+	VBROADCASTSD (R12)(CX*1), Y10
+	VFMADD231PD  Y10, Y11, Y9
+	ADDQ         DX, BX
+	ADDQ         DX, R12
+	DECQ         R8
+	JNZ          fold126
+
+folded125:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y10, Y10, Y10
+	VADDPD Y10, Y0, Y0
+	VADDPD Y10, Y1, Y1
+	VADDPD Y10, Y2, Y2
+	VADDPD Y10, Y3, Y3
+	VADDPD Y10, Y4, Y4
+	VADDPD Y10, Y5, Y5
+	VADDPD Y10, Y6, Y6
+	VADDPD Y10, Y7, Y7
+	VADDPD Y10, Y8, Y8
+	VADDPD Y10, Y9, Y9
+	CMPQ   BX, $0x01
+	JNE    linear127
+	VMAXPD Y0, Y10, Y0
+	VMAXPD Y1, Y10, Y1
+	VMAXPD Y2, Y10, Y2
+	VMAXPD Y3, Y10, Y3
+	VMAXPD Y4, Y10, Y4
+	VMAXPD Y5, Y10, Y5
+	VMAXPD Y6, Y10, Y6
+	VMAXPD Y7, Y10, Y7
+	VMAXPD Y8, Y10, Y8
+	VMAXPD Y9, Y10, Y9
+
+linear127:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, (BX)(CX*1)
+	VMOVUPD Y2, (BX)(CX*2)
+	VMOVUPD Y3, (BX)(DX*1)
+	VMOVUPD Y4, (BX)(CX*4)
+	VMOVUPD Y5, (BX)(SI*1)
+	VMOVUPD Y6, (BX)(DX*2)
+	VMOVUPD Y7, (BX)(DI*1)
+	VMOVUPD Y8, (R8)
+	VMOVUPD Y9, (R8)(CX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    $0x0000000a, BX
+	JMP     advance113
+
+lower116:
 	CMPQ BX, $0x08
-	JNE  fewer118
+	JLT  lower128
+	CMPQ BX, $0x09
+	JLT  lower129
+
+	// acc[i,j] = init[i,j], 9×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPD (BX), Y0
+	VMOVUPD (BX)(CX*1), Y1
+	VMOVUPD (BX)(CX*2), Y2
+	VMOVUPD (BX)(DX*1), Y3
+	VMOVUPD (BX)(CX*4), Y4
+	VMOVUPD (BX)(SI*1), Y5
+	VMOVUPD (BX)(DX*2), Y6
+	VMOVUPD (BX)(DI*1), Y7
+	VMOVUPD (R8), Y8
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded130
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	LEAQ    (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold131:
+	VMOVUPD      (SI), Y10
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y9
+	VFMADD231PD  Y9, Y10, Y0
+	VBROADCASTSD (BX)(CX*1), Y9
+	VFMADD231PD  Y9, Y10, Y1
+	VBROADCASTSD (BX)(CX*2), Y9
+	VFMADD231PD  Y9, Y10, Y2
+	VBROADCASTSD (BX)(R9*1), Y9
+	VFMADD231PD  Y9, Y10, Y3
+	VBROADCASTSD (BX)(CX*4), Y9
+	VFMADD231PD  Y9, Y10, Y4
+	VBROADCASTSD (BX)(R10*1), Y9
+	VFMADD231PD  Y9, Y10, Y5
+	VBROADCASTSD (BX)(R9*2), Y9
+	VFMADD231PD  Y9, Y10, Y6
+	VBROADCASTSD (BX)(R11*1), Y9
+	VFMADD231PD  Y9, Y10, Y7
+	VBROADCASTSD (R12), Y9
+	VFMADD231PD  Y9, Y10, Y8
+	ADDQ         DX, BX
+	ADDQ         DX, R12
+	DECQ         R8
+	JNZ          fold131
+
+folded130:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y9, Y9, Y9
+	VADDPD Y9, Y0, Y0
+	VADDPD Y9, Y1, Y1
+	VADDPD Y9, Y2, Y2
+	VADDPD Y9, Y3, Y3
+	VADDPD Y9, Y4, Y4
+	VADDPD Y9, Y5, Y5
+	VADDPD Y9, Y6, Y6
+	VADDPD Y9, Y7, Y7
+	VADDPD Y9, Y8, Y8
+	CMPQ   BX, $0x01
+	JNE    linear132
+	VMAXPD Y0, Y9, Y0
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+	VMAXPD Y5, Y9, Y5
+	VMAXPD Y6, Y9, Y6
+	VMAXPD Y7, Y9, Y7
+	VMAXPD Y8, Y9, Y8
+
+linear132:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, (BX)(CX*1)
+	VMOVUPD Y2, (BX)(CX*2)
+	VMOVUPD Y3, (BX)(DX*1)
+	VMOVUPD Y4, (BX)(CX*4)
+	VMOVUPD Y5, (BX)(SI*1)
+	VMOVUPD Y6, (BX)(DX*2)
+	VMOVUPD Y7, (BX)(DI*1)
+	VMOVUPD Y8, (R8)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    $0x00000009, BX
+	JMP     advance113
+
+lower129:
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few119
+	JLT  few133
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -7066,10 +10098,10 @@ chosen116:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more120
+	JGE    more134
 	MOVQ   then+88(FP), BX
 
-more120:
+more134:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -7090,7 +10122,7 @@ more120:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 31(BX)(DI*1)
 
-few119:
+few133:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -7107,7 +10139,7 @@ few119:
 	VMOVUPD (BX)(DI*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded121
+	JLE     folded135
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7120,7 +10152,7 @@ few119:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold122:
+fold136:
 	VMOVUPD      (SI), Y9
 	ADDQ         DI, SI
 	PREFETCHT1   (R12)
@@ -7143,9 +10175,9 @@ fold122:
 	VFMADD231PD  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold122
+	JNZ          fold136
 
-folded121:
+folded135:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
@@ -7158,7 +10190,7 @@ folded121:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear123
+	JNE    linear137
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -7168,7 +10200,7 @@ folded121:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear123:
+linear137:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7186,12 +10218,9 @@ linear123:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance117
+	JMP     advance113
 
-fewer118:
-	CMPQ BX, $0x07
-	JNE  fewer124
-
+lower128:
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -7206,7 +10235,7 @@ fewer118:
 	VMOVUPD (BX)(DX*2), Y6
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded125
+	JLE     folded138
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7218,7 +10247,7 @@ fewer118:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold126:
+fold139:
 	VMOVUPD      (SI), Y8
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -7239,9 +10268,9 @@ fold126:
 	VFMADD231PD  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold126
+	JNZ          fold139
 
-folded125:
+folded138:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y7, Y7, Y7
@@ -7253,7 +10282,7 @@ folded125:
 	VADDPD Y7, Y5, Y5
 	VADDPD Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear127
+	JNE    linear140
 	VMAXPD Y0, Y7, Y0
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
@@ -7262,7 +10291,7 @@ folded125:
 	VMAXPD Y5, Y7, Y5
 	VMAXPD Y6, Y7, Y6
 
-linear127:
+linear140:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7278,11 +10307,15 @@ linear127:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance117
+	JMP     advance113
 
-fewer124:
+lower115:
+	CMPQ BX, $0x04
+	JLT  lower141
+	CMPQ BX, $0x05
+	JLT  lower142
 	CMPQ BX, $0x06
-	JNE  fewer128
+	JLT  lower143
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7297,7 +10330,7 @@ fewer124:
 	VMOVUPD (BX)(SI*1), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded129
+	JLE     folded144
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7309,7 +10342,7 @@ fewer124:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold130:
+fold145:
 	VMOVUPD      (SI), Y7
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -7328,9 +10361,9 @@ fold130:
 	VFMADD231PD  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold130
+	JNZ          fold145
 
-folded129:
+folded144:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
@@ -7341,7 +10374,7 @@ folded129:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear131
+	JNE    linear146
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -7349,7 +10382,7 @@ folded129:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear131:
+linear146:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7363,13 +10396,11 @@ linear131:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    $0x00000006, BX
-	JMP     advance117
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer128:
-	CMPQ BX, $0x05
-	JNE  fewer132
-
+lower143:
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -7381,7 +10412,7 @@ fewer128:
 	VMOVUPD (BX)(CX*4), Y4
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded133
+	JLE     folded147
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7392,7 +10423,7 @@ fewer128:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold134:
+fold148:
 	VMOVUPD      (SI), Y6
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -7409,9 +10440,9 @@ fold134:
 	VFMADD231PD  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold134
+	JNZ          fold148
 
-folded133:
+folded147:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y5, Y5, Y5
@@ -7421,14 +10452,14 @@ folded133:
 	VADDPD Y5, Y3, Y3
 	VADDPD Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear135
+	JNE    linear149
 	VMAXPD Y0, Y5, Y0
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 	VMAXPD Y4, Y5, Y4
 
-linear135:
+linear149:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7440,13 +10471,11 @@ linear135:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    $0x00000005, BX
-	JMP     advance117
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer132:
-	CMPQ BX, $0x04
-	JNE  fewer136
-
+lower142:
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -7457,7 +10486,7 @@ fewer132:
 	VMOVUPD (BX)(DX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded137
+	JLE     folded150
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7468,7 +10497,7 @@ fewer132:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold138:
+fold151:
 	VMOVUPD      (SI), Y5
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -7483,9 +10512,9 @@ fold138:
 	VFMADD231PD  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold138
+	JNZ          fold151
 
-folded137:
+folded150:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
@@ -7494,13 +10523,13 @@ folded137:
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear139
+	JNE    linear152
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear139:
+linear152:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7515,9 +10544,11 @@ linear139:
 	VZEROUPPER
 	RET
 
-fewer136:
+lower141:
+	CMPQ BX, $0x02
+	JLT  lower153
 	CMPQ BX, $0x03
-	JNE  fewer140
+	JLT  lower154
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7527,7 +10558,7 @@ fewer136:
 	VMOVUPD (BX)(CX*2), Y2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded141
+	JLE     folded155
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7537,7 +10568,7 @@ fewer136:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold142:
+fold156:
 	VMOVUPD      (SI), Y4
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -7550,9 +10581,9 @@ fold142:
 	VFMADD231PD  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold142
+	JNZ          fold156
 
-folded141:
+folded155:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
@@ -7560,12 +10591,12 @@ folded141:
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear143
+	JNE    linear157
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear143:
+linear157:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -7578,10 +10609,7 @@ linear143:
 	VZEROUPPER
 	RET
 
-fewer140:
-	CMPQ BX, $0x02
-	JNE  fewer144
-
+lower154:
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -7589,7 +10617,7 @@ fewer140:
 	VMOVUPD (BX)(CX*1), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded145
+	JLE     folded158
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7599,7 +10627,7 @@ fewer140:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold146:
+fold159:
 	VMOVUPD      (SI), Y3
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -7610,20 +10638,20 @@ fold146:
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold146
+	JNZ          fold159
 
-folded145:
+folded158:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear147
+	JNE    linear160
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear147:
+linear160:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -7635,16 +10663,13 @@ linear147:
 	VZEROUPPER
 	RET
 
-fewer144:
-	CMPQ BX, $0x01
-	JNE  fewer148
-
+lower153:
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Y0
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded149
+	JLE     folded161
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7654,7 +10679,7 @@ fewer144:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold150:
+fold162:
 	VMOVUPD      (SI), Y2
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -7663,18 +10688,18 @@ fold150:
 	VFMADD231PD  Y1, Y2, Y0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold150
+	JNZ          fold162
 
-folded149:
+folded161:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y1, Y1, Y1
 	VADDPD Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear151
+	JNE    linear163
 	VMAXPD Y0, Y1, Y0
 
-linear151:
+linear163:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Y0, (BX)
 	MOVQ    soon+72(FP), BX
@@ -7684,17 +10709,12 @@ linear151:
 	VZEROUPPER
 	RET
 
-fewer148:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance117:
+advance113:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done152
+	JLE   none114
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -7707,14 +10727,14 @@ advance117:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next114
+	JMP   next110
 
-done152:
+none114:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over113:
+over109:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
@@ -7722,65 +10742,39 @@ over113:
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
 
-next153:
+next164:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full154
-	CMPQ BX, $0x08
-	JLE  chosen155
+	JGE  full165
+	CMPQ BX, $0x0c
+	JLE  chosen166
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen155
+	JMP  chosen166
 
-full154:
+full165:
 	MOVQ $0x00000008, BX
 
-chosen155:
-	CMPQ BX, $0x08
-	JNE  fewer157
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few158
+chosen166:
+	TESTQ BX, BX
+	JE    none168
+	CMPQ  BX, $0x07
+	JLT   lower169
+	CMPQ  BX, $0x0a
+	JLT   lower170
+	CMPQ  BX, $0x0b
+	JLT   lower171
+	CMPQ  BX, $0x0c
+	JLT   lower172
 
-	// c of the next tile, 8×1 vectors
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x08, CX, BX
-	MOVQ   c+0(FP), DX
-	ADDQ   DX, BX
-	MOVQ   rows+96(FP), DX
-	CMPQ   DX, $0x10
-	JGE    more159
-	MOVQ   then+88(FP), BX
-
-more159:
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (CX)(CX*4), SI
-	LEAQ       (DX)(CX*4), DI
-	PREFETCHT1 (BX)
-	PREFETCHT1 31(BX)
-	PREFETCHT1 (BX)(CX*1)
-	PREFETCHT1 31(BX)(CX*1)
-	PREFETCHT1 (BX)(CX*2)
-	PREFETCHT1 31(BX)(CX*2)
-	PREFETCHT1 (BX)(DX*1)
-	PREFETCHT1 31(BX)(DX*1)
-	PREFETCHT1 (BX)(CX*4)
-	PREFETCHT1 31(BX)(CX*4)
-	PREFETCHT1 (BX)(SI*1)
-	PREFETCHT1 31(BX)(SI*1)
-	PREFETCHT1 (BX)(DX*2)
-	PREFETCHT1 31(BX)(DX*2)
-	PREFETCHT1 (BX)(DI*1)
-	PREFETCHT1 31(BX)(DI*1)
-
-few158:
-	// acc[i,j] = init[i,j], 8×1 vectors
+	// acc[i,j] = init[i,j], 12×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
+	LEAQ       (BX)(CX*8), R8
 	VMASKMOVPD (BX), Y0, Y1
 	VMASKMOVPD (BX)(CX*1), Y0, Y2
 	VMASKMOVPD (BX)(CX*2), Y0, Y3
@@ -7789,9 +10783,13 @@ few158:
 	VMASKMOVPD (BX)(SI*1), Y0, Y6
 	VMASKMOVPD (BX)(DX*2), Y0, Y7
 	VMASKMOVPD (BX)(DI*1), Y0, Y8
+	VMASKMOVPD (R8), Y0, Y9
+	VMASKMOVPD (R8)(CX*1), Y0, Y10
+	VMASKMOVPD (R8)(CX*2), Y0, Y11
+	VMASKMOVPD (R8)(DX*1), Y0, Y12
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded160
+	JLE        folded173
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -7800,239 +10798,333 @@ few158:
 	LEAQ       (CX)(CX*2), R9
 	LEAQ       (CX)(CX*4), R10
 	LEAQ       (R9)(CX*4), R11
-	MOVQ       soon+72(FP), R12
-	MOVQ       ldsoon+80(FP), R13
+	LEAQ       (BX)(CX*8), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold161:
-	VMASKMOVPD   (SI), Y0, Y10
+fold174:
+	VMASKMOVPD   (SI), Y0, Y14
 	ADDQ         DI, SI
-	PREFETCHT1   (R12)
-	ADDQ         R13, R12
-	VBROADCASTSD (BX), Y9
-	VFMADD231PD  Y9, Y10, Y1
-	VBROADCASTSD (BX)(CX*1), Y9
-	VFMADD231PD  Y9, Y10, Y2
-	VBROADCASTSD (BX)(CX*2), Y9
-	VFMADD231PD  Y9, Y10, Y3
-	VBROADCASTSD (BX)(R9*1), Y9
-	VFMADD231PD  Y9, Y10, Y4
-	VBROADCASTSD (BX)(CX*4), Y9
-	VFMADD231PD  Y9, Y10, Y5
-	VBROADCASTSD (BX)(R10*1), Y9
-	VFMADD231PD  Y9, Y10, Y6
-	VBROADCASTSD (BX)(R9*2), Y9
-	VFMADD231PD  Y9, Y10, Y7
-	VBROADCASTSD (BX)(R11*1), Y9
-	VFMADD231PD  Y9, Y10, Y8
+	VBROADCASTSD (BX), Y13
+	VFMADD231PD  Y13, Y14, Y1
+	VBROADCASTSD (BX)(CX*1), Y13
+	VFMADD231PD  Y13, Y14, Y2
+	VBROADCASTSD (BX)(CX*2), Y13
+	VFMADD231PD  Y13, Y14, Y3
+	VBROADCASTSD (BX)(R9*1), Y13
+	VFMADD231PD  Y13, Y14, Y4
+	VBROADCASTSD (BX)(CX*4), Y13
+	VFMADD231PD  Y13, Y14, Y5
+	VBROADCASTSD (BX)(R10*1), Y13
+	VFMADD231PD  Y13, Y14, Y6
+	VBROADCASTSD (BX)(R9*2), Y13
+	VFMADD231PD  Y13, Y14, Y7
+	VBROADCASTSD (BX)(R11*1), Y13
+	VFMADD231PD  Y13, Y14, Y8
+	VBROADCASTSD (R12), Y13
+	VFMADD231PD  Y13, Y14, Y9
+	VBROADCASTSD (R12)(CX*1), Y13
+	VFMADD231PD  Y13, Y14, Y10
+	VBROADCASTSD (R12)(CX*2), Y13
+	VFMADD231PD  Y13, Y14, Y11
+	VBROADCASTSD (R12)(R9*1), Y13
+	VFMADD231PD  Y13, Y14, Y12
 	ADDQ         DX, BX
+	ADDQ         DX, R12
 	DECQ         R8
-	JNZ          fold161
+	JNZ          fold174
 
-folded160:
+folded173:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
-	VXORPS Y9, Y9, Y9
-	VADDPD Y9, Y1, Y1
-	VADDPD Y9, Y2, Y2
-	VADDPD Y9, Y3, Y3
-	VADDPD Y9, Y4, Y4
-	VADDPD Y9, Y5, Y5
-	VADDPD Y9, Y6, Y6
-	VADDPD Y9, Y7, Y7
-	VADDPD Y9, Y8, Y8
+	VXORPS Y13, Y13, Y13
+	VADDPD Y13, Y1, Y1
+	VADDPD Y13, Y2, Y2
+	VADDPD Y13, Y3, Y3
+	VADDPD Y13, Y4, Y4
+	VADDPD Y13, Y5, Y5
+	VADDPD Y13, Y6, Y6
+	VADDPD Y13, Y7, Y7
+	VADDPD Y13, Y8, Y8
+	VADDPD Y13, Y9, Y9
+	VADDPD Y13, Y10, Y10
+	VADDPD Y13, Y11, Y11
+	VADDPD Y13, Y12, Y12
 	CMPQ   BX, $0x01
-	JNE    linear162
-	VMAXPD Y1, Y9, Y1
-	VMAXPD Y2, Y9, Y2
-	VMAXPD Y3, Y9, Y3
-	VMAXPD Y4, Y9, Y4
-	VMAXPD Y5, Y9, Y5
-	VMAXPD Y6, Y9, Y6
-	VMAXPD Y7, Y9, Y7
-	VMAXPD Y8, Y9, Y8
+	JNE    linear175
+	VMAXPD Y1, Y13, Y1
+	VMAXPD Y2, Y13, Y2
+	VMAXPD Y3, Y13, Y3
+	VMAXPD Y4, Y13, Y4
+	VMAXPD Y5, Y13, Y5
+	VMAXPD Y6, Y13, Y6
+	VMAXPD Y7, Y13, Y7
+	VMAXPD Y8, Y13, Y8
+	VMAXPD Y9, Y13, Y9
+	VMAXPD Y10, Y13, Y10
+	VMAXPD Y11, Y13, Y11
+	VMAXPD Y12, Y13, Y12
 
-linear162:
+linear175:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
 	TESTQ        $0x00000002, AX
-	JZ           low164
+	JZ           low177
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low165
+	JZ           low178
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low165:
-	JMP stored163
+low178:
+	JMP stored176
 
-low164:
+low177:
 	TESTQ     $0x00000001, AX
-	JZ        low166
+	JZ        low179
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low166:
-stored163:
+low179:
+stored176:
 	TESTQ        $0x00000002, AX
-	JZ           low168
+	JZ           low181
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low169
+	JZ           low182
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low169:
-	JMP stored167
+low182:
+	JMP stored180
 
-low168:
+low181:
 	TESTQ     $0x00000001, AX
-	JZ        low170
+	JZ        low183
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low170:
-stored167:
+low183:
+stored180:
 	TESTQ        $0x00000002, AX
-	JZ           low172
+	JZ           low185
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low173
+	JZ           low186
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low173:
-	JMP stored171
+low186:
+	JMP stored184
 
-low172:
+low185:
 	TESTQ     $0x00000001, AX
-	JZ        low174
+	JZ        low187
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low174:
-stored171:
+low187:
+stored184:
 	TESTQ        $0x00000002, AX
-	JZ           low176
+	JZ           low189
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low177
+	JZ           low190
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 
-low177:
-	JMP stored175
+low190:
+	JMP stored188
 
-low176:
+low189:
 	TESTQ     $0x00000001, AX
-	JZ        low178
+	JZ        low191
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 
-low178:
-stored175:
+low191:
+stored188:
 	TESTQ        $0x00000002, AX
-	JZ           low180
+	JZ           low193
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low181
+	JZ           low194
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 
-low181:
-	JMP stored179
+low194:
+	JMP stored192
 
-low180:
+low193:
 	TESTQ     $0x00000001, AX
-	JZ        low182
+	JZ        low195
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 
-low182:
-stored179:
+low195:
+stored192:
 	TESTQ        $0x00000002, AX
-	JZ           low184
+	JZ           low197
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low185
+	JZ           low198
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 
-low185:
-	JMP stored183
+low198:
+	JMP stored196
 
-low184:
+low197:
 	TESTQ     $0x00000001, AX
-	JZ        low186
+	JZ        low199
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 
-low186:
-stored183:
+low199:
+stored196:
 	TESTQ        $0x00000002, AX
-	JZ           low188
+	JZ           low201
 	VMOVUPS      X7, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low189
+	JZ           low202
 	VMOVSD       X7, 16(BX)(DX*2)
 	VUNPCKHPD    X7, X7, X7
 
-low189:
-	JMP stored187
+low202:
+	JMP stored200
 
-low188:
+low201:
 	TESTQ     $0x00000001, AX
-	JZ        low190
+	JZ        low203
 	VMOVSD    X7, (BX)(DX*2)
 	VUNPCKHPD X7, X7, X7
 
-low190:
-stored187:
+low203:
+stored200:
 	TESTQ        $0x00000002, AX
-	JZ           low192
+	JZ           low205
 	VMOVUPS      X8, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, AX
-	JZ           low193
+	JZ           low206
 	VMOVSD       X8, 16(BX)(DI*1)
 	VUNPCKHPD    X8, X8, X8
 
-low193:
-	JMP stored191
+low206:
+	JMP stored204
 
-low192:
+low205:
 	TESTQ     $0x00000001, AX
-	JZ        low194
+	JZ        low207
 	VMOVSD    X8, (BX)(DI*1)
 	VUNPCKHPD X8, X8, X8
 
-low194:
-stored191:
+low207:
+stored204:
+	TESTQ        $0x00000002, AX
+	JZ           low209
+	VMOVUPS      X9, (R8)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low210
+	VMOVSD       X9, 16(R8)
+	VUNPCKHPD    X9, X9, X9
+
+low210:
+	JMP stored208
+
+low209:
+	TESTQ     $0x00000001, AX
+	JZ        low211
+	VMOVSD    X9, (R8)
+	VUNPCKHPD X9, X9, X9
+
+low211:
+stored208:
+	TESTQ        $0x00000002, AX
+	JZ           low213
+	VMOVUPS      X10, (R8)(CX*1)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000001, AX
+	JZ           low214
+	VMOVSD       X10, 16(R8)(CX*1)
+	VUNPCKHPD    X10, X10, X10
+
+low214:
+	JMP stored212
+
+low213:
+	TESTQ     $0x00000001, AX
+	JZ        low215
+	VMOVSD    X10, (R8)(CX*1)
+	VUNPCKHPD X10, X10, X10
+
+low215:
+stored212:
+	TESTQ        $0x00000002, AX
+	JZ           low217
+	VMOVUPS      X11, (R8)(CX*2)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low218
+	VMOVSD       X11, 16(R8)(CX*2)
+	VUNPCKHPD    X11, X11, X11
+
+low218:
+	JMP stored216
+
+low217:
+	TESTQ     $0x00000001, AX
+	JZ        low219
+	VMOVSD    X11, (R8)(CX*2)
+	VUNPCKHPD X11, X11, X11
+
+low219:
+stored216:
+	TESTQ        $0x00000002, AX
+	JZ           low221
+	VMOVUPS      X12, (R8)(DX*1)
+	VEXTRACTF128 $0x01, Y12, X12
+	TESTQ        $0x00000001, AX
+	JZ           low222
+	VMOVSD       X12, 16(R8)(DX*1)
+	VUNPCKHPD    X12, X12, X12
+
+low222:
+	JMP stored220
+
+low221:
+	TESTQ     $0x00000001, AX
+	JZ        low223
+	VMOVSD    X12, (R8)(DX*1)
+	VUNPCKHPD X12, X12, X12
+
+low223:
+stored220:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	MOVQ $0x00000008, BX
-	JMP  advance156
+	MOVQ $0x0000000c, BX
+	JMP  advance167
 
-fewer157:
-	CMPQ BX, $0x07
-	JNE  fewer195
-
-	// acc[i,j] = init[i,j], 7×1 vectors
+lower172:
+	// acc[i,j] = init[i,j], 11×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	LEAQ       (BX)(CX*8), R8
 	VMASKMOVPD (BX), Y0, Y1
 	VMASKMOVPD (BX)(CX*1), Y0, Y2
 	VMASKMOVPD (BX)(CX*2), Y0, Y3
@@ -8040,9 +11132,13 @@ fewer157:
 	VMASKMOVPD (BX)(CX*4), Y0, Y5
 	VMASKMOVPD (BX)(SI*1), Y0, Y6
 	VMASKMOVPD (BX)(DX*2), Y0, Y7
+	VMASKMOVPD (BX)(DI*1), Y0, Y8
+	VMASKMOVPD (R8), Y0, Y9
+	VMASKMOVPD (R8)(CX*1), Y0, Y10
+	VMASKMOVPD (R8)(CX*2), Y0, Y11
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded196
+	JLE        folded224
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -8050,287 +11146,104 @@ fewer157:
 	MOVQ       ldb+64(FP), DI
 	LEAQ       (CX)(CX*2), R9
 	LEAQ       (CX)(CX*4), R10
-	MOVQ       soon+72(FP), R11
-	MOVQ       ldsoon+80(FP), R12
+	LEAQ       (R9)(CX*4), R11
+	LEAQ       (BX)(CX*8), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold197:
-	VMASKMOVPD   (SI), Y0, Y9
+fold225:
+	VMASKMOVPD   (SI), Y0, Y13
 	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
-	VBROADCASTSD (BX), Y8
-	VFMADD231PD  Y8, Y9, Y1
-	VBROADCASTSD (BX)(CX*1), Y8
-	VFMADD231PD  Y8, Y9, Y2
-	VBROADCASTSD (BX)(CX*2), Y8
-	VFMADD231PD  Y8, Y9, Y3
-	VBROADCASTSD (BX)(R9*1), Y8
-	VFMADD231PD  Y8, Y9, Y4
-	VBROADCASTSD (BX)(CX*4), Y8
-	VFMADD231PD  Y8, Y9, Y5
-	VBROADCASTSD (BX)(R10*1), Y8
-	VFMADD231PD  Y8, Y9, Y6
-	VBROADCASTSD (BX)(R9*2), Y8
-	VFMADD231PD  Y8, Y9, Y7
+	VBROADCASTSD (BX), Y12
+	VFMADD231PD  Y12, Y13, Y1
+	VBROADCASTSD (BX)(CX*1), Y12
+	VFMADD231PD  Y12, Y13, Y2
+	VBROADCASTSD (BX)(CX*2), Y12
+	VFMADD231PD  Y12, Y13, Y3
+	VBROADCASTSD (BX)(R9*1), Y12
+	VFMADD231PD  Y12, Y13, Y4
+	VBROADCASTSD (BX)(CX*4), Y12
+	VFMADD231PD  Y12, Y13, Y5
+	VBROADCASTSD (BX)(R10*1), Y12
+	VFMADD231PD  Y12, Y13, Y6
+	VBROADCASTSD (BX)(R9*2), Y12
+	VFMADD231PD  Y12, Y13, Y7
+	VBROADCASTSD (BX)(R11*1), Y12
+	VFMADD231PD  Y12, Y13, Y8
+	VBROADCASTSD (R12), Y12
+	VFMADD231PD  Y12, Y13, Y9
+	VBROADCASTSD (R12)(CX*1), Y12
+	VFMADD231PD  Y12, Y13, Y10
+	VBROADCASTSD (R12)(CX*2), Y12
+	VFMADD231PD  Y12, Y13, Y11
 	ADDQ         DX, BX
+	ADDQ         DX, R12
 	DECQ         R8
-	JNZ          fold197
+	JNZ          fold225
 
-folded196:
+folded224:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
-	VXORPS Y8, Y8, Y8
-	VADDPD Y8, Y1, Y1
-	VADDPD Y8, Y2, Y2
-	VADDPD Y8, Y3, Y3
-	VADDPD Y8, Y4, Y4
-	VADDPD Y8, Y5, Y5
-	VADDPD Y8, Y6, Y6
-	VADDPD Y8, Y7, Y7
+	VXORPS Y12, Y12, Y12
+	VADDPD Y12, Y1, Y1
+	VADDPD Y12, Y2, Y2
+	VADDPD Y12, Y3, Y3
+	VADDPD Y12, Y4, Y4
+	VADDPD Y12, Y5, Y5
+	VADDPD Y12, Y6, Y6
+	VADDPD Y12, Y7, Y7
+	VADDPD Y12, Y8, Y8
+	VADDPD Y12, Y9, Y9
+	VADDPD Y12, Y10, Y10
+	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear198
-	VMAXPD Y1, Y8, Y1
-	VMAXPD Y2, Y8, Y2
-	VMAXPD Y3, Y8, Y3
-	VMAXPD Y4, Y8, Y4
-	VMAXPD Y5, Y8, Y5
-	VMAXPD Y6, Y8, Y6
-	VMAXPD Y7, Y8, Y7
+	JNE    linear226
+	VMAXPD Y1, Y12, Y1
+	VMAXPD Y2, Y12, Y2
+	VMAXPD Y3, Y12, Y3
+	VMAXPD Y4, Y12, Y4
+	VMAXPD Y5, Y12, Y5
+	VMAXPD Y6, Y12, Y6
+	VMAXPD Y7, Y12, Y7
+	VMAXPD Y8, Y12, Y8
+	VMAXPD Y9, Y12, Y9
+	VMAXPD Y10, Y12, Y10
+	VMAXPD Y11, Y12, Y11
 
-linear198:
+linear226:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
 	TESTQ        $0x00000002, AX
-	JZ           low200
+	JZ           low228
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low201
+	JZ           low229
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low201:
-	JMP stored199
+low229:
+	JMP stored227
 
-low200:
+low228:
 	TESTQ     $0x00000001, AX
-	JZ        low202
+	JZ        low230
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low202:
-stored199:
+low230:
+stored227:
 	TESTQ        $0x00000002, AX
-	JZ           low204
+	JZ           low232
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low205
+	JZ           low233
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
-
-low205:
-	JMP stored203
-
-low204:
-	TESTQ     $0x00000001, AX
-	JZ        low206
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-
-low206:
-stored203:
-	TESTQ        $0x00000002, AX
-	JZ           low208
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low209
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low209:
-	JMP stored207
-
-low208:
-	TESTQ     $0x00000001, AX
-	JZ        low210
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-
-low210:
-stored207:
-	TESTQ        $0x00000002, AX
-	JZ           low212
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low213
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low213:
-	JMP stored211
-
-low212:
-	TESTQ     $0x00000001, AX
-	JZ        low214
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-
-low214:
-stored211:
-	TESTQ        $0x00000002, AX
-	JZ           low216
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low217
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-
-low217:
-	JMP stored215
-
-low216:
-	TESTQ     $0x00000001, AX
-	JZ        low218
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
-
-low218:
-stored215:
-	TESTQ        $0x00000002, AX
-	JZ           low220
-	VMOVUPS      X6, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low221
-	VMOVSD       X6, 16(BX)(SI*1)
-	VUNPCKHPD    X6, X6, X6
-
-low221:
-	JMP stored219
-
-low220:
-	TESTQ     $0x00000001, AX
-	JZ        low222
-	VMOVSD    X6, (BX)(SI*1)
-	VUNPCKHPD X6, X6, X6
-
-low222:
-stored219:
-	TESTQ        $0x00000002, AX
-	JZ           low224
-	VMOVUPS      X7, (BX)(DX*2)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low225
-	VMOVSD       X7, 16(BX)(DX*2)
-	VUNPCKHPD    X7, X7, X7
-
-low225:
-	JMP stored223
-
-low224:
-	TESTQ     $0x00000001, AX
-	JZ        low226
-	VMOVSD    X7, (BX)(DX*2)
-	VUNPCKHPD X7, X7, X7
-
-low226:
-stored223:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	MOVQ $0x00000007, BX
-	JMP  advance156
-
-fewer195:
-	CMPQ BX, $0x06
-	JNE  fewer227
-
-	// acc[i,j] = init[i,j], 6×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (CX)(CX*4), SI
-	VMASKMOVPD (BX), Y0, Y1
-	VMASKMOVPD (BX)(CX*1), Y0, Y2
-	VMASKMOVPD (BX)(CX*2), Y0, Y3
-	VMASKMOVPD (BX)(DX*1), Y0, Y4
-	VMASKMOVPD (BX)(CX*4), Y0, Y5
-	VMASKMOVPD (BX)(SI*1), Y0, Y6
-	MOVQ       n+112(FP), R8
-	TESTQ      R8, R8
-	JLE        folded228
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-	LEAQ       (CX)(CX*4), R10
-	MOVQ       soon+72(FP), R11
-	MOVQ       ldsoon+80(FP), R12
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold229:
-	VMASKMOVPD   (SI), Y0, Y8
-	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
-	VBROADCASTSD (BX), Y7
-	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD (BX)(CX*1), Y7
-	VFMADD231PD  Y7, Y8, Y2
-	VBROADCASTSD (BX)(CX*2), Y7
-	VFMADD231PD  Y7, Y8, Y3
-	VBROADCASTSD (BX)(R9*1), Y7
-	VFMADD231PD  Y7, Y8, Y4
-	VBROADCASTSD (BX)(CX*4), Y7
-	VFMADD231PD  Y7, Y8, Y5
-	VBROADCASTSD (BX)(R10*1), Y7
-	VFMADD231PD  Y7, Y8, Y6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold229
-
-folded228:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+120(FP), BX
-	VXORPS Y7, Y7, Y7
-	VADDPD Y7, Y1, Y1
-	VADDPD Y7, Y2, Y2
-	VADDPD Y7, Y3, Y3
-	VADDPD Y7, Y4, Y4
-	VADDPD Y7, Y5, Y5
-	VADDPD Y7, Y6, Y6
-	CMPQ   BX, $0x01
-	JNE    linear230
-	VMAXPD Y1, Y7, Y1
-	VMAXPD Y2, Y7, Y2
-	VMAXPD Y3, Y7, Y3
-	VMAXPD Y4, Y7, Y4
-	VMAXPD Y5, Y7, Y5
-	VMAXPD Y6, Y7, Y6
-
-linear230:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	TESTQ        $0x00000002, AX
-	JZ           low232
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low233
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
 
 low233:
 	JMP stored231
@@ -8338,19 +11251,19 @@ low233:
 low232:
 	TESTQ     $0x00000001, AX
 	JZ        low234
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
 
 low234:
 stored231:
 	TESTQ        $0x00000002, AX
 	JZ           low236
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
 	JZ           low237
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
 
 low237:
 	JMP stored235
@@ -8358,19 +11271,19 @@ low237:
 low236:
 	TESTQ     $0x00000001, AX
 	JZ        low238
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
 
 low238:
 stored235:
 	TESTQ        $0x00000002, AX
 	JZ           low240
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
 	JZ           low241
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
 
 low241:
 	JMP stored239
@@ -8378,19 +11291,19 @@ low241:
 low240:
 	TESTQ     $0x00000001, AX
 	JZ        low242
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
 
 low242:
 stored239:
 	TESTQ        $0x00000002, AX
 	JZ           low244
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
 	JZ           low245
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
 
 low245:
 	JMP stored243
@@ -8398,19 +11311,19 @@ low245:
 low244:
 	TESTQ     $0x00000001, AX
 	JZ        low246
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
 
 low246:
 stored243:
 	TESTQ        $0x00000002, AX
 	JZ           low248
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
 	JZ           low249
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
 
 low249:
 	JMP stored247
@@ -8418,19 +11331,19 @@ low249:
 low248:
 	TESTQ     $0x00000001, AX
 	JZ        low250
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
 
 low250:
 stored247:
 	TESTQ        $0x00000002, AX
 	JZ           low252
-	VMOVUPS      X6, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y6, X6
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
 	JZ           low253
-	VMOVSD       X6, 16(BX)(SI*1)
-	VUNPCKHPD    X6, X6, X6
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
 
 low253:
 	JMP stored251
@@ -8438,91 +11351,39 @@ low253:
 low252:
 	TESTQ     $0x00000001, AX
 	JZ        low254
-	VMOVSD    X6, (BX)(SI*1)
-	VUNPCKHPD X6, X6, X6
+	VMOVSD    X7, (BX)(DX*2)
+	VUNPCKHPD X7, X7, X7
 
 low254:
 stored251:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	MOVQ $0x00000006, BX
-	JMP  advance156
+	TESTQ        $0x00000002, AX
+	JZ           low256
+	VMOVUPS      X8, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low257
+	VMOVSD       X8, 16(BX)(DI*1)
+	VUNPCKHPD    X8, X8, X8
 
-fewer227:
-	CMPQ BX, $0x05
-	JNE  fewer255
+low257:
+	JMP stored255
 
-	// acc[i,j] = init[i,j], 5×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	LEAQ       (CX)(CX*2), DX
-	VMASKMOVPD (BX), Y0, Y1
-	VMASKMOVPD (BX)(CX*1), Y0, Y2
-	VMASKMOVPD (BX)(CX*2), Y0, Y3
-	VMASKMOVPD (BX)(DX*1), Y0, Y4
-	VMASKMOVPD (BX)(CX*4), Y0, Y5
-	MOVQ       n+112(FP), R8
-	TESTQ      R8, R8
-	JLE        folded256
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	LEAQ       (CX)(CX*2), R9
-	MOVQ       soon+72(FP), R10
-	MOVQ       ldsoon+80(FP), R11
+low256:
+	TESTQ     $0x00000001, AX
+	JZ        low258
+	VMOVSD    X8, (BX)(DI*1)
+	VUNPCKHPD X8, X8, X8
 
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold257:
-	VMASKMOVPD   (SI), Y0, Y7
-	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
-	VBROADCASTSD (BX), Y6
-	VFMADD231PD  Y6, Y7, Y1
-	VBROADCASTSD (BX)(CX*1), Y6
-	VFMADD231PD  Y6, Y7, Y2
-	VBROADCASTSD (BX)(CX*2), Y6
-	VFMADD231PD  Y6, Y7, Y3
-	VBROADCASTSD (BX)(R9*1), Y6
-	VFMADD231PD  Y6, Y7, Y4
-	VBROADCASTSD (BX)(CX*4), Y6
-	VFMADD231PD  Y6, Y7, Y5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold257
-
-folded256:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+120(FP), BX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
-	VADDPD Y6, Y4, Y4
-	VADDPD Y6, Y5, Y5
-	CMPQ   BX, $0x01
-	JNE    linear258
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
-	VMAXPD Y4, Y6, Y4
-	VMAXPD Y5, Y6, Y5
-
-linear258:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	LEAQ         (CX)(CX*2), DX
+low258:
+stored255:
 	TESTQ        $0x00000002, AX
 	JZ           low260
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
+	VMOVUPS      X9, (R8)
+	VEXTRACTF128 $0x01, Y9, X9
 	TESTQ        $0x00000001, AX
 	JZ           low261
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
+	VMOVSD       X9, 16(R8)
+	VUNPCKHPD    X9, X9, X9
 
 low261:
 	JMP stored259
@@ -8530,19 +11391,19 @@ low261:
 low260:
 	TESTQ     $0x00000001, AX
 	JZ        low262
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
+	VMOVSD    X9, (R8)
+	VUNPCKHPD X9, X9, X9
 
 low262:
 stored259:
 	TESTQ        $0x00000002, AX
 	JZ           low264
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X10, (R8)(CX*1)
+	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, AX
 	JZ           low265
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
+	VMOVSD       X10, 16(R8)(CX*1)
+	VUNPCKHPD    X10, X10, X10
 
 low265:
 	JMP stored263
@@ -8550,19 +11411,19 @@ low265:
 low264:
 	TESTQ     $0x00000001, AX
 	JZ        low266
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
+	VMOVSD    X10, (R8)(CX*1)
+	VUNPCKHPD X10, X10, X10
 
 low266:
 stored263:
 	TESTQ        $0x00000002, AX
 	JZ           low268
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
+	VMOVUPS      X11, (R8)(CX*2)
+	VEXTRACTF128 $0x01, Y11, X11
 	TESTQ        $0x00000001, AX
 	JZ           low269
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
+	VMOVSD       X11, 16(R8)(CX*2)
+	VUNPCKHPD    X11, X11, X11
 
 low269:
 	JMP stored267
@@ -8570,334 +11431,339 @@ low269:
 low268:
 	TESTQ     $0x00000001, AX
 	JZ        low270
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
+	VMOVSD    X11, (R8)(CX*2)
+	VUNPCKHPD X11, X11, X11
 
 low270:
 stored267:
-	TESTQ        $0x00000002, AX
-	JZ           low272
-	VMOVUPS      X4, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low273
-	VMOVSD       X4, 16(BX)(DX*1)
-	VUNPCKHPD    X4, X4, X4
-
-low273:
-	JMP stored271
-
-low272:
-	TESTQ     $0x00000001, AX
-	JZ        low274
-	VMOVSD    X4, (BX)(DX*1)
-	VUNPCKHPD X4, X4, X4
-
-low274:
-stored271:
-	TESTQ        $0x00000002, AX
-	JZ           low276
-	VMOVUPS      X5, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low277
-	VMOVSD       X5, 16(BX)(CX*4)
-	VUNPCKHPD    X5, X5, X5
-
-low277:
-	JMP stored275
-
-low276:
-	TESTQ     $0x00000001, AX
-	JZ        low278
-	VMOVSD    X5, (BX)(CX*4)
-	VUNPCKHPD X5, X5, X5
-
-low278:
-stored275:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	MOVQ $0x00000005, BX
-	JMP  advance156
+	MOVQ $0x0000000b, BX
+	JMP  advance167
 
-fewer255:
-	CMPQ BX, $0x04
-	JNE  fewer279
-
-	// acc[i,j] = init[i,j], 4×1 vectors
+lower171:
+	// acc[i,j] = init[i,j], 10×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
 	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	LEAQ       (BX)(CX*8), R8
 	VMASKMOVPD (BX), Y0, Y1
 	VMASKMOVPD (BX)(CX*1), Y0, Y2
 	VMASKMOVPD (BX)(CX*2), Y0, Y3
 	VMASKMOVPD (BX)(DX*1), Y0, Y4
+	VMASKMOVPD (BX)(CX*4), Y0, Y5
+	VMASKMOVPD (BX)(SI*1), Y0, Y6
+	VMASKMOVPD (BX)(DX*2), Y0, Y7
+	VMASKMOVPD (BX)(DI*1), Y0, Y8
+	VMASKMOVPD (R8), Y0, Y9
+	VMASKMOVPD (R8)(CX*1), Y0, Y10
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded280
+	JLE        folded271
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
 	MOVQ       b+56(FP), SI
 	MOVQ       ldb+64(FP), DI
 	LEAQ       (CX)(CX*2), R9
-	MOVQ       soon+72(FP), R10
-	MOVQ       ldsoon+80(FP), R11
+	LEAQ       (CX)(CX*4), R10
+	LEAQ       (R9)(CX*4), R11
+	LEAQ       (BX)(CX*8), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold281:
-	VMASKMOVPD   (SI), Y0, Y6
+fold272:
+	VMASKMOVPD   (SI), Y0, Y12
 	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
-	VBROADCASTSD (BX), Y5
-	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD (BX)(CX*1), Y5
-	VFMADD231PD  Y5, Y6, Y2
-	VBROADCASTSD (BX)(CX*2), Y5
-	VFMADD231PD  Y5, Y6, Y3
-	VBROADCASTSD (BX)(R9*1), Y5
-	VFMADD231PD  Y5, Y6, Y4
+	VBROADCASTSD (BX), Y11
+	VFMADD231PD  Y11, Y12, Y1
+	VBROADCASTSD (BX)(CX*1), Y11
+	VFMADD231PD  Y11, Y12, Y2
+	VBROADCASTSD (BX)(CX*2), Y11
+	VFMADD231PD  Y11, Y12, Y3
+	VBROADCASTSD (BX)(R9*1), Y11
+	VFMADD231PD  Y11, Y12, Y4
+	VBROADCASTSD (BX)(CX*4), Y11
+	VFMADD231PD  Y11, Y12, Y5
+	VBROADCASTSD (BX)(R10*1), Y11
+	VFMADD231PD  Y11, Y12, Y6
+	VBROADCASTSD (BX)(R9*2), Y11
+	VFMADD231PD  Y11, Y12, Y7
+	VBROADCASTSD (BX)(R11*1), Y11
+	VFMADD231PD  Y11, Y12, Y8
+	VBROADCASTSD (R12), Y11
+	VFMADD231PD  Y11, Y12, Y9
+	VBROADCASTSD (R12)(CX*1), Y11
+	VFMADD231PD  Y11, Y12, Y10
 	ADDQ         DX, BX
+	ADDQ         DX, R12
 	DECQ         R8
-	JNZ          fold281
+	JNZ          fold272
 
-folded280:
+folded271:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
-	VXORPS Y5, Y5, Y5
-	VADDPD Y5, Y1, Y1
-	VADDPD Y5, Y2, Y2
-	VADDPD Y5, Y3, Y3
-	VADDPD Y5, Y4, Y4
+	VXORPS Y11, Y11, Y11
+	VADDPD Y11, Y1, Y1
+	VADDPD Y11, Y2, Y2
+	VADDPD Y11, Y3, Y3
+	VADDPD Y11, Y4, Y4
+	VADDPD Y11, Y5, Y5
+	VADDPD Y11, Y6, Y6
+	VADDPD Y11, Y7, Y7
+	VADDPD Y11, Y8, Y8
+	VADDPD Y11, Y9, Y9
+	VADDPD Y11, Y10, Y10
 	CMPQ   BX, $0x01
-	JNE    linear282
-	VMAXPD Y1, Y5, Y1
-	VMAXPD Y2, Y5, Y2
-	VMAXPD Y3, Y5, Y3
-	VMAXPD Y4, Y5, Y4
+	JNE    linear273
+	VMAXPD Y1, Y11, Y1
+	VMAXPD Y2, Y11, Y2
+	VMAXPD Y3, Y11, Y3
+	VMAXPD Y4, Y11, Y4
+	VMAXPD Y5, Y11, Y5
+	VMAXPD Y6, Y11, Y6
+	VMAXPD Y7, Y11, Y7
+	VMAXPD Y8, Y11, Y8
+	VMAXPD Y9, Y11, Y9
+	VMAXPD Y10, Y11, Y10
 
-linear282:
+linear273:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
 	TESTQ        $0x00000002, AX
-	JZ           low284
+	JZ           low275
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low285
+	JZ           low276
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low285:
-	JMP stored283
+low276:
+	JMP stored274
 
-low284:
+low275:
 	TESTQ     $0x00000001, AX
-	JZ        low286
+	JZ        low277
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low286:
-stored283:
+low277:
+stored274:
 	TESTQ        $0x00000002, AX
-	JZ           low288
+	JZ           low279
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low289
+	JZ           low280
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low289:
-	JMP stored287
+low280:
+	JMP stored278
 
-low288:
+low279:
 	TESTQ     $0x00000001, AX
-	JZ        low290
+	JZ        low281
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low290:
-stored287:
+low281:
+stored278:
 	TESTQ        $0x00000002, AX
-	JZ           low292
+	JZ           low283
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low293
+	JZ           low284
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low293:
-	JMP stored291
+low284:
+	JMP stored282
 
-low292:
+low283:
 	TESTQ     $0x00000001, AX
-	JZ        low294
+	JZ        low285
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low294:
-stored291:
+low285:
+stored282:
 	TESTQ        $0x00000002, AX
-	JZ           low296
+	JZ           low287
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low297
+	JZ           low288
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 
-low297:
-	JMP stored295
+low288:
+	JMP stored286
 
-low296:
+low287:
 	TESTQ     $0x00000001, AX
-	JZ        low298
+	JZ        low289
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 
-low298:
-stored295:
-	MOVQ   soon+72(FP), BX
-	ADDQ   $0x40, BX
-	MOVQ   BX, soon+72(FP)
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
+low289:
+stored286:
+	TESTQ        $0x00000002, AX
+	JZ           low291
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low292
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
 
-fewer279:
-	CMPQ BX, $0x03
-	JNE  fewer299
+low292:
+	JMP stored290
 
-	// acc[i,j] = init[i,j], 3×1 vectors
+low291:
+	TESTQ     $0x00000001, AX
+	JZ        low293
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+
+low293:
+stored290:
+	TESTQ        $0x00000002, AX
+	JZ           low295
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low296
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+
+low296:
+	JMP stored294
+
+low295:
+	TESTQ     $0x00000001, AX
+	JZ        low297
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+
+low297:
+stored294:
+	TESTQ        $0x00000002, AX
+	JZ           low299
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low300
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
+
+low300:
+	JMP stored298
+
+low299:
+	TESTQ     $0x00000001, AX
+	JZ        low301
+	VMOVSD    X7, (BX)(DX*2)
+	VUNPCKHPD X7, X7, X7
+
+low301:
+stored298:
+	TESTQ        $0x00000002, AX
+	JZ           low303
+	VMOVUPS      X8, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low304
+	VMOVSD       X8, 16(BX)(DI*1)
+	VUNPCKHPD    X8, X8, X8
+
+low304:
+	JMP stored302
+
+low303:
+	TESTQ     $0x00000001, AX
+	JZ        low305
+	VMOVSD    X8, (BX)(DI*1)
+	VUNPCKHPD X8, X8, X8
+
+low305:
+stored302:
+	TESTQ        $0x00000002, AX
+	JZ           low307
+	VMOVUPS      X9, (R8)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low308
+	VMOVSD       X9, 16(R8)
+	VUNPCKHPD    X9, X9, X9
+
+low308:
+	JMP stored306
+
+low307:
+	TESTQ     $0x00000001, AX
+	JZ        low309
+	VMOVSD    X9, (R8)
+	VUNPCKHPD X9, X9, X9
+
+low309:
+stored306:
+	TESTQ        $0x00000002, AX
+	JZ           low311
+	VMOVUPS      X10, (R8)(CX*1)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000001, AX
+	JZ           low312
+	VMOVSD       X10, 16(R8)(CX*1)
+	VUNPCKHPD    X10, X10, X10
+
+low312:
+	JMP stored310
+
+low311:
+	TESTQ     $0x00000001, AX
+	JZ        low313
+	VMOVSD    X10, (R8)(CX*1)
+	VUNPCKHPD X10, X10, X10
+
+low313:
+stored310:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x0000000a, BX
+	JMP  advance167
+
+lower170:
+	CMPQ BX, $0x08
+	JLT  lower314
+	CMPQ BX, $0x09
+	JLT  lower315
+
+	// acc[i,j] = init[i,j], 9×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	LEAQ       (BX)(CX*8), R8
 	VMASKMOVPD (BX), Y0, Y1
 	VMASKMOVPD (BX)(CX*1), Y0, Y2
 	VMASKMOVPD (BX)(CX*2), Y0, Y3
-	MOVQ       n+112(FP), R8
-	TESTQ      R8, R8
-	JLE        folded300
-	MOVQ       a+32(FP), BX
-	MOVQ       lda+40(FP), CX
-	MOVQ       stepa+48(FP), DX
-	MOVQ       b+56(FP), SI
-	MOVQ       ldb+64(FP), DI
-	MOVQ       soon+72(FP), R9
-	MOVQ       ldsoon+80(FP), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold301:
-	VMASKMOVPD   (SI), Y0, Y5
-	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSD (BX), Y4
-	VFMADD231PD  Y4, Y5, Y1
-	VBROADCASTSD (BX)(CX*1), Y4
-	VFMADD231PD  Y4, Y5, Y2
-	VBROADCASTSD (BX)(CX*2), Y4
-	VFMADD231PD  Y4, Y5, Y3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold301
-
-folded300:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+120(FP), BX
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y1, Y1
-	VADDPD Y4, Y2, Y2
-	VADDPD Y4, Y3, Y3
-	CMPQ   BX, $0x01
-	JNE    linear302
-	VMAXPD Y1, Y4, Y1
-	VMAXPD Y2, Y4, Y2
-	VMAXPD Y3, Y4, Y3
-
-linear302:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), CX
-	TESTQ        $0x00000002, AX
-	JZ           low304
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low305
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low305:
-	JMP stored303
-
-low304:
-	TESTQ     $0x00000001, AX
-	JZ        low306
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-
-low306:
-stored303:
-	TESTQ        $0x00000002, AX
-	JZ           low308
-	VMOVUPS      X2, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low309
-	VMOVSD       X2, 16(BX)(CX*1)
-	VUNPCKHPD    X2, X2, X2
-
-low309:
-	JMP stored307
-
-low308:
-	TESTQ     $0x00000001, AX
-	JZ        low310
-	VMOVSD    X2, (BX)(CX*1)
-	VUNPCKHPD X2, X2, X2
-
-low310:
-stored307:
-	TESTQ        $0x00000002, AX
-	JZ           low312
-	VMOVUPS      X3, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low313
-	VMOVSD       X3, 16(BX)(CX*2)
-	VUNPCKHPD    X3, X3, X3
-
-low313:
-	JMP stored311
-
-low312:
-	TESTQ     $0x00000001, AX
-	JZ        low314
-	VMOVSD    X3, (BX)(CX*2)
-	VUNPCKHPD X3, X3, X3
-
-low314:
-stored311:
-	MOVQ   soon+72(FP), BX
-	ADDQ   $0x40, BX
-	MOVQ   BX, soon+72(FP)
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-fewer299:
-	CMPQ BX, $0x02
-	JNE  fewer315
-
-	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVQ       init+16(FP), BX
-	MOVQ       ldinit+24(FP), CX
-	VMASKMOVPD (BX), Y0, Y1
-	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	VMASKMOVPD (BX)(DX*1), Y0, Y4
+	VMASKMOVPD (BX)(CX*4), Y0, Y5
+	VMASKMOVPD (BX)(SI*1), Y0, Y6
+	VMASKMOVPD (BX)(DX*2), Y0, Y7
+	VMASKMOVPD (BX)(DI*1), Y0, Y8
+	VMASKMOVPD (R8), Y0, Y9
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
 	JLE        folded316
@@ -8906,37 +11772,70 @@ fewer299:
 	MOVQ       stepa+48(FP), DX
 	MOVQ       b+56(FP), SI
 	MOVQ       ldb+64(FP), DI
-	MOVQ       soon+72(FP), R9
-	MOVQ       ldsoon+80(FP), R10
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
+	LEAQ       (R9)(CX*4), R11
+	LEAQ       (BX)(CX*8), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold317:
-	VMASKMOVPD   (SI), Y0, Y4
+	VMASKMOVPD   (SI), Y0, Y11
 	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSD (BX), Y3
-	VFMADD231PD  Y3, Y4, Y1
-	VBROADCASTSD (BX)(CX*1), Y3
-	VFMADD231PD  Y3, Y4, Y2
+	VBROADCASTSD (BX), Y10
+	VFMADD231PD  Y10, Y11, Y1
+	VBROADCASTSD (BX)(CX*1), Y10
+	VFMADD231PD  Y10, Y11, Y2
+	VBROADCASTSD (BX)(CX*2), Y10
+	VFMADD231PD  Y10, Y11, Y3
+	VBROADCASTSD (BX)(R9*1), Y10
+	VFMADD231PD  Y10, Y11, Y4
+	VBROADCASTSD (BX)(CX*4), Y10
+	VFMADD231PD  Y10, Y11, Y5
+	VBROADCASTSD (BX)(R10*1), Y10
+	VFMADD231PD  Y10, Y11, Y6
+	VBROADCASTSD (BX)(R9*2), Y10
+	VFMADD231PD  Y10, Y11, Y7
+	VBROADCASTSD (BX)(R11*1), Y10
+	VFMADD231PD  Y10, Y11, Y8
+	VBROADCASTSD (R12), Y10
+	VFMADD231PD  Y10, Y11, Y9
 	ADDQ         DX, BX
+	ADDQ         DX, R12
 	DECQ         R8
 	JNZ          fold317
 
 folded316:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
-	VXORPS Y3, Y3, Y3
-	VADDPD Y3, Y1, Y1
-	VADDPD Y3, Y2, Y2
+	VXORPS Y10, Y10, Y10
+	VADDPD Y10, Y1, Y1
+	VADDPD Y10, Y2, Y2
+	VADDPD Y10, Y3, Y3
+	VADDPD Y10, Y4, Y4
+	VADDPD Y10, Y5, Y5
+	VADDPD Y10, Y6, Y6
+	VADDPD Y10, Y7, Y7
+	VADDPD Y10, Y8, Y8
+	VADDPD Y10, Y9, Y9
 	CMPQ   BX, $0x01
 	JNE    linear318
-	VMAXPD Y1, Y3, Y1
-	VMAXPD Y2, Y3, Y2
+	VMAXPD Y1, Y10, Y1
+	VMAXPD Y2, Y10, Y2
+	VMAXPD Y3, Y10, Y3
+	VMAXPD Y4, Y10, Y4
+	VMAXPD Y5, Y10, Y5
+	VMAXPD Y6, Y10, Y6
+	VMAXPD Y7, Y10, Y7
+	VMAXPD Y8, Y10, Y8
+	VMAXPD Y9, Y10, Y9
 
 linear318:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	LEAQ         (BX)(CX*8), R8
 	TESTQ        $0x00000002, AX
 	JZ           low320
 	VMOVUPS      X1, (BX)
@@ -8977,6 +11876,858 @@ low324:
 
 low326:
 stored323:
+	TESTQ        $0x00000002, AX
+	JZ           low328
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low329
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low329:
+	JMP stored327
+
+low328:
+	TESTQ     $0x00000001, AX
+	JZ        low330
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+
+low330:
+stored327:
+	TESTQ        $0x00000002, AX
+	JZ           low332
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low333
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+
+low333:
+	JMP stored331
+
+low332:
+	TESTQ     $0x00000001, AX
+	JZ        low334
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+
+low334:
+stored331:
+	TESTQ        $0x00000002, AX
+	JZ           low336
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low337
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+
+low337:
+	JMP stored335
+
+low336:
+	TESTQ     $0x00000001, AX
+	JZ        low338
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+
+low338:
+stored335:
+	TESTQ        $0x00000002, AX
+	JZ           low340
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low341
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+
+low341:
+	JMP stored339
+
+low340:
+	TESTQ     $0x00000001, AX
+	JZ        low342
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+
+low342:
+stored339:
+	TESTQ        $0x00000002, AX
+	JZ           low344
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low345
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
+
+low345:
+	JMP stored343
+
+low344:
+	TESTQ     $0x00000001, AX
+	JZ        low346
+	VMOVSD    X7, (BX)(DX*2)
+	VUNPCKHPD X7, X7, X7
+
+low346:
+stored343:
+	TESTQ        $0x00000002, AX
+	JZ           low348
+	VMOVUPS      X8, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low349
+	VMOVSD       X8, 16(BX)(DI*1)
+	VUNPCKHPD    X8, X8, X8
+
+low349:
+	JMP stored347
+
+low348:
+	TESTQ     $0x00000001, AX
+	JZ        low350
+	VMOVSD    X8, (BX)(DI*1)
+	VUNPCKHPD X8, X8, X8
+
+low350:
+stored347:
+	TESTQ        $0x00000002, AX
+	JZ           low352
+	VMOVUPS      X9, (R8)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low353
+	VMOVSD       X9, 16(R8)
+	VUNPCKHPD    X9, X9, X9
+
+low353:
+	JMP stored351
+
+low352:
+	TESTQ     $0x00000001, AX
+	JZ        low354
+	VMOVSD    X9, (R8)
+	VUNPCKHPD X9, X9, X9
+
+low354:
+stored351:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x00000009, BX
+	JMP  advance167
+
+lower315:
+	MOVQ n+112(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few355
+
+	// c of the next tile, 8×1 vectors
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more356
+	MOVQ   then+88(FP), BX
+
+more356:
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 31(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 31(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 31(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 31(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 31(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 31(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 31(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 31(BX)(DI*1)
+
+few355:
+	// acc[i,j] = init[i,j], 8×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	VMASKMOVPD (BX), Y0, Y1
+	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	VMASKMOVPD (BX)(CX*2), Y0, Y3
+	VMASKMOVPD (BX)(DX*1), Y0, Y4
+	VMASKMOVPD (BX)(CX*4), Y0, Y5
+	VMASKMOVPD (BX)(SI*1), Y0, Y6
+	VMASKMOVPD (BX)(DX*2), Y0, Y7
+	VMASKMOVPD (BX)(DI*1), Y0, Y8
+	MOVQ       n+112(FP), R8
+	TESTQ      R8, R8
+	JLE        folded357
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
+	LEAQ       (R9)(CX*4), R11
+	MOVQ       soon+72(FP), R12
+	MOVQ       ldsoon+80(FP), R13
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold358:
+	VMASKMOVPD   (SI), Y0, Y10
+	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
+	VBROADCASTSD (BX), Y9
+	VFMADD231PD  Y9, Y10, Y1
+	VBROADCASTSD (BX)(CX*1), Y9
+	VFMADD231PD  Y9, Y10, Y2
+	VBROADCASTSD (BX)(CX*2), Y9
+	VFMADD231PD  Y9, Y10, Y3
+	VBROADCASTSD (BX)(R9*1), Y9
+	VFMADD231PD  Y9, Y10, Y4
+	VBROADCASTSD (BX)(CX*4), Y9
+	VFMADD231PD  Y9, Y10, Y5
+	VBROADCASTSD (BX)(R10*1), Y9
+	VFMADD231PD  Y9, Y10, Y6
+	VBROADCASTSD (BX)(R9*2), Y9
+	VFMADD231PD  Y9, Y10, Y7
+	VBROADCASTSD (BX)(R11*1), Y9
+	VFMADD231PD  Y9, Y10, Y8
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold358
+
+folded357:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y9, Y9, Y9
+	VADDPD Y9, Y1, Y1
+	VADDPD Y9, Y2, Y2
+	VADDPD Y9, Y3, Y3
+	VADDPD Y9, Y4, Y4
+	VADDPD Y9, Y5, Y5
+	VADDPD Y9, Y6, Y6
+	VADDPD Y9, Y7, Y7
+	VADDPD Y9, Y8, Y8
+	CMPQ   BX, $0x01
+	JNE    linear359
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+	VMAXPD Y5, Y9, Y5
+	VMAXPD Y6, Y9, Y6
+	VMAXPD Y7, Y9, Y7
+	VMAXPD Y8, Y9, Y8
+
+linear359:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	TESTQ        $0x00000002, AX
+	JZ           low361
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low362
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low362:
+	JMP stored360
+
+low361:
+	TESTQ     $0x00000001, AX
+	JZ        low363
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low363:
+stored360:
+	TESTQ        $0x00000002, AX
+	JZ           low365
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low366
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low366:
+	JMP stored364
+
+low365:
+	TESTQ     $0x00000001, AX
+	JZ        low367
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low367:
+stored364:
+	TESTQ        $0x00000002, AX
+	JZ           low369
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low370
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low370:
+	JMP stored368
+
+low369:
+	TESTQ     $0x00000001, AX
+	JZ        low371
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+
+low371:
+stored368:
+	TESTQ        $0x00000002, AX
+	JZ           low373
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low374
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+
+low374:
+	JMP stored372
+
+low373:
+	TESTQ     $0x00000001, AX
+	JZ        low375
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+
+low375:
+stored372:
+	TESTQ        $0x00000002, AX
+	JZ           low377
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low378
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+
+low378:
+	JMP stored376
+
+low377:
+	TESTQ     $0x00000001, AX
+	JZ        low379
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+
+low379:
+stored376:
+	TESTQ        $0x00000002, AX
+	JZ           low381
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low382
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+
+low382:
+	JMP stored380
+
+low381:
+	TESTQ     $0x00000001, AX
+	JZ        low383
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+
+low383:
+stored380:
+	TESTQ        $0x00000002, AX
+	JZ           low385
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low386
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
+
+low386:
+	JMP stored384
+
+low385:
+	TESTQ     $0x00000001, AX
+	JZ        low387
+	VMOVSD    X7, (BX)(DX*2)
+	VUNPCKHPD X7, X7, X7
+
+low387:
+stored384:
+	TESTQ        $0x00000002, AX
+	JZ           low389
+	VMOVUPS      X8, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low390
+	VMOVSD       X8, 16(BX)(DI*1)
+	VUNPCKHPD    X8, X8, X8
+
+low390:
+	JMP stored388
+
+low389:
+	TESTQ     $0x00000001, AX
+	JZ        low391
+	VMOVSD    X8, (BX)(DI*1)
+	VUNPCKHPD X8, X8, X8
+
+low391:
+stored388:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x00000008, BX
+	JMP  advance167
+
+lower314:
+	// acc[i,j] = init[i,j], 7×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	VMASKMOVPD (BX), Y0, Y1
+	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	VMASKMOVPD (BX)(CX*2), Y0, Y3
+	VMASKMOVPD (BX)(DX*1), Y0, Y4
+	VMASKMOVPD (BX)(CX*4), Y0, Y5
+	VMASKMOVPD (BX)(SI*1), Y0, Y6
+	VMASKMOVPD (BX)(DX*2), Y0, Y7
+	MOVQ       n+112(FP), R8
+	TESTQ      R8, R8
+	JLE        folded392
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
+	MOVQ       soon+72(FP), R11
+	MOVQ       ldsoon+80(FP), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold393:
+	VMASKMOVPD   (SI), Y0, Y9
+	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	VBROADCASTSD (BX), Y8
+	VFMADD231PD  Y8, Y9, Y1
+	VBROADCASTSD (BX)(CX*1), Y8
+	VFMADD231PD  Y8, Y9, Y2
+	VBROADCASTSD (BX)(CX*2), Y8
+	VFMADD231PD  Y8, Y9, Y3
+	VBROADCASTSD (BX)(R9*1), Y8
+	VFMADD231PD  Y8, Y9, Y4
+	VBROADCASTSD (BX)(CX*4), Y8
+	VFMADD231PD  Y8, Y9, Y5
+	VBROADCASTSD (BX)(R10*1), Y8
+	VFMADD231PD  Y8, Y9, Y6
+	VBROADCASTSD (BX)(R9*2), Y8
+	VFMADD231PD  Y8, Y9, Y7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold393
+
+folded392:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	VADDPD Y8, Y4, Y4
+	VADDPD Y8, Y5, Y5
+	VADDPD Y8, Y6, Y6
+	VADDPD Y8, Y7, Y7
+	CMPQ   BX, $0x01
+	JNE    linear394
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+	VMAXPD Y4, Y8, Y4
+	VMAXPD Y5, Y8, Y5
+	VMAXPD Y6, Y8, Y6
+	VMAXPD Y7, Y8, Y7
+
+linear394:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	TESTQ        $0x00000002, AX
+	JZ           low396
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low397
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low397:
+	JMP stored395
+
+low396:
+	TESTQ     $0x00000001, AX
+	JZ        low398
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low398:
+stored395:
+	TESTQ        $0x00000002, AX
+	JZ           low400
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low401
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low401:
+	JMP stored399
+
+low400:
+	TESTQ     $0x00000001, AX
+	JZ        low402
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low402:
+stored399:
+	TESTQ        $0x00000002, AX
+	JZ           low404
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low405
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low405:
+	JMP stored403
+
+low404:
+	TESTQ     $0x00000001, AX
+	JZ        low406
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+
+low406:
+stored403:
+	TESTQ        $0x00000002, AX
+	JZ           low408
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low409
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+
+low409:
+	JMP stored407
+
+low408:
+	TESTQ     $0x00000001, AX
+	JZ        low410
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+
+low410:
+stored407:
+	TESTQ        $0x00000002, AX
+	JZ           low412
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low413
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+
+low413:
+	JMP stored411
+
+low412:
+	TESTQ     $0x00000001, AX
+	JZ        low414
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+
+low414:
+stored411:
+	TESTQ        $0x00000002, AX
+	JZ           low416
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low417
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+
+low417:
+	JMP stored415
+
+low416:
+	TESTQ     $0x00000001, AX
+	JZ        low418
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+
+low418:
+stored415:
+	TESTQ        $0x00000002, AX
+	JZ           low420
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low421
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
+
+low421:
+	JMP stored419
+
+low420:
+	TESTQ     $0x00000001, AX
+	JZ        low422
+	VMOVSD    X7, (BX)(DX*2)
+	VUNPCKHPD X7, X7, X7
+
+low422:
+stored419:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x00000007, BX
+	JMP  advance167
+
+lower169:
+	CMPQ BX, $0x04
+	JLT  lower423
+	CMPQ BX, $0x05
+	JLT  lower424
+	CMPQ BX, $0x06
+	JLT  lower425
+
+	// acc[i,j] = init[i,j], 6×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	VMASKMOVPD (BX), Y0, Y1
+	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	VMASKMOVPD (BX)(CX*2), Y0, Y3
+	VMASKMOVPD (BX)(DX*1), Y0, Y4
+	VMASKMOVPD (BX)(CX*4), Y0, Y5
+	VMASKMOVPD (BX)(SI*1), Y0, Y6
+	MOVQ       n+112(FP), R8
+	TESTQ      R8, R8
+	JLE        folded426
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
+	MOVQ       soon+72(FP), R11
+	MOVQ       ldsoon+80(FP), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold427:
+	VMASKMOVPD   (SI), Y0, Y8
+	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	VBROADCASTSD (BX), Y7
+	VFMADD231PD  Y7, Y8, Y1
+	VBROADCASTSD (BX)(CX*1), Y7
+	VFMADD231PD  Y7, Y8, Y2
+	VBROADCASTSD (BX)(CX*2), Y7
+	VFMADD231PD  Y7, Y8, Y3
+	VBROADCASTSD (BX)(R9*1), Y7
+	VFMADD231PD  Y7, Y8, Y4
+	VBROADCASTSD (BX)(CX*4), Y7
+	VFMADD231PD  Y7, Y8, Y5
+	VBROADCASTSD (BX)(R10*1), Y7
+	VFMADD231PD  Y7, Y8, Y6
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold427
+
+folded426:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y7, Y7, Y7
+	VADDPD Y7, Y1, Y1
+	VADDPD Y7, Y2, Y2
+	VADDPD Y7, Y3, Y3
+	VADDPD Y7, Y4, Y4
+	VADDPD Y7, Y5, Y5
+	VADDPD Y7, Y6, Y6
+	CMPQ   BX, $0x01
+	JNE    linear428
+	VMAXPD Y1, Y7, Y1
+	VMAXPD Y2, Y7, Y2
+	VMAXPD Y3, Y7, Y3
+	VMAXPD Y4, Y7, Y4
+	VMAXPD Y5, Y7, Y5
+	VMAXPD Y6, Y7, Y6
+
+linear428:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	TESTQ        $0x00000002, AX
+	JZ           low430
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low431
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low431:
+	JMP stored429
+
+low430:
+	TESTQ     $0x00000001, AX
+	JZ        low432
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low432:
+stored429:
+	TESTQ        $0x00000002, AX
+	JZ           low434
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low435
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low435:
+	JMP stored433
+
+low434:
+	TESTQ     $0x00000001, AX
+	JZ        low436
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low436:
+stored433:
+	TESTQ        $0x00000002, AX
+	JZ           low438
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low439
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low439:
+	JMP stored437
+
+low438:
+	TESTQ     $0x00000001, AX
+	JZ        low440
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+
+low440:
+stored437:
+	TESTQ        $0x00000002, AX
+	JZ           low442
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low443
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+
+low443:
+	JMP stored441
+
+low442:
+	TESTQ     $0x00000001, AX
+	JZ        low444
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+
+low444:
+stored441:
+	TESTQ        $0x00000002, AX
+	JZ           low446
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low447
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+
+low447:
+	JMP stored445
+
+low446:
+	TESTQ     $0x00000001, AX
+	JZ        low448
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+
+low448:
+stored445:
+	TESTQ        $0x00000002, AX
+	JZ           low450
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low451
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+
+low451:
+	JMP stored449
+
+low450:
+	TESTQ     $0x00000001, AX
+	JZ        low452
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+
+low452:
+stored449:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -8984,16 +12735,336 @@ stored323:
 	VZEROUPPER
 	RET
 
-fewer315:
-	CMPQ BX, $0x01
-	JNE  fewer327
-
-	// acc[i,j] = init[i,j], 1×1 vectors
+lower425:
+	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
 	VMASKMOVPD (BX), Y0, Y1
+	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	VMASKMOVPD (BX)(CX*2), Y0, Y3
+	VMASKMOVPD (BX)(DX*1), Y0, Y4
+	VMASKMOVPD (BX)(CX*4), Y0, Y5
 	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded328
+	JLE        folded453
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	MOVQ       soon+72(FP), R10
+	MOVQ       ldsoon+80(FP), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold454:
+	VMASKMOVPD   (SI), Y0, Y7
+	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	VBROADCASTSD (BX), Y6
+	VFMADD231PD  Y6, Y7, Y1
+	VBROADCASTSD (BX)(CX*1), Y6
+	VFMADD231PD  Y6, Y7, Y2
+	VBROADCASTSD (BX)(CX*2), Y6
+	VFMADD231PD  Y6, Y7, Y3
+	VBROADCASTSD (BX)(R9*1), Y6
+	VFMADD231PD  Y6, Y7, Y4
+	VBROADCASTSD (BX)(CX*4), Y6
+	VFMADD231PD  Y6, Y7, Y5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold454
+
+folded453:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y6, Y6, Y6
+	VADDPD Y6, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y6, Y3, Y3
+	VADDPD Y6, Y4, Y4
+	VADDPD Y6, Y5, Y5
+	CMPQ   BX, $0x01
+	JNE    linear455
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+	VMAXPD Y4, Y6, Y4
+	VMAXPD Y5, Y6, Y5
+
+linear455:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	TESTQ        $0x00000002, AX
+	JZ           low457
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low458
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low458:
+	JMP stored456
+
+low457:
+	TESTQ     $0x00000001, AX
+	JZ        low459
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low459:
+stored456:
+	TESTQ        $0x00000002, AX
+	JZ           low461
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low462
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low462:
+	JMP stored460
+
+low461:
+	TESTQ     $0x00000001, AX
+	JZ        low463
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low463:
+stored460:
+	TESTQ        $0x00000002, AX
+	JZ           low465
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low466
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low466:
+	JMP stored464
+
+low465:
+	TESTQ     $0x00000001, AX
+	JZ        low467
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+
+low467:
+stored464:
+	TESTQ        $0x00000002, AX
+	JZ           low469
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low470
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+
+low470:
+	JMP stored468
+
+low469:
+	TESTQ     $0x00000001, AX
+	JZ        low471
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+
+low471:
+stored468:
+	TESTQ        $0x00000002, AX
+	JZ           low473
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low474
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+
+low474:
+	JMP stored472
+
+low473:
+	TESTQ     $0x00000001, AX
+	JZ        low475
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+
+low475:
+stored472:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower424:
+	// acc[i,j] = init[i,j], 4×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	VMASKMOVPD (BX), Y0, Y1
+	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	VMASKMOVPD (BX)(CX*2), Y0, Y3
+	VMASKMOVPD (BX)(DX*1), Y0, Y4
+	MOVQ       n+112(FP), R8
+	TESTQ      R8, R8
+	JLE        folded476
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	MOVQ       soon+72(FP), R10
+	MOVQ       ldsoon+80(FP), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold477:
+	VMASKMOVPD   (SI), Y0, Y6
+	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	VBROADCASTSD (BX), Y5
+	VFMADD231PD  Y5, Y6, Y1
+	VBROADCASTSD (BX)(CX*1), Y5
+	VFMADD231PD  Y5, Y6, Y2
+	VBROADCASTSD (BX)(CX*2), Y5
+	VFMADD231PD  Y5, Y6, Y3
+	VBROADCASTSD (BX)(R9*1), Y5
+	VFMADD231PD  Y5, Y6, Y4
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold477
+
+folded476:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y5, Y5, Y5
+	VADDPD Y5, Y1, Y1
+	VADDPD Y5, Y2, Y2
+	VADDPD Y5, Y3, Y3
+	VADDPD Y5, Y4, Y4
+	CMPQ   BX, $0x01
+	JNE    linear478
+	VMAXPD Y1, Y5, Y1
+	VMAXPD Y2, Y5, Y2
+	VMAXPD Y3, Y5, Y3
+	VMAXPD Y4, Y5, Y4
+
+linear478:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	TESTQ        $0x00000002, AX
+	JZ           low480
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low481
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low481:
+	JMP stored479
+
+low480:
+	TESTQ     $0x00000001, AX
+	JZ        low482
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low482:
+stored479:
+	TESTQ        $0x00000002, AX
+	JZ           low484
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low485
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low485:
+	JMP stored483
+
+low484:
+	TESTQ     $0x00000001, AX
+	JZ        low486
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low486:
+stored483:
+	TESTQ        $0x00000002, AX
+	JZ           low488
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low489
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low489:
+	JMP stored487
+
+low488:
+	TESTQ     $0x00000001, AX
+	JZ        low490
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+
+low490:
+stored487:
+	TESTQ        $0x00000002, AX
+	JZ           low492
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low493
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+
+low493:
+	JMP stored491
+
+low492:
+	TESTQ     $0x00000001, AX
+	JZ        low494
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+
+low494:
+stored491:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower423:
+	CMPQ BX, $0x02
+	JLT  lower495
+	CMPQ BX, $0x03
+	JLT  lower496
+
+	// acc[i,j] = init[i,j], 3×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	VMASKMOVPD (BX), Y0, Y1
+	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	VMASKMOVPD (BX)(CX*2), Y0, Y3
+	MOVQ       n+112(FP), R8
+	TESTQ      R8, R8
+	JLE        folded497
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -9003,7 +13074,213 @@ fewer315:
 	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold329:
+fold498:
+	VMASKMOVPD   (SI), Y0, Y5
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSD (BX), Y4
+	VFMADD231PD  Y4, Y5, Y1
+	VBROADCASTSD (BX)(CX*1), Y4
+	VFMADD231PD  Y4, Y5, Y2
+	VBROADCASTSD (BX)(CX*2), Y4
+	VFMADD231PD  Y4, Y5, Y3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold498
+
+folded497:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y1, Y1
+	VADDPD Y4, Y2, Y2
+	VADDPD Y4, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    linear499
+	VMAXPD Y1, Y4, Y1
+	VMAXPD Y2, Y4, Y2
+	VMAXPD Y3, Y4, Y3
+
+linear499:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	TESTQ        $0x00000002, AX
+	JZ           low501
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low502
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low502:
+	JMP stored500
+
+low501:
+	TESTQ     $0x00000001, AX
+	JZ        low503
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low503:
+stored500:
+	TESTQ        $0x00000002, AX
+	JZ           low505
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low506
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low506:
+	JMP stored504
+
+low505:
+	TESTQ     $0x00000001, AX
+	JZ        low507
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low507:
+stored504:
+	TESTQ        $0x00000002, AX
+	JZ           low509
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low510
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low510:
+	JMP stored508
+
+low509:
+	TESTQ     $0x00000001, AX
+	JZ        low511
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+
+low511:
+stored508:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower496:
+	// acc[i,j] = init[i,j], 2×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	VMASKMOVPD (BX), Y0, Y1
+	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	MOVQ       n+112(FP), R8
+	TESTQ      R8, R8
+	JLE        folded512
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	MOVQ       soon+72(FP), R9
+	MOVQ       ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold513:
+	VMASKMOVPD   (SI), Y0, Y4
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSD (BX), Y3
+	VFMADD231PD  Y3, Y4, Y1
+	VBROADCASTSD (BX)(CX*1), Y3
+	VFMADD231PD  Y3, Y4, Y2
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold513
+
+folded512:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VXORPS Y3, Y3, Y3
+	VADDPD Y3, Y1, Y1
+	VADDPD Y3, Y2, Y2
+	CMPQ   BX, $0x01
+	JNE    linear514
+	VMAXPD Y1, Y3, Y1
+	VMAXPD Y2, Y3, Y2
+
+linear514:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	TESTQ        $0x00000002, AX
+	JZ           low516
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low517
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low517:
+	JMP stored515
+
+low516:
+	TESTQ     $0x00000001, AX
+	JZ        low518
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low518:
+stored515:
+	TESTQ        $0x00000002, AX
+	JZ           low520
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low521
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low521:
+	JMP stored519
+
+low520:
+	TESTQ     $0x00000001, AX
+	JZ        low522
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low522:
+stored519:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+lower495:
+	// acc[i,j] = init[i,j], 1×1 vectors
+	MOVQ       init+16(FP), BX
+	VMASKMOVPD (BX), Y0, Y1
+	MOVQ       n+112(FP), R8
+	TESTQ      R8, R8
+	JLE        folded523
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	MOVQ       soon+72(FP), R9
+	MOVQ       ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold524:
 	VMASKMOVPD   (SI), Y0, Y3
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -9012,39 +13289,39 @@ fold329:
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold329
+	JNZ          fold524
 
-folded328:
+folded523:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear330
+	JNE    linear525
 	VMAXPD Y1, Y2, Y1
 
-linear330:
+linear525:
 	MOVQ         c+0(FP), BX
 	TESTQ        $0x00000002, AX
-	JZ           low332
+	JZ           low527
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low333
+	JZ           low528
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low333:
-	JMP stored331
+low528:
+	JMP stored526
 
-low332:
+low527:
 	TESTQ     $0x00000001, AX
-	JZ        low334
+	JZ        low529
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low334:
-stored331:
+low529:
+stored526:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -9052,17 +13329,12 @@ stored331:
 	VZEROUPPER
 	RET
 
-fewer327:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance156:
+advance167:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done335
+	JLE   none168
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -9075,9 +13347,9 @@ advance156:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next153
+	JMP   next164
 
-done335:
+none168:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

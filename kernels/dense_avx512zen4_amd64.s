@@ -29,11 +29,17 @@ full4:
 	MOVQ $0x00000008, BX
 
 chosen5:
-	CMPQ BX, $0x08
-	JNE  fewer7
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few8
+	TESTQ BX, BX
+	JE    none7
+	CMPQ  BX, $0x05
+	JLT   lower8
+	CMPQ  BX, $0x07
+	JLT   lower9
+	CMPQ  BX, $0x08
+	JLT   lower10
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few11
 
 	// c of the next tile, 8×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -42,10 +48,10 @@ chosen5:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more9
+	JGE    more12
 	MOVQ   then+88(FP), BX
 
-more9:
+more12:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -82,7 +88,7 @@ more9:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few8:
+few11:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -115,7 +121,7 @@ few8:
 	VMOVUPS 128(BX)(DI*1), Z23
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded10
+	JLE     folded13
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -128,7 +134,7 @@ few8:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold11:
+fold14:
 	VMOVUPS          (SI), Z25
 	VMOVUPS          64(SI), Z26
 	VMOVUPS          128(SI), Z27
@@ -161,9 +167,9 @@ fold11:
 	VFMADD231PS.BCST (BX)(R11*1), Z27, Z23
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold11
+	JNZ              fold14
 
-folded10:
+folded13:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -192,7 +198,7 @@ folded10:
 	VADDPS Z24, Z22, Z22
 	VADDPS Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear12
+	JNE    linear15
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -218,7 +224,7 @@ folded10:
 	VMAXPS Z22, Z24, Z22
 	VMAXPS Z23, Z24, Z23
 
-linear12:
+linear15:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -254,10 +260,7 @@ linear12:
 	MOVQ    $0x00000008, BX
 	JMP     advance6
 
-fewer7:
-	CMPQ BX, $0x07
-	JNE  fewer13
-
+lower10:
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -286,7 +289,7 @@ fewer7:
 	VMOVUPS 128(BX)(DX*2), Z20
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded14
+	JLE     folded16
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -298,7 +301,7 @@ fewer7:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold15:
+fold17:
 	VMOVUPS          (SI), Z22
 	VMOVUPS          64(SI), Z23
 	VMOVUPS          128(SI), Z24
@@ -328,9 +331,9 @@ fold15:
 	VFMADD231PS.BCST (BX)(R9*2), Z24, Z20
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold15
+	JNZ              fold17
 
-folded14:
+folded16:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -356,7 +359,7 @@ folded14:
 	VADDPS Z21, Z19, Z19
 	VADDPS Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear16
+	JNE    linear18
 	VMAXPS Z0, Z21, Z0
 	VMAXPS Z1, Z21, Z1
 	VMAXPS Z2, Z21, Z2
@@ -379,7 +382,7 @@ folded14:
 	VMAXPS Z19, Z21, Z19
 	VMAXPS Z20, Z21, Z20
 
-linear16:
+linear18:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -411,9 +414,9 @@ linear16:
 	MOVQ    $0x00000007, BX
 	JMP     advance6
 
-fewer13:
+lower9:
 	CMPQ BX, $0x06
-	JNE  fewer17
+	JLT  lower19
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -440,7 +443,7 @@ fewer13:
 	VMOVUPS 128(BX)(SI*1), Z17
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded18
+	JLE     folded20
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -452,7 +455,7 @@ fewer13:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold19:
+fold21:
 	VMOVUPS          (SI), Z19
 	VMOVUPS          64(SI), Z20
 	VMOVUPS          128(SI), Z21
@@ -479,9 +482,9 @@ fold19:
 	VFMADD231PS.BCST (BX)(R10*1), Z21, Z17
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold19
+	JNZ              fold21
 
-folded18:
+folded20:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -504,7 +507,7 @@ folded18:
 	VADDPS Z18, Z16, Z16
 	VADDPS Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear20
+	JNE    linear22
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -524,7 +527,7 @@ folded18:
 	VMAXPS Z16, Z18, Z16
 	VMAXPS Z17, Z18, Z17
 
-linear20:
+linear22:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -553,10 +556,7 @@ linear20:
 	MOVQ    $0x00000006, BX
 	JMP     advance6
 
-fewer17:
-	CMPQ BX, $0x05
-	JNE  fewer21
-
+lower19:
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -578,7 +578,7 @@ fewer17:
 	VMOVUPS 128(BX)(CX*4), Z14
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded22
+	JLE     folded23
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -589,7 +589,7 @@ fewer17:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold23:
+fold24:
 	VMOVUPS          (SI), Z16
 	VMOVUPS          64(SI), Z17
 	VMOVUPS          128(SI), Z18
@@ -613,9 +613,9 @@ fold23:
 	VFMADD231PS.BCST (BX)(CX*4), Z18, Z14
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold23
+	JNZ              fold24
 
-folded22:
+folded23:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -635,7 +635,7 @@ folded22:
 	VADDPS Z15, Z13, Z13
 	VADDPS Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear24
+	JNE    linear25
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -652,7 +652,7 @@ folded22:
 	VMAXPS Z13, Z15, Z13
 	VMAXPS Z14, Z15, Z14
 
-linear24:
+linear25:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -677,9 +677,11 @@ linear24:
 	MOVQ    $0x00000005, BX
 	JMP     advance6
 
-fewer21:
+lower8:
+	CMPQ BX, $0x03
+	JLT  lower26
 	CMPQ BX, $0x04
-	JNE  fewer25
+	JLT  lower27
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -699,7 +701,7 @@ fewer21:
 	VMOVUPS 128(BX)(DX*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded26
+	JLE     folded28
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -710,7 +712,7 @@ fewer21:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold27:
+fold29:
 	VMOVUPS          (SI), Z13
 	VMOVUPS          64(SI), Z14
 	VMOVUPS          128(SI), Z15
@@ -731,9 +733,9 @@ fold27:
 	VFMADD231PS.BCST (BX)(R9*1), Z15, Z11
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold27
+	JNZ              fold29
 
-folded26:
+folded28:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -750,7 +752,7 @@ folded26:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear28
+	JNE    linear30
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -764,7 +766,7 @@ folded26:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear28:
+linear30:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -787,10 +789,7 @@ linear28:
 	VZEROUPPER
 	RET
 
-fewer25:
-	CMPQ BX, $0x03
-	JNE  fewer29
-
+lower27:
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -805,7 +804,7 @@ fewer25:
 	VMOVUPS 128(BX)(CX*2), Z8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded30
+	JLE     folded31
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -815,7 +814,7 @@ fewer25:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold31:
+fold32:
 	VMOVUPS          (SI), Z10
 	VMOVUPS          64(SI), Z11
 	VMOVUPS          128(SI), Z12
@@ -833,9 +832,9 @@ fold31:
 	VFMADD231PS.BCST (BX)(CX*2), Z12, Z8
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold31
+	JNZ              fold32
 
-folded30:
+folded31:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -849,7 +848,7 @@ folded30:
 	VADDPS Z9, Z7, Z7
 	VADDPS Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear32
+	JNE    linear33
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -860,7 +859,7 @@ folded30:
 	VMAXPS Z7, Z9, Z7
 	VMAXPS Z8, Z9, Z8
 
-linear32:
+linear33:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -879,9 +878,9 @@ linear32:
 	VZEROUPPER
 	RET
 
-fewer29:
+lower26:
 	CMPQ BX, $0x02
-	JNE  fewer33
+	JLT  lower34
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -894,7 +893,7 @@ fewer29:
 	VMOVUPS 128(BX)(CX*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded34
+	JLE     folded35
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -904,7 +903,7 @@ fewer29:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold35:
+fold36:
 	VMOVUPS          (SI), Z7
 	VMOVUPS          64(SI), Z8
 	VMOVUPS          128(SI), Z9
@@ -919,9 +918,9 @@ fold35:
 	VFMADD231PS.BCST (BX)(CX*1), Z9, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold35
+	JNZ              fold36
 
-folded34:
+folded35:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -932,7 +931,7 @@ folded34:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear36
+	JNE    linear37
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -940,7 +939,7 @@ folded34:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear36:
+linear37:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -956,10 +955,7 @@ linear36:
 	VZEROUPPER
 	RET
 
-fewer33:
-	CMPQ BX, $0x01
-	JNE  fewer37
-
+lower34:
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Z0
@@ -1016,17 +1012,12 @@ linear40:
 	VZEROUPPER
 	RET
 
-fewer37:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
 advance6:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done41
+	JLE   none7
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -1041,37 +1032,43 @@ advance6:
 	MOVQ  CX, a+32(FP)
 	JMP   next3
 
-done41:
+none7:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 over2:
 	CMPQ   AX, $0x29
-	JGE    over42
+	JGE    over41
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000a0, AX
 
-next43:
+next42:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full44
+	JGE  full43
 	CMPQ BX, $0x08
-	JLE  chosen45
+	JLE  chosen44
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen45
+	JMP  chosen44
 
-full44:
+full43:
 	MOVQ $0x00000008, BX
 
-chosen45:
-	CMPQ BX, $0x08
-	JNE  fewer47
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few48
+chosen44:
+	TESTQ BX, BX
+	JE    none46
+	CMPQ  BX, $0x05
+	JLT   lower47
+	CMPQ  BX, $0x07
+	JLT   lower48
+	CMPQ  BX, $0x08
+	JLT   lower49
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few50
 
 	// c of the next tile, 8×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -1080,10 +1077,10 @@ chosen45:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more49
+	JGE    more51
 	MOVQ   then+88(FP), BX
 
-more49:
+more51:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -1120,7 +1117,7 @@ more49:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few48:
+few50:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1158,7 +1155,7 @@ few48:
 	VMOVUPS 128(R8)(R11*1), Y23
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded50
+	JLE     folded52
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1171,7 +1168,7 @@ few48:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold51:
+fold53:
 	VMOVUPS          (SI), Z25
 	VMOVUPS          64(SI), Z26
 	VMOVUPS          128(SI)(AX*1), Y27
@@ -1204,9 +1201,9 @@ fold51:
 	VFMADD231PS.BCST (BX)(R11*1), Y27, Y23
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold51
+	JNZ              fold53
 
-folded50:
+folded52:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -1235,7 +1232,7 @@ folded50:
 	VADDPS Z24, Z22, Z22
 	VADDPS Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear52
+	JNE    linear54
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -1261,7 +1258,7 @@ folded50:
 	VMAXPS Z22, Z24, Z22
 	VMAXPS Z23, Z24, Z23
 
-linear52:
+linear54:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1300,12 +1297,9 @@ linear52:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance46
+	JMP     advance45
 
-fewer47:
-	CMPQ BX, $0x07
-	JNE  fewer53
-
+lower49:
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1338,7 +1332,7 @@ fewer47:
 	VMOVUPS 128(DI)(R8*2), Y20
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded54
+	JLE     folded55
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1350,7 +1344,7 @@ fewer47:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold55:
+fold56:
 	VMOVUPS          (SI), Z22
 	VMOVUPS          64(SI), Z23
 	VMOVUPS          128(SI)(AX*1), Y24
@@ -1380,9 +1374,9 @@ fold55:
 	VFMADD231PS.BCST (BX)(R9*2), Y24, Y20
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold55
+	JNZ              fold56
 
-folded54:
+folded55:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -1408,7 +1402,7 @@ folded54:
 	VADDPS Z21, Z19, Z19
 	VADDPS Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear56
+	JNE    linear57
 	VMAXPS Z0, Z21, Z0
 	VMAXPS Z1, Z21, Z1
 	VMAXPS Z2, Z21, Z2
@@ -1431,7 +1425,7 @@ folded54:
 	VMAXPS Z19, Z21, Z19
 	VMAXPS Z20, Z21, Z20
 
-linear56:
+linear57:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1465,11 +1459,11 @@ linear56:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance46
+	JMP     advance45
 
-fewer53:
+lower48:
 	CMPQ BX, $0x06
-	JNE  fewer57
+	JLT  lower58
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1500,7 +1494,7 @@ fewer53:
 	VMOVUPS 128(DI)(R9*1), Y17
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded58
+	JLE     folded59
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1512,7 +1506,7 @@ fewer53:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold59:
+fold60:
 	VMOVUPS          (SI), Z19
 	VMOVUPS          64(SI), Z20
 	VMOVUPS          128(SI)(AX*1), Y21
@@ -1539,9 +1533,9 @@ fold59:
 	VFMADD231PS.BCST (BX)(R10*1), Y21, Y17
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold59
+	JNZ              fold60
 
-folded58:
+folded59:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -1564,7 +1558,7 @@ folded58:
 	VADDPS Z18, Z16, Z16
 	VADDPS Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear60
+	JNE    linear61
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -1584,7 +1578,7 @@ folded58:
 	VMAXPS Z16, Z18, Z16
 	VMAXPS Z17, Z18, Z17
 
-linear60:
+linear61:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1615,12 +1609,9 @@ linear60:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance46
+	JMP     advance45
 
-fewer57:
-	CMPQ BX, $0x05
-	JNE  fewer61
-
+lower58:
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1745,11 +1736,13 @@ linear64:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance46
+	JMP     advance45
 
-fewer61:
+lower47:
+	CMPQ BX, $0x03
+	JLT  lower65
 	CMPQ BX, $0x04
-	JNE  fewer65
+	JLT  lower66
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1772,7 +1765,7 @@ fewer61:
 	VMOVUPS 128(SI)(DI*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded66
+	JLE     folded67
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1783,7 +1776,7 @@ fewer61:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold67:
+fold68:
 	VMOVUPS          (SI), Z13
 	VMOVUPS          64(SI), Z14
 	VMOVUPS          128(SI)(AX*1), Y15
@@ -1804,9 +1797,9 @@ fold67:
 	VFMADD231PS.BCST (BX)(R9*1), Y15, Y11
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold67
+	JNZ              fold68
 
-folded66:
+folded67:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -1823,7 +1816,7 @@ folded66:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear68
+	JNE    linear69
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -1837,7 +1830,7 @@ folded66:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear68:
+linear69:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1863,10 +1856,7 @@ linear68:
 	VZEROUPPER
 	RET
 
-fewer65:
-	CMPQ BX, $0x03
-	JNE  fewer69
-
+lower66:
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1959,9 +1949,9 @@ linear72:
 	VZEROUPPER
 	RET
 
-fewer69:
+lower65:
 	CMPQ BX, $0x02
-	JNE  fewer73
+	JLT  lower73
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2040,10 +2030,7 @@ linear76:
 	VZEROUPPER
 	RET
 
-fewer73:
-	CMPQ BX, $0x01
-	JNE  fewer77
-
+lower73:
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    BX, DX
@@ -2053,7 +2040,7 @@ fewer73:
 	VMOVUPS 128(DX), Y2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded78
+	JLE     folded77
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2063,7 +2050,7 @@ fewer73:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold79:
+fold78:
 	VMOVUPS          (SI), Z4
 	VMOVUPS          64(SI), Z5
 	VMOVUPS          128(SI)(AX*1), Y6
@@ -2075,9 +2062,9 @@ fold79:
 	VFMADD231PS.BCST (BX), Y6, Y2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold79
+	JNZ              fold78
 
-folded78:
+folded77:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -2085,12 +2072,12 @@ folded78:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear80
+	JNE    linear79
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear80:
+linear79:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2104,17 +2091,12 @@ linear80:
 	VZEROUPPER
 	RET
 
-fewer77:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance46:
+advance45:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done81
+	JLE   none46
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -2127,37 +2109,43 @@ advance46:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next43
+	JMP   next42
 
-done81:
+none46:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over42:
+over41:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
-next82:
+next80:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full83
+	JGE  full81
 	CMPQ BX, $0x08
-	JLE  chosen84
+	JLE  chosen82
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen84
+	JMP  chosen82
 
-full83:
+full81:
 	MOVQ $0x00000008, BX
 
-chosen84:
-	CMPQ BX, $0x08
-	JNE  fewer86
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few87
+chosen82:
+	TESTQ BX, BX
+	JE    none84
+	CMPQ  BX, $0x05
+	JLT   lower85
+	CMPQ  BX, $0x07
+	JLT   lower86
+	CMPQ  BX, $0x08
+	JLT   lower87
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few88
 
 	// c of the next tile, 8×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -2166,10 +2154,10 @@ chosen84:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more88
+	JGE    more89
 	MOVQ   then+88(FP), BX
 
-more88:
+more89:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -2206,7 +2194,7 @@ more88:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few87:
+few88:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -2244,7 +2232,7 @@ few87:
 	VMOVUPS 128(R8)(R11*1), Z23
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded89
+	JLE     folded90
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2257,7 +2245,7 @@ few87:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold90:
+fold91:
 	VMOVUPS          (SI), Z25
 	VMOVUPS          64(SI), Z26
 	VMOVUPS          128(SI)(AX*1), Z27
@@ -2290,9 +2278,9 @@ fold90:
 	VFMADD231PS.BCST (BX)(R11*1), Z27, Z23
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold90
+	JNZ              fold91
 
-folded89:
+folded90:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -2321,7 +2309,7 @@ folded89:
 	VADDPS Z24, Z22, Z22
 	VADDPS Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear91
+	JNE    linear92
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -2347,7 +2335,7 @@ folded89:
 	VMAXPS Z22, Z24, Z22
 	VMAXPS Z23, Z24, Z23
 
-linear91:
+linear92:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2386,12 +2374,9 @@ linear91:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance85
+	JMP     advance83
 
-fewer86:
-	CMPQ BX, $0x07
-	JNE  fewer92
-
+lower87:
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -2551,11 +2536,11 @@ linear95:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance85
+	JMP     advance83
 
-fewer92:
+lower86:
 	CMPQ BX, $0x06
-	JNE  fewer96
+	JLT  lower96
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2701,12 +2686,9 @@ linear99:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance85
+	JMP     advance83
 
-fewer96:
-	CMPQ BX, $0x05
-	JNE  fewer100
-
+lower96:
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -2731,7 +2713,7 @@ fewer96:
 	VMOVUPS 128(SI)(CX*4), Z14
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded101
+	JLE     folded100
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2742,7 +2724,7 @@ fewer96:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold102:
+fold101:
 	VMOVUPS          (SI), Z16
 	VMOVUPS          64(SI), Z17
 	VMOVUPS          128(SI)(AX*1), Z18
@@ -2766,9 +2748,9 @@ fold102:
 	VFMADD231PS.BCST (BX)(CX*4), Z18, Z14
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold102
+	JNZ              fold101
 
-folded101:
+folded100:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -2788,7 +2770,7 @@ folded101:
 	VADDPS Z15, Z13, Z13
 	VADDPS Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear103
+	JNE    linear102
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -2805,7 +2787,7 @@ folded101:
 	VMAXPS Z13, Z15, Z13
 	VMAXPS Z14, Z15, Z14
 
-linear103:
+linear102:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2831,11 +2813,13 @@ linear103:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance85
+	JMP     advance83
 
-fewer100:
+lower85:
+	CMPQ BX, $0x03
+	JLT  lower103
 	CMPQ BX, $0x04
-	JNE  fewer104
+	JLT  lower104
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2949,10 +2933,7 @@ linear107:
 	VZEROUPPER
 	RET
 
-fewer104:
-	CMPQ BX, $0x03
-	JNE  fewer108
-
+lower104:
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -2969,7 +2950,7 @@ fewer104:
 	VMOVUPS 128(DX)(CX*2), Z8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded109
+	JLE     folded108
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2979,7 +2960,7 @@ fewer104:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold110:
+fold109:
 	VMOVUPS          (SI), Z10
 	VMOVUPS          64(SI), Z11
 	VMOVUPS          128(SI)(AX*1), Z12
@@ -2997,9 +2978,9 @@ fold110:
 	VFMADD231PS.BCST (BX)(CX*2), Z12, Z8
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold110
+	JNZ              fold109
 
-folded109:
+folded108:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -3013,7 +2994,7 @@ folded109:
 	VADDPS Z9, Z7, Z7
 	VADDPS Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear111
+	JNE    linear110
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -3024,7 +3005,7 @@ folded109:
 	VMAXPS Z7, Z9, Z7
 	VMAXPS Z8, Z9, Z8
 
-linear111:
+linear110:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -3045,9 +3026,9 @@ linear111:
 	VZEROUPPER
 	RET
 
-fewer108:
+lower103:
 	CMPQ BX, $0x02
-	JNE  fewer112
+	JLT  lower111
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -3062,7 +3043,7 @@ fewer108:
 	VMOVUPS 128(DX)(CX*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded113
+	JLE     folded112
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3072,7 +3053,7 @@ fewer108:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold114:
+fold113:
 	VMOVUPS          (SI), Z7
 	VMOVUPS          64(SI), Z8
 	VMOVUPS          128(SI)(AX*1), Z9
@@ -3087,9 +3068,9 @@ fold114:
 	VFMADD231PS.BCST (BX)(CX*1), Z9, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold114
+	JNZ              fold113
 
-folded113:
+folded112:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -3100,7 +3081,7 @@ folded113:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear115
+	JNE    linear114
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -3108,7 +3089,7 @@ folded113:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear115:
+linear114:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -3126,10 +3107,7 @@ linear115:
 	VZEROUPPER
 	RET
 
-fewer112:
-	CMPQ BX, $0x01
-	JNE  fewer116
-
+lower111:
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    BX, DX
@@ -3139,7 +3117,7 @@ fewer112:
 	VMOVUPS 128(DX), Z2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded117
+	JLE     folded115
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3149,7 +3127,7 @@ fewer112:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold118:
+fold116:
 	VMOVUPS          (SI), Z4
 	VMOVUPS          64(SI), Z5
 	VMOVUPS          128(SI)(AX*1), Z6
@@ -3161,9 +3139,9 @@ fold118:
 	VFMADD231PS.BCST (BX), Z6, Z2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold118
+	JNZ              fold116
 
-folded117:
+folded115:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -3171,12 +3149,12 @@ folded117:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear119
+	JNE    linear117
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear119:
+linear117:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -3190,17 +3168,12 @@ linear119:
 	VZEROUPPER
 	RET
 
-fewer116:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance85:
+advance83:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done120
+	JLE   none84
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -3213,39 +3186,45 @@ advance85:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next82
+	JMP   next80
 
-done120:
+none84:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x10
-	JLE  narrower121
+	JLE  narrower118
 	CMPQ AX, $0x20
-	JNE  over122
+	JNE  over119
 
-next123:
+next120:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full124
+	JGE  full121
 	CMPQ BX, $0x08
-	JLE  chosen125
+	JLE  chosen122
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen125
+	JMP  chosen122
 
-full124:
+full121:
 	MOVQ $0x00000008, BX
 
-chosen125:
-	CMPQ BX, $0x08
-	JNE  fewer127
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few128
+chosen122:
+	TESTQ BX, BX
+	JE    none124
+	CMPQ  BX, $0x05
+	JLT   lower125
+	CMPQ  BX, $0x07
+	JLT   lower126
+	CMPQ  BX, $0x08
+	JLT   lower127
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few128
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -3415,12 +3394,9 @@ linear132:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance126
+	JMP     advance123
 
-fewer127:
-	CMPQ BX, $0x07
-	JNE  fewer133
-
+lower127:
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -3442,7 +3418,7 @@ fewer127:
 	VMOVUPS 64(BX)(DX*2), Z13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded134
+	JLE     folded133
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3454,7 +3430,7 @@ fewer127:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold135:
+fold134:
 	VMOVUPS          (SI), Z15
 	VMOVUPS          64(SI), Z16
 	ADDQ             DI, SI
@@ -3476,9 +3452,9 @@ fold135:
 	VFMADD231PS.BCST (BX)(R9*2), Z16, Z13
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold135
+	JNZ              fold134
 
-folded134:
+folded133:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -3497,7 +3473,7 @@ folded134:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear136
+	JNE    linear135
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -3513,7 +3489,7 @@ folded134:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear136:
+linear135:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3536,11 +3512,11 @@ linear136:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance126
+	JMP     advance123
 
-fewer133:
+lower126:
 	CMPQ BX, $0x06
-	JNE  fewer137
+	JLT  lower136
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3561,7 +3537,7 @@ fewer133:
 	VMOVUPS 64(BX)(SI*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded138
+	JLE     folded137
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3573,7 +3549,7 @@ fewer133:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold139:
+fold138:
 	VMOVUPS          (SI), Z13
 	VMOVUPS          64(SI), Z14
 	ADDQ             DI, SI
@@ -3593,9 +3569,9 @@ fold139:
 	VFMADD231PS.BCST (BX)(R10*1), Z14, Z11
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold139
+	JNZ              fold138
 
-folded138:
+folded137:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -3612,7 +3588,7 @@ folded138:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear140
+	JNE    linear139
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -3626,7 +3602,7 @@ folded138:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear140:
+linear139:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3647,12 +3623,9 @@ linear140:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance126
+	JMP     advance123
 
-fewer137:
-	CMPQ BX, $0x05
-	JNE  fewer141
-
+lower136:
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -3669,7 +3642,7 @@ fewer137:
 	VMOVUPS 64(BX)(CX*4), Z9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded142
+	JLE     folded140
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3680,7 +3653,7 @@ fewer137:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold143:
+fold141:
 	VMOVUPS          (SI), Z11
 	VMOVUPS          64(SI), Z12
 	ADDQ             DI, SI
@@ -3698,9 +3671,9 @@ fold143:
 	VFMADD231PS.BCST (BX)(CX*4), Z12, Z9
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold143
+	JNZ              fold141
 
-folded142:
+folded140:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -3715,7 +3688,7 @@ folded142:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear144
+	JNE    linear142
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -3727,7 +3700,7 @@ folded142:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear144:
+linear142:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3745,11 +3718,13 @@ linear144:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance126
+	JMP     advance123
 
-fewer141:
+lower125:
+	CMPQ BX, $0x03
+	JLT  lower143
 	CMPQ BX, $0x04
-	JNE  fewer145
+	JLT  lower144
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3765,7 +3740,7 @@ fewer141:
 	VMOVUPS 64(BX)(DX*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded146
+	JLE     folded145
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3776,7 +3751,7 @@ fewer141:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold147:
+fold146:
 	VMOVUPS          (SI), Z9
 	VMOVUPS          64(SI), Z10
 	ADDQ             DI, SI
@@ -3792,9 +3767,9 @@ fold147:
 	VFMADD231PS.BCST (BX)(R9*1), Z10, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold147
+	JNZ              fold146
 
-folded146:
+folded145:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -3807,7 +3782,7 @@ folded146:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear148
+	JNE    linear147
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -3817,7 +3792,7 @@ folded146:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear148:
+linear147:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3836,10 +3811,7 @@ linear148:
 	VZEROUPPER
 	RET
 
-fewer145:
-	CMPQ BX, $0x03
-	JNE  fewer149
-
+lower144:
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -3851,7 +3823,7 @@ fewer145:
 	VMOVUPS 64(BX)(CX*2), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded150
+	JLE     folded148
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3861,7 +3833,7 @@ fewer145:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold151:
+fold149:
 	VMOVUPS          (SI), Z7
 	VMOVUPS          64(SI), Z8
 	ADDQ             DI, SI
@@ -3875,9 +3847,9 @@ fold151:
 	VFMADD231PS.BCST (BX)(CX*2), Z8, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold151
+	JNZ              fold149
 
-folded150:
+folded148:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -3888,7 +3860,7 @@ folded150:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear152
+	JNE    linear150
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -3896,7 +3868,7 @@ folded150:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear152:
+linear150:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -3912,9 +3884,9 @@ linear152:
 	VZEROUPPER
 	RET
 
-fewer149:
+lower143:
 	CMPQ BX, $0x02
-	JNE  fewer153
+	JLT  lower151
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3925,7 +3897,7 @@ fewer149:
 	VMOVUPS 64(BX)(CX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded154
+	JLE     folded152
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3935,7 +3907,7 @@ fewer149:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold155:
+fold153:
 	VMOVUPS          (SI), Z5
 	VMOVUPS          64(SI), Z6
 	ADDQ             DI, SI
@@ -3947,9 +3919,9 @@ fold155:
 	VFMADD231PS.BCST (BX)(CX*1), Z6, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold155
+	JNZ              fold153
 
-folded154:
+folded152:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -3958,13 +3930,13 @@ folded154:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear156
+	JNE    linear154
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear156:
+linear154:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -3978,17 +3950,14 @@ linear156:
 	VZEROUPPER
 	RET
 
-fewer153:
-	CMPQ BX, $0x01
-	JNE  fewer157
-
+lower151:
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded158
+	JLE     folded155
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3998,7 +3967,7 @@ fewer153:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold159:
+fold156:
 	VMOVUPS          (SI), Z3
 	VMOVUPS          64(SI), Z4
 	ADDQ             DI, SI
@@ -4008,20 +3977,20 @@ fold159:
 	VFMADD231PS.BCST (BX), Z4, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold159
+	JNZ              fold156
 
-folded158:
+folded155:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear160
+	JNE    linear157
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear160:
+linear157:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
@@ -4032,17 +4001,12 @@ linear160:
 	VZEROUPPER
 	RET
 
-fewer157:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance126:
+advance123:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done161
+	JLE   none124
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -4055,39 +4019,45 @@ advance126:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next123
+	JMP   next120
 
-done161:
+none124:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over122:
+over119:
 	CMPQ   AX, $0x19
-	JGE    over162
+	JGE    over158
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
-next163:
+next159:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full164
+	JGE  full160
 	CMPQ BX, $0x08
-	JLE  chosen165
+	JLE  chosen161
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen165
+	JMP  chosen161
 
-full164:
+full160:
 	MOVQ $0x00000008, BX
 
-chosen165:
-	CMPQ BX, $0x08
-	JNE  fewer167
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few168
+chosen161:
+	TESTQ BX, BX
+	JE    none163
+	CMPQ  BX, $0x05
+	JLT   lower164
+	CMPQ  BX, $0x07
+	JLT   lower165
+	CMPQ  BX, $0x08
+	JLT   lower166
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few167
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -4096,10 +4066,10 @@ chosen165:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more169
+	JGE    more168
 	MOVQ   then+88(FP), BX
 
-more169:
+more168:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -4128,7 +4098,7 @@ more169:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few168:
+few167:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -4158,7 +4128,7 @@ few168:
 	VMOVUPS 64(R8)(R11*1), Y15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded170
+	JLE     folded169
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4171,7 +4141,7 @@ few168:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold171:
+fold170:
 	VMOVUPS          (SI), Z17
 	VMOVUPS          64(SI)(AX*1), Y18
 	ADDQ             DI, SI
@@ -4195,9 +4165,9 @@ fold171:
 	VFMADD231PS.BCST (BX)(R11*1), Y18, Y15
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold171
+	JNZ              fold170
 
-folded170:
+folded169:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -4218,7 +4188,7 @@ folded170:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear172
+	JNE    linear171
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -4236,7 +4206,7 @@ folded170:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear172:
+linear171:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4267,12 +4237,9 @@ linear172:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance166
+	JMP     advance162
 
-fewer167:
-	CMPQ BX, $0x07
-	JNE  fewer173
-
+lower166:
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -4298,7 +4265,7 @@ fewer167:
 	VMOVUPS 64(DI)(R8*2), Y13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded174
+	JLE     folded172
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4310,7 +4277,7 @@ fewer167:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold175:
+fold173:
 	VMOVUPS          (SI), Z15
 	VMOVUPS          64(SI)(AX*1), Y16
 	ADDQ             DI, SI
@@ -4332,9 +4299,9 @@ fold175:
 	VFMADD231PS.BCST (BX)(R9*2), Y16, Y13
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold175
+	JNZ              fold173
 
-folded174:
+folded172:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -4353,7 +4320,7 @@ folded174:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear176
+	JNE    linear174
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -4369,7 +4336,7 @@ folded174:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear176:
+linear174:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4396,11 +4363,11 @@ linear176:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance166
+	JMP     advance162
 
-fewer173:
+lower165:
 	CMPQ BX, $0x06
-	JNE  fewer177
+	JLT  lower175
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4425,7 +4392,7 @@ fewer173:
 	VMOVUPS 64(DI)(R9*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded178
+	JLE     folded176
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4437,7 +4404,7 @@ fewer173:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold179:
+fold177:
 	VMOVUPS          (SI), Z13
 	VMOVUPS          64(SI)(AX*1), Y14
 	ADDQ             DI, SI
@@ -4457,9 +4424,9 @@ fold179:
 	VFMADD231PS.BCST (BX)(R10*1), Y14, Y11
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold179
+	JNZ              fold177
 
-folded178:
+folded176:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -4476,7 +4443,7 @@ folded178:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear180
+	JNE    linear178
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -4490,7 +4457,7 @@ folded178:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear180:
+linear178:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4515,12 +4482,9 @@ linear180:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance166
+	JMP     advance162
 
-fewer177:
-	CMPQ BX, $0x05
-	JNE  fewer181
-
+lower175:
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -4540,7 +4504,7 @@ fewer177:
 	VMOVUPS 64(SI)(CX*4), Y9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded182
+	JLE     folded179
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4551,7 +4515,7 @@ fewer177:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold183:
+fold180:
 	VMOVUPS          (SI), Z11
 	VMOVUPS          64(SI)(AX*1), Y12
 	ADDQ             DI, SI
@@ -4569,9 +4533,9 @@ fold183:
 	VFMADD231PS.BCST (BX)(CX*4), Y12, Y9
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold183
+	JNZ              fold180
 
-folded182:
+folded179:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -4586,7 +4550,7 @@ folded182:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear184
+	JNE    linear181
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -4598,7 +4562,7 @@ folded182:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear184:
+linear181:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4619,11 +4583,13 @@ linear184:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance166
+	JMP     advance162
 
-fewer181:
+lower164:
+	CMPQ BX, $0x03
+	JLT  lower182
 	CMPQ BX, $0x04
-	JNE  fewer185
+	JLT  lower183
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4642,7 +4608,7 @@ fewer181:
 	VMOVUPS 64(SI)(DI*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded186
+	JLE     folded184
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4653,7 +4619,7 @@ fewer181:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold187:
+fold185:
 	VMOVUPS          (SI), Z9
 	VMOVUPS          64(SI)(AX*1), Y10
 	ADDQ             DI, SI
@@ -4669,9 +4635,9 @@ fold187:
 	VFMADD231PS.BCST (BX)(R9*1), Y10, Y7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold187
+	JNZ              fold185
 
-folded186:
+folded184:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -4684,7 +4650,7 @@ folded186:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear188
+	JNE    linear186
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -4694,7 +4660,7 @@ folded186:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear188:
+linear186:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4716,10 +4682,7 @@ linear188:
 	VZEROUPPER
 	RET
 
-fewer185:
-	CMPQ BX, $0x03
-	JNE  fewer189
-
+lower183:
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -4733,7 +4696,7 @@ fewer185:
 	VMOVUPS 64(DX)(CX*2), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded190
+	JLE     folded187
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4743,7 +4706,7 @@ fewer185:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold191:
+fold188:
 	VMOVUPS          (SI), Z7
 	VMOVUPS          64(SI)(AX*1), Y8
 	ADDQ             DI, SI
@@ -4757,9 +4720,9 @@ fold191:
 	VFMADD231PS.BCST (BX)(CX*2), Y8, Y5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold191
+	JNZ              fold188
 
-folded190:
+folded187:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -4770,7 +4733,7 @@ folded190:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear192
+	JNE    linear189
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -4778,7 +4741,7 @@ folded190:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear192:
+linear189:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -4796,9 +4759,9 @@ linear192:
 	VZEROUPPER
 	RET
 
-fewer189:
+lower182:
 	CMPQ BX, $0x02
-	JNE  fewer193
+	JLT  lower190
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -4811,7 +4774,7 @@ fewer189:
 	VMOVUPS 64(DX)(CX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded194
+	JLE     folded191
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4821,7 +4784,7 @@ fewer189:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold195:
+fold192:
 	VMOVUPS          (SI), Z5
 	VMOVUPS          64(SI)(AX*1), Y6
 	ADDQ             DI, SI
@@ -4833,9 +4796,9 @@ fold195:
 	VFMADD231PS.BCST (BX)(CX*1), Y6, Y3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold195
+	JNZ              fold192
 
-folded194:
+folded191:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -4844,13 +4807,13 @@ folded194:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear196
+	JNE    linear193
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear196:
+linear193:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -4866,10 +4829,7 @@ linear196:
 	VZEROUPPER
 	RET
 
-fewer193:
-	CMPQ BX, $0x01
-	JNE  fewer197
-
+lower190:
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    BX, DX
@@ -4878,7 +4838,7 @@ fewer193:
 	VMOVUPS 64(DX), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded198
+	JLE     folded194
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4888,7 +4848,7 @@ fewer193:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold199:
+fold195:
 	VMOVUPS          (SI), Z3
 	VMOVUPS          64(SI)(AX*1), Y4
 	ADDQ             DI, SI
@@ -4898,20 +4858,20 @@ fold199:
 	VFMADD231PS.BCST (BX), Y4, Y1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold199
+	JNZ              fold195
 
-folded198:
+folded194:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear200
+	JNE    linear196
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear200:
+linear196:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -4924,17 +4884,12 @@ linear200:
 	VZEROUPPER
 	RET
 
-fewer197:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance166:
+advance162:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done201
+	JLE   none163
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -4947,37 +4902,43 @@ advance166:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next163
+	JMP   next159
 
-done201:
+none163:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over162:
+over158:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
-next202:
+next197:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full203
+	JGE  full198
 	CMPQ BX, $0x08
-	JLE  chosen204
+	JLE  chosen199
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen204
+	JMP  chosen199
 
-full203:
+full198:
 	MOVQ $0x00000008, BX
 
-chosen204:
-	CMPQ BX, $0x08
-	JNE  fewer206
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few207
+chosen199:
+	TESTQ BX, BX
+	JE    none201
+	CMPQ  BX, $0x05
+	JLT   lower202
+	CMPQ  BX, $0x07
+	JLT   lower203
+	CMPQ  BX, $0x08
+	JLT   lower204
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few205
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -4986,10 +4947,10 @@ chosen204:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more208
+	JGE    more206
 	MOVQ   then+88(FP), BX
 
-more208:
+more206:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -5018,7 +4979,7 @@ more208:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few207:
+few205:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5048,7 +5009,7 @@ few207:
 	VMOVUPS 64(R8)(R11*1), Z15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded209
+	JLE     folded207
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5061,7 +5022,7 @@ few207:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold210:
+fold208:
 	VMOVUPS          (SI), Z17
 	VMOVUPS          64(SI)(AX*1), Z18
 	ADDQ             DI, SI
@@ -5085,9 +5046,9 @@ fold210:
 	VFMADD231PS.BCST (BX)(R11*1), Z18, Z15
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold210
+	JNZ              fold208
 
-folded209:
+folded207:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -5108,7 +5069,7 @@ folded209:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear211
+	JNE    linear209
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -5126,7 +5087,7 @@ folded209:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear211:
+linear209:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5157,12 +5118,9 @@ linear211:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance205
+	JMP     advance200
 
-fewer206:
-	CMPQ BX, $0x07
-	JNE  fewer212
-
+lower204:
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5188,7 +5146,7 @@ fewer206:
 	VMOVUPS 64(DI)(R8*2), Z13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded213
+	JLE     folded210
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5200,7 +5158,7 @@ fewer206:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold214:
+fold211:
 	VMOVUPS          (SI), Z15
 	VMOVUPS          64(SI)(AX*1), Z16
 	ADDQ             DI, SI
@@ -5222,9 +5180,9 @@ fold214:
 	VFMADD231PS.BCST (BX)(R9*2), Z16, Z13
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold214
+	JNZ              fold211
 
-folded213:
+folded210:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -5243,7 +5201,7 @@ folded213:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear215
+	JNE    linear212
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -5259,7 +5217,7 @@ folded213:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear215:
+linear212:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5286,11 +5244,11 @@ linear215:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance205
+	JMP     advance200
 
-fewer212:
+lower203:
 	CMPQ BX, $0x06
-	JNE  fewer216
+	JLT  lower213
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5315,7 +5273,7 @@ fewer212:
 	VMOVUPS 64(DI)(R9*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded217
+	JLE     folded214
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5327,7 +5285,7 @@ fewer212:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold218:
+fold215:
 	VMOVUPS          (SI), Z13
 	VMOVUPS          64(SI)(AX*1), Z14
 	ADDQ             DI, SI
@@ -5347,9 +5305,9 @@ fold218:
 	VFMADD231PS.BCST (BX)(R10*1), Z14, Z11
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold218
+	JNZ              fold215
 
-folded217:
+folded214:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -5366,7 +5324,7 @@ folded217:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear219
+	JNE    linear216
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -5380,7 +5338,7 @@ folded217:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear219:
+linear216:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5405,12 +5363,9 @@ linear219:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance205
+	JMP     advance200
 
-fewer216:
-	CMPQ BX, $0x05
-	JNE  fewer220
-
+lower213:
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5430,7 +5385,7 @@ fewer216:
 	VMOVUPS 64(SI)(CX*4), Z9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded221
+	JLE     folded217
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5441,7 +5396,7 @@ fewer216:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold222:
+fold218:
 	VMOVUPS          (SI), Z11
 	VMOVUPS          64(SI)(AX*1), Z12
 	ADDQ             DI, SI
@@ -5459,9 +5414,9 @@ fold222:
 	VFMADD231PS.BCST (BX)(CX*4), Z12, Z9
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold222
+	JNZ              fold218
 
-folded221:
+folded217:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -5476,7 +5431,7 @@ folded221:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear223
+	JNE    linear219
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -5488,7 +5443,7 @@ folded221:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear223:
+linear219:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5509,11 +5464,13 @@ linear223:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance205
+	JMP     advance200
 
-fewer220:
+lower202:
+	CMPQ BX, $0x03
+	JLT  lower220
 	CMPQ BX, $0x04
-	JNE  fewer224
+	JLT  lower221
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5532,7 +5489,7 @@ fewer220:
 	VMOVUPS 64(SI)(DI*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded225
+	JLE     folded222
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5543,7 +5500,7 @@ fewer220:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold226:
+fold223:
 	VMOVUPS          (SI), Z9
 	VMOVUPS          64(SI)(AX*1), Z10
 	ADDQ             DI, SI
@@ -5559,9 +5516,9 @@ fold226:
 	VFMADD231PS.BCST (BX)(R9*1), Z10, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold226
+	JNZ              fold223
 
-folded225:
+folded222:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -5574,7 +5531,7 @@ folded225:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear227
+	JNE    linear224
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -5584,7 +5541,7 @@ folded225:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear227:
+linear224:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5606,10 +5563,7 @@ linear227:
 	VZEROUPPER
 	RET
 
-fewer224:
-	CMPQ BX, $0x03
-	JNE  fewer228
-
+lower221:
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5623,7 +5577,7 @@ fewer224:
 	VMOVUPS 64(DX)(CX*2), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded229
+	JLE     folded225
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5633,7 +5587,7 @@ fewer224:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold230:
+fold226:
 	VMOVUPS          (SI), Z7
 	VMOVUPS          64(SI)(AX*1), Z8
 	ADDQ             DI, SI
@@ -5647,9 +5601,9 @@ fold230:
 	VFMADD231PS.BCST (BX)(CX*2), Z8, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold230
+	JNZ              fold226
 
-folded229:
+folded225:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -5660,7 +5614,7 @@ folded229:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear231
+	JNE    linear227
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -5668,7 +5622,7 @@ folded229:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear231:
+linear227:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -5686,9 +5640,9 @@ linear231:
 	VZEROUPPER
 	RET
 
-fewer228:
+lower220:
 	CMPQ BX, $0x02
-	JNE  fewer232
+	JLT  lower228
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5701,7 +5655,7 @@ fewer228:
 	VMOVUPS 64(DX)(CX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded233
+	JLE     folded229
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5711,7 +5665,7 @@ fewer228:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold234:
+fold230:
 	VMOVUPS          (SI), Z5
 	VMOVUPS          64(SI)(AX*1), Z6
 	ADDQ             DI, SI
@@ -5723,9 +5677,9 @@ fold234:
 	VFMADD231PS.BCST (BX)(CX*1), Z6, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold234
+	JNZ              fold230
 
-folded233:
+folded229:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -5734,13 +5688,13 @@ folded233:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear235
+	JNE    linear231
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear235:
+linear231:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -5756,10 +5710,7 @@ linear235:
 	VZEROUPPER
 	RET
 
-fewer232:
-	CMPQ BX, $0x01
-	JNE  fewer236
-
+lower228:
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    BX, DX
@@ -5768,7 +5719,7 @@ fewer232:
 	VMOVUPS 64(DX), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded237
+	JLE     folded232
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5778,7 +5729,7 @@ fewer232:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold238:
+fold233:
 	VMOVUPS          (SI), Z3
 	VMOVUPS          64(SI)(AX*1), Z4
 	ADDQ             DI, SI
@@ -5788,20 +5739,20 @@ fold238:
 	VFMADD231PS.BCST (BX), Z4, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold238
+	JNZ              fold233
 
-folded237:
+folded232:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear239
+	JNE    linear234
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear239:
+linear234:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -5814,17 +5765,12 @@ linear239:
 	VZEROUPPER
 	RET
 
-fewer236:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance205:
+advance200:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done240
+	JLE   none201
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -5837,37 +5783,461 @@ advance205:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next202
+	JMP   next197
 
-done240:
+none201:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower121:
+narrower118:
 	CMPQ AX, $0x10
-	JNE  over241
+	JNE  over235
 
-next242:
+next236:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full243
-	CMPQ BX, $0x08
-	JLE  chosen244
+	JGE  full237
+	CMPQ BX, $0x0c
+	JLE  chosen238
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen244
+	JMP  chosen238
 
-full243:
+full237:
 	MOVQ $0x00000008, BX
 
-chosen244:
+chosen238:
+	TESTQ BX, BX
+	JE    none240
+	CMPQ  BX, $0x07
+	JLT   lower241
+	CMPQ  BX, $0x0a
+	JLT   lower242
+	CMPQ  BX, $0x0b
+	JLT   lower243
+	CMPQ  BX, $0x0c
+	JLT   lower244
+
+	// acc[i,j] = init[i,j], 12×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPS (BX), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VMOVUPS (BX)(CX*2), Z2
+	VMOVUPS (BX)(DX*1), Z3
+	VMOVUPS (BX)(CX*4), Z4
+	VMOVUPS (BX)(SI*1), Z5
+	VMOVUPS (BX)(DX*2), Z6
+	VMOVUPS (BX)(DI*1), Z7
+	VMOVUPS (R8), Z8
+	VMOVUPS (R8)(CX*1), Z9
+	VMOVUPS (R8)(CX*2), Z10
+	VMOVUPS (R8)(DX*1), Z11
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded245
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	LEAQ    (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold246:
+	VMOVUPS          (SI), Z13
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z13, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z13, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z13, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z13, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z13, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z13, Z5
+	VFMADD231PS.BCST (BX)(R9*2), Z13, Z6
+	VFMADD231PS.BCST (BX)(R11*1), Z13, Z7
+	VFMADD231PS.BCST (R12), Z13, Z8
+	VFMADD231PS.BCST (R12)(CX*1), Z13, Z9
+	VFMADD231PS.BCST (R12)(CX*2), Z13, Z10
+	VFMADD231PS.BCST (R12)(R9*1), Z13, Z11
+	ADDQ             DX, BX
+	ADDQ             DX, R12
+	DECQ             R8
+	JNZ              fold246
+
+folded245:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z12, Z12, Z12
+	VADDPS Z12, Z0, Z0
+	VADDPS Z12, Z1, Z1
+	VADDPS Z12, Z2, Z2
+	VADDPS Z12, Z3, Z3
+	VADDPS Z12, Z4, Z4
+	VADDPS Z12, Z5, Z5
+	VADDPS Z12, Z6, Z6
+	VADDPS Z12, Z7, Z7
+	VADDPS Z12, Z8, Z8
+	VADDPS Z12, Z9, Z9
+	VADDPS Z12, Z10, Z10
+	VADDPS Z12, Z11, Z11
+	CMPQ   BX, $0x01
+	JNE    linear247
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+	VMAXPS Z8, Z12, Z8
+	VMAXPS Z9, Z12, Z9
+	VMAXPS Z10, Z12, Z10
+	VMAXPS Z11, Z12, Z11
+
+linear247:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, (BX)(CX*1)
+	VMOVUPS Z2, (BX)(CX*2)
+	VMOVUPS Z3, (BX)(DX*1)
+	VMOVUPS Z4, (BX)(CX*4)
+	VMOVUPS Z5, (BX)(SI*1)
+	VMOVUPS Z6, (BX)(DX*2)
+	VMOVUPS Z7, (BX)(DI*1)
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, (R8)(CX*1)
+	VMOVUPS Z10, (R8)(CX*2)
+	VMOVUPS Z11, (R8)(DX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    $0x0000000c, BX
+	JMP     advance239
+
+lower244:
+	// acc[i,j] = init[i,j], 11×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPS (BX), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VMOVUPS (BX)(CX*2), Z2
+	VMOVUPS (BX)(DX*1), Z3
+	VMOVUPS (BX)(CX*4), Z4
+	VMOVUPS (BX)(SI*1), Z5
+	VMOVUPS (BX)(DX*2), Z6
+	VMOVUPS (BX)(DI*1), Z7
+	VMOVUPS (R8), Z8
+	VMOVUPS (R8)(CX*1), Z9
+	VMOVUPS (R8)(CX*2), Z10
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded248
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	LEAQ    (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold249:
+	VMOVUPS          (SI), Z12
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z12, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z12, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z12, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z12, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z12, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z12, Z5
+	VFMADD231PS.BCST (BX)(R9*2), Z12, Z6
+	VFMADD231PS.BCST (BX)(R11*1), Z12, Z7
+	VFMADD231PS.BCST (R12), Z12, Z8
+	VFMADD231PS.BCST (R12)(CX*1), Z12, Z9
+	VFMADD231PS.BCST (R12)(CX*2), Z12, Z10
+	ADDQ             DX, BX
+	ADDQ             DX, R12
+	DECQ             R8
+	JNZ              fold249
+
+folded248:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z11, Z11, Z11
+	VADDPS Z11, Z0, Z0
+	VADDPS Z11, Z1, Z1
+	VADDPS Z11, Z2, Z2
+	VADDPS Z11, Z3, Z3
+	VADDPS Z11, Z4, Z4
+	VADDPS Z11, Z5, Z5
+	VADDPS Z11, Z6, Z6
+	VADDPS Z11, Z7, Z7
+	VADDPS Z11, Z8, Z8
+	VADDPS Z11, Z9, Z9
+	VADDPS Z11, Z10, Z10
+	CMPQ   BX, $0x01
+	JNE    linear250
+	VMAXPS Z0, Z11, Z0
+	VMAXPS Z1, Z11, Z1
+	VMAXPS Z2, Z11, Z2
+	VMAXPS Z3, Z11, Z3
+	VMAXPS Z4, Z11, Z4
+	VMAXPS Z5, Z11, Z5
+	VMAXPS Z6, Z11, Z6
+	VMAXPS Z7, Z11, Z7
+	VMAXPS Z8, Z11, Z8
+	VMAXPS Z9, Z11, Z9
+	VMAXPS Z10, Z11, Z10
+
+linear250:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, (BX)(CX*1)
+	VMOVUPS Z2, (BX)(CX*2)
+	VMOVUPS Z3, (BX)(DX*1)
+	VMOVUPS Z4, (BX)(CX*4)
+	VMOVUPS Z5, (BX)(SI*1)
+	VMOVUPS Z6, (BX)(DX*2)
+	VMOVUPS Z7, (BX)(DI*1)
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, (R8)(CX*1)
+	VMOVUPS Z10, (R8)(CX*2)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    $0x0000000b, BX
+	JMP     advance239
+
+lower243:
+	// acc[i,j] = init[i,j], 10×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPS (BX), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VMOVUPS (BX)(CX*2), Z2
+	VMOVUPS (BX)(DX*1), Z3
+	VMOVUPS (BX)(CX*4), Z4
+	VMOVUPS (BX)(SI*1), Z5
+	VMOVUPS (BX)(DX*2), Z6
+	VMOVUPS (BX)(DI*1), Z7
+	VMOVUPS (R8), Z8
+	VMOVUPS (R8)(CX*1), Z9
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded251
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	LEAQ    (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold252:
+	VMOVUPS          (SI), Z11
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z11, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z11, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z11, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z11, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z11, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z11, Z5
+	VFMADD231PS.BCST (BX)(R9*2), Z11, Z6
+	VFMADD231PS.BCST (BX)(R11*1), Z11, Z7
+	VFMADD231PS.BCST (R12), Z11, Z8
+	VFMADD231PS.BCST (R12)(CX*1), Z11, Z9
+	ADDQ             DX, BX
+	ADDQ             DX, R12
+	DECQ             R8
+	JNZ              fold252
+
+folded251:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z10, Z10, Z10
+	VADDPS Z10, Z0, Z0
+	VADDPS Z10, Z1, Z1
+	VADDPS Z10, Z2, Z2
+	VADDPS Z10, Z3, Z3
+	VADDPS Z10, Z4, Z4
+	VADDPS Z10, Z5, Z5
+	VADDPS Z10, Z6, Z6
+	VADDPS Z10, Z7, Z7
+	VADDPS Z10, Z8, Z8
+	VADDPS Z10, Z9, Z9
+	CMPQ   BX, $0x01
+	JNE    linear253
+	VMAXPS Z0, Z10, Z0
+	VMAXPS Z1, Z10, Z1
+	VMAXPS Z2, Z10, Z2
+	VMAXPS Z3, Z10, Z3
+	VMAXPS Z4, Z10, Z4
+	VMAXPS Z5, Z10, Z5
+	VMAXPS Z6, Z10, Z6
+	VMAXPS Z7, Z10, Z7
+	VMAXPS Z8, Z10, Z8
+	VMAXPS Z9, Z10, Z9
+
+linear253:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, (BX)(CX*1)
+	VMOVUPS Z2, (BX)(CX*2)
+	VMOVUPS Z3, (BX)(DX*1)
+	VMOVUPS Z4, (BX)(CX*4)
+	VMOVUPS Z5, (BX)(SI*1)
+	VMOVUPS Z6, (BX)(DX*2)
+	VMOVUPS Z7, (BX)(DI*1)
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, (R8)(CX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    $0x0000000a, BX
+	JMP     advance239
+
+lower242:
 	CMPQ BX, $0x08
-	JNE  fewer246
+	JLT  lower254
+	CMPQ BX, $0x09
+	JLT  lower255
+
+	// acc[i,j] = init[i,j], 9×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPS (BX), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VMOVUPS (BX)(CX*2), Z2
+	VMOVUPS (BX)(DX*1), Z3
+	VMOVUPS (BX)(CX*4), Z4
+	VMOVUPS (BX)(SI*1), Z5
+	VMOVUPS (BX)(DX*2), Z6
+	VMOVUPS (BX)(DI*1), Z7
+	VMOVUPS (R8), Z8
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded256
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	LEAQ    (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold257:
+	VMOVUPS          (SI), Z10
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z10, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z10, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z10, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z10, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z10, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z10, Z5
+	VFMADD231PS.BCST (BX)(R9*2), Z10, Z6
+	VFMADD231PS.BCST (BX)(R11*1), Z10, Z7
+	VFMADD231PS.BCST (R12), Z10, Z8
+	ADDQ             DX, BX
+	ADDQ             DX, R12
+	DECQ             R8
+	JNZ              fold257
+
+folded256:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z9, Z9, Z9
+	VADDPS Z9, Z0, Z0
+	VADDPS Z9, Z1, Z1
+	VADDPS Z9, Z2, Z2
+	VADDPS Z9, Z3, Z3
+	VADDPS Z9, Z4, Z4
+	VADDPS Z9, Z5, Z5
+	VADDPS Z9, Z6, Z6
+	VADDPS Z9, Z7, Z7
+	VADDPS Z9, Z8, Z8
+	CMPQ   BX, $0x01
+	JNE    linear258
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+	VMAXPS Z6, Z9, Z6
+	VMAXPS Z7, Z9, Z7
+	VMAXPS Z8, Z9, Z8
+
+linear258:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, (BX)(CX*1)
+	VMOVUPS Z2, (BX)(CX*2)
+	VMOVUPS Z3, (BX)(DX*1)
+	VMOVUPS Z4, (BX)(CX*4)
+	VMOVUPS Z5, (BX)(SI*1)
+	VMOVUPS Z6, (BX)(DX*2)
+	VMOVUPS Z7, (BX)(DI*1)
+	VMOVUPS Z8, (R8)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    $0x00000009, BX
+	JMP     advance239
+
+lower255:
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few247
+	JLT  few259
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -5876,10 +6246,10 @@ chosen244:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more248
+	JGE    more260
 	MOVQ   then+88(FP), BX
 
-more248:
+more260:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -5900,7 +6270,7 @@ more248:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few247:
+few259:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5917,7 +6287,7 @@ few247:
 	VMOVUPS (BX)(DI*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded249
+	JLE     folded261
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5930,7 +6300,7 @@ few247:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold250:
+fold262:
 	VMOVUPS          (SI), Z9
 	ADDQ             DI, SI
 	PREFETCHT1       (R12)
@@ -5945,9 +6315,9 @@ fold250:
 	VFMADD231PS.BCST (BX)(R11*1), Z9, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold250
+	JNZ              fold262
 
-folded249:
+folded261:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -5960,7 +6330,7 @@ folded249:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear251
+	JNE    linear263
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -5970,7 +6340,7 @@ folded249:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear251:
+linear263:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5988,12 +6358,9 @@ linear251:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance245
+	JMP     advance239
 
-fewer246:
-	CMPQ BX, $0x07
-	JNE  fewer252
-
+lower254:
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6008,7 +6375,7 @@ fewer246:
 	VMOVUPS (BX)(DX*2), Z6
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded253
+	JLE     folded264
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6020,7 +6387,7 @@ fewer246:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold254:
+fold265:
 	VMOVUPS          (SI), Z8
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -6034,9 +6401,9 @@ fold254:
 	VFMADD231PS.BCST (BX)(R9*2), Z8, Z6
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold254
+	JNZ              fold265
 
-folded253:
+folded264:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -6048,7 +6415,7 @@ folded253:
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear255
+	JNE    linear266
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -6057,7 +6424,7 @@ folded253:
 	VMAXPS Z5, Z7, Z5
 	VMAXPS Z6, Z7, Z6
 
-linear255:
+linear266:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6073,11 +6440,15 @@ linear255:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance245
+	JMP     advance239
 
-fewer252:
+lower241:
+	CMPQ BX, $0x04
+	JLT  lower267
+	CMPQ BX, $0x05
+	JLT  lower268
 	CMPQ BX, $0x06
-	JNE  fewer256
+	JLT  lower269
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6092,7 +6463,7 @@ fewer252:
 	VMOVUPS (BX)(SI*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded257
+	JLE     folded270
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6104,7 +6475,7 @@ fewer252:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold258:
+fold271:
 	VMOVUPS          (SI), Z7
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -6117,9 +6488,9 @@ fold258:
 	VFMADD231PS.BCST (BX)(R10*1), Z7, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold258
+	JNZ              fold271
 
-folded257:
+folded270:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -6130,7 +6501,7 @@ folded257:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear259
+	JNE    linear272
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -6138,7 +6509,7 @@ folded257:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear259:
+linear272:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6152,13 +6523,11 @@ linear259:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    $0x00000006, BX
-	JMP     advance245
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer256:
-	CMPQ BX, $0x05
-	JNE  fewer260
-
+lower269:
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6170,7 +6539,7 @@ fewer256:
 	VMOVUPS (BX)(CX*4), Z4
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded261
+	JLE     folded273
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6181,7 +6550,7 @@ fewer256:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold262:
+fold274:
 	VMOVUPS          (SI), Z6
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -6193,9 +6562,9 @@ fold262:
 	VFMADD231PS.BCST (BX)(CX*4), Z6, Z4
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold262
+	JNZ              fold274
 
-folded261:
+folded273:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -6205,14 +6574,14 @@ folded261:
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear263
+	JNE    linear275
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 	VMAXPS Z4, Z5, Z4
 
-linear263:
+linear275:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6224,13 +6593,11 @@ linear263:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    $0x00000005, BX
-	JMP     advance245
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer260:
-	CMPQ BX, $0x04
-	JNE  fewer264
-
+lower268:
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6241,7 +6608,7 @@ fewer260:
 	VMOVUPS (BX)(DX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded265
+	JLE     folded276
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6252,7 +6619,7 @@ fewer260:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold266:
+fold277:
 	VMOVUPS          (SI), Z5
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -6263,9 +6630,9 @@ fold266:
 	VFMADD231PS.BCST (BX)(R9*1), Z5, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold266
+	JNZ              fold277
 
-folded265:
+folded276:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -6274,13 +6641,13 @@ folded265:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear267
+	JNE    linear278
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear267:
+linear278:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6295,9 +6662,11 @@ linear267:
 	VZEROUPPER
 	RET
 
-fewer264:
+lower267:
+	CMPQ BX, $0x02
+	JLT  lower279
 	CMPQ BX, $0x03
-	JNE  fewer268
+	JLT  lower280
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6307,7 +6676,7 @@ fewer264:
 	VMOVUPS (BX)(CX*2), Z2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded269
+	JLE     folded281
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6317,7 +6686,7 @@ fewer264:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold270:
+fold282:
 	VMOVUPS          (SI), Z4
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -6327,9 +6696,9 @@ fold270:
 	VFMADD231PS.BCST (BX)(CX*2), Z4, Z2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold270
+	JNZ              fold282
 
-folded269:
+folded281:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -6337,12 +6706,12 @@ folded269:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear271
+	JNE    linear283
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear271:
+linear283:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -6355,10 +6724,7 @@ linear271:
 	VZEROUPPER
 	RET
 
-fewer268:
-	CMPQ BX, $0x02
-	JNE  fewer272
-
+lower280:
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6366,7 +6732,7 @@ fewer268:
 	VMOVUPS (BX)(CX*1), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded273
+	JLE     folded284
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6376,7 +6742,7 @@ fewer268:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold274:
+fold285:
 	VMOVUPS          (SI), Z3
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -6385,20 +6751,20 @@ fold274:
 	VFMADD231PS.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold274
+	JNZ              fold285
 
-folded273:
+folded284:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear275
+	JNE    linear286
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear275:
+linear286:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -6410,16 +6776,13 @@ linear275:
 	VZEROUPPER
 	RET
 
-fewer272:
-	CMPQ BX, $0x01
-	JNE  fewer276
-
+lower279:
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Z0
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded277
+	JLE     folded287
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6429,7 +6792,7 @@ fewer272:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold278:
+fold288:
 	VMOVUPS          (SI), Z2
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -6437,18 +6800,18 @@ fold278:
 	VFMADD231PS.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold278
+	JNZ              fold288
 
-folded277:
+folded287:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear279
+	JNE    linear289
 	VMAXPS Z0, Z1, Z0
 
-linear279:
+linear289:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
 	MOVQ    soon+72(FP), BX
@@ -6458,17 +6821,12 @@ linear279:
 	VZEROUPPER
 	RET
 
-fewer276:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance245:
+advance239:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done280
+	JLE   none240
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -6481,40 +6839,4202 @@ advance245:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next242
+	JMP   next236
 
-done280:
+none240:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over241:
+over235:
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
 	MOVL  $0x0000ffff, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-next281:
+next290:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full282
-	CMPQ BX, $0x08
-	JLE  chosen283
+	JGE  full291
+	CMPQ BX, $0x0c
+	JLE  chosen292
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen283
+	JMP  chosen292
 
-full282:
+full291:
 	MOVQ $0x00000008, BX
 
-chosen283:
+chosen292:
+	TESTQ BX, BX
+	JE    none294
+	CMPQ  BX, $0x07
+	JLT   lower295
+	CMPQ  BX, $0x0a
+	JLT   lower296
+	CMPQ  BX, $0x0b
+	JLT   lower297
+	CMPQ  BX, $0x0c
+	JLT   lower298
+
+	// acc[i,j] = init[i,j], 12×1 vectors
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	LEAQ      (DX)(CX*4), DI
+	LEAQ      (BX)(CX*8), R8
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*2), K1, Z2
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
+	VMOVUPS.Z (BX)(CX*4), K1, Z4
+	VMOVUPS.Z (BX)(SI*1), K1, Z5
+	VMOVUPS.Z (BX)(DX*2), K1, Z6
+	VMOVUPS.Z (BX)(DI*1), K1, Z7
+	VMOVUPS.Z (R8), K1, Z8
+	VMOVUPS.Z (R8)(CX*1), K1, Z9
+	VMOVUPS.Z (R8)(CX*2), K1, Z10
+	VMOVUPS.Z (R8)(DX*1), K1, Z11
+	MOVQ      n+112(FP), R8
+	TESTQ     R8, R8
+	JLE       folded299
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
+	LEAQ      (R9)(CX*4), R11
+	LEAQ      (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold300:
+	VMOVUPS.Z        (SI), K1, Z13
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z13, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z13, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z13, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z13, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z13, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z13, Z5
+	VFMADD231PS.BCST (BX)(R9*2), Z13, Z6
+	VFMADD231PS.BCST (BX)(R11*1), Z13, Z7
+	VFMADD231PS.BCST (R12), Z13, Z8
+	VFMADD231PS.BCST (R12)(CX*1), Z13, Z9
+	VFMADD231PS.BCST (R12)(CX*2), Z13, Z10
+	VFMADD231PS.BCST (R12)(R9*1), Z13, Z11
+	ADDQ             DX, BX
+	ADDQ             DX, R12
+	DECQ             R8
+	JNZ              fold300
+
+folded299:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z12, Z12, Z12
+	VADDPS Z12, Z0, Z0
+	VADDPS Z12, Z1, Z1
+	VADDPS Z12, Z2, Z2
+	VADDPS Z12, Z3, Z3
+	VADDPS Z12, Z4, Z4
+	VADDPS Z12, Z5, Z5
+	VADDPS Z12, Z6, Z6
+	VADDPS Z12, Z7, Z7
+	VADDPS Z12, Z8, Z8
+	VADDPS Z12, Z9, Z9
+	VADDPS Z12, Z10, Z10
+	VADDPS Z12, Z11, Z11
+	CMPQ   BX, $0x01
+	JNE    linear301
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+	VMAXPS Z8, Z12, Z8
+	VMAXPS Z9, Z12, Z9
+	VMAXPS Z10, Z12, Z10
+	VMAXPS Z11, Z12, Z11
+
+linear301:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
+	TESTQ         $0x00000008, AX
+	JZ            low303
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low304
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low305
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low306
+	VMOVSS        X0, 56(BX)
+
+low306:
+	JMP stored302
+
+low305:
+	TESTQ  $0x00000001, AX
+	JZ     low307
+	VMOVSS X0, 48(BX)
+
+low307:
+	JMP stored302
+
+low304:
+	TESTQ     $0x00000002, AX
+	JZ        low308
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low309
+	VMOVSS    X0, 40(BX)
+
+low309:
+	JMP stored302
+
+low308:
+	TESTQ  $0x00000001, AX
+	JZ     low310
+	VMOVSS X0, 32(BX)
+
+low310:
+	JMP stored302
+
+low303:
+	TESTQ        $0x00000004, AX
+	JZ           low311
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low312
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low313
+	VMOVSS       X0, 24(BX)
+
+low313:
+	JMP stored302
+
+low312:
+	TESTQ  $0x00000001, AX
+	JZ     low314
+	VMOVSS X0, 16(BX)
+
+low314:
+	JMP stored302
+
+low311:
+	TESTQ     $0x00000002, AX
+	JZ        low315
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low316
+	VMOVSS    X0, 8(BX)
+
+low316:
+	JMP stored302
+
+low315:
+	TESTQ  $0x00000001, AX
+	JZ     low317
+	VMOVSS X0, (BX)
+
+low317:
+stored302:
+	TESTQ         $0x00000008, AX
+	JZ            low319
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low320
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low321
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low322
+	VMOVSS        X1, 56(BX)(CX*1)
+
+low322:
+	JMP stored318
+
+low321:
+	TESTQ  $0x00000001, AX
+	JZ     low323
+	VMOVSS X1, 48(BX)(CX*1)
+
+low323:
+	JMP stored318
+
+low320:
+	TESTQ     $0x00000002, AX
+	JZ        low324
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low325
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low325:
+	JMP stored318
+
+low324:
+	TESTQ  $0x00000001, AX
+	JZ     low326
+	VMOVSS X1, 32(BX)(CX*1)
+
+low326:
+	JMP stored318
+
+low319:
+	TESTQ        $0x00000004, AX
+	JZ           low327
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low328
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low329
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low329:
+	JMP stored318
+
+low328:
+	TESTQ  $0x00000001, AX
+	JZ     low330
+	VMOVSS X1, 16(BX)(CX*1)
+
+low330:
+	JMP stored318
+
+low327:
+	TESTQ     $0x00000002, AX
+	JZ        low331
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low332
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low332:
+	JMP stored318
+
+low331:
+	TESTQ  $0x00000001, AX
+	JZ     low333
+	VMOVSS X1, (BX)(CX*1)
+
+low333:
+stored318:
+	TESTQ         $0x00000008, AX
+	JZ            low335
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low336
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low337
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low338
+	VMOVSS        X2, 56(BX)(CX*2)
+
+low338:
+	JMP stored334
+
+low337:
+	TESTQ  $0x00000001, AX
+	JZ     low339
+	VMOVSS X2, 48(BX)(CX*2)
+
+low339:
+	JMP stored334
+
+low336:
+	TESTQ     $0x00000002, AX
+	JZ        low340
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low341
+	VMOVSS    X2, 40(BX)(CX*2)
+
+low341:
+	JMP stored334
+
+low340:
+	TESTQ  $0x00000001, AX
+	JZ     low342
+	VMOVSS X2, 32(BX)(CX*2)
+
+low342:
+	JMP stored334
+
+low335:
+	TESTQ        $0x00000004, AX
+	JZ           low343
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low344
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low345
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low345:
+	JMP stored334
+
+low344:
+	TESTQ  $0x00000001, AX
+	JZ     low346
+	VMOVSS X2, 16(BX)(CX*2)
+
+low346:
+	JMP stored334
+
+low343:
+	TESTQ     $0x00000002, AX
+	JZ        low347
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low348
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low348:
+	JMP stored334
+
+low347:
+	TESTQ  $0x00000001, AX
+	JZ     low349
+	VMOVSS X2, (BX)(CX*2)
+
+low349:
+stored334:
+	TESTQ         $0x00000008, AX
+	JZ            low351
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low352
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low353
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low354
+	VMOVSS        X3, 56(BX)(DX*1)
+
+low354:
+	JMP stored350
+
+low353:
+	TESTQ  $0x00000001, AX
+	JZ     low355
+	VMOVSS X3, 48(BX)(DX*1)
+
+low355:
+	JMP stored350
+
+low352:
+	TESTQ     $0x00000002, AX
+	JZ        low356
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low357
+	VMOVSS    X3, 40(BX)(DX*1)
+
+low357:
+	JMP stored350
+
+low356:
+	TESTQ  $0x00000001, AX
+	JZ     low358
+	VMOVSS X3, 32(BX)(DX*1)
+
+low358:
+	JMP stored350
+
+low351:
+	TESTQ        $0x00000004, AX
+	JZ           low359
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low360
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low361
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low361:
+	JMP stored350
+
+low360:
+	TESTQ  $0x00000001, AX
+	JZ     low362
+	VMOVSS X3, 16(BX)(DX*1)
+
+low362:
+	JMP stored350
+
+low359:
+	TESTQ     $0x00000002, AX
+	JZ        low363
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low364
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low364:
+	JMP stored350
+
+low363:
+	TESTQ  $0x00000001, AX
+	JZ     low365
+	VMOVSS X3, (BX)(DX*1)
+
+low365:
+stored350:
+	TESTQ         $0x00000008, AX
+	JZ            low367
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low368
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low369
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low370
+	VMOVSS        X4, 56(BX)(CX*4)
+
+low370:
+	JMP stored366
+
+low369:
+	TESTQ  $0x00000001, AX
+	JZ     low371
+	VMOVSS X4, 48(BX)(CX*4)
+
+low371:
+	JMP stored366
+
+low368:
+	TESTQ     $0x00000002, AX
+	JZ        low372
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low373
+	VMOVSS    X4, 40(BX)(CX*4)
+
+low373:
+	JMP stored366
+
+low372:
+	TESTQ  $0x00000001, AX
+	JZ     low374
+	VMOVSS X4, 32(BX)(CX*4)
+
+low374:
+	JMP stored366
+
+low367:
+	TESTQ        $0x00000004, AX
+	JZ           low375
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low376
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low377
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low377:
+	JMP stored366
+
+low376:
+	TESTQ  $0x00000001, AX
+	JZ     low378
+	VMOVSS X4, 16(BX)(CX*4)
+
+low378:
+	JMP stored366
+
+low375:
+	TESTQ     $0x00000002, AX
+	JZ        low379
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low380
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low380:
+	JMP stored366
+
+low379:
+	TESTQ  $0x00000001, AX
+	JZ     low381
+	VMOVSS X4, (BX)(CX*4)
+
+low381:
+stored366:
+	TESTQ         $0x00000008, AX
+	JZ            low383
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low384
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low385
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low386
+	VMOVSS        X5, 56(BX)(SI*1)
+
+low386:
+	JMP stored382
+
+low385:
+	TESTQ  $0x00000001, AX
+	JZ     low387
+	VMOVSS X5, 48(BX)(SI*1)
+
+low387:
+	JMP stored382
+
+low384:
+	TESTQ     $0x00000002, AX
+	JZ        low388
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low389
+	VMOVSS    X5, 40(BX)(SI*1)
+
+low389:
+	JMP stored382
+
+low388:
+	TESTQ  $0x00000001, AX
+	JZ     low390
+	VMOVSS X5, 32(BX)(SI*1)
+
+low390:
+	JMP stored382
+
+low383:
+	TESTQ        $0x00000004, AX
+	JZ           low391
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low392
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low393
+	VMOVSS       X5, 24(BX)(SI*1)
+
+low393:
+	JMP stored382
+
+low392:
+	TESTQ  $0x00000001, AX
+	JZ     low394
+	VMOVSS X5, 16(BX)(SI*1)
+
+low394:
+	JMP stored382
+
+low391:
+	TESTQ     $0x00000002, AX
+	JZ        low395
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low396
+	VMOVSS    X5, 8(BX)(SI*1)
+
+low396:
+	JMP stored382
+
+low395:
+	TESTQ  $0x00000001, AX
+	JZ     low397
+	VMOVSS X5, (BX)(SI*1)
+
+low397:
+stored382:
+	TESTQ         $0x00000008, AX
+	JZ            low399
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low400
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low401
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low402
+	VMOVSS        X6, 56(BX)(DX*2)
+
+low402:
+	JMP stored398
+
+low401:
+	TESTQ  $0x00000001, AX
+	JZ     low403
+	VMOVSS X6, 48(BX)(DX*2)
+
+low403:
+	JMP stored398
+
+low400:
+	TESTQ     $0x00000002, AX
+	JZ        low404
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low405
+	VMOVSS    X6, 40(BX)(DX*2)
+
+low405:
+	JMP stored398
+
+low404:
+	TESTQ  $0x00000001, AX
+	JZ     low406
+	VMOVSS X6, 32(BX)(DX*2)
+
+low406:
+	JMP stored398
+
+low399:
+	TESTQ        $0x00000004, AX
+	JZ           low407
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low408
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low409
+	VMOVSS       X6, 24(BX)(DX*2)
+
+low409:
+	JMP stored398
+
+low408:
+	TESTQ  $0x00000001, AX
+	JZ     low410
+	VMOVSS X6, 16(BX)(DX*2)
+
+low410:
+	JMP stored398
+
+low407:
+	TESTQ     $0x00000002, AX
+	JZ        low411
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low412
+	VMOVSS    X6, 8(BX)(DX*2)
+
+low412:
+	JMP stored398
+
+low411:
+	TESTQ  $0x00000001, AX
+	JZ     low413
+	VMOVSS X6, (BX)(DX*2)
+
+low413:
+stored398:
+	TESTQ         $0x00000008, AX
+	JZ            low415
+	VMOVUPS       Y7, (BX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, AX
+	JZ            low416
+	VMOVUPS       X7, 32(BX)(DI*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, AX
+	JZ            low417
+	VMOVSD        X7, 48(BX)(DI*1)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low418
+	VMOVSS        X7, 56(BX)(DI*1)
+
+low418:
+	JMP stored414
+
+low417:
+	TESTQ  $0x00000001, AX
+	JZ     low419
+	VMOVSS X7, 48(BX)(DI*1)
+
+low419:
+	JMP stored414
+
+low416:
+	TESTQ     $0x00000002, AX
+	JZ        low420
+	VMOVSD    X7, 32(BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low421
+	VMOVSS    X7, 40(BX)(DI*1)
+
+low421:
+	JMP stored414
+
+low420:
+	TESTQ  $0x00000001, AX
+	JZ     low422
+	VMOVSS X7, 32(BX)(DI*1)
+
+low422:
+	JMP stored414
+
+low415:
+	TESTQ        $0x00000004, AX
+	JZ           low423
+	VMOVUPS      X7, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low424
+	VMOVSD       X7, 16(BX)(DI*1)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low425
+	VMOVSS       X7, 24(BX)(DI*1)
+
+low425:
+	JMP stored414
+
+low424:
+	TESTQ  $0x00000001, AX
+	JZ     low426
+	VMOVSS X7, 16(BX)(DI*1)
+
+low426:
+	JMP stored414
+
+low423:
+	TESTQ     $0x00000002, AX
+	JZ        low427
+	VMOVSD    X7, (BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low428
+	VMOVSS    X7, 8(BX)(DI*1)
+
+low428:
+	JMP stored414
+
+low427:
+	TESTQ  $0x00000001, AX
+	JZ     low429
+	VMOVSS X7, (BX)(DI*1)
+
+low429:
+stored414:
+	TESTQ         $0x00000008, AX
+	JZ            low431
+	VMOVUPS       Y8, (R8)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000004, AX
+	JZ            low432
+	VMOVUPS       X8, 32(R8)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000002, AX
+	JZ            low433
+	VMOVSD        X8, 48(R8)
+	VUNPCKHPD     X8, X8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low434
+	VMOVSS        X8, 56(R8)
+
+low434:
+	JMP stored430
+
+low433:
+	TESTQ  $0x00000001, AX
+	JZ     low435
+	VMOVSS X8, 48(R8)
+
+low435:
+	JMP stored430
+
+low432:
+	TESTQ     $0x00000002, AX
+	JZ        low436
+	VMOVSD    X8, 32(R8)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low437
+	VMOVSS    X8, 40(R8)
+
+low437:
+	JMP stored430
+
+low436:
+	TESTQ  $0x00000001, AX
+	JZ     low438
+	VMOVSS X8, 32(R8)
+
+low438:
+	JMP stored430
+
+low431:
+	TESTQ        $0x00000004, AX
+	JZ           low439
+	VMOVUPS      X8, (R8)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low440
+	VMOVSD       X8, 16(R8)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low441
+	VMOVSS       X8, 24(R8)
+
+low441:
+	JMP stored430
+
+low440:
+	TESTQ  $0x00000001, AX
+	JZ     low442
+	VMOVSS X8, 16(R8)
+
+low442:
+	JMP stored430
+
+low439:
+	TESTQ     $0x00000002, AX
+	JZ        low443
+	VMOVSD    X8, (R8)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low444
+	VMOVSS    X8, 8(R8)
+
+low444:
+	JMP stored430
+
+low443:
+	TESTQ  $0x00000001, AX
+	JZ     low445
+	VMOVSS X8, (R8)
+
+low445:
+stored430:
+	TESTQ         $0x00000008, AX
+	JZ            low447
+	VMOVUPS       Y9, (R8)(CX*1)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000004, AX
+	JZ            low448
+	VMOVUPS       X9, 32(R8)(CX*1)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000002, AX
+	JZ            low449
+	VMOVSD        X9, 48(R8)(CX*1)
+	VUNPCKHPD     X9, X9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low450
+	VMOVSS        X9, 56(R8)(CX*1)
+
+low450:
+	JMP stored446
+
+low449:
+	TESTQ  $0x00000001, AX
+	JZ     low451
+	VMOVSS X9, 48(R8)(CX*1)
+
+low451:
+	JMP stored446
+
+low448:
+	TESTQ     $0x00000002, AX
+	JZ        low452
+	VMOVSD    X9, 32(R8)(CX*1)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low453
+	VMOVSS    X9, 40(R8)(CX*1)
+
+low453:
+	JMP stored446
+
+low452:
+	TESTQ  $0x00000001, AX
+	JZ     low454
+	VMOVSS X9, 32(R8)(CX*1)
+
+low454:
+	JMP stored446
+
+low447:
+	TESTQ        $0x00000004, AX
+	JZ           low455
+	VMOVUPS      X9, (R8)(CX*1)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000002, AX
+	JZ           low456
+	VMOVSD       X9, 16(R8)(CX*1)
+	VUNPCKHPD    X9, X9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low457
+	VMOVSS       X9, 24(R8)(CX*1)
+
+low457:
+	JMP stored446
+
+low456:
+	TESTQ  $0x00000001, AX
+	JZ     low458
+	VMOVSS X9, 16(R8)(CX*1)
+
+low458:
+	JMP stored446
+
+low455:
+	TESTQ     $0x00000002, AX
+	JZ        low459
+	VMOVSD    X9, (R8)(CX*1)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low460
+	VMOVSS    X9, 8(R8)(CX*1)
+
+low460:
+	JMP stored446
+
+low459:
+	TESTQ  $0x00000001, AX
+	JZ     low461
+	VMOVSS X9, (R8)(CX*1)
+
+low461:
+stored446:
+	TESTQ         $0x00000008, AX
+	JZ            low463
+	VMOVUPS       Y10, (R8)(CX*2)
+	VEXTRACTF64X4 $0x01, Z10, Y10
+	TESTQ         $0x00000004, AX
+	JZ            low464
+	VMOVUPS       X10, 32(R8)(CX*2)
+	VEXTRACTF128  $0x01, Y10, X10
+	TESTQ         $0x00000002, AX
+	JZ            low465
+	VMOVSD        X10, 48(R8)(CX*2)
+	VUNPCKHPD     X10, X10, X10
+	TESTQ         $0x00000001, AX
+	JZ            low466
+	VMOVSS        X10, 56(R8)(CX*2)
+
+low466:
+	JMP stored462
+
+low465:
+	TESTQ  $0x00000001, AX
+	JZ     low467
+	VMOVSS X10, 48(R8)(CX*2)
+
+low467:
+	JMP stored462
+
+low464:
+	TESTQ     $0x00000002, AX
+	JZ        low468
+	VMOVSD    X10, 32(R8)(CX*2)
+	VUNPCKHPD X10, X10, X10
+	TESTQ     $0x00000001, AX
+	JZ        low469
+	VMOVSS    X10, 40(R8)(CX*2)
+
+low469:
+	JMP stored462
+
+low468:
+	TESTQ  $0x00000001, AX
+	JZ     low470
+	VMOVSS X10, 32(R8)(CX*2)
+
+low470:
+	JMP stored462
+
+low463:
+	TESTQ        $0x00000004, AX
+	JZ           low471
+	VMOVUPS      X10, (R8)(CX*2)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000002, AX
+	JZ           low472
+	VMOVSD       X10, 16(R8)(CX*2)
+	VUNPCKHPD    X10, X10, X10
+	TESTQ        $0x00000001, AX
+	JZ           low473
+	VMOVSS       X10, 24(R8)(CX*2)
+
+low473:
+	JMP stored462
+
+low472:
+	TESTQ  $0x00000001, AX
+	JZ     low474
+	VMOVSS X10, 16(R8)(CX*2)
+
+low474:
+	JMP stored462
+
+low471:
+	TESTQ     $0x00000002, AX
+	JZ        low475
+	VMOVSD    X10, (R8)(CX*2)
+	VUNPCKHPD X10, X10, X10
+	TESTQ     $0x00000001, AX
+	JZ        low476
+	VMOVSS    X10, 8(R8)(CX*2)
+
+low476:
+	JMP stored462
+
+low475:
+	TESTQ  $0x00000001, AX
+	JZ     low477
+	VMOVSS X10, (R8)(CX*2)
+
+low477:
+stored462:
+	TESTQ         $0x00000008, AX
+	JZ            low479
+	VMOVUPS       Y11, (R8)(DX*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000004, AX
+	JZ            low480
+	VMOVUPS       X11, 32(R8)(DX*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000002, AX
+	JZ            low481
+	VMOVSD        X11, 48(R8)(DX*1)
+	VUNPCKHPD     X11, X11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low482
+	VMOVSS        X11, 56(R8)(DX*1)
+
+low482:
+	JMP stored478
+
+low481:
+	TESTQ  $0x00000001, AX
+	JZ     low483
+	VMOVSS X11, 48(R8)(DX*1)
+
+low483:
+	JMP stored478
+
+low480:
+	TESTQ     $0x00000002, AX
+	JZ        low484
+	VMOVSD    X11, 32(R8)(DX*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low485
+	VMOVSS    X11, 40(R8)(DX*1)
+
+low485:
+	JMP stored478
+
+low484:
+	TESTQ  $0x00000001, AX
+	JZ     low486
+	VMOVSS X11, 32(R8)(DX*1)
+
+low486:
+	JMP stored478
+
+low479:
+	TESTQ        $0x00000004, AX
+	JZ           low487
+	VMOVUPS      X11, (R8)(DX*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000002, AX
+	JZ           low488
+	VMOVSD       X11, 16(R8)(DX*1)
+	VUNPCKHPD    X11, X11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low489
+	VMOVSS       X11, 24(R8)(DX*1)
+
+low489:
+	JMP stored478
+
+low488:
+	TESTQ  $0x00000001, AX
+	JZ     low490
+	VMOVSS X11, 16(R8)(DX*1)
+
+low490:
+	JMP stored478
+
+low487:
+	TESTQ     $0x00000002, AX
+	JZ        low491
+	VMOVSD    X11, (R8)(DX*1)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low492
+	VMOVSS    X11, 8(R8)(DX*1)
+
+low492:
+	JMP stored478
+
+low491:
+	TESTQ  $0x00000001, AX
+	JZ     low493
+	VMOVSS X11, (R8)(DX*1)
+
+low493:
+stored478:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x0000000c, BX
+	JMP  advance293
+
+lower298:
+	// acc[i,j] = init[i,j], 11×1 vectors
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	LEAQ      (DX)(CX*4), DI
+	LEAQ      (BX)(CX*8), R8
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*2), K1, Z2
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
+	VMOVUPS.Z (BX)(CX*4), K1, Z4
+	VMOVUPS.Z (BX)(SI*1), K1, Z5
+	VMOVUPS.Z (BX)(DX*2), K1, Z6
+	VMOVUPS.Z (BX)(DI*1), K1, Z7
+	VMOVUPS.Z (R8), K1, Z8
+	VMOVUPS.Z (R8)(CX*1), K1, Z9
+	VMOVUPS.Z (R8)(CX*2), K1, Z10
+	MOVQ      n+112(FP), R8
+	TESTQ     R8, R8
+	JLE       folded494
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
+	LEAQ      (R9)(CX*4), R11
+	LEAQ      (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold495:
+	VMOVUPS.Z        (SI), K1, Z12
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z12, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z12, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z12, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z12, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z12, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z12, Z5
+	VFMADD231PS.BCST (BX)(R9*2), Z12, Z6
+	VFMADD231PS.BCST (BX)(R11*1), Z12, Z7
+	VFMADD231PS.BCST (R12), Z12, Z8
+	VFMADD231PS.BCST (R12)(CX*1), Z12, Z9
+	VFMADD231PS.BCST (R12)(CX*2), Z12, Z10
+	ADDQ             DX, BX
+	ADDQ             DX, R12
+	DECQ             R8
+	JNZ              fold495
+
+folded494:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z11, Z11, Z11
+	VADDPS Z11, Z0, Z0
+	VADDPS Z11, Z1, Z1
+	VADDPS Z11, Z2, Z2
+	VADDPS Z11, Z3, Z3
+	VADDPS Z11, Z4, Z4
+	VADDPS Z11, Z5, Z5
+	VADDPS Z11, Z6, Z6
+	VADDPS Z11, Z7, Z7
+	VADDPS Z11, Z8, Z8
+	VADDPS Z11, Z9, Z9
+	VADDPS Z11, Z10, Z10
+	CMPQ   BX, $0x01
+	JNE    linear496
+	VMAXPS Z0, Z11, Z0
+	VMAXPS Z1, Z11, Z1
+	VMAXPS Z2, Z11, Z2
+	VMAXPS Z3, Z11, Z3
+	VMAXPS Z4, Z11, Z4
+	VMAXPS Z5, Z11, Z5
+	VMAXPS Z6, Z11, Z6
+	VMAXPS Z7, Z11, Z7
+	VMAXPS Z8, Z11, Z8
+	VMAXPS Z9, Z11, Z9
+	VMAXPS Z10, Z11, Z10
+
+linear496:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
+	TESTQ         $0x00000008, AX
+	JZ            low498
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low499
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low500
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low501
+	VMOVSS        X0, 56(BX)
+
+low501:
+	JMP stored497
+
+low500:
+	TESTQ  $0x00000001, AX
+	JZ     low502
+	VMOVSS X0, 48(BX)
+
+low502:
+	JMP stored497
+
+low499:
+	TESTQ     $0x00000002, AX
+	JZ        low503
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low504
+	VMOVSS    X0, 40(BX)
+
+low504:
+	JMP stored497
+
+low503:
+	TESTQ  $0x00000001, AX
+	JZ     low505
+	VMOVSS X0, 32(BX)
+
+low505:
+	JMP stored497
+
+low498:
+	TESTQ        $0x00000004, AX
+	JZ           low506
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low507
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low508
+	VMOVSS       X0, 24(BX)
+
+low508:
+	JMP stored497
+
+low507:
+	TESTQ  $0x00000001, AX
+	JZ     low509
+	VMOVSS X0, 16(BX)
+
+low509:
+	JMP stored497
+
+low506:
+	TESTQ     $0x00000002, AX
+	JZ        low510
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low511
+	VMOVSS    X0, 8(BX)
+
+low511:
+	JMP stored497
+
+low510:
+	TESTQ  $0x00000001, AX
+	JZ     low512
+	VMOVSS X0, (BX)
+
+low512:
+stored497:
+	TESTQ         $0x00000008, AX
+	JZ            low514
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low515
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low516
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low517
+	VMOVSS        X1, 56(BX)(CX*1)
+
+low517:
+	JMP stored513
+
+low516:
+	TESTQ  $0x00000001, AX
+	JZ     low518
+	VMOVSS X1, 48(BX)(CX*1)
+
+low518:
+	JMP stored513
+
+low515:
+	TESTQ     $0x00000002, AX
+	JZ        low519
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low520
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low520:
+	JMP stored513
+
+low519:
+	TESTQ  $0x00000001, AX
+	JZ     low521
+	VMOVSS X1, 32(BX)(CX*1)
+
+low521:
+	JMP stored513
+
+low514:
+	TESTQ        $0x00000004, AX
+	JZ           low522
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low523
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low524
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low524:
+	JMP stored513
+
+low523:
+	TESTQ  $0x00000001, AX
+	JZ     low525
+	VMOVSS X1, 16(BX)(CX*1)
+
+low525:
+	JMP stored513
+
+low522:
+	TESTQ     $0x00000002, AX
+	JZ        low526
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low527
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low527:
+	JMP stored513
+
+low526:
+	TESTQ  $0x00000001, AX
+	JZ     low528
+	VMOVSS X1, (BX)(CX*1)
+
+low528:
+stored513:
+	TESTQ         $0x00000008, AX
+	JZ            low530
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low531
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low532
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low533
+	VMOVSS        X2, 56(BX)(CX*2)
+
+low533:
+	JMP stored529
+
+low532:
+	TESTQ  $0x00000001, AX
+	JZ     low534
+	VMOVSS X2, 48(BX)(CX*2)
+
+low534:
+	JMP stored529
+
+low531:
+	TESTQ     $0x00000002, AX
+	JZ        low535
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low536
+	VMOVSS    X2, 40(BX)(CX*2)
+
+low536:
+	JMP stored529
+
+low535:
+	TESTQ  $0x00000001, AX
+	JZ     low537
+	VMOVSS X2, 32(BX)(CX*2)
+
+low537:
+	JMP stored529
+
+low530:
+	TESTQ        $0x00000004, AX
+	JZ           low538
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low539
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low540
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low540:
+	JMP stored529
+
+low539:
+	TESTQ  $0x00000001, AX
+	JZ     low541
+	VMOVSS X2, 16(BX)(CX*2)
+
+low541:
+	JMP stored529
+
+low538:
+	TESTQ     $0x00000002, AX
+	JZ        low542
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low543
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low543:
+	JMP stored529
+
+low542:
+	TESTQ  $0x00000001, AX
+	JZ     low544
+	VMOVSS X2, (BX)(CX*2)
+
+low544:
+stored529:
+	TESTQ         $0x00000008, AX
+	JZ            low546
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low547
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low548
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low549
+	VMOVSS        X3, 56(BX)(DX*1)
+
+low549:
+	JMP stored545
+
+low548:
+	TESTQ  $0x00000001, AX
+	JZ     low550
+	VMOVSS X3, 48(BX)(DX*1)
+
+low550:
+	JMP stored545
+
+low547:
+	TESTQ     $0x00000002, AX
+	JZ        low551
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low552
+	VMOVSS    X3, 40(BX)(DX*1)
+
+low552:
+	JMP stored545
+
+low551:
+	TESTQ  $0x00000001, AX
+	JZ     low553
+	VMOVSS X3, 32(BX)(DX*1)
+
+low553:
+	JMP stored545
+
+low546:
+	TESTQ        $0x00000004, AX
+	JZ           low554
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low555
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low556
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low556:
+	JMP stored545
+
+low555:
+	TESTQ  $0x00000001, AX
+	JZ     low557
+	VMOVSS X3, 16(BX)(DX*1)
+
+low557:
+	JMP stored545
+
+low554:
+	TESTQ     $0x00000002, AX
+	JZ        low558
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low559
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low559:
+	JMP stored545
+
+low558:
+	TESTQ  $0x00000001, AX
+	JZ     low560
+	VMOVSS X3, (BX)(DX*1)
+
+low560:
+stored545:
+	TESTQ         $0x00000008, AX
+	JZ            low562
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low563
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low564
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low565
+	VMOVSS        X4, 56(BX)(CX*4)
+
+low565:
+	JMP stored561
+
+low564:
+	TESTQ  $0x00000001, AX
+	JZ     low566
+	VMOVSS X4, 48(BX)(CX*4)
+
+low566:
+	JMP stored561
+
+low563:
+	TESTQ     $0x00000002, AX
+	JZ        low567
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low568
+	VMOVSS    X4, 40(BX)(CX*4)
+
+low568:
+	JMP stored561
+
+low567:
+	TESTQ  $0x00000001, AX
+	JZ     low569
+	VMOVSS X4, 32(BX)(CX*4)
+
+low569:
+	JMP stored561
+
+low562:
+	TESTQ        $0x00000004, AX
+	JZ           low570
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low571
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low572
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low572:
+	JMP stored561
+
+low571:
+	TESTQ  $0x00000001, AX
+	JZ     low573
+	VMOVSS X4, 16(BX)(CX*4)
+
+low573:
+	JMP stored561
+
+low570:
+	TESTQ     $0x00000002, AX
+	JZ        low574
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low575
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low575:
+	JMP stored561
+
+low574:
+	TESTQ  $0x00000001, AX
+	JZ     low576
+	VMOVSS X4, (BX)(CX*4)
+
+low576:
+stored561:
+	TESTQ         $0x00000008, AX
+	JZ            low578
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low579
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low580
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low581
+	VMOVSS        X5, 56(BX)(SI*1)
+
+low581:
+	JMP stored577
+
+low580:
+	TESTQ  $0x00000001, AX
+	JZ     low582
+	VMOVSS X5, 48(BX)(SI*1)
+
+low582:
+	JMP stored577
+
+low579:
+	TESTQ     $0x00000002, AX
+	JZ        low583
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low584
+	VMOVSS    X5, 40(BX)(SI*1)
+
+low584:
+	JMP stored577
+
+low583:
+	TESTQ  $0x00000001, AX
+	JZ     low585
+	VMOVSS X5, 32(BX)(SI*1)
+
+low585:
+	JMP stored577
+
+low578:
+	TESTQ        $0x00000004, AX
+	JZ           low586
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low587
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low588
+	VMOVSS       X5, 24(BX)(SI*1)
+
+low588:
+	JMP stored577
+
+low587:
+	TESTQ  $0x00000001, AX
+	JZ     low589
+	VMOVSS X5, 16(BX)(SI*1)
+
+low589:
+	JMP stored577
+
+low586:
+	TESTQ     $0x00000002, AX
+	JZ        low590
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low591
+	VMOVSS    X5, 8(BX)(SI*1)
+
+low591:
+	JMP stored577
+
+low590:
+	TESTQ  $0x00000001, AX
+	JZ     low592
+	VMOVSS X5, (BX)(SI*1)
+
+low592:
+stored577:
+	TESTQ         $0x00000008, AX
+	JZ            low594
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low595
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low596
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low597
+	VMOVSS        X6, 56(BX)(DX*2)
+
+low597:
+	JMP stored593
+
+low596:
+	TESTQ  $0x00000001, AX
+	JZ     low598
+	VMOVSS X6, 48(BX)(DX*2)
+
+low598:
+	JMP stored593
+
+low595:
+	TESTQ     $0x00000002, AX
+	JZ        low599
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low600
+	VMOVSS    X6, 40(BX)(DX*2)
+
+low600:
+	JMP stored593
+
+low599:
+	TESTQ  $0x00000001, AX
+	JZ     low601
+	VMOVSS X6, 32(BX)(DX*2)
+
+low601:
+	JMP stored593
+
+low594:
+	TESTQ        $0x00000004, AX
+	JZ           low602
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low603
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low604
+	VMOVSS       X6, 24(BX)(DX*2)
+
+low604:
+	JMP stored593
+
+low603:
+	TESTQ  $0x00000001, AX
+	JZ     low605
+	VMOVSS X6, 16(BX)(DX*2)
+
+low605:
+	JMP stored593
+
+low602:
+	TESTQ     $0x00000002, AX
+	JZ        low606
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low607
+	VMOVSS    X6, 8(BX)(DX*2)
+
+low607:
+	JMP stored593
+
+low606:
+	TESTQ  $0x00000001, AX
+	JZ     low608
+	VMOVSS X6, (BX)(DX*2)
+
+low608:
+stored593:
+	TESTQ         $0x00000008, AX
+	JZ            low610
+	VMOVUPS       Y7, (BX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, AX
+	JZ            low611
+	VMOVUPS       X7, 32(BX)(DI*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, AX
+	JZ            low612
+	VMOVSD        X7, 48(BX)(DI*1)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low613
+	VMOVSS        X7, 56(BX)(DI*1)
+
+low613:
+	JMP stored609
+
+low612:
+	TESTQ  $0x00000001, AX
+	JZ     low614
+	VMOVSS X7, 48(BX)(DI*1)
+
+low614:
+	JMP stored609
+
+low611:
+	TESTQ     $0x00000002, AX
+	JZ        low615
+	VMOVSD    X7, 32(BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low616
+	VMOVSS    X7, 40(BX)(DI*1)
+
+low616:
+	JMP stored609
+
+low615:
+	TESTQ  $0x00000001, AX
+	JZ     low617
+	VMOVSS X7, 32(BX)(DI*1)
+
+low617:
+	JMP stored609
+
+low610:
+	TESTQ        $0x00000004, AX
+	JZ           low618
+	VMOVUPS      X7, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low619
+	VMOVSD       X7, 16(BX)(DI*1)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low620
+	VMOVSS       X7, 24(BX)(DI*1)
+
+low620:
+	JMP stored609
+
+low619:
+	TESTQ  $0x00000001, AX
+	JZ     low621
+	VMOVSS X7, 16(BX)(DI*1)
+
+low621:
+	JMP stored609
+
+low618:
+	TESTQ     $0x00000002, AX
+	JZ        low622
+	VMOVSD    X7, (BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low623
+	VMOVSS    X7, 8(BX)(DI*1)
+
+low623:
+	JMP stored609
+
+low622:
+	TESTQ  $0x00000001, AX
+	JZ     low624
+	VMOVSS X7, (BX)(DI*1)
+
+low624:
+stored609:
+	TESTQ         $0x00000008, AX
+	JZ            low626
+	VMOVUPS       Y8, (R8)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000004, AX
+	JZ            low627
+	VMOVUPS       X8, 32(R8)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000002, AX
+	JZ            low628
+	VMOVSD        X8, 48(R8)
+	VUNPCKHPD     X8, X8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low629
+	VMOVSS        X8, 56(R8)
+
+low629:
+	JMP stored625
+
+low628:
+	TESTQ  $0x00000001, AX
+	JZ     low630
+	VMOVSS X8, 48(R8)
+
+low630:
+	JMP stored625
+
+low627:
+	TESTQ     $0x00000002, AX
+	JZ        low631
+	VMOVSD    X8, 32(R8)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low632
+	VMOVSS    X8, 40(R8)
+
+low632:
+	JMP stored625
+
+low631:
+	TESTQ  $0x00000001, AX
+	JZ     low633
+	VMOVSS X8, 32(R8)
+
+low633:
+	JMP stored625
+
+low626:
+	TESTQ        $0x00000004, AX
+	JZ           low634
+	VMOVUPS      X8, (R8)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low635
+	VMOVSD       X8, 16(R8)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low636
+	VMOVSS       X8, 24(R8)
+
+low636:
+	JMP stored625
+
+low635:
+	TESTQ  $0x00000001, AX
+	JZ     low637
+	VMOVSS X8, 16(R8)
+
+low637:
+	JMP stored625
+
+low634:
+	TESTQ     $0x00000002, AX
+	JZ        low638
+	VMOVSD    X8, (R8)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low639
+	VMOVSS    X8, 8(R8)
+
+low639:
+	JMP stored625
+
+low638:
+	TESTQ  $0x00000001, AX
+	JZ     low640
+	VMOVSS X8, (R8)
+
+low640:
+stored625:
+	TESTQ         $0x00000008, AX
+	JZ            low642
+	VMOVUPS       Y9, (R8)(CX*1)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000004, AX
+	JZ            low643
+	VMOVUPS       X9, 32(R8)(CX*1)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000002, AX
+	JZ            low644
+	VMOVSD        X9, 48(R8)(CX*1)
+	VUNPCKHPD     X9, X9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low645
+	VMOVSS        X9, 56(R8)(CX*1)
+
+low645:
+	JMP stored641
+
+low644:
+	TESTQ  $0x00000001, AX
+	JZ     low646
+	VMOVSS X9, 48(R8)(CX*1)
+
+low646:
+	JMP stored641
+
+low643:
+	TESTQ     $0x00000002, AX
+	JZ        low647
+	VMOVSD    X9, 32(R8)(CX*1)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low648
+	VMOVSS    X9, 40(R8)(CX*1)
+
+low648:
+	JMP stored641
+
+low647:
+	TESTQ  $0x00000001, AX
+	JZ     low649
+	VMOVSS X9, 32(R8)(CX*1)
+
+low649:
+	JMP stored641
+
+low642:
+	TESTQ        $0x00000004, AX
+	JZ           low650
+	VMOVUPS      X9, (R8)(CX*1)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000002, AX
+	JZ           low651
+	VMOVSD       X9, 16(R8)(CX*1)
+	VUNPCKHPD    X9, X9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low652
+	VMOVSS       X9, 24(R8)(CX*1)
+
+low652:
+	JMP stored641
+
+low651:
+	TESTQ  $0x00000001, AX
+	JZ     low653
+	VMOVSS X9, 16(R8)(CX*1)
+
+low653:
+	JMP stored641
+
+low650:
+	TESTQ     $0x00000002, AX
+	JZ        low654
+	VMOVSD    X9, (R8)(CX*1)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low655
+	VMOVSS    X9, 8(R8)(CX*1)
+
+low655:
+	JMP stored641
+
+low654:
+	TESTQ  $0x00000001, AX
+	JZ     low656
+	VMOVSS X9, (R8)(CX*1)
+
+low656:
+stored641:
+	TESTQ         $0x00000008, AX
+	JZ            low658
+	VMOVUPS       Y10, (R8)(CX*2)
+	VEXTRACTF64X4 $0x01, Z10, Y10
+	TESTQ         $0x00000004, AX
+	JZ            low659
+	VMOVUPS       X10, 32(R8)(CX*2)
+	VEXTRACTF128  $0x01, Y10, X10
+	TESTQ         $0x00000002, AX
+	JZ            low660
+	VMOVSD        X10, 48(R8)(CX*2)
+	VUNPCKHPD     X10, X10, X10
+	TESTQ         $0x00000001, AX
+	JZ            low661
+	VMOVSS        X10, 56(R8)(CX*2)
+
+low661:
+	JMP stored657
+
+low660:
+	TESTQ  $0x00000001, AX
+	JZ     low662
+	VMOVSS X10, 48(R8)(CX*2)
+
+low662:
+	JMP stored657
+
+low659:
+	TESTQ     $0x00000002, AX
+	JZ        low663
+	VMOVSD    X10, 32(R8)(CX*2)
+	VUNPCKHPD X10, X10, X10
+	TESTQ     $0x00000001, AX
+	JZ        low664
+	VMOVSS    X10, 40(R8)(CX*2)
+
+low664:
+	JMP stored657
+
+low663:
+	TESTQ  $0x00000001, AX
+	JZ     low665
+	VMOVSS X10, 32(R8)(CX*2)
+
+low665:
+	JMP stored657
+
+low658:
+	TESTQ        $0x00000004, AX
+	JZ           low666
+	VMOVUPS      X10, (R8)(CX*2)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000002, AX
+	JZ           low667
+	VMOVSD       X10, 16(R8)(CX*2)
+	VUNPCKHPD    X10, X10, X10
+	TESTQ        $0x00000001, AX
+	JZ           low668
+	VMOVSS       X10, 24(R8)(CX*2)
+
+low668:
+	JMP stored657
+
+low667:
+	TESTQ  $0x00000001, AX
+	JZ     low669
+	VMOVSS X10, 16(R8)(CX*2)
+
+low669:
+	JMP stored657
+
+low666:
+	TESTQ     $0x00000002, AX
+	JZ        low670
+	VMOVSD    X10, (R8)(CX*2)
+	VUNPCKHPD X10, X10, X10
+	TESTQ     $0x00000001, AX
+	JZ        low671
+	VMOVSS    X10, 8(R8)(CX*2)
+
+low671:
+	JMP stored657
+
+low670:
+	TESTQ  $0x00000001, AX
+	JZ     low672
+	VMOVSS X10, (R8)(CX*2)
+
+low672:
+stored657:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x0000000b, BX
+	JMP  advance293
+
+lower297:
+	// acc[i,j] = init[i,j], 10×1 vectors
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	LEAQ      (DX)(CX*4), DI
+	LEAQ      (BX)(CX*8), R8
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*2), K1, Z2
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
+	VMOVUPS.Z (BX)(CX*4), K1, Z4
+	VMOVUPS.Z (BX)(SI*1), K1, Z5
+	VMOVUPS.Z (BX)(DX*2), K1, Z6
+	VMOVUPS.Z (BX)(DI*1), K1, Z7
+	VMOVUPS.Z (R8), K1, Z8
+	VMOVUPS.Z (R8)(CX*1), K1, Z9
+	MOVQ      n+112(FP), R8
+	TESTQ     R8, R8
+	JLE       folded673
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
+	LEAQ      (R9)(CX*4), R11
+	LEAQ      (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold674:
+	VMOVUPS.Z        (SI), K1, Z11
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z11, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z11, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z11, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z11, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z11, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z11, Z5
+	VFMADD231PS.BCST (BX)(R9*2), Z11, Z6
+	VFMADD231PS.BCST (BX)(R11*1), Z11, Z7
+	VFMADD231PS.BCST (R12), Z11, Z8
+	VFMADD231PS.BCST (R12)(CX*1), Z11, Z9
+	ADDQ             DX, BX
+	ADDQ             DX, R12
+	DECQ             R8
+	JNZ              fold674
+
+folded673:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z10, Z10, Z10
+	VADDPS Z10, Z0, Z0
+	VADDPS Z10, Z1, Z1
+	VADDPS Z10, Z2, Z2
+	VADDPS Z10, Z3, Z3
+	VADDPS Z10, Z4, Z4
+	VADDPS Z10, Z5, Z5
+	VADDPS Z10, Z6, Z6
+	VADDPS Z10, Z7, Z7
+	VADDPS Z10, Z8, Z8
+	VADDPS Z10, Z9, Z9
+	CMPQ   BX, $0x01
+	JNE    linear675
+	VMAXPS Z0, Z10, Z0
+	VMAXPS Z1, Z10, Z1
+	VMAXPS Z2, Z10, Z2
+	VMAXPS Z3, Z10, Z3
+	VMAXPS Z4, Z10, Z4
+	VMAXPS Z5, Z10, Z5
+	VMAXPS Z6, Z10, Z6
+	VMAXPS Z7, Z10, Z7
+	VMAXPS Z8, Z10, Z8
+	VMAXPS Z9, Z10, Z9
+
+linear675:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
+	TESTQ         $0x00000008, AX
+	JZ            low677
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low678
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low679
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low680
+	VMOVSS        X0, 56(BX)
+
+low680:
+	JMP stored676
+
+low679:
+	TESTQ  $0x00000001, AX
+	JZ     low681
+	VMOVSS X0, 48(BX)
+
+low681:
+	JMP stored676
+
+low678:
+	TESTQ     $0x00000002, AX
+	JZ        low682
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low683
+	VMOVSS    X0, 40(BX)
+
+low683:
+	JMP stored676
+
+low682:
+	TESTQ  $0x00000001, AX
+	JZ     low684
+	VMOVSS X0, 32(BX)
+
+low684:
+	JMP stored676
+
+low677:
+	TESTQ        $0x00000004, AX
+	JZ           low685
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low686
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low687
+	VMOVSS       X0, 24(BX)
+
+low687:
+	JMP stored676
+
+low686:
+	TESTQ  $0x00000001, AX
+	JZ     low688
+	VMOVSS X0, 16(BX)
+
+low688:
+	JMP stored676
+
+low685:
+	TESTQ     $0x00000002, AX
+	JZ        low689
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low690
+	VMOVSS    X0, 8(BX)
+
+low690:
+	JMP stored676
+
+low689:
+	TESTQ  $0x00000001, AX
+	JZ     low691
+	VMOVSS X0, (BX)
+
+low691:
+stored676:
+	TESTQ         $0x00000008, AX
+	JZ            low693
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low694
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low695
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low696
+	VMOVSS        X1, 56(BX)(CX*1)
+
+low696:
+	JMP stored692
+
+low695:
+	TESTQ  $0x00000001, AX
+	JZ     low697
+	VMOVSS X1, 48(BX)(CX*1)
+
+low697:
+	JMP stored692
+
+low694:
+	TESTQ     $0x00000002, AX
+	JZ        low698
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low699
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low699:
+	JMP stored692
+
+low698:
+	TESTQ  $0x00000001, AX
+	JZ     low700
+	VMOVSS X1, 32(BX)(CX*1)
+
+low700:
+	JMP stored692
+
+low693:
+	TESTQ        $0x00000004, AX
+	JZ           low701
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low702
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low703
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low703:
+	JMP stored692
+
+low702:
+	TESTQ  $0x00000001, AX
+	JZ     low704
+	VMOVSS X1, 16(BX)(CX*1)
+
+low704:
+	JMP stored692
+
+low701:
+	TESTQ     $0x00000002, AX
+	JZ        low705
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low706
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low706:
+	JMP stored692
+
+low705:
+	TESTQ  $0x00000001, AX
+	JZ     low707
+	VMOVSS X1, (BX)(CX*1)
+
+low707:
+stored692:
+	TESTQ         $0x00000008, AX
+	JZ            low709
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low710
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low711
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low712
+	VMOVSS        X2, 56(BX)(CX*2)
+
+low712:
+	JMP stored708
+
+low711:
+	TESTQ  $0x00000001, AX
+	JZ     low713
+	VMOVSS X2, 48(BX)(CX*2)
+
+low713:
+	JMP stored708
+
+low710:
+	TESTQ     $0x00000002, AX
+	JZ        low714
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low715
+	VMOVSS    X2, 40(BX)(CX*2)
+
+low715:
+	JMP stored708
+
+low714:
+	TESTQ  $0x00000001, AX
+	JZ     low716
+	VMOVSS X2, 32(BX)(CX*2)
+
+low716:
+	JMP stored708
+
+low709:
+	TESTQ        $0x00000004, AX
+	JZ           low717
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low718
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low719
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low719:
+	JMP stored708
+
+low718:
+	TESTQ  $0x00000001, AX
+	JZ     low720
+	VMOVSS X2, 16(BX)(CX*2)
+
+low720:
+	JMP stored708
+
+low717:
+	TESTQ     $0x00000002, AX
+	JZ        low721
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low722
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low722:
+	JMP stored708
+
+low721:
+	TESTQ  $0x00000001, AX
+	JZ     low723
+	VMOVSS X2, (BX)(CX*2)
+
+low723:
+stored708:
+	TESTQ         $0x00000008, AX
+	JZ            low725
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low726
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low727
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low728
+	VMOVSS        X3, 56(BX)(DX*1)
+
+low728:
+	JMP stored724
+
+low727:
+	TESTQ  $0x00000001, AX
+	JZ     low729
+	VMOVSS X3, 48(BX)(DX*1)
+
+low729:
+	JMP stored724
+
+low726:
+	TESTQ     $0x00000002, AX
+	JZ        low730
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low731
+	VMOVSS    X3, 40(BX)(DX*1)
+
+low731:
+	JMP stored724
+
+low730:
+	TESTQ  $0x00000001, AX
+	JZ     low732
+	VMOVSS X3, 32(BX)(DX*1)
+
+low732:
+	JMP stored724
+
+low725:
+	TESTQ        $0x00000004, AX
+	JZ           low733
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low734
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low735
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low735:
+	JMP stored724
+
+low734:
+	TESTQ  $0x00000001, AX
+	JZ     low736
+	VMOVSS X3, 16(BX)(DX*1)
+
+low736:
+	JMP stored724
+
+low733:
+	TESTQ     $0x00000002, AX
+	JZ        low737
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low738
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low738:
+	JMP stored724
+
+low737:
+	TESTQ  $0x00000001, AX
+	JZ     low739
+	VMOVSS X3, (BX)(DX*1)
+
+low739:
+stored724:
+	TESTQ         $0x00000008, AX
+	JZ            low741
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low742
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low743
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low744
+	VMOVSS        X4, 56(BX)(CX*4)
+
+low744:
+	JMP stored740
+
+low743:
+	TESTQ  $0x00000001, AX
+	JZ     low745
+	VMOVSS X4, 48(BX)(CX*4)
+
+low745:
+	JMP stored740
+
+low742:
+	TESTQ     $0x00000002, AX
+	JZ        low746
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low747
+	VMOVSS    X4, 40(BX)(CX*4)
+
+low747:
+	JMP stored740
+
+low746:
+	TESTQ  $0x00000001, AX
+	JZ     low748
+	VMOVSS X4, 32(BX)(CX*4)
+
+low748:
+	JMP stored740
+
+low741:
+	TESTQ        $0x00000004, AX
+	JZ           low749
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low750
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low751
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low751:
+	JMP stored740
+
+low750:
+	TESTQ  $0x00000001, AX
+	JZ     low752
+	VMOVSS X4, 16(BX)(CX*4)
+
+low752:
+	JMP stored740
+
+low749:
+	TESTQ     $0x00000002, AX
+	JZ        low753
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low754
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low754:
+	JMP stored740
+
+low753:
+	TESTQ  $0x00000001, AX
+	JZ     low755
+	VMOVSS X4, (BX)(CX*4)
+
+low755:
+stored740:
+	TESTQ         $0x00000008, AX
+	JZ            low757
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low758
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low759
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low760
+	VMOVSS        X5, 56(BX)(SI*1)
+
+low760:
+	JMP stored756
+
+low759:
+	TESTQ  $0x00000001, AX
+	JZ     low761
+	VMOVSS X5, 48(BX)(SI*1)
+
+low761:
+	JMP stored756
+
+low758:
+	TESTQ     $0x00000002, AX
+	JZ        low762
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low763
+	VMOVSS    X5, 40(BX)(SI*1)
+
+low763:
+	JMP stored756
+
+low762:
+	TESTQ  $0x00000001, AX
+	JZ     low764
+	VMOVSS X5, 32(BX)(SI*1)
+
+low764:
+	JMP stored756
+
+low757:
+	TESTQ        $0x00000004, AX
+	JZ           low765
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low766
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low767
+	VMOVSS       X5, 24(BX)(SI*1)
+
+low767:
+	JMP stored756
+
+low766:
+	TESTQ  $0x00000001, AX
+	JZ     low768
+	VMOVSS X5, 16(BX)(SI*1)
+
+low768:
+	JMP stored756
+
+low765:
+	TESTQ     $0x00000002, AX
+	JZ        low769
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low770
+	VMOVSS    X5, 8(BX)(SI*1)
+
+low770:
+	JMP stored756
+
+low769:
+	TESTQ  $0x00000001, AX
+	JZ     low771
+	VMOVSS X5, (BX)(SI*1)
+
+low771:
+stored756:
+	TESTQ         $0x00000008, AX
+	JZ            low773
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low774
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low775
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low776
+	VMOVSS        X6, 56(BX)(DX*2)
+
+low776:
+	JMP stored772
+
+low775:
+	TESTQ  $0x00000001, AX
+	JZ     low777
+	VMOVSS X6, 48(BX)(DX*2)
+
+low777:
+	JMP stored772
+
+low774:
+	TESTQ     $0x00000002, AX
+	JZ        low778
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low779
+	VMOVSS    X6, 40(BX)(DX*2)
+
+low779:
+	JMP stored772
+
+low778:
+	TESTQ  $0x00000001, AX
+	JZ     low780
+	VMOVSS X6, 32(BX)(DX*2)
+
+low780:
+	JMP stored772
+
+low773:
+	TESTQ        $0x00000004, AX
+	JZ           low781
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low782
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low783
+	VMOVSS       X6, 24(BX)(DX*2)
+
+low783:
+	JMP stored772
+
+low782:
+	TESTQ  $0x00000001, AX
+	JZ     low784
+	VMOVSS X6, 16(BX)(DX*2)
+
+low784:
+	JMP stored772
+
+low781:
+	TESTQ     $0x00000002, AX
+	JZ        low785
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low786
+	VMOVSS    X6, 8(BX)(DX*2)
+
+low786:
+	JMP stored772
+
+low785:
+	TESTQ  $0x00000001, AX
+	JZ     low787
+	VMOVSS X6, (BX)(DX*2)
+
+low787:
+stored772:
+	TESTQ         $0x00000008, AX
+	JZ            low789
+	VMOVUPS       Y7, (BX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, AX
+	JZ            low790
+	VMOVUPS       X7, 32(BX)(DI*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, AX
+	JZ            low791
+	VMOVSD        X7, 48(BX)(DI*1)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low792
+	VMOVSS        X7, 56(BX)(DI*1)
+
+low792:
+	JMP stored788
+
+low791:
+	TESTQ  $0x00000001, AX
+	JZ     low793
+	VMOVSS X7, 48(BX)(DI*1)
+
+low793:
+	JMP stored788
+
+low790:
+	TESTQ     $0x00000002, AX
+	JZ        low794
+	VMOVSD    X7, 32(BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low795
+	VMOVSS    X7, 40(BX)(DI*1)
+
+low795:
+	JMP stored788
+
+low794:
+	TESTQ  $0x00000001, AX
+	JZ     low796
+	VMOVSS X7, 32(BX)(DI*1)
+
+low796:
+	JMP stored788
+
+low789:
+	TESTQ        $0x00000004, AX
+	JZ           low797
+	VMOVUPS      X7, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low798
+	VMOVSD       X7, 16(BX)(DI*1)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low799
+	VMOVSS       X7, 24(BX)(DI*1)
+
+low799:
+	JMP stored788
+
+low798:
+	TESTQ  $0x00000001, AX
+	JZ     low800
+	VMOVSS X7, 16(BX)(DI*1)
+
+low800:
+	JMP stored788
+
+low797:
+	TESTQ     $0x00000002, AX
+	JZ        low801
+	VMOVSD    X7, (BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low802
+	VMOVSS    X7, 8(BX)(DI*1)
+
+low802:
+	JMP stored788
+
+low801:
+	TESTQ  $0x00000001, AX
+	JZ     low803
+	VMOVSS X7, (BX)(DI*1)
+
+low803:
+stored788:
+	TESTQ         $0x00000008, AX
+	JZ            low805
+	VMOVUPS       Y8, (R8)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000004, AX
+	JZ            low806
+	VMOVUPS       X8, 32(R8)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000002, AX
+	JZ            low807
+	VMOVSD        X8, 48(R8)
+	VUNPCKHPD     X8, X8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low808
+	VMOVSS        X8, 56(R8)
+
+low808:
+	JMP stored804
+
+low807:
+	TESTQ  $0x00000001, AX
+	JZ     low809
+	VMOVSS X8, 48(R8)
+
+low809:
+	JMP stored804
+
+low806:
+	TESTQ     $0x00000002, AX
+	JZ        low810
+	VMOVSD    X8, 32(R8)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low811
+	VMOVSS    X8, 40(R8)
+
+low811:
+	JMP stored804
+
+low810:
+	TESTQ  $0x00000001, AX
+	JZ     low812
+	VMOVSS X8, 32(R8)
+
+low812:
+	JMP stored804
+
+low805:
+	TESTQ        $0x00000004, AX
+	JZ           low813
+	VMOVUPS      X8, (R8)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low814
+	VMOVSD       X8, 16(R8)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low815
+	VMOVSS       X8, 24(R8)
+
+low815:
+	JMP stored804
+
+low814:
+	TESTQ  $0x00000001, AX
+	JZ     low816
+	VMOVSS X8, 16(R8)
+
+low816:
+	JMP stored804
+
+low813:
+	TESTQ     $0x00000002, AX
+	JZ        low817
+	VMOVSD    X8, (R8)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low818
+	VMOVSS    X8, 8(R8)
+
+low818:
+	JMP stored804
+
+low817:
+	TESTQ  $0x00000001, AX
+	JZ     low819
+	VMOVSS X8, (R8)
+
+low819:
+stored804:
+	TESTQ         $0x00000008, AX
+	JZ            low821
+	VMOVUPS       Y9, (R8)(CX*1)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000004, AX
+	JZ            low822
+	VMOVUPS       X9, 32(R8)(CX*1)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000002, AX
+	JZ            low823
+	VMOVSD        X9, 48(R8)(CX*1)
+	VUNPCKHPD     X9, X9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low824
+	VMOVSS        X9, 56(R8)(CX*1)
+
+low824:
+	JMP stored820
+
+low823:
+	TESTQ  $0x00000001, AX
+	JZ     low825
+	VMOVSS X9, 48(R8)(CX*1)
+
+low825:
+	JMP stored820
+
+low822:
+	TESTQ     $0x00000002, AX
+	JZ        low826
+	VMOVSD    X9, 32(R8)(CX*1)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low827
+	VMOVSS    X9, 40(R8)(CX*1)
+
+low827:
+	JMP stored820
+
+low826:
+	TESTQ  $0x00000001, AX
+	JZ     low828
+	VMOVSS X9, 32(R8)(CX*1)
+
+low828:
+	JMP stored820
+
+low821:
+	TESTQ        $0x00000004, AX
+	JZ           low829
+	VMOVUPS      X9, (R8)(CX*1)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000002, AX
+	JZ           low830
+	VMOVSD       X9, 16(R8)(CX*1)
+	VUNPCKHPD    X9, X9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low831
+	VMOVSS       X9, 24(R8)(CX*1)
+
+low831:
+	JMP stored820
+
+low830:
+	TESTQ  $0x00000001, AX
+	JZ     low832
+	VMOVSS X9, 16(R8)(CX*1)
+
+low832:
+	JMP stored820
+
+low829:
+	TESTQ     $0x00000002, AX
+	JZ        low833
+	VMOVSD    X9, (R8)(CX*1)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low834
+	VMOVSS    X9, 8(R8)(CX*1)
+
+low834:
+	JMP stored820
+
+low833:
+	TESTQ  $0x00000001, AX
+	JZ     low835
+	VMOVSS X9, (R8)(CX*1)
+
+low835:
+stored820:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x0000000a, BX
+	JMP  advance293
+
+lower296:
 	CMPQ BX, $0x08
-	JNE  fewer285
+	JLT  lower836
+	CMPQ BX, $0x09
+	JLT  lower837
+
+	// acc[i,j] = init[i,j], 9×1 vectors
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	LEAQ      (DX)(CX*4), DI
+	LEAQ      (BX)(CX*8), R8
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*2), K1, Z2
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
+	VMOVUPS.Z (BX)(CX*4), K1, Z4
+	VMOVUPS.Z (BX)(SI*1), K1, Z5
+	VMOVUPS.Z (BX)(DX*2), K1, Z6
+	VMOVUPS.Z (BX)(DI*1), K1, Z7
+	VMOVUPS.Z (R8), K1, Z8
+	MOVQ      n+112(FP), R8
+	TESTQ     R8, R8
+	JLE       folded838
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
+	LEAQ      (R9)(CX*4), R11
+	LEAQ      (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold839:
+	VMOVUPS.Z        (SI), K1, Z10
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z10, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z10, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z10, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z10, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z10, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z10, Z5
+	VFMADD231PS.BCST (BX)(R9*2), Z10, Z6
+	VFMADD231PS.BCST (BX)(R11*1), Z10, Z7
+	VFMADD231PS.BCST (R12), Z10, Z8
+	ADDQ             DX, BX
+	ADDQ             DX, R12
+	DECQ             R8
+	JNZ              fold839
+
+folded838:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z9, Z9, Z9
+	VADDPS Z9, Z0, Z0
+	VADDPS Z9, Z1, Z1
+	VADDPS Z9, Z2, Z2
+	VADDPS Z9, Z3, Z3
+	VADDPS Z9, Z4, Z4
+	VADDPS Z9, Z5, Z5
+	VADDPS Z9, Z6, Z6
+	VADDPS Z9, Z7, Z7
+	VADDPS Z9, Z8, Z8
+	CMPQ   BX, $0x01
+	JNE    linear840
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+	VMAXPS Z6, Z9, Z6
+	VMAXPS Z7, Z9, Z7
+	VMAXPS Z8, Z9, Z8
+
+linear840:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
+	TESTQ         $0x00000008, AX
+	JZ            low842
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low843
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low844
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low845
+	VMOVSS        X0, 56(BX)
+
+low845:
+	JMP stored841
+
+low844:
+	TESTQ  $0x00000001, AX
+	JZ     low846
+	VMOVSS X0, 48(BX)
+
+low846:
+	JMP stored841
+
+low843:
+	TESTQ     $0x00000002, AX
+	JZ        low847
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low848
+	VMOVSS    X0, 40(BX)
+
+low848:
+	JMP stored841
+
+low847:
+	TESTQ  $0x00000001, AX
+	JZ     low849
+	VMOVSS X0, 32(BX)
+
+low849:
+	JMP stored841
+
+low842:
+	TESTQ        $0x00000004, AX
+	JZ           low850
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low851
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low852
+	VMOVSS       X0, 24(BX)
+
+low852:
+	JMP stored841
+
+low851:
+	TESTQ  $0x00000001, AX
+	JZ     low853
+	VMOVSS X0, 16(BX)
+
+low853:
+	JMP stored841
+
+low850:
+	TESTQ     $0x00000002, AX
+	JZ        low854
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low855
+	VMOVSS    X0, 8(BX)
+
+low855:
+	JMP stored841
+
+low854:
+	TESTQ  $0x00000001, AX
+	JZ     low856
+	VMOVSS X0, (BX)
+
+low856:
+stored841:
+	TESTQ         $0x00000008, AX
+	JZ            low858
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low859
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low860
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low861
+	VMOVSS        X1, 56(BX)(CX*1)
+
+low861:
+	JMP stored857
+
+low860:
+	TESTQ  $0x00000001, AX
+	JZ     low862
+	VMOVSS X1, 48(BX)(CX*1)
+
+low862:
+	JMP stored857
+
+low859:
+	TESTQ     $0x00000002, AX
+	JZ        low863
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low864
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low864:
+	JMP stored857
+
+low863:
+	TESTQ  $0x00000001, AX
+	JZ     low865
+	VMOVSS X1, 32(BX)(CX*1)
+
+low865:
+	JMP stored857
+
+low858:
+	TESTQ        $0x00000004, AX
+	JZ           low866
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low867
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low868
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low868:
+	JMP stored857
+
+low867:
+	TESTQ  $0x00000001, AX
+	JZ     low869
+	VMOVSS X1, 16(BX)(CX*1)
+
+low869:
+	JMP stored857
+
+low866:
+	TESTQ     $0x00000002, AX
+	JZ        low870
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low871
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low871:
+	JMP stored857
+
+low870:
+	TESTQ  $0x00000001, AX
+	JZ     low872
+	VMOVSS X1, (BX)(CX*1)
+
+low872:
+stored857:
+	TESTQ         $0x00000008, AX
+	JZ            low874
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low875
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low876
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low877
+	VMOVSS        X2, 56(BX)(CX*2)
+
+low877:
+	JMP stored873
+
+low876:
+	TESTQ  $0x00000001, AX
+	JZ     low878
+	VMOVSS X2, 48(BX)(CX*2)
+
+low878:
+	JMP stored873
+
+low875:
+	TESTQ     $0x00000002, AX
+	JZ        low879
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low880
+	VMOVSS    X2, 40(BX)(CX*2)
+
+low880:
+	JMP stored873
+
+low879:
+	TESTQ  $0x00000001, AX
+	JZ     low881
+	VMOVSS X2, 32(BX)(CX*2)
+
+low881:
+	JMP stored873
+
+low874:
+	TESTQ        $0x00000004, AX
+	JZ           low882
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low883
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low884
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low884:
+	JMP stored873
+
+low883:
+	TESTQ  $0x00000001, AX
+	JZ     low885
+	VMOVSS X2, 16(BX)(CX*2)
+
+low885:
+	JMP stored873
+
+low882:
+	TESTQ     $0x00000002, AX
+	JZ        low886
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low887
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low887:
+	JMP stored873
+
+low886:
+	TESTQ  $0x00000001, AX
+	JZ     low888
+	VMOVSS X2, (BX)(CX*2)
+
+low888:
+stored873:
+	TESTQ         $0x00000008, AX
+	JZ            low890
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low891
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low892
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low893
+	VMOVSS        X3, 56(BX)(DX*1)
+
+low893:
+	JMP stored889
+
+low892:
+	TESTQ  $0x00000001, AX
+	JZ     low894
+	VMOVSS X3, 48(BX)(DX*1)
+
+low894:
+	JMP stored889
+
+low891:
+	TESTQ     $0x00000002, AX
+	JZ        low895
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low896
+	VMOVSS    X3, 40(BX)(DX*1)
+
+low896:
+	JMP stored889
+
+low895:
+	TESTQ  $0x00000001, AX
+	JZ     low897
+	VMOVSS X3, 32(BX)(DX*1)
+
+low897:
+	JMP stored889
+
+low890:
+	TESTQ        $0x00000004, AX
+	JZ           low898
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low899
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low900
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low900:
+	JMP stored889
+
+low899:
+	TESTQ  $0x00000001, AX
+	JZ     low901
+	VMOVSS X3, 16(BX)(DX*1)
+
+low901:
+	JMP stored889
+
+low898:
+	TESTQ     $0x00000002, AX
+	JZ        low902
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low903
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low903:
+	JMP stored889
+
+low902:
+	TESTQ  $0x00000001, AX
+	JZ     low904
+	VMOVSS X3, (BX)(DX*1)
+
+low904:
+stored889:
+	TESTQ         $0x00000008, AX
+	JZ            low906
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low907
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low908
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low909
+	VMOVSS        X4, 56(BX)(CX*4)
+
+low909:
+	JMP stored905
+
+low908:
+	TESTQ  $0x00000001, AX
+	JZ     low910
+	VMOVSS X4, 48(BX)(CX*4)
+
+low910:
+	JMP stored905
+
+low907:
+	TESTQ     $0x00000002, AX
+	JZ        low911
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low912
+	VMOVSS    X4, 40(BX)(CX*4)
+
+low912:
+	JMP stored905
+
+low911:
+	TESTQ  $0x00000001, AX
+	JZ     low913
+	VMOVSS X4, 32(BX)(CX*4)
+
+low913:
+	JMP stored905
+
+low906:
+	TESTQ        $0x00000004, AX
+	JZ           low914
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low915
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low916
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low916:
+	JMP stored905
+
+low915:
+	TESTQ  $0x00000001, AX
+	JZ     low917
+	VMOVSS X4, 16(BX)(CX*4)
+
+low917:
+	JMP stored905
+
+low914:
+	TESTQ     $0x00000002, AX
+	JZ        low918
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low919
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low919:
+	JMP stored905
+
+low918:
+	TESTQ  $0x00000001, AX
+	JZ     low920
+	VMOVSS X4, (BX)(CX*4)
+
+low920:
+stored905:
+	TESTQ         $0x00000008, AX
+	JZ            low922
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low923
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low924
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low925
+	VMOVSS        X5, 56(BX)(SI*1)
+
+low925:
+	JMP stored921
+
+low924:
+	TESTQ  $0x00000001, AX
+	JZ     low926
+	VMOVSS X5, 48(BX)(SI*1)
+
+low926:
+	JMP stored921
+
+low923:
+	TESTQ     $0x00000002, AX
+	JZ        low927
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low928
+	VMOVSS    X5, 40(BX)(SI*1)
+
+low928:
+	JMP stored921
+
+low927:
+	TESTQ  $0x00000001, AX
+	JZ     low929
+	VMOVSS X5, 32(BX)(SI*1)
+
+low929:
+	JMP stored921
+
+low922:
+	TESTQ        $0x00000004, AX
+	JZ           low930
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low931
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low932
+	VMOVSS       X5, 24(BX)(SI*1)
+
+low932:
+	JMP stored921
+
+low931:
+	TESTQ  $0x00000001, AX
+	JZ     low933
+	VMOVSS X5, 16(BX)(SI*1)
+
+low933:
+	JMP stored921
+
+low930:
+	TESTQ     $0x00000002, AX
+	JZ        low934
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low935
+	VMOVSS    X5, 8(BX)(SI*1)
+
+low935:
+	JMP stored921
+
+low934:
+	TESTQ  $0x00000001, AX
+	JZ     low936
+	VMOVSS X5, (BX)(SI*1)
+
+low936:
+stored921:
+	TESTQ         $0x00000008, AX
+	JZ            low938
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low939
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low940
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low941
+	VMOVSS        X6, 56(BX)(DX*2)
+
+low941:
+	JMP stored937
+
+low940:
+	TESTQ  $0x00000001, AX
+	JZ     low942
+	VMOVSS X6, 48(BX)(DX*2)
+
+low942:
+	JMP stored937
+
+low939:
+	TESTQ     $0x00000002, AX
+	JZ        low943
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low944
+	VMOVSS    X6, 40(BX)(DX*2)
+
+low944:
+	JMP stored937
+
+low943:
+	TESTQ  $0x00000001, AX
+	JZ     low945
+	VMOVSS X6, 32(BX)(DX*2)
+
+low945:
+	JMP stored937
+
+low938:
+	TESTQ        $0x00000004, AX
+	JZ           low946
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low947
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low948
+	VMOVSS       X6, 24(BX)(DX*2)
+
+low948:
+	JMP stored937
+
+low947:
+	TESTQ  $0x00000001, AX
+	JZ     low949
+	VMOVSS X6, 16(BX)(DX*2)
+
+low949:
+	JMP stored937
+
+low946:
+	TESTQ     $0x00000002, AX
+	JZ        low950
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low951
+	VMOVSS    X6, 8(BX)(DX*2)
+
+low951:
+	JMP stored937
+
+low950:
+	TESTQ  $0x00000001, AX
+	JZ     low952
+	VMOVSS X6, (BX)(DX*2)
+
+low952:
+stored937:
+	TESTQ         $0x00000008, AX
+	JZ            low954
+	VMOVUPS       Y7, (BX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, AX
+	JZ            low955
+	VMOVUPS       X7, 32(BX)(DI*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, AX
+	JZ            low956
+	VMOVSD        X7, 48(BX)(DI*1)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low957
+	VMOVSS        X7, 56(BX)(DI*1)
+
+low957:
+	JMP stored953
+
+low956:
+	TESTQ  $0x00000001, AX
+	JZ     low958
+	VMOVSS X7, 48(BX)(DI*1)
+
+low958:
+	JMP stored953
+
+low955:
+	TESTQ     $0x00000002, AX
+	JZ        low959
+	VMOVSD    X7, 32(BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low960
+	VMOVSS    X7, 40(BX)(DI*1)
+
+low960:
+	JMP stored953
+
+low959:
+	TESTQ  $0x00000001, AX
+	JZ     low961
+	VMOVSS X7, 32(BX)(DI*1)
+
+low961:
+	JMP stored953
+
+low954:
+	TESTQ        $0x00000004, AX
+	JZ           low962
+	VMOVUPS      X7, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low963
+	VMOVSD       X7, 16(BX)(DI*1)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low964
+	VMOVSS       X7, 24(BX)(DI*1)
+
+low964:
+	JMP stored953
+
+low963:
+	TESTQ  $0x00000001, AX
+	JZ     low965
+	VMOVSS X7, 16(BX)(DI*1)
+
+low965:
+	JMP stored953
+
+low962:
+	TESTQ     $0x00000002, AX
+	JZ        low966
+	VMOVSD    X7, (BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low967
+	VMOVSS    X7, 8(BX)(DI*1)
+
+low967:
+	JMP stored953
+
+low966:
+	TESTQ  $0x00000001, AX
+	JZ     low968
+	VMOVSS X7, (BX)(DI*1)
+
+low968:
+stored953:
+	TESTQ         $0x00000008, AX
+	JZ            low970
+	VMOVUPS       Y8, (R8)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000004, AX
+	JZ            low971
+	VMOVUPS       X8, 32(R8)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000002, AX
+	JZ            low972
+	VMOVSD        X8, 48(R8)
+	VUNPCKHPD     X8, X8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low973
+	VMOVSS        X8, 56(R8)
+
+low973:
+	JMP stored969
+
+low972:
+	TESTQ  $0x00000001, AX
+	JZ     low974
+	VMOVSS X8, 48(R8)
+
+low974:
+	JMP stored969
+
+low971:
+	TESTQ     $0x00000002, AX
+	JZ        low975
+	VMOVSD    X8, 32(R8)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low976
+	VMOVSS    X8, 40(R8)
+
+low976:
+	JMP stored969
+
+low975:
+	TESTQ  $0x00000001, AX
+	JZ     low977
+	VMOVSS X8, 32(R8)
+
+low977:
+	JMP stored969
+
+low970:
+	TESTQ        $0x00000004, AX
+	JZ           low978
+	VMOVUPS      X8, (R8)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low979
+	VMOVSD       X8, 16(R8)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low980
+	VMOVSS       X8, 24(R8)
+
+low980:
+	JMP stored969
+
+low979:
+	TESTQ  $0x00000001, AX
+	JZ     low981
+	VMOVSS X8, 16(R8)
+
+low981:
+	JMP stored969
+
+low978:
+	TESTQ     $0x00000002, AX
+	JZ        low982
+	VMOVSD    X8, (R8)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low983
+	VMOVSS    X8, 8(R8)
+
+low983:
+	JMP stored969
+
+low982:
+	TESTQ  $0x00000001, AX
+	JZ     low984
+	VMOVSS X8, (R8)
+
+low984:
+stored969:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x00000009, BX
+	JMP  advance293
+
+lower837:
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few286
+	JLT  few985
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -6523,10 +11043,10 @@ chosen283:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more287
+	JGE    more986
 	MOVQ   then+88(FP), BX
 
-more287:
+more986:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -6547,7 +11067,7 @@ more287:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few286:
+few985:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -6564,7 +11084,7 @@ few286:
 	VMOVUPS.Z (BX)(DI*1), K1, Z7
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded288
+	JLE       folded987
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -6577,7 +11097,7 @@ few286:
 	MOVQ      ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold289:
+fold988:
 	VMOVUPS.Z        (SI), K1, Z9
 	ADDQ             DI, SI
 	PREFETCHT1       (R12)
@@ -6592,9 +11112,9 @@ fold289:
 	VFMADD231PS.BCST (BX)(R11*1), Z9, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold289
+	JNZ              fold988
 
-folded288:
+folded987:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -6607,7 +11127,7 @@ folded288:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear290
+	JNE    linear989
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -6617,742 +11137,739 @@ folded288:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear290:
+linear989:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	LEAQ          (DX)(CX*4), DI
 	TESTQ         $0x00000008, AX
-	JZ            low292
+	JZ            low991
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low293
+	JZ            low992
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low294
+	JZ            low993
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low295
+	JZ            low994
 	VMOVSS        X0, 56(BX)
 
-low295:
-	JMP stored291
+low994:
+	JMP stored990
 
-low294:
+low993:
 	TESTQ  $0x00000001, AX
-	JZ     low296
+	JZ     low995
 	VMOVSS X0, 48(BX)
 
-low296:
-	JMP stored291
+low995:
+	JMP stored990
 
-low293:
+low992:
 	TESTQ     $0x00000002, AX
-	JZ        low297
+	JZ        low996
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low298
+	JZ        low997
 	VMOVSS    X0, 40(BX)
 
-low298:
-	JMP stored291
+low997:
+	JMP stored990
 
-low297:
+low996:
 	TESTQ  $0x00000001, AX
-	JZ     low299
+	JZ     low998
 	VMOVSS X0, 32(BX)
 
-low299:
-	JMP stored291
+low998:
+	JMP stored990
 
-low292:
+low991:
 	TESTQ        $0x00000004, AX
-	JZ           low300
+	JZ           low999
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low301
+	JZ           low1000
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low302
+	JZ           low1001
 	VMOVSS       X0, 24(BX)
 
-low302:
-	JMP stored291
+low1001:
+	JMP stored990
 
-low301:
+low1000:
 	TESTQ  $0x00000001, AX
-	JZ     low303
+	JZ     low1002
 	VMOVSS X0, 16(BX)
 
-low303:
-	JMP stored291
+low1002:
+	JMP stored990
 
-low300:
+low999:
 	TESTQ     $0x00000002, AX
-	JZ        low304
+	JZ        low1003
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low305
+	JZ        low1004
 	VMOVSS    X0, 8(BX)
 
-low305:
-	JMP stored291
+low1004:
+	JMP stored990
 
-low304:
+low1003:
 	TESTQ  $0x00000001, AX
-	JZ     low306
+	JZ     low1005
 	VMOVSS X0, (BX)
 
-low306:
-stored291:
+low1005:
+stored990:
 	TESTQ         $0x00000008, AX
-	JZ            low308
+	JZ            low1007
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low309
+	JZ            low1008
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low310
+	JZ            low1009
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low311
+	JZ            low1010
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low311:
-	JMP stored307
+low1010:
+	JMP stored1006
 
-low310:
+low1009:
 	TESTQ  $0x00000001, AX
-	JZ     low312
+	JZ     low1011
 	VMOVSS X1, 48(BX)(CX*1)
 
-low312:
-	JMP stored307
+low1011:
+	JMP stored1006
 
-low309:
+low1008:
 	TESTQ     $0x00000002, AX
-	JZ        low313
+	JZ        low1012
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low314
+	JZ        low1013
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low314:
-	JMP stored307
+low1013:
+	JMP stored1006
 
-low313:
+low1012:
 	TESTQ  $0x00000001, AX
-	JZ     low315
+	JZ     low1014
 	VMOVSS X1, 32(BX)(CX*1)
 
-low315:
-	JMP stored307
+low1014:
+	JMP stored1006
 
-low308:
+low1007:
 	TESTQ        $0x00000004, AX
-	JZ           low316
+	JZ           low1015
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low317
+	JZ           low1016
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low318
+	JZ           low1017
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low318:
-	JMP stored307
+low1017:
+	JMP stored1006
 
-low317:
+low1016:
 	TESTQ  $0x00000001, AX
-	JZ     low319
+	JZ     low1018
 	VMOVSS X1, 16(BX)(CX*1)
 
-low319:
-	JMP stored307
+low1018:
+	JMP stored1006
 
-low316:
+low1015:
 	TESTQ     $0x00000002, AX
-	JZ        low320
+	JZ        low1019
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low321
+	JZ        low1020
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low321:
-	JMP stored307
+low1020:
+	JMP stored1006
 
-low320:
+low1019:
 	TESTQ  $0x00000001, AX
-	JZ     low322
+	JZ     low1021
 	VMOVSS X1, (BX)(CX*1)
 
-low322:
-stored307:
+low1021:
+stored1006:
 	TESTQ         $0x00000008, AX
-	JZ            low324
+	JZ            low1023
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low325
+	JZ            low1024
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low326
+	JZ            low1025
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low327
+	JZ            low1026
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low327:
-	JMP stored323
+low1026:
+	JMP stored1022
 
-low326:
+low1025:
 	TESTQ  $0x00000001, AX
-	JZ     low328
+	JZ     low1027
 	VMOVSS X2, 48(BX)(CX*2)
 
-low328:
-	JMP stored323
+low1027:
+	JMP stored1022
 
-low325:
+low1024:
 	TESTQ     $0x00000002, AX
-	JZ        low329
+	JZ        low1028
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low330
+	JZ        low1029
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low330:
-	JMP stored323
+low1029:
+	JMP stored1022
 
-low329:
+low1028:
 	TESTQ  $0x00000001, AX
-	JZ     low331
+	JZ     low1030
 	VMOVSS X2, 32(BX)(CX*2)
 
-low331:
-	JMP stored323
+low1030:
+	JMP stored1022
 
-low324:
+low1023:
 	TESTQ        $0x00000004, AX
-	JZ           low332
+	JZ           low1031
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low333
+	JZ           low1032
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low334
+	JZ           low1033
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low334:
-	JMP stored323
+low1033:
+	JMP stored1022
 
-low333:
+low1032:
 	TESTQ  $0x00000001, AX
-	JZ     low335
+	JZ     low1034
 	VMOVSS X2, 16(BX)(CX*2)
 
-low335:
-	JMP stored323
+low1034:
+	JMP stored1022
 
-low332:
+low1031:
 	TESTQ     $0x00000002, AX
-	JZ        low336
+	JZ        low1035
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low337
+	JZ        low1036
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low337:
-	JMP stored323
+low1036:
+	JMP stored1022
 
-low336:
+low1035:
 	TESTQ  $0x00000001, AX
-	JZ     low338
+	JZ     low1037
 	VMOVSS X2, (BX)(CX*2)
 
-low338:
-stored323:
+low1037:
+stored1022:
 	TESTQ         $0x00000008, AX
-	JZ            low340
+	JZ            low1039
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low341
+	JZ            low1040
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low342
+	JZ            low1041
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low343
+	JZ            low1042
 	VMOVSS        X3, 56(BX)(DX*1)
 
-low343:
-	JMP stored339
+low1042:
+	JMP stored1038
 
-low342:
+low1041:
 	TESTQ  $0x00000001, AX
-	JZ     low344
+	JZ     low1043
 	VMOVSS X3, 48(BX)(DX*1)
 
-low344:
-	JMP stored339
+low1043:
+	JMP stored1038
 
-low341:
+low1040:
 	TESTQ     $0x00000002, AX
-	JZ        low345
+	JZ        low1044
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low346
+	JZ        low1045
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low346:
-	JMP stored339
+low1045:
+	JMP stored1038
 
-low345:
+low1044:
 	TESTQ  $0x00000001, AX
-	JZ     low347
+	JZ     low1046
 	VMOVSS X3, 32(BX)(DX*1)
 
-low347:
-	JMP stored339
+low1046:
+	JMP stored1038
 
-low340:
+low1039:
 	TESTQ        $0x00000004, AX
-	JZ           low348
+	JZ           low1047
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low349
+	JZ           low1048
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low350
+	JZ           low1049
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low350:
-	JMP stored339
+low1049:
+	JMP stored1038
 
-low349:
+low1048:
 	TESTQ  $0x00000001, AX
-	JZ     low351
+	JZ     low1050
 	VMOVSS X3, 16(BX)(DX*1)
 
-low351:
-	JMP stored339
+low1050:
+	JMP stored1038
 
-low348:
+low1047:
 	TESTQ     $0x00000002, AX
-	JZ        low352
+	JZ        low1051
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low353
+	JZ        low1052
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low353:
-	JMP stored339
+low1052:
+	JMP stored1038
 
-low352:
+low1051:
 	TESTQ  $0x00000001, AX
-	JZ     low354
+	JZ     low1053
 	VMOVSS X3, (BX)(DX*1)
 
-low354:
-stored339:
+low1053:
+stored1038:
 	TESTQ         $0x00000008, AX
-	JZ            low356
+	JZ            low1055
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
-	JZ            low357
+	JZ            low1056
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
-	JZ            low358
+	JZ            low1057
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low359
+	JZ            low1058
 	VMOVSS        X4, 56(BX)(CX*4)
 
-low359:
-	JMP stored355
+low1058:
+	JMP stored1054
 
-low358:
+low1057:
 	TESTQ  $0x00000001, AX
-	JZ     low360
+	JZ     low1059
 	VMOVSS X4, 48(BX)(CX*4)
 
-low360:
-	JMP stored355
+low1059:
+	JMP stored1054
 
-low357:
+low1056:
 	TESTQ     $0x00000002, AX
-	JZ        low361
+	JZ        low1060
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low362
+	JZ        low1061
 	VMOVSS    X4, 40(BX)(CX*4)
 
-low362:
-	JMP stored355
+low1061:
+	JMP stored1054
 
-low361:
+low1060:
 	TESTQ  $0x00000001, AX
-	JZ     low363
+	JZ     low1062
 	VMOVSS X4, 32(BX)(CX*4)
 
-low363:
-	JMP stored355
+low1062:
+	JMP stored1054
 
-low356:
+low1055:
 	TESTQ        $0x00000004, AX
-	JZ           low364
+	JZ           low1063
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low365
+	JZ           low1064
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low366
+	JZ           low1065
 	VMOVSS       X4, 24(BX)(CX*4)
 
-low366:
-	JMP stored355
+low1065:
+	JMP stored1054
 
-low365:
+low1064:
 	TESTQ  $0x00000001, AX
-	JZ     low367
+	JZ     low1066
 	VMOVSS X4, 16(BX)(CX*4)
 
-low367:
-	JMP stored355
+low1066:
+	JMP stored1054
 
-low364:
+low1063:
 	TESTQ     $0x00000002, AX
-	JZ        low368
+	JZ        low1067
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low369
+	JZ        low1068
 	VMOVSS    X4, 8(BX)(CX*4)
 
-low369:
-	JMP stored355
+low1068:
+	JMP stored1054
 
-low368:
+low1067:
 	TESTQ  $0x00000001, AX
-	JZ     low370
+	JZ     low1069
 	VMOVSS X4, (BX)(CX*4)
 
-low370:
-stored355:
+low1069:
+stored1054:
 	TESTQ         $0x00000008, AX
-	JZ            low372
+	JZ            low1071
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000004, AX
-	JZ            low373
+	JZ            low1072
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000002, AX
-	JZ            low374
+	JZ            low1073
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low375
+	JZ            low1074
 	VMOVSS        X5, 56(BX)(SI*1)
 
-low375:
-	JMP stored371
+low1074:
+	JMP stored1070
 
-low374:
+low1073:
 	TESTQ  $0x00000001, AX
-	JZ     low376
+	JZ     low1075
 	VMOVSS X5, 48(BX)(SI*1)
 
-low376:
-	JMP stored371
+low1075:
+	JMP stored1070
 
-low373:
+low1072:
 	TESTQ     $0x00000002, AX
-	JZ        low377
+	JZ        low1076
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low378
+	JZ        low1077
 	VMOVSS    X5, 40(BX)(SI*1)
 
-low378:
-	JMP stored371
+low1077:
+	JMP stored1070
 
-low377:
+low1076:
 	TESTQ  $0x00000001, AX
-	JZ     low379
+	JZ     low1078
 	VMOVSS X5, 32(BX)(SI*1)
 
-low379:
-	JMP stored371
+low1078:
+	JMP stored1070
 
-low372:
+low1071:
 	TESTQ        $0x00000004, AX
-	JZ           low380
+	JZ           low1079
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low381
+	JZ           low1080
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low382
+	JZ           low1081
 	VMOVSS       X5, 24(BX)(SI*1)
 
-low382:
-	JMP stored371
+low1081:
+	JMP stored1070
 
-low381:
+low1080:
 	TESTQ  $0x00000001, AX
-	JZ     low383
+	JZ     low1082
 	VMOVSS X5, 16(BX)(SI*1)
 
-low383:
-	JMP stored371
+low1082:
+	JMP stored1070
 
-low380:
+low1079:
 	TESTQ     $0x00000002, AX
-	JZ        low384
+	JZ        low1083
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low385
+	JZ        low1084
 	VMOVSS    X5, 8(BX)(SI*1)
 
-low385:
-	JMP stored371
+low1084:
+	JMP stored1070
 
-low384:
+low1083:
 	TESTQ  $0x00000001, AX
-	JZ     low386
+	JZ     low1085
 	VMOVSS X5, (BX)(SI*1)
 
-low386:
-stored371:
+low1085:
+stored1070:
 	TESTQ         $0x00000008, AX
-	JZ            low388
+	JZ            low1087
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000004, AX
-	JZ            low389
+	JZ            low1088
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000002, AX
-	JZ            low390
+	JZ            low1089
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low391
+	JZ            low1090
 	VMOVSS        X6, 56(BX)(DX*2)
 
-low391:
-	JMP stored387
+low1090:
+	JMP stored1086
 
-low390:
+low1089:
 	TESTQ  $0x00000001, AX
-	JZ     low392
+	JZ     low1091
 	VMOVSS X6, 48(BX)(DX*2)
 
-low392:
-	JMP stored387
+low1091:
+	JMP stored1086
 
-low389:
+low1088:
 	TESTQ     $0x00000002, AX
-	JZ        low393
+	JZ        low1092
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low394
+	JZ        low1093
 	VMOVSS    X6, 40(BX)(DX*2)
 
-low394:
-	JMP stored387
+low1093:
+	JMP stored1086
 
-low393:
+low1092:
 	TESTQ  $0x00000001, AX
-	JZ     low395
+	JZ     low1094
 	VMOVSS X6, 32(BX)(DX*2)
 
-low395:
-	JMP stored387
+low1094:
+	JMP stored1086
 
-low388:
+low1087:
 	TESTQ        $0x00000004, AX
-	JZ           low396
+	JZ           low1095
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low397
+	JZ           low1096
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low398
+	JZ           low1097
 	VMOVSS       X6, 24(BX)(DX*2)
 
-low398:
-	JMP stored387
+low1097:
+	JMP stored1086
 
-low397:
+low1096:
 	TESTQ  $0x00000001, AX
-	JZ     low399
+	JZ     low1098
 	VMOVSS X6, 16(BX)(DX*2)
 
-low399:
-	JMP stored387
+low1098:
+	JMP stored1086
 
-low396:
+low1095:
 	TESTQ     $0x00000002, AX
-	JZ        low400
+	JZ        low1099
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low401
+	JZ        low1100
 	VMOVSS    X6, 8(BX)(DX*2)
 
-low401:
-	JMP stored387
+low1100:
+	JMP stored1086
 
-low400:
+low1099:
 	TESTQ  $0x00000001, AX
-	JZ     low402
+	JZ     low1101
 	VMOVSS X6, (BX)(DX*2)
 
-low402:
-stored387:
+low1101:
+stored1086:
 	TESTQ         $0x00000008, AX
-	JZ            low404
+	JZ            low1103
 	VMOVUPS       Y7, (BX)(DI*1)
 	VEXTRACTF64X4 $0x01, Z7, Y7
 	TESTQ         $0x00000004, AX
-	JZ            low405
+	JZ            low1104
 	VMOVUPS       X7, 32(BX)(DI*1)
 	VEXTRACTF128  $0x01, Y7, X7
 	TESTQ         $0x00000002, AX
-	JZ            low406
+	JZ            low1105
 	VMOVSD        X7, 48(BX)(DI*1)
 	VUNPCKHPD     X7, X7, X7
 	TESTQ         $0x00000001, AX
-	JZ            low407
+	JZ            low1106
 	VMOVSS        X7, 56(BX)(DI*1)
 
-low407:
-	JMP stored403
+low1106:
+	JMP stored1102
 
-low406:
+low1105:
 	TESTQ  $0x00000001, AX
-	JZ     low408
+	JZ     low1107
 	VMOVSS X7, 48(BX)(DI*1)
 
-low408:
-	JMP stored403
+low1107:
+	JMP stored1102
 
-low405:
+low1104:
 	TESTQ     $0x00000002, AX
-	JZ        low409
+	JZ        low1108
 	VMOVSD    X7, 32(BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low410
+	JZ        low1109
 	VMOVSS    X7, 40(BX)(DI*1)
 
-low410:
-	JMP stored403
+low1109:
+	JMP stored1102
 
-low409:
+low1108:
 	TESTQ  $0x00000001, AX
-	JZ     low411
+	JZ     low1110
 	VMOVSS X7, 32(BX)(DI*1)
 
-low411:
-	JMP stored403
+low1110:
+	JMP stored1102
 
-low404:
+low1103:
 	TESTQ        $0x00000004, AX
-	JZ           low412
+	JZ           low1111
 	VMOVUPS      X7, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
-	JZ           low413
+	JZ           low1112
 	VMOVSD       X7, 16(BX)(DI*1)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low414
+	JZ           low1113
 	VMOVSS       X7, 24(BX)(DI*1)
 
-low414:
-	JMP stored403
+low1113:
+	JMP stored1102
 
-low413:
+low1112:
 	TESTQ  $0x00000001, AX
-	JZ     low415
+	JZ     low1114
 	VMOVSS X7, 16(BX)(DI*1)
 
-low415:
-	JMP stored403
+low1114:
+	JMP stored1102
 
-low412:
+low1111:
 	TESTQ     $0x00000002, AX
-	JZ        low416
+	JZ        low1115
 	VMOVSD    X7, (BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low417
+	JZ        low1116
 	VMOVSS    X7, 8(BX)(DI*1)
 
-low417:
-	JMP stored403
+low1116:
+	JMP stored1102
 
-low416:
+low1115:
 	TESTQ  $0x00000001, AX
-	JZ     low418
+	JZ     low1117
 	VMOVSS X7, (BX)(DI*1)
 
-low418:
-stored403:
+low1117:
+stored1102:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000008, BX
-	JMP  advance284
+	JMP  advance293
 
-fewer285:
-	CMPQ BX, $0x07
-	JNE  fewer419
-
+lower836:
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -7367,7 +11884,7 @@ fewer285:
 	VMOVUPS.Z (BX)(DX*2), K1, Z6
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded420
+	JLE       folded1118
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -7379,7 +11896,7 @@ fewer285:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold421:
+fold1119:
 	VMOVUPS.Z        (SI), K1, Z8
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -7393,9 +11910,9 @@ fold421:
 	VFMADD231PS.BCST (BX)(R9*2), Z8, Z6
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold421
+	JNZ              fold1119
 
-folded420:
+folded1118:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -7407,7 +11924,7 @@ folded420:
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear422
+	JNE    linear1120
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -7416,650 +11933,654 @@ folded420:
 	VMAXPS Z5, Z7, Z5
 	VMAXPS Z6, Z7, Z6
 
-linear422:
+linear1120:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000008, AX
-	JZ            low424
+	JZ            low1122
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low425
+	JZ            low1123
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low426
+	JZ            low1124
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low427
+	JZ            low1125
 	VMOVSS        X0, 56(BX)
 
-low427:
-	JMP stored423
+low1125:
+	JMP stored1121
 
-low426:
+low1124:
 	TESTQ  $0x00000001, AX
-	JZ     low428
+	JZ     low1126
 	VMOVSS X0, 48(BX)
 
-low428:
-	JMP stored423
+low1126:
+	JMP stored1121
 
-low425:
+low1123:
 	TESTQ     $0x00000002, AX
-	JZ        low429
+	JZ        low1127
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low430
+	JZ        low1128
 	VMOVSS    X0, 40(BX)
 
-low430:
-	JMP stored423
+low1128:
+	JMP stored1121
 
-low429:
+low1127:
 	TESTQ  $0x00000001, AX
-	JZ     low431
+	JZ     low1129
 	VMOVSS X0, 32(BX)
 
-low431:
-	JMP stored423
+low1129:
+	JMP stored1121
 
-low424:
+low1122:
 	TESTQ        $0x00000004, AX
-	JZ           low432
+	JZ           low1130
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low433
+	JZ           low1131
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low434
+	JZ           low1132
 	VMOVSS       X0, 24(BX)
 
-low434:
-	JMP stored423
+low1132:
+	JMP stored1121
 
-low433:
+low1131:
 	TESTQ  $0x00000001, AX
-	JZ     low435
+	JZ     low1133
 	VMOVSS X0, 16(BX)
 
-low435:
-	JMP stored423
+low1133:
+	JMP stored1121
 
-low432:
+low1130:
 	TESTQ     $0x00000002, AX
-	JZ        low436
+	JZ        low1134
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low437
+	JZ        low1135
 	VMOVSS    X0, 8(BX)
 
-low437:
-	JMP stored423
+low1135:
+	JMP stored1121
 
-low436:
+low1134:
 	TESTQ  $0x00000001, AX
-	JZ     low438
+	JZ     low1136
 	VMOVSS X0, (BX)
 
-low438:
-stored423:
+low1136:
+stored1121:
 	TESTQ         $0x00000008, AX
-	JZ            low440
+	JZ            low1138
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low441
+	JZ            low1139
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low442
+	JZ            low1140
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low443
+	JZ            low1141
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low443:
-	JMP stored439
+low1141:
+	JMP stored1137
 
-low442:
+low1140:
 	TESTQ  $0x00000001, AX
-	JZ     low444
+	JZ     low1142
 	VMOVSS X1, 48(BX)(CX*1)
 
-low444:
-	JMP stored439
+low1142:
+	JMP stored1137
 
-low441:
+low1139:
 	TESTQ     $0x00000002, AX
-	JZ        low445
+	JZ        low1143
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low446
+	JZ        low1144
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low446:
-	JMP stored439
+low1144:
+	JMP stored1137
 
-low445:
+low1143:
 	TESTQ  $0x00000001, AX
-	JZ     low447
+	JZ     low1145
 	VMOVSS X1, 32(BX)(CX*1)
 
-low447:
-	JMP stored439
+low1145:
+	JMP stored1137
 
-low440:
+low1138:
 	TESTQ        $0x00000004, AX
-	JZ           low448
+	JZ           low1146
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low449
+	JZ           low1147
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low450
+	JZ           low1148
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low450:
-	JMP stored439
+low1148:
+	JMP stored1137
 
-low449:
+low1147:
 	TESTQ  $0x00000001, AX
-	JZ     low451
+	JZ     low1149
 	VMOVSS X1, 16(BX)(CX*1)
 
-low451:
-	JMP stored439
+low1149:
+	JMP stored1137
 
-low448:
+low1146:
 	TESTQ     $0x00000002, AX
-	JZ        low452
+	JZ        low1150
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low453
+	JZ        low1151
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low453:
-	JMP stored439
+low1151:
+	JMP stored1137
 
-low452:
+low1150:
 	TESTQ  $0x00000001, AX
-	JZ     low454
+	JZ     low1152
 	VMOVSS X1, (BX)(CX*1)
 
-low454:
-stored439:
+low1152:
+stored1137:
 	TESTQ         $0x00000008, AX
-	JZ            low456
+	JZ            low1154
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low457
+	JZ            low1155
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low458
+	JZ            low1156
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low459
+	JZ            low1157
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low459:
-	JMP stored455
+low1157:
+	JMP stored1153
 
-low458:
+low1156:
 	TESTQ  $0x00000001, AX
-	JZ     low460
+	JZ     low1158
 	VMOVSS X2, 48(BX)(CX*2)
 
-low460:
-	JMP stored455
+low1158:
+	JMP stored1153
 
-low457:
+low1155:
 	TESTQ     $0x00000002, AX
-	JZ        low461
+	JZ        low1159
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low462
+	JZ        low1160
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low462:
-	JMP stored455
+low1160:
+	JMP stored1153
 
-low461:
+low1159:
 	TESTQ  $0x00000001, AX
-	JZ     low463
+	JZ     low1161
 	VMOVSS X2, 32(BX)(CX*2)
 
-low463:
-	JMP stored455
+low1161:
+	JMP stored1153
 
-low456:
+low1154:
 	TESTQ        $0x00000004, AX
-	JZ           low464
+	JZ           low1162
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low465
+	JZ           low1163
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low466
+	JZ           low1164
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low466:
-	JMP stored455
+low1164:
+	JMP stored1153
 
-low465:
+low1163:
 	TESTQ  $0x00000001, AX
-	JZ     low467
+	JZ     low1165
 	VMOVSS X2, 16(BX)(CX*2)
 
-low467:
-	JMP stored455
+low1165:
+	JMP stored1153
 
-low464:
+low1162:
 	TESTQ     $0x00000002, AX
-	JZ        low468
+	JZ        low1166
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low469
+	JZ        low1167
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low469:
-	JMP stored455
+low1167:
+	JMP stored1153
 
-low468:
+low1166:
 	TESTQ  $0x00000001, AX
-	JZ     low470
+	JZ     low1168
 	VMOVSS X2, (BX)(CX*2)
 
-low470:
-stored455:
+low1168:
+stored1153:
 	TESTQ         $0x00000008, AX
-	JZ            low472
+	JZ            low1170
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low473
+	JZ            low1171
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low474
+	JZ            low1172
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low475
+	JZ            low1173
 	VMOVSS        X3, 56(BX)(DX*1)
 
-low475:
-	JMP stored471
+low1173:
+	JMP stored1169
 
-low474:
+low1172:
 	TESTQ  $0x00000001, AX
-	JZ     low476
+	JZ     low1174
 	VMOVSS X3, 48(BX)(DX*1)
 
-low476:
-	JMP stored471
+low1174:
+	JMP stored1169
 
-low473:
+low1171:
 	TESTQ     $0x00000002, AX
-	JZ        low477
+	JZ        low1175
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low478
+	JZ        low1176
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low478:
-	JMP stored471
+low1176:
+	JMP stored1169
 
-low477:
+low1175:
 	TESTQ  $0x00000001, AX
-	JZ     low479
+	JZ     low1177
 	VMOVSS X3, 32(BX)(DX*1)
 
-low479:
-	JMP stored471
+low1177:
+	JMP stored1169
 
-low472:
+low1170:
 	TESTQ        $0x00000004, AX
-	JZ           low480
+	JZ           low1178
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low481
+	JZ           low1179
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low482
+	JZ           low1180
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low482:
-	JMP stored471
+low1180:
+	JMP stored1169
 
-low481:
+low1179:
 	TESTQ  $0x00000001, AX
-	JZ     low483
+	JZ     low1181
 	VMOVSS X3, 16(BX)(DX*1)
 
-low483:
-	JMP stored471
+low1181:
+	JMP stored1169
 
-low480:
+low1178:
 	TESTQ     $0x00000002, AX
-	JZ        low484
+	JZ        low1182
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low485
+	JZ        low1183
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low485:
-	JMP stored471
+low1183:
+	JMP stored1169
 
-low484:
+low1182:
 	TESTQ  $0x00000001, AX
-	JZ     low486
+	JZ     low1184
 	VMOVSS X3, (BX)(DX*1)
 
-low486:
-stored471:
+low1184:
+stored1169:
 	TESTQ         $0x00000008, AX
-	JZ            low488
+	JZ            low1186
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
-	JZ            low489
+	JZ            low1187
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
-	JZ            low490
+	JZ            low1188
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low491
+	JZ            low1189
 	VMOVSS        X4, 56(BX)(CX*4)
 
-low491:
-	JMP stored487
+low1189:
+	JMP stored1185
 
-low490:
+low1188:
 	TESTQ  $0x00000001, AX
-	JZ     low492
+	JZ     low1190
 	VMOVSS X4, 48(BX)(CX*4)
 
-low492:
-	JMP stored487
+low1190:
+	JMP stored1185
 
-low489:
+low1187:
 	TESTQ     $0x00000002, AX
-	JZ        low493
+	JZ        low1191
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low494
+	JZ        low1192
 	VMOVSS    X4, 40(BX)(CX*4)
 
-low494:
-	JMP stored487
+low1192:
+	JMP stored1185
 
-low493:
+low1191:
 	TESTQ  $0x00000001, AX
-	JZ     low495
+	JZ     low1193
 	VMOVSS X4, 32(BX)(CX*4)
 
-low495:
-	JMP stored487
+low1193:
+	JMP stored1185
 
-low488:
+low1186:
 	TESTQ        $0x00000004, AX
-	JZ           low496
+	JZ           low1194
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low497
+	JZ           low1195
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low498
+	JZ           low1196
 	VMOVSS       X4, 24(BX)(CX*4)
 
-low498:
-	JMP stored487
+low1196:
+	JMP stored1185
 
-low497:
+low1195:
 	TESTQ  $0x00000001, AX
-	JZ     low499
+	JZ     low1197
 	VMOVSS X4, 16(BX)(CX*4)
 
-low499:
-	JMP stored487
+low1197:
+	JMP stored1185
 
-low496:
+low1194:
 	TESTQ     $0x00000002, AX
-	JZ        low500
+	JZ        low1198
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low501
+	JZ        low1199
 	VMOVSS    X4, 8(BX)(CX*4)
 
-low501:
-	JMP stored487
+low1199:
+	JMP stored1185
 
-low500:
+low1198:
 	TESTQ  $0x00000001, AX
-	JZ     low502
+	JZ     low1200
 	VMOVSS X4, (BX)(CX*4)
 
-low502:
-stored487:
+low1200:
+stored1185:
 	TESTQ         $0x00000008, AX
-	JZ            low504
+	JZ            low1202
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000004, AX
-	JZ            low505
+	JZ            low1203
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000002, AX
-	JZ            low506
+	JZ            low1204
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low507
+	JZ            low1205
 	VMOVSS        X5, 56(BX)(SI*1)
 
-low507:
-	JMP stored503
+low1205:
+	JMP stored1201
 
-low506:
+low1204:
 	TESTQ  $0x00000001, AX
-	JZ     low508
+	JZ     low1206
 	VMOVSS X5, 48(BX)(SI*1)
 
-low508:
-	JMP stored503
+low1206:
+	JMP stored1201
 
-low505:
+low1203:
 	TESTQ     $0x00000002, AX
-	JZ        low509
+	JZ        low1207
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low510
+	JZ        low1208
 	VMOVSS    X5, 40(BX)(SI*1)
 
-low510:
-	JMP stored503
+low1208:
+	JMP stored1201
 
-low509:
+low1207:
 	TESTQ  $0x00000001, AX
-	JZ     low511
+	JZ     low1209
 	VMOVSS X5, 32(BX)(SI*1)
 
-low511:
-	JMP stored503
+low1209:
+	JMP stored1201
 
-low504:
+low1202:
 	TESTQ        $0x00000004, AX
-	JZ           low512
+	JZ           low1210
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low513
+	JZ           low1211
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low514
+	JZ           low1212
 	VMOVSS       X5, 24(BX)(SI*1)
 
-low514:
-	JMP stored503
+low1212:
+	JMP stored1201
 
-low513:
+low1211:
 	TESTQ  $0x00000001, AX
-	JZ     low515
+	JZ     low1213
 	VMOVSS X5, 16(BX)(SI*1)
 
-low515:
-	JMP stored503
+low1213:
+	JMP stored1201
 
-low512:
+low1210:
 	TESTQ     $0x00000002, AX
-	JZ        low516
+	JZ        low1214
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low517
+	JZ        low1215
 	VMOVSS    X5, 8(BX)(SI*1)
 
-low517:
-	JMP stored503
+low1215:
+	JMP stored1201
 
-low516:
+low1214:
 	TESTQ  $0x00000001, AX
-	JZ     low518
+	JZ     low1216
 	VMOVSS X5, (BX)(SI*1)
 
-low518:
-stored503:
+low1216:
+stored1201:
 	TESTQ         $0x00000008, AX
-	JZ            low520
+	JZ            low1218
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000004, AX
-	JZ            low521
+	JZ            low1219
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000002, AX
-	JZ            low522
+	JZ            low1220
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low523
+	JZ            low1221
 	VMOVSS        X6, 56(BX)(DX*2)
 
-low523:
-	JMP stored519
+low1221:
+	JMP stored1217
 
-low522:
+low1220:
 	TESTQ  $0x00000001, AX
-	JZ     low524
+	JZ     low1222
 	VMOVSS X6, 48(BX)(DX*2)
 
-low524:
-	JMP stored519
+low1222:
+	JMP stored1217
 
-low521:
+low1219:
 	TESTQ     $0x00000002, AX
-	JZ        low525
+	JZ        low1223
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low526
+	JZ        low1224
 	VMOVSS    X6, 40(BX)(DX*2)
 
-low526:
-	JMP stored519
+low1224:
+	JMP stored1217
 
-low525:
+low1223:
 	TESTQ  $0x00000001, AX
-	JZ     low527
+	JZ     low1225
 	VMOVSS X6, 32(BX)(DX*2)
 
-low527:
-	JMP stored519
+low1225:
+	JMP stored1217
 
-low520:
+low1218:
 	TESTQ        $0x00000004, AX
-	JZ           low528
+	JZ           low1226
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low529
+	JZ           low1227
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low530
+	JZ           low1228
 	VMOVSS       X6, 24(BX)(DX*2)
 
-low530:
-	JMP stored519
+low1228:
+	JMP stored1217
 
-low529:
+low1227:
 	TESTQ  $0x00000001, AX
-	JZ     low531
+	JZ     low1229
 	VMOVSS X6, 16(BX)(DX*2)
 
-low531:
-	JMP stored519
+low1229:
+	JMP stored1217
 
-low528:
+low1226:
 	TESTQ     $0x00000002, AX
-	JZ        low532
+	JZ        low1230
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low533
+	JZ        low1231
 	VMOVSS    X6, 8(BX)(DX*2)
 
-low533:
-	JMP stored519
+low1231:
+	JMP stored1217
 
-low532:
+low1230:
 	TESTQ  $0x00000001, AX
-	JZ     low534
+	JZ     low1232
 	VMOVSS X6, (BX)(DX*2)
 
-low534:
-stored519:
+low1232:
+stored1217:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000007, BX
-	JMP  advance284
+	JMP  advance293
 
-fewer419:
+lower295:
+	CMPQ BX, $0x04
+	JLT  lower1233
+	CMPQ BX, $0x05
+	JLT  lower1234
 	CMPQ BX, $0x06
-	JNE  fewer535
+	JLT  lower1235
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ      init+16(FP), BX
@@ -8074,7 +12595,7 @@ fewer419:
 	VMOVUPS.Z (BX)(SI*1), K1, Z5
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded536
+	JLE       folded1236
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -8086,7 +12607,7 @@ fewer419:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold537:
+fold1237:
 	VMOVUPS.Z        (SI), K1, Z7
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -8099,9 +12620,9 @@ fold537:
 	VFMADD231PS.BCST (BX)(R10*1), Z7, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold537
+	JNZ              fold1237
 
-folded536:
+folded1236:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -8112,7 +12633,7 @@ folded536:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear538
+	JNE    linear1238
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -8120,561 +12641,559 @@ folded536:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear538:
+linear1238:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000008, AX
-	JZ            low540
+	JZ            low1240
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low541
+	JZ            low1241
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low542
+	JZ            low1242
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low543
+	JZ            low1243
 	VMOVSS        X0, 56(BX)
 
-low543:
-	JMP stored539
+low1243:
+	JMP stored1239
 
-low542:
+low1242:
 	TESTQ  $0x00000001, AX
-	JZ     low544
+	JZ     low1244
 	VMOVSS X0, 48(BX)
 
-low544:
-	JMP stored539
+low1244:
+	JMP stored1239
 
-low541:
+low1241:
 	TESTQ     $0x00000002, AX
-	JZ        low545
+	JZ        low1245
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low546
+	JZ        low1246
 	VMOVSS    X0, 40(BX)
 
-low546:
-	JMP stored539
+low1246:
+	JMP stored1239
 
-low545:
+low1245:
 	TESTQ  $0x00000001, AX
-	JZ     low547
+	JZ     low1247
 	VMOVSS X0, 32(BX)
 
-low547:
-	JMP stored539
+low1247:
+	JMP stored1239
 
-low540:
+low1240:
 	TESTQ        $0x00000004, AX
-	JZ           low548
+	JZ           low1248
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low549
+	JZ           low1249
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low550
+	JZ           low1250
 	VMOVSS       X0, 24(BX)
 
-low550:
-	JMP stored539
+low1250:
+	JMP stored1239
 
-low549:
+low1249:
 	TESTQ  $0x00000001, AX
-	JZ     low551
+	JZ     low1251
 	VMOVSS X0, 16(BX)
 
-low551:
-	JMP stored539
+low1251:
+	JMP stored1239
 
-low548:
+low1248:
 	TESTQ     $0x00000002, AX
-	JZ        low552
+	JZ        low1252
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low553
+	JZ        low1253
 	VMOVSS    X0, 8(BX)
 
-low553:
-	JMP stored539
+low1253:
+	JMP stored1239
 
-low552:
+low1252:
 	TESTQ  $0x00000001, AX
-	JZ     low554
+	JZ     low1254
 	VMOVSS X0, (BX)
 
-low554:
-stored539:
+low1254:
+stored1239:
 	TESTQ         $0x00000008, AX
-	JZ            low556
+	JZ            low1256
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low557
+	JZ            low1257
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low558
+	JZ            low1258
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low559
+	JZ            low1259
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low559:
-	JMP stored555
+low1259:
+	JMP stored1255
 
-low558:
+low1258:
 	TESTQ  $0x00000001, AX
-	JZ     low560
+	JZ     low1260
 	VMOVSS X1, 48(BX)(CX*1)
 
-low560:
-	JMP stored555
+low1260:
+	JMP stored1255
 
-low557:
+low1257:
 	TESTQ     $0x00000002, AX
-	JZ        low561
+	JZ        low1261
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low562
+	JZ        low1262
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low562:
-	JMP stored555
+low1262:
+	JMP stored1255
 
-low561:
+low1261:
 	TESTQ  $0x00000001, AX
-	JZ     low563
+	JZ     low1263
 	VMOVSS X1, 32(BX)(CX*1)
 
-low563:
-	JMP stored555
+low1263:
+	JMP stored1255
 
-low556:
+low1256:
 	TESTQ        $0x00000004, AX
-	JZ           low564
+	JZ           low1264
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low565
+	JZ           low1265
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low566
+	JZ           low1266
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low566:
-	JMP stored555
+low1266:
+	JMP stored1255
 
-low565:
+low1265:
 	TESTQ  $0x00000001, AX
-	JZ     low567
+	JZ     low1267
 	VMOVSS X1, 16(BX)(CX*1)
 
-low567:
-	JMP stored555
+low1267:
+	JMP stored1255
 
-low564:
+low1264:
 	TESTQ     $0x00000002, AX
-	JZ        low568
+	JZ        low1268
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low569
+	JZ        low1269
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low569:
-	JMP stored555
+low1269:
+	JMP stored1255
 
-low568:
+low1268:
 	TESTQ  $0x00000001, AX
-	JZ     low570
+	JZ     low1270
 	VMOVSS X1, (BX)(CX*1)
 
-low570:
-stored555:
+low1270:
+stored1255:
 	TESTQ         $0x00000008, AX
-	JZ            low572
+	JZ            low1272
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low573
+	JZ            low1273
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low574
+	JZ            low1274
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low575
+	JZ            low1275
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low575:
-	JMP stored571
+low1275:
+	JMP stored1271
 
-low574:
+low1274:
 	TESTQ  $0x00000001, AX
-	JZ     low576
+	JZ     low1276
 	VMOVSS X2, 48(BX)(CX*2)
 
-low576:
-	JMP stored571
+low1276:
+	JMP stored1271
 
-low573:
+low1273:
 	TESTQ     $0x00000002, AX
-	JZ        low577
+	JZ        low1277
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low578
+	JZ        low1278
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low578:
-	JMP stored571
+low1278:
+	JMP stored1271
 
-low577:
+low1277:
 	TESTQ  $0x00000001, AX
-	JZ     low579
+	JZ     low1279
 	VMOVSS X2, 32(BX)(CX*2)
 
-low579:
-	JMP stored571
+low1279:
+	JMP stored1271
 
-low572:
+low1272:
 	TESTQ        $0x00000004, AX
-	JZ           low580
+	JZ           low1280
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low581
+	JZ           low1281
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low582
+	JZ           low1282
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low582:
-	JMP stored571
+low1282:
+	JMP stored1271
 
-low581:
+low1281:
 	TESTQ  $0x00000001, AX
-	JZ     low583
+	JZ     low1283
 	VMOVSS X2, 16(BX)(CX*2)
 
-low583:
-	JMP stored571
+low1283:
+	JMP stored1271
 
-low580:
+low1280:
 	TESTQ     $0x00000002, AX
-	JZ        low584
+	JZ        low1284
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low585
+	JZ        low1285
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low585:
-	JMP stored571
+low1285:
+	JMP stored1271
 
-low584:
+low1284:
 	TESTQ  $0x00000001, AX
-	JZ     low586
+	JZ     low1286
 	VMOVSS X2, (BX)(CX*2)
 
-low586:
-stored571:
+low1286:
+stored1271:
 	TESTQ         $0x00000008, AX
-	JZ            low588
+	JZ            low1288
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low589
+	JZ            low1289
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low590
+	JZ            low1290
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low591
+	JZ            low1291
 	VMOVSS        X3, 56(BX)(DX*1)
 
-low591:
-	JMP stored587
+low1291:
+	JMP stored1287
 
-low590:
+low1290:
 	TESTQ  $0x00000001, AX
-	JZ     low592
+	JZ     low1292
 	VMOVSS X3, 48(BX)(DX*1)
 
-low592:
-	JMP stored587
+low1292:
+	JMP stored1287
 
-low589:
+low1289:
 	TESTQ     $0x00000002, AX
-	JZ        low593
+	JZ        low1293
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low594
+	JZ        low1294
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low594:
-	JMP stored587
+low1294:
+	JMP stored1287
 
-low593:
+low1293:
 	TESTQ  $0x00000001, AX
-	JZ     low595
+	JZ     low1295
 	VMOVSS X3, 32(BX)(DX*1)
 
-low595:
-	JMP stored587
+low1295:
+	JMP stored1287
 
-low588:
+low1288:
 	TESTQ        $0x00000004, AX
-	JZ           low596
+	JZ           low1296
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low597
+	JZ           low1297
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low598
+	JZ           low1298
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low598:
-	JMP stored587
+low1298:
+	JMP stored1287
 
-low597:
+low1297:
 	TESTQ  $0x00000001, AX
-	JZ     low599
+	JZ     low1299
 	VMOVSS X3, 16(BX)(DX*1)
 
-low599:
-	JMP stored587
+low1299:
+	JMP stored1287
 
-low596:
+low1296:
 	TESTQ     $0x00000002, AX
-	JZ        low600
+	JZ        low1300
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low601
+	JZ        low1301
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low601:
-	JMP stored587
+low1301:
+	JMP stored1287
 
-low600:
+low1300:
 	TESTQ  $0x00000001, AX
-	JZ     low602
+	JZ     low1302
 	VMOVSS X3, (BX)(DX*1)
 
-low602:
-stored587:
+low1302:
+stored1287:
 	TESTQ         $0x00000008, AX
-	JZ            low604
+	JZ            low1304
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
-	JZ            low605
+	JZ            low1305
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
-	JZ            low606
+	JZ            low1306
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low607
+	JZ            low1307
 	VMOVSS        X4, 56(BX)(CX*4)
 
-low607:
-	JMP stored603
+low1307:
+	JMP stored1303
 
-low606:
+low1306:
 	TESTQ  $0x00000001, AX
-	JZ     low608
+	JZ     low1308
 	VMOVSS X4, 48(BX)(CX*4)
 
-low608:
-	JMP stored603
+low1308:
+	JMP stored1303
 
-low605:
+low1305:
 	TESTQ     $0x00000002, AX
-	JZ        low609
+	JZ        low1309
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low610
+	JZ        low1310
 	VMOVSS    X4, 40(BX)(CX*4)
 
-low610:
-	JMP stored603
+low1310:
+	JMP stored1303
 
-low609:
+low1309:
 	TESTQ  $0x00000001, AX
-	JZ     low611
+	JZ     low1311
 	VMOVSS X4, 32(BX)(CX*4)
 
-low611:
-	JMP stored603
+low1311:
+	JMP stored1303
 
-low604:
+low1304:
 	TESTQ        $0x00000004, AX
-	JZ           low612
+	JZ           low1312
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low613
+	JZ           low1313
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low614
+	JZ           low1314
 	VMOVSS       X4, 24(BX)(CX*4)
 
-low614:
-	JMP stored603
+low1314:
+	JMP stored1303
 
-low613:
+low1313:
 	TESTQ  $0x00000001, AX
-	JZ     low615
+	JZ     low1315
 	VMOVSS X4, 16(BX)(CX*4)
 
-low615:
-	JMP stored603
+low1315:
+	JMP stored1303
 
-low612:
+low1312:
 	TESTQ     $0x00000002, AX
-	JZ        low616
+	JZ        low1316
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low617
+	JZ        low1317
 	VMOVSS    X4, 8(BX)(CX*4)
 
-low617:
-	JMP stored603
+low1317:
+	JMP stored1303
 
-low616:
+low1316:
 	TESTQ  $0x00000001, AX
-	JZ     low618
+	JZ     low1318
 	VMOVSS X4, (BX)(CX*4)
 
-low618:
-stored603:
+low1318:
+stored1303:
 	TESTQ         $0x00000008, AX
-	JZ            low620
+	JZ            low1320
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000004, AX
-	JZ            low621
+	JZ            low1321
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000002, AX
-	JZ            low622
+	JZ            low1322
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low623
+	JZ            low1323
 	VMOVSS        X5, 56(BX)(SI*1)
 
-low623:
-	JMP stored619
+low1323:
+	JMP stored1319
 
-low622:
+low1322:
 	TESTQ  $0x00000001, AX
-	JZ     low624
+	JZ     low1324
 	VMOVSS X5, 48(BX)(SI*1)
 
-low624:
-	JMP stored619
+low1324:
+	JMP stored1319
 
-low621:
+low1321:
 	TESTQ     $0x00000002, AX
-	JZ        low625
+	JZ        low1325
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low626
+	JZ        low1326
 	VMOVSS    X5, 40(BX)(SI*1)
 
-low626:
-	JMP stored619
+low1326:
+	JMP stored1319
 
-low625:
+low1325:
 	TESTQ  $0x00000001, AX
-	JZ     low627
+	JZ     low1327
 	VMOVSS X5, 32(BX)(SI*1)
 
-low627:
-	JMP stored619
+low1327:
+	JMP stored1319
 
-low620:
+low1320:
 	TESTQ        $0x00000004, AX
-	JZ           low628
+	JZ           low1328
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low629
+	JZ           low1329
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low630
+	JZ           low1330
 	VMOVSS       X5, 24(BX)(SI*1)
 
-low630:
-	JMP stored619
+low1330:
+	JMP stored1319
 
-low629:
+low1329:
 	TESTQ  $0x00000001, AX
-	JZ     low631
+	JZ     low1331
 	VMOVSS X5, 16(BX)(SI*1)
 
-low631:
-	JMP stored619
+low1331:
+	JMP stored1319
 
-low628:
+low1328:
 	TESTQ     $0x00000002, AX
-	JZ        low632
+	JZ        low1332
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low633
+	JZ        low1333
 	VMOVSS    X5, 8(BX)(SI*1)
 
-low633:
-	JMP stored619
+low1333:
+	JMP stored1319
 
-low632:
+low1332:
 	TESTQ  $0x00000001, AX
-	JZ     low634
+	JZ     low1334
 	VMOVSS X5, (BX)(SI*1)
 
-low634:
-stored619:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	MOVQ $0x00000006, BX
-	JMP  advance284
+low1334:
+stored1319:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer535:
-	CMPQ BX, $0x05
-	JNE  fewer635
-
+lower1235:
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -8686,7 +13205,7 @@ fewer535:
 	VMOVUPS.Z (BX)(CX*4), K1, Z4
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded636
+	JLE       folded1335
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -8697,7 +13216,7 @@ fewer535:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold637:
+fold1336:
 	VMOVUPS.Z        (SI), K1, Z6
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -8709,9 +13228,9 @@ fold637:
 	VFMADD231PS.BCST (BX)(CX*4), Z6, Z4
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold637
+	JNZ              fold1336
 
-folded636:
+folded1335:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -8721,477 +13240,475 @@ folded636:
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear638
+	JNE    linear1337
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 	VMAXPS Z4, Z5, Z4
 
-linear638:
+linear1337:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000008, AX
-	JZ            low640
+	JZ            low1339
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low641
+	JZ            low1340
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low642
+	JZ            low1341
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low643
+	JZ            low1342
 	VMOVSS        X0, 56(BX)
 
-low643:
-	JMP stored639
+low1342:
+	JMP stored1338
 
-low642:
+low1341:
 	TESTQ  $0x00000001, AX
-	JZ     low644
+	JZ     low1343
 	VMOVSS X0, 48(BX)
 
-low644:
-	JMP stored639
+low1343:
+	JMP stored1338
 
-low641:
+low1340:
 	TESTQ     $0x00000002, AX
-	JZ        low645
+	JZ        low1344
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low646
+	JZ        low1345
 	VMOVSS    X0, 40(BX)
 
-low646:
-	JMP stored639
+low1345:
+	JMP stored1338
 
-low645:
+low1344:
 	TESTQ  $0x00000001, AX
-	JZ     low647
+	JZ     low1346
 	VMOVSS X0, 32(BX)
 
-low647:
-	JMP stored639
+low1346:
+	JMP stored1338
 
-low640:
+low1339:
 	TESTQ        $0x00000004, AX
-	JZ           low648
+	JZ           low1347
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low649
+	JZ           low1348
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low650
+	JZ           low1349
 	VMOVSS       X0, 24(BX)
 
-low650:
-	JMP stored639
+low1349:
+	JMP stored1338
 
-low649:
+low1348:
 	TESTQ  $0x00000001, AX
-	JZ     low651
+	JZ     low1350
 	VMOVSS X0, 16(BX)
 
-low651:
-	JMP stored639
+low1350:
+	JMP stored1338
 
-low648:
+low1347:
 	TESTQ     $0x00000002, AX
-	JZ        low652
+	JZ        low1351
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low653
+	JZ        low1352
 	VMOVSS    X0, 8(BX)
 
-low653:
-	JMP stored639
+low1352:
+	JMP stored1338
 
-low652:
+low1351:
 	TESTQ  $0x00000001, AX
-	JZ     low654
+	JZ     low1353
 	VMOVSS X0, (BX)
 
-low654:
-stored639:
+low1353:
+stored1338:
 	TESTQ         $0x00000008, AX
-	JZ            low656
+	JZ            low1355
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low657
+	JZ            low1356
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low658
+	JZ            low1357
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low659
+	JZ            low1358
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low659:
-	JMP stored655
+low1358:
+	JMP stored1354
 
-low658:
+low1357:
 	TESTQ  $0x00000001, AX
-	JZ     low660
+	JZ     low1359
 	VMOVSS X1, 48(BX)(CX*1)
 
-low660:
-	JMP stored655
+low1359:
+	JMP stored1354
 
-low657:
+low1356:
 	TESTQ     $0x00000002, AX
-	JZ        low661
+	JZ        low1360
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low662
+	JZ        low1361
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low662:
-	JMP stored655
+low1361:
+	JMP stored1354
 
-low661:
+low1360:
 	TESTQ  $0x00000001, AX
-	JZ     low663
+	JZ     low1362
 	VMOVSS X1, 32(BX)(CX*1)
 
-low663:
-	JMP stored655
+low1362:
+	JMP stored1354
 
-low656:
+low1355:
 	TESTQ        $0x00000004, AX
-	JZ           low664
+	JZ           low1363
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low665
+	JZ           low1364
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low666
+	JZ           low1365
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low666:
-	JMP stored655
+low1365:
+	JMP stored1354
 
-low665:
+low1364:
 	TESTQ  $0x00000001, AX
-	JZ     low667
+	JZ     low1366
 	VMOVSS X1, 16(BX)(CX*1)
 
-low667:
-	JMP stored655
+low1366:
+	JMP stored1354
 
-low664:
+low1363:
 	TESTQ     $0x00000002, AX
-	JZ        low668
+	JZ        low1367
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low669
+	JZ        low1368
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low669:
-	JMP stored655
+low1368:
+	JMP stored1354
 
-low668:
+low1367:
 	TESTQ  $0x00000001, AX
-	JZ     low670
+	JZ     low1369
 	VMOVSS X1, (BX)(CX*1)
 
-low670:
-stored655:
+low1369:
+stored1354:
 	TESTQ         $0x00000008, AX
-	JZ            low672
+	JZ            low1371
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low673
+	JZ            low1372
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low674
+	JZ            low1373
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low675
+	JZ            low1374
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low675:
-	JMP stored671
+low1374:
+	JMP stored1370
 
-low674:
+low1373:
 	TESTQ  $0x00000001, AX
-	JZ     low676
+	JZ     low1375
 	VMOVSS X2, 48(BX)(CX*2)
 
-low676:
-	JMP stored671
+low1375:
+	JMP stored1370
 
-low673:
+low1372:
 	TESTQ     $0x00000002, AX
-	JZ        low677
+	JZ        low1376
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low678
+	JZ        low1377
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low678:
-	JMP stored671
+low1377:
+	JMP stored1370
 
-low677:
+low1376:
 	TESTQ  $0x00000001, AX
-	JZ     low679
+	JZ     low1378
 	VMOVSS X2, 32(BX)(CX*2)
 
-low679:
-	JMP stored671
+low1378:
+	JMP stored1370
 
-low672:
+low1371:
 	TESTQ        $0x00000004, AX
-	JZ           low680
+	JZ           low1379
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low681
+	JZ           low1380
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low682
+	JZ           low1381
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low682:
-	JMP stored671
+low1381:
+	JMP stored1370
 
-low681:
+low1380:
 	TESTQ  $0x00000001, AX
-	JZ     low683
+	JZ     low1382
 	VMOVSS X2, 16(BX)(CX*2)
 
-low683:
-	JMP stored671
+low1382:
+	JMP stored1370
 
-low680:
+low1379:
 	TESTQ     $0x00000002, AX
-	JZ        low684
+	JZ        low1383
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low685
+	JZ        low1384
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low685:
-	JMP stored671
+low1384:
+	JMP stored1370
 
-low684:
+low1383:
 	TESTQ  $0x00000001, AX
-	JZ     low686
+	JZ     low1385
 	VMOVSS X2, (BX)(CX*2)
 
-low686:
-stored671:
+low1385:
+stored1370:
 	TESTQ         $0x00000008, AX
-	JZ            low688
+	JZ            low1387
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low689
+	JZ            low1388
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low690
+	JZ            low1389
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low691
+	JZ            low1390
 	VMOVSS        X3, 56(BX)(DX*1)
 
-low691:
-	JMP stored687
+low1390:
+	JMP stored1386
 
-low690:
+low1389:
 	TESTQ  $0x00000001, AX
-	JZ     low692
+	JZ     low1391
 	VMOVSS X3, 48(BX)(DX*1)
 
-low692:
-	JMP stored687
+low1391:
+	JMP stored1386
 
-low689:
+low1388:
 	TESTQ     $0x00000002, AX
-	JZ        low693
+	JZ        low1392
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low694
+	JZ        low1393
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low694:
-	JMP stored687
+low1393:
+	JMP stored1386
 
-low693:
+low1392:
 	TESTQ  $0x00000001, AX
-	JZ     low695
+	JZ     low1394
 	VMOVSS X3, 32(BX)(DX*1)
 
-low695:
-	JMP stored687
+low1394:
+	JMP stored1386
 
-low688:
+low1387:
 	TESTQ        $0x00000004, AX
-	JZ           low696
+	JZ           low1395
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low697
+	JZ           low1396
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low698
+	JZ           low1397
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low698:
-	JMP stored687
+low1397:
+	JMP stored1386
 
-low697:
+low1396:
 	TESTQ  $0x00000001, AX
-	JZ     low699
+	JZ     low1398
 	VMOVSS X3, 16(BX)(DX*1)
 
-low699:
-	JMP stored687
+low1398:
+	JMP stored1386
 
-low696:
+low1395:
 	TESTQ     $0x00000002, AX
-	JZ        low700
+	JZ        low1399
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low701
+	JZ        low1400
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low701:
-	JMP stored687
+low1400:
+	JMP stored1386
 
-low700:
+low1399:
 	TESTQ  $0x00000001, AX
-	JZ     low702
+	JZ     low1401
 	VMOVSS X3, (BX)(DX*1)
 
-low702:
-stored687:
+low1401:
+stored1386:
 	TESTQ         $0x00000008, AX
-	JZ            low704
+	JZ            low1403
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
-	JZ            low705
+	JZ            low1404
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
-	JZ            low706
+	JZ            low1405
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low707
+	JZ            low1406
 	VMOVSS        X4, 56(BX)(CX*4)
 
-low707:
-	JMP stored703
+low1406:
+	JMP stored1402
 
-low706:
+low1405:
 	TESTQ  $0x00000001, AX
-	JZ     low708
+	JZ     low1407
 	VMOVSS X4, 48(BX)(CX*4)
 
-low708:
-	JMP stored703
+low1407:
+	JMP stored1402
 
-low705:
+low1404:
 	TESTQ     $0x00000002, AX
-	JZ        low709
+	JZ        low1408
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low710
+	JZ        low1409
 	VMOVSS    X4, 40(BX)(CX*4)
 
-low710:
-	JMP stored703
+low1409:
+	JMP stored1402
 
-low709:
+low1408:
 	TESTQ  $0x00000001, AX
-	JZ     low711
+	JZ     low1410
 	VMOVSS X4, 32(BX)(CX*4)
 
-low711:
-	JMP stored703
+low1410:
+	JMP stored1402
 
-low704:
+low1403:
 	TESTQ        $0x00000004, AX
-	JZ           low712
+	JZ           low1411
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low713
+	JZ           low1412
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low714
+	JZ           low1413
 	VMOVSS       X4, 24(BX)(CX*4)
 
-low714:
-	JMP stored703
+low1413:
+	JMP stored1402
 
-low713:
+low1412:
 	TESTQ  $0x00000001, AX
-	JZ     low715
+	JZ     low1414
 	VMOVSS X4, 16(BX)(CX*4)
 
-low715:
-	JMP stored703
+low1414:
+	JMP stored1402
 
-low712:
+low1411:
 	TESTQ     $0x00000002, AX
-	JZ        low716
+	JZ        low1415
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low717
+	JZ        low1416
 	VMOVSS    X4, 8(BX)(CX*4)
 
-low717:
-	JMP stored703
+low1416:
+	JMP stored1402
 
-low716:
+low1415:
 	TESTQ  $0x00000001, AX
-	JZ     low718
+	JZ     low1417
 	VMOVSS X4, (BX)(CX*4)
 
-low718:
-stored703:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	MOVQ $0x00000005, BX
-	JMP  advance284
+low1417:
+stored1402:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer635:
-	CMPQ BX, $0x04
-	JNE  fewer719
-
+lower1234:
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -9202,7 +13719,7 @@ fewer635:
 	VMOVUPS.Z (BX)(DX*1), K1, Z3
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded720
+	JLE       folded1418
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -9213,7 +13730,7 @@ fewer635:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold721:
+fold1419:
 	VMOVUPS.Z        (SI), K1, Z5
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -9224,9 +13741,9 @@ fold721:
 	VFMADD231PS.BCST (BX)(R9*1), Z5, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold721
+	JNZ              fold1419
 
-folded720:
+folded1418:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -9235,376 +13752,376 @@ folded720:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear722
+	JNE    linear1420
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear722:
+linear1420:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000008, AX
-	JZ            low724
+	JZ            low1422
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low725
+	JZ            low1423
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low726
+	JZ            low1424
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low727
+	JZ            low1425
 	VMOVSS        X0, 56(BX)
 
-low727:
-	JMP stored723
+low1425:
+	JMP stored1421
 
-low726:
+low1424:
 	TESTQ  $0x00000001, AX
-	JZ     low728
+	JZ     low1426
 	VMOVSS X0, 48(BX)
 
-low728:
-	JMP stored723
+low1426:
+	JMP stored1421
 
-low725:
+low1423:
 	TESTQ     $0x00000002, AX
-	JZ        low729
+	JZ        low1427
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low730
+	JZ        low1428
 	VMOVSS    X0, 40(BX)
 
-low730:
-	JMP stored723
+low1428:
+	JMP stored1421
 
-low729:
+low1427:
 	TESTQ  $0x00000001, AX
-	JZ     low731
+	JZ     low1429
 	VMOVSS X0, 32(BX)
 
-low731:
-	JMP stored723
+low1429:
+	JMP stored1421
 
-low724:
+low1422:
 	TESTQ        $0x00000004, AX
-	JZ           low732
+	JZ           low1430
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low733
+	JZ           low1431
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low734
+	JZ           low1432
 	VMOVSS       X0, 24(BX)
 
-low734:
-	JMP stored723
+low1432:
+	JMP stored1421
 
-low733:
+low1431:
 	TESTQ  $0x00000001, AX
-	JZ     low735
+	JZ     low1433
 	VMOVSS X0, 16(BX)
 
-low735:
-	JMP stored723
+low1433:
+	JMP stored1421
 
-low732:
+low1430:
 	TESTQ     $0x00000002, AX
-	JZ        low736
+	JZ        low1434
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low737
+	JZ        low1435
 	VMOVSS    X0, 8(BX)
 
-low737:
-	JMP stored723
+low1435:
+	JMP stored1421
 
-low736:
+low1434:
 	TESTQ  $0x00000001, AX
-	JZ     low738
+	JZ     low1436
 	VMOVSS X0, (BX)
 
-low738:
-stored723:
+low1436:
+stored1421:
 	TESTQ         $0x00000008, AX
-	JZ            low740
+	JZ            low1438
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low741
+	JZ            low1439
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low742
+	JZ            low1440
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low743
+	JZ            low1441
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low743:
-	JMP stored739
+low1441:
+	JMP stored1437
 
-low742:
+low1440:
 	TESTQ  $0x00000001, AX
-	JZ     low744
+	JZ     low1442
 	VMOVSS X1, 48(BX)(CX*1)
 
-low744:
-	JMP stored739
+low1442:
+	JMP stored1437
 
-low741:
+low1439:
 	TESTQ     $0x00000002, AX
-	JZ        low745
+	JZ        low1443
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low746
+	JZ        low1444
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low746:
-	JMP stored739
+low1444:
+	JMP stored1437
 
-low745:
+low1443:
 	TESTQ  $0x00000001, AX
-	JZ     low747
+	JZ     low1445
 	VMOVSS X1, 32(BX)(CX*1)
 
-low747:
-	JMP stored739
+low1445:
+	JMP stored1437
 
-low740:
+low1438:
 	TESTQ        $0x00000004, AX
-	JZ           low748
+	JZ           low1446
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low749
+	JZ           low1447
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low750
+	JZ           low1448
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low750:
-	JMP stored739
+low1448:
+	JMP stored1437
 
-low749:
+low1447:
 	TESTQ  $0x00000001, AX
-	JZ     low751
+	JZ     low1449
 	VMOVSS X1, 16(BX)(CX*1)
 
-low751:
-	JMP stored739
+low1449:
+	JMP stored1437
 
-low748:
+low1446:
 	TESTQ     $0x00000002, AX
-	JZ        low752
+	JZ        low1450
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low753
+	JZ        low1451
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low753:
-	JMP stored739
+low1451:
+	JMP stored1437
 
-low752:
+low1450:
 	TESTQ  $0x00000001, AX
-	JZ     low754
+	JZ     low1452
 	VMOVSS X1, (BX)(CX*1)
 
-low754:
-stored739:
+low1452:
+stored1437:
 	TESTQ         $0x00000008, AX
-	JZ            low756
+	JZ            low1454
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low757
+	JZ            low1455
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low758
+	JZ            low1456
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low759
+	JZ            low1457
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low759:
-	JMP stored755
+low1457:
+	JMP stored1453
 
-low758:
+low1456:
 	TESTQ  $0x00000001, AX
-	JZ     low760
+	JZ     low1458
 	VMOVSS X2, 48(BX)(CX*2)
 
-low760:
-	JMP stored755
+low1458:
+	JMP stored1453
 
-low757:
+low1455:
 	TESTQ     $0x00000002, AX
-	JZ        low761
+	JZ        low1459
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low762
+	JZ        low1460
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low762:
-	JMP stored755
+low1460:
+	JMP stored1453
 
-low761:
+low1459:
 	TESTQ  $0x00000001, AX
-	JZ     low763
+	JZ     low1461
 	VMOVSS X2, 32(BX)(CX*2)
 
-low763:
-	JMP stored755
+low1461:
+	JMP stored1453
 
-low756:
+low1454:
 	TESTQ        $0x00000004, AX
-	JZ           low764
+	JZ           low1462
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low765
+	JZ           low1463
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low766
+	JZ           low1464
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low766:
-	JMP stored755
+low1464:
+	JMP stored1453
 
-low765:
+low1463:
 	TESTQ  $0x00000001, AX
-	JZ     low767
+	JZ     low1465
 	VMOVSS X2, 16(BX)(CX*2)
 
-low767:
-	JMP stored755
+low1465:
+	JMP stored1453
 
-low764:
+low1462:
 	TESTQ     $0x00000002, AX
-	JZ        low768
+	JZ        low1466
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low769
+	JZ        low1467
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low769:
-	JMP stored755
+low1467:
+	JMP stored1453
 
-low768:
+low1466:
 	TESTQ  $0x00000001, AX
-	JZ     low770
+	JZ     low1468
 	VMOVSS X2, (BX)(CX*2)
 
-low770:
-stored755:
+low1468:
+stored1453:
 	TESTQ         $0x00000008, AX
-	JZ            low772
+	JZ            low1470
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low773
+	JZ            low1471
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low774
+	JZ            low1472
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low775
+	JZ            low1473
 	VMOVSS        X3, 56(BX)(DX*1)
 
-low775:
-	JMP stored771
+low1473:
+	JMP stored1469
 
-low774:
+low1472:
 	TESTQ  $0x00000001, AX
-	JZ     low776
+	JZ     low1474
 	VMOVSS X3, 48(BX)(DX*1)
 
-low776:
-	JMP stored771
+low1474:
+	JMP stored1469
 
-low773:
+low1471:
 	TESTQ     $0x00000002, AX
-	JZ        low777
+	JZ        low1475
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low778
+	JZ        low1476
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low778:
-	JMP stored771
+low1476:
+	JMP stored1469
 
-low777:
+low1475:
 	TESTQ  $0x00000001, AX
-	JZ     low779
+	JZ     low1477
 	VMOVSS X3, 32(BX)(DX*1)
 
-low779:
-	JMP stored771
+low1477:
+	JMP stored1469
 
-low772:
+low1470:
 	TESTQ        $0x00000004, AX
-	JZ           low780
+	JZ           low1478
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low781
+	JZ           low1479
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low782
+	JZ           low1480
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low782:
-	JMP stored771
+low1480:
+	JMP stored1469
 
-low781:
+low1479:
 	TESTQ  $0x00000001, AX
-	JZ     low783
+	JZ     low1481
 	VMOVSS X3, 16(BX)(DX*1)
 
-low783:
-	JMP stored771
+low1481:
+	JMP stored1469
 
-low780:
+low1478:
 	TESTQ     $0x00000002, AX
-	JZ        low784
+	JZ        low1482
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low785
+	JZ        low1483
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low785:
-	JMP stored771
+low1483:
+	JMP stored1469
 
-low784:
+low1482:
 	TESTQ  $0x00000001, AX
-	JZ     low786
+	JZ     low1484
 	VMOVSS X3, (BX)(DX*1)
 
-low786:
-stored771:
+low1484:
+stored1469:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -9612,9 +14129,11 @@ stored771:
 	VZEROUPPER
 	RET
 
-fewer719:
+lower1233:
+	CMPQ BX, $0x02
+	JLT  lower1485
 	CMPQ BX, $0x03
-	JNE  fewer787
+	JLT  lower1486
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ      init+16(FP), BX
@@ -9624,7 +14143,7 @@ fewer719:
 	VMOVUPS.Z (BX)(CX*2), K1, Z2
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded788
+	JLE       folded1487
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -9634,7 +14153,7 @@ fewer719:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold789:
+fold1488:
 	VMOVUPS.Z        (SI), K1, Z4
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -9644,9 +14163,9 @@ fold789:
 	VFMADD231PS.BCST (BX)(CX*2), Z4, Z2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold789
+	JNZ              fold1488
 
-folded788:
+folded1487:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -9654,284 +14173,284 @@ folded788:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear790
+	JNE    linear1489
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear790:
+linear1489:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000008, AX
-	JZ            low792
+	JZ            low1491
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low793
+	JZ            low1492
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low794
+	JZ            low1493
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low795
+	JZ            low1494
 	VMOVSS        X0, 56(BX)
 
-low795:
-	JMP stored791
+low1494:
+	JMP stored1490
 
-low794:
+low1493:
 	TESTQ  $0x00000001, AX
-	JZ     low796
+	JZ     low1495
 	VMOVSS X0, 48(BX)
 
-low796:
-	JMP stored791
+low1495:
+	JMP stored1490
 
-low793:
+low1492:
 	TESTQ     $0x00000002, AX
-	JZ        low797
+	JZ        low1496
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low798
+	JZ        low1497
 	VMOVSS    X0, 40(BX)
 
-low798:
-	JMP stored791
+low1497:
+	JMP stored1490
 
-low797:
+low1496:
 	TESTQ  $0x00000001, AX
-	JZ     low799
+	JZ     low1498
 	VMOVSS X0, 32(BX)
 
-low799:
-	JMP stored791
+low1498:
+	JMP stored1490
 
-low792:
+low1491:
 	TESTQ        $0x00000004, AX
-	JZ           low800
+	JZ           low1499
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low801
+	JZ           low1500
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low802
+	JZ           low1501
 	VMOVSS       X0, 24(BX)
 
-low802:
-	JMP stored791
+low1501:
+	JMP stored1490
 
-low801:
+low1500:
 	TESTQ  $0x00000001, AX
-	JZ     low803
+	JZ     low1502
 	VMOVSS X0, 16(BX)
 
-low803:
-	JMP stored791
+low1502:
+	JMP stored1490
 
-low800:
+low1499:
 	TESTQ     $0x00000002, AX
-	JZ        low804
+	JZ        low1503
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low805
+	JZ        low1504
 	VMOVSS    X0, 8(BX)
 
-low805:
-	JMP stored791
+low1504:
+	JMP stored1490
 
-low804:
+low1503:
 	TESTQ  $0x00000001, AX
-	JZ     low806
+	JZ     low1505
 	VMOVSS X0, (BX)
 
-low806:
-stored791:
+low1505:
+stored1490:
 	TESTQ         $0x00000008, AX
-	JZ            low808
+	JZ            low1507
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low809
+	JZ            low1508
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low810
+	JZ            low1509
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low811
+	JZ            low1510
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low811:
-	JMP stored807
+low1510:
+	JMP stored1506
 
-low810:
+low1509:
 	TESTQ  $0x00000001, AX
-	JZ     low812
+	JZ     low1511
 	VMOVSS X1, 48(BX)(CX*1)
 
-low812:
-	JMP stored807
+low1511:
+	JMP stored1506
 
-low809:
+low1508:
 	TESTQ     $0x00000002, AX
-	JZ        low813
+	JZ        low1512
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low814
+	JZ        low1513
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low814:
-	JMP stored807
+low1513:
+	JMP stored1506
 
-low813:
+low1512:
 	TESTQ  $0x00000001, AX
-	JZ     low815
+	JZ     low1514
 	VMOVSS X1, 32(BX)(CX*1)
 
-low815:
-	JMP stored807
+low1514:
+	JMP stored1506
 
-low808:
+low1507:
 	TESTQ        $0x00000004, AX
-	JZ           low816
+	JZ           low1515
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low817
+	JZ           low1516
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low818
+	JZ           low1517
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low818:
-	JMP stored807
+low1517:
+	JMP stored1506
 
-low817:
+low1516:
 	TESTQ  $0x00000001, AX
-	JZ     low819
+	JZ     low1518
 	VMOVSS X1, 16(BX)(CX*1)
 
-low819:
-	JMP stored807
+low1518:
+	JMP stored1506
 
-low816:
+low1515:
 	TESTQ     $0x00000002, AX
-	JZ        low820
+	JZ        low1519
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low821
+	JZ        low1520
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low821:
-	JMP stored807
+low1520:
+	JMP stored1506
 
-low820:
+low1519:
 	TESTQ  $0x00000001, AX
-	JZ     low822
+	JZ     low1521
 	VMOVSS X1, (BX)(CX*1)
 
-low822:
-stored807:
+low1521:
+stored1506:
 	TESTQ         $0x00000008, AX
-	JZ            low824
+	JZ            low1523
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low825
+	JZ            low1524
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low826
+	JZ            low1525
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low827
+	JZ            low1526
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low827:
-	JMP stored823
+low1526:
+	JMP stored1522
 
-low826:
+low1525:
 	TESTQ  $0x00000001, AX
-	JZ     low828
+	JZ     low1527
 	VMOVSS X2, 48(BX)(CX*2)
 
-low828:
-	JMP stored823
+low1527:
+	JMP stored1522
 
-low825:
+low1524:
 	TESTQ     $0x00000002, AX
-	JZ        low829
+	JZ        low1528
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low830
+	JZ        low1529
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low830:
-	JMP stored823
+low1529:
+	JMP stored1522
 
-low829:
+low1528:
 	TESTQ  $0x00000001, AX
-	JZ     low831
+	JZ     low1530
 	VMOVSS X2, 32(BX)(CX*2)
 
-low831:
-	JMP stored823
+low1530:
+	JMP stored1522
 
-low824:
+low1523:
 	TESTQ        $0x00000004, AX
-	JZ           low832
+	JZ           low1531
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low833
+	JZ           low1532
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low834
+	JZ           low1533
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low834:
-	JMP stored823
+low1533:
+	JMP stored1522
 
-low833:
+low1532:
 	TESTQ  $0x00000001, AX
-	JZ     low835
+	JZ     low1534
 	VMOVSS X2, 16(BX)(CX*2)
 
-low835:
-	JMP stored823
+low1534:
+	JMP stored1522
 
-low832:
+low1531:
 	TESTQ     $0x00000002, AX
-	JZ        low836
+	JZ        low1535
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low837
+	JZ        low1536
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low837:
-	JMP stored823
+low1536:
+	JMP stored1522
 
-low836:
+low1535:
 	TESTQ  $0x00000001, AX
-	JZ     low838
+	JZ     low1537
 	VMOVSS X2, (BX)(CX*2)
 
-low838:
-stored823:
+low1537:
+stored1522:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -9939,10 +14458,7 @@ stored823:
 	VZEROUPPER
 	RET
 
-fewer787:
-	CMPQ BX, $0x02
-	JNE  fewer839
-
+lower1486:
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -9950,7 +14466,7 @@ fewer787:
 	VMOVUPS.Z (BX)(CX*1), K1, Z1
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded840
+	JLE       folded1538
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -9960,7 +14476,7 @@ fewer787:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold841:
+fold1539:
 	VMOVUPS.Z        (SI), K1, Z3
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -9969,202 +14485,202 @@ fold841:
 	VFMADD231PS.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold841
+	JNZ              fold1539
 
-folded840:
+folded1538:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear842
+	JNE    linear1540
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear842:
+linear1540:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000008, AX
-	JZ            low844
+	JZ            low1542
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low845
+	JZ            low1543
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low846
+	JZ            low1544
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low847
+	JZ            low1545
 	VMOVSS        X0, 56(BX)
 
-low847:
-	JMP stored843
+low1545:
+	JMP stored1541
 
-low846:
+low1544:
 	TESTQ  $0x00000001, AX
-	JZ     low848
+	JZ     low1546
 	VMOVSS X0, 48(BX)
 
-low848:
-	JMP stored843
+low1546:
+	JMP stored1541
 
-low845:
+low1543:
 	TESTQ     $0x00000002, AX
-	JZ        low849
+	JZ        low1547
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low850
+	JZ        low1548
 	VMOVSS    X0, 40(BX)
 
-low850:
-	JMP stored843
+low1548:
+	JMP stored1541
 
-low849:
+low1547:
 	TESTQ  $0x00000001, AX
-	JZ     low851
+	JZ     low1549
 	VMOVSS X0, 32(BX)
 
-low851:
-	JMP stored843
+low1549:
+	JMP stored1541
 
-low844:
+low1542:
 	TESTQ        $0x00000004, AX
-	JZ           low852
+	JZ           low1550
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low853
+	JZ           low1551
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low854
+	JZ           low1552
 	VMOVSS       X0, 24(BX)
 
-low854:
-	JMP stored843
+low1552:
+	JMP stored1541
 
-low853:
+low1551:
 	TESTQ  $0x00000001, AX
-	JZ     low855
+	JZ     low1553
 	VMOVSS X0, 16(BX)
 
-low855:
-	JMP stored843
+low1553:
+	JMP stored1541
 
-low852:
+low1550:
 	TESTQ     $0x00000002, AX
-	JZ        low856
+	JZ        low1554
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low857
+	JZ        low1555
 	VMOVSS    X0, 8(BX)
 
-low857:
-	JMP stored843
+low1555:
+	JMP stored1541
 
-low856:
+low1554:
 	TESTQ  $0x00000001, AX
-	JZ     low858
+	JZ     low1556
 	VMOVSS X0, (BX)
 
-low858:
-stored843:
+low1556:
+stored1541:
 	TESTQ         $0x00000008, AX
-	JZ            low860
+	JZ            low1558
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low861
+	JZ            low1559
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low862
+	JZ            low1560
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low863
+	JZ            low1561
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low863:
-	JMP stored859
+low1561:
+	JMP stored1557
 
-low862:
+low1560:
 	TESTQ  $0x00000001, AX
-	JZ     low864
+	JZ     low1562
 	VMOVSS X1, 48(BX)(CX*1)
 
-low864:
-	JMP stored859
+low1562:
+	JMP stored1557
 
-low861:
+low1559:
 	TESTQ     $0x00000002, AX
-	JZ        low865
+	JZ        low1563
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low866
+	JZ        low1564
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low866:
-	JMP stored859
+low1564:
+	JMP stored1557
 
-low865:
+low1563:
 	TESTQ  $0x00000001, AX
-	JZ     low867
+	JZ     low1565
 	VMOVSS X1, 32(BX)(CX*1)
 
-low867:
-	JMP stored859
+low1565:
+	JMP stored1557
 
-low860:
+low1558:
 	TESTQ        $0x00000004, AX
-	JZ           low868
+	JZ           low1566
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low869
+	JZ           low1567
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low870
+	JZ           low1568
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low870:
-	JMP stored859
+low1568:
+	JMP stored1557
 
-low869:
+low1567:
 	TESTQ  $0x00000001, AX
-	JZ     low871
+	JZ     low1569
 	VMOVSS X1, 16(BX)(CX*1)
 
-low871:
-	JMP stored859
+low1569:
+	JMP stored1557
 
-low868:
+low1566:
 	TESTQ     $0x00000002, AX
-	JZ        low872
+	JZ        low1570
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low873
+	JZ        low1571
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low873:
-	JMP stored859
+low1571:
+	JMP stored1557
 
-low872:
+low1570:
 	TESTQ  $0x00000001, AX
-	JZ     low874
+	JZ     low1572
 	VMOVSS X1, (BX)(CX*1)
 
-low874:
-stored859:
+low1572:
+stored1557:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -10172,16 +14688,13 @@ stored859:
 	VZEROUPPER
 	RET
 
-fewer839:
-	CMPQ BX, $0x01
-	JNE  fewer875
-
+lower1485:
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded876
+	JLE       folded1573
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -10191,7 +14704,7 @@ fewer839:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold877:
+fold1574:
 	VMOVUPS.Z        (SI), K1, Z2
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -10199,109 +14712,109 @@ fold877:
 	VFMADD231PS.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold877
+	JNZ              fold1574
 
-folded876:
+folded1573:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear878
+	JNE    linear1575
 	VMAXPS Z0, Z1, Z0
 
-linear878:
+linear1575:
 	MOVQ          c+0(FP), BX
 	TESTQ         $0x00000008, AX
-	JZ            low880
+	JZ            low1577
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low881
+	JZ            low1578
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low882
+	JZ            low1579
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low883
+	JZ            low1580
 	VMOVSS        X0, 56(BX)
 
-low883:
-	JMP stored879
+low1580:
+	JMP stored1576
 
-low882:
+low1579:
 	TESTQ  $0x00000001, AX
-	JZ     low884
+	JZ     low1581
 	VMOVSS X0, 48(BX)
 
-low884:
-	JMP stored879
+low1581:
+	JMP stored1576
 
-low881:
+low1578:
 	TESTQ     $0x00000002, AX
-	JZ        low885
+	JZ        low1582
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low886
+	JZ        low1583
 	VMOVSS    X0, 40(BX)
 
-low886:
-	JMP stored879
+low1583:
+	JMP stored1576
 
-low885:
+low1582:
 	TESTQ  $0x00000001, AX
-	JZ     low887
+	JZ     low1584
 	VMOVSS X0, 32(BX)
 
-low887:
-	JMP stored879
+low1584:
+	JMP stored1576
 
-low880:
+low1577:
 	TESTQ        $0x00000004, AX
-	JZ           low888
+	JZ           low1585
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low889
+	JZ           low1586
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low890
+	JZ           low1587
 	VMOVSS       X0, 24(BX)
 
-low890:
-	JMP stored879
+low1587:
+	JMP stored1576
 
-low889:
+low1586:
 	TESTQ  $0x00000001, AX
-	JZ     low891
+	JZ     low1588
 	VMOVSS X0, 16(BX)
 
-low891:
-	JMP stored879
+low1588:
+	JMP stored1576
 
-low888:
+low1585:
 	TESTQ     $0x00000002, AX
-	JZ        low892
+	JZ        low1589
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low893
+	JZ        low1590
 	VMOVSS    X0, 8(BX)
 
-low893:
-	JMP stored879
+low1590:
+	JMP stored1576
 
-low892:
+low1589:
 	TESTQ  $0x00000001, AX
-	JZ     low894
+	JZ     low1591
 	VMOVSS X0, (BX)
 
-low894:
-stored879:
+low1591:
+stored1576:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -10309,17 +14822,12 @@ stored879:
 	VZEROUPPER
 	RET
 
-fewer875:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance284:
+advance293:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done895
+	JLE   none294
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -10332,9 +14840,9 @@ advance284:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next281
+	JMP   next290
 
-done895:
+none294:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -10364,11 +14872,17 @@ full4:
 	MOVQ $0x00000008, BX
 
 chosen5:
-	CMPQ BX, $0x08
-	JNE  fewer7
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few8
+	TESTQ BX, BX
+	JE    none7
+	CMPQ  BX, $0x05
+	JLT   lower8
+	CMPQ  BX, $0x07
+	JLT   lower9
+	CMPQ  BX, $0x08
+	JLT   lower10
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few11
 
 	// c of the next tile, 8×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -10377,10 +14891,10 @@ chosen5:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more9
+	JGE    more12
 	MOVQ   then+88(FP), BX
 
-more9:
+more12:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -10417,7 +14931,7 @@ more9:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few8:
+few11:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -10450,7 +14964,7 @@ few8:
 	VMOVUPD 128(BX)(DI*1), Z23
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded10
+	JLE     folded13
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10463,7 +14977,7 @@ few8:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold11:
+fold14:
 	VMOVUPD          (SI), Z25
 	VMOVUPD          64(SI), Z26
 	VMOVUPD          128(SI), Z27
@@ -10496,9 +15010,9 @@ fold11:
 	VFMADD231PD.BCST (BX)(R11*1), Z27, Z23
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold11
+	JNZ              fold14
 
-folded10:
+folded13:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -10527,7 +15041,7 @@ folded10:
 	VADDPD Z24, Z22, Z22
 	VADDPD Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear12
+	JNE    linear15
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -10553,7 +15067,7 @@ folded10:
 	VMAXPD Z22, Z24, Z22
 	VMAXPD Z23, Z24, Z23
 
-linear12:
+linear15:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10589,10 +15103,7 @@ linear12:
 	MOVQ    $0x00000008, BX
 	JMP     advance6
 
-fewer7:
-	CMPQ BX, $0x07
-	JNE  fewer13
-
+lower10:
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -10621,7 +15132,7 @@ fewer7:
 	VMOVUPD 128(BX)(DX*2), Z20
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded14
+	JLE     folded16
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10633,7 +15144,7 @@ fewer7:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold15:
+fold17:
 	VMOVUPD          (SI), Z22
 	VMOVUPD          64(SI), Z23
 	VMOVUPD          128(SI), Z24
@@ -10663,9 +15174,9 @@ fold15:
 	VFMADD231PD.BCST (BX)(R9*2), Z24, Z20
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold15
+	JNZ              fold17
 
-folded14:
+folded16:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -10691,7 +15202,7 @@ folded14:
 	VADDPD Z21, Z19, Z19
 	VADDPD Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear16
+	JNE    linear18
 	VMAXPD Z0, Z21, Z0
 	VMAXPD Z1, Z21, Z1
 	VMAXPD Z2, Z21, Z2
@@ -10714,7 +15225,7 @@ folded14:
 	VMAXPD Z19, Z21, Z19
 	VMAXPD Z20, Z21, Z20
 
-linear16:
+linear18:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10746,9 +15257,9 @@ linear16:
 	MOVQ    $0x00000007, BX
 	JMP     advance6
 
-fewer13:
+lower9:
 	CMPQ BX, $0x06
-	JNE  fewer17
+	JLT  lower19
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -10775,7 +15286,7 @@ fewer13:
 	VMOVUPD 128(BX)(SI*1), Z17
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded18
+	JLE     folded20
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10787,7 +15298,7 @@ fewer13:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold19:
+fold21:
 	VMOVUPD          (SI), Z19
 	VMOVUPD          64(SI), Z20
 	VMOVUPD          128(SI), Z21
@@ -10814,9 +15325,9 @@ fold19:
 	VFMADD231PD.BCST (BX)(R10*1), Z21, Z17
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold19
+	JNZ              fold21
 
-folded18:
+folded20:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -10839,7 +15350,7 @@ folded18:
 	VADDPD Z18, Z16, Z16
 	VADDPD Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear20
+	JNE    linear22
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -10859,7 +15370,7 @@ folded18:
 	VMAXPD Z16, Z18, Z16
 	VMAXPD Z17, Z18, Z17
 
-linear20:
+linear22:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10888,10 +15399,7 @@ linear20:
 	MOVQ    $0x00000006, BX
 	JMP     advance6
 
-fewer17:
-	CMPQ BX, $0x05
-	JNE  fewer21
-
+lower19:
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -10913,7 +15421,7 @@ fewer17:
 	VMOVUPD 128(BX)(CX*4), Z14
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded22
+	JLE     folded23
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10924,7 +15432,7 @@ fewer17:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold23:
+fold24:
 	VMOVUPD          (SI), Z16
 	VMOVUPD          64(SI), Z17
 	VMOVUPD          128(SI), Z18
@@ -10948,9 +15456,9 @@ fold23:
 	VFMADD231PD.BCST (BX)(CX*4), Z18, Z14
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold23
+	JNZ              fold24
 
-folded22:
+folded23:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -10970,7 +15478,7 @@ folded22:
 	VADDPD Z15, Z13, Z13
 	VADDPD Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear24
+	JNE    linear25
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -10987,7 +15495,7 @@ folded22:
 	VMAXPD Z13, Z15, Z13
 	VMAXPD Z14, Z15, Z14
 
-linear24:
+linear25:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11012,9 +15520,11 @@ linear24:
 	MOVQ    $0x00000005, BX
 	JMP     advance6
 
-fewer21:
+lower8:
+	CMPQ BX, $0x03
+	JLT  lower26
 	CMPQ BX, $0x04
-	JNE  fewer25
+	JLT  lower27
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -11034,7 +15544,7 @@ fewer21:
 	VMOVUPD 128(BX)(DX*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded26
+	JLE     folded28
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11045,7 +15555,7 @@ fewer21:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold27:
+fold29:
 	VMOVUPD          (SI), Z13
 	VMOVUPD          64(SI), Z14
 	VMOVUPD          128(SI), Z15
@@ -11066,9 +15576,9 @@ fold27:
 	VFMADD231PD.BCST (BX)(R9*1), Z15, Z11
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold27
+	JNZ              fold29
 
-folded26:
+folded28:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -11085,7 +15595,7 @@ folded26:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear28
+	JNE    linear30
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -11099,7 +15609,7 @@ folded26:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear28:
+linear30:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11122,10 +15632,7 @@ linear28:
 	VZEROUPPER
 	RET
 
-fewer25:
-	CMPQ BX, $0x03
-	JNE  fewer29
-
+lower27:
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -11140,7 +15647,7 @@ fewer25:
 	VMOVUPD 128(BX)(CX*2), Z8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded30
+	JLE     folded31
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11150,7 +15657,7 @@ fewer25:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold31:
+fold32:
 	VMOVUPD          (SI), Z10
 	VMOVUPD          64(SI), Z11
 	VMOVUPD          128(SI), Z12
@@ -11168,9 +15675,9 @@ fold31:
 	VFMADD231PD.BCST (BX)(CX*2), Z12, Z8
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold31
+	JNZ              fold32
 
-folded30:
+folded31:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -11184,7 +15691,7 @@ folded30:
 	VADDPD Z9, Z7, Z7
 	VADDPD Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear32
+	JNE    linear33
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -11195,7 +15702,7 @@ folded30:
 	VMAXPD Z7, Z9, Z7
 	VMAXPD Z8, Z9, Z8
 
-linear32:
+linear33:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -11214,9 +15721,9 @@ linear32:
 	VZEROUPPER
 	RET
 
-fewer29:
+lower26:
 	CMPQ BX, $0x02
-	JNE  fewer33
+	JLT  lower34
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -11229,7 +15736,7 @@ fewer29:
 	VMOVUPD 128(BX)(CX*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded34
+	JLE     folded35
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11239,7 +15746,7 @@ fewer29:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold35:
+fold36:
 	VMOVUPD          (SI), Z7
 	VMOVUPD          64(SI), Z8
 	VMOVUPD          128(SI), Z9
@@ -11254,9 +15761,9 @@ fold35:
 	VFMADD231PD.BCST (BX)(CX*1), Z9, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold35
+	JNZ              fold36
 
-folded34:
+folded35:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -11267,7 +15774,7 @@ folded34:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear36
+	JNE    linear37
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -11275,7 +15782,7 @@ folded34:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear36:
+linear37:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -11291,10 +15798,7 @@ linear36:
 	VZEROUPPER
 	RET
 
-fewer33:
-	CMPQ BX, $0x01
-	JNE  fewer37
-
+lower34:
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Z0
@@ -11351,17 +15855,12 @@ linear40:
 	VZEROUPPER
 	RET
 
-fewer37:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
 advance6:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done41
+	JLE   none7
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -11376,37 +15875,43 @@ advance6:
 	MOVQ  CX, a+32(FP)
 	JMP   next3
 
-done41:
+none7:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 over2:
 	CMPQ   AX, $0x15
-	JGE    over42
+	JGE    over41
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000a0, AX
 
-next43:
+next42:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full44
+	JGE  full43
 	CMPQ BX, $0x08
-	JLE  chosen45
+	JLE  chosen44
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen45
+	JMP  chosen44
 
-full44:
+full43:
 	MOVQ $0x00000008, BX
 
-chosen45:
-	CMPQ BX, $0x08
-	JNE  fewer47
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few48
+chosen44:
+	TESTQ BX, BX
+	JE    none46
+	CMPQ  BX, $0x05
+	JLT   lower47
+	CMPQ  BX, $0x07
+	JLT   lower48
+	CMPQ  BX, $0x08
+	JLT   lower49
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few50
 
 	// c of the next tile, 8×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -11415,10 +15920,10 @@ chosen45:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more49
+	JGE    more51
 	MOVQ   then+88(FP), BX
 
-more49:
+more51:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -11455,7 +15960,7 @@ more49:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few48:
+few50:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -11493,7 +15998,7 @@ few48:
 	VMOVUPD 128(R8)(R11*1), Y23
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded50
+	JLE     folded52
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11506,7 +16011,7 @@ few48:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold51:
+fold53:
 	VMOVUPD          (SI), Z25
 	VMOVUPD          64(SI), Z26
 	VMOVUPD          128(SI)(AX*1), Y27
@@ -11539,9 +16044,9 @@ fold51:
 	VFMADD231PD.BCST (BX)(R11*1), Y27, Y23
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold51
+	JNZ              fold53
 
-folded50:
+folded52:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -11570,7 +16075,7 @@ folded50:
 	VADDPD Z24, Z22, Z22
 	VADDPD Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear52
+	JNE    linear54
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -11596,7 +16101,7 @@ folded50:
 	VMAXPD Z22, Z24, Z22
 	VMAXPD Z23, Z24, Z23
 
-linear52:
+linear54:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11635,12 +16140,9 @@ linear52:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance46
+	JMP     advance45
 
-fewer47:
-	CMPQ BX, $0x07
-	JNE  fewer53
-
+lower49:
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -11673,7 +16175,7 @@ fewer47:
 	VMOVUPD 128(DI)(R8*2), Y20
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded54
+	JLE     folded55
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11685,7 +16187,7 @@ fewer47:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold55:
+fold56:
 	VMOVUPD          (SI), Z22
 	VMOVUPD          64(SI), Z23
 	VMOVUPD          128(SI)(AX*1), Y24
@@ -11715,9 +16217,9 @@ fold55:
 	VFMADD231PD.BCST (BX)(R9*2), Y24, Y20
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold55
+	JNZ              fold56
 
-folded54:
+folded55:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -11743,7 +16245,7 @@ folded54:
 	VADDPD Z21, Z19, Z19
 	VADDPD Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear56
+	JNE    linear57
 	VMAXPD Z0, Z21, Z0
 	VMAXPD Z1, Z21, Z1
 	VMAXPD Z2, Z21, Z2
@@ -11766,7 +16268,7 @@ folded54:
 	VMAXPD Z19, Z21, Z19
 	VMAXPD Z20, Z21, Z20
 
-linear56:
+linear57:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11800,11 +16302,11 @@ linear56:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance46
+	JMP     advance45
 
-fewer53:
+lower48:
 	CMPQ BX, $0x06
-	JNE  fewer57
+	JLT  lower58
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -11835,7 +16337,7 @@ fewer53:
 	VMOVUPD 128(DI)(R9*1), Y17
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded58
+	JLE     folded59
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11847,7 +16349,7 @@ fewer53:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold59:
+fold60:
 	VMOVUPD          (SI), Z19
 	VMOVUPD          64(SI), Z20
 	VMOVUPD          128(SI)(AX*1), Y21
@@ -11874,9 +16376,9 @@ fold59:
 	VFMADD231PD.BCST (BX)(R10*1), Y21, Y17
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold59
+	JNZ              fold60
 
-folded58:
+folded59:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -11899,7 +16401,7 @@ folded58:
 	VADDPD Z18, Z16, Z16
 	VADDPD Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear60
+	JNE    linear61
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -11919,7 +16421,7 @@ folded58:
 	VMAXPD Z16, Z18, Z16
 	VMAXPD Z17, Z18, Z17
 
-linear60:
+linear61:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11950,12 +16452,9 @@ linear60:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance46
+	JMP     advance45
 
-fewer57:
-	CMPQ BX, $0x05
-	JNE  fewer61
-
+lower58:
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -12080,11 +16579,13 @@ linear64:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance46
+	JMP     advance45
 
-fewer61:
+lower47:
+	CMPQ BX, $0x03
+	JLT  lower65
 	CMPQ BX, $0x04
-	JNE  fewer65
+	JLT  lower66
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -12107,7 +16608,7 @@ fewer61:
 	VMOVUPD 128(SI)(DI*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded66
+	JLE     folded67
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12118,7 +16619,7 @@ fewer61:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold67:
+fold68:
 	VMOVUPD          (SI), Z13
 	VMOVUPD          64(SI), Z14
 	VMOVUPD          128(SI)(AX*1), Y15
@@ -12139,9 +16640,9 @@ fold67:
 	VFMADD231PD.BCST (BX)(R9*1), Y15, Y11
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold67
+	JNZ              fold68
 
-folded66:
+folded67:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -12158,7 +16659,7 @@ folded66:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear68
+	JNE    linear69
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -12172,7 +16673,7 @@ folded66:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear68:
+linear69:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12198,10 +16699,7 @@ linear68:
 	VZEROUPPER
 	RET
 
-fewer65:
-	CMPQ BX, $0x03
-	JNE  fewer69
-
+lower66:
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -12294,9 +16792,9 @@ linear72:
 	VZEROUPPER
 	RET
 
-fewer69:
+lower65:
 	CMPQ BX, $0x02
-	JNE  fewer73
+	JLT  lower73
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -12375,10 +16873,7 @@ linear76:
 	VZEROUPPER
 	RET
 
-fewer73:
-	CMPQ BX, $0x01
-	JNE  fewer77
-
+lower73:
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    BX, DX
@@ -12388,7 +16883,7 @@ fewer73:
 	VMOVUPD 128(DX), Y2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded78
+	JLE     folded77
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12398,7 +16893,7 @@ fewer73:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold79:
+fold78:
 	VMOVUPD          (SI), Z4
 	VMOVUPD          64(SI), Z5
 	VMOVUPD          128(SI)(AX*1), Y6
@@ -12410,9 +16905,9 @@ fold79:
 	VFMADD231PD.BCST (BX), Y6, Y2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold79
+	JNZ              fold78
 
-folded78:
+folded77:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -12420,12 +16915,12 @@ folded78:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear80
+	JNE    linear79
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear80:
+linear79:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -12439,17 +16934,12 @@ linear80:
 	VZEROUPPER
 	RET
 
-fewer77:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance46:
+advance45:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done81
+	JLE   none46
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -12462,37 +16952,43 @@ advance46:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next43
+	JMP   next42
 
-done81:
+none46:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over42:
+over41:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
-next82:
+next80:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full83
+	JGE  full81
 	CMPQ BX, $0x08
-	JLE  chosen84
+	JLE  chosen82
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen84
+	JMP  chosen82
 
-full83:
+full81:
 	MOVQ $0x00000008, BX
 
-chosen84:
-	CMPQ BX, $0x08
-	JNE  fewer86
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few87
+chosen82:
+	TESTQ BX, BX
+	JE    none84
+	CMPQ  BX, $0x05
+	JLT   lower85
+	CMPQ  BX, $0x07
+	JLT   lower86
+	CMPQ  BX, $0x08
+	JLT   lower87
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few88
 
 	// c of the next tile, 8×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -12501,10 +16997,10 @@ chosen84:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more88
+	JGE    more89
 	MOVQ   then+88(FP), BX
 
-more88:
+more89:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -12541,7 +17037,7 @@ more88:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few87:
+few88:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -12579,7 +17075,7 @@ few87:
 	VMOVUPD 128(R8)(R11*1), Z23
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded89
+	JLE     folded90
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12592,7 +17088,7 @@ few87:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold90:
+fold91:
 	VMOVUPD          (SI), Z25
 	VMOVUPD          64(SI), Z26
 	VMOVUPD          128(SI)(AX*1), Z27
@@ -12625,9 +17121,9 @@ fold90:
 	VFMADD231PD.BCST (BX)(R11*1), Z27, Z23
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold90
+	JNZ              fold91
 
-folded89:
+folded90:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -12656,7 +17152,7 @@ folded89:
 	VADDPD Z24, Z22, Z22
 	VADDPD Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear91
+	JNE    linear92
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -12682,7 +17178,7 @@ folded89:
 	VMAXPD Z22, Z24, Z22
 	VMAXPD Z23, Z24, Z23
 
-linear91:
+linear92:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12721,12 +17217,9 @@ linear91:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance85
+	JMP     advance83
 
-fewer86:
-	CMPQ BX, $0x07
-	JNE  fewer92
-
+lower87:
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -12886,11 +17379,11 @@ linear95:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance85
+	JMP     advance83
 
-fewer92:
+lower86:
 	CMPQ BX, $0x06
-	JNE  fewer96
+	JLT  lower96
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -13036,12 +17529,9 @@ linear99:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance85
+	JMP     advance83
 
-fewer96:
-	CMPQ BX, $0x05
-	JNE  fewer100
-
+lower96:
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -13066,7 +17556,7 @@ fewer96:
 	VMOVUPD 128(SI)(CX*4), Z14
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded101
+	JLE     folded100
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13077,7 +17567,7 @@ fewer96:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold102:
+fold101:
 	VMOVUPD          (SI), Z16
 	VMOVUPD          64(SI), Z17
 	VMOVUPD          128(SI)(AX*1), Z18
@@ -13101,9 +17591,9 @@ fold102:
 	VFMADD231PD.BCST (BX)(CX*4), Z18, Z14
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold102
+	JNZ              fold101
 
-folded101:
+folded100:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -13123,7 +17613,7 @@ folded101:
 	VADDPD Z15, Z13, Z13
 	VADDPD Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear103
+	JNE    linear102
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -13140,7 +17630,7 @@ folded101:
 	VMAXPD Z13, Z15, Z13
 	VMAXPD Z14, Z15, Z14
 
-linear103:
+linear102:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13166,11 +17656,13 @@ linear103:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance85
+	JMP     advance83
 
-fewer100:
+lower85:
+	CMPQ BX, $0x03
+	JLT  lower103
 	CMPQ BX, $0x04
-	JNE  fewer104
+	JLT  lower104
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -13284,10 +17776,7 @@ linear107:
 	VZEROUPPER
 	RET
 
-fewer104:
-	CMPQ BX, $0x03
-	JNE  fewer108
-
+lower104:
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -13304,7 +17793,7 @@ fewer104:
 	VMOVUPD 128(DX)(CX*2), Z8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded109
+	JLE     folded108
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13314,7 +17803,7 @@ fewer104:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold110:
+fold109:
 	VMOVUPD          (SI), Z10
 	VMOVUPD          64(SI), Z11
 	VMOVUPD          128(SI)(AX*1), Z12
@@ -13332,9 +17821,9 @@ fold110:
 	VFMADD231PD.BCST (BX)(CX*2), Z12, Z8
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold110
+	JNZ              fold109
 
-folded109:
+folded108:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -13348,7 +17837,7 @@ folded109:
 	VADDPD Z9, Z7, Z7
 	VADDPD Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear111
+	JNE    linear110
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -13359,7 +17848,7 @@ folded109:
 	VMAXPD Z7, Z9, Z7
 	VMAXPD Z8, Z9, Z8
 
-linear111:
+linear110:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -13380,9 +17869,9 @@ linear111:
 	VZEROUPPER
 	RET
 
-fewer108:
+lower103:
 	CMPQ BX, $0x02
-	JNE  fewer112
+	JLT  lower111
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -13397,7 +17886,7 @@ fewer108:
 	VMOVUPD 128(DX)(CX*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded113
+	JLE     folded112
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13407,7 +17896,7 @@ fewer108:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold114:
+fold113:
 	VMOVUPD          (SI), Z7
 	VMOVUPD          64(SI), Z8
 	VMOVUPD          128(SI)(AX*1), Z9
@@ -13422,9 +17911,9 @@ fold114:
 	VFMADD231PD.BCST (BX)(CX*1), Z9, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold114
+	JNZ              fold113
 
-folded113:
+folded112:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -13435,7 +17924,7 @@ folded113:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear115
+	JNE    linear114
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -13443,7 +17932,7 @@ folded113:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear115:
+linear114:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -13461,10 +17950,7 @@ linear115:
 	VZEROUPPER
 	RET
 
-fewer112:
-	CMPQ BX, $0x01
-	JNE  fewer116
-
+lower111:
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    BX, DX
@@ -13474,7 +17960,7 @@ fewer112:
 	VMOVUPD 128(DX), Z2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded117
+	JLE     folded115
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13484,7 +17970,7 @@ fewer112:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold118:
+fold116:
 	VMOVUPD          (SI), Z4
 	VMOVUPD          64(SI), Z5
 	VMOVUPD          128(SI)(AX*1), Z6
@@ -13496,9 +17982,9 @@ fold118:
 	VFMADD231PD.BCST (BX), Z6, Z2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold118
+	JNZ              fold116
 
-folded117:
+folded115:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -13506,12 +17992,12 @@ folded117:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear119
+	JNE    linear117
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear119:
+linear117:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -13525,17 +18011,12 @@ linear119:
 	VZEROUPPER
 	RET
 
-fewer116:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance85:
+advance83:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done120
+	JLE   none84
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -13548,39 +18029,45 @@ advance85:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next82
+	JMP   next80
 
-done120:
+none84:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower121
+	JLE  narrower118
 	CMPQ AX, $0x10
-	JNE  over122
+	JNE  over119
 
-next123:
+next120:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full124
+	JGE  full121
 	CMPQ BX, $0x08
-	JLE  chosen125
+	JLE  chosen122
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen125
+	JMP  chosen122
 
-full124:
+full121:
 	MOVQ $0x00000008, BX
 
-chosen125:
-	CMPQ BX, $0x08
-	JNE  fewer127
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few128
+chosen122:
+	TESTQ BX, BX
+	JE    none124
+	CMPQ  BX, $0x05
+	JLT   lower125
+	CMPQ  BX, $0x07
+	JLT   lower126
+	CMPQ  BX, $0x08
+	JLT   lower127
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few128
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -13750,12 +18237,9 @@ linear132:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance126
+	JMP     advance123
 
-fewer127:
-	CMPQ BX, $0x07
-	JNE  fewer133
-
+lower127:
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -13777,7 +18261,7 @@ fewer127:
 	VMOVUPD 64(BX)(DX*2), Z13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded134
+	JLE     folded133
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13789,7 +18273,7 @@ fewer127:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold135:
+fold134:
 	VMOVUPD          (SI), Z15
 	VMOVUPD          64(SI), Z16
 	ADDQ             DI, SI
@@ -13811,9 +18295,9 @@ fold135:
 	VFMADD231PD.BCST (BX)(R9*2), Z16, Z13
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold135
+	JNZ              fold134
 
-folded134:
+folded133:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -13832,7 +18316,7 @@ folded134:
 	VADDPD Z14, Z12, Z12
 	VADDPD Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear136
+	JNE    linear135
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -13848,7 +18332,7 @@ folded134:
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
 
-linear136:
+linear135:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13871,11 +18355,11 @@ linear136:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance126
+	JMP     advance123
 
-fewer133:
+lower126:
 	CMPQ BX, $0x06
-	JNE  fewer137
+	JLT  lower136
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -13896,7 +18380,7 @@ fewer133:
 	VMOVUPD 64(BX)(SI*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded138
+	JLE     folded137
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -13908,7 +18392,7 @@ fewer133:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold139:
+fold138:
 	VMOVUPD          (SI), Z13
 	VMOVUPD          64(SI), Z14
 	ADDQ             DI, SI
@@ -13928,9 +18412,9 @@ fold139:
 	VFMADD231PD.BCST (BX)(R10*1), Z14, Z11
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold139
+	JNZ              fold138
 
-folded138:
+folded137:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -13947,7 +18431,7 @@ folded138:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear140
+	JNE    linear139
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -13961,7 +18445,7 @@ folded138:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear140:
+linear139:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -13982,12 +18466,9 @@ linear140:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance126
+	JMP     advance123
 
-fewer137:
-	CMPQ BX, $0x05
-	JNE  fewer141
-
+lower136:
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -14004,7 +18485,7 @@ fewer137:
 	VMOVUPD 64(BX)(CX*4), Z9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded142
+	JLE     folded140
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14015,7 +18496,7 @@ fewer137:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold143:
+fold141:
 	VMOVUPD          (SI), Z11
 	VMOVUPD          64(SI), Z12
 	ADDQ             DI, SI
@@ -14033,9 +18514,9 @@ fold143:
 	VFMADD231PD.BCST (BX)(CX*4), Z12, Z9
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold143
+	JNZ              fold141
 
-folded142:
+folded140:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -14050,7 +18531,7 @@ folded142:
 	VADDPD Z10, Z8, Z8
 	VADDPD Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear144
+	JNE    linear142
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -14062,7 +18543,7 @@ folded142:
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
 
-linear144:
+linear142:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -14080,11 +18561,13 @@ linear144:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance126
+	JMP     advance123
 
-fewer141:
+lower125:
+	CMPQ BX, $0x03
+	JLT  lower143
 	CMPQ BX, $0x04
-	JNE  fewer145
+	JLT  lower144
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14100,7 +18583,7 @@ fewer141:
 	VMOVUPD 64(BX)(DX*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded146
+	JLE     folded145
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14111,7 +18594,7 @@ fewer141:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold147:
+fold146:
 	VMOVUPD          (SI), Z9
 	VMOVUPD          64(SI), Z10
 	ADDQ             DI, SI
@@ -14127,9 +18610,9 @@ fold147:
 	VFMADD231PD.BCST (BX)(R9*1), Z10, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold147
+	JNZ              fold146
 
-folded146:
+folded145:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -14142,7 +18625,7 @@ folded146:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear148
+	JNE    linear147
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -14152,7 +18635,7 @@ folded146:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear148:
+linear147:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -14171,10 +18654,7 @@ linear148:
 	VZEROUPPER
 	RET
 
-fewer145:
-	CMPQ BX, $0x03
-	JNE  fewer149
-
+lower144:
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -14186,7 +18666,7 @@ fewer145:
 	VMOVUPD 64(BX)(CX*2), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded150
+	JLE     folded148
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14196,7 +18676,7 @@ fewer145:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold151:
+fold149:
 	VMOVUPD          (SI), Z7
 	VMOVUPD          64(SI), Z8
 	ADDQ             DI, SI
@@ -14210,9 +18690,9 @@ fold151:
 	VFMADD231PD.BCST (BX)(CX*2), Z8, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold151
+	JNZ              fold149
 
-folded150:
+folded148:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -14223,7 +18703,7 @@ folded150:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear152
+	JNE    linear150
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -14231,7 +18711,7 @@ folded150:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear152:
+linear150:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -14247,9 +18727,9 @@ linear152:
 	VZEROUPPER
 	RET
 
-fewer149:
+lower143:
 	CMPQ BX, $0x02
-	JNE  fewer153
+	JLT  lower151
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14260,7 +18740,7 @@ fewer149:
 	VMOVUPD 64(BX)(CX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded154
+	JLE     folded152
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14270,7 +18750,7 @@ fewer149:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold155:
+fold153:
 	VMOVUPD          (SI), Z5
 	VMOVUPD          64(SI), Z6
 	ADDQ             DI, SI
@@ -14282,9 +18762,9 @@ fold155:
 	VFMADD231PD.BCST (BX)(CX*1), Z6, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold155
+	JNZ              fold153
 
-folded154:
+folded152:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -14293,13 +18773,13 @@ folded154:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear156
+	JNE    linear154
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear156:
+linear154:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -14313,17 +18793,14 @@ linear156:
 	VZEROUPPER
 	RET
 
-fewer153:
-	CMPQ BX, $0x01
-	JNE  fewer157
-
+lower151:
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Z0
 	VMOVUPD 64(BX), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded158
+	JLE     folded155
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14333,7 +18810,7 @@ fewer153:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold159:
+fold156:
 	VMOVUPD          (SI), Z3
 	VMOVUPD          64(SI), Z4
 	ADDQ             DI, SI
@@ -14343,20 +18820,20 @@ fold159:
 	VFMADD231PD.BCST (BX), Z4, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold159
+	JNZ              fold156
 
-folded158:
+folded155:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear160
+	JNE    linear157
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear160:
+linear157:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
@@ -14367,17 +18844,12 @@ linear160:
 	VZEROUPPER
 	RET
 
-fewer157:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance126:
+advance123:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done161
+	JLE   none124
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -14390,39 +18862,45 @@ advance126:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next123
+	JMP   next120
 
-done161:
+none124:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over122:
+over119:
 	CMPQ   AX, $0x0d
-	JGE    over162
+	JGE    over158
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
-next163:
+next159:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full164
+	JGE  full160
 	CMPQ BX, $0x08
-	JLE  chosen165
+	JLE  chosen161
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen165
+	JMP  chosen161
 
-full164:
+full160:
 	MOVQ $0x00000008, BX
 
-chosen165:
-	CMPQ BX, $0x08
-	JNE  fewer167
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few168
+chosen161:
+	TESTQ BX, BX
+	JE    none163
+	CMPQ  BX, $0x05
+	JLT   lower164
+	CMPQ  BX, $0x07
+	JLT   lower165
+	CMPQ  BX, $0x08
+	JLT   lower166
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few167
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -14431,10 +18909,10 @@ chosen165:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more169
+	JGE    more168
 	MOVQ   then+88(FP), BX
 
-more169:
+more168:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -14463,7 +18941,7 @@ more169:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few168:
+few167:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -14493,7 +18971,7 @@ few168:
 	VMOVUPD 64(R8)(R11*1), Y15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded170
+	JLE     folded169
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14506,7 +18984,7 @@ few168:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold171:
+fold170:
 	VMOVUPD          (SI), Z17
 	VMOVUPD          64(SI)(AX*1), Y18
 	ADDQ             DI, SI
@@ -14530,9 +19008,9 @@ fold171:
 	VFMADD231PD.BCST (BX)(R11*1), Y18, Y15
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold171
+	JNZ              fold170
 
-folded170:
+folded169:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -14553,7 +19031,7 @@ folded170:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear172
+	JNE    linear171
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -14571,7 +19049,7 @@ folded170:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear172:
+linear171:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -14602,12 +19080,9 @@ linear172:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance166
+	JMP     advance162
 
-fewer167:
-	CMPQ BX, $0x07
-	JNE  fewer173
-
+lower166:
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -14633,7 +19108,7 @@ fewer167:
 	VMOVUPD 64(DI)(R8*2), Y13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded174
+	JLE     folded172
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14645,7 +19120,7 @@ fewer167:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold175:
+fold173:
 	VMOVUPD          (SI), Z15
 	VMOVUPD          64(SI)(AX*1), Y16
 	ADDQ             DI, SI
@@ -14667,9 +19142,9 @@ fold175:
 	VFMADD231PD.BCST (BX)(R9*2), Y16, Y13
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold175
+	JNZ              fold173
 
-folded174:
+folded172:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -14688,7 +19163,7 @@ folded174:
 	VADDPD Z14, Z12, Z12
 	VADDPD Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear176
+	JNE    linear174
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -14704,7 +19179,7 @@ folded174:
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
 
-linear176:
+linear174:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -14731,11 +19206,11 @@ linear176:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance166
+	JMP     advance162
 
-fewer173:
+lower165:
 	CMPQ BX, $0x06
-	JNE  fewer177
+	JLT  lower175
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14760,7 +19235,7 @@ fewer173:
 	VMOVUPD 64(DI)(R9*1), Y11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded178
+	JLE     folded176
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14772,7 +19247,7 @@ fewer173:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold179:
+fold177:
 	VMOVUPD          (SI), Z13
 	VMOVUPD          64(SI)(AX*1), Y14
 	ADDQ             DI, SI
@@ -14792,9 +19267,9 @@ fold179:
 	VFMADD231PD.BCST (BX)(R10*1), Y14, Y11
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold179
+	JNZ              fold177
 
-folded178:
+folded176:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -14811,7 +19286,7 @@ folded178:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear180
+	JNE    linear178
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -14825,7 +19300,7 @@ folded178:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear180:
+linear178:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -14850,12 +19325,9 @@ linear180:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance166
+	JMP     advance162
 
-fewer177:
-	CMPQ BX, $0x05
-	JNE  fewer181
-
+lower175:
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -14875,7 +19347,7 @@ fewer177:
 	VMOVUPD 64(SI)(CX*4), Y9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded182
+	JLE     folded179
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14886,7 +19358,7 @@ fewer177:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold183:
+fold180:
 	VMOVUPD          (SI), Z11
 	VMOVUPD          64(SI)(AX*1), Y12
 	ADDQ             DI, SI
@@ -14904,9 +19376,9 @@ fold183:
 	VFMADD231PD.BCST (BX)(CX*4), Y12, Y9
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold183
+	JNZ              fold180
 
-folded182:
+folded179:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -14921,7 +19393,7 @@ folded182:
 	VADDPD Z10, Z8, Z8
 	VADDPD Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear184
+	JNE    linear181
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -14933,7 +19405,7 @@ folded182:
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
 
-linear184:
+linear181:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -14954,11 +19426,13 @@ linear184:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance166
+	JMP     advance162
 
-fewer181:
+lower164:
+	CMPQ BX, $0x03
+	JLT  lower182
 	CMPQ BX, $0x04
-	JNE  fewer185
+	JLT  lower183
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -14977,7 +19451,7 @@ fewer181:
 	VMOVUPD 64(SI)(DI*1), Y7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded186
+	JLE     folded184
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -14988,7 +19462,7 @@ fewer181:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold187:
+fold185:
 	VMOVUPD          (SI), Z9
 	VMOVUPD          64(SI)(AX*1), Y10
 	ADDQ             DI, SI
@@ -15004,9 +19478,9 @@ fold187:
 	VFMADD231PD.BCST (BX)(R9*1), Y10, Y7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold187
+	JNZ              fold185
 
-folded186:
+folded184:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -15019,7 +19493,7 @@ folded186:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear188
+	JNE    linear186
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -15029,7 +19503,7 @@ folded186:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear188:
+linear186:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -15051,10 +19525,7 @@ linear188:
 	VZEROUPPER
 	RET
 
-fewer185:
-	CMPQ BX, $0x03
-	JNE  fewer189
-
+lower183:
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -15068,7 +19539,7 @@ fewer185:
 	VMOVUPD 64(DX)(CX*2), Y5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded190
+	JLE     folded187
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15078,7 +19549,7 @@ fewer185:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold191:
+fold188:
 	VMOVUPD          (SI), Z7
 	VMOVUPD          64(SI)(AX*1), Y8
 	ADDQ             DI, SI
@@ -15092,9 +19563,9 @@ fold191:
 	VFMADD231PD.BCST (BX)(CX*2), Y8, Y5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold191
+	JNZ              fold188
 
-folded190:
+folded187:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -15105,7 +19576,7 @@ folded190:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear192
+	JNE    linear189
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -15113,7 +19584,7 @@ folded190:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear192:
+linear189:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -15131,9 +19602,9 @@ linear192:
 	VZEROUPPER
 	RET
 
-fewer189:
+lower182:
 	CMPQ BX, $0x02
-	JNE  fewer193
+	JLT  lower190
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -15146,7 +19617,7 @@ fewer189:
 	VMOVUPD 64(DX)(CX*1), Y3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded194
+	JLE     folded191
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15156,7 +19627,7 @@ fewer189:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold195:
+fold192:
 	VMOVUPD          (SI), Z5
 	VMOVUPD          64(SI)(AX*1), Y6
 	ADDQ             DI, SI
@@ -15168,9 +19639,9 @@ fold195:
 	VFMADD231PD.BCST (BX)(CX*1), Y6, Y3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold195
+	JNZ              fold192
 
-folded194:
+folded191:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -15179,13 +19650,13 @@ folded194:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear196
+	JNE    linear193
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear196:
+linear193:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -15201,10 +19672,7 @@ linear196:
 	VZEROUPPER
 	RET
 
-fewer193:
-	CMPQ BX, $0x01
-	JNE  fewer197
-
+lower190:
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    BX, DX
@@ -15213,7 +19681,7 @@ fewer193:
 	VMOVUPD 64(DX), Y1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded198
+	JLE     folded194
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15223,7 +19691,7 @@ fewer193:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold199:
+fold195:
 	VMOVUPD          (SI), Z3
 	VMOVUPD          64(SI)(AX*1), Y4
 	ADDQ             DI, SI
@@ -15233,20 +19701,20 @@ fold199:
 	VFMADD231PD.BCST (BX), Y4, Y1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold199
+	JNZ              fold195
 
-folded198:
+folded194:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear200
+	JNE    linear196
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear200:
+linear196:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -15259,17 +19727,12 @@ linear200:
 	VZEROUPPER
 	RET
 
-fewer197:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance166:
+advance162:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done201
+	JLE   none163
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -15282,37 +19745,43 @@ advance166:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next163
+	JMP   next159
 
-done201:
+none163:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over162:
+over158:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
-next202:
+next197:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full203
+	JGE  full198
 	CMPQ BX, $0x08
-	JLE  chosen204
+	JLE  chosen199
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen204
+	JMP  chosen199
 
-full203:
+full198:
 	MOVQ $0x00000008, BX
 
-chosen204:
-	CMPQ BX, $0x08
-	JNE  fewer206
-	MOVQ n+112(FP), CX
-	CMPQ CX, $0x00000080
-	JLT  few207
+chosen199:
+	TESTQ BX, BX
+	JE    none201
+	CMPQ  BX, $0x05
+	JLT   lower202
+	CMPQ  BX, $0x07
+	JLT   lower203
+	CMPQ  BX, $0x08
+	JLT   lower204
+	MOVQ  n+112(FP), CX
+	CMPQ  CX, $0x00000080
+	JLT   few205
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -15321,10 +19790,10 @@ chosen204:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more208
+	JGE    more206
 	MOVQ   then+88(FP), BX
 
-more208:
+more206:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -15353,7 +19822,7 @@ more208:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few207:
+few205:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -15383,7 +19852,7 @@ few207:
 	VMOVUPD 64(R8)(R11*1), Z15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded209
+	JLE     folded207
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15396,7 +19865,7 @@ few207:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold210:
+fold208:
 	VMOVUPD          (SI), Z17
 	VMOVUPD          64(SI)(AX*1), Z18
 	ADDQ             DI, SI
@@ -15420,9 +19889,9 @@ fold210:
 	VFMADD231PD.BCST (BX)(R11*1), Z18, Z15
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold210
+	JNZ              fold208
 
-folded209:
+folded207:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -15443,7 +19912,7 @@ folded209:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear211
+	JNE    linear209
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -15461,7 +19930,7 @@ folded209:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear211:
+linear209:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -15492,12 +19961,9 @@ linear211:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance205
+	JMP     advance200
 
-fewer206:
-	CMPQ BX, $0x07
-	JNE  fewer212
-
+lower204:
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -15523,7 +19989,7 @@ fewer206:
 	VMOVUPD 64(DI)(R8*2), Z13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded213
+	JLE     folded210
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15535,7 +20001,7 @@ fewer206:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold214:
+fold211:
 	VMOVUPD          (SI), Z15
 	VMOVUPD          64(SI)(AX*1), Z16
 	ADDQ             DI, SI
@@ -15557,9 +20023,9 @@ fold214:
 	VFMADD231PD.BCST (BX)(R9*2), Z16, Z13
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold214
+	JNZ              fold211
 
-folded213:
+folded210:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -15578,7 +20044,7 @@ folded213:
 	VADDPD Z14, Z12, Z12
 	VADDPD Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear215
+	JNE    linear212
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -15594,7 +20060,7 @@ folded213:
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
 
-linear215:
+linear212:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -15621,11 +20087,11 @@ linear215:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance205
+	JMP     advance200
 
-fewer212:
+lower203:
 	CMPQ BX, $0x06
-	JNE  fewer216
+	JLT  lower213
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -15650,7 +20116,7 @@ fewer212:
 	VMOVUPD 64(DI)(R9*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded217
+	JLE     folded214
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15662,7 +20128,7 @@ fewer212:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold218:
+fold215:
 	VMOVUPD          (SI), Z13
 	VMOVUPD          64(SI)(AX*1), Z14
 	ADDQ             DI, SI
@@ -15682,9 +20148,9 @@ fold218:
 	VFMADD231PD.BCST (BX)(R10*1), Z14, Z11
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold218
+	JNZ              fold215
 
-folded217:
+folded214:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -15701,7 +20167,7 @@ folded217:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear219
+	JNE    linear216
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -15715,7 +20181,7 @@ folded217:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear219:
+linear216:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -15740,12 +20206,9 @@ linear219:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000006, BX
-	JMP     advance205
+	JMP     advance200
 
-fewer216:
-	CMPQ BX, $0x05
-	JNE  fewer220
-
+lower213:
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -15765,7 +20228,7 @@ fewer216:
 	VMOVUPD 64(SI)(CX*4), Z9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded221
+	JLE     folded217
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15776,7 +20239,7 @@ fewer216:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold222:
+fold218:
 	VMOVUPD          (SI), Z11
 	VMOVUPD          64(SI)(AX*1), Z12
 	ADDQ             DI, SI
@@ -15794,9 +20257,9 @@ fold222:
 	VFMADD231PD.BCST (BX)(CX*4), Z12, Z9
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold222
+	JNZ              fold218
 
-folded221:
+folded217:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -15811,7 +20274,7 @@ folded221:
 	VADDPD Z10, Z8, Z8
 	VADDPD Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear223
+	JNE    linear219
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -15823,7 +20286,7 @@ folded221:
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
 
-linear223:
+linear219:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -15844,11 +20307,13 @@ linear223:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000005, BX
-	JMP     advance205
+	JMP     advance200
 
-fewer220:
+lower202:
+	CMPQ BX, $0x03
+	JLT  lower220
 	CMPQ BX, $0x04
-	JNE  fewer224
+	JLT  lower221
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -15867,7 +20332,7 @@ fewer220:
 	VMOVUPD 64(SI)(DI*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded225
+	JLE     folded222
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15878,7 +20343,7 @@ fewer220:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold226:
+fold223:
 	VMOVUPD          (SI), Z9
 	VMOVUPD          64(SI)(AX*1), Z10
 	ADDQ             DI, SI
@@ -15894,9 +20359,9 @@ fold226:
 	VFMADD231PD.BCST (BX)(R9*1), Z10, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold226
+	JNZ              fold223
 
-folded225:
+folded222:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -15909,7 +20374,7 @@ folded225:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear227
+	JNE    linear224
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -15919,7 +20384,7 @@ folded225:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear227:
+linear224:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -15941,10 +20406,7 @@ linear227:
 	VZEROUPPER
 	RET
 
-fewer224:
-	CMPQ BX, $0x03
-	JNE  fewer228
-
+lower221:
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -15958,7 +20420,7 @@ fewer224:
 	VMOVUPD 64(DX)(CX*2), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded229
+	JLE     folded225
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -15968,7 +20430,7 @@ fewer224:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold230:
+fold226:
 	VMOVUPD          (SI), Z7
 	VMOVUPD          64(SI)(AX*1), Z8
 	ADDQ             DI, SI
@@ -15982,9 +20444,9 @@ fold230:
 	VFMADD231PD.BCST (BX)(CX*2), Z8, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold230
+	JNZ              fold226
 
-folded229:
+folded225:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -15995,7 +20457,7 @@ folded229:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear231
+	JNE    linear227
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -16003,7 +20465,7 @@ folded229:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear231:
+linear227:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -16021,9 +20483,9 @@ linear231:
 	VZEROUPPER
 	RET
 
-fewer228:
+lower220:
 	CMPQ BX, $0x02
-	JNE  fewer232
+	JLT  lower228
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -16036,7 +20498,7 @@ fewer228:
 	VMOVUPD 64(DX)(CX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded233
+	JLE     folded229
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16046,7 +20508,7 @@ fewer228:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold234:
+fold230:
 	VMOVUPD          (SI), Z5
 	VMOVUPD          64(SI)(AX*1), Z6
 	ADDQ             DI, SI
@@ -16058,9 +20520,9 @@ fold234:
 	VFMADD231PD.BCST (BX)(CX*1), Z6, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold234
+	JNZ              fold230
 
-folded233:
+folded229:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -16069,13 +20531,13 @@ folded233:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear235
+	JNE    linear231
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear235:
+linear231:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -16091,10 +20553,7 @@ linear235:
 	VZEROUPPER
 	RET
 
-fewer232:
-	CMPQ BX, $0x01
-	JNE  fewer236
-
+lower228:
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    BX, DX
@@ -16103,7 +20562,7 @@ fewer232:
 	VMOVUPD 64(DX), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded237
+	JLE     folded232
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16113,7 +20572,7 @@ fewer232:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold238:
+fold233:
 	VMOVUPD          (SI), Z3
 	VMOVUPD          64(SI)(AX*1), Z4
 	ADDQ             DI, SI
@@ -16123,20 +20582,20 @@ fold238:
 	VFMADD231PD.BCST (BX), Z4, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold238
+	JNZ              fold233
 
-folded237:
+folded232:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear239
+	JNE    linear234
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear239:
+linear234:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -16149,17 +20608,12 @@ linear239:
 	VZEROUPPER
 	RET
 
-fewer236:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance205:
+advance200:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done240
+	JLE   none201
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -16172,37 +20626,461 @@ advance205:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next202
+	JMP   next197
 
-done240:
+none201:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower121:
+narrower118:
 	CMPQ AX, $0x08
-	JNE  over241
+	JNE  over235
 
-next242:
+next236:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full243
-	CMPQ BX, $0x08
-	JLE  chosen244
+	JGE  full237
+	CMPQ BX, $0x0c
+	JLE  chosen238
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen244
+	JMP  chosen238
 
-full243:
+full237:
 	MOVQ $0x00000008, BX
 
-chosen244:
+chosen238:
+	TESTQ BX, BX
+	JE    none240
+	CMPQ  BX, $0x07
+	JLT   lower241
+	CMPQ  BX, $0x0a
+	JLT   lower242
+	CMPQ  BX, $0x0b
+	JLT   lower243
+	CMPQ  BX, $0x0c
+	JLT   lower244
+
+	// acc[i,j] = init[i,j], 12×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPD (BX), Z0
+	VMOVUPD (BX)(CX*1), Z1
+	VMOVUPD (BX)(CX*2), Z2
+	VMOVUPD (BX)(DX*1), Z3
+	VMOVUPD (BX)(CX*4), Z4
+	VMOVUPD (BX)(SI*1), Z5
+	VMOVUPD (BX)(DX*2), Z6
+	VMOVUPD (BX)(DI*1), Z7
+	VMOVUPD (R8), Z8
+	VMOVUPD (R8)(CX*1), Z9
+	VMOVUPD (R8)(CX*2), Z10
+	VMOVUPD (R8)(DX*1), Z11
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded245
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	LEAQ    (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold246:
+	VMOVUPD          (SI), Z13
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z13, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z13, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z13, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z13, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z13, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z13, Z5
+	VFMADD231PD.BCST (BX)(R9*2), Z13, Z6
+	VFMADD231PD.BCST (BX)(R11*1), Z13, Z7
+	VFMADD231PD.BCST (R12), Z13, Z8
+	VFMADD231PD.BCST (R12)(CX*1), Z13, Z9
+	VFMADD231PD.BCST (R12)(CX*2), Z13, Z10
+	VFMADD231PD.BCST (R12)(R9*1), Z13, Z11
+	ADDQ             DX, BX
+	ADDQ             DX, R12
+	DECQ             R8
+	JNZ              fold246
+
+folded245:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z12, Z12, Z12
+	VADDPD Z12, Z0, Z0
+	VADDPD Z12, Z1, Z1
+	VADDPD Z12, Z2, Z2
+	VADDPD Z12, Z3, Z3
+	VADDPD Z12, Z4, Z4
+	VADDPD Z12, Z5, Z5
+	VADDPD Z12, Z6, Z6
+	VADDPD Z12, Z7, Z7
+	VADDPD Z12, Z8, Z8
+	VADDPD Z12, Z9, Z9
+	VADDPD Z12, Z10, Z10
+	VADDPD Z12, Z11, Z11
+	CMPQ   BX, $0x01
+	JNE    linear247
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
+	VMAXPD Z8, Z12, Z8
+	VMAXPD Z9, Z12, Z9
+	VMAXPD Z10, Z12, Z10
+	VMAXPD Z11, Z12, Z11
+
+linear247:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, (BX)(CX*1)
+	VMOVUPD Z2, (BX)(CX*2)
+	VMOVUPD Z3, (BX)(DX*1)
+	VMOVUPD Z4, (BX)(CX*4)
+	VMOVUPD Z5, (BX)(SI*1)
+	VMOVUPD Z6, (BX)(DX*2)
+	VMOVUPD Z7, (BX)(DI*1)
+	VMOVUPD Z8, (R8)
+	VMOVUPD Z9, (R8)(CX*1)
+	VMOVUPD Z10, (R8)(CX*2)
+	VMOVUPD Z11, (R8)(DX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    $0x0000000c, BX
+	JMP     advance239
+
+lower244:
+	// acc[i,j] = init[i,j], 11×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPD (BX), Z0
+	VMOVUPD (BX)(CX*1), Z1
+	VMOVUPD (BX)(CX*2), Z2
+	VMOVUPD (BX)(DX*1), Z3
+	VMOVUPD (BX)(CX*4), Z4
+	VMOVUPD (BX)(SI*1), Z5
+	VMOVUPD (BX)(DX*2), Z6
+	VMOVUPD (BX)(DI*1), Z7
+	VMOVUPD (R8), Z8
+	VMOVUPD (R8)(CX*1), Z9
+	VMOVUPD (R8)(CX*2), Z10
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded248
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	LEAQ    (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold249:
+	VMOVUPD          (SI), Z12
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z12, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z12, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z12, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z12, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z12, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z12, Z5
+	VFMADD231PD.BCST (BX)(R9*2), Z12, Z6
+	VFMADD231PD.BCST (BX)(R11*1), Z12, Z7
+	VFMADD231PD.BCST (R12), Z12, Z8
+	VFMADD231PD.BCST (R12)(CX*1), Z12, Z9
+	VFMADD231PD.BCST (R12)(CX*2), Z12, Z10
+	ADDQ             DX, BX
+	ADDQ             DX, R12
+	DECQ             R8
+	JNZ              fold249
+
+folded248:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z11, Z11, Z11
+	VADDPD Z11, Z0, Z0
+	VADDPD Z11, Z1, Z1
+	VADDPD Z11, Z2, Z2
+	VADDPD Z11, Z3, Z3
+	VADDPD Z11, Z4, Z4
+	VADDPD Z11, Z5, Z5
+	VADDPD Z11, Z6, Z6
+	VADDPD Z11, Z7, Z7
+	VADDPD Z11, Z8, Z8
+	VADDPD Z11, Z9, Z9
+	VADDPD Z11, Z10, Z10
+	CMPQ   BX, $0x01
+	JNE    linear250
+	VMAXPD Z0, Z11, Z0
+	VMAXPD Z1, Z11, Z1
+	VMAXPD Z2, Z11, Z2
+	VMAXPD Z3, Z11, Z3
+	VMAXPD Z4, Z11, Z4
+	VMAXPD Z5, Z11, Z5
+	VMAXPD Z6, Z11, Z6
+	VMAXPD Z7, Z11, Z7
+	VMAXPD Z8, Z11, Z8
+	VMAXPD Z9, Z11, Z9
+	VMAXPD Z10, Z11, Z10
+
+linear250:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, (BX)(CX*1)
+	VMOVUPD Z2, (BX)(CX*2)
+	VMOVUPD Z3, (BX)(DX*1)
+	VMOVUPD Z4, (BX)(CX*4)
+	VMOVUPD Z5, (BX)(SI*1)
+	VMOVUPD Z6, (BX)(DX*2)
+	VMOVUPD Z7, (BX)(DI*1)
+	VMOVUPD Z8, (R8)
+	VMOVUPD Z9, (R8)(CX*1)
+	VMOVUPD Z10, (R8)(CX*2)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    $0x0000000b, BX
+	JMP     advance239
+
+lower243:
+	// acc[i,j] = init[i,j], 10×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPD (BX), Z0
+	VMOVUPD (BX)(CX*1), Z1
+	VMOVUPD (BX)(CX*2), Z2
+	VMOVUPD (BX)(DX*1), Z3
+	VMOVUPD (BX)(CX*4), Z4
+	VMOVUPD (BX)(SI*1), Z5
+	VMOVUPD (BX)(DX*2), Z6
+	VMOVUPD (BX)(DI*1), Z7
+	VMOVUPD (R8), Z8
+	VMOVUPD (R8)(CX*1), Z9
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded251
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	LEAQ    (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold252:
+	VMOVUPD          (SI), Z11
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z11, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z11, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z11, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z11, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z11, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z11, Z5
+	VFMADD231PD.BCST (BX)(R9*2), Z11, Z6
+	VFMADD231PD.BCST (BX)(R11*1), Z11, Z7
+	VFMADD231PD.BCST (R12), Z11, Z8
+	VFMADD231PD.BCST (R12)(CX*1), Z11, Z9
+	ADDQ             DX, BX
+	ADDQ             DX, R12
+	DECQ             R8
+	JNZ              fold252
+
+folded251:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z10, Z10, Z10
+	VADDPD Z10, Z0, Z0
+	VADDPD Z10, Z1, Z1
+	VADDPD Z10, Z2, Z2
+	VADDPD Z10, Z3, Z3
+	VADDPD Z10, Z4, Z4
+	VADDPD Z10, Z5, Z5
+	VADDPD Z10, Z6, Z6
+	VADDPD Z10, Z7, Z7
+	VADDPD Z10, Z8, Z8
+	VADDPD Z10, Z9, Z9
+	CMPQ   BX, $0x01
+	JNE    linear253
+	VMAXPD Z0, Z10, Z0
+	VMAXPD Z1, Z10, Z1
+	VMAXPD Z2, Z10, Z2
+	VMAXPD Z3, Z10, Z3
+	VMAXPD Z4, Z10, Z4
+	VMAXPD Z5, Z10, Z5
+	VMAXPD Z6, Z10, Z6
+	VMAXPD Z7, Z10, Z7
+	VMAXPD Z8, Z10, Z8
+	VMAXPD Z9, Z10, Z9
+
+linear253:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, (BX)(CX*1)
+	VMOVUPD Z2, (BX)(CX*2)
+	VMOVUPD Z3, (BX)(DX*1)
+	VMOVUPD Z4, (BX)(CX*4)
+	VMOVUPD Z5, (BX)(SI*1)
+	VMOVUPD Z6, (BX)(DX*2)
+	VMOVUPD Z7, (BX)(DI*1)
+	VMOVUPD Z8, (R8)
+	VMOVUPD Z9, (R8)(CX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    $0x0000000a, BX
+	JMP     advance239
+
+lower242:
 	CMPQ BX, $0x08
-	JNE  fewer246
+	JLT  lower254
+	CMPQ BX, $0x09
+	JLT  lower255
+
+	// acc[i,j] = init[i,j], 9×1 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPD (BX), Z0
+	VMOVUPD (BX)(CX*1), Z1
+	VMOVUPD (BX)(CX*2), Z2
+	VMOVUPD (BX)(DX*1), Z3
+	VMOVUPD (BX)(CX*4), Z4
+	VMOVUPD (BX)(SI*1), Z5
+	VMOVUPD (BX)(DX*2), Z6
+	VMOVUPD (BX)(DI*1), Z7
+	VMOVUPD (R8), Z8
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded256
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	LEAQ    (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold257:
+	VMOVUPD          (SI), Z10
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z10, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z10, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z10, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z10, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z10, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z10, Z5
+	VFMADD231PD.BCST (BX)(R9*2), Z10, Z6
+	VFMADD231PD.BCST (BX)(R11*1), Z10, Z7
+	VFMADD231PD.BCST (R12), Z10, Z8
+	ADDQ             DX, BX
+	ADDQ             DX, R12
+	DECQ             R8
+	JNZ              fold257
+
+folded256:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z9, Z9, Z9
+	VADDPD Z9, Z0, Z0
+	VADDPD Z9, Z1, Z1
+	VADDPD Z9, Z2, Z2
+	VADDPD Z9, Z3, Z3
+	VADDPD Z9, Z4, Z4
+	VADDPD Z9, Z5, Z5
+	VADDPD Z9, Z6, Z6
+	VADDPD Z9, Z7, Z7
+	VADDPD Z9, Z8, Z8
+	CMPQ   BX, $0x01
+	JNE    linear258
+	VMAXPD Z0, Z9, Z0
+	VMAXPD Z1, Z9, Z1
+	VMAXPD Z2, Z9, Z2
+	VMAXPD Z3, Z9, Z3
+	VMAXPD Z4, Z9, Z4
+	VMAXPD Z5, Z9, Z5
+	VMAXPD Z6, Z9, Z6
+	VMAXPD Z7, Z9, Z7
+	VMAXPD Z8, Z9, Z8
+
+linear258:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	LEAQ    (BX)(CX*8), R8
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, (BX)(CX*1)
+	VMOVUPD Z2, (BX)(CX*2)
+	VMOVUPD Z3, (BX)(DX*1)
+	VMOVUPD Z4, (BX)(CX*4)
+	VMOVUPD Z5, (BX)(SI*1)
+	VMOVUPD Z6, (BX)(DX*2)
+	VMOVUPD Z7, (BX)(DI*1)
+	VMOVUPD Z8, (R8)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    $0x00000009, BX
+	JMP     advance239
+
+lower255:
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few247
+	JLT  few259
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -16211,10 +21089,10 @@ chosen244:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more248
+	JGE    more260
 	MOVQ   then+88(FP), BX
 
-more248:
+more260:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -16235,7 +21113,7 @@ more248:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few247:
+few259:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -16252,7 +21130,7 @@ few247:
 	VMOVUPD (BX)(DI*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded249
+	JLE     folded261
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16265,7 +21143,7 @@ few247:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold250:
+fold262:
 	VMOVUPD          (SI), Z9
 	ADDQ             DI, SI
 	PREFETCHT1       (R12)
@@ -16280,9 +21158,9 @@ fold250:
 	VFMADD231PD.BCST (BX)(R11*1), Z9, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold250
+	JNZ              fold262
 
-folded249:
+folded261:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -16295,7 +21173,7 @@ folded249:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear251
+	JNE    linear263
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -16305,7 +21183,7 @@ folded249:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear251:
+linear263:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -16323,12 +21201,9 @@ linear251:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000008, BX
-	JMP     advance245
+	JMP     advance239
 
-fewer246:
-	CMPQ BX, $0x07
-	JNE  fewer252
-
+lower254:
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -16343,7 +21218,7 @@ fewer246:
 	VMOVUPD (BX)(DX*2), Z6
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded253
+	JLE     folded264
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16355,7 +21230,7 @@ fewer246:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold254:
+fold265:
 	VMOVUPD          (SI), Z8
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -16369,9 +21244,9 @@ fold254:
 	VFMADD231PD.BCST (BX)(R9*2), Z8, Z6
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold254
+	JNZ              fold265
 
-folded253:
+folded264:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -16383,7 +21258,7 @@ folded253:
 	VADDPD Z7, Z5, Z5
 	VADDPD Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear255
+	JNE    linear266
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -16392,7 +21267,7 @@ folded253:
 	VMAXPD Z5, Z7, Z5
 	VMAXPD Z6, Z7, Z6
 
-linear255:
+linear266:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -16408,11 +21283,15 @@ linear255:
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
 	MOVQ    $0x00000007, BX
-	JMP     advance245
+	JMP     advance239
 
-fewer252:
+lower241:
+	CMPQ BX, $0x04
+	JLT  lower267
+	CMPQ BX, $0x05
+	JLT  lower268
 	CMPQ BX, $0x06
-	JNE  fewer256
+	JLT  lower269
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -16427,7 +21306,7 @@ fewer252:
 	VMOVUPD (BX)(SI*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded257
+	JLE     folded270
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16439,7 +21318,7 @@ fewer252:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold258:
+fold271:
 	VMOVUPD          (SI), Z7
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -16452,9 +21331,9 @@ fold258:
 	VFMADD231PD.BCST (BX)(R10*1), Z7, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold258
+	JNZ              fold271
 
-folded257:
+folded270:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -16465,7 +21344,7 @@ folded257:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear259
+	JNE    linear272
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -16473,7 +21352,7 @@ folded257:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear259:
+linear272:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -16487,13 +21366,11 @@ linear259:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    $0x00000006, BX
-	JMP     advance245
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer256:
-	CMPQ BX, $0x05
-	JNE  fewer260
-
+lower269:
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -16505,7 +21382,7 @@ fewer256:
 	VMOVUPD (BX)(CX*4), Z4
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded261
+	JLE     folded273
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16516,7 +21393,7 @@ fewer256:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold262:
+fold274:
 	VMOVUPD          (SI), Z6
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -16528,9 +21405,9 @@ fold262:
 	VFMADD231PD.BCST (BX)(CX*4), Z6, Z4
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold262
+	JNZ              fold274
 
-folded261:
+folded273:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -16540,14 +21417,14 @@ folded261:
 	VADDPD Z5, Z3, Z3
 	VADDPD Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear263
+	JNE    linear275
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 	VMAXPD Z4, Z5, Z4
 
-linear263:
+linear275:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -16559,13 +21436,11 @@ linear263:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	MOVQ    $0x00000005, BX
-	JMP     advance245
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer260:
-	CMPQ BX, $0x04
-	JNE  fewer264
-
+lower268:
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -16576,7 +21451,7 @@ fewer260:
 	VMOVUPD (BX)(DX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded265
+	JLE     folded276
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16587,7 +21462,7 @@ fewer260:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold266:
+fold277:
 	VMOVUPD          (SI), Z5
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -16598,9 +21473,9 @@ fold266:
 	VFMADD231PD.BCST (BX)(R9*1), Z5, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold266
+	JNZ              fold277
 
-folded265:
+folded276:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -16609,13 +21484,13 @@ folded265:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear267
+	JNE    linear278
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear267:
+linear278:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -16630,9 +21505,11 @@ linear267:
 	VZEROUPPER
 	RET
 
-fewer264:
+lower267:
+	CMPQ BX, $0x02
+	JLT  lower279
 	CMPQ BX, $0x03
-	JNE  fewer268
+	JLT  lower280
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -16642,7 +21519,7 @@ fewer264:
 	VMOVUPD (BX)(CX*2), Z2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded269
+	JLE     folded281
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16652,7 +21529,7 @@ fewer264:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold270:
+fold282:
 	VMOVUPD          (SI), Z4
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -16662,9 +21539,9 @@ fold270:
 	VFMADD231PD.BCST (BX)(CX*2), Z4, Z2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold270
+	JNZ              fold282
 
-folded269:
+folded281:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -16672,12 +21549,12 @@ folded269:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear271
+	JNE    linear283
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear271:
+linear283:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -16690,10 +21567,7 @@ linear271:
 	VZEROUPPER
 	RET
 
-fewer268:
-	CMPQ BX, $0x02
-	JNE  fewer272
-
+lower280:
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -16701,7 +21575,7 @@ fewer268:
 	VMOVUPD (BX)(CX*1), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded273
+	JLE     folded284
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16711,7 +21585,7 @@ fewer268:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold274:
+fold285:
 	VMOVUPD          (SI), Z3
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -16720,20 +21594,20 @@ fold274:
 	VFMADD231PD.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold274
+	JNZ              fold285
 
-folded273:
+folded284:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear275
+	JNE    linear286
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear275:
+linear286:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -16745,16 +21619,13 @@ linear275:
 	VZEROUPPER
 	RET
 
-fewer272:
-	CMPQ BX, $0x01
-	JNE  fewer276
-
+lower279:
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Z0
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded277
+	JLE     folded287
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -16764,7 +21635,7 @@ fewer272:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold278:
+fold288:
 	VMOVUPD          (SI), Z2
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -16772,18 +21643,18 @@ fold278:
 	VFMADD231PD.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold278
+	JNZ              fold288
 
-folded277:
+folded287:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear279
+	JNE    linear289
 	VMAXPD Z0, Z1, Z0
 
-linear279:
+linear289:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
 	MOVQ    soon+72(FP), BX
@@ -16793,17 +21664,12 @@ linear279:
 	VZEROUPPER
 	RET
 
-fewer276:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance245:
+advance239:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done280
+	JLE   none240
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -16816,40 +21682,2354 @@ advance245:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next242
+	JMP   next236
 
-done280:
+none240:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over241:
+over235:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 
-next281:
+next290:
 	// the height of the next tile
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x10
-	JGE  full282
-	CMPQ BX, $0x08
-	JLE  chosen283
+	JGE  full291
+	CMPQ BX, $0x0c
+	JLE  chosen292
 	ADDQ $0x01, BX
 	SHRQ $0x01, BX
-	JMP  chosen283
+	JMP  chosen292
 
-full282:
+full291:
 	MOVQ $0x00000008, BX
 
-chosen283:
+chosen292:
+	TESTQ BX, BX
+	JE    none294
+	CMPQ  BX, $0x07
+	JLT   lower295
+	CMPQ  BX, $0x0a
+	JLT   lower296
+	CMPQ  BX, $0x0b
+	JLT   lower297
+	CMPQ  BX, $0x0c
+	JLT   lower298
+
+	// acc[i,j] = init[i,j], 12×1 vectors
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	LEAQ      (DX)(CX*4), DI
+	LEAQ      (BX)(CX*8), R8
+	VMOVUPD.Z (BX), K1, Z0
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	VMOVUPD.Z (BX)(CX*2), K1, Z2
+	VMOVUPD.Z (BX)(DX*1), K1, Z3
+	VMOVUPD.Z (BX)(CX*4), K1, Z4
+	VMOVUPD.Z (BX)(SI*1), K1, Z5
+	VMOVUPD.Z (BX)(DX*2), K1, Z6
+	VMOVUPD.Z (BX)(DI*1), K1, Z7
+	VMOVUPD.Z (R8), K1, Z8
+	VMOVUPD.Z (R8)(CX*1), K1, Z9
+	VMOVUPD.Z (R8)(CX*2), K1, Z10
+	VMOVUPD.Z (R8)(DX*1), K1, Z11
+	MOVQ      n+112(FP), R8
+	TESTQ     R8, R8
+	JLE       folded299
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
+	LEAQ      (R9)(CX*4), R11
+	LEAQ      (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold300:
+	VMOVUPD.Z        (SI), K1, Z13
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z13, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z13, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z13, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z13, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z13, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z13, Z5
+	VFMADD231PD.BCST (BX)(R9*2), Z13, Z6
+	VFMADD231PD.BCST (BX)(R11*1), Z13, Z7
+	VFMADD231PD.BCST (R12), Z13, Z8
+	VFMADD231PD.BCST (R12)(CX*1), Z13, Z9
+	VFMADD231PD.BCST (R12)(CX*2), Z13, Z10
+	VFMADD231PD.BCST (R12)(R9*1), Z13, Z11
+	ADDQ             DX, BX
+	ADDQ             DX, R12
+	DECQ             R8
+	JNZ              fold300
+
+folded299:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z12, Z12, Z12
+	VADDPD Z12, Z0, Z0
+	VADDPD Z12, Z1, Z1
+	VADDPD Z12, Z2, Z2
+	VADDPD Z12, Z3, Z3
+	VADDPD Z12, Z4, Z4
+	VADDPD Z12, Z5, Z5
+	VADDPD Z12, Z6, Z6
+	VADDPD Z12, Z7, Z7
+	VADDPD Z12, Z8, Z8
+	VADDPD Z12, Z9, Z9
+	VADDPD Z12, Z10, Z10
+	VADDPD Z12, Z11, Z11
+	CMPQ   BX, $0x01
+	JNE    linear301
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
+	VMAXPD Z8, Z12, Z8
+	VMAXPD Z9, Z12, Z9
+	VMAXPD Z10, Z12, Z10
+	VMAXPD Z11, Z12, Z11
+
+linear301:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
+	TESTQ         $0x00000004, AX
+	JZ            low303
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low304
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low305
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+
+low305:
+	JMP stored302
+
+low304:
+	TESTQ     $0x00000001, AX
+	JZ        low306
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+
+low306:
+	JMP stored302
+
+low303:
+	TESTQ        $0x00000002, AX
+	JZ           low307
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low308
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+
+low308:
+	JMP stored302
+
+low307:
+	TESTQ     $0x00000001, AX
+	JZ        low309
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+
+low309:
+stored302:
+	TESTQ         $0x00000004, AX
+	JZ            low311
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low312
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low313
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low313:
+	JMP stored310
+
+low312:
+	TESTQ     $0x00000001, AX
+	JZ        low314
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low314:
+	JMP stored310
+
+low311:
+	TESTQ        $0x00000002, AX
+	JZ           low315
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low316
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low316:
+	JMP stored310
+
+low315:
+	TESTQ     $0x00000001, AX
+	JZ        low317
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low317:
+stored310:
+	TESTQ         $0x00000004, AX
+	JZ            low319
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low320
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low321
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+
+low321:
+	JMP stored318
+
+low320:
+	TESTQ     $0x00000001, AX
+	JZ        low322
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low322:
+	JMP stored318
+
+low319:
+	TESTQ        $0x00000002, AX
+	JZ           low323
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low324
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+
+low324:
+	JMP stored318
+
+low323:
+	TESTQ     $0x00000001, AX
+	JZ        low325
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low325:
+stored318:
+	TESTQ         $0x00000004, AX
+	JZ            low327
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low328
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low329
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+
+low329:
+	JMP stored326
+
+low328:
+	TESTQ     $0x00000001, AX
+	JZ        low330
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low330:
+	JMP stored326
+
+low327:
+	TESTQ        $0x00000002, AX
+	JZ           low331
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low332
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+
+low332:
+	JMP stored326
+
+low331:
+	TESTQ     $0x00000001, AX
+	JZ        low333
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low333:
+stored326:
+	TESTQ         $0x00000004, AX
+	JZ            low335
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low336
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low337
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+
+low337:
+	JMP stored334
+
+low336:
+	TESTQ     $0x00000001, AX
+	JZ        low338
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low338:
+	JMP stored334
+
+low335:
+	TESTQ        $0x00000002, AX
+	JZ           low339
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low340
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+
+low340:
+	JMP stored334
+
+low339:
+	TESTQ     $0x00000001, AX
+	JZ        low341
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low341:
+stored334:
+	TESTQ         $0x00000004, AX
+	JZ            low343
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low344
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low345
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+
+low345:
+	JMP stored342
+
+low344:
+	TESTQ     $0x00000001, AX
+	JZ        low346
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low346:
+	JMP stored342
+
+low343:
+	TESTQ        $0x00000002, AX
+	JZ           low347
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low348
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+
+low348:
+	JMP stored342
+
+low347:
+	TESTQ     $0x00000001, AX
+	JZ        low349
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low349:
+stored342:
+	TESTQ         $0x00000004, AX
+	JZ            low351
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000002, AX
+	JZ            low352
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low353
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+
+low353:
+	JMP stored350
+
+low352:
+	TESTQ     $0x00000001, AX
+	JZ        low354
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+
+low354:
+	JMP stored350
+
+low351:
+	TESTQ        $0x00000002, AX
+	JZ           low355
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low356
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+
+low356:
+	JMP stored350
+
+low355:
+	TESTQ     $0x00000001, AX
+	JZ        low357
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+
+low357:
+stored350:
+	TESTQ         $0x00000004, AX
+	JZ            low359
+	VMOVUPS       Y7, (BX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, AX
+	JZ            low360
+	VMOVUPS       X7, 32(BX)(DI*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low361
+	VMOVSD        X7, 48(BX)(DI*1)
+	VUNPCKHPD     X7, X7, X7
+
+low361:
+	JMP stored358
+
+low360:
+	TESTQ     $0x00000001, AX
+	JZ        low362
+	VMOVSD    X7, 32(BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+
+low362:
+	JMP stored358
+
+low359:
+	TESTQ        $0x00000002, AX
+	JZ           low363
+	VMOVUPS      X7, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low364
+	VMOVSD       X7, 16(BX)(DI*1)
+	VUNPCKHPD    X7, X7, X7
+
+low364:
+	JMP stored358
+
+low363:
+	TESTQ     $0x00000001, AX
+	JZ        low365
+	VMOVSD    X7, (BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+
+low365:
+stored358:
+	TESTQ         $0x00000004, AX
+	JZ            low367
+	VMOVUPS       Y8, (R8)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000002, AX
+	JZ            low368
+	VMOVUPS       X8, 32(R8)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low369
+	VMOVSD        X8, 48(R8)
+	VUNPCKHPD     X8, X8, X8
+
+low369:
+	JMP stored366
+
+low368:
+	TESTQ     $0x00000001, AX
+	JZ        low370
+	VMOVSD    X8, 32(R8)
+	VUNPCKHPD X8, X8, X8
+
+low370:
+	JMP stored366
+
+low367:
+	TESTQ        $0x00000002, AX
+	JZ           low371
+	VMOVUPS      X8, (R8)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low372
+	VMOVSD       X8, 16(R8)
+	VUNPCKHPD    X8, X8, X8
+
+low372:
+	JMP stored366
+
+low371:
+	TESTQ     $0x00000001, AX
+	JZ        low373
+	VMOVSD    X8, (R8)
+	VUNPCKHPD X8, X8, X8
+
+low373:
+stored366:
+	TESTQ         $0x00000004, AX
+	JZ            low375
+	VMOVUPS       Y9, (R8)(CX*1)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000002, AX
+	JZ            low376
+	VMOVUPS       X9, 32(R8)(CX*1)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low377
+	VMOVSD        X9, 48(R8)(CX*1)
+	VUNPCKHPD     X9, X9, X9
+
+low377:
+	JMP stored374
+
+low376:
+	TESTQ     $0x00000001, AX
+	JZ        low378
+	VMOVSD    X9, 32(R8)(CX*1)
+	VUNPCKHPD X9, X9, X9
+
+low378:
+	JMP stored374
+
+low375:
+	TESTQ        $0x00000002, AX
+	JZ           low379
+	VMOVUPS      X9, (R8)(CX*1)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low380
+	VMOVSD       X9, 16(R8)(CX*1)
+	VUNPCKHPD    X9, X9, X9
+
+low380:
+	JMP stored374
+
+low379:
+	TESTQ     $0x00000001, AX
+	JZ        low381
+	VMOVSD    X9, (R8)(CX*1)
+	VUNPCKHPD X9, X9, X9
+
+low381:
+stored374:
+	TESTQ         $0x00000004, AX
+	JZ            low383
+	VMOVUPS       Y10, (R8)(CX*2)
+	VEXTRACTF64X4 $0x01, Z10, Y10
+	TESTQ         $0x00000002, AX
+	JZ            low384
+	VMOVUPS       X10, 32(R8)(CX*2)
+	VEXTRACTF128  $0x01, Y10, X10
+	TESTQ         $0x00000001, AX
+	JZ            low385
+	VMOVSD        X10, 48(R8)(CX*2)
+	VUNPCKHPD     X10, X10, X10
+
+low385:
+	JMP stored382
+
+low384:
+	TESTQ     $0x00000001, AX
+	JZ        low386
+	VMOVSD    X10, 32(R8)(CX*2)
+	VUNPCKHPD X10, X10, X10
+
+low386:
+	JMP stored382
+
+low383:
+	TESTQ        $0x00000002, AX
+	JZ           low387
+	VMOVUPS      X10, (R8)(CX*2)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000001, AX
+	JZ           low388
+	VMOVSD       X10, 16(R8)(CX*2)
+	VUNPCKHPD    X10, X10, X10
+
+low388:
+	JMP stored382
+
+low387:
+	TESTQ     $0x00000001, AX
+	JZ        low389
+	VMOVSD    X10, (R8)(CX*2)
+	VUNPCKHPD X10, X10, X10
+
+low389:
+stored382:
+	TESTQ         $0x00000004, AX
+	JZ            low391
+	VMOVUPS       Y11, (R8)(DX*1)
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	TESTQ         $0x00000002, AX
+	JZ            low392
+	VMOVUPS       X11, 32(R8)(DX*1)
+	VEXTRACTF128  $0x01, Y11, X11
+	TESTQ         $0x00000001, AX
+	JZ            low393
+	VMOVSD        X11, 48(R8)(DX*1)
+	VUNPCKHPD     X11, X11, X11
+
+low393:
+	JMP stored390
+
+low392:
+	TESTQ     $0x00000001, AX
+	JZ        low394
+	VMOVSD    X11, 32(R8)(DX*1)
+	VUNPCKHPD X11, X11, X11
+
+low394:
+	JMP stored390
+
+low391:
+	TESTQ        $0x00000002, AX
+	JZ           low395
+	VMOVUPS      X11, (R8)(DX*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low396
+	VMOVSD       X11, 16(R8)(DX*1)
+	VUNPCKHPD    X11, X11, X11
+
+low396:
+	JMP stored390
+
+low395:
+	TESTQ     $0x00000001, AX
+	JZ        low397
+	VMOVSD    X11, (R8)(DX*1)
+	VUNPCKHPD X11, X11, X11
+
+low397:
+stored390:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x0000000c, BX
+	JMP  advance293
+
+lower298:
+	// acc[i,j] = init[i,j], 11×1 vectors
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	LEAQ      (DX)(CX*4), DI
+	LEAQ      (BX)(CX*8), R8
+	VMOVUPD.Z (BX), K1, Z0
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	VMOVUPD.Z (BX)(CX*2), K1, Z2
+	VMOVUPD.Z (BX)(DX*1), K1, Z3
+	VMOVUPD.Z (BX)(CX*4), K1, Z4
+	VMOVUPD.Z (BX)(SI*1), K1, Z5
+	VMOVUPD.Z (BX)(DX*2), K1, Z6
+	VMOVUPD.Z (BX)(DI*1), K1, Z7
+	VMOVUPD.Z (R8), K1, Z8
+	VMOVUPD.Z (R8)(CX*1), K1, Z9
+	VMOVUPD.Z (R8)(CX*2), K1, Z10
+	MOVQ      n+112(FP), R8
+	TESTQ     R8, R8
+	JLE       folded398
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
+	LEAQ      (R9)(CX*4), R11
+	LEAQ      (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold399:
+	VMOVUPD.Z        (SI), K1, Z12
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z12, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z12, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z12, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z12, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z12, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z12, Z5
+	VFMADD231PD.BCST (BX)(R9*2), Z12, Z6
+	VFMADD231PD.BCST (BX)(R11*1), Z12, Z7
+	VFMADD231PD.BCST (R12), Z12, Z8
+	VFMADD231PD.BCST (R12)(CX*1), Z12, Z9
+	VFMADD231PD.BCST (R12)(CX*2), Z12, Z10
+	ADDQ             DX, BX
+	ADDQ             DX, R12
+	DECQ             R8
+	JNZ              fold399
+
+folded398:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z11, Z11, Z11
+	VADDPD Z11, Z0, Z0
+	VADDPD Z11, Z1, Z1
+	VADDPD Z11, Z2, Z2
+	VADDPD Z11, Z3, Z3
+	VADDPD Z11, Z4, Z4
+	VADDPD Z11, Z5, Z5
+	VADDPD Z11, Z6, Z6
+	VADDPD Z11, Z7, Z7
+	VADDPD Z11, Z8, Z8
+	VADDPD Z11, Z9, Z9
+	VADDPD Z11, Z10, Z10
+	CMPQ   BX, $0x01
+	JNE    linear400
+	VMAXPD Z0, Z11, Z0
+	VMAXPD Z1, Z11, Z1
+	VMAXPD Z2, Z11, Z2
+	VMAXPD Z3, Z11, Z3
+	VMAXPD Z4, Z11, Z4
+	VMAXPD Z5, Z11, Z5
+	VMAXPD Z6, Z11, Z6
+	VMAXPD Z7, Z11, Z7
+	VMAXPD Z8, Z11, Z8
+	VMAXPD Z9, Z11, Z9
+	VMAXPD Z10, Z11, Z10
+
+linear400:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
+	TESTQ         $0x00000004, AX
+	JZ            low402
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low403
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low404
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+
+low404:
+	JMP stored401
+
+low403:
+	TESTQ     $0x00000001, AX
+	JZ        low405
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+
+low405:
+	JMP stored401
+
+low402:
+	TESTQ        $0x00000002, AX
+	JZ           low406
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low407
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+
+low407:
+	JMP stored401
+
+low406:
+	TESTQ     $0x00000001, AX
+	JZ        low408
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+
+low408:
+stored401:
+	TESTQ         $0x00000004, AX
+	JZ            low410
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low411
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low412
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low412:
+	JMP stored409
+
+low411:
+	TESTQ     $0x00000001, AX
+	JZ        low413
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low413:
+	JMP stored409
+
+low410:
+	TESTQ        $0x00000002, AX
+	JZ           low414
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low415
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low415:
+	JMP stored409
+
+low414:
+	TESTQ     $0x00000001, AX
+	JZ        low416
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low416:
+stored409:
+	TESTQ         $0x00000004, AX
+	JZ            low418
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low419
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low420
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+
+low420:
+	JMP stored417
+
+low419:
+	TESTQ     $0x00000001, AX
+	JZ        low421
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low421:
+	JMP stored417
+
+low418:
+	TESTQ        $0x00000002, AX
+	JZ           low422
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low423
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+
+low423:
+	JMP stored417
+
+low422:
+	TESTQ     $0x00000001, AX
+	JZ        low424
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low424:
+stored417:
+	TESTQ         $0x00000004, AX
+	JZ            low426
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low427
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low428
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+
+low428:
+	JMP stored425
+
+low427:
+	TESTQ     $0x00000001, AX
+	JZ        low429
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low429:
+	JMP stored425
+
+low426:
+	TESTQ        $0x00000002, AX
+	JZ           low430
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low431
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+
+low431:
+	JMP stored425
+
+low430:
+	TESTQ     $0x00000001, AX
+	JZ        low432
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low432:
+stored425:
+	TESTQ         $0x00000004, AX
+	JZ            low434
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low435
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low436
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+
+low436:
+	JMP stored433
+
+low435:
+	TESTQ     $0x00000001, AX
+	JZ        low437
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low437:
+	JMP stored433
+
+low434:
+	TESTQ        $0x00000002, AX
+	JZ           low438
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low439
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+
+low439:
+	JMP stored433
+
+low438:
+	TESTQ     $0x00000001, AX
+	JZ        low440
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low440:
+stored433:
+	TESTQ         $0x00000004, AX
+	JZ            low442
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low443
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low444
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+
+low444:
+	JMP stored441
+
+low443:
+	TESTQ     $0x00000001, AX
+	JZ        low445
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low445:
+	JMP stored441
+
+low442:
+	TESTQ        $0x00000002, AX
+	JZ           low446
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low447
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+
+low447:
+	JMP stored441
+
+low446:
+	TESTQ     $0x00000001, AX
+	JZ        low448
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low448:
+stored441:
+	TESTQ         $0x00000004, AX
+	JZ            low450
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000002, AX
+	JZ            low451
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low452
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+
+low452:
+	JMP stored449
+
+low451:
+	TESTQ     $0x00000001, AX
+	JZ        low453
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+
+low453:
+	JMP stored449
+
+low450:
+	TESTQ        $0x00000002, AX
+	JZ           low454
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low455
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+
+low455:
+	JMP stored449
+
+low454:
+	TESTQ     $0x00000001, AX
+	JZ        low456
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+
+low456:
+stored449:
+	TESTQ         $0x00000004, AX
+	JZ            low458
+	VMOVUPS       Y7, (BX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, AX
+	JZ            low459
+	VMOVUPS       X7, 32(BX)(DI*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low460
+	VMOVSD        X7, 48(BX)(DI*1)
+	VUNPCKHPD     X7, X7, X7
+
+low460:
+	JMP stored457
+
+low459:
+	TESTQ     $0x00000001, AX
+	JZ        low461
+	VMOVSD    X7, 32(BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+
+low461:
+	JMP stored457
+
+low458:
+	TESTQ        $0x00000002, AX
+	JZ           low462
+	VMOVUPS      X7, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low463
+	VMOVSD       X7, 16(BX)(DI*1)
+	VUNPCKHPD    X7, X7, X7
+
+low463:
+	JMP stored457
+
+low462:
+	TESTQ     $0x00000001, AX
+	JZ        low464
+	VMOVSD    X7, (BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+
+low464:
+stored457:
+	TESTQ         $0x00000004, AX
+	JZ            low466
+	VMOVUPS       Y8, (R8)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000002, AX
+	JZ            low467
+	VMOVUPS       X8, 32(R8)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low468
+	VMOVSD        X8, 48(R8)
+	VUNPCKHPD     X8, X8, X8
+
+low468:
+	JMP stored465
+
+low467:
+	TESTQ     $0x00000001, AX
+	JZ        low469
+	VMOVSD    X8, 32(R8)
+	VUNPCKHPD X8, X8, X8
+
+low469:
+	JMP stored465
+
+low466:
+	TESTQ        $0x00000002, AX
+	JZ           low470
+	VMOVUPS      X8, (R8)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low471
+	VMOVSD       X8, 16(R8)
+	VUNPCKHPD    X8, X8, X8
+
+low471:
+	JMP stored465
+
+low470:
+	TESTQ     $0x00000001, AX
+	JZ        low472
+	VMOVSD    X8, (R8)
+	VUNPCKHPD X8, X8, X8
+
+low472:
+stored465:
+	TESTQ         $0x00000004, AX
+	JZ            low474
+	VMOVUPS       Y9, (R8)(CX*1)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000002, AX
+	JZ            low475
+	VMOVUPS       X9, 32(R8)(CX*1)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low476
+	VMOVSD        X9, 48(R8)(CX*1)
+	VUNPCKHPD     X9, X9, X9
+
+low476:
+	JMP stored473
+
+low475:
+	TESTQ     $0x00000001, AX
+	JZ        low477
+	VMOVSD    X9, 32(R8)(CX*1)
+	VUNPCKHPD X9, X9, X9
+
+low477:
+	JMP stored473
+
+low474:
+	TESTQ        $0x00000002, AX
+	JZ           low478
+	VMOVUPS      X9, (R8)(CX*1)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low479
+	VMOVSD       X9, 16(R8)(CX*1)
+	VUNPCKHPD    X9, X9, X9
+
+low479:
+	JMP stored473
+
+low478:
+	TESTQ     $0x00000001, AX
+	JZ        low480
+	VMOVSD    X9, (R8)(CX*1)
+	VUNPCKHPD X9, X9, X9
+
+low480:
+stored473:
+	TESTQ         $0x00000004, AX
+	JZ            low482
+	VMOVUPS       Y10, (R8)(CX*2)
+	VEXTRACTF64X4 $0x01, Z10, Y10
+	TESTQ         $0x00000002, AX
+	JZ            low483
+	VMOVUPS       X10, 32(R8)(CX*2)
+	VEXTRACTF128  $0x01, Y10, X10
+	TESTQ         $0x00000001, AX
+	JZ            low484
+	VMOVSD        X10, 48(R8)(CX*2)
+	VUNPCKHPD     X10, X10, X10
+
+low484:
+	JMP stored481
+
+low483:
+	TESTQ     $0x00000001, AX
+	JZ        low485
+	VMOVSD    X10, 32(R8)(CX*2)
+	VUNPCKHPD X10, X10, X10
+
+low485:
+	JMP stored481
+
+low482:
+	TESTQ        $0x00000002, AX
+	JZ           low486
+	VMOVUPS      X10, (R8)(CX*2)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000001, AX
+	JZ           low487
+	VMOVSD       X10, 16(R8)(CX*2)
+	VUNPCKHPD    X10, X10, X10
+
+low487:
+	JMP stored481
+
+low486:
+	TESTQ     $0x00000001, AX
+	JZ        low488
+	VMOVSD    X10, (R8)(CX*2)
+	VUNPCKHPD X10, X10, X10
+
+low488:
+stored481:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x0000000b, BX
+	JMP  advance293
+
+lower297:
+	// acc[i,j] = init[i,j], 10×1 vectors
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	LEAQ      (DX)(CX*4), DI
+	LEAQ      (BX)(CX*8), R8
+	VMOVUPD.Z (BX), K1, Z0
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	VMOVUPD.Z (BX)(CX*2), K1, Z2
+	VMOVUPD.Z (BX)(DX*1), K1, Z3
+	VMOVUPD.Z (BX)(CX*4), K1, Z4
+	VMOVUPD.Z (BX)(SI*1), K1, Z5
+	VMOVUPD.Z (BX)(DX*2), K1, Z6
+	VMOVUPD.Z (BX)(DI*1), K1, Z7
+	VMOVUPD.Z (R8), K1, Z8
+	VMOVUPD.Z (R8)(CX*1), K1, Z9
+	MOVQ      n+112(FP), R8
+	TESTQ     R8, R8
+	JLE       folded489
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
+	LEAQ      (R9)(CX*4), R11
+	LEAQ      (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold490:
+	VMOVUPD.Z        (SI), K1, Z11
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z11, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z11, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z11, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z11, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z11, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z11, Z5
+	VFMADD231PD.BCST (BX)(R9*2), Z11, Z6
+	VFMADD231PD.BCST (BX)(R11*1), Z11, Z7
+	VFMADD231PD.BCST (R12), Z11, Z8
+	VFMADD231PD.BCST (R12)(CX*1), Z11, Z9
+	ADDQ             DX, BX
+	ADDQ             DX, R12
+	DECQ             R8
+	JNZ              fold490
+
+folded489:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z10, Z10, Z10
+	VADDPD Z10, Z0, Z0
+	VADDPD Z10, Z1, Z1
+	VADDPD Z10, Z2, Z2
+	VADDPD Z10, Z3, Z3
+	VADDPD Z10, Z4, Z4
+	VADDPD Z10, Z5, Z5
+	VADDPD Z10, Z6, Z6
+	VADDPD Z10, Z7, Z7
+	VADDPD Z10, Z8, Z8
+	VADDPD Z10, Z9, Z9
+	CMPQ   BX, $0x01
+	JNE    linear491
+	VMAXPD Z0, Z10, Z0
+	VMAXPD Z1, Z10, Z1
+	VMAXPD Z2, Z10, Z2
+	VMAXPD Z3, Z10, Z3
+	VMAXPD Z4, Z10, Z4
+	VMAXPD Z5, Z10, Z5
+	VMAXPD Z6, Z10, Z6
+	VMAXPD Z7, Z10, Z7
+	VMAXPD Z8, Z10, Z8
+	VMAXPD Z9, Z10, Z9
+
+linear491:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
+	TESTQ         $0x00000004, AX
+	JZ            low493
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low494
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low495
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+
+low495:
+	JMP stored492
+
+low494:
+	TESTQ     $0x00000001, AX
+	JZ        low496
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+
+low496:
+	JMP stored492
+
+low493:
+	TESTQ        $0x00000002, AX
+	JZ           low497
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low498
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+
+low498:
+	JMP stored492
+
+low497:
+	TESTQ     $0x00000001, AX
+	JZ        low499
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+
+low499:
+stored492:
+	TESTQ         $0x00000004, AX
+	JZ            low501
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low502
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low503
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low503:
+	JMP stored500
+
+low502:
+	TESTQ     $0x00000001, AX
+	JZ        low504
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low504:
+	JMP stored500
+
+low501:
+	TESTQ        $0x00000002, AX
+	JZ           low505
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low506
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low506:
+	JMP stored500
+
+low505:
+	TESTQ     $0x00000001, AX
+	JZ        low507
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low507:
+stored500:
+	TESTQ         $0x00000004, AX
+	JZ            low509
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low510
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low511
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+
+low511:
+	JMP stored508
+
+low510:
+	TESTQ     $0x00000001, AX
+	JZ        low512
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low512:
+	JMP stored508
+
+low509:
+	TESTQ        $0x00000002, AX
+	JZ           low513
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low514
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+
+low514:
+	JMP stored508
+
+low513:
+	TESTQ     $0x00000001, AX
+	JZ        low515
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low515:
+stored508:
+	TESTQ         $0x00000004, AX
+	JZ            low517
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low518
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low519
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+
+low519:
+	JMP stored516
+
+low518:
+	TESTQ     $0x00000001, AX
+	JZ        low520
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low520:
+	JMP stored516
+
+low517:
+	TESTQ        $0x00000002, AX
+	JZ           low521
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low522
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+
+low522:
+	JMP stored516
+
+low521:
+	TESTQ     $0x00000001, AX
+	JZ        low523
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low523:
+stored516:
+	TESTQ         $0x00000004, AX
+	JZ            low525
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low526
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low527
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+
+low527:
+	JMP stored524
+
+low526:
+	TESTQ     $0x00000001, AX
+	JZ        low528
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low528:
+	JMP stored524
+
+low525:
+	TESTQ        $0x00000002, AX
+	JZ           low529
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low530
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+
+low530:
+	JMP stored524
+
+low529:
+	TESTQ     $0x00000001, AX
+	JZ        low531
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low531:
+stored524:
+	TESTQ         $0x00000004, AX
+	JZ            low533
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low534
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low535
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+
+low535:
+	JMP stored532
+
+low534:
+	TESTQ     $0x00000001, AX
+	JZ        low536
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low536:
+	JMP stored532
+
+low533:
+	TESTQ        $0x00000002, AX
+	JZ           low537
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low538
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+
+low538:
+	JMP stored532
+
+low537:
+	TESTQ     $0x00000001, AX
+	JZ        low539
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low539:
+stored532:
+	TESTQ         $0x00000004, AX
+	JZ            low541
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000002, AX
+	JZ            low542
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low543
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+
+low543:
+	JMP stored540
+
+low542:
+	TESTQ     $0x00000001, AX
+	JZ        low544
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+
+low544:
+	JMP stored540
+
+low541:
+	TESTQ        $0x00000002, AX
+	JZ           low545
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low546
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+
+low546:
+	JMP stored540
+
+low545:
+	TESTQ     $0x00000001, AX
+	JZ        low547
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+
+low547:
+stored540:
+	TESTQ         $0x00000004, AX
+	JZ            low549
+	VMOVUPS       Y7, (BX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, AX
+	JZ            low550
+	VMOVUPS       X7, 32(BX)(DI*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low551
+	VMOVSD        X7, 48(BX)(DI*1)
+	VUNPCKHPD     X7, X7, X7
+
+low551:
+	JMP stored548
+
+low550:
+	TESTQ     $0x00000001, AX
+	JZ        low552
+	VMOVSD    X7, 32(BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+
+low552:
+	JMP stored548
+
+low549:
+	TESTQ        $0x00000002, AX
+	JZ           low553
+	VMOVUPS      X7, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low554
+	VMOVSD       X7, 16(BX)(DI*1)
+	VUNPCKHPD    X7, X7, X7
+
+low554:
+	JMP stored548
+
+low553:
+	TESTQ     $0x00000001, AX
+	JZ        low555
+	VMOVSD    X7, (BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+
+low555:
+stored548:
+	TESTQ         $0x00000004, AX
+	JZ            low557
+	VMOVUPS       Y8, (R8)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000002, AX
+	JZ            low558
+	VMOVUPS       X8, 32(R8)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low559
+	VMOVSD        X8, 48(R8)
+	VUNPCKHPD     X8, X8, X8
+
+low559:
+	JMP stored556
+
+low558:
+	TESTQ     $0x00000001, AX
+	JZ        low560
+	VMOVSD    X8, 32(R8)
+	VUNPCKHPD X8, X8, X8
+
+low560:
+	JMP stored556
+
+low557:
+	TESTQ        $0x00000002, AX
+	JZ           low561
+	VMOVUPS      X8, (R8)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low562
+	VMOVSD       X8, 16(R8)
+	VUNPCKHPD    X8, X8, X8
+
+low562:
+	JMP stored556
+
+low561:
+	TESTQ     $0x00000001, AX
+	JZ        low563
+	VMOVSD    X8, (R8)
+	VUNPCKHPD X8, X8, X8
+
+low563:
+stored556:
+	TESTQ         $0x00000004, AX
+	JZ            low565
+	VMOVUPS       Y9, (R8)(CX*1)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000002, AX
+	JZ            low566
+	VMOVUPS       X9, 32(R8)(CX*1)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low567
+	VMOVSD        X9, 48(R8)(CX*1)
+	VUNPCKHPD     X9, X9, X9
+
+low567:
+	JMP stored564
+
+low566:
+	TESTQ     $0x00000001, AX
+	JZ        low568
+	VMOVSD    X9, 32(R8)(CX*1)
+	VUNPCKHPD X9, X9, X9
+
+low568:
+	JMP stored564
+
+low565:
+	TESTQ        $0x00000002, AX
+	JZ           low569
+	VMOVUPS      X9, (R8)(CX*1)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low570
+	VMOVSD       X9, 16(R8)(CX*1)
+	VUNPCKHPD    X9, X9, X9
+
+low570:
+	JMP stored564
+
+low569:
+	TESTQ     $0x00000001, AX
+	JZ        low571
+	VMOVSD    X9, (R8)(CX*1)
+	VUNPCKHPD X9, X9, X9
+
+low571:
+stored564:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x0000000a, BX
+	JMP  advance293
+
+lower296:
 	CMPQ BX, $0x08
-	JNE  fewer285
+	JLT  lower572
+	CMPQ BX, $0x09
+	JLT  lower573
+
+	// acc[i,j] = init[i,j], 9×1 vectors
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	LEAQ      (DX)(CX*4), DI
+	LEAQ      (BX)(CX*8), R8
+	VMOVUPD.Z (BX), K1, Z0
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	VMOVUPD.Z (BX)(CX*2), K1, Z2
+	VMOVUPD.Z (BX)(DX*1), K1, Z3
+	VMOVUPD.Z (BX)(CX*4), K1, Z4
+	VMOVUPD.Z (BX)(SI*1), K1, Z5
+	VMOVUPD.Z (BX)(DX*2), K1, Z6
+	VMOVUPD.Z (BX)(DI*1), K1, Z7
+	VMOVUPD.Z (R8), K1, Z8
+	MOVQ      n+112(FP), R8
+	TESTQ     R8, R8
+	JLE       folded574
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
+	LEAQ      (R9)(CX*4), R11
+	LEAQ      (BX)(CX*8), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold575:
+	VMOVUPD.Z        (SI), K1, Z10
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z10, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z10, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z10, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z10, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z10, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z10, Z5
+	VFMADD231PD.BCST (BX)(R9*2), Z10, Z6
+	VFMADD231PD.BCST (BX)(R11*1), Z10, Z7
+	VFMADD231PD.BCST (R12), Z10, Z8
+	ADDQ             DX, BX
+	ADDQ             DX, R12
+	DECQ             R8
+	JNZ              fold575
+
+folded574:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z9, Z9, Z9
+	VADDPD Z9, Z0, Z0
+	VADDPD Z9, Z1, Z1
+	VADDPD Z9, Z2, Z2
+	VADDPD Z9, Z3, Z3
+	VADDPD Z9, Z4, Z4
+	VADDPD Z9, Z5, Z5
+	VADDPD Z9, Z6, Z6
+	VADDPD Z9, Z7, Z7
+	VADDPD Z9, Z8, Z8
+	CMPQ   BX, $0x01
+	JNE    linear576
+	VMAXPD Z0, Z9, Z0
+	VMAXPD Z1, Z9, Z1
+	VMAXPD Z2, Z9, Z2
+	VMAXPD Z3, Z9, Z3
+	VMAXPD Z4, Z9, Z4
+	VMAXPD Z5, Z9, Z5
+	VMAXPD Z6, Z9, Z6
+	VMAXPD Z7, Z9, Z7
+	VMAXPD Z8, Z9, Z8
+
+linear576:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	LEAQ          (BX)(CX*8), R8
+	TESTQ         $0x00000004, AX
+	JZ            low578
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low579
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low580
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+
+low580:
+	JMP stored577
+
+low579:
+	TESTQ     $0x00000001, AX
+	JZ        low581
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+
+low581:
+	JMP stored577
+
+low578:
+	TESTQ        $0x00000002, AX
+	JZ           low582
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low583
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+
+low583:
+	JMP stored577
+
+low582:
+	TESTQ     $0x00000001, AX
+	JZ        low584
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+
+low584:
+stored577:
+	TESTQ         $0x00000004, AX
+	JZ            low586
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low587
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low588
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low588:
+	JMP stored585
+
+low587:
+	TESTQ     $0x00000001, AX
+	JZ        low589
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low589:
+	JMP stored585
+
+low586:
+	TESTQ        $0x00000002, AX
+	JZ           low590
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low591
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low591:
+	JMP stored585
+
+low590:
+	TESTQ     $0x00000001, AX
+	JZ        low592
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low592:
+stored585:
+	TESTQ         $0x00000004, AX
+	JZ            low594
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low595
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low596
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+
+low596:
+	JMP stored593
+
+low595:
+	TESTQ     $0x00000001, AX
+	JZ        low597
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low597:
+	JMP stored593
+
+low594:
+	TESTQ        $0x00000002, AX
+	JZ           low598
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low599
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+
+low599:
+	JMP stored593
+
+low598:
+	TESTQ     $0x00000001, AX
+	JZ        low600
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low600:
+stored593:
+	TESTQ         $0x00000004, AX
+	JZ            low602
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low603
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low604
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+
+low604:
+	JMP stored601
+
+low603:
+	TESTQ     $0x00000001, AX
+	JZ        low605
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low605:
+	JMP stored601
+
+low602:
+	TESTQ        $0x00000002, AX
+	JZ           low606
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low607
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+
+low607:
+	JMP stored601
+
+low606:
+	TESTQ     $0x00000001, AX
+	JZ        low608
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low608:
+stored601:
+	TESTQ         $0x00000004, AX
+	JZ            low610
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low611
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low612
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+
+low612:
+	JMP stored609
+
+low611:
+	TESTQ     $0x00000001, AX
+	JZ        low613
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low613:
+	JMP stored609
+
+low610:
+	TESTQ        $0x00000002, AX
+	JZ           low614
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low615
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+
+low615:
+	JMP stored609
+
+low614:
+	TESTQ     $0x00000001, AX
+	JZ        low616
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low616:
+stored609:
+	TESTQ         $0x00000004, AX
+	JZ            low618
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low619
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low620
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+
+low620:
+	JMP stored617
+
+low619:
+	TESTQ     $0x00000001, AX
+	JZ        low621
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low621:
+	JMP stored617
+
+low618:
+	TESTQ        $0x00000002, AX
+	JZ           low622
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low623
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+
+low623:
+	JMP stored617
+
+low622:
+	TESTQ     $0x00000001, AX
+	JZ        low624
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low624:
+stored617:
+	TESTQ         $0x00000004, AX
+	JZ            low626
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000002, AX
+	JZ            low627
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low628
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+
+low628:
+	JMP stored625
+
+low627:
+	TESTQ     $0x00000001, AX
+	JZ        low629
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+
+low629:
+	JMP stored625
+
+low626:
+	TESTQ        $0x00000002, AX
+	JZ           low630
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low631
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+
+low631:
+	JMP stored625
+
+low630:
+	TESTQ     $0x00000001, AX
+	JZ        low632
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+
+low632:
+stored625:
+	TESTQ         $0x00000004, AX
+	JZ            low634
+	VMOVUPS       Y7, (BX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, AX
+	JZ            low635
+	VMOVUPS       X7, 32(BX)(DI*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low636
+	VMOVSD        X7, 48(BX)(DI*1)
+	VUNPCKHPD     X7, X7, X7
+
+low636:
+	JMP stored633
+
+low635:
+	TESTQ     $0x00000001, AX
+	JZ        low637
+	VMOVSD    X7, 32(BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+
+low637:
+	JMP stored633
+
+low634:
+	TESTQ        $0x00000002, AX
+	JZ           low638
+	VMOVUPS      X7, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low639
+	VMOVSD       X7, 16(BX)(DI*1)
+	VUNPCKHPD    X7, X7, X7
+
+low639:
+	JMP stored633
+
+low638:
+	TESTQ     $0x00000001, AX
+	JZ        low640
+	VMOVSD    X7, (BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+
+low640:
+stored633:
+	TESTQ         $0x00000004, AX
+	JZ            low642
+	VMOVUPS       Y8, (R8)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000002, AX
+	JZ            low643
+	VMOVUPS       X8, 32(R8)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low644
+	VMOVSD        X8, 48(R8)
+	VUNPCKHPD     X8, X8, X8
+
+low644:
+	JMP stored641
+
+low643:
+	TESTQ     $0x00000001, AX
+	JZ        low645
+	VMOVSD    X8, 32(R8)
+	VUNPCKHPD X8, X8, X8
+
+low645:
+	JMP stored641
+
+low642:
+	TESTQ        $0x00000002, AX
+	JZ           low646
+	VMOVUPS      X8, (R8)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low647
+	VMOVSD       X8, 16(R8)
+	VUNPCKHPD    X8, X8, X8
+
+low647:
+	JMP stored641
+
+low646:
+	TESTQ     $0x00000001, AX
+	JZ        low648
+	VMOVSD    X8, (R8)
+	VUNPCKHPD X8, X8, X8
+
+low648:
+stored641:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	MOVQ $0x00000009, BX
+	JMP  advance293
+
+lower573:
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few286
+	JLT  few649
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -16858,10 +24038,10 @@ chosen283:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more287
+	JGE    more650
 	MOVQ   then+88(FP), BX
 
-more287:
+more650:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -16882,7 +24062,7 @@ more287:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few286:
+few649:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -16899,7 +24079,7 @@ few286:
 	VMOVUPD.Z (BX)(DI*1), K1, Z7
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded288
+	JLE       folded651
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -16912,7 +24092,7 @@ few286:
 	MOVQ      ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold289:
+fold652:
 	VMOVUPD.Z        (SI), K1, Z9
 	ADDQ             DI, SI
 	PREFETCHT1       (R12)
@@ -16927,9 +24107,9 @@ fold289:
 	VFMADD231PD.BCST (BX)(R11*1), Z9, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold289
+	JNZ              fold652
 
-folded288:
+folded651:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -16942,7 +24122,7 @@ folded288:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear290
+	JNE    linear653
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -16952,390 +24132,387 @@ folded288:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear290:
+linear653:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	LEAQ          (DX)(CX*4), DI
 	TESTQ         $0x00000004, AX
-	JZ            low292
+	JZ            low655
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low293
+	JZ            low656
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low294
+	JZ            low657
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low294:
-	JMP stored291
+low657:
+	JMP stored654
 
-low293:
+low656:
 	TESTQ     $0x00000001, AX
-	JZ        low295
+	JZ        low658
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low295:
-	JMP stored291
+low658:
+	JMP stored654
 
-low292:
+low655:
 	TESTQ        $0x00000002, AX
-	JZ           low296
+	JZ           low659
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low297
+	JZ           low660
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low297:
-	JMP stored291
+low660:
+	JMP stored654
 
-low296:
+low659:
 	TESTQ     $0x00000001, AX
-	JZ        low298
+	JZ        low661
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low298:
-stored291:
+low661:
+stored654:
 	TESTQ         $0x00000004, AX
-	JZ            low300
+	JZ            low663
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low301
+	JZ            low664
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low302
+	JZ            low665
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low302:
-	JMP stored299
+low665:
+	JMP stored662
 
-low301:
+low664:
 	TESTQ     $0x00000001, AX
-	JZ        low303
+	JZ        low666
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low303:
-	JMP stored299
+low666:
+	JMP stored662
 
-low300:
+low663:
 	TESTQ        $0x00000002, AX
-	JZ           low304
+	JZ           low667
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low305
+	JZ           low668
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low305:
-	JMP stored299
+low668:
+	JMP stored662
 
-low304:
+low667:
 	TESTQ     $0x00000001, AX
-	JZ        low306
+	JZ        low669
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low306:
-stored299:
+low669:
+stored662:
 	TESTQ         $0x00000004, AX
-	JZ            low308
+	JZ            low671
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low309
+	JZ            low672
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low310
+	JZ            low673
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low310:
-	JMP stored307
+low673:
+	JMP stored670
 
-low309:
+low672:
 	TESTQ     $0x00000001, AX
-	JZ        low311
+	JZ        low674
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low311:
-	JMP stored307
+low674:
+	JMP stored670
 
-low308:
+low671:
 	TESTQ        $0x00000002, AX
-	JZ           low312
+	JZ           low675
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low313
+	JZ           low676
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low313:
-	JMP stored307
+low676:
+	JMP stored670
 
-low312:
+low675:
 	TESTQ     $0x00000001, AX
-	JZ        low314
+	JZ        low677
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low314:
-stored307:
+low677:
+stored670:
 	TESTQ         $0x00000004, AX
-	JZ            low316
+	JZ            low679
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low317
+	JZ            low680
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low318
+	JZ            low681
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low318:
-	JMP stored315
+low681:
+	JMP stored678
 
-low317:
+low680:
 	TESTQ     $0x00000001, AX
-	JZ        low319
+	JZ        low682
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low319:
-	JMP stored315
+low682:
+	JMP stored678
 
-low316:
+low679:
 	TESTQ        $0x00000002, AX
-	JZ           low320
+	JZ           low683
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low321
+	JZ           low684
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low321:
-	JMP stored315
+low684:
+	JMP stored678
 
-low320:
+low683:
 	TESTQ     $0x00000001, AX
-	JZ        low322
+	JZ        low685
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low322:
-stored315:
+low685:
+stored678:
 	TESTQ         $0x00000004, AX
-	JZ            low324
+	JZ            low687
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low325
+	JZ            low688
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low326
+	JZ            low689
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low326:
-	JMP stored323
+low689:
+	JMP stored686
 
-low325:
+low688:
 	TESTQ     $0x00000001, AX
-	JZ        low327
+	JZ        low690
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low327:
-	JMP stored323
+low690:
+	JMP stored686
 
-low324:
+low687:
 	TESTQ        $0x00000002, AX
-	JZ           low328
+	JZ           low691
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low329
+	JZ           low692
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low329:
-	JMP stored323
+low692:
+	JMP stored686
 
-low328:
+low691:
 	TESTQ     $0x00000001, AX
-	JZ        low330
+	JZ        low693
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low330:
-stored323:
+low693:
+stored686:
 	TESTQ         $0x00000004, AX
-	JZ            low332
+	JZ            low695
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low333
+	JZ            low696
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low334
+	JZ            low697
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 
-low334:
-	JMP stored331
+low697:
+	JMP stored694
 
-low333:
+low696:
 	TESTQ     $0x00000001, AX
-	JZ        low335
+	JZ        low698
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low335:
-	JMP stored331
+low698:
+	JMP stored694
 
-low332:
+low695:
 	TESTQ        $0x00000002, AX
-	JZ           low336
+	JZ           low699
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low337
+	JZ           low700
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 
-low337:
-	JMP stored331
+low700:
+	JMP stored694
 
-low336:
+low699:
 	TESTQ     $0x00000001, AX
-	JZ        low338
+	JZ        low701
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low338:
-stored331:
+low701:
+stored694:
 	TESTQ         $0x00000004, AX
-	JZ            low340
+	JZ            low703
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000002, AX
-	JZ            low341
+	JZ            low704
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low342
+	JZ            low705
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 
-low342:
-	JMP stored339
+low705:
+	JMP stored702
 
-low341:
+low704:
 	TESTQ     $0x00000001, AX
-	JZ        low343
+	JZ        low706
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low343:
-	JMP stored339
+low706:
+	JMP stored702
 
-low340:
+low703:
 	TESTQ        $0x00000002, AX
-	JZ           low344
+	JZ           low707
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low345
+	JZ           low708
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 
-low345:
-	JMP stored339
+low708:
+	JMP stored702
 
-low344:
+low707:
 	TESTQ     $0x00000001, AX
-	JZ        low346
+	JZ        low709
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low346:
-stored339:
+low709:
+stored702:
 	TESTQ         $0x00000004, AX
-	JZ            low348
+	JZ            low711
 	VMOVUPS       Y7, (BX)(DI*1)
 	VEXTRACTF64X4 $0x01, Z7, Y7
 	TESTQ         $0x00000002, AX
-	JZ            low349
+	JZ            low712
 	VMOVUPS       X7, 32(BX)(DI*1)
 	VEXTRACTF128  $0x01, Y7, X7
 	TESTQ         $0x00000001, AX
-	JZ            low350
+	JZ            low713
 	VMOVSD        X7, 48(BX)(DI*1)
 	VUNPCKHPD     X7, X7, X7
 
-low350:
-	JMP stored347
+low713:
+	JMP stored710
 
-low349:
+low712:
 	TESTQ     $0x00000001, AX
-	JZ        low351
+	JZ        low714
 	VMOVSD    X7, 32(BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 
-low351:
-	JMP stored347
+low714:
+	JMP stored710
 
-low348:
+low711:
 	TESTQ        $0x00000002, AX
-	JZ           low352
+	JZ           low715
 	VMOVUPS      X7, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low353
+	JZ           low716
 	VMOVSD       X7, 16(BX)(DI*1)
 	VUNPCKHPD    X7, X7, X7
 
-low353:
-	JMP stored347
+low716:
+	JMP stored710
 
-low352:
+low715:
 	TESTQ     $0x00000001, AX
-	JZ        low354
+	JZ        low717
 	VMOVSD    X7, (BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 
-low354:
-stored347:
+low717:
+stored710:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000008, BX
-	JMP  advance284
+	JMP  advance293
 
-fewer285:
-	CMPQ BX, $0x07
-	JNE  fewer355
-
+lower572:
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -17350,7 +24527,7 @@ fewer285:
 	VMOVUPD.Z (BX)(DX*2), K1, Z6
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded356
+	JLE       folded718
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -17362,7 +24539,7 @@ fewer285:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold357:
+fold719:
 	VMOVUPD.Z        (SI), K1, Z8
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -17376,9 +24553,9 @@ fold357:
 	VFMADD231PD.BCST (BX)(R9*2), Z8, Z6
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold357
+	JNZ              fold719
 
-folded356:
+folded718:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -17390,7 +24567,7 @@ folded356:
 	VADDPD Z7, Z5, Z5
 	VADDPD Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear358
+	JNE    linear720
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -17399,342 +24576,346 @@ folded356:
 	VMAXPD Z5, Z7, Z5
 	VMAXPD Z6, Z7, Z6
 
-linear358:
+linear720:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000004, AX
-	JZ            low360
+	JZ            low722
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low361
+	JZ            low723
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low362
+	JZ            low724
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low362:
-	JMP stored359
+low724:
+	JMP stored721
 
-low361:
+low723:
 	TESTQ     $0x00000001, AX
-	JZ        low363
+	JZ        low725
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low363:
-	JMP stored359
+low725:
+	JMP stored721
 
-low360:
+low722:
 	TESTQ        $0x00000002, AX
-	JZ           low364
+	JZ           low726
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low365
+	JZ           low727
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low365:
-	JMP stored359
+low727:
+	JMP stored721
 
-low364:
+low726:
 	TESTQ     $0x00000001, AX
-	JZ        low366
+	JZ        low728
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low366:
-stored359:
+low728:
+stored721:
 	TESTQ         $0x00000004, AX
-	JZ            low368
+	JZ            low730
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low369
+	JZ            low731
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low370
+	JZ            low732
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low370:
-	JMP stored367
+low732:
+	JMP stored729
 
-low369:
+low731:
 	TESTQ     $0x00000001, AX
-	JZ        low371
+	JZ        low733
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low371:
-	JMP stored367
+low733:
+	JMP stored729
 
-low368:
+low730:
 	TESTQ        $0x00000002, AX
-	JZ           low372
+	JZ           low734
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low373
+	JZ           low735
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low373:
-	JMP stored367
+low735:
+	JMP stored729
 
-low372:
+low734:
 	TESTQ     $0x00000001, AX
-	JZ        low374
+	JZ        low736
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low374:
-stored367:
+low736:
+stored729:
 	TESTQ         $0x00000004, AX
-	JZ            low376
+	JZ            low738
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low377
+	JZ            low739
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low378
+	JZ            low740
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low378:
-	JMP stored375
+low740:
+	JMP stored737
 
-low377:
+low739:
 	TESTQ     $0x00000001, AX
-	JZ        low379
+	JZ        low741
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low379:
-	JMP stored375
+low741:
+	JMP stored737
 
-low376:
+low738:
 	TESTQ        $0x00000002, AX
-	JZ           low380
+	JZ           low742
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low381
+	JZ           low743
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low381:
-	JMP stored375
+low743:
+	JMP stored737
 
-low380:
+low742:
 	TESTQ     $0x00000001, AX
-	JZ        low382
+	JZ        low744
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low382:
-stored375:
+low744:
+stored737:
 	TESTQ         $0x00000004, AX
-	JZ            low384
+	JZ            low746
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low385
+	JZ            low747
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low386
+	JZ            low748
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low386:
-	JMP stored383
+low748:
+	JMP stored745
 
-low385:
+low747:
 	TESTQ     $0x00000001, AX
-	JZ        low387
+	JZ        low749
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low387:
-	JMP stored383
+low749:
+	JMP stored745
 
-low384:
+low746:
 	TESTQ        $0x00000002, AX
-	JZ           low388
+	JZ           low750
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low389
+	JZ           low751
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low389:
-	JMP stored383
+low751:
+	JMP stored745
 
-low388:
+low750:
 	TESTQ     $0x00000001, AX
-	JZ        low390
+	JZ        low752
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low390:
-stored383:
+low752:
+stored745:
 	TESTQ         $0x00000004, AX
-	JZ            low392
+	JZ            low754
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low393
+	JZ            low755
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low394
+	JZ            low756
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low394:
-	JMP stored391
+low756:
+	JMP stored753
 
-low393:
+low755:
 	TESTQ     $0x00000001, AX
-	JZ        low395
+	JZ        low757
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low395:
-	JMP stored391
+low757:
+	JMP stored753
 
-low392:
+low754:
 	TESTQ        $0x00000002, AX
-	JZ           low396
+	JZ           low758
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low397
+	JZ           low759
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low397:
-	JMP stored391
+low759:
+	JMP stored753
 
-low396:
+low758:
 	TESTQ     $0x00000001, AX
-	JZ        low398
+	JZ        low760
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low398:
-stored391:
+low760:
+stored753:
 	TESTQ         $0x00000004, AX
-	JZ            low400
+	JZ            low762
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low401
+	JZ            low763
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low402
+	JZ            low764
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 
-low402:
-	JMP stored399
+low764:
+	JMP stored761
 
-low401:
+low763:
 	TESTQ     $0x00000001, AX
-	JZ        low403
+	JZ        low765
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low403:
-	JMP stored399
+low765:
+	JMP stored761
 
-low400:
+low762:
 	TESTQ        $0x00000002, AX
-	JZ           low404
+	JZ           low766
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low405
+	JZ           low767
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 
-low405:
-	JMP stored399
+low767:
+	JMP stored761
 
-low404:
+low766:
 	TESTQ     $0x00000001, AX
-	JZ        low406
+	JZ        low768
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low406:
-stored399:
+low768:
+stored761:
 	TESTQ         $0x00000004, AX
-	JZ            low408
+	JZ            low770
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000002, AX
-	JZ            low409
+	JZ            low771
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low410
+	JZ            low772
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 
-low410:
-	JMP stored407
+low772:
+	JMP stored769
 
-low409:
+low771:
 	TESTQ     $0x00000001, AX
-	JZ        low411
+	JZ        low773
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low411:
-	JMP stored407
+low773:
+	JMP stored769
 
-low408:
+low770:
 	TESTQ        $0x00000002, AX
-	JZ           low412
+	JZ           low774
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low413
+	JZ           low775
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 
-low413:
-	JMP stored407
+low775:
+	JMP stored769
 
-low412:
+low774:
 	TESTQ     $0x00000001, AX
-	JZ        low414
+	JZ        low776
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low414:
-stored407:
+low776:
+stored769:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
 	MOVQ $0x00000007, BX
-	JMP  advance284
+	JMP  advance293
 
-fewer355:
+lower295:
+	CMPQ BX, $0x04
+	JLT  lower777
+	CMPQ BX, $0x05
+	JLT  lower778
 	CMPQ BX, $0x06
-	JNE  fewer415
+	JLT  lower779
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ      init+16(FP), BX
@@ -17749,7 +24930,7 @@ fewer355:
 	VMOVUPD.Z (BX)(SI*1), K1, Z5
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded416
+	JLE       folded780
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -17761,7 +24942,7 @@ fewer355:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold417:
+fold781:
 	VMOVUPD.Z        (SI), K1, Z7
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -17774,9 +24955,9 @@ fold417:
 	VFMADD231PD.BCST (BX)(R10*1), Z7, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold417
+	JNZ              fold781
 
-folded416:
+folded780:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -17787,7 +24968,7 @@ folded416:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear418
+	JNE    linear782
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -17795,297 +24976,295 @@ folded416:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear418:
+linear782:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000004, AX
-	JZ            low420
+	JZ            low784
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low421
+	JZ            low785
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low422
+	JZ            low786
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low422:
-	JMP stored419
+low786:
+	JMP stored783
 
-low421:
+low785:
 	TESTQ     $0x00000001, AX
-	JZ        low423
+	JZ        low787
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low423:
-	JMP stored419
+low787:
+	JMP stored783
 
-low420:
+low784:
 	TESTQ        $0x00000002, AX
-	JZ           low424
+	JZ           low788
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low425
+	JZ           low789
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low425:
-	JMP stored419
+low789:
+	JMP stored783
 
-low424:
+low788:
 	TESTQ     $0x00000001, AX
-	JZ        low426
+	JZ        low790
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low426:
-stored419:
+low790:
+stored783:
 	TESTQ         $0x00000004, AX
-	JZ            low428
+	JZ            low792
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low429
+	JZ            low793
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low430
+	JZ            low794
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low430:
-	JMP stored427
+low794:
+	JMP stored791
 
-low429:
+low793:
 	TESTQ     $0x00000001, AX
-	JZ        low431
+	JZ        low795
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low431:
-	JMP stored427
+low795:
+	JMP stored791
 
-low428:
+low792:
 	TESTQ        $0x00000002, AX
-	JZ           low432
+	JZ           low796
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low433
+	JZ           low797
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low433:
-	JMP stored427
+low797:
+	JMP stored791
 
-low432:
+low796:
 	TESTQ     $0x00000001, AX
-	JZ        low434
+	JZ        low798
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low434:
-stored427:
+low798:
+stored791:
 	TESTQ         $0x00000004, AX
-	JZ            low436
+	JZ            low800
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low437
+	JZ            low801
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low438
+	JZ            low802
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low438:
-	JMP stored435
+low802:
+	JMP stored799
 
-low437:
+low801:
 	TESTQ     $0x00000001, AX
-	JZ        low439
+	JZ        low803
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low439:
-	JMP stored435
+low803:
+	JMP stored799
 
-low436:
+low800:
 	TESTQ        $0x00000002, AX
-	JZ           low440
+	JZ           low804
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low441
+	JZ           low805
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low441:
-	JMP stored435
+low805:
+	JMP stored799
 
-low440:
+low804:
 	TESTQ     $0x00000001, AX
-	JZ        low442
+	JZ        low806
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low442:
-stored435:
+low806:
+stored799:
 	TESTQ         $0x00000004, AX
-	JZ            low444
+	JZ            low808
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low445
+	JZ            low809
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low446
+	JZ            low810
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low446:
-	JMP stored443
+low810:
+	JMP stored807
 
-low445:
+low809:
 	TESTQ     $0x00000001, AX
-	JZ        low447
+	JZ        low811
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low447:
-	JMP stored443
+low811:
+	JMP stored807
 
-low444:
+low808:
 	TESTQ        $0x00000002, AX
-	JZ           low448
+	JZ           low812
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low449
+	JZ           low813
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low449:
-	JMP stored443
+low813:
+	JMP stored807
 
-low448:
+low812:
 	TESTQ     $0x00000001, AX
-	JZ        low450
+	JZ        low814
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low450:
-stored443:
+low814:
+stored807:
 	TESTQ         $0x00000004, AX
-	JZ            low452
+	JZ            low816
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low453
+	JZ            low817
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low454
+	JZ            low818
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low454:
-	JMP stored451
+low818:
+	JMP stored815
 
-low453:
+low817:
 	TESTQ     $0x00000001, AX
-	JZ        low455
+	JZ        low819
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low455:
-	JMP stored451
+low819:
+	JMP stored815
 
-low452:
+low816:
 	TESTQ        $0x00000002, AX
-	JZ           low456
+	JZ           low820
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low457
+	JZ           low821
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low457:
-	JMP stored451
+low821:
+	JMP stored815
 
-low456:
+low820:
 	TESTQ     $0x00000001, AX
-	JZ        low458
+	JZ        low822
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low458:
-stored451:
+low822:
+stored815:
 	TESTQ         $0x00000004, AX
-	JZ            low460
+	JZ            low824
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low461
+	JZ            low825
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low462
+	JZ            low826
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 
-low462:
-	JMP stored459
+low826:
+	JMP stored823
 
-low461:
+low825:
 	TESTQ     $0x00000001, AX
-	JZ        low463
+	JZ        low827
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low463:
-	JMP stored459
+low827:
+	JMP stored823
 
-low460:
+low824:
 	TESTQ        $0x00000002, AX
-	JZ           low464
+	JZ           low828
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low465
+	JZ           low829
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 
-low465:
-	JMP stored459
+low829:
+	JMP stored823
 
-low464:
+low828:
 	TESTQ     $0x00000001, AX
-	JZ        low466
+	JZ        low830
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low466:
-stored459:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	MOVQ $0x00000006, BX
-	JMP  advance284
+low830:
+stored823:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer415:
-	CMPQ BX, $0x05
-	JNE  fewer467
-
+lower779:
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -18097,7 +25276,7 @@ fewer415:
 	VMOVUPD.Z (BX)(CX*4), K1, Z4
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded468
+	JLE       folded831
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -18108,7 +25287,7 @@ fewer415:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold469:
+fold832:
 	VMOVUPD.Z        (SI), K1, Z6
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -18120,9 +25299,9 @@ fold469:
 	VFMADD231PD.BCST (BX)(CX*4), Z6, Z4
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold469
+	JNZ              fold832
 
-folded468:
+folded831:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -18132,257 +25311,255 @@ folded468:
 	VADDPD Z5, Z3, Z3
 	VADDPD Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear470
+	JNE    linear833
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 	VMAXPD Z4, Z5, Z4
 
-linear470:
+linear833:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000004, AX
-	JZ            low472
+	JZ            low835
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low473
+	JZ            low836
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low474
+	JZ            low837
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low474:
-	JMP stored471
+low837:
+	JMP stored834
 
-low473:
+low836:
 	TESTQ     $0x00000001, AX
-	JZ        low475
+	JZ        low838
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low475:
-	JMP stored471
+low838:
+	JMP stored834
 
-low472:
+low835:
 	TESTQ        $0x00000002, AX
-	JZ           low476
+	JZ           low839
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low477
+	JZ           low840
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low477:
-	JMP stored471
+low840:
+	JMP stored834
 
-low476:
+low839:
 	TESTQ     $0x00000001, AX
-	JZ        low478
+	JZ        low841
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low478:
-stored471:
+low841:
+stored834:
 	TESTQ         $0x00000004, AX
-	JZ            low480
+	JZ            low843
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low481
+	JZ            low844
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low482
+	JZ            low845
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low482:
-	JMP stored479
+low845:
+	JMP stored842
 
-low481:
+low844:
 	TESTQ     $0x00000001, AX
-	JZ        low483
+	JZ        low846
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low483:
-	JMP stored479
+low846:
+	JMP stored842
 
-low480:
+low843:
 	TESTQ        $0x00000002, AX
-	JZ           low484
+	JZ           low847
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low485
+	JZ           low848
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low485:
-	JMP stored479
+low848:
+	JMP stored842
 
-low484:
+low847:
 	TESTQ     $0x00000001, AX
-	JZ        low486
+	JZ        low849
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low486:
-stored479:
+low849:
+stored842:
 	TESTQ         $0x00000004, AX
-	JZ            low488
+	JZ            low851
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low489
+	JZ            low852
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low490
+	JZ            low853
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low490:
-	JMP stored487
+low853:
+	JMP stored850
 
-low489:
+low852:
 	TESTQ     $0x00000001, AX
-	JZ        low491
+	JZ        low854
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low491:
-	JMP stored487
+low854:
+	JMP stored850
 
-low488:
+low851:
 	TESTQ        $0x00000002, AX
-	JZ           low492
+	JZ           low855
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low493
+	JZ           low856
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low493:
-	JMP stored487
+low856:
+	JMP stored850
 
-low492:
+low855:
 	TESTQ     $0x00000001, AX
-	JZ        low494
+	JZ        low857
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low494:
-stored487:
+low857:
+stored850:
 	TESTQ         $0x00000004, AX
-	JZ            low496
+	JZ            low859
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low497
+	JZ            low860
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low498
+	JZ            low861
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low498:
-	JMP stored495
+low861:
+	JMP stored858
 
-low497:
+low860:
 	TESTQ     $0x00000001, AX
-	JZ        low499
+	JZ        low862
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low499:
-	JMP stored495
+low862:
+	JMP stored858
 
-low496:
+low859:
 	TESTQ        $0x00000002, AX
-	JZ           low500
+	JZ           low863
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low501
+	JZ           low864
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low501:
-	JMP stored495
+low864:
+	JMP stored858
 
-low500:
+low863:
 	TESTQ     $0x00000001, AX
-	JZ        low502
+	JZ        low865
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low502:
-stored495:
+low865:
+stored858:
 	TESTQ         $0x00000004, AX
-	JZ            low504
+	JZ            low867
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low505
+	JZ            low868
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low506
+	JZ            low869
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low506:
-	JMP stored503
+low869:
+	JMP stored866
 
-low505:
+low868:
 	TESTQ     $0x00000001, AX
-	JZ        low507
+	JZ        low870
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low507:
-	JMP stored503
+low870:
+	JMP stored866
 
-low504:
+low867:
 	TESTQ        $0x00000002, AX
-	JZ           low508
+	JZ           low871
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low509
+	JZ           low872
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low509:
-	JMP stored503
+low872:
+	JMP stored866
 
-low508:
+low871:
 	TESTQ     $0x00000001, AX
-	JZ        low510
+	JZ        low873
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low510:
-stored503:
-	MOVQ soon+72(FP), BX
-	ADDQ $0x40, BX
-	MOVQ BX, soon+72(FP)
-	MOVQ $0x00000005, BX
-	JMP  advance284
+low873:
+stored866:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
 
-fewer467:
-	CMPQ BX, $0x04
-	JNE  fewer511
-
+lower778:
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -18393,7 +25570,7 @@ fewer467:
 	VMOVUPD.Z (BX)(DX*1), K1, Z3
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded512
+	JLE       folded874
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -18404,7 +25581,7 @@ fewer467:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold513:
+fold875:
 	VMOVUPD.Z        (SI), K1, Z5
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -18415,9 +25592,9 @@ fold513:
 	VFMADD231PD.BCST (BX)(R9*1), Z5, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold513
+	JNZ              fold875
 
-folded512:
+folded874:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -18426,200 +25603,200 @@ folded512:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear514
+	JNE    linear876
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear514:
+linear876:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000004, AX
-	JZ            low516
+	JZ            low878
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low517
+	JZ            low879
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low518
+	JZ            low880
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low518:
-	JMP stored515
+low880:
+	JMP stored877
 
-low517:
+low879:
 	TESTQ     $0x00000001, AX
-	JZ        low519
+	JZ        low881
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low519:
-	JMP stored515
+low881:
+	JMP stored877
 
-low516:
+low878:
 	TESTQ        $0x00000002, AX
-	JZ           low520
+	JZ           low882
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low521
+	JZ           low883
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low521:
-	JMP stored515
+low883:
+	JMP stored877
 
-low520:
+low882:
 	TESTQ     $0x00000001, AX
-	JZ        low522
+	JZ        low884
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low522:
-stored515:
+low884:
+stored877:
 	TESTQ         $0x00000004, AX
-	JZ            low524
+	JZ            low886
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low525
+	JZ            low887
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low526
+	JZ            low888
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low526:
-	JMP stored523
+low888:
+	JMP stored885
 
-low525:
+low887:
 	TESTQ     $0x00000001, AX
-	JZ        low527
+	JZ        low889
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low527:
-	JMP stored523
+low889:
+	JMP stored885
 
-low524:
+low886:
 	TESTQ        $0x00000002, AX
-	JZ           low528
+	JZ           low890
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low529
+	JZ           low891
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low529:
-	JMP stored523
+low891:
+	JMP stored885
 
-low528:
+low890:
 	TESTQ     $0x00000001, AX
-	JZ        low530
+	JZ        low892
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low530:
-stored523:
+low892:
+stored885:
 	TESTQ         $0x00000004, AX
-	JZ            low532
+	JZ            low894
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low533
+	JZ            low895
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low534
+	JZ            low896
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low534:
-	JMP stored531
+low896:
+	JMP stored893
 
-low533:
+low895:
 	TESTQ     $0x00000001, AX
-	JZ        low535
+	JZ        low897
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low535:
-	JMP stored531
+low897:
+	JMP stored893
 
-low532:
+low894:
 	TESTQ        $0x00000002, AX
-	JZ           low536
+	JZ           low898
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low537
+	JZ           low899
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low537:
-	JMP stored531
+low899:
+	JMP stored893
 
-low536:
+low898:
 	TESTQ     $0x00000001, AX
-	JZ        low538
+	JZ        low900
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low538:
-stored531:
+low900:
+stored893:
 	TESTQ         $0x00000004, AX
-	JZ            low540
+	JZ            low902
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low541
+	JZ            low903
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low542
+	JZ            low904
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low542:
-	JMP stored539
+low904:
+	JMP stored901
 
-low541:
+low903:
 	TESTQ     $0x00000001, AX
-	JZ        low543
+	JZ        low905
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low543:
-	JMP stored539
+low905:
+	JMP stored901
 
-low540:
+low902:
 	TESTQ        $0x00000002, AX
-	JZ           low544
+	JZ           low906
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low545
+	JZ           low907
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low545:
-	JMP stored539
+low907:
+	JMP stored901
 
-low544:
+low906:
 	TESTQ     $0x00000001, AX
-	JZ        low546
+	JZ        low908
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low546:
-stored539:
+low908:
+stored901:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -18627,9 +25804,11 @@ stored539:
 	VZEROUPPER
 	RET
 
-fewer511:
+lower777:
+	CMPQ BX, $0x02
+	JLT  lower909
 	CMPQ BX, $0x03
-	JNE  fewer547
+	JLT  lower910
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ      init+16(FP), BX
@@ -18639,7 +25818,7 @@ fewer511:
 	VMOVUPD.Z (BX)(CX*2), K1, Z2
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded548
+	JLE       folded911
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -18649,7 +25828,7 @@ fewer511:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold549:
+fold912:
 	VMOVUPD.Z        (SI), K1, Z4
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -18659,9 +25838,9 @@ fold549:
 	VFMADD231PD.BCST (BX)(CX*2), Z4, Z2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold549
+	JNZ              fold912
 
-folded548:
+folded911:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -18669,152 +25848,152 @@ folded548:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear550
+	JNE    linear913
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear550:
+linear913:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000004, AX
-	JZ            low552
+	JZ            low915
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low553
+	JZ            low916
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low554
+	JZ            low917
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low554:
-	JMP stored551
+low917:
+	JMP stored914
 
-low553:
+low916:
 	TESTQ     $0x00000001, AX
-	JZ        low555
+	JZ        low918
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low555:
-	JMP stored551
+low918:
+	JMP stored914
 
-low552:
+low915:
 	TESTQ        $0x00000002, AX
-	JZ           low556
+	JZ           low919
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low557
+	JZ           low920
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low557:
-	JMP stored551
+low920:
+	JMP stored914
 
-low556:
+low919:
 	TESTQ     $0x00000001, AX
-	JZ        low558
+	JZ        low921
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low558:
-stored551:
+low921:
+stored914:
 	TESTQ         $0x00000004, AX
-	JZ            low560
+	JZ            low923
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low561
+	JZ            low924
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low562
+	JZ            low925
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low562:
-	JMP stored559
+low925:
+	JMP stored922
 
-low561:
+low924:
 	TESTQ     $0x00000001, AX
-	JZ        low563
+	JZ        low926
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low563:
-	JMP stored559
+low926:
+	JMP stored922
 
-low560:
+low923:
 	TESTQ        $0x00000002, AX
-	JZ           low564
+	JZ           low927
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low565
+	JZ           low928
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low565:
-	JMP stored559
+low928:
+	JMP stored922
 
-low564:
+low927:
 	TESTQ     $0x00000001, AX
-	JZ        low566
+	JZ        low929
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low566:
-stored559:
+low929:
+stored922:
 	TESTQ         $0x00000004, AX
-	JZ            low568
+	JZ            low931
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low569
+	JZ            low932
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low570
+	JZ            low933
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low570:
-	JMP stored567
+low933:
+	JMP stored930
 
-low569:
+low932:
 	TESTQ     $0x00000001, AX
-	JZ        low571
+	JZ        low934
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low571:
-	JMP stored567
+low934:
+	JMP stored930
 
-low568:
+low931:
 	TESTQ        $0x00000002, AX
-	JZ           low572
+	JZ           low935
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low573
+	JZ           low936
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low573:
-	JMP stored567
+low936:
+	JMP stored930
 
-low572:
+low935:
 	TESTQ     $0x00000001, AX
-	JZ        low574
+	JZ        low937
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low574:
-stored567:
+low937:
+stored930:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -18822,10 +26001,7 @@ stored567:
 	VZEROUPPER
 	RET
 
-fewer547:
-	CMPQ BX, $0x02
-	JNE  fewer575
-
+lower910:
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -18833,7 +26009,7 @@ fewer547:
 	VMOVUPD.Z (BX)(CX*1), K1, Z1
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded576
+	JLE       folded938
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -18843,7 +26019,7 @@ fewer547:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold577:
+fold939:
 	VMOVUPD.Z        (SI), K1, Z3
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -18852,114 +26028,114 @@ fold577:
 	VFMADD231PD.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold577
+	JNZ              fold939
 
-folded576:
+folded938:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear578
+	JNE    linear940
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear578:
+linear940:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000004, AX
-	JZ            low580
+	JZ            low942
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low581
+	JZ            low943
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low582
+	JZ            low944
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low582:
-	JMP stored579
+low944:
+	JMP stored941
 
-low581:
+low943:
 	TESTQ     $0x00000001, AX
-	JZ        low583
+	JZ        low945
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low583:
-	JMP stored579
+low945:
+	JMP stored941
 
-low580:
+low942:
 	TESTQ        $0x00000002, AX
-	JZ           low584
+	JZ           low946
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low585
+	JZ           low947
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low585:
-	JMP stored579
+low947:
+	JMP stored941
 
-low584:
+low946:
 	TESTQ     $0x00000001, AX
-	JZ        low586
+	JZ        low948
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low586:
-stored579:
+low948:
+stored941:
 	TESTQ         $0x00000004, AX
-	JZ            low588
+	JZ            low950
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low589
+	JZ            low951
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low590
+	JZ            low952
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low590:
-	JMP stored587
+low952:
+	JMP stored949
 
-low589:
+low951:
 	TESTQ     $0x00000001, AX
-	JZ        low591
+	JZ        low953
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low591:
-	JMP stored587
+low953:
+	JMP stored949
 
-low588:
+low950:
 	TESTQ        $0x00000002, AX
-	JZ           low592
+	JZ           low954
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low593
+	JZ           low955
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low593:
-	JMP stored587
+low955:
+	JMP stored949
 
-low592:
+low954:
 	TESTQ     $0x00000001, AX
-	JZ        low594
+	JZ        low956
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low594:
-stored587:
+low956:
+stored949:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -18967,16 +26143,13 @@ stored587:
 	VZEROUPPER
 	RET
 
-fewer575:
-	CMPQ BX, $0x01
-	JNE  fewer595
-
+lower909:
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPD.Z (BX), K1, Z0
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded596
+	JLE       folded957
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -18986,7 +26159,7 @@ fewer575:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold597:
+fold958:
 	VMOVUPD.Z        (SI), K1, Z2
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -18994,65 +26167,65 @@ fold597:
 	VFMADD231PD.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold597
+	JNZ              fold958
 
-folded596:
+folded957:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear598
+	JNE    linear959
 	VMAXPD Z0, Z1, Z0
 
-linear598:
+linear959:
 	MOVQ          c+0(FP), BX
 	TESTQ         $0x00000004, AX
-	JZ            low600
+	JZ            low961
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low601
+	JZ            low962
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low602
+	JZ            low963
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low602:
-	JMP stored599
+low963:
+	JMP stored960
 
-low601:
+low962:
 	TESTQ     $0x00000001, AX
-	JZ        low603
+	JZ        low964
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low603:
-	JMP stored599
+low964:
+	JMP stored960
 
-low600:
+low961:
 	TESTQ        $0x00000002, AX
-	JZ           low604
+	JZ           low965
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low605
+	JZ           low966
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low605:
-	JMP stored599
+low966:
+	JMP stored960
 
-low604:
+low965:
 	TESTQ     $0x00000001, AX
-	JZ        low606
+	JZ        low967
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low606:
-stored599:
+low967:
+stored960:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -19060,17 +26233,12 @@ stored599:
 	VZEROUPPER
 	RET
 
-fewer595:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-advance284:
+advance293:
 	MOVQ  rows+96(FP), CX
 	SUBQ  BX, CX
 	MOVQ  CX, rows+96(FP)
 	TESTQ CX, CX
-	JLE   done607
+	JLE   none294
 	MOVQ  ldc+8(FP), CX
 	IMULQ BX, CX
 	ADDQ  c+0(FP), CX
@@ -19083,9 +26251,9 @@ advance284:
 	IMULQ BX, CX
 	ADDQ  a+32(FP), CX
 	MOVQ  CX, a+32(FP)
-	JMP   next281
+	JMP   next290
 
-done607:
+none294:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -27,11 +27,17 @@ full4:
 	MOVD $8, R1
 
 chosen5:
+	CMP  $0, R1
+	BEQ  none7
+	CMP  $5, R1
+	BLT  lower8
+	CMP  $7, R1
+	BLT  lower9
 	CMP  $8, R1
-	BNE  fewer7
+	BLT  lower10
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few8
+	BLT  few11
 
 	// c of the next tile, 8×3 vectors
 	MOVD ldc+8(FP), R2
@@ -41,10 +47,10 @@ chosen5:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more9
+	BGE  more12
 	MOVD then+88(FP), R1
 
-more9:
+more12:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -69,7 +75,7 @@ more9:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 40(R9), PLDL2KEEP
 
-few8:
+few11:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -106,7 +112,7 @@ few8:
 	FMOVQ 32(R9), F23
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded10
+	BLE   folded13
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -124,11 +130,11 @@ few8:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single12
+	BNE single15
 	CMP $2, R6
-	BLT single12
+	BLT single15
 
-several11:
+several14:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -207,13 +213,13 @@ several11:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several11
+	BGE   several14
 	CMP   $0, R6
-	BEQ   folded10
+	BEQ   folded13
 
-single12:
+single15:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold13:
+fold16:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -261,9 +267,9 @@ fold13:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold13
+	BNE   fold16
 
-folded10:
+folded13:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V24.B16
@@ -292,7 +298,7 @@ folded10:
 	WORD  $0x4e38d6d6 // fadd v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38d6f7 // fadd v23.4s, v23.4s, v24.4s
 	CMP   $1, R1
-	BNE   linear14
+	BNE   linear17
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
 	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
@@ -318,7 +324,7 @@ folded10:
 	WORD  $0x4e38f6d6 // fmax v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38f6f7 // fmax v23.4s, v23.4s, v24.4s
 
-linear14:
+linear17:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -358,10 +364,7 @@ linear14:
 	MOVD  $8, R1
 	B     advance6
 
-fewer7:
-	CMP $7, R1
-	BNE fewer15
-
+lower10:
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -394,7 +397,7 @@ fewer7:
 	FMOVQ 32(R8), F20
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded16
+	BLE   folded18
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -411,11 +414,11 @@ fewer7:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single18
+	BNE single20
 	CMP $2, R6
-	BLT single18
+	BLT single20
 
-several17:
+several19:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
@@ -486,13 +489,13 @@ several17:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several17
+	BGE   several19
 	CMP   $0, R6
-	BEQ   folded16
+	BEQ   folded18
 
-single18:
+single20:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold19:
+fold21:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
@@ -535,9 +538,9 @@ fold19:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold19
+	BNE   fold21
 
-folded16:
+folded18:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V21.B16
@@ -563,7 +566,7 @@ folded16:
 	WORD  $0x4e35d673 // fadd v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
 	CMP   $1, R1
-	BNE   linear20
+	BNE   linear22
 	WORD  $0x4e35f400 // fmax v0.4s, v0.4s, v21.4s
 	WORD  $0x4e35f421 // fmax v1.4s, v1.4s, v21.4s
 	WORD  $0x4e35f442 // fmax v2.4s, v2.4s, v21.4s
@@ -586,7 +589,7 @@ folded16:
 	WORD  $0x4e35f673 // fmax v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35f694 // fmax v20.4s, v20.4s, v21.4s
 
-linear20:
+linear22:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -622,9 +625,9 @@ linear20:
 	MOVD  $7, R1
 	B     advance6
 
-fewer15:
+lower9:
 	CMP $6, R1
-	BNE fewer21
+	BLT lower23
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -654,7 +657,7 @@ fewer15:
 	FMOVQ 32(R7), F17
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded22
+	BLE   folded24
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -670,11 +673,11 @@ fewer15:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single24
+	BNE single26
 	CMP $2, R6
-	BLT single24
+	BLT single26
 
-several23:
+several25:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
@@ -737,13 +740,13 @@ several23:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several23
+	BGE   several25
 	CMP   $0, R6
-	BEQ   folded22
+	BEQ   folded24
 
-single24:
+single26:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold25:
+fold27:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
@@ -781,9 +784,9 @@ fold25:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold25
+	BNE   fold27
 
-folded22:
+folded24:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V18.B16
@@ -806,7 +809,7 @@ folded22:
 	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	CMP   $1, R1
-	BNE   linear26
+	BNE   linear28
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -826,7 +829,7 @@ folded22:
 	WORD  $0x4e32f610 // fmax v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
-linear26:
+linear28:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -858,10 +861,7 @@ linear26:
 	MOVD  $6, R1
 	B     advance6
 
-fewer21:
-	CMP $5, R1
-	BNE fewer27
-
+lower23:
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -886,7 +886,7 @@ fewer21:
 	FMOVQ 32(R6), F14
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded28
+	BLE   folded29
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -901,11 +901,11 @@ fewer21:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single30
+	BNE single31
 	CMP $2, R6
-	BLT single30
+	BLT single31
 
-several29:
+several30:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
@@ -960,13 +960,13 @@ several29:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several29
+	BGE   several30
 	CMP   $0, R6
-	BEQ   folded28
+	BEQ   folded29
 
-single30:
+single31:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold31:
+fold32:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
@@ -999,9 +999,9 @@ fold31:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold31
+	BNE   fold32
 
-folded28:
+folded29:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V15.B16
@@ -1021,7 +1021,7 @@ folded28:
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	CMP   $1, R1
-	BNE   linear32
+	BNE   linear33
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -1038,7 +1038,7 @@ folded28:
 	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
 
-linear32:
+linear33:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1066,9 +1066,11 @@ linear32:
 	MOVD  $5, R1
 	B     advance6
 
-fewer27:
+lower8:
+	CMP $3, R1
+	BLT lower34
 	CMP $4, R1
-	BNE fewer33
+	BLT lower35
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -1090,7 +1092,7 @@ fewer27:
 	FMOVQ 32(R5), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded34
+	BLE   folded36
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1104,11 +1106,11 @@ fewer27:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single36
+	BNE single38
 	CMP $2, R6
-	BLT single36
+	BLT single38
 
-several35:
+several37:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
@@ -1155,13 +1157,13 @@ several35:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several35
+	BGE   several37
 	CMP   $0, R6
-	BEQ   folded34
+	BEQ   folded36
 
-single36:
+single38:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold37:
+fold39:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
@@ -1189,9 +1191,9 @@ fold37:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold37
+	BNE   fold39
 
-folded34:
+folded36:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -1208,7 +1210,7 @@ folded34:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear38
+	BNE   linear40
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -1222,7 +1224,7 @@ folded34:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear38:
+linear40:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1245,10 +1247,7 @@ linear38:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer33:
-	CMP $3, R1
-	BNE fewer39
-
+lower35:
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -1265,7 +1264,7 @@ fewer33:
 	FMOVQ 32(R4), F8
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded40
+	BLE   folded41
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1278,11 +1277,11 @@ fewer33:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single42
+	BNE single43
 	CMP $2, R6
-	BLT single42
+	BLT single43
 
-several41:
+several42:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
@@ -1321,13 +1320,13 @@ several41:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several41
+	BGE   several42
 	CMP   $0, R6
-	BEQ   folded40
+	BEQ   folded41
 
-single42:
+single43:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold43:
+fold44:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
@@ -1350,9 +1349,9 @@ fold43:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold43
+	BNE   fold44
 
-folded40:
+folded41:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V9.B16
@@ -1366,7 +1365,7 @@ folded40:
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	CMP   $1, R1
-	BNE   linear44
+	BNE   linear45
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -1377,7 +1376,7 @@ folded40:
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
 
-linear44:
+linear45:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1396,9 +1395,9 @@ linear44:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer39:
+lower34:
 	CMP $2, R1
-	BNE fewer45
+	BLT lower46
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -1412,7 +1411,7 @@ fewer39:
 	FMOVQ 32(R3), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded46
+	BLE   folded47
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1424,11 +1423,11 @@ fewer39:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single48
+	BNE single49
 	CMP $2, R6
-	BLT single48
+	BLT single49
 
-several47:
+several48:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
@@ -1459,13 +1458,13 @@ several47:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several47
+	BGE   several48
 	CMP   $0, R6
-	BEQ   folded46
+	BEQ   folded47
 
-single48:
+single49:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold49:
+fold50:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
@@ -1483,9 +1482,9 @@ fold49:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold49
+	BNE   fold50
 
-folded46:
+folded47:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -1496,7 +1495,7 @@ folded46:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear50
+	BNE   linear51
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -1504,7 +1503,7 @@ folded46:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear50:
+linear51:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1519,10 +1518,7 @@ linear50:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer45:
-	CMP $1, R1
-	BNE fewer51
-
+lower46:
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
@@ -1612,15 +1608,12 @@ linear56:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer51:
-	RET
-
 advance6:
 	MOVD rows+96(FP), R2
 	SUB  R1, R2
 	MOVD R2, rows+96(FP)
 	CMP  $0, R2
-	BLE  done57
+	BLE  none7
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -1638,7 +1631,7 @@ advance6:
 	MOVD R2, a+32(FP)
 	B    next3
 
-done57:
+none7:
 	RET
 
 over2:
@@ -1646,26 +1639,32 @@ over2:
 	MUL  R16, R0, R0
 	SUB  $48, R0
 
-next58:
+next57:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full59
+	BGE  full58
 	CMP  $8, R1
-	BLE  chosen60
+	BLE  chosen59
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen60
+	B    chosen59
 
-full59:
+full58:
 	MOVD $8, R1
 
-chosen60:
+chosen59:
+	CMP  $0, R1
+	BEQ  none61
+	CMP  $5, R1
+	BLT  lower62
+	CMP  $7, R1
+	BLT  lower63
 	CMP  $8, R1
-	BNE  fewer62
+	BLT  lower64
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few63
+	BLT  few65
 
 	// c of the next tile, 8×3 vectors
 	MOVD ldc+8(FP), R2
@@ -1675,10 +1674,10 @@ chosen60:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more64
+	BGE  more66
 	MOVD then+88(FP), R1
 
-more64:
+more66:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -1703,7 +1702,7 @@ more64:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 40(R9), PLDL2KEEP
 
-few63:
+few65:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -1749,7 +1748,7 @@ few63:
 	FMOVQ 32(R20), F23
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded65
+	BLE   folded67
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1767,11 +1766,11 @@ few63:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single67
+	BNE single69
 	CMP $2, R6
-	BLT single67
+	BLT single69
 
-several66:
+several68:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R19
@@ -1852,13 +1851,13 @@ several66:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several66
+	BGE   several68
 	CMP   $0, R6
-	BEQ   folded65
+	BEQ   folded67
 
-single67:
+single69:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold68:
+fold70:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R19
@@ -1907,9 +1906,9 @@ fold68:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold68
+	BNE   fold70
 
-folded65:
+folded67:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V24.B16
@@ -1938,7 +1937,7 @@ folded65:
 	WORD  $0x4e38d6d6 // fadd v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38d6f7 // fadd v23.4s, v23.4s, v24.4s
 	CMP   $1, R1
-	BNE   linear69
+	BNE   linear71
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
 	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
@@ -1964,7 +1963,7 @@ folded65:
 	WORD  $0x4e38f6d6 // fmax v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38f6f7 // fmax v23.4s, v23.4s, v24.4s
 
-linear69:
+linear71:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2011,12 +2010,9 @@ linear69:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $8, R1
-	B     advance61
+	B     advance60
 
-fewer62:
-	CMP $7, R1
-	BNE fewer70
-
+lower64:
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -2057,7 +2053,7 @@ fewer62:
 	FMOVQ 32(R15), F20
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded71
+	BLE   folded72
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2074,11 +2070,11 @@ fewer62:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single73
+	BNE single74
 	CMP $2, R6
-	BLT single73
+	BLT single74
 
-several72:
+several73:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	ADD   R0, R4, R15
@@ -2151,13 +2147,13 @@ several72:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several72
+	BGE   several73
 	CMP   $0, R6
-	BEQ   folded71
+	BEQ   folded72
 
-single73:
+single74:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold74:
+fold75:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	ADD   R0, R4, R15
@@ -2201,9 +2197,9 @@ fold74:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold74
+	BNE   fold75
 
-folded71:
+folded72:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V21.B16
@@ -2229,7 +2225,7 @@ folded71:
 	WORD  $0x4e35d673 // fadd v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
 	CMP   $1, R1
-	BNE   linear75
+	BNE   linear76
 	WORD  $0x4e35f400 // fmax v0.4s, v0.4s, v21.4s
 	WORD  $0x4e35f421 // fmax v1.4s, v1.4s, v21.4s
 	WORD  $0x4e35f442 // fmax v2.4s, v2.4s, v21.4s
@@ -2252,7 +2248,7 @@ folded71:
 	WORD  $0x4e35f673 // fmax v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35f694 // fmax v20.4s, v20.4s, v21.4s
 
-linear75:
+linear76:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2294,11 +2290,11 @@ linear75:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $7, R1
-	B     advance61
+	B     advance60
 
-fewer70:
+lower63:
 	CMP $6, R1
-	BNE fewer76
+	BLT lower77
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -2335,7 +2331,7 @@ fewer70:
 	FMOVQ 32(R13), F17
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded77
+	BLE   folded78
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2351,11 +2347,11 @@ fewer70:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single79
+	BNE single80
 	CMP $2, R6
-	BLT single79
+	BLT single80
 
-several78:
+several79:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	ADD   R0, R4, R14
@@ -2420,13 +2416,13 @@ several78:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several78
+	BGE   several79
 	CMP   $0, R6
-	BEQ   folded77
+	BEQ   folded78
 
-single79:
+single80:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold80:
+fold81:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	ADD   R0, R4, R14
@@ -2465,9 +2461,9 @@ fold80:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold80
+	BNE   fold81
 
-folded77:
+folded78:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V18.B16
@@ -2490,7 +2486,7 @@ folded77:
 	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	CMP   $1, R1
-	BNE   linear81
+	BNE   linear82
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -2510,7 +2506,7 @@ folded77:
 	WORD  $0x4e32f610 // fmax v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
-linear81:
+linear82:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2547,12 +2543,9 @@ linear81:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $6, R1
-	B     advance61
+	B     advance60
 
-fewer76:
-	CMP $5, R1
-	BNE fewer82
-
+lower77:
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -2770,11 +2763,13 @@ linear87:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $5, R1
-	B     advance61
+	B     advance60
 
-fewer82:
+lower62:
+	CMP $3, R1
+	BLT lower88
 	CMP $4, R1
-	BNE fewer88
+	BLT lower89
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -2801,7 +2796,7 @@ fewer82:
 	FMOVQ 32(R9), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded89
+	BLE   folded90
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2815,11 +2810,11 @@ fewer82:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single91
+	BNE single92
 	CMP $2, R6
-	BLT single91
+	BLT single92
 
-several90:
+several91:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R0, R4, R12
@@ -2868,13 +2863,13 @@ several90:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several90
+	BGE   several91
 	CMP   $0, R6
-	BEQ   folded89
+	BEQ   folded90
 
-single91:
+single92:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold92:
+fold93:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R0, R4, R12
@@ -2903,9 +2898,9 @@ fold92:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold92
+	BNE   fold93
 
-folded89:
+folded90:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -2922,7 +2917,7 @@ folded89:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear93
+	BNE   linear94
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -2936,7 +2931,7 @@ folded89:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear93:
+linear94:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2964,10 +2959,7 @@ linear93:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer88:
-	CMP $3, R1
-	BNE fewer94
-
+lower89:
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -3126,9 +3118,9 @@ linear99:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer94:
+lower88:
 	CMP $2, R1
-	BNE fewer100
+	BLT lower100
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -3258,10 +3250,7 @@ linear105:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer100:
-	CMP $1, R1
-	BNE fewer106
-
+lower100:
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  R1, R3
@@ -3271,7 +3260,7 @@ fewer100:
 	FMOVQ 32(R3), F2
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded107
+	BLE   folded106
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3282,11 +3271,11 @@ fewer100:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single109
+	BNE single108
 	CMP $2, R6
-	BLT single109
+	BLT single108
 
-several108:
+several107:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	ADD   R0, R4, R9
@@ -3311,13 +3300,13 @@ several108:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several108
+	BGE   several107
 	CMP   $0, R6
-	BEQ   folded107
+	BEQ   folded106
 
-single109:
+single108:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold110:
+fold109:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	ADD   R0, R4, R9
@@ -3331,9 +3320,9 @@ fold110:
 	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold110
+	BNE   fold109
 
-folded107:
+folded106:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -3341,12 +3330,12 @@ folded107:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear111
+	BNE   linear110
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear111:
+linear110:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -3358,15 +3347,12 @@ linear111:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer106:
-	RET
-
-advance61:
+advance60:
 	MOVD rows+96(FP), R2
 	SUB  R1, R2
 	MOVD R2, rows+96(FP)
 	CMP  $0, R2
-	BLE  done112
+	BLE  none61
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -3382,37 +3368,43 @@ advance61:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	B    next58
+	B    next57
 
-done112:
+none61:
 	RET
 
 narrower1:
 	CMP $4, R0
-	BLE narrower113
+	BLE narrower111
 	CMP $8, R0
-	BNE over114
+	BNE over112
 
-next115:
+next113:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full116
+	BGE  full114
 	CMP  $8, R1
-	BLE  chosen117
+	BLE  chosen115
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen117
+	B    chosen115
 
-full116:
+full114:
 	MOVD $8, R1
 
-chosen117:
+chosen115:
+	CMP  $0, R1
+	BEQ  none117
+	CMP  $5, R1
+	BLT  lower118
+	CMP  $7, R1
+	BLT  lower119
 	CMP  $8, R1
-	BNE  fewer119
+	BLT  lower120
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few120
+	BLT  few121
 
 	// c of the next tile, 8×2 vectors
 	MOVD ldc+8(FP), R2
@@ -3422,10 +3414,10 @@ chosen117:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more121
+	BGE  more122
 	MOVD then+88(FP), R1
 
-more121:
+more122:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -3450,7 +3442,7 @@ more121:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 24(R9), PLDL2KEEP
 
-few120:
+few121:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -3479,7 +3471,7 @@ few120:
 	FMOVQ 16(R9), F15
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded122
+	BLE   folded123
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3497,11 +3489,11 @@ few120:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single124
+	BNE single125
 	CMP $2, R6
-	BLT single124
+	BLT single125
 
-several123:
+several124:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -3562,13 +3554,13 @@ several123:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several123
+	BGE   several124
 	CMP   $0, R6
-	BEQ   folded122
+	BEQ   folded123
 
-single124:
+single125:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold125:
+fold126:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -3607,9 +3599,9 @@ fold125:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold125
+	BNE   fold126
 
-folded122:
+folded123:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V16.B16
@@ -3630,7 +3622,7 @@ folded122:
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R1
-	BNE   linear126
+	BNE   linear127
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -3648,7 +3640,7 @@ folded122:
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear126:
+linear127:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3678,12 +3670,9 @@ linear126:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $8, R1
-	B     advance118
+	B     advance116
 
-fewer119:
-	CMP $7, R1
-	BNE fewer127
-
+lower120:
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -3890,11 +3879,11 @@ linear132:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $7, R1
-	B     advance118
+	B     advance116
 
-fewer127:
+lower119:
 	CMP $6, R1
-	BNE fewer133
+	BLT lower133
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -4081,12 +4070,9 @@ linear138:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $6, R1
-	B     advance118
+	B     advance116
 
-fewer133:
-	CMP $5, R1
-	BNE fewer139
-
+lower133:
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -4106,7 +4092,7 @@ fewer133:
 	FMOVQ 16(R6), F9
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded140
+	BLE   folded139
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4121,11 +4107,11 @@ fewer133:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single142
+	BNE single141
 	CMP $2, R6
-	BLT single142
+	BLT single141
 
-several141:
+several140:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -4168,13 +4154,13 @@ several141:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several141
+	BGE   several140
 	CMP   $0, R6
-	BEQ   folded140
+	BEQ   folded139
 
-single142:
+single141:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold143:
+fold142:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -4201,9 +4187,9 @@ fold143:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold143
+	BNE   fold142
 
-folded140:
+folded139:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V10.B16
@@ -4218,7 +4204,7 @@ folded140:
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R1
-	BNE   linear144
+	BNE   linear143
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -4230,7 +4216,7 @@ folded140:
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear144:
+linear143:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4251,11 +4237,13 @@ linear144:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $5, R1
-	B     advance118
+	B     advance116
 
-fewer139:
+lower118:
+	CMP $3, R1
+	BLT lower144
 	CMP $4, R1
-	BNE fewer145
+	BLT lower145
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -4401,10 +4389,7 @@ linear150:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer145:
-	CMP $3, R1
-	BNE fewer151
-
+lower145:
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -4418,7 +4403,7 @@ fewer145:
 	FMOVQ 16(R4), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded152
+	BLE   folded151
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4431,11 +4416,11 @@ fewer145:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single154
+	BNE single153
 	CMP $2, R6
-	BLT single154
+	BLT single153
 
-several153:
+several152:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -4466,13 +4451,13 @@ several153:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several153
+	BGE   several152
 	CMP   $0, R6
-	BEQ   folded152
+	BEQ   folded151
 
-single154:
+single153:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold155:
+fold154:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -4491,9 +4476,9 @@ fold155:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold155
+	BNE   fold154
 
-folded152:
+folded151:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -4504,7 +4489,7 @@ folded152:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear156
+	BNE   linear155
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -4512,7 +4497,7 @@ folded152:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear156:
+linear155:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4528,9 +4513,9 @@ linear156:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer151:
+lower144:
 	CMP $2, R1
-	BNE fewer157
+	BLT lower156
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -4542,7 +4527,7 @@ fewer151:
 	FMOVQ 16(R3), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded158
+	BLE   folded157
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4554,11 +4539,11 @@ fewer151:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single160
+	BNE single159
 	CMP $2, R6
-	BLT single160
+	BLT single159
 
-several159:
+several158:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -4583,13 +4568,13 @@ several159:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several159
+	BGE   several158
 	CMP   $0, R6
-	BEQ   folded158
+	BEQ   folded157
 
-single160:
+single159:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold161:
+fold160:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -4604,9 +4589,9 @@ fold161:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold161
+	BNE   fold160
 
-folded158:
+folded157:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -4615,13 +4600,13 @@ folded158:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear162
+	BNE   linear161
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear162:
+linear161:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4634,17 +4619,14 @@ linear162:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer157:
-	CMP $1, R1
-	BNE fewer163
-
+lower156:
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded164
+	BLE   folded162
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4655,11 +4637,11 @@ fewer157:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single166
+	BNE single164
 	CMP $2, R6
-	BLT single166
+	BLT single164
 
-several165:
+several163:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -4678,13 +4660,13 @@ several165:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several165
+	BGE   several163
 	CMP   $0, R6
-	BEQ   folded164
+	BEQ   folded162
 
-single166:
+single164:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold167:
+fold165:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -4695,20 +4677,20 @@ fold167:
 	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold167
+	BNE   fold165
 
-folded164:
+folded162:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear168
+	BNE   linear166
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear168:
+linear166:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
@@ -4717,15 +4699,12 @@ linear168:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer163:
-	RET
-
-advance118:
+advance116:
 	MOVD rows+96(FP), R2
 	SUB  R1, R2
 	MOVD R2, rows+96(FP)
 	CMP  $0, R2
-	BLE  done169
+	BLE  none117
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -4741,33 +4720,39 @@ advance118:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	B    next115
+	B    next113
 
-done169:
+none117:
 	RET
 
-over114:
+over112:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
 
-next170:
+next167:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full171
+	BGE  full168
 	CMP  $8, R1
-	BLE  chosen172
+	BLE  chosen169
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen172
+	B    chosen169
 
-full171:
+full168:
 	MOVD $8, R1
 
-chosen172:
+chosen169:
+	CMP  $0, R1
+	BEQ  none171
+	CMP  $5, R1
+	BLT  lower172
+	CMP  $7, R1
+	BLT  lower173
 	CMP  $8, R1
-	BNE  fewer174
+	BLT  lower174
 	MOVD n+112(FP), R2
 	CMP  $128, R2
 	BLT  few175
@@ -5057,12 +5042,9 @@ linear181:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $8, R1
-	B     advance173
+	B     advance170
 
-fewer174:
-	CMP $7, R1
-	BNE fewer182
-
+lower174:
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -5096,7 +5078,7 @@ fewer174:
 	FMOVQ 16(R15), F13
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded183
+	BLE   folded182
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5113,11 +5095,11 @@ fewer174:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single185
+	BNE single184
 	CMP $2, R6
-	BLT single185
+	BLT single184
 
-several184:
+several183:
 	FMOVQ 0(R4), F15
 	ADD   R0, R4, R15
 	FMOVQ 16(R15), F16
@@ -5174,13 +5156,13 @@ several184:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several184
+	BGE   several183
 	CMP   $0, R6
-	BEQ   folded183
+	BEQ   folded182
 
-single185:
+single184:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold186:
+fold185:
 	FMOVQ 0(R4), F15
 	ADD   R0, R4, R15
 	FMOVQ 16(R15), F16
@@ -5216,9 +5198,9 @@ fold186:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold186
+	BNE   fold185
 
-folded183:
+folded182:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V14.B16
@@ -5237,7 +5219,7 @@ folded183:
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R1
-	BNE   linear187
+	BNE   linear186
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -5253,7 +5235,7 @@ folded183:
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear187:
+linear186:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5288,11 +5270,11 @@ linear187:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $7, R1
-	B     advance173
+	B     advance170
 
-fewer182:
+lower173:
 	CMP $6, R1
-	BNE fewer188
+	BLT lower187
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -5323,7 +5305,7 @@ fewer182:
 	FMOVQ 16(R13), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded189
+	BLE   folded188
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5339,11 +5321,11 @@ fewer182:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single191
+	BNE single190
 	CMP $2, R6
-	BLT single191
+	BLT single190
 
-several190:
+several189:
 	FMOVQ 0(R4), F13
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F14
@@ -5394,13 +5376,13 @@ several190:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several190
+	BGE   several189
 	CMP   $0, R6
-	BEQ   folded189
+	BEQ   folded188
 
-single191:
+single190:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold192:
+fold191:
 	FMOVQ 0(R4), F13
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F14
@@ -5432,9 +5414,9 @@ fold192:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold192
+	BNE   fold191
 
-folded189:
+folded188:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -5451,7 +5433,7 @@ folded189:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear193
+	BNE   linear192
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -5465,7 +5447,7 @@ folded189:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear193:
+linear192:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5496,12 +5478,9 @@ linear193:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $6, R1
-	B     advance173
+	B     advance170
 
-fewer188:
-	CMP $5, R1
-	BNE fewer194
-
+lower187:
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -5527,7 +5506,7 @@ fewer188:
 	FMOVQ 16(R11), F9
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded195
+	BLE   folded193
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5542,11 +5521,11 @@ fewer188:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single197
+	BNE single195
 	CMP $2, R6
-	BLT single197
+	BLT single195
 
-several196:
+several194:
 	FMOVQ 0(R4), F11
 	ADD   R0, R4, R13
 	FMOVQ 16(R13), F12
@@ -5591,13 +5570,13 @@ several196:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several196
+	BGE   several194
 	CMP   $0, R6
-	BEQ   folded195
+	BEQ   folded193
 
-single197:
+single195:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold198:
+fold196:
 	FMOVQ 0(R4), F11
 	ADD   R0, R4, R13
 	FMOVQ 16(R13), F12
@@ -5625,9 +5604,9 @@ fold198:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold198
+	BNE   fold196
 
-folded195:
+folded193:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V10.B16
@@ -5642,7 +5621,7 @@ folded195:
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R1
-	BNE   linear199
+	BNE   linear197
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -5654,7 +5633,7 @@ folded195:
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear199:
+linear197:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5681,11 +5660,13 @@ linear199:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $5, R1
-	B     advance173
+	B     advance170
 
-fewer194:
+lower172:
+	CMP $3, R1
+	BLT lower198
 	CMP $4, R1
-	BNE fewer200
+	BLT lower199
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -5708,7 +5689,7 @@ fewer194:
 	FMOVQ 16(R9), F7
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded201
+	BLE   folded200
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5722,11 +5703,11 @@ fewer194:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single203
+	BNE single202
 	CMP $2, R6
-	BLT single203
+	BLT single202
 
-several202:
+several201:
 	FMOVQ 0(R4), F9
 	ADD   R0, R4, R12
 	FMOVQ 16(R12), F10
@@ -5765,13 +5746,13 @@ several202:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several202
+	BGE   several201
 	CMP   $0, R6
-	BEQ   folded201
+	BEQ   folded200
 
-single203:
+single202:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold204:
+fold203:
 	FMOVQ 0(R4), F9
 	ADD   R0, R4, R12
 	FMOVQ 16(R12), F10
@@ -5795,9 +5776,9 @@ fold204:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold204
+	BNE   fold203
 
-folded201:
+folded200:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -5810,7 +5791,7 @@ folded201:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear205
+	BNE   linear204
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -5820,7 +5801,7 @@ folded201:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear205:
+linear204:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5844,10 +5825,7 @@ linear205:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer200:
-	CMP $3, R1
-	BNE fewer206
-
+lower199:
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -5865,7 +5843,7 @@ fewer200:
 	FMOVQ 16(R7), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded207
+	BLE   folded205
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5878,11 +5856,11 @@ fewer200:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single209
+	BNE single207
 	CMP $2, R6
-	BLT single209
+	BLT single207
 
-several208:
+several206:
 	FMOVQ 0(R4), F7
 	ADD   R0, R4, R11
 	FMOVQ 16(R11), F8
@@ -5915,13 +5893,13 @@ several208:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several208
+	BGE   several206
 	CMP   $0, R6
-	BEQ   folded207
+	BEQ   folded205
 
-single209:
+single207:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold210:
+fold208:
 	FMOVQ 0(R4), F7
 	ADD   R0, R4, R11
 	FMOVQ 16(R11), F8
@@ -5941,9 +5919,9 @@ fold210:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold210
+	BNE   fold208
 
-folded207:
+folded205:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -5954,7 +5932,7 @@ folded207:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear211
+	BNE   linear209
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -5962,7 +5940,7 @@ folded207:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear211:
+linear209:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5982,9 +5960,9 @@ linear211:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer206:
+lower198:
 	CMP $2, R1
-	BNE fewer212
+	BLT lower210
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -5999,7 +5977,7 @@ fewer206:
 	FMOVQ 16(R5), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded213
+	BLE   folded211
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6011,11 +5989,11 @@ fewer206:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single215
+	BNE single213
 	CMP $2, R6
-	BLT single215
+	BLT single213
 
-several214:
+several212:
 	FMOVQ 0(R4), F5
 	ADD   R0, R4, R10
 	FMOVQ 16(R10), F6
@@ -6042,13 +6020,13 @@ several214:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several214
+	BGE   several212
 	CMP   $0, R6
-	BEQ   folded213
+	BEQ   folded211
 
-single215:
+single213:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold216:
+fold214:
 	FMOVQ 0(R4), F5
 	ADD   R0, R4, R10
 	FMOVQ 16(R10), F6
@@ -6064,9 +6042,9 @@ fold216:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold216
+	BNE   fold214
 
-folded213:
+folded211:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -6075,13 +6053,13 @@ folded213:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear217
+	BNE   linear215
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear217:
+linear215:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6097,10 +6075,7 @@ linear217:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer212:
-	CMP $1, R1
-	BNE fewer218
-
+lower210:
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  R1, R3
@@ -6109,7 +6084,7 @@ fewer212:
 	FMOVQ 16(R3), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded219
+	BLE   folded216
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6120,11 +6095,11 @@ fewer212:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single221
+	BNE single218
 	CMP $2, R6
-	BLT single221
+	BLT single218
 
-several220:
+several217:
 	FMOVQ 0(R4), F3
 	ADD   R0, R4, R9
 	FMOVQ 16(R9), F4
@@ -6145,13 +6120,13 @@ several220:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several220
+	BGE   several217
 	CMP   $0, R6
-	BEQ   folded219
+	BEQ   folded216
 
-single221:
+single218:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold222:
+fold219:
 	FMOVQ 0(R4), F3
 	ADD   R0, R4, R9
 	FMOVQ 16(R9), F4
@@ -6163,20 +6138,20 @@ fold222:
 	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold222
+	BNE   fold219
 
-folded219:
+folded216:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear223
+	BNE   linear220
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear223:
+linear220:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -6187,15 +6162,12 @@ linear223:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer218:
-	RET
-
-advance173:
+advance170:
 	MOVD rows+96(FP), R2
 	SUB  R1, R2
 	MOVD R2, rows+96(FP)
 	CMP  $0, R2
-	BLE  done224
+	BLE  none171
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -6211,35 +6183,841 @@ advance173:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	B    next170
+	B    next167
 
-done224:
+none171:
 	RET
 
-narrower113:
+narrower111:
 	CMP $4, R0
-	BNE over225
+	BNE over221
 
-next226:
+next222:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full227
-	CMP  $8, R1
-	BLE  chosen228
+	BGE  full223
+	CMP  $12, R1
+	BLE  chosen224
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen228
+	B    chosen224
 
-full227:
+full223:
 	MOVD $8, R1
 
-chosen228:
-	CMP  $8, R1
-	BNE  fewer230
+chosen224:
+	CMP $0, R1
+	BEQ none226
+	CMP $7, R1
+	BLT lower227
+	CMP $10, R1
+	BLT lower228
+	CMP $11, R1
+	BLT lower229
+	CMP $12, R1
+	BLT lower230
+
+	// acc[i,j] = init[i,j], 12×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	FMOVQ 0(R1), F0
+	FMOVQ 0(R3), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 0(R5), F3
+	FMOVQ 0(R6), F4
+	FMOVQ 0(R7), F5
+	FMOVQ 0(R8), F6
+	FMOVQ 0(R9), F7
+	FMOVQ 0(R10), F8
+	FMOVQ 0(R11), F9
+	FMOVQ 0(R12), F10
+	FMOVQ 0(R13), F11
+	MOVD  n+112(FP), R6
+	CMP   $0, R6
+	BLE   folded231
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single233
+	CMP $2, R6
+	BLT single233
+
+several232:
+	FMOVQ 0(R4), F13
+	ADD   R5, R4
+	FMOVQ 0(R4), F14
+	ADD   R5, R4
+	FMOVD 0(R1), F12
+	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c0 // fmla v0.4s, v14.4s, v12.s[1]
+	FMOVD 0(R7), F12
+	WORD  $0x4f8c11a1 // fmla v1.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c1 // fmla v1.4s, v14.4s, v12.s[1]
+	FMOVD 0(R8), F12
+	WORD  $0x4f8c11a2 // fmla v2.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c2 // fmla v2.4s, v14.4s, v12.s[1]
+	FMOVD 0(R9), F12
+	WORD  $0x4f8c11a3 // fmla v3.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c3 // fmla v3.4s, v14.4s, v12.s[1]
+	FMOVD 0(R10), F12
+	WORD  $0x4f8c11a4 // fmla v4.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c4 // fmla v4.4s, v14.4s, v12.s[1]
+	FMOVD 0(R11), F12
+	WORD  $0x4f8c11a5 // fmla v5.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c5 // fmla v5.4s, v14.4s, v12.s[1]
+	FMOVD 0(R12), F12
+	WORD  $0x4f8c11a6 // fmla v6.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c6 // fmla v6.4s, v14.4s, v12.s[1]
+	FMOVD 0(R13), F12
+	WORD  $0x4f8c11a7 // fmla v7.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c7 // fmla v7.4s, v14.4s, v12.s[1]
+	FMOVD 0(R14), F12
+	WORD  $0x4f8c11a8 // fmla v8.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c8 // fmla v8.4s, v14.4s, v12.s[1]
+	FMOVD 0(R15), F12
+	WORD  $0x4f8c11a9 // fmla v9.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c9 // fmla v9.4s, v14.4s, v12.s[1]
+	FMOVD 0(R19), F12
+	WORD  $0x4f8c11aa // fmla v10.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11ca // fmla v10.4s, v14.4s, v12.s[1]
+	FMOVD 0(R20), F12
+	WORD  $0x4f8c11ab // fmla v11.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11cb // fmla v11.4s, v14.4s, v12.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	ADD   $8, R13
+	ADD   $8, R14
+	ADD   $8, R15
+	ADD   $8, R19
+	ADD   $8, R20
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several232
+	CMP   $0, R6
+	BEQ   folded231
+
+single233:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold234:
+	FMOVQ 0(R4), F13
+	ADD   R5, R4
+	FMOVS 0(R1), F12
+	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
+	FMOVS 0(R7), F12
+	WORD  $0x4f8c11a1 // fmla v1.4s, v13.4s, v12.s[0]
+	FMOVS 0(R8), F12
+	WORD  $0x4f8c11a2 // fmla v2.4s, v13.4s, v12.s[0]
+	FMOVS 0(R9), F12
+	WORD  $0x4f8c11a3 // fmla v3.4s, v13.4s, v12.s[0]
+	FMOVS 0(R10), F12
+	WORD  $0x4f8c11a4 // fmla v4.4s, v13.4s, v12.s[0]
+	FMOVS 0(R11), F12
+	WORD  $0x4f8c11a5 // fmla v5.4s, v13.4s, v12.s[0]
+	FMOVS 0(R12), F12
+	WORD  $0x4f8c11a6 // fmla v6.4s, v13.4s, v12.s[0]
+	FMOVS 0(R13), F12
+	WORD  $0x4f8c11a7 // fmla v7.4s, v13.4s, v12.s[0]
+	FMOVS 0(R14), F12
+	WORD  $0x4f8c11a8 // fmla v8.4s, v13.4s, v12.s[0]
+	FMOVS 0(R15), F12
+	WORD  $0x4f8c11a9 // fmla v9.4s, v13.4s, v12.s[0]
+	FMOVS 0(R19), F12
+	WORD  $0x4f8c11aa // fmla v10.4s, v13.4s, v12.s[0]
+	FMOVS 0(R20), F12
+	WORD  $0x4f8c11ab // fmla v11.4s, v13.4s, v12.s[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	ADD   R3, R13
+	ADD   R3, R14
+	ADD   R3, R15
+	ADD   R3, R19
+	ADD   R3, R20
+	SUBS  $1, R6
+	BNE   fold234
+
+folded231:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+120(FP), R1
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
+	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	CMP   $1, R1
+	BNE   linear235
+	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
+	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
+	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
+
+linear235:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 0(R5)
+	FMOVQ F4, 0(R6)
+	FMOVQ F5, 0(R7)
+	FMOVQ F6, 0(R8)
+	FMOVQ F7, 0(R9)
+	FMOVQ F8, 0(R10)
+	FMOVQ F9, 0(R11)
+	FMOVQ F10, 0(R12)
+	FMOVQ F11, 0(R13)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	MOVD  $12, R1
+	B     advance225
+
+lower230:
+	// acc[i,j] = init[i,j], 11×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	FMOVQ 0(R1), F0
+	FMOVQ 0(R3), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 0(R5), F3
+	FMOVQ 0(R6), F4
+	FMOVQ 0(R7), F5
+	FMOVQ 0(R8), F6
+	FMOVQ 0(R9), F7
+	FMOVQ 0(R10), F8
+	FMOVQ 0(R11), F9
+	FMOVQ 0(R12), F10
+	MOVD  n+112(FP), R6
+	CMP   $0, R6
+	BLE   folded236
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single238
+	CMP $2, R6
+	BLT single238
+
+several237:
+	FMOVQ 0(R4), F12
+	ADD   R5, R4
+	FMOVQ 0(R4), F13
+	ADD   R5, R4
+	FMOVD 0(R1), F11
+	WORD  $0x4f8b1180 // fmla v0.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a0 // fmla v0.4s, v13.4s, v11.s[1]
+	FMOVD 0(R7), F11
+	WORD  $0x4f8b1181 // fmla v1.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a1 // fmla v1.4s, v13.4s, v11.s[1]
+	FMOVD 0(R8), F11
+	WORD  $0x4f8b1182 // fmla v2.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a2 // fmla v2.4s, v13.4s, v11.s[1]
+	FMOVD 0(R9), F11
+	WORD  $0x4f8b1183 // fmla v3.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a3 // fmla v3.4s, v13.4s, v11.s[1]
+	FMOVD 0(R10), F11
+	WORD  $0x4f8b1184 // fmla v4.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a4 // fmla v4.4s, v13.4s, v11.s[1]
+	FMOVD 0(R11), F11
+	WORD  $0x4f8b1185 // fmla v5.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a5 // fmla v5.4s, v13.4s, v11.s[1]
+	FMOVD 0(R12), F11
+	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a6 // fmla v6.4s, v13.4s, v11.s[1]
+	FMOVD 0(R13), F11
+	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a7 // fmla v7.4s, v13.4s, v11.s[1]
+	FMOVD 0(R14), F11
+	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a8 // fmla v8.4s, v13.4s, v11.s[1]
+	FMOVD 0(R15), F11
+	WORD  $0x4f8b1189 // fmla v9.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a9 // fmla v9.4s, v13.4s, v11.s[1]
+	FMOVD 0(R19), F11
+	WORD  $0x4f8b118a // fmla v10.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11aa // fmla v10.4s, v13.4s, v11.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	ADD   $8, R13
+	ADD   $8, R14
+	ADD   $8, R15
+	ADD   $8, R19
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several237
+	CMP   $0, R6
+	BEQ   folded236
+
+single238:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold239:
+	FMOVQ 0(R4), F12
+	ADD   R5, R4
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b1180 // fmla v0.4s, v12.4s, v11.s[0]
+	FMOVS 0(R7), F11
+	WORD  $0x4f8b1181 // fmla v1.4s, v12.4s, v11.s[0]
+	FMOVS 0(R8), F11
+	WORD  $0x4f8b1182 // fmla v2.4s, v12.4s, v11.s[0]
+	FMOVS 0(R9), F11
+	WORD  $0x4f8b1183 // fmla v3.4s, v12.4s, v11.s[0]
+	FMOVS 0(R10), F11
+	WORD  $0x4f8b1184 // fmla v4.4s, v12.4s, v11.s[0]
+	FMOVS 0(R11), F11
+	WORD  $0x4f8b1185 // fmla v5.4s, v12.4s, v11.s[0]
+	FMOVS 0(R12), F11
+	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
+	FMOVS 0(R13), F11
+	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
+	FMOVS 0(R14), F11
+	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
+	FMOVS 0(R15), F11
+	WORD  $0x4f8b1189 // fmla v9.4s, v12.4s, v11.s[0]
+	FMOVS 0(R19), F11
+	WORD  $0x4f8b118a // fmla v10.4s, v12.4s, v11.s[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	ADD   R3, R13
+	ADD   R3, R14
+	ADD   R3, R15
+	ADD   R3, R19
+	SUBS  $1, R6
+	BNE   fold239
+
+folded236:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+120(FP), R1
+	VMOVI $0, V11.B16
+	WORD  $0x4e2bd400 // fadd v0.4s, v0.4s, v11.4s
+	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
+	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
+	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
+	WORD  $0x4e2bd484 // fadd v4.4s, v4.4s, v11.4s
+	WORD  $0x4e2bd4a5 // fadd v5.4s, v5.4s, v11.4s
+	WORD  $0x4e2bd4c6 // fadd v6.4s, v6.4s, v11.4s
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	CMP   $1, R1
+	BNE   linear240
+	WORD  $0x4e2bf400 // fmax v0.4s, v0.4s, v11.4s
+	WORD  $0x4e2bf421 // fmax v1.4s, v1.4s, v11.4s
+	WORD  $0x4e2bf442 // fmax v2.4s, v2.4s, v11.4s
+	WORD  $0x4e2bf463 // fmax v3.4s, v3.4s, v11.4s
+	WORD  $0x4e2bf484 // fmax v4.4s, v4.4s, v11.4s
+	WORD  $0x4e2bf4a5 // fmax v5.4s, v5.4s, v11.4s
+	WORD  $0x4e2bf4c6 // fmax v6.4s, v6.4s, v11.4s
+	WORD  $0x4e2bf4e7 // fmax v7.4s, v7.4s, v11.4s
+	WORD  $0x4e2bf508 // fmax v8.4s, v8.4s, v11.4s
+	WORD  $0x4e2bf529 // fmax v9.4s, v9.4s, v11.4s
+	WORD  $0x4e2bf54a // fmax v10.4s, v10.4s, v11.4s
+
+linear240:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 0(R5)
+	FMOVQ F4, 0(R6)
+	FMOVQ F5, 0(R7)
+	FMOVQ F6, 0(R8)
+	FMOVQ F7, 0(R9)
+	FMOVQ F8, 0(R10)
+	FMOVQ F9, 0(R11)
+	FMOVQ F10, 0(R12)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	MOVD  $11, R1
+	B     advance225
+
+lower229:
+	// acc[i,j] = init[i,j], 10×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	FMOVQ 0(R1), F0
+	FMOVQ 0(R3), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 0(R5), F3
+	FMOVQ 0(R6), F4
+	FMOVQ 0(R7), F5
+	FMOVQ 0(R8), F6
+	FMOVQ 0(R9), F7
+	FMOVQ 0(R10), F8
+	FMOVQ 0(R11), F9
+	MOVD  n+112(FP), R6
+	CMP   $0, R6
+	BLE   folded241
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single243
+	CMP $2, R6
+	BLT single243
+
+several242:
+	FMOVQ 0(R4), F11
+	ADD   R5, R4
+	FMOVQ 0(R4), F12
+	ADD   R5, R4
+	FMOVD 0(R1), F10
+	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1180 // fmla v0.4s, v12.4s, v10.s[1]
+	FMOVD 0(R7), F10
+	WORD  $0x4f8a1161 // fmla v1.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1181 // fmla v1.4s, v12.4s, v10.s[1]
+	FMOVD 0(R8), F10
+	WORD  $0x4f8a1162 // fmla v2.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1182 // fmla v2.4s, v12.4s, v10.s[1]
+	FMOVD 0(R9), F10
+	WORD  $0x4f8a1163 // fmla v3.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1183 // fmla v3.4s, v12.4s, v10.s[1]
+	FMOVD 0(R10), F10
+	WORD  $0x4f8a1164 // fmla v4.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1184 // fmla v4.4s, v12.4s, v10.s[1]
+	FMOVD 0(R11), F10
+	WORD  $0x4f8a1165 // fmla v5.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1185 // fmla v5.4s, v12.4s, v10.s[1]
+	FMOVD 0(R12), F10
+	WORD  $0x4f8a1166 // fmla v6.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1186 // fmla v6.4s, v12.4s, v10.s[1]
+	FMOVD 0(R13), F10
+	WORD  $0x4f8a1167 // fmla v7.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1187 // fmla v7.4s, v12.4s, v10.s[1]
+	FMOVD 0(R14), F10
+	WORD  $0x4f8a1168 // fmla v8.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1188 // fmla v8.4s, v12.4s, v10.s[1]
+	FMOVD 0(R15), F10
+	WORD  $0x4f8a1169 // fmla v9.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1189 // fmla v9.4s, v12.4s, v10.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	ADD   $8, R13
+	ADD   $8, R14
+	ADD   $8, R15
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several242
+	CMP   $0, R6
+	BEQ   folded241
+
+single243:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold244:
+	FMOVQ 0(R4), F11
+	ADD   R5, R4
+	FMOVS 0(R1), F10
+	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a1161 // fmla v1.4s, v11.4s, v10.s[0]
+	FMOVS 0(R8), F10
+	WORD  $0x4f8a1162 // fmla v2.4s, v11.4s, v10.s[0]
+	FMOVS 0(R9), F10
+	WORD  $0x4f8a1163 // fmla v3.4s, v11.4s, v10.s[0]
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a1164 // fmla v4.4s, v11.4s, v10.s[0]
+	FMOVS 0(R11), F10
+	WORD  $0x4f8a1165 // fmla v5.4s, v11.4s, v10.s[0]
+	FMOVS 0(R12), F10
+	WORD  $0x4f8a1166 // fmla v6.4s, v11.4s, v10.s[0]
+	FMOVS 0(R13), F10
+	WORD  $0x4f8a1167 // fmla v7.4s, v11.4s, v10.s[0]
+	FMOVS 0(R14), F10
+	WORD  $0x4f8a1168 // fmla v8.4s, v11.4s, v10.s[0]
+	FMOVS 0(R15), F10
+	WORD  $0x4f8a1169 // fmla v9.4s, v11.4s, v10.s[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	ADD   R3, R13
+	ADD   R3, R14
+	ADD   R3, R15
+	SUBS  $1, R6
+	BNE   fold244
+
+folded241:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+120(FP), R1
+	VMOVI $0, V10.B16
+	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	CMP   $1, R1
+	BNE   linear245
+	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2af463 // fmax v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2af484 // fmax v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2af4a5 // fmax v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
+	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
+
+linear245:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 0(R5)
+	FMOVQ F4, 0(R6)
+	FMOVQ F5, 0(R7)
+	FMOVQ F6, 0(R8)
+	FMOVQ F7, 0(R9)
+	FMOVQ F8, 0(R10)
+	FMOVQ F9, 0(R11)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	MOVD  $10, R1
+	B     advance225
+
+lower228:
+	CMP $8, R1
+	BLT lower246
+	CMP $9, R1
+	BLT lower247
+
+	// acc[i,j] = init[i,j], 9×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	FMOVQ 0(R1), F0
+	FMOVQ 0(R3), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 0(R5), F3
+	FMOVQ 0(R6), F4
+	FMOVQ 0(R7), F5
+	FMOVQ 0(R8), F6
+	FMOVQ 0(R9), F7
+	FMOVQ 0(R10), F8
+	MOVD  n+112(FP), R6
+	CMP   $0, R6
+	BLE   folded248
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single250
+	CMP $2, R6
+	BLT single250
+
+several249:
+	FMOVQ 0(R4), F10
+	ADD   R5, R4
+	FMOVQ 0(R4), F11
+	ADD   R5, R4
+	FMOVD 0(R1), F9
+	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
+	WORD  $0x4fa91160 // fmla v0.4s, v11.4s, v9.s[1]
+	FMOVD 0(R7), F9
+	WORD  $0x4f891141 // fmla v1.4s, v10.4s, v9.s[0]
+	WORD  $0x4fa91161 // fmla v1.4s, v11.4s, v9.s[1]
+	FMOVD 0(R8), F9
+	WORD  $0x4f891142 // fmla v2.4s, v10.4s, v9.s[0]
+	WORD  $0x4fa91162 // fmla v2.4s, v11.4s, v9.s[1]
+	FMOVD 0(R9), F9
+	WORD  $0x4f891143 // fmla v3.4s, v10.4s, v9.s[0]
+	WORD  $0x4fa91163 // fmla v3.4s, v11.4s, v9.s[1]
+	FMOVD 0(R10), F9
+	WORD  $0x4f891144 // fmla v4.4s, v10.4s, v9.s[0]
+	WORD  $0x4fa91164 // fmla v4.4s, v11.4s, v9.s[1]
+	FMOVD 0(R11), F9
+	WORD  $0x4f891145 // fmla v5.4s, v10.4s, v9.s[0]
+	WORD  $0x4fa91165 // fmla v5.4s, v11.4s, v9.s[1]
+	FMOVD 0(R12), F9
+	WORD  $0x4f891146 // fmla v6.4s, v10.4s, v9.s[0]
+	WORD  $0x4fa91166 // fmla v6.4s, v11.4s, v9.s[1]
+	FMOVD 0(R13), F9
+	WORD  $0x4f891147 // fmla v7.4s, v10.4s, v9.s[0]
+	WORD  $0x4fa91167 // fmla v7.4s, v11.4s, v9.s[1]
+	FMOVD 0(R14), F9
+	WORD  $0x4f891148 // fmla v8.4s, v10.4s, v9.s[0]
+	WORD  $0x4fa91168 // fmla v8.4s, v11.4s, v9.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	ADD   $8, R13
+	ADD   $8, R14
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several249
+	CMP   $0, R6
+	BEQ   folded248
+
+single250:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold251:
+	FMOVQ 0(R4), F10
+	ADD   R5, R4
+	FMOVS 0(R1), F9
+	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
+	FMOVS 0(R7), F9
+	WORD  $0x4f891141 // fmla v1.4s, v10.4s, v9.s[0]
+	FMOVS 0(R8), F9
+	WORD  $0x4f891142 // fmla v2.4s, v10.4s, v9.s[0]
+	FMOVS 0(R9), F9
+	WORD  $0x4f891143 // fmla v3.4s, v10.4s, v9.s[0]
+	FMOVS 0(R10), F9
+	WORD  $0x4f891144 // fmla v4.4s, v10.4s, v9.s[0]
+	FMOVS 0(R11), F9
+	WORD  $0x4f891145 // fmla v5.4s, v10.4s, v9.s[0]
+	FMOVS 0(R12), F9
+	WORD  $0x4f891146 // fmla v6.4s, v10.4s, v9.s[0]
+	FMOVS 0(R13), F9
+	WORD  $0x4f891147 // fmla v7.4s, v10.4s, v9.s[0]
+	FMOVS 0(R14), F9
+	WORD  $0x4f891148 // fmla v8.4s, v10.4s, v9.s[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	ADD   R3, R13
+	ADD   R3, R14
+	SUBS  $1, R6
+	BNE   fold251
+
+folded248:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+120(FP), R1
+	VMOVI $0, V9.B16
+	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
+	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	CMP   $1, R1
+	BNE   linear252
+	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29f463 // fmax v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
+	WORD  $0x4e29f4c6 // fmax v6.4s, v6.4s, v9.4s
+	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
+	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
+
+linear252:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 0(R5)
+	FMOVQ F4, 0(R6)
+	FMOVQ F5, 0(R7)
+	FMOVQ F6, 0(R8)
+	FMOVQ F7, 0(R9)
+	FMOVQ F8, 0(R10)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	MOVD  $9, R1
+	B     advance225
+
+lower247:
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few231
+	BLT  few253
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
@@ -6249,10 +7027,10 @@ chosen228:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more232
+	BGE  more254
 	MOVD then+88(FP), R1
 
-more232:
+more254:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -6277,7 +7055,7 @@ more232:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 8(R9), PLDL2KEEP
 
-few231:
+few253:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -6298,7 +7076,7 @@ few231:
 	FMOVQ 0(R9), F7
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded233
+	BLE   folded255
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6316,11 +7094,11 @@ few231:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single235
+	BNE single257
 	CMP $2, R6
-	BLT single235
+	BLT single257
 
-several234:
+several256:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -6363,13 +7141,13 @@ several234:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several234
+	BGE   several256
 	CMP   $0, R6
-	BEQ   folded233
+	BEQ   folded255
 
-single235:
+single257:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold236:
+fold258:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -6399,9 +7177,9 @@ fold236:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold236
+	BNE   fold258
 
-folded233:
+folded255:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -6414,7 +7192,7 @@ folded233:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear237
+	BNE   linear259
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -6424,7 +7202,7 @@ folded233:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear237:
+linear259:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6446,12 +7224,9 @@ linear237:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $8, R1
-	B     advance229
+	B     advance225
 
-fewer230:
-	CMP $7, R1
-	BNE fewer238
-
+lower246:
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -6470,7 +7245,7 @@ fewer230:
 	FMOVQ 0(R8), F6
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded239
+	BLE   folded260
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6487,11 +7262,11 @@ fewer230:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single241
+	BNE single262
 	CMP $2, R6
-	BLT single241
+	BLT single262
 
-several240:
+several261:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -6530,13 +7305,13 @@ several240:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several240
+	BGE   several261
 	CMP   $0, R6
-	BEQ   folded239
+	BEQ   folded260
 
-single241:
+single262:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold242:
+fold263:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -6563,9 +7338,9 @@ fold242:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold242
+	BNE   fold263
 
-folded239:
+folded260:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V7.B16
@@ -6577,7 +7352,7 @@ folded239:
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R1
-	BNE   linear243
+	BNE   linear264
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -6586,7 +7361,7 @@ folded239:
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear243:
+linear264:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6606,11 +7381,15 @@ linear243:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $7, R1
-	B     advance229
+	B     advance225
 
-fewer238:
+lower227:
+	CMP $4, R1
+	BLT lower265
+	CMP $5, R1
+	BLT lower266
 	CMP $6, R1
-	BNE fewer244
+	BLT lower267
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -6628,7 +7407,7 @@ fewer238:
 	FMOVQ 0(R7), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded245
+	BLE   folded268
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6644,11 +7423,11 @@ fewer238:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single247
+	BNE single270
 	CMP $2, R6
-	BLT single247
+	BLT single270
 
-several246:
+several269:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -6683,13 +7462,13 @@ several246:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several246
+	BGE   several269
 	CMP   $0, R6
-	BEQ   folded245
+	BEQ   folded268
 
-single247:
+single270:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold248:
+fold271:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -6713,9 +7492,9 @@ fold248:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold248
+	BNE   fold271
 
-folded245:
+folded268:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -6726,7 +7505,7 @@ folded245:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear249
+	BNE   linear272
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -6734,7 +7513,7 @@ folded245:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear249:
+linear272:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6751,13 +7530,9 @@ linear249:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	MOVD  $6, R1
-	B     advance229
+	RET
 
-fewer244:
-	CMP $5, R1
-	BNE fewer250
-
+lower267:
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -6772,7 +7547,7 @@ fewer244:
 	FMOVQ 0(R6), F4
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded251
+	BLE   folded273
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6787,11 +7562,11 @@ fewer244:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single253
+	BNE single275
 	CMP $2, R6
-	BLT single253
+	BLT single275
 
-several252:
+several274:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -6822,13 +7597,13 @@ several252:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several252
+	BGE   several274
 	CMP   $0, R6
-	BEQ   folded251
+	BEQ   folded273
 
-single253:
+single275:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold254:
+fold276:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -6849,9 +7624,9 @@ fold254:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold254
+	BNE   fold276
 
-folded251:
+folded273:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V5.B16
@@ -6861,14 +7636,14 @@ folded251:
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R1
-	BNE   linear255
+	BNE   linear277
 	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
 	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear255:
+linear277:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6883,13 +7658,9 @@ linear255:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	MOVD  $5, R1
-	B     advance229
+	RET
 
-fewer250:
-	CMP $4, R1
-	BNE fewer256
-
+lower266:
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -6902,7 +7673,7 @@ fewer250:
 	FMOVQ 0(R5), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded257
+	BLE   folded278
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6916,11 +7687,11 @@ fewer250:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single259
+	BNE single280
 	CMP $2, R6
-	BLT single259
+	BLT single280
 
-several258:
+several279:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -6947,13 +7718,13 @@ several258:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several258
+	BGE   several279
 	CMP   $0, R6
-	BEQ   folded257
+	BEQ   folded278
 
-single259:
+single280:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold260:
+fold281:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -6971,9 +7742,9 @@ fold260:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold260
+	BNE   fold281
 
-folded257:
+folded278:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -6982,13 +7753,13 @@ folded257:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear261
+	BNE   linear282
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear261:
+linear282:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7003,9 +7774,11 @@ linear261:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer256:
+lower265:
+	CMP $2, R1
+	BLT lower283
 	CMP $3, R1
-	BNE fewer262
+	BLT lower284
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -7017,7 +7790,7 @@ fewer256:
 	FMOVQ 0(R4), F2
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded263
+	BLE   folded285
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7030,11 +7803,11 @@ fewer256:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single265
+	BNE single287
 	CMP $2, R6
-	BLT single265
+	BLT single287
 
-several264:
+several286:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -7057,13 +7830,13 @@ several264:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several264
+	BGE   several286
 	CMP   $0, R6
-	BEQ   folded263
+	BEQ   folded285
 
-single265:
+single287:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold266:
+fold288:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -7078,9 +7851,9 @@ fold266:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold266
+	BNE   fold288
 
-folded263:
+folded285:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -7088,12 +7861,12 @@ folded263:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear267
+	BNE   linear289
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear267:
+linear289:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7106,10 +7879,7 @@ linear267:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer262:
-	CMP $2, R1
-	BNE fewer268
-
+lower284:
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -7118,7 +7888,7 @@ fewer262:
 	FMOVQ 0(R3), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded269
+	BLE   folded290
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7130,11 +7900,11 @@ fewer262:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single271
+	BNE single292
 	CMP $2, R6
-	BLT single271
+	BLT single292
 
-several270:
+several291:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -7153,13 +7923,13 @@ several270:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several270
+	BGE   several291
 	CMP   $0, R6
-	BEQ   folded269
+	BEQ   folded290
 
-single271:
+single292:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold272:
+fold293:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -7171,20 +7941,20 @@ fold272:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold272
+	BNE   fold293
 
-folded269:
+folded290:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear273
+	BNE   linear294
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear273:
+linear294:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7195,16 +7965,13 @@ linear273:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer268:
-	CMP $1, R1
-	BNE fewer274
-
+lower283:
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded275
+	BLE   folded295
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7215,11 +7982,11 @@ fewer268:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single277
+	BNE single297
 	CMP $2, R6
-	BLT single277
+	BLT single297
 
-several276:
+several296:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -7234,13 +8001,13 @@ several276:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several276
+	BGE   several296
 	CMP   $0, R6
-	BEQ   folded275
+	BEQ   folded295
 
-single277:
+single297:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold278:
+fold298:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -7249,18 +8016,18 @@ fold278:
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold278
+	BNE   fold298
 
-folded275:
+folded295:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R1
-	BNE   linear279
+	BNE   linear299
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear279:
+linear299:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	MOVD  soon+72(FP), R1
@@ -7268,15 +8035,12 @@ linear279:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer274:
-	RET
-
-advance229:
+advance225:
 	MOVD rows+96(FP), R2
 	SUB  R1, R2
 	MOVD R2, rows+96(FP)
 	CMP  $0, R2
-	BLE  done280
+	BLE  none226
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -7292,32 +8056,1990 @@ advance229:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	B    next226
+	B    next222
 
-done280:
+none226:
 	RET
 
-over225:
-next281:
+over221:
+next300:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full282
-	CMP  $8, R1
-	BLE  chosen283
+	BGE  full301
+	CMP  $12, R1
+	BLE  chosen302
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen283
+	B    chosen302
 
-full282:
+full301:
 	MOVD $8, R1
 
-chosen283:
-	CMP  $8, R1
-	BNE  fewer285
+chosen302:
+	CMP $0, R1
+	BEQ none304
+	CMP $7, R1
+	BLT lower305
+	CMP $10, R1
+	BLT lower306
+	CMP $11, R1
+	BLT lower307
+	CMP $12, R1
+	BLT lower308
+
+	// acc[i,j] = init[i,j], 12×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	TST   $2, R0
+	BEQ   one309
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved310
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
+	B     moved310
+
+one309:
+	FMOVS 0(R1), F0
+
+moved310:
+	TST   $2, R0
+	BEQ   one311
+	FMOVD 0(R3), F1
+	TST   $1, R0
+	BEQ   moved312
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
+	B     moved312
+
+one311:
+	FMOVS 0(R3), F1
+
+moved312:
+	TST   $2, R0
+	BEQ   one313
+	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved314
+	ADD   $8, R4, R16
+	VLD1  (R16), V2.S[2]
+	B     moved314
+
+one313:
+	FMOVS 0(R4), F2
+
+moved314:
+	TST   $2, R0
+	BEQ   one315
+	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved316
+	ADD   $8, R5, R16
+	VLD1  (R16), V3.S[2]
+	B     moved316
+
+one315:
+	FMOVS 0(R5), F3
+
+moved316:
+	TST   $2, R0
+	BEQ   one317
+	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved318
+	ADD   $8, R6, R16
+	VLD1  (R16), V4.S[2]
+	B     moved318
+
+one317:
+	FMOVS 0(R6), F4
+
+moved318:
+	TST   $2, R0
+	BEQ   one319
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved320
+	ADD   $8, R7, R16
+	VLD1  (R16), V5.S[2]
+	B     moved320
+
+one319:
+	FMOVS 0(R7), F5
+
+moved320:
+	TST   $2, R0
+	BEQ   one321
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved322
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
+	B     moved322
+
+one321:
+	FMOVS 0(R8), F6
+
+moved322:
+	TST   $2, R0
+	BEQ   one323
+	FMOVD 0(R9), F7
+	TST   $1, R0
+	BEQ   moved324
+	ADD   $8, R9, R16
+	VLD1  (R16), V7.S[2]
+	B     moved324
+
+one323:
+	FMOVS 0(R9), F7
+
+moved324:
+	TST   $2, R0
+	BEQ   one325
+	FMOVD 0(R10), F8
+	TST   $1, R0
+	BEQ   moved326
+	ADD   $8, R10, R16
+	VLD1  (R16), V8.S[2]
+	B     moved326
+
+one325:
+	FMOVS 0(R10), F8
+
+moved326:
+	TST   $2, R0
+	BEQ   one327
+	FMOVD 0(R11), F9
+	TST   $1, R0
+	BEQ   moved328
+	ADD   $8, R11, R16
+	VLD1  (R16), V9.S[2]
+	B     moved328
+
+one327:
+	FMOVS 0(R11), F9
+
+moved328:
+	TST   $2, R0
+	BEQ   one329
+	FMOVD 0(R12), F10
+	TST   $1, R0
+	BEQ   moved330
+	ADD   $8, R12, R16
+	VLD1  (R16), V10.S[2]
+	B     moved330
+
+one329:
+	FMOVS 0(R12), F10
+
+moved330:
+	TST   $2, R0
+	BEQ   one331
+	FMOVD 0(R13), F11
+	TST   $1, R0
+	BEQ   moved332
+	ADD   $8, R13, R16
+	VLD1  (R16), V11.S[2]
+	B     moved332
+
+one331:
+	FMOVS 0(R13), F11
+
+moved332:
+	MOVD n+112(FP), R6
+	CMP  $0, R6
+	BLE  folded333
+	MOVD a+32(FP), R1
+	MOVD lda+40(FP), R2
+	MOVD stepa+48(FP), R3
+	MOVD b+56(FP), R4
+	MOVD ldb+64(FP), R5
+	ADD  R2, R1, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	ADD  R2, R9, R10
+	ADD  R2, R10, R11
+	ADD  R2, R11, R12
+	ADD  R2, R12, R13
+	ADD  R2, R13, R14
+	ADD  R2, R14, R15
+	ADD  R2, R15, R19
+	ADD  R2, R19, R20
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single335
+	CMP $2, R6
+	BLT single335
+
+several334:
+	TST   $2, R0
+	BEQ   one336
+	FMOVD 0(R4), F13
+	TST   $1, R0
+	BEQ   moved337
+	ADD   $8, R4, R16
+	VLD1  (R16), V13.S[2]
+	B     moved337
+
+one336:
+	FMOVS 0(R4), F13
+
+moved337:
+	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one338
+	FMOVD 0(R4), F14
+	TST   $1, R0
+	BEQ   moved339
+	ADD   $8, R4, R16
+	VLD1  (R16), V14.S[2]
+	B     moved339
+
+one338:
+	FMOVS 0(R4), F14
+
+moved339:
+	ADD   R5, R4
+	FMOVD 0(R1), F12
+	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c0 // fmla v0.4s, v14.4s, v12.s[1]
+	FMOVD 0(R7), F12
+	WORD  $0x4f8c11a1 // fmla v1.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c1 // fmla v1.4s, v14.4s, v12.s[1]
+	FMOVD 0(R8), F12
+	WORD  $0x4f8c11a2 // fmla v2.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c2 // fmla v2.4s, v14.4s, v12.s[1]
+	FMOVD 0(R9), F12
+	WORD  $0x4f8c11a3 // fmla v3.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c3 // fmla v3.4s, v14.4s, v12.s[1]
+	FMOVD 0(R10), F12
+	WORD  $0x4f8c11a4 // fmla v4.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c4 // fmla v4.4s, v14.4s, v12.s[1]
+	FMOVD 0(R11), F12
+	WORD  $0x4f8c11a5 // fmla v5.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c5 // fmla v5.4s, v14.4s, v12.s[1]
+	FMOVD 0(R12), F12
+	WORD  $0x4f8c11a6 // fmla v6.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c6 // fmla v6.4s, v14.4s, v12.s[1]
+	FMOVD 0(R13), F12
+	WORD  $0x4f8c11a7 // fmla v7.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c7 // fmla v7.4s, v14.4s, v12.s[1]
+	FMOVD 0(R14), F12
+	WORD  $0x4f8c11a8 // fmla v8.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c8 // fmla v8.4s, v14.4s, v12.s[1]
+	FMOVD 0(R15), F12
+	WORD  $0x4f8c11a9 // fmla v9.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11c9 // fmla v9.4s, v14.4s, v12.s[1]
+	FMOVD 0(R19), F12
+	WORD  $0x4f8c11aa // fmla v10.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11ca // fmla v10.4s, v14.4s, v12.s[1]
+	FMOVD 0(R20), F12
+	WORD  $0x4f8c11ab // fmla v11.4s, v13.4s, v12.s[0]
+	WORD  $0x4fac11cb // fmla v11.4s, v14.4s, v12.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	ADD   $8, R13
+	ADD   $8, R14
+	ADD   $8, R15
+	ADD   $8, R19
+	ADD   $8, R20
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several334
+	CMP   $0, R6
+	BEQ   folded333
+
+single335:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold340:
+	TST   $2, R0
+	BEQ   one341
+	FMOVD 0(R4), F13
+	TST   $1, R0
+	BEQ   moved342
+	ADD   $8, R4, R16
+	VLD1  (R16), V13.S[2]
+	B     moved342
+
+one341:
+	FMOVS 0(R4), F13
+
+moved342:
+	ADD   R5, R4
+	FMOVS 0(R1), F12
+	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
+	FMOVS 0(R7), F12
+	WORD  $0x4f8c11a1 // fmla v1.4s, v13.4s, v12.s[0]
+	FMOVS 0(R8), F12
+	WORD  $0x4f8c11a2 // fmla v2.4s, v13.4s, v12.s[0]
+	FMOVS 0(R9), F12
+	WORD  $0x4f8c11a3 // fmla v3.4s, v13.4s, v12.s[0]
+	FMOVS 0(R10), F12
+	WORD  $0x4f8c11a4 // fmla v4.4s, v13.4s, v12.s[0]
+	FMOVS 0(R11), F12
+	WORD  $0x4f8c11a5 // fmla v5.4s, v13.4s, v12.s[0]
+	FMOVS 0(R12), F12
+	WORD  $0x4f8c11a6 // fmla v6.4s, v13.4s, v12.s[0]
+	FMOVS 0(R13), F12
+	WORD  $0x4f8c11a7 // fmla v7.4s, v13.4s, v12.s[0]
+	FMOVS 0(R14), F12
+	WORD  $0x4f8c11a8 // fmla v8.4s, v13.4s, v12.s[0]
+	FMOVS 0(R15), F12
+	WORD  $0x4f8c11a9 // fmla v9.4s, v13.4s, v12.s[0]
+	FMOVS 0(R19), F12
+	WORD  $0x4f8c11aa // fmla v10.4s, v13.4s, v12.s[0]
+	FMOVS 0(R20), F12
+	WORD  $0x4f8c11ab // fmla v11.4s, v13.4s, v12.s[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	ADD   R3, R13
+	ADD   R3, R14
+	ADD   R3, R15
+	ADD   R3, R19
+	ADD   R3, R20
+	SUBS  $1, R6
+	BNE   fold340
+
+folded333:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+120(FP), R1
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
+	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	CMP   $1, R1
+	BNE   linear343
+	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
+	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
+	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
+
+linear343:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	TST   $2, R0
+	BEQ   one344
+	FMOVD F0, 0(R1)
+	TST   $1, R0
+	BEQ   moved345
+	ADD   $8, R1, R16
+	VST1  V0.S[2], (R16)
+	B     moved345
+
+one344:
+	FMOVS F0, 0(R1)
+
+moved345:
+	TST   $2, R0
+	BEQ   one346
+	FMOVD F1, 0(R3)
+	TST   $1, R0
+	BEQ   moved347
+	ADD   $8, R3, R16
+	VST1  V1.S[2], (R16)
+	B     moved347
+
+one346:
+	FMOVS F1, 0(R3)
+
+moved347:
+	TST   $2, R0
+	BEQ   one348
+	FMOVD F2, 0(R4)
+	TST   $1, R0
+	BEQ   moved349
+	ADD   $8, R4, R16
+	VST1  V2.S[2], (R16)
+	B     moved349
+
+one348:
+	FMOVS F2, 0(R4)
+
+moved349:
+	TST   $2, R0
+	BEQ   one350
+	FMOVD F3, 0(R5)
+	TST   $1, R0
+	BEQ   moved351
+	ADD   $8, R5, R16
+	VST1  V3.S[2], (R16)
+	B     moved351
+
+one350:
+	FMOVS F3, 0(R5)
+
+moved351:
+	TST   $2, R0
+	BEQ   one352
+	FMOVD F4, 0(R6)
+	TST   $1, R0
+	BEQ   moved353
+	ADD   $8, R6, R16
+	VST1  V4.S[2], (R16)
+	B     moved353
+
+one352:
+	FMOVS F4, 0(R6)
+
+moved353:
+	TST   $2, R0
+	BEQ   one354
+	FMOVD F5, 0(R7)
+	TST   $1, R0
+	BEQ   moved355
+	ADD   $8, R7, R16
+	VST1  V5.S[2], (R16)
+	B     moved355
+
+one354:
+	FMOVS F5, 0(R7)
+
+moved355:
+	TST   $2, R0
+	BEQ   one356
+	FMOVD F6, 0(R8)
+	TST   $1, R0
+	BEQ   moved357
+	ADD   $8, R8, R16
+	VST1  V6.S[2], (R16)
+	B     moved357
+
+one356:
+	FMOVS F6, 0(R8)
+
+moved357:
+	TST   $2, R0
+	BEQ   one358
+	FMOVD F7, 0(R9)
+	TST   $1, R0
+	BEQ   moved359
+	ADD   $8, R9, R16
+	VST1  V7.S[2], (R16)
+	B     moved359
+
+one358:
+	FMOVS F7, 0(R9)
+
+moved359:
+	TST   $2, R0
+	BEQ   one360
+	FMOVD F8, 0(R10)
+	TST   $1, R0
+	BEQ   moved361
+	ADD   $8, R10, R16
+	VST1  V8.S[2], (R16)
+	B     moved361
+
+one360:
+	FMOVS F8, 0(R10)
+
+moved361:
+	TST   $2, R0
+	BEQ   one362
+	FMOVD F9, 0(R11)
+	TST   $1, R0
+	BEQ   moved363
+	ADD   $8, R11, R16
+	VST1  V9.S[2], (R16)
+	B     moved363
+
+one362:
+	FMOVS F9, 0(R11)
+
+moved363:
+	TST   $2, R0
+	BEQ   one364
+	FMOVD F10, 0(R12)
+	TST   $1, R0
+	BEQ   moved365
+	ADD   $8, R12, R16
+	VST1  V10.S[2], (R16)
+	B     moved365
+
+one364:
+	FMOVS F10, 0(R12)
+
+moved365:
+	TST   $2, R0
+	BEQ   one366
+	FMOVD F11, 0(R13)
+	TST   $1, R0
+	BEQ   moved367
+	ADD   $8, R13, R16
+	VST1  V11.S[2], (R16)
+	B     moved367
+
+one366:
+	FMOVS F11, 0(R13)
+
+moved367:
+	MOVD soon+72(FP), R1
+	ADD  $64, R1
+	MOVD R1, soon+72(FP)
+	MOVD $12, R1
+	B    advance303
+
+lower308:
+	// acc[i,j] = init[i,j], 11×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	TST   $2, R0
+	BEQ   one368
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved369
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
+	B     moved369
+
+one368:
+	FMOVS 0(R1), F0
+
+moved369:
+	TST   $2, R0
+	BEQ   one370
+	FMOVD 0(R3), F1
+	TST   $1, R0
+	BEQ   moved371
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
+	B     moved371
+
+one370:
+	FMOVS 0(R3), F1
+
+moved371:
+	TST   $2, R0
+	BEQ   one372
+	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved373
+	ADD   $8, R4, R16
+	VLD1  (R16), V2.S[2]
+	B     moved373
+
+one372:
+	FMOVS 0(R4), F2
+
+moved373:
+	TST   $2, R0
+	BEQ   one374
+	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved375
+	ADD   $8, R5, R16
+	VLD1  (R16), V3.S[2]
+	B     moved375
+
+one374:
+	FMOVS 0(R5), F3
+
+moved375:
+	TST   $2, R0
+	BEQ   one376
+	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved377
+	ADD   $8, R6, R16
+	VLD1  (R16), V4.S[2]
+	B     moved377
+
+one376:
+	FMOVS 0(R6), F4
+
+moved377:
+	TST   $2, R0
+	BEQ   one378
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved379
+	ADD   $8, R7, R16
+	VLD1  (R16), V5.S[2]
+	B     moved379
+
+one378:
+	FMOVS 0(R7), F5
+
+moved379:
+	TST   $2, R0
+	BEQ   one380
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved381
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
+	B     moved381
+
+one380:
+	FMOVS 0(R8), F6
+
+moved381:
+	TST   $2, R0
+	BEQ   one382
+	FMOVD 0(R9), F7
+	TST   $1, R0
+	BEQ   moved383
+	ADD   $8, R9, R16
+	VLD1  (R16), V7.S[2]
+	B     moved383
+
+one382:
+	FMOVS 0(R9), F7
+
+moved383:
+	TST   $2, R0
+	BEQ   one384
+	FMOVD 0(R10), F8
+	TST   $1, R0
+	BEQ   moved385
+	ADD   $8, R10, R16
+	VLD1  (R16), V8.S[2]
+	B     moved385
+
+one384:
+	FMOVS 0(R10), F8
+
+moved385:
+	TST   $2, R0
+	BEQ   one386
+	FMOVD 0(R11), F9
+	TST   $1, R0
+	BEQ   moved387
+	ADD   $8, R11, R16
+	VLD1  (R16), V9.S[2]
+	B     moved387
+
+one386:
+	FMOVS 0(R11), F9
+
+moved387:
+	TST   $2, R0
+	BEQ   one388
+	FMOVD 0(R12), F10
+	TST   $1, R0
+	BEQ   moved389
+	ADD   $8, R12, R16
+	VLD1  (R16), V10.S[2]
+	B     moved389
+
+one388:
+	FMOVS 0(R12), F10
+
+moved389:
+	MOVD n+112(FP), R6
+	CMP  $0, R6
+	BLE  folded390
+	MOVD a+32(FP), R1
+	MOVD lda+40(FP), R2
+	MOVD stepa+48(FP), R3
+	MOVD b+56(FP), R4
+	MOVD ldb+64(FP), R5
+	ADD  R2, R1, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	ADD  R2, R9, R10
+	ADD  R2, R10, R11
+	ADD  R2, R11, R12
+	ADD  R2, R12, R13
+	ADD  R2, R13, R14
+	ADD  R2, R14, R15
+	ADD  R2, R15, R19
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single392
+	CMP $2, R6
+	BLT single392
+
+several391:
+	TST   $2, R0
+	BEQ   one393
+	FMOVD 0(R4), F12
+	TST   $1, R0
+	BEQ   moved394
+	ADD   $8, R4, R16
+	VLD1  (R16), V12.S[2]
+	B     moved394
+
+one393:
+	FMOVS 0(R4), F12
+
+moved394:
+	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one395
+	FMOVD 0(R4), F13
+	TST   $1, R0
+	BEQ   moved396
+	ADD   $8, R4, R16
+	VLD1  (R16), V13.S[2]
+	B     moved396
+
+one395:
+	FMOVS 0(R4), F13
+
+moved396:
+	ADD   R5, R4
+	FMOVD 0(R1), F11
+	WORD  $0x4f8b1180 // fmla v0.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a0 // fmla v0.4s, v13.4s, v11.s[1]
+	FMOVD 0(R7), F11
+	WORD  $0x4f8b1181 // fmla v1.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a1 // fmla v1.4s, v13.4s, v11.s[1]
+	FMOVD 0(R8), F11
+	WORD  $0x4f8b1182 // fmla v2.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a2 // fmla v2.4s, v13.4s, v11.s[1]
+	FMOVD 0(R9), F11
+	WORD  $0x4f8b1183 // fmla v3.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a3 // fmla v3.4s, v13.4s, v11.s[1]
+	FMOVD 0(R10), F11
+	WORD  $0x4f8b1184 // fmla v4.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a4 // fmla v4.4s, v13.4s, v11.s[1]
+	FMOVD 0(R11), F11
+	WORD  $0x4f8b1185 // fmla v5.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a5 // fmla v5.4s, v13.4s, v11.s[1]
+	FMOVD 0(R12), F11
+	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a6 // fmla v6.4s, v13.4s, v11.s[1]
+	FMOVD 0(R13), F11
+	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a7 // fmla v7.4s, v13.4s, v11.s[1]
+	FMOVD 0(R14), F11
+	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a8 // fmla v8.4s, v13.4s, v11.s[1]
+	FMOVD 0(R15), F11
+	WORD  $0x4f8b1189 // fmla v9.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11a9 // fmla v9.4s, v13.4s, v11.s[1]
+	FMOVD 0(R19), F11
+	WORD  $0x4f8b118a // fmla v10.4s, v12.4s, v11.s[0]
+	WORD  $0x4fab11aa // fmla v10.4s, v13.4s, v11.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	ADD   $8, R13
+	ADD   $8, R14
+	ADD   $8, R15
+	ADD   $8, R19
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several391
+	CMP   $0, R6
+	BEQ   folded390
+
+single392:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold397:
+	TST   $2, R0
+	BEQ   one398
+	FMOVD 0(R4), F12
+	TST   $1, R0
+	BEQ   moved399
+	ADD   $8, R4, R16
+	VLD1  (R16), V12.S[2]
+	B     moved399
+
+one398:
+	FMOVS 0(R4), F12
+
+moved399:
+	ADD   R5, R4
+	FMOVS 0(R1), F11
+	WORD  $0x4f8b1180 // fmla v0.4s, v12.4s, v11.s[0]
+	FMOVS 0(R7), F11
+	WORD  $0x4f8b1181 // fmla v1.4s, v12.4s, v11.s[0]
+	FMOVS 0(R8), F11
+	WORD  $0x4f8b1182 // fmla v2.4s, v12.4s, v11.s[0]
+	FMOVS 0(R9), F11
+	WORD  $0x4f8b1183 // fmla v3.4s, v12.4s, v11.s[0]
+	FMOVS 0(R10), F11
+	WORD  $0x4f8b1184 // fmla v4.4s, v12.4s, v11.s[0]
+	FMOVS 0(R11), F11
+	WORD  $0x4f8b1185 // fmla v5.4s, v12.4s, v11.s[0]
+	FMOVS 0(R12), F11
+	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
+	FMOVS 0(R13), F11
+	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
+	FMOVS 0(R14), F11
+	WORD  $0x4f8b1188 // fmla v8.4s, v12.4s, v11.s[0]
+	FMOVS 0(R15), F11
+	WORD  $0x4f8b1189 // fmla v9.4s, v12.4s, v11.s[0]
+	FMOVS 0(R19), F11
+	WORD  $0x4f8b118a // fmla v10.4s, v12.4s, v11.s[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	ADD   R3, R13
+	ADD   R3, R14
+	ADD   R3, R15
+	ADD   R3, R19
+	SUBS  $1, R6
+	BNE   fold397
+
+folded390:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+120(FP), R1
+	VMOVI $0, V11.B16
+	WORD  $0x4e2bd400 // fadd v0.4s, v0.4s, v11.4s
+	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
+	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
+	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
+	WORD  $0x4e2bd484 // fadd v4.4s, v4.4s, v11.4s
+	WORD  $0x4e2bd4a5 // fadd v5.4s, v5.4s, v11.4s
+	WORD  $0x4e2bd4c6 // fadd v6.4s, v6.4s, v11.4s
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	WORD  $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	CMP   $1, R1
+	BNE   linear400
+	WORD  $0x4e2bf400 // fmax v0.4s, v0.4s, v11.4s
+	WORD  $0x4e2bf421 // fmax v1.4s, v1.4s, v11.4s
+	WORD  $0x4e2bf442 // fmax v2.4s, v2.4s, v11.4s
+	WORD  $0x4e2bf463 // fmax v3.4s, v3.4s, v11.4s
+	WORD  $0x4e2bf484 // fmax v4.4s, v4.4s, v11.4s
+	WORD  $0x4e2bf4a5 // fmax v5.4s, v5.4s, v11.4s
+	WORD  $0x4e2bf4c6 // fmax v6.4s, v6.4s, v11.4s
+	WORD  $0x4e2bf4e7 // fmax v7.4s, v7.4s, v11.4s
+	WORD  $0x4e2bf508 // fmax v8.4s, v8.4s, v11.4s
+	WORD  $0x4e2bf529 // fmax v9.4s, v9.4s, v11.4s
+	WORD  $0x4e2bf54a // fmax v10.4s, v10.4s, v11.4s
+
+linear400:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	TST   $2, R0
+	BEQ   one401
+	FMOVD F0, 0(R1)
+	TST   $1, R0
+	BEQ   moved402
+	ADD   $8, R1, R16
+	VST1  V0.S[2], (R16)
+	B     moved402
+
+one401:
+	FMOVS F0, 0(R1)
+
+moved402:
+	TST   $2, R0
+	BEQ   one403
+	FMOVD F1, 0(R3)
+	TST   $1, R0
+	BEQ   moved404
+	ADD   $8, R3, R16
+	VST1  V1.S[2], (R16)
+	B     moved404
+
+one403:
+	FMOVS F1, 0(R3)
+
+moved404:
+	TST   $2, R0
+	BEQ   one405
+	FMOVD F2, 0(R4)
+	TST   $1, R0
+	BEQ   moved406
+	ADD   $8, R4, R16
+	VST1  V2.S[2], (R16)
+	B     moved406
+
+one405:
+	FMOVS F2, 0(R4)
+
+moved406:
+	TST   $2, R0
+	BEQ   one407
+	FMOVD F3, 0(R5)
+	TST   $1, R0
+	BEQ   moved408
+	ADD   $8, R5, R16
+	VST1  V3.S[2], (R16)
+	B     moved408
+
+one407:
+	FMOVS F3, 0(R5)
+
+moved408:
+	TST   $2, R0
+	BEQ   one409
+	FMOVD F4, 0(R6)
+	TST   $1, R0
+	BEQ   moved410
+	ADD   $8, R6, R16
+	VST1  V4.S[2], (R16)
+	B     moved410
+
+one409:
+	FMOVS F4, 0(R6)
+
+moved410:
+	TST   $2, R0
+	BEQ   one411
+	FMOVD F5, 0(R7)
+	TST   $1, R0
+	BEQ   moved412
+	ADD   $8, R7, R16
+	VST1  V5.S[2], (R16)
+	B     moved412
+
+one411:
+	FMOVS F5, 0(R7)
+
+moved412:
+	TST   $2, R0
+	BEQ   one413
+	FMOVD F6, 0(R8)
+	TST   $1, R0
+	BEQ   moved414
+	ADD   $8, R8, R16
+	VST1  V6.S[2], (R16)
+	B     moved414
+
+one413:
+	FMOVS F6, 0(R8)
+
+moved414:
+	TST   $2, R0
+	BEQ   one415
+	FMOVD F7, 0(R9)
+	TST   $1, R0
+	BEQ   moved416
+	ADD   $8, R9, R16
+	VST1  V7.S[2], (R16)
+	B     moved416
+
+one415:
+	FMOVS F7, 0(R9)
+
+moved416:
+	TST   $2, R0
+	BEQ   one417
+	FMOVD F8, 0(R10)
+	TST   $1, R0
+	BEQ   moved418
+	ADD   $8, R10, R16
+	VST1  V8.S[2], (R16)
+	B     moved418
+
+one417:
+	FMOVS F8, 0(R10)
+
+moved418:
+	TST   $2, R0
+	BEQ   one419
+	FMOVD F9, 0(R11)
+	TST   $1, R0
+	BEQ   moved420
+	ADD   $8, R11, R16
+	VST1  V9.S[2], (R16)
+	B     moved420
+
+one419:
+	FMOVS F9, 0(R11)
+
+moved420:
+	TST   $2, R0
+	BEQ   one421
+	FMOVD F10, 0(R12)
+	TST   $1, R0
+	BEQ   moved422
+	ADD   $8, R12, R16
+	VST1  V10.S[2], (R16)
+	B     moved422
+
+one421:
+	FMOVS F10, 0(R12)
+
+moved422:
+	MOVD soon+72(FP), R1
+	ADD  $64, R1
+	MOVD R1, soon+72(FP)
+	MOVD $11, R1
+	B    advance303
+
+lower307:
+	// acc[i,j] = init[i,j], 10×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	TST   $2, R0
+	BEQ   one423
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved424
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
+	B     moved424
+
+one423:
+	FMOVS 0(R1), F0
+
+moved424:
+	TST   $2, R0
+	BEQ   one425
+	FMOVD 0(R3), F1
+	TST   $1, R0
+	BEQ   moved426
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
+	B     moved426
+
+one425:
+	FMOVS 0(R3), F1
+
+moved426:
+	TST   $2, R0
+	BEQ   one427
+	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved428
+	ADD   $8, R4, R16
+	VLD1  (R16), V2.S[2]
+	B     moved428
+
+one427:
+	FMOVS 0(R4), F2
+
+moved428:
+	TST   $2, R0
+	BEQ   one429
+	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved430
+	ADD   $8, R5, R16
+	VLD1  (R16), V3.S[2]
+	B     moved430
+
+one429:
+	FMOVS 0(R5), F3
+
+moved430:
+	TST   $2, R0
+	BEQ   one431
+	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved432
+	ADD   $8, R6, R16
+	VLD1  (R16), V4.S[2]
+	B     moved432
+
+one431:
+	FMOVS 0(R6), F4
+
+moved432:
+	TST   $2, R0
+	BEQ   one433
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved434
+	ADD   $8, R7, R16
+	VLD1  (R16), V5.S[2]
+	B     moved434
+
+one433:
+	FMOVS 0(R7), F5
+
+moved434:
+	TST   $2, R0
+	BEQ   one435
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved436
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
+	B     moved436
+
+one435:
+	FMOVS 0(R8), F6
+
+moved436:
+	TST   $2, R0
+	BEQ   one437
+	FMOVD 0(R9), F7
+	TST   $1, R0
+	BEQ   moved438
+	ADD   $8, R9, R16
+	VLD1  (R16), V7.S[2]
+	B     moved438
+
+one437:
+	FMOVS 0(R9), F7
+
+moved438:
+	TST   $2, R0
+	BEQ   one439
+	FMOVD 0(R10), F8
+	TST   $1, R0
+	BEQ   moved440
+	ADD   $8, R10, R16
+	VLD1  (R16), V8.S[2]
+	B     moved440
+
+one439:
+	FMOVS 0(R10), F8
+
+moved440:
+	TST   $2, R0
+	BEQ   one441
+	FMOVD 0(R11), F9
+	TST   $1, R0
+	BEQ   moved442
+	ADD   $8, R11, R16
+	VLD1  (R16), V9.S[2]
+	B     moved442
+
+one441:
+	FMOVS 0(R11), F9
+
+moved442:
+	MOVD n+112(FP), R6
+	CMP  $0, R6
+	BLE  folded443
+	MOVD a+32(FP), R1
+	MOVD lda+40(FP), R2
+	MOVD stepa+48(FP), R3
+	MOVD b+56(FP), R4
+	MOVD ldb+64(FP), R5
+	ADD  R2, R1, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	ADD  R2, R9, R10
+	ADD  R2, R10, R11
+	ADD  R2, R11, R12
+	ADD  R2, R12, R13
+	ADD  R2, R13, R14
+	ADD  R2, R14, R15
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single445
+	CMP $2, R6
+	BLT single445
+
+several444:
+	TST   $2, R0
+	BEQ   one446
+	FMOVD 0(R4), F11
+	TST   $1, R0
+	BEQ   moved447
+	ADD   $8, R4, R16
+	VLD1  (R16), V11.S[2]
+	B     moved447
+
+one446:
+	FMOVS 0(R4), F11
+
+moved447:
+	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one448
+	FMOVD 0(R4), F12
+	TST   $1, R0
+	BEQ   moved449
+	ADD   $8, R4, R16
+	VLD1  (R16), V12.S[2]
+	B     moved449
+
+one448:
+	FMOVS 0(R4), F12
+
+moved449:
+	ADD   R5, R4
+	FMOVD 0(R1), F10
+	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1180 // fmla v0.4s, v12.4s, v10.s[1]
+	FMOVD 0(R7), F10
+	WORD  $0x4f8a1161 // fmla v1.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1181 // fmla v1.4s, v12.4s, v10.s[1]
+	FMOVD 0(R8), F10
+	WORD  $0x4f8a1162 // fmla v2.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1182 // fmla v2.4s, v12.4s, v10.s[1]
+	FMOVD 0(R9), F10
+	WORD  $0x4f8a1163 // fmla v3.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1183 // fmla v3.4s, v12.4s, v10.s[1]
+	FMOVD 0(R10), F10
+	WORD  $0x4f8a1164 // fmla v4.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1184 // fmla v4.4s, v12.4s, v10.s[1]
+	FMOVD 0(R11), F10
+	WORD  $0x4f8a1165 // fmla v5.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1185 // fmla v5.4s, v12.4s, v10.s[1]
+	FMOVD 0(R12), F10
+	WORD  $0x4f8a1166 // fmla v6.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1186 // fmla v6.4s, v12.4s, v10.s[1]
+	FMOVD 0(R13), F10
+	WORD  $0x4f8a1167 // fmla v7.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1187 // fmla v7.4s, v12.4s, v10.s[1]
+	FMOVD 0(R14), F10
+	WORD  $0x4f8a1168 // fmla v8.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1188 // fmla v8.4s, v12.4s, v10.s[1]
+	FMOVD 0(R15), F10
+	WORD  $0x4f8a1169 // fmla v9.4s, v11.4s, v10.s[0]
+	WORD  $0x4faa1189 // fmla v9.4s, v12.4s, v10.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	ADD   $8, R13
+	ADD   $8, R14
+	ADD   $8, R15
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several444
+	CMP   $0, R6
+	BEQ   folded443
+
+single445:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold450:
+	TST   $2, R0
+	BEQ   one451
+	FMOVD 0(R4), F11
+	TST   $1, R0
+	BEQ   moved452
+	ADD   $8, R4, R16
+	VLD1  (R16), V11.S[2]
+	B     moved452
+
+one451:
+	FMOVS 0(R4), F11
+
+moved452:
+	ADD   R5, R4
+	FMOVS 0(R1), F10
+	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
+	FMOVS 0(R7), F10
+	WORD  $0x4f8a1161 // fmla v1.4s, v11.4s, v10.s[0]
+	FMOVS 0(R8), F10
+	WORD  $0x4f8a1162 // fmla v2.4s, v11.4s, v10.s[0]
+	FMOVS 0(R9), F10
+	WORD  $0x4f8a1163 // fmla v3.4s, v11.4s, v10.s[0]
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a1164 // fmla v4.4s, v11.4s, v10.s[0]
+	FMOVS 0(R11), F10
+	WORD  $0x4f8a1165 // fmla v5.4s, v11.4s, v10.s[0]
+	FMOVS 0(R12), F10
+	WORD  $0x4f8a1166 // fmla v6.4s, v11.4s, v10.s[0]
+	FMOVS 0(R13), F10
+	WORD  $0x4f8a1167 // fmla v7.4s, v11.4s, v10.s[0]
+	FMOVS 0(R14), F10
+	WORD  $0x4f8a1168 // fmla v8.4s, v11.4s, v10.s[0]
+	FMOVS 0(R15), F10
+	WORD  $0x4f8a1169 // fmla v9.4s, v11.4s, v10.s[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	ADD   R3, R13
+	ADD   R3, R14
+	ADD   R3, R15
+	SUBS  $1, R6
+	BNE   fold450
+
+folded443:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+120(FP), R1
+	VMOVI $0, V10.B16
+	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	CMP   $1, R1
+	BNE   linear453
+	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2af463 // fmax v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2af484 // fmax v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2af4a5 // fmax v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
+	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
+
+linear453:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	TST   $2, R0
+	BEQ   one454
+	FMOVD F0, 0(R1)
+	TST   $1, R0
+	BEQ   moved455
+	ADD   $8, R1, R16
+	VST1  V0.S[2], (R16)
+	B     moved455
+
+one454:
+	FMOVS F0, 0(R1)
+
+moved455:
+	TST   $2, R0
+	BEQ   one456
+	FMOVD F1, 0(R3)
+	TST   $1, R0
+	BEQ   moved457
+	ADD   $8, R3, R16
+	VST1  V1.S[2], (R16)
+	B     moved457
+
+one456:
+	FMOVS F1, 0(R3)
+
+moved457:
+	TST   $2, R0
+	BEQ   one458
+	FMOVD F2, 0(R4)
+	TST   $1, R0
+	BEQ   moved459
+	ADD   $8, R4, R16
+	VST1  V2.S[2], (R16)
+	B     moved459
+
+one458:
+	FMOVS F2, 0(R4)
+
+moved459:
+	TST   $2, R0
+	BEQ   one460
+	FMOVD F3, 0(R5)
+	TST   $1, R0
+	BEQ   moved461
+	ADD   $8, R5, R16
+	VST1  V3.S[2], (R16)
+	B     moved461
+
+one460:
+	FMOVS F3, 0(R5)
+
+moved461:
+	TST   $2, R0
+	BEQ   one462
+	FMOVD F4, 0(R6)
+	TST   $1, R0
+	BEQ   moved463
+	ADD   $8, R6, R16
+	VST1  V4.S[2], (R16)
+	B     moved463
+
+one462:
+	FMOVS F4, 0(R6)
+
+moved463:
+	TST   $2, R0
+	BEQ   one464
+	FMOVD F5, 0(R7)
+	TST   $1, R0
+	BEQ   moved465
+	ADD   $8, R7, R16
+	VST1  V5.S[2], (R16)
+	B     moved465
+
+one464:
+	FMOVS F5, 0(R7)
+
+moved465:
+	TST   $2, R0
+	BEQ   one466
+	FMOVD F6, 0(R8)
+	TST   $1, R0
+	BEQ   moved467
+	ADD   $8, R8, R16
+	VST1  V6.S[2], (R16)
+	B     moved467
+
+one466:
+	FMOVS F6, 0(R8)
+
+moved467:
+	TST   $2, R0
+	BEQ   one468
+	FMOVD F7, 0(R9)
+	TST   $1, R0
+	BEQ   moved469
+	ADD   $8, R9, R16
+	VST1  V7.S[2], (R16)
+	B     moved469
+
+one468:
+	FMOVS F7, 0(R9)
+
+moved469:
+	TST   $2, R0
+	BEQ   one470
+	FMOVD F8, 0(R10)
+	TST   $1, R0
+	BEQ   moved471
+	ADD   $8, R10, R16
+	VST1  V8.S[2], (R16)
+	B     moved471
+
+one470:
+	FMOVS F8, 0(R10)
+
+moved471:
+	TST   $2, R0
+	BEQ   one472
+	FMOVD F9, 0(R11)
+	TST   $1, R0
+	BEQ   moved473
+	ADD   $8, R11, R16
+	VST1  V9.S[2], (R16)
+	B     moved473
+
+one472:
+	FMOVS F9, 0(R11)
+
+moved473:
+	MOVD soon+72(FP), R1
+	ADD  $64, R1
+	MOVD R1, soon+72(FP)
+	MOVD $10, R1
+	B    advance303
+
+lower306:
+	CMP $8, R1
+	BLT lower474
+	CMP $9, R1
+	BLT lower475
+
+	// acc[i,j] = init[i,j], 9×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	TST   $2, R0
+	BEQ   one476
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved477
+	ADD   $8, R1, R16
+	VLD1  (R16), V0.S[2]
+	B     moved477
+
+one476:
+	FMOVS 0(R1), F0
+
+moved477:
+	TST   $2, R0
+	BEQ   one478
+	FMOVD 0(R3), F1
+	TST   $1, R0
+	BEQ   moved479
+	ADD   $8, R3, R16
+	VLD1  (R16), V1.S[2]
+	B     moved479
+
+one478:
+	FMOVS 0(R3), F1
+
+moved479:
+	TST   $2, R0
+	BEQ   one480
+	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved481
+	ADD   $8, R4, R16
+	VLD1  (R16), V2.S[2]
+	B     moved481
+
+one480:
+	FMOVS 0(R4), F2
+
+moved481:
+	TST   $2, R0
+	BEQ   one482
+	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved483
+	ADD   $8, R5, R16
+	VLD1  (R16), V3.S[2]
+	B     moved483
+
+one482:
+	FMOVS 0(R5), F3
+
+moved483:
+	TST   $2, R0
+	BEQ   one484
+	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved485
+	ADD   $8, R6, R16
+	VLD1  (R16), V4.S[2]
+	B     moved485
+
+one484:
+	FMOVS 0(R6), F4
+
+moved485:
+	TST   $2, R0
+	BEQ   one486
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved487
+	ADD   $8, R7, R16
+	VLD1  (R16), V5.S[2]
+	B     moved487
+
+one486:
+	FMOVS 0(R7), F5
+
+moved487:
+	TST   $2, R0
+	BEQ   one488
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved489
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
+	B     moved489
+
+one488:
+	FMOVS 0(R8), F6
+
+moved489:
+	TST   $2, R0
+	BEQ   one490
+	FMOVD 0(R9), F7
+	TST   $1, R0
+	BEQ   moved491
+	ADD   $8, R9, R16
+	VLD1  (R16), V7.S[2]
+	B     moved491
+
+one490:
+	FMOVS 0(R9), F7
+
+moved491:
+	TST   $2, R0
+	BEQ   one492
+	FMOVD 0(R10), F8
+	TST   $1, R0
+	BEQ   moved493
+	ADD   $8, R10, R16
+	VLD1  (R16), V8.S[2]
+	B     moved493
+
+one492:
+	FMOVS 0(R10), F8
+
+moved493:
+	MOVD n+112(FP), R6
+	CMP  $0, R6
+	BLE  folded494
+	MOVD a+32(FP), R1
+	MOVD lda+40(FP), R2
+	MOVD stepa+48(FP), R3
+	MOVD b+56(FP), R4
+	MOVD ldb+64(FP), R5
+	ADD  R2, R1, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	ADD  R2, R9, R10
+	ADD  R2, R10, R11
+	ADD  R2, R11, R12
+	ADD  R2, R12, R13
+	ADD  R2, R13, R14
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R3
+	BNE single496
+	CMP $2, R6
+	BLT single496
+
+several495:
+	TST   $2, R0
+	BEQ   one497
+	FMOVD 0(R4), F10
+	TST   $1, R0
+	BEQ   moved498
+	ADD   $8, R4, R16
+	VLD1  (R16), V10.S[2]
+	B     moved498
+
+one497:
+	FMOVS 0(R4), F10
+
+moved498:
+	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one499
+	FMOVD 0(R4), F11
+	TST   $1, R0
+	BEQ   moved500
+	ADD   $8, R4, R16
+	VLD1  (R16), V11.S[2]
+	B     moved500
+
+one499:
+	FMOVS 0(R4), F11
+
+moved500:
+	ADD   R5, R4
+	FMOVD 0(R1), F9
+	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
+	WORD  $0x4fa91160 // fmla v0.4s, v11.4s, v9.s[1]
+	FMOVD 0(R7), F9
+	WORD  $0x4f891141 // fmla v1.4s, v10.4s, v9.s[0]
+	WORD  $0x4fa91161 // fmla v1.4s, v11.4s, v9.s[1]
+	FMOVD 0(R8), F9
+	WORD  $0x4f891142 // fmla v2.4s, v10.4s, v9.s[0]
+	WORD  $0x4fa91162 // fmla v2.4s, v11.4s, v9.s[1]
+	FMOVD 0(R9), F9
+	WORD  $0x4f891143 // fmla v3.4s, v10.4s, v9.s[0]
+	WORD  $0x4fa91163 // fmla v3.4s, v11.4s, v9.s[1]
+	FMOVD 0(R10), F9
+	WORD  $0x4f891144 // fmla v4.4s, v10.4s, v9.s[0]
+	WORD  $0x4fa91164 // fmla v4.4s, v11.4s, v9.s[1]
+	FMOVD 0(R11), F9
+	WORD  $0x4f891145 // fmla v5.4s, v10.4s, v9.s[0]
+	WORD  $0x4fa91165 // fmla v5.4s, v11.4s, v9.s[1]
+	FMOVD 0(R12), F9
+	WORD  $0x4f891146 // fmla v6.4s, v10.4s, v9.s[0]
+	WORD  $0x4fa91166 // fmla v6.4s, v11.4s, v9.s[1]
+	FMOVD 0(R13), F9
+	WORD  $0x4f891147 // fmla v7.4s, v10.4s, v9.s[0]
+	WORD  $0x4fa91167 // fmla v7.4s, v11.4s, v9.s[1]
+	FMOVD 0(R14), F9
+	WORD  $0x4f891148 // fmla v8.4s, v10.4s, v9.s[0]
+	WORD  $0x4fa91168 // fmla v8.4s, v11.4s, v9.s[1]
+	ADD   $8, R1
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	ADD   $8, R13
+	ADD   $8, R14
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several495
+	CMP   $0, R6
+	BEQ   folded494
+
+single496:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold501:
+	TST   $2, R0
+	BEQ   one502
+	FMOVD 0(R4), F10
+	TST   $1, R0
+	BEQ   moved503
+	ADD   $8, R4, R16
+	VLD1  (R16), V10.S[2]
+	B     moved503
+
+one502:
+	FMOVS 0(R4), F10
+
+moved503:
+	ADD   R5, R4
+	FMOVS 0(R1), F9
+	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
+	FMOVS 0(R7), F9
+	WORD  $0x4f891141 // fmla v1.4s, v10.4s, v9.s[0]
+	FMOVS 0(R8), F9
+	WORD  $0x4f891142 // fmla v2.4s, v10.4s, v9.s[0]
+	FMOVS 0(R9), F9
+	WORD  $0x4f891143 // fmla v3.4s, v10.4s, v9.s[0]
+	FMOVS 0(R10), F9
+	WORD  $0x4f891144 // fmla v4.4s, v10.4s, v9.s[0]
+	FMOVS 0(R11), F9
+	WORD  $0x4f891145 // fmla v5.4s, v10.4s, v9.s[0]
+	FMOVS 0(R12), F9
+	WORD  $0x4f891146 // fmla v6.4s, v10.4s, v9.s[0]
+	FMOVS 0(R13), F9
+	WORD  $0x4f891147 // fmla v7.4s, v10.4s, v9.s[0]
+	FMOVS 0(R14), F9
+	WORD  $0x4f891148 // fmla v8.4s, v10.4s, v9.s[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	ADD   R3, R13
+	ADD   R3, R14
+	SUBS  $1, R6
+	BNE   fold501
+
+folded494:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+120(FP), R1
+	VMOVI $0, V9.B16
+	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
+	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	CMP   $1, R1
+	BNE   linear504
+	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29f463 // fmax v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
+	WORD  $0x4e29f4c6 // fmax v6.4s, v6.4s, v9.4s
+	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
+	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
+
+linear504:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	TST   $2, R0
+	BEQ   one505
+	FMOVD F0, 0(R1)
+	TST   $1, R0
+	BEQ   moved506
+	ADD   $8, R1, R16
+	VST1  V0.S[2], (R16)
+	B     moved506
+
+one505:
+	FMOVS F0, 0(R1)
+
+moved506:
+	TST   $2, R0
+	BEQ   one507
+	FMOVD F1, 0(R3)
+	TST   $1, R0
+	BEQ   moved508
+	ADD   $8, R3, R16
+	VST1  V1.S[2], (R16)
+	B     moved508
+
+one507:
+	FMOVS F1, 0(R3)
+
+moved508:
+	TST   $2, R0
+	BEQ   one509
+	FMOVD F2, 0(R4)
+	TST   $1, R0
+	BEQ   moved510
+	ADD   $8, R4, R16
+	VST1  V2.S[2], (R16)
+	B     moved510
+
+one509:
+	FMOVS F2, 0(R4)
+
+moved510:
+	TST   $2, R0
+	BEQ   one511
+	FMOVD F3, 0(R5)
+	TST   $1, R0
+	BEQ   moved512
+	ADD   $8, R5, R16
+	VST1  V3.S[2], (R16)
+	B     moved512
+
+one511:
+	FMOVS F3, 0(R5)
+
+moved512:
+	TST   $2, R0
+	BEQ   one513
+	FMOVD F4, 0(R6)
+	TST   $1, R0
+	BEQ   moved514
+	ADD   $8, R6, R16
+	VST1  V4.S[2], (R16)
+	B     moved514
+
+one513:
+	FMOVS F4, 0(R6)
+
+moved514:
+	TST   $2, R0
+	BEQ   one515
+	FMOVD F5, 0(R7)
+	TST   $1, R0
+	BEQ   moved516
+	ADD   $8, R7, R16
+	VST1  V5.S[2], (R16)
+	B     moved516
+
+one515:
+	FMOVS F5, 0(R7)
+
+moved516:
+	TST   $2, R0
+	BEQ   one517
+	FMOVD F6, 0(R8)
+	TST   $1, R0
+	BEQ   moved518
+	ADD   $8, R8, R16
+	VST1  V6.S[2], (R16)
+	B     moved518
+
+one517:
+	FMOVS F6, 0(R8)
+
+moved518:
+	TST   $2, R0
+	BEQ   one519
+	FMOVD F7, 0(R9)
+	TST   $1, R0
+	BEQ   moved520
+	ADD   $8, R9, R16
+	VST1  V7.S[2], (R16)
+	B     moved520
+
+one519:
+	FMOVS F7, 0(R9)
+
+moved520:
+	TST   $2, R0
+	BEQ   one521
+	FMOVD F8, 0(R10)
+	TST   $1, R0
+	BEQ   moved522
+	ADD   $8, R10, R16
+	VST1  V8.S[2], (R16)
+	B     moved522
+
+one521:
+	FMOVS F8, 0(R10)
+
+moved522:
+	MOVD soon+72(FP), R1
+	ADD  $64, R1
+	MOVD R1, soon+72(FP)
+	MOVD $9, R1
+	B    advance303
+
+lower475:
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few286
+	BLT  few523
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
@@ -7327,10 +10049,10 @@ chosen283:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more287
+	BGE  more524
 	MOVD then+88(FP), R1
 
-more287:
+more524:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -7355,7 +10077,7 @@ more287:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 8(R9), PLDL2KEEP
 
-few286:
+few523:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -7367,112 +10089,112 @@ few286:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	TST   $2, R0
-	BEQ   one288
+	BEQ   one525
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved289
+	BEQ   moved526
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved289
+	B     moved526
 
-one288:
+one525:
 	FMOVS 0(R1), F0
 
-moved289:
+moved526:
 	TST   $2, R0
-	BEQ   one290
+	BEQ   one527
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved291
+	BEQ   moved528
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved291
+	B     moved528
 
-one290:
+one527:
 	FMOVS 0(R3), F1
 
-moved291:
+moved528:
 	TST   $2, R0
-	BEQ   one292
+	BEQ   one529
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved293
+	BEQ   moved530
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved293
+	B     moved530
 
-one292:
+one529:
 	FMOVS 0(R4), F2
 
-moved293:
+moved530:
 	TST   $2, R0
-	BEQ   one294
+	BEQ   one531
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved295
+	BEQ   moved532
 	ADD   $8, R5, R16
 	VLD1  (R16), V3.S[2]
-	B     moved295
+	B     moved532
 
-one294:
+one531:
 	FMOVS 0(R5), F3
 
-moved295:
+moved532:
 	TST   $2, R0
-	BEQ   one296
+	BEQ   one533
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved297
+	BEQ   moved534
 	ADD   $8, R6, R16
 	VLD1  (R16), V4.S[2]
-	B     moved297
+	B     moved534
 
-one296:
+one533:
 	FMOVS 0(R6), F4
 
-moved297:
+moved534:
 	TST   $2, R0
-	BEQ   one298
+	BEQ   one535
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved299
+	BEQ   moved536
 	ADD   $8, R7, R16
 	VLD1  (R16), V5.S[2]
-	B     moved299
+	B     moved536
 
-one298:
+one535:
 	FMOVS 0(R7), F5
 
-moved299:
+moved536:
 	TST   $2, R0
-	BEQ   one300
+	BEQ   one537
 	FMOVD 0(R8), F6
 	TST   $1, R0
-	BEQ   moved301
+	BEQ   moved538
 	ADD   $8, R8, R16
 	VLD1  (R16), V6.S[2]
-	B     moved301
+	B     moved538
 
-one300:
+one537:
 	FMOVS 0(R8), F6
 
-moved301:
+moved538:
 	TST   $2, R0
-	BEQ   one302
+	BEQ   one539
 	FMOVD 0(R9), F7
 	TST   $1, R0
-	BEQ   moved303
+	BEQ   moved540
 	ADD   $8, R9, R16
 	VLD1  (R16), V7.S[2]
-	B     moved303
+	B     moved540
 
-one302:
+one539:
 	FMOVS 0(R9), F7
 
-moved303:
+moved540:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded304
+	BLE  folded541
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -7490,40 +10212,40 @@ moved303:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single306
+	BNE single543
 	CMP $2, R6
-	BLT single306
+	BLT single543
 
-several305:
+several542:
 	TST   $2, R0
-	BEQ   one307
+	BEQ   one544
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved308
+	BEQ   moved545
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved308
+	B     moved545
 
-one307:
+one544:
 	FMOVS 0(R4), F9
 
-moved308:
+moved545:
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
 	ADD   R15, R14
 	TST   $2, R0
-	BEQ   one309
+	BEQ   one546
 	FMOVD 0(R4), F10
 	TST   $1, R0
-	BEQ   moved310
+	BEQ   moved547
 	ADD   $8, R4, R16
 	VLD1  (R16), V10.S[2]
-	B     moved310
+	B     moved547
 
-one309:
+one546:
 	FMOVS 0(R4), F10
 
-moved310:
+moved547:
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
 	ADD   R15, R14
@@ -7561,26 +10283,26 @@ moved310:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several305
+	BGE   several542
 	CMP   $0, R6
-	BEQ   folded304
+	BEQ   folded541
 
-single306:
+single543:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold311:
+fold548:
 	TST   $2, R0
-	BEQ   one312
+	BEQ   one549
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved313
+	BEQ   moved550
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved313
+	B     moved550
 
-one312:
+one549:
 	FMOVS 0(R4), F9
 
-moved313:
+moved550:
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
 	ADD   R15, R14
@@ -7609,9 +10331,9 @@ moved313:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold311
+	BNE   fold548
 
-folded304:
+folded541:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -7624,7 +10346,7 @@ folded304:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear314
+	BNE   linear551
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -7634,7 +10356,7 @@ folded304:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear314:
+linear551:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7645,119 +10367,116 @@ linear314:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	TST   $2, R0
-	BEQ   one315
+	BEQ   one552
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved316
+	BEQ   moved553
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved316
+	B     moved553
 
-one315:
+one552:
 	FMOVS F0, 0(R1)
 
-moved316:
+moved553:
 	TST   $2, R0
-	BEQ   one317
+	BEQ   one554
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved318
+	BEQ   moved555
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved318
+	B     moved555
 
-one317:
+one554:
 	FMOVS F1, 0(R3)
 
-moved318:
+moved555:
 	TST   $2, R0
-	BEQ   one319
+	BEQ   one556
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved320
+	BEQ   moved557
 	ADD   $8, R4, R16
 	VST1  V2.S[2], (R16)
-	B     moved320
+	B     moved557
 
-one319:
+one556:
 	FMOVS F2, 0(R4)
 
-moved320:
+moved557:
 	TST   $2, R0
-	BEQ   one321
+	BEQ   one558
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved322
+	BEQ   moved559
 	ADD   $8, R5, R16
 	VST1  V3.S[2], (R16)
-	B     moved322
+	B     moved559
 
-one321:
+one558:
 	FMOVS F3, 0(R5)
 
-moved322:
+moved559:
 	TST   $2, R0
-	BEQ   one323
+	BEQ   one560
 	FMOVD F4, 0(R6)
 	TST   $1, R0
-	BEQ   moved324
+	BEQ   moved561
 	ADD   $8, R6, R16
 	VST1  V4.S[2], (R16)
-	B     moved324
+	B     moved561
 
-one323:
+one560:
 	FMOVS F4, 0(R6)
 
-moved324:
+moved561:
 	TST   $2, R0
-	BEQ   one325
+	BEQ   one562
 	FMOVD F5, 0(R7)
 	TST   $1, R0
-	BEQ   moved326
+	BEQ   moved563
 	ADD   $8, R7, R16
 	VST1  V5.S[2], (R16)
-	B     moved326
+	B     moved563
 
-one325:
+one562:
 	FMOVS F5, 0(R7)
 
-moved326:
+moved563:
 	TST   $2, R0
-	BEQ   one327
+	BEQ   one564
 	FMOVD F6, 0(R8)
 	TST   $1, R0
-	BEQ   moved328
+	BEQ   moved565
 	ADD   $8, R8, R16
 	VST1  V6.S[2], (R16)
-	B     moved328
+	B     moved565
 
-one327:
+one564:
 	FMOVS F6, 0(R8)
 
-moved328:
+moved565:
 	TST   $2, R0
-	BEQ   one329
+	BEQ   one566
 	FMOVD F7, 0(R9)
 	TST   $1, R0
-	BEQ   moved330
+	BEQ   moved567
 	ADD   $8, R9, R16
 	VST1  V7.S[2], (R16)
-	B     moved330
+	B     moved567
 
-one329:
+one566:
 	FMOVS F7, 0(R9)
 
-moved330:
+moved567:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
 	MOVD $8, R1
-	B    advance284
+	B    advance303
 
-fewer285:
-	CMP $7, R1
-	BNE fewer331
-
+lower474:
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -7768,99 +10487,99 @@ fewer285:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	TST   $2, R0
-	BEQ   one332
+	BEQ   one568
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved333
+	BEQ   moved569
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved333
+	B     moved569
 
-one332:
+one568:
 	FMOVS 0(R1), F0
 
-moved333:
+moved569:
 	TST   $2, R0
-	BEQ   one334
+	BEQ   one570
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved335
+	BEQ   moved571
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved335
+	B     moved571
 
-one334:
+one570:
 	FMOVS 0(R3), F1
 
-moved335:
+moved571:
 	TST   $2, R0
-	BEQ   one336
+	BEQ   one572
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved337
+	BEQ   moved573
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved337
+	B     moved573
 
-one336:
+one572:
 	FMOVS 0(R4), F2
 
-moved337:
+moved573:
 	TST   $2, R0
-	BEQ   one338
+	BEQ   one574
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved339
+	BEQ   moved575
 	ADD   $8, R5, R16
 	VLD1  (R16), V3.S[2]
-	B     moved339
+	B     moved575
 
-one338:
+one574:
 	FMOVS 0(R5), F3
 
-moved339:
+moved575:
 	TST   $2, R0
-	BEQ   one340
+	BEQ   one576
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved341
+	BEQ   moved577
 	ADD   $8, R6, R16
 	VLD1  (R16), V4.S[2]
-	B     moved341
+	B     moved577
 
-one340:
+one576:
 	FMOVS 0(R6), F4
 
-moved341:
+moved577:
 	TST   $2, R0
-	BEQ   one342
+	BEQ   one578
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved343
+	BEQ   moved579
 	ADD   $8, R7, R16
 	VLD1  (R16), V5.S[2]
-	B     moved343
+	B     moved579
 
-one342:
+one578:
 	FMOVS 0(R7), F5
 
-moved343:
+moved579:
 	TST   $2, R0
-	BEQ   one344
+	BEQ   one580
 	FMOVD 0(R8), F6
 	TST   $1, R0
-	BEQ   moved345
+	BEQ   moved581
 	ADD   $8, R8, R16
 	VLD1  (R16), V6.S[2]
-	B     moved345
+	B     moved581
 
-one344:
+one580:
 	FMOVS 0(R8), F6
 
-moved345:
+moved581:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded346
+	BLE  folded582
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -7877,40 +10596,40 @@ moved345:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single348
+	BNE single584
 	CMP $2, R6
-	BLT single348
+	BLT single584
 
-several347:
+several583:
 	TST   $2, R0
-	BEQ   one349
+	BEQ   one585
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved350
+	BEQ   moved586
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved350
+	B     moved586
 
-one349:
+one585:
 	FMOVS 0(R4), F8
 
-moved350:
+moved586:
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
 	ADD   R14, R13
 	TST   $2, R0
-	BEQ   one351
+	BEQ   one587
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved352
+	BEQ   moved588
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved352
+	B     moved588
 
-one351:
+one587:
 	FMOVS 0(R4), F9
 
-moved352:
+moved588:
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
 	ADD   R14, R13
@@ -7944,26 +10663,26 @@ moved352:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several347
+	BGE   several583
 	CMP   $0, R6
-	BEQ   folded346
+	BEQ   folded582
 
-single348:
+single584:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold353:
+fold589:
 	TST   $2, R0
-	BEQ   one354
+	BEQ   one590
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved355
+	BEQ   moved591
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved355
+	B     moved591
 
-one354:
+one590:
 	FMOVS 0(R4), F8
 
-moved355:
+moved591:
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
 	ADD   R14, R13
@@ -7989,9 +10708,9 @@ moved355:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold353
+	BNE   fold589
 
-folded346:
+folded582:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V7.B16
@@ -8003,7 +10722,7 @@ folded346:
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R1
-	BNE   linear356
+	BNE   linear592
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -8012,7 +10731,7 @@ folded346:
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear356:
+linear592:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8022,105 +10741,109 @@ linear356:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	TST   $2, R0
-	BEQ   one357
+	BEQ   one593
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved358
+	BEQ   moved594
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved358
+	B     moved594
 
-one357:
+one593:
 	FMOVS F0, 0(R1)
 
-moved358:
+moved594:
 	TST   $2, R0
-	BEQ   one359
+	BEQ   one595
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved360
+	BEQ   moved596
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved360
+	B     moved596
 
-one359:
+one595:
 	FMOVS F1, 0(R3)
 
-moved360:
+moved596:
 	TST   $2, R0
-	BEQ   one361
+	BEQ   one597
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved362
+	BEQ   moved598
 	ADD   $8, R4, R16
 	VST1  V2.S[2], (R16)
-	B     moved362
+	B     moved598
 
-one361:
+one597:
 	FMOVS F2, 0(R4)
 
-moved362:
+moved598:
 	TST   $2, R0
-	BEQ   one363
+	BEQ   one599
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved364
+	BEQ   moved600
 	ADD   $8, R5, R16
 	VST1  V3.S[2], (R16)
-	B     moved364
+	B     moved600
 
-one363:
+one599:
 	FMOVS F3, 0(R5)
 
-moved364:
+moved600:
 	TST   $2, R0
-	BEQ   one365
+	BEQ   one601
 	FMOVD F4, 0(R6)
 	TST   $1, R0
-	BEQ   moved366
+	BEQ   moved602
 	ADD   $8, R6, R16
 	VST1  V4.S[2], (R16)
-	B     moved366
+	B     moved602
 
-one365:
+one601:
 	FMOVS F4, 0(R6)
 
-moved366:
+moved602:
 	TST   $2, R0
-	BEQ   one367
+	BEQ   one603
 	FMOVD F5, 0(R7)
 	TST   $1, R0
-	BEQ   moved368
+	BEQ   moved604
 	ADD   $8, R7, R16
 	VST1  V5.S[2], (R16)
-	B     moved368
+	B     moved604
 
-one367:
+one603:
 	FMOVS F5, 0(R7)
 
-moved368:
+moved604:
 	TST   $2, R0
-	BEQ   one369
+	BEQ   one605
 	FMOVD F6, 0(R8)
 	TST   $1, R0
-	BEQ   moved370
+	BEQ   moved606
 	ADD   $8, R8, R16
 	VST1  V6.S[2], (R16)
-	B     moved370
+	B     moved606
 
-one369:
+one605:
 	FMOVS F6, 0(R8)
 
-moved370:
+moved606:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
 	MOVD $7, R1
-	B    advance284
+	B    advance303
 
-fewer331:
+lower305:
+	CMP $4, R1
+	BLT lower607
+	CMP $5, R1
+	BLT lower608
 	CMP $6, R1
-	BNE fewer371
+	BLT lower609
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -8131,86 +10854,86 @@ fewer331:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	TST   $2, R0
-	BEQ   one372
+	BEQ   one610
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved373
+	BEQ   moved611
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved373
+	B     moved611
 
-one372:
+one610:
 	FMOVS 0(R1), F0
 
-moved373:
+moved611:
 	TST   $2, R0
-	BEQ   one374
+	BEQ   one612
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved375
+	BEQ   moved613
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved375
+	B     moved613
 
-one374:
+one612:
 	FMOVS 0(R3), F1
 
-moved375:
+moved613:
 	TST   $2, R0
-	BEQ   one376
+	BEQ   one614
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved377
+	BEQ   moved615
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved377
+	B     moved615
 
-one376:
+one614:
 	FMOVS 0(R4), F2
 
-moved377:
+moved615:
 	TST   $2, R0
-	BEQ   one378
+	BEQ   one616
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved379
+	BEQ   moved617
 	ADD   $8, R5, R16
 	VLD1  (R16), V3.S[2]
-	B     moved379
+	B     moved617
 
-one378:
+one616:
 	FMOVS 0(R5), F3
 
-moved379:
+moved617:
 	TST   $2, R0
-	BEQ   one380
+	BEQ   one618
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved381
+	BEQ   moved619
 	ADD   $8, R6, R16
 	VLD1  (R16), V4.S[2]
-	B     moved381
+	B     moved619
 
-one380:
+one618:
 	FMOVS 0(R6), F4
 
-moved381:
+moved619:
 	TST   $2, R0
-	BEQ   one382
+	BEQ   one620
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved383
+	BEQ   moved621
 	ADD   $8, R7, R16
 	VLD1  (R16), V5.S[2]
-	B     moved383
+	B     moved621
 
-one382:
+one620:
 	FMOVS 0(R7), F5
 
-moved383:
+moved621:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded384
+	BLE  folded622
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -8226,40 +10949,40 @@ moved383:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single386
+	BNE single624
 	CMP $2, R6
-	BLT single386
+	BLT single624
 
-several385:
+several623:
 	TST   $2, R0
-	BEQ   one387
+	BEQ   one625
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved388
+	BEQ   moved626
 	ADD   $8, R4, R16
 	VLD1  (R16), V7.S[2]
-	B     moved388
+	B     moved626
 
-one387:
+one625:
 	FMOVS 0(R4), F7
 
-moved388:
+moved626:
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
 	ADD   R13, R12
 	TST   $2, R0
-	BEQ   one389
+	BEQ   one627
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved390
+	BEQ   moved628
 	ADD   $8, R4, R16
 	VLD1  (R16), V8.S[2]
-	B     moved390
+	B     moved628
 
-one389:
+one627:
 	FMOVS 0(R4), F8
 
-moved390:
+moved628:
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
 	ADD   R13, R12
@@ -8289,26 +11012,26 @@ moved390:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several385
+	BGE   several623
 	CMP   $0, R6
-	BEQ   folded384
+	BEQ   folded622
 
-single386:
+single624:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold391:
+fold629:
 	TST   $2, R0
-	BEQ   one392
+	BEQ   one630
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved393
+	BEQ   moved631
 	ADD   $8, R4, R16
 	VLD1  (R16), V7.S[2]
-	B     moved393
+	B     moved631
 
-one392:
+one630:
 	FMOVS 0(R4), F7
 
-moved393:
+moved631:
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
 	ADD   R13, R12
@@ -8331,9 +11054,9 @@ moved393:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold391
+	BNE   fold629
 
-folded384:
+folded622:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -8344,7 +11067,7 @@ folded384:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear394
+	BNE   linear632
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -8352,7 +11075,7 @@ folded384:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear394:
+linear632:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8361,93 +11084,89 @@ linear394:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	TST   $2, R0
-	BEQ   one395
+	BEQ   one633
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved396
+	BEQ   moved634
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved396
+	B     moved634
 
-one395:
+one633:
 	FMOVS F0, 0(R1)
 
-moved396:
+moved634:
 	TST   $2, R0
-	BEQ   one397
+	BEQ   one635
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved398
+	BEQ   moved636
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved398
+	B     moved636
 
-one397:
+one635:
 	FMOVS F1, 0(R3)
 
-moved398:
+moved636:
 	TST   $2, R0
-	BEQ   one399
+	BEQ   one637
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved400
+	BEQ   moved638
 	ADD   $8, R4, R16
 	VST1  V2.S[2], (R16)
-	B     moved400
+	B     moved638
 
-one399:
+one637:
 	FMOVS F2, 0(R4)
 
-moved400:
+moved638:
 	TST   $2, R0
-	BEQ   one401
+	BEQ   one639
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved402
+	BEQ   moved640
 	ADD   $8, R5, R16
 	VST1  V3.S[2], (R16)
-	B     moved402
+	B     moved640
 
-one401:
+one639:
 	FMOVS F3, 0(R5)
 
-moved402:
+moved640:
 	TST   $2, R0
-	BEQ   one403
+	BEQ   one641
 	FMOVD F4, 0(R6)
 	TST   $1, R0
-	BEQ   moved404
+	BEQ   moved642
 	ADD   $8, R6, R16
 	VST1  V4.S[2], (R16)
-	B     moved404
+	B     moved642
 
-one403:
+one641:
 	FMOVS F4, 0(R6)
 
-moved404:
+moved642:
 	TST   $2, R0
-	BEQ   one405
+	BEQ   one643
 	FMOVD F5, 0(R7)
 	TST   $1, R0
-	BEQ   moved406
+	BEQ   moved644
 	ADD   $8, R7, R16
 	VST1  V5.S[2], (R16)
-	B     moved406
+	B     moved644
 
-one405:
+one643:
 	FMOVS F5, 0(R7)
 
-moved406:
+moved644:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
-	MOVD $6, R1
-	B    advance284
+	RET
 
-fewer371:
-	CMP $5, R1
-	BNE fewer407
-
+lower609:
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -8456,73 +11175,73 @@ fewer371:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	TST   $2, R0
-	BEQ   one408
+	BEQ   one645
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved409
+	BEQ   moved646
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved409
+	B     moved646
 
-one408:
+one645:
 	FMOVS 0(R1), F0
 
-moved409:
+moved646:
 	TST   $2, R0
-	BEQ   one410
+	BEQ   one647
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved411
+	BEQ   moved648
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved411
+	B     moved648
 
-one410:
+one647:
 	FMOVS 0(R3), F1
 
-moved411:
+moved648:
 	TST   $2, R0
-	BEQ   one412
+	BEQ   one649
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved413
+	BEQ   moved650
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved413
+	B     moved650
 
-one412:
+one649:
 	FMOVS 0(R4), F2
 
-moved413:
+moved650:
 	TST   $2, R0
-	BEQ   one414
+	BEQ   one651
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved415
+	BEQ   moved652
 	ADD   $8, R5, R16
 	VLD1  (R16), V3.S[2]
-	B     moved415
+	B     moved652
 
-one414:
+one651:
 	FMOVS 0(R5), F3
 
-moved415:
+moved652:
 	TST   $2, R0
-	BEQ   one416
+	BEQ   one653
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved417
+	BEQ   moved654
 	ADD   $8, R6, R16
 	VLD1  (R16), V4.S[2]
-	B     moved417
+	B     moved654
 
-one416:
+one653:
 	FMOVS 0(R6), F4
 
-moved417:
+moved654:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded418
+	BLE  folded655
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -8537,40 +11256,40 @@ moved417:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single420
+	BNE single657
 	CMP $2, R6
-	BLT single420
+	BLT single657
 
-several419:
+several656:
 	TST   $2, R0
-	BEQ   one421
+	BEQ   one658
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved422
+	BEQ   moved659
 	ADD   $8, R4, R16
 	VLD1  (R16), V6.S[2]
-	B     moved422
+	B     moved659
 
-one421:
+one658:
 	FMOVS 0(R4), F6
 
-moved422:
+moved659:
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
 	ADD   R12, R11
 	TST   $2, R0
-	BEQ   one423
+	BEQ   one660
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved424
+	BEQ   moved661
 	ADD   $8, R4, R16
 	VLD1  (R16), V7.S[2]
-	B     moved424
+	B     moved661
 
-one423:
+one660:
 	FMOVS 0(R4), F7
 
-moved424:
+moved661:
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
 	ADD   R12, R11
@@ -8596,26 +11315,26 @@ moved424:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several419
+	BGE   several656
 	CMP   $0, R6
-	BEQ   folded418
+	BEQ   folded655
 
-single420:
+single657:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold425:
+fold662:
 	TST   $2, R0
-	BEQ   one426
+	BEQ   one663
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved427
+	BEQ   moved664
 	ADD   $8, R4, R16
 	VLD1  (R16), V6.S[2]
-	B     moved427
+	B     moved664
 
-one426:
+one663:
 	FMOVS 0(R4), F6
 
-moved427:
+moved664:
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
 	ADD   R12, R11
@@ -8635,9 +11354,9 @@ moved427:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold425
+	BNE   fold662
 
-folded418:
+folded655:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V5.B16
@@ -8647,14 +11366,14 @@ folded418:
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R1
-	BNE   linear428
+	BNE   linear665
 	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
 	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear428:
+linear665:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8662,80 +11381,76 @@ linear428:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	TST   $2, R0
-	BEQ   one429
+	BEQ   one666
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved430
+	BEQ   moved667
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved430
+	B     moved667
 
-one429:
+one666:
 	FMOVS F0, 0(R1)
 
-moved430:
+moved667:
 	TST   $2, R0
-	BEQ   one431
+	BEQ   one668
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved432
+	BEQ   moved669
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved432
+	B     moved669
 
-one431:
+one668:
 	FMOVS F1, 0(R3)
 
-moved432:
+moved669:
 	TST   $2, R0
-	BEQ   one433
+	BEQ   one670
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved434
+	BEQ   moved671
 	ADD   $8, R4, R16
 	VST1  V2.S[2], (R16)
-	B     moved434
+	B     moved671
 
-one433:
+one670:
 	FMOVS F2, 0(R4)
 
-moved434:
+moved671:
 	TST   $2, R0
-	BEQ   one435
+	BEQ   one672
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved436
+	BEQ   moved673
 	ADD   $8, R5, R16
 	VST1  V3.S[2], (R16)
-	B     moved436
+	B     moved673
 
-one435:
+one672:
 	FMOVS F3, 0(R5)
 
-moved436:
+moved673:
 	TST   $2, R0
-	BEQ   one437
+	BEQ   one674
 	FMOVD F4, 0(R6)
 	TST   $1, R0
-	BEQ   moved438
+	BEQ   moved675
 	ADD   $8, R6, R16
 	VST1  V4.S[2], (R16)
-	B     moved438
+	B     moved675
 
-one437:
+one674:
 	FMOVS F4, 0(R6)
 
-moved438:
+moved675:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
-	MOVD $5, R1
-	B    advance284
+	RET
 
-fewer407:
-	CMP $4, R1
-	BNE fewer439
-
+lower608:
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -8743,60 +11458,60 @@ fewer407:
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	TST   $2, R0
-	BEQ   one440
+	BEQ   one676
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved441
+	BEQ   moved677
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved441
+	B     moved677
 
-one440:
+one676:
 	FMOVS 0(R1), F0
 
-moved441:
+moved677:
 	TST   $2, R0
-	BEQ   one442
+	BEQ   one678
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved443
+	BEQ   moved679
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved443
+	B     moved679
 
-one442:
+one678:
 	FMOVS 0(R3), F1
 
-moved443:
+moved679:
 	TST   $2, R0
-	BEQ   one444
+	BEQ   one680
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved445
+	BEQ   moved681
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved445
+	B     moved681
 
-one444:
+one680:
 	FMOVS 0(R4), F2
 
-moved445:
+moved681:
 	TST   $2, R0
-	BEQ   one446
+	BEQ   one682
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved447
+	BEQ   moved683
 	ADD   $8, R5, R16
 	VLD1  (R16), V3.S[2]
-	B     moved447
+	B     moved683
 
-one446:
+one682:
 	FMOVS 0(R5), F3
 
-moved447:
+moved683:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded448
+	BLE  folded684
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -8810,40 +11525,40 @@ moved447:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single450
+	BNE single686
 	CMP $2, R6
-	BLT single450
+	BLT single686
 
-several449:
+several685:
 	TST   $2, R0
-	BEQ   one451
+	BEQ   one687
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved452
+	BEQ   moved688
 	ADD   $8, R4, R16
 	VLD1  (R16), V5.S[2]
-	B     moved452
+	B     moved688
 
-one451:
+one687:
 	FMOVS 0(R4), F5
 
-moved452:
+moved688:
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
 	ADD   R11, R10
 	TST   $2, R0
-	BEQ   one453
+	BEQ   one689
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved454
+	BEQ   moved690
 	ADD   $8, R4, R16
 	VLD1  (R16), V6.S[2]
-	B     moved454
+	B     moved690
 
-one453:
+one689:
 	FMOVS 0(R4), F6
 
-moved454:
+moved690:
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
 	ADD   R11, R10
@@ -8865,26 +11580,26 @@ moved454:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several449
+	BGE   several685
 	CMP   $0, R6
-	BEQ   folded448
+	BEQ   folded684
 
-single450:
+single686:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold455:
+fold691:
 	TST   $2, R0
-	BEQ   one456
+	BEQ   one692
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved457
+	BEQ   moved693
 	ADD   $8, R4, R16
 	VLD1  (R16), V5.S[2]
-	B     moved457
+	B     moved693
 
-one456:
+one692:
 	FMOVS 0(R4), F5
 
-moved457:
+moved693:
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
 	ADD   R11, R10
@@ -8901,9 +11616,9 @@ moved457:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold455
+	BNE   fold691
 
-folded448:
+folded684:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -8912,78 +11627,80 @@ folded448:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear458
+	BNE   linear694
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear458:
+linear694:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	TST   $2, R0
-	BEQ   one459
+	BEQ   one695
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved460
+	BEQ   moved696
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved460
+	B     moved696
 
-one459:
+one695:
 	FMOVS F0, 0(R1)
 
-moved460:
+moved696:
 	TST   $2, R0
-	BEQ   one461
+	BEQ   one697
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved462
+	BEQ   moved698
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved462
+	B     moved698
 
-one461:
+one697:
 	FMOVS F1, 0(R3)
 
-moved462:
+moved698:
 	TST   $2, R0
-	BEQ   one463
+	BEQ   one699
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved464
+	BEQ   moved700
 	ADD   $8, R4, R16
 	VST1  V2.S[2], (R16)
-	B     moved464
+	B     moved700
 
-one463:
+one699:
 	FMOVS F2, 0(R4)
 
-moved464:
+moved700:
 	TST   $2, R0
-	BEQ   one465
+	BEQ   one701
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved466
+	BEQ   moved702
 	ADD   $8, R5, R16
 	VST1  V3.S[2], (R16)
-	B     moved466
+	B     moved702
 
-one465:
+one701:
 	FMOVS F3, 0(R5)
 
-moved466:
+moved702:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
 	RET
 
-fewer439:
+lower607:
+	CMP $2, R1
+	BLT lower703
 	CMP $3, R1
-	BNE fewer467
+	BLT lower704
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -8991,47 +11708,47 @@ fewer439:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one468
+	BEQ   one705
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved469
+	BEQ   moved706
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved469
+	B     moved706
 
-one468:
+one705:
 	FMOVS 0(R1), F0
 
-moved469:
+moved706:
 	TST   $2, R0
-	BEQ   one470
+	BEQ   one707
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved471
+	BEQ   moved708
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved471
+	B     moved708
 
-one470:
+one707:
 	FMOVS 0(R3), F1
 
-moved471:
+moved708:
 	TST   $2, R0
-	BEQ   one472
+	BEQ   one709
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved473
+	BEQ   moved710
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved473
+	B     moved710
 
-one472:
+one709:
 	FMOVS 0(R4), F2
 
-moved473:
+moved710:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded474
+	BLE  folded711
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -9044,40 +11761,40 @@ moved473:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single476
+	BNE single713
 	CMP $2, R6
-	BLT single476
+	BLT single713
 
-several475:
+several712:
 	TST   $2, R0
-	BEQ   one477
+	BEQ   one714
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved478
+	BEQ   moved715
 	ADD   $8, R4, R16
 	VLD1  (R16), V4.S[2]
-	B     moved478
+	B     moved715
 
-one477:
+one714:
 	FMOVS 0(R4), F4
 
-moved478:
+moved715:
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
 	ADD   R10, R9
 	TST   $2, R0
-	BEQ   one479
+	BEQ   one716
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved480
+	BEQ   moved717
 	ADD   $8, R4, R16
 	VLD1  (R16), V5.S[2]
-	B     moved480
+	B     moved717
 
-one479:
+one716:
 	FMOVS 0(R4), F5
 
-moved480:
+moved717:
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
 	ADD   R10, R9
@@ -9095,26 +11812,26 @@ moved480:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several475
+	BGE   several712
 	CMP   $0, R6
-	BEQ   folded474
+	BEQ   folded711
 
-single476:
+single713:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold481:
+fold718:
 	TST   $2, R0
-	BEQ   one482
+	BEQ   one719
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved483
+	BEQ   moved720
 	ADD   $8, R4, R16
 	VLD1  (R16), V4.S[2]
-	B     moved483
+	B     moved720
 
-one482:
+one719:
 	FMOVS 0(R4), F4
 
-moved483:
+moved720:
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
 	ADD   R10, R9
@@ -9128,9 +11845,9 @@ moved483:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold481
+	BNE   fold718
 
-folded474:
+folded711:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -9138,97 +11855,94 @@ folded474:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear484
+	BNE   linear721
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear484:
+linear721:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one485
+	BEQ   one722
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved486
+	BEQ   moved723
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved486
+	B     moved723
 
-one485:
+one722:
 	FMOVS F0, 0(R1)
 
-moved486:
+moved723:
 	TST   $2, R0
-	BEQ   one487
+	BEQ   one724
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved488
+	BEQ   moved725
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved488
+	B     moved725
 
-one487:
+one724:
 	FMOVS F1, 0(R3)
 
-moved488:
+moved725:
 	TST   $2, R0
-	BEQ   one489
+	BEQ   one726
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved490
+	BEQ   moved727
 	ADD   $8, R4, R16
 	VST1  V2.S[2], (R16)
-	B     moved490
+	B     moved727
 
-one489:
+one726:
 	FMOVS F2, 0(R4)
 
-moved490:
+moved727:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
 	RET
 
-fewer467:
-	CMP $2, R1
-	BNE fewer491
-
+lower704:
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
 	ADD   R2, R1, R3
 	TST   $2, R0
-	BEQ   one492
+	BEQ   one728
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved493
+	BEQ   moved729
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved493
+	B     moved729
 
-one492:
+one728:
 	FMOVS 0(R1), F0
 
-moved493:
+moved729:
 	TST   $2, R0
-	BEQ   one494
+	BEQ   one730
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved495
+	BEQ   moved731
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved495
+	B     moved731
 
-one494:
+one730:
 	FMOVS 0(R3), F1
 
-moved495:
+moved731:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded496
+	BLE  folded732
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -9240,40 +11954,40 @@ moved495:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single498
+	BNE single734
 	CMP $2, R6
-	BLT single498
+	BLT single734
 
-several497:
+several733:
 	TST   $2, R0
-	BEQ   one499
+	BEQ   one735
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved500
+	BEQ   moved736
 	ADD   $8, R4, R16
 	VLD1  (R16), V3.S[2]
-	B     moved500
+	B     moved736
 
-one499:
+one735:
 	FMOVS 0(R4), F3
 
-moved500:
+moved736:
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
 	ADD   R9, R8
 	TST   $2, R0
-	BEQ   one501
+	BEQ   one737
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved502
+	BEQ   moved738
 	ADD   $8, R4, R16
 	VLD1  (R16), V4.S[2]
-	B     moved502
+	B     moved738
 
-one501:
+one737:
 	FMOVS 0(R4), F4
 
-moved502:
+moved738:
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
 	ADD   R9, R8
@@ -9287,26 +12001,26 @@ moved502:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several497
+	BGE   several733
 	CMP   $0, R6
-	BEQ   folded496
+	BEQ   folded732
 
-single498:
+single734:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold503:
+fold739:
 	TST   $2, R0
-	BEQ   one504
+	BEQ   one740
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved505
+	BEQ   moved741
 	ADD   $8, R4, R16
 	VLD1  (R16), V3.S[2]
-	B     moved505
+	B     moved741
 
-one504:
+one740:
 	FMOVS 0(R4), F3
 
-moved505:
+moved741:
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
 	ADD   R9, R8
@@ -9317,76 +12031,73 @@ moved505:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold503
+	BNE   fold739
 
-folded496:
+folded732:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear506
+	BNE   linear742
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear506:
+linear742:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	TST   $2, R0
-	BEQ   one507
+	BEQ   one743
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved508
+	BEQ   moved744
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved508
+	B     moved744
 
-one507:
+one743:
 	FMOVS F0, 0(R1)
 
-moved508:
+moved744:
 	TST   $2, R0
-	BEQ   one509
+	BEQ   one745
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved510
+	BEQ   moved746
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved510
+	B     moved746
 
-one509:
+one745:
 	FMOVS F1, 0(R3)
 
-moved510:
+moved746:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
 	RET
 
-fewer491:
-	CMP $1, R1
-	BNE fewer511
-
+lower703:
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	TST   $2, R0
-	BEQ   one512
+	BEQ   one747
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved513
+	BEQ   moved748
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved513
+	B     moved748
 
-one512:
+one747:
 	FMOVS 0(R1), F0
 
-moved513:
+moved748:
 	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded514
+	BLE  folded749
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -9397,40 +12108,40 @@ moved513:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single516
+	BNE single751
 	CMP $2, R6
-	BLT single516
+	BLT single751
 
-several515:
+several750:
 	TST   $2, R0
-	BEQ   one517
+	BEQ   one752
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved518
+	BEQ   moved753
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved518
+	B     moved753
 
-one517:
+one752:
 	FMOVS 0(R4), F2
 
-moved518:
+moved753:
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
 	ADD   R8, R7
 	TST   $2, R0
-	BEQ   one519
+	BEQ   one754
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved520
+	BEQ   moved755
 	ADD   $8, R4, R16
 	VLD1  (R16), V3.S[2]
-	B     moved520
+	B     moved755
 
-one519:
+one754:
 	FMOVS 0(R4), F3
 
-moved520:
+moved755:
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
 	ADD   R8, R7
@@ -9440,26 +12151,26 @@ moved520:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several515
+	BGE   several750
 	CMP   $0, R6
-	BEQ   folded514
+	BEQ   folded749
 
-single516:
+single751:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold521:
+fold756:
 	TST   $2, R0
-	BEQ   one522
+	BEQ   one757
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved523
+	BEQ   moved758
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved523
+	B     moved758
 
-one522:
+one757:
 	FMOVS 0(R4), F2
 
-moved523:
+moved758:
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
 	ADD   R8, R7
@@ -9467,46 +12178,43 @@ moved523:
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold521
+	BNE   fold756
 
-folded514:
+folded749:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R1
-	BNE   linear524
+	BNE   linear759
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear524:
+linear759:
 	MOVD  c+0(FP), R1
 	TST   $2, R0
-	BEQ   one525
+	BEQ   one760
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved526
+	BEQ   moved761
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved526
+	B     moved761
 
-one525:
+one760:
 	FMOVS F0, 0(R1)
 
-moved526:
+moved761:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
 	RET
 
-fewer511:
-	RET
-
-advance284:
+advance303:
 	MOVD rows+96(FP), R2
 	SUB  R1, R2
 	MOVD R2, rows+96(FP)
 	CMP  $0, R2
-	BLE  done527
+	BLE  none304
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -9522,9 +12230,9 @@ advance284:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	B    next281
+	B    next300
 
-done527:
+none304:
 	RET
 
 // func panelNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
@@ -9550,11 +12258,17 @@ full4:
 	MOVD $8, R1
 
 chosen5:
+	CMP  $0, R1
+	BEQ  none7
+	CMP  $5, R1
+	BLT  lower8
+	CMP  $7, R1
+	BLT  lower9
 	CMP  $8, R1
-	BNE  fewer7
+	BLT  lower10
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few8
+	BLT  few11
 
 	// c of the next tile, 8×3 vectors
 	MOVD ldc+8(FP), R2
@@ -9564,10 +12278,10 @@ chosen5:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more9
+	BGE  more12
 	MOVD then+88(FP), R1
 
-more9:
+more12:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -9592,7 +12306,7 @@ more9:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 40(R9), PLDL2KEEP
 
-few8:
+few11:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -9629,7 +12343,7 @@ few8:
 	FMOVQ 32(R9), F23
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded10
+	BLE   folded13
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -9647,11 +12361,11 @@ few8:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single12
+	BNE single15
 	CMP $2, R6
-	BLT single12
+	BLT single15
 
-several11:
+several14:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -9730,13 +12444,13 @@ several11:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several11
+	BGE   several14
 	CMP   $0, R6
-	BEQ   folded10
+	BEQ   folded13
 
-single12:
+single15:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold13:
+fold16:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -9784,9 +12498,9 @@ fold13:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold13
+	BNE   fold16
 
-folded10:
+folded13:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V24.B16
@@ -9815,7 +12529,7 @@ folded10:
 	WORD  $0x4e78d6d6 // fadd v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78d6f7 // fadd v23.2d, v23.2d, v24.2d
 	CMP   $1, R1
-	BNE   linear14
+	BNE   linear17
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78f421 // fmax v1.2d, v1.2d, v24.2d
 	WORD  $0x4e78f442 // fmax v2.2d, v2.2d, v24.2d
@@ -9841,7 +12555,7 @@ folded10:
 	WORD  $0x4e78f6d6 // fmax v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78f6f7 // fmax v23.2d, v23.2d, v24.2d
 
-linear14:
+linear17:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9881,10 +12595,7 @@ linear14:
 	MOVD  $8, R1
 	B     advance6
 
-fewer7:
-	CMP $7, R1
-	BNE fewer15
-
+lower10:
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -9917,7 +12628,7 @@ fewer7:
 	FMOVQ 32(R8), F20
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded16
+	BLE   folded18
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -9934,11 +12645,11 @@ fewer7:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single18
+	BNE single20
 	CMP $2, R6
-	BLT single18
+	BLT single20
 
-several17:
+several19:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
@@ -10009,13 +12720,13 @@ several17:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several17
+	BGE   several19
 	CMP   $0, R6
-	BEQ   folded16
+	BEQ   folded18
 
-single18:
+single20:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold19:
+fold21:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
@@ -10058,9 +12769,9 @@ fold19:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold19
+	BNE   fold21
 
-folded16:
+folded18:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V21.B16
@@ -10086,7 +12797,7 @@ folded16:
 	WORD  $0x4e75d673 // fadd v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75d694 // fadd v20.2d, v20.2d, v21.2d
 	CMP   $1, R1
-	BNE   linear20
+	BNE   linear22
 	WORD  $0x4e75f400 // fmax v0.2d, v0.2d, v21.2d
 	WORD  $0x4e75f421 // fmax v1.2d, v1.2d, v21.2d
 	WORD  $0x4e75f442 // fmax v2.2d, v2.2d, v21.2d
@@ -10109,7 +12820,7 @@ folded16:
 	WORD  $0x4e75f673 // fmax v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75f694 // fmax v20.2d, v20.2d, v21.2d
 
-linear20:
+linear22:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10145,9 +12856,9 @@ linear20:
 	MOVD  $7, R1
 	B     advance6
 
-fewer15:
+lower9:
 	CMP $6, R1
-	BNE fewer21
+	BLT lower23
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -10177,7 +12888,7 @@ fewer15:
 	FMOVQ 32(R7), F17
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded22
+	BLE   folded24
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10193,11 +12904,11 @@ fewer15:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single24
+	BNE single26
 	CMP $2, R6
-	BLT single24
+	BLT single26
 
-several23:
+several25:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
@@ -10260,13 +12971,13 @@ several23:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several23
+	BGE   several25
 	CMP   $0, R6
-	BEQ   folded22
+	BEQ   folded24
 
-single24:
+single26:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold25:
+fold27:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
@@ -10304,9 +13015,9 @@ fold25:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold25
+	BNE   fold27
 
-folded22:
+folded24:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V18.B16
@@ -10329,7 +13040,7 @@ folded22:
 	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	CMP   $1, R1
-	BNE   linear26
+	BNE   linear28
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -10349,7 +13060,7 @@ folded22:
 	WORD  $0x4e72f610 // fmax v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
 
-linear26:
+linear28:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10381,10 +13092,7 @@ linear26:
 	MOVD  $6, R1
 	B     advance6
 
-fewer21:
-	CMP $5, R1
-	BNE fewer27
-
+lower23:
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -10409,7 +13117,7 @@ fewer21:
 	FMOVQ 32(R6), F14
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded28
+	BLE   folded29
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10424,11 +13132,11 @@ fewer21:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single30
+	BNE single31
 	CMP $2, R6
-	BLT single30
+	BLT single31
 
-several29:
+several30:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
@@ -10483,13 +13191,13 @@ several29:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several29
+	BGE   several30
 	CMP   $0, R6
-	BEQ   folded28
+	BEQ   folded29
 
-single30:
+single31:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold31:
+fold32:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
@@ -10522,9 +13230,9 @@ fold31:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold31
+	BNE   fold32
 
-folded28:
+folded29:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V15.B16
@@ -10544,7 +13252,7 @@ folded28:
 	WORD  $0x4e6fd5ad // fadd v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	CMP   $1, R1
-	BNE   linear32
+	BNE   linear33
 	WORD  $0x4e6ff400 // fmax v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6ff421 // fmax v1.2d, v1.2d, v15.2d
 	WORD  $0x4e6ff442 // fmax v2.2d, v2.2d, v15.2d
@@ -10561,7 +13269,7 @@ folded28:
 	WORD  $0x4e6ff5ad // fmax v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6ff5ce // fmax v14.2d, v14.2d, v15.2d
 
-linear32:
+linear33:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10589,9 +13297,11 @@ linear32:
 	MOVD  $5, R1
 	B     advance6
 
-fewer27:
+lower8:
+	CMP $3, R1
+	BLT lower34
 	CMP $4, R1
-	BNE fewer33
+	BLT lower35
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -10613,7 +13323,7 @@ fewer27:
 	FMOVQ 32(R5), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded34
+	BLE   folded36
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10627,11 +13337,11 @@ fewer27:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single36
+	BNE single38
 	CMP $2, R6
-	BLT single36
+	BLT single38
 
-several35:
+several37:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
@@ -10678,13 +13388,13 @@ several35:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several35
+	BGE   several37
 	CMP   $0, R6
-	BEQ   folded34
+	BEQ   folded36
 
-single36:
+single38:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold37:
+fold39:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
@@ -10712,9 +13422,9 @@ fold37:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold37
+	BNE   fold39
 
-folded34:
+folded36:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -10731,7 +13441,7 @@ folded34:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear38
+	BNE   linear40
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -10745,7 +13455,7 @@ folded34:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear38:
+linear40:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10768,10 +13478,7 @@ linear38:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer33:
-	CMP $3, R1
-	BNE fewer39
-
+lower35:
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -10788,7 +13495,7 @@ fewer33:
 	FMOVQ 32(R4), F8
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded40
+	BLE   folded41
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10801,11 +13508,11 @@ fewer33:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single42
+	BNE single43
 	CMP $2, R6
-	BLT single42
+	BLT single43
 
-several41:
+several42:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
@@ -10844,13 +13551,13 @@ several41:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several41
+	BGE   several42
 	CMP   $0, R6
-	BEQ   folded40
+	BEQ   folded41
 
-single42:
+single43:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold43:
+fold44:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
@@ -10873,9 +13580,9 @@ fold43:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold43
+	BNE   fold44
 
-folded40:
+folded41:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V9.B16
@@ -10889,7 +13596,7 @@ folded40:
 	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	CMP   $1, R1
-	BNE   linear44
+	BNE   linear45
 	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
 	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
@@ -10900,7 +13607,7 @@ folded40:
 	WORD  $0x4e69f4e7 // fmax v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
 
-linear44:
+linear45:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10919,9 +13626,9 @@ linear44:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer39:
+lower34:
 	CMP $2, R1
-	BNE fewer45
+	BLT lower46
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -10935,7 +13642,7 @@ fewer39:
 	FMOVQ 32(R3), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded46
+	BLE   folded47
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10947,11 +13654,11 @@ fewer39:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single48
+	BNE single49
 	CMP $2, R6
-	BLT single48
+	BLT single49
 
-several47:
+several48:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
@@ -10982,13 +13689,13 @@ several47:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several47
+	BGE   several48
 	CMP   $0, R6
-	BEQ   folded46
+	BEQ   folded47
 
-single48:
+single49:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold49:
+fold50:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
@@ -11006,9 +13713,9 @@ fold49:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold49
+	BNE   fold50
 
-folded46:
+folded47:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -11019,7 +13726,7 @@ folded46:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear50
+	BNE   linear51
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -11027,7 +13734,7 @@ folded46:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear50:
+linear51:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11042,10 +13749,7 @@ linear50:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer45:
-	CMP $1, R1
-	BNE fewer51
-
+lower46:
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
@@ -11135,15 +13839,12 @@ linear56:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer51:
-	RET
-
 advance6:
 	MOVD rows+96(FP), R2
 	SUB  R1, R2
 	MOVD R2, rows+96(FP)
 	CMP  $0, R2
-	BLE  done57
+	BLE  none7
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -11161,7 +13862,7 @@ advance6:
 	MOVD R2, a+32(FP)
 	B    next3
 
-done57:
+none7:
 	RET
 
 over2:
@@ -11169,26 +13870,32 @@ over2:
 	MUL  R16, R0, R0
 	SUB  $48, R0
 
-next58:
+next57:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full59
+	BGE  full58
 	CMP  $8, R1
-	BLE  chosen60
+	BLE  chosen59
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen60
+	B    chosen59
 
-full59:
+full58:
 	MOVD $8, R1
 
-chosen60:
+chosen59:
+	CMP  $0, R1
+	BEQ  none61
+	CMP  $5, R1
+	BLT  lower62
+	CMP  $7, R1
+	BLT  lower63
 	CMP  $8, R1
-	BNE  fewer62
+	BLT  lower64
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few63
+	BLT  few65
 
 	// c of the next tile, 8×3 vectors
 	MOVD ldc+8(FP), R2
@@ -11198,10 +13905,10 @@ chosen60:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more64
+	BGE  more66
 	MOVD then+88(FP), R1
 
-more64:
+more66:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -11226,7 +13933,7 @@ more64:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 40(R9), PLDL2KEEP
 
-few63:
+few65:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -11272,7 +13979,7 @@ few63:
 	FMOVQ 32(R20), F23
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded65
+	BLE   folded67
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -11290,11 +13997,11 @@ few63:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single67
+	BNE single69
 	CMP $2, R6
-	BLT single67
+	BLT single69
 
-several66:
+several68:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R19
@@ -11375,13 +14082,13 @@ several66:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several66
+	BGE   several68
 	CMP   $0, R6
-	BEQ   folded65
+	BEQ   folded67
 
-single67:
+single69:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold68:
+fold70:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R19
@@ -11430,9 +14137,9 @@ fold68:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold68
+	BNE   fold70
 
-folded65:
+folded67:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V24.B16
@@ -11461,7 +14168,7 @@ folded65:
 	WORD  $0x4e78d6d6 // fadd v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78d6f7 // fadd v23.2d, v23.2d, v24.2d
 	CMP   $1, R1
-	BNE   linear69
+	BNE   linear71
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78f421 // fmax v1.2d, v1.2d, v24.2d
 	WORD  $0x4e78f442 // fmax v2.2d, v2.2d, v24.2d
@@ -11487,7 +14194,7 @@ folded65:
 	WORD  $0x4e78f6d6 // fmax v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78f6f7 // fmax v23.2d, v23.2d, v24.2d
 
-linear69:
+linear71:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11534,12 +14241,9 @@ linear69:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $8, R1
-	B     advance61
+	B     advance60
 
-fewer62:
-	CMP $7, R1
-	BNE fewer70
-
+lower64:
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -11580,7 +14284,7 @@ fewer62:
 	FMOVQ 32(R15), F20
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded71
+	BLE   folded72
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -11597,11 +14301,11 @@ fewer62:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single73
+	BNE single74
 	CMP $2, R6
-	BLT single73
+	BLT single74
 
-several72:
+several73:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	ADD   R0, R4, R15
@@ -11674,13 +14378,13 @@ several72:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several72
+	BGE   several73
 	CMP   $0, R6
-	BEQ   folded71
+	BEQ   folded72
 
-single73:
+single74:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold74:
+fold75:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	ADD   R0, R4, R15
@@ -11724,9 +14428,9 @@ fold74:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold74
+	BNE   fold75
 
-folded71:
+folded72:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V21.B16
@@ -11752,7 +14456,7 @@ folded71:
 	WORD  $0x4e75d673 // fadd v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75d694 // fadd v20.2d, v20.2d, v21.2d
 	CMP   $1, R1
-	BNE   linear75
+	BNE   linear76
 	WORD  $0x4e75f400 // fmax v0.2d, v0.2d, v21.2d
 	WORD  $0x4e75f421 // fmax v1.2d, v1.2d, v21.2d
 	WORD  $0x4e75f442 // fmax v2.2d, v2.2d, v21.2d
@@ -11775,7 +14479,7 @@ folded71:
 	WORD  $0x4e75f673 // fmax v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75f694 // fmax v20.2d, v20.2d, v21.2d
 
-linear75:
+linear76:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11817,11 +14521,11 @@ linear75:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $7, R1
-	B     advance61
+	B     advance60
 
-fewer70:
+lower63:
 	CMP $6, R1
-	BNE fewer76
+	BLT lower77
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -11858,7 +14562,7 @@ fewer70:
 	FMOVQ 32(R13), F17
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded77
+	BLE   folded78
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -11874,11 +14578,11 @@ fewer70:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single79
+	BNE single80
 	CMP $2, R6
-	BLT single79
+	BLT single80
 
-several78:
+several79:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	ADD   R0, R4, R14
@@ -11943,13 +14647,13 @@ several78:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several78
+	BGE   several79
 	CMP   $0, R6
-	BEQ   folded77
+	BEQ   folded78
 
-single79:
+single80:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold80:
+fold81:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	ADD   R0, R4, R14
@@ -11988,9 +14692,9 @@ fold80:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold80
+	BNE   fold81
 
-folded77:
+folded78:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V18.B16
@@ -12013,7 +14717,7 @@ folded77:
 	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	CMP   $1, R1
-	BNE   linear81
+	BNE   linear82
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -12033,7 +14737,7 @@ folded77:
 	WORD  $0x4e72f610 // fmax v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
 
-linear81:
+linear82:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12070,12 +14774,9 @@ linear81:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $6, R1
-	B     advance61
+	B     advance60
 
-fewer76:
-	CMP $5, R1
-	BNE fewer82
-
+lower77:
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -12293,11 +14994,13 @@ linear87:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $5, R1
-	B     advance61
+	B     advance60
 
-fewer82:
+lower62:
+	CMP $3, R1
+	BLT lower88
 	CMP $4, R1
-	BNE fewer88
+	BLT lower89
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -12324,7 +15027,7 @@ fewer82:
 	FMOVQ 32(R9), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded89
+	BLE   folded90
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12338,11 +15041,11 @@ fewer82:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single91
+	BNE single92
 	CMP $2, R6
-	BLT single91
+	BLT single92
 
-several90:
+several91:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R0, R4, R12
@@ -12391,13 +15094,13 @@ several90:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several90
+	BGE   several91
 	CMP   $0, R6
-	BEQ   folded89
+	BEQ   folded90
 
-single91:
+single92:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold92:
+fold93:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R0, R4, R12
@@ -12426,9 +15129,9 @@ fold92:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold92
+	BNE   fold93
 
-folded89:
+folded90:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -12445,7 +15148,7 @@ folded89:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear93
+	BNE   linear94
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -12459,7 +15162,7 @@ folded89:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear93:
+linear94:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12487,10 +15190,7 @@ linear93:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer88:
-	CMP $3, R1
-	BNE fewer94
-
+lower89:
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -12649,9 +15349,9 @@ linear99:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer94:
+lower88:
 	CMP $2, R1
-	BNE fewer100
+	BLT lower100
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -12781,10 +15481,7 @@ linear105:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer100:
-	CMP $1, R1
-	BNE fewer106
-
+lower100:
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  R1, R3
@@ -12794,7 +15491,7 @@ fewer100:
 	FMOVQ 32(R3), F2
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded107
+	BLE   folded106
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12805,11 +15502,11 @@ fewer100:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single109
+	BNE single108
 	CMP $2, R6
-	BLT single109
+	BLT single108
 
-several108:
+several107:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	ADD   R0, R4, R9
@@ -12834,13 +15531,13 @@ several108:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several108
+	BGE   several107
 	CMP   $0, R6
-	BEQ   folded107
+	BEQ   folded106
 
-single109:
+single108:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold110:
+fold109:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	ADD   R0, R4, R9
@@ -12854,9 +15551,9 @@ fold110:
 	WORD  $0x4fc310c2 // fmla v2.2d, v6.2d, v3.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold110
+	BNE   fold109
 
-folded107:
+folded106:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -12864,12 +15561,12 @@ folded107:
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear111
+	BNE   linear110
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear111:
+linear110:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -12881,15 +15578,12 @@ linear111:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer106:
-	RET
-
-advance61:
+advance60:
 	MOVD rows+96(FP), R2
 	SUB  R1, R2
 	MOVD R2, rows+96(FP)
 	CMP  $0, R2
-	BLE  done112
+	BLE  none61
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -12905,37 +15599,43 @@ advance61:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	B    next58
+	B    next57
 
-done112:
+none61:
 	RET
 
 narrower1:
 	CMP $2, R0
-	BLE narrower113
+	BLE narrower111
 	CMP $4, R0
-	BNE over114
+	BNE over112
 
-next115:
+next113:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full116
+	BGE  full114
 	CMP  $8, R1
-	BLE  chosen117
+	BLE  chosen115
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen117
+	B    chosen115
 
-full116:
+full114:
 	MOVD $8, R1
 
-chosen117:
+chosen115:
+	CMP  $0, R1
+	BEQ  none117
+	CMP  $5, R1
+	BLT  lower118
+	CMP  $7, R1
+	BLT  lower119
 	CMP  $8, R1
-	BNE  fewer119
+	BLT  lower120
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few120
+	BLT  few121
 
 	// c of the next tile, 8×2 vectors
 	MOVD ldc+8(FP), R2
@@ -12945,10 +15645,10 @@ chosen117:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more121
+	BGE  more122
 	MOVD then+88(FP), R1
 
-more121:
+more122:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -12973,7 +15673,7 @@ more121:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 24(R9), PLDL2KEEP
 
-few120:
+few121:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -13002,7 +15702,7 @@ few120:
 	FMOVQ 16(R9), F15
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded122
+	BLE   folded123
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13020,11 +15720,11 @@ few120:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single124
+	BNE single125
 	CMP $2, R6
-	BLT single124
+	BLT single125
 
-several123:
+several124:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -13085,13 +15785,13 @@ several123:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several123
+	BGE   several124
 	CMP   $0, R6
-	BEQ   folded122
+	BEQ   folded123
 
-single124:
+single125:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold125:
+fold126:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -13130,9 +15830,9 @@ fold125:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold125
+	BNE   fold126
 
-folded122:
+folded123:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V16.B16
@@ -13153,7 +15853,7 @@ folded122:
 	WORD  $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	CMP   $1, R1
-	BNE   linear126
+	BNE   linear127
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -13171,7 +15871,7 @@ folded122:
 	WORD  $0x4e70f5ce // fmax v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
 
-linear126:
+linear127:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13201,12 +15901,9 @@ linear126:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $8, R1
-	B     advance118
+	B     advance116
 
-fewer119:
-	CMP $7, R1
-	BNE fewer127
-
+lower120:
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -13413,11 +16110,11 @@ linear132:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $7, R1
-	B     advance118
+	B     advance116
 
-fewer127:
+lower119:
 	CMP $6, R1
-	BNE fewer133
+	BLT lower133
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -13604,12 +16301,9 @@ linear138:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $6, R1
-	B     advance118
+	B     advance116
 
-fewer133:
-	CMP $5, R1
-	BNE fewer139
-
+lower133:
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -13629,7 +16323,7 @@ fewer133:
 	FMOVQ 16(R6), F9
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded140
+	BLE   folded139
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13644,11 +16338,11 @@ fewer133:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single142
+	BNE single141
 	CMP $2, R6
-	BLT single142
+	BLT single141
 
-several141:
+several140:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -13691,13 +16385,13 @@ several141:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several141
+	BGE   several140
 	CMP   $0, R6
-	BEQ   folded140
+	BEQ   folded139
 
-single142:
+single141:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold143:
+fold142:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -13724,9 +16418,9 @@ fold143:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold143
+	BNE   fold142
 
-folded140:
+folded139:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V10.B16
@@ -13741,7 +16435,7 @@ folded140:
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	CMP   $1, R1
-	BNE   linear144
+	BNE   linear143
 	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
 	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
@@ -13753,7 +16447,7 @@ folded140:
 	WORD  $0x4e6af508 // fmax v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
 
-linear144:
+linear143:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13774,11 +16468,13 @@ linear144:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $5, R1
-	B     advance118
+	B     advance116
 
-fewer139:
+lower118:
+	CMP $3, R1
+	BLT lower144
 	CMP $4, R1
-	BNE fewer145
+	BLT lower145
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -13924,10 +16620,7 @@ linear150:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer145:
-	CMP $3, R1
-	BNE fewer151
-
+lower145:
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -13941,7 +16634,7 @@ fewer145:
 	FMOVQ 16(R4), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded152
+	BLE   folded151
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13954,11 +16647,11 @@ fewer145:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single154
+	BNE single153
 	CMP $2, R6
-	BLT single154
+	BLT single153
 
-several153:
+several152:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -13989,13 +16682,13 @@ several153:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several153
+	BGE   several152
 	CMP   $0, R6
-	BEQ   folded152
+	BEQ   folded151
 
-single154:
+single153:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold155:
+fold154:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -14014,9 +16707,9 @@ fold155:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold155
+	BNE   fold154
 
-folded152:
+folded151:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -14027,7 +16720,7 @@ folded152:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear156
+	BNE   linear155
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -14035,7 +16728,7 @@ folded152:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear156:
+linear155:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14051,9 +16744,9 @@ linear156:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer151:
+lower144:
 	CMP $2, R1
-	BNE fewer157
+	BLT lower156
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -14065,7 +16758,7 @@ fewer151:
 	FMOVQ 16(R3), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded158
+	BLE   folded157
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14077,11 +16770,11 @@ fewer151:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single160
+	BNE single159
 	CMP $2, R6
-	BLT single160
+	BLT single159
 
-several159:
+several158:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -14106,13 +16799,13 @@ several159:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several159
+	BGE   several158
 	CMP   $0, R6
-	BEQ   folded158
+	BEQ   folded157
 
-single160:
+single159:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold161:
+fold160:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -14127,9 +16820,9 @@ fold161:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold161
+	BNE   fold160
 
-folded158:
+folded157:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -14138,13 +16831,13 @@ folded158:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear162
+	BNE   linear161
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear162:
+linear161:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14157,17 +16850,14 @@ linear162:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer157:
-	CMP $1, R1
-	BNE fewer163
-
+lower156:
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded164
+	BLE   folded162
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14178,11 +16868,11 @@ fewer157:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single166
+	BNE single164
 	CMP $2, R6
-	BLT single166
+	BLT single164
 
-several165:
+several163:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -14201,13 +16891,13 @@ several165:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several165
+	BGE   several163
 	CMP   $0, R6
-	BEQ   folded164
+	BEQ   folded162
 
-single166:
+single164:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold167:
+fold165:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -14218,20 +16908,20 @@ fold167:
 	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold167
+	BNE   fold165
 
-folded164:
+folded162:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear168
+	BNE   linear166
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear168:
+linear166:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
@@ -14240,15 +16930,12 @@ linear168:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer163:
-	RET
-
-advance118:
+advance116:
 	MOVD rows+96(FP), R2
 	SUB  R1, R2
 	MOVD R2, rows+96(FP)
 	CMP  $0, R2
-	BLE  done169
+	BLE  none117
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -14264,33 +16951,39 @@ advance118:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	B    next115
+	B    next113
 
-done169:
+none117:
 	RET
 
-over114:
+over112:
 	MOVD $8, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
 
-next170:
+next167:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full171
+	BGE  full168
 	CMP  $8, R1
-	BLE  chosen172
+	BLE  chosen169
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen172
+	B    chosen169
 
-full171:
+full168:
 	MOVD $8, R1
 
-chosen172:
+chosen169:
+	CMP  $0, R1
+	BEQ  none171
+	CMP  $5, R1
+	BLT  lower172
+	CMP  $7, R1
+	BLT  lower173
 	CMP  $8, R1
-	BNE  fewer174
+	BLT  lower174
 	MOVD n+112(FP), R2
 	CMP  $128, R2
 	BLT  few175
@@ -14580,12 +17273,9 @@ linear181:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $8, R1
-	B     advance173
+	B     advance170
 
-fewer174:
-	CMP $7, R1
-	BNE fewer182
-
+lower174:
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -14619,7 +17309,7 @@ fewer174:
 	FMOVQ 16(R15), F13
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded183
+	BLE   folded182
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14636,11 +17326,11 @@ fewer174:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single185
+	BNE single184
 	CMP $2, R6
-	BLT single185
+	BLT single184
 
-several184:
+several183:
 	FMOVQ 0(R4), F15
 	ADD   R0, R4, R15
 	FMOVQ 16(R15), F16
@@ -14697,13 +17387,13 @@ several184:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several184
+	BGE   several183
 	CMP   $0, R6
-	BEQ   folded183
+	BEQ   folded182
 
-single185:
+single184:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold186:
+fold185:
 	FMOVQ 0(R4), F15
 	ADD   R0, R4, R15
 	FMOVQ 16(R15), F16
@@ -14739,9 +17429,9 @@ fold186:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold186
+	BNE   fold185
 
-folded183:
+folded182:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V14.B16
@@ -14760,7 +17450,7 @@ folded183:
 	WORD  $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	CMP   $1, R1
-	BNE   linear187
+	BNE   linear186
 	WORD  $0x4e6ef400 // fmax v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ef421 // fmax v1.2d, v1.2d, v14.2d
 	WORD  $0x4e6ef442 // fmax v2.2d, v2.2d, v14.2d
@@ -14776,7 +17466,7 @@ folded183:
 	WORD  $0x4e6ef58c // fmax v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
 
-linear187:
+linear186:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14811,11 +17501,11 @@ linear187:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $7, R1
-	B     advance173
+	B     advance170
 
-fewer182:
+lower173:
 	CMP $6, R1
-	BNE fewer188
+	BLT lower187
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -14846,7 +17536,7 @@ fewer182:
 	FMOVQ 16(R13), F11
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded189
+	BLE   folded188
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14862,11 +17552,11 @@ fewer182:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single191
+	BNE single190
 	CMP $2, R6
-	BLT single191
+	BLT single190
 
-several190:
+several189:
 	FMOVQ 0(R4), F13
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F14
@@ -14917,13 +17607,13 @@ several190:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several190
+	BGE   several189
 	CMP   $0, R6
-	BEQ   folded189
+	BEQ   folded188
 
-single191:
+single190:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold192:
+fold191:
 	FMOVQ 0(R4), F13
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F14
@@ -14955,9 +17645,9 @@ fold192:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold192
+	BNE   fold191
 
-folded189:
+folded188:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
@@ -14974,7 +17664,7 @@ folded189:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear193
+	BNE   linear192
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -14988,7 +17678,7 @@ folded189:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear193:
+linear192:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15019,12 +17709,9 @@ linear193:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $6, R1
-	B     advance173
+	B     advance170
 
-fewer188:
-	CMP $5, R1
-	BNE fewer194
-
+lower187:
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -15050,7 +17737,7 @@ fewer188:
 	FMOVQ 16(R11), F9
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded195
+	BLE   folded193
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15065,11 +17752,11 @@ fewer188:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single197
+	BNE single195
 	CMP $2, R6
-	BLT single197
+	BLT single195
 
-several196:
+several194:
 	FMOVQ 0(R4), F11
 	ADD   R0, R4, R13
 	FMOVQ 16(R13), F12
@@ -15114,13 +17801,13 @@ several196:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several196
+	BGE   several194
 	CMP   $0, R6
-	BEQ   folded195
+	BEQ   folded193
 
-single197:
+single195:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold198:
+fold196:
 	FMOVQ 0(R4), F11
 	ADD   R0, R4, R13
 	FMOVQ 16(R13), F12
@@ -15148,9 +17835,9 @@ fold198:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold198
+	BNE   fold196
 
-folded195:
+folded193:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V10.B16
@@ -15165,7 +17852,7 @@ folded195:
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	CMP   $1, R1
-	BNE   linear199
+	BNE   linear197
 	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
 	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
@@ -15177,7 +17864,7 @@ folded195:
 	WORD  $0x4e6af508 // fmax v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
 
-linear199:
+linear197:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15204,11 +17891,13 @@ linear199:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $5, R1
-	B     advance173
+	B     advance170
 
-fewer194:
+lower172:
+	CMP $3, R1
+	BLT lower198
 	CMP $4, R1
-	BNE fewer200
+	BLT lower199
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -15231,7 +17920,7 @@ fewer194:
 	FMOVQ 16(R9), F7
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded201
+	BLE   folded200
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15245,11 +17934,11 @@ fewer194:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single203
+	BNE single202
 	CMP $2, R6
-	BLT single203
+	BLT single202
 
-several202:
+several201:
 	FMOVQ 0(R4), F9
 	ADD   R0, R4, R12
 	FMOVQ 16(R12), F10
@@ -15288,13 +17977,13 @@ several202:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several202
+	BGE   several201
 	CMP   $0, R6
-	BEQ   folded201
+	BEQ   folded200
 
-single203:
+single202:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold204:
+fold203:
 	FMOVQ 0(R4), F9
 	ADD   R0, R4, R12
 	FMOVQ 16(R12), F10
@@ -15318,9 +18007,9 @@ fold204:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold204
+	BNE   fold203
 
-folded201:
+folded200:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -15333,7 +18022,7 @@ folded201:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear205
+	BNE   linear204
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -15343,7 +18032,7 @@ folded201:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear205:
+linear204:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15367,10 +18056,7 @@ linear205:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer200:
-	CMP $3, R1
-	BNE fewer206
-
+lower199:
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -15388,7 +18074,7 @@ fewer200:
 	FMOVQ 16(R7), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded207
+	BLE   folded205
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15401,11 +18087,11 @@ fewer200:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single209
+	BNE single207
 	CMP $2, R6
-	BLT single209
+	BLT single207
 
-several208:
+several206:
 	FMOVQ 0(R4), F7
 	ADD   R0, R4, R11
 	FMOVQ 16(R11), F8
@@ -15438,13 +18124,13 @@ several208:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several208
+	BGE   several206
 	CMP   $0, R6
-	BEQ   folded207
+	BEQ   folded205
 
-single209:
+single207:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold210:
+fold208:
 	FMOVQ 0(R4), F7
 	ADD   R0, R4, R11
 	FMOVQ 16(R11), F8
@@ -15464,9 +18150,9 @@ fold210:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold210
+	BNE   fold208
 
-folded207:
+folded205:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -15477,7 +18163,7 @@ folded207:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear211
+	BNE   linear209
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -15485,7 +18171,7 @@ folded207:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear211:
+linear209:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15505,9 +18191,9 @@ linear211:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer206:
+lower198:
 	CMP $2, R1
-	BNE fewer212
+	BLT lower210
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -15522,7 +18208,7 @@ fewer206:
 	FMOVQ 16(R5), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded213
+	BLE   folded211
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15534,11 +18220,11 @@ fewer206:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single215
+	BNE single213
 	CMP $2, R6
-	BLT single215
+	BLT single213
 
-several214:
+several212:
 	FMOVQ 0(R4), F5
 	ADD   R0, R4, R10
 	FMOVQ 16(R10), F6
@@ -15565,13 +18251,13 @@ several214:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several214
+	BGE   several212
 	CMP   $0, R6
-	BEQ   folded213
+	BEQ   folded211
 
-single215:
+single213:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold216:
+fold214:
 	FMOVQ 0(R4), F5
 	ADD   R0, R4, R10
 	FMOVQ 16(R10), F6
@@ -15587,9 +18273,9 @@ fold216:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold216
+	BNE   fold214
 
-folded213:
+folded211:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -15598,13 +18284,13 @@ folded213:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear217
+	BNE   linear215
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear217:
+linear215:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15620,10 +18306,7 @@ linear217:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer212:
-	CMP $1, R1
-	BNE fewer218
-
+lower210:
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  R1, R3
@@ -15632,7 +18315,7 @@ fewer212:
 	FMOVQ 16(R3), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded219
+	BLE   folded216
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15643,11 +18326,11 @@ fewer212:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single221
+	BNE single218
 	CMP $2, R6
-	BLT single221
+	BLT single218
 
-several220:
+several217:
 	FMOVQ 0(R4), F3
 	ADD   R0, R4, R9
 	FMOVQ 16(R9), F4
@@ -15668,13 +18351,13 @@ several220:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several220
+	BGE   several217
 	CMP   $0, R6
-	BEQ   folded219
+	BEQ   folded216
 
-single221:
+single218:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold222:
+fold219:
 	FMOVQ 0(R4), F3
 	ADD   R0, R4, R9
 	FMOVQ 16(R9), F4
@@ -15686,20 +18369,20 @@ fold222:
 	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold222
+	BNE   fold219
 
-folded219:
+folded216:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear223
+	BNE   linear220
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear223:
+linear220:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -15710,15 +18393,12 @@ linear223:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer218:
-	RET
-
-advance173:
+advance170:
 	MOVD rows+96(FP), R2
 	SUB  R1, R2
 	MOVD R2, rows+96(FP)
 	CMP  $0, R2
-	BLE  done224
+	BLE  none171
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -15734,35 +18414,841 @@ advance173:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	B    next170
+	B    next167
 
-done224:
+none171:
 	RET
 
-narrower113:
+narrower111:
 	CMP $2, R0
-	BNE over225
+	BNE over221
 
-next226:
+next222:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full227
-	CMP  $8, R1
-	BLE  chosen228
+	BGE  full223
+	CMP  $12, R1
+	BLE  chosen224
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen228
+	B    chosen224
 
-full227:
+full223:
 	MOVD $8, R1
 
-chosen228:
-	CMP  $8, R1
-	BNE  fewer230
+chosen224:
+	CMP $0, R1
+	BEQ none226
+	CMP $7, R1
+	BLT lower227
+	CMP $10, R1
+	BLT lower228
+	CMP $11, R1
+	BLT lower229
+	CMP $12, R1
+	BLT lower230
+
+	// acc[i,j] = init[i,j], 12×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	FMOVQ 0(R1), F0
+	FMOVQ 0(R3), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 0(R5), F3
+	FMOVQ 0(R6), F4
+	FMOVQ 0(R7), F5
+	FMOVQ 0(R8), F6
+	FMOVQ 0(R9), F7
+	FMOVQ 0(R10), F8
+	FMOVQ 0(R11), F9
+	FMOVQ 0(R12), F10
+	FMOVQ 0(R13), F11
+	MOVD  n+112(FP), R6
+	CMP   $0, R6
+	BLE   folded231
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single233
+	CMP $2, R6
+	BLT single233
+
+several232:
+	FMOVQ 0(R4), F13
+	ADD   R5, R4
+	FMOVQ 0(R4), F14
+	ADD   R5, R4
+	FMOVQ 0(R1), F12
+	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c0 // fmla v0.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R7), F12
+	WORD  $0x4fcc11a1 // fmla v1.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c1 // fmla v1.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R8), F12
+	WORD  $0x4fcc11a2 // fmla v2.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c2 // fmla v2.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R9), F12
+	WORD  $0x4fcc11a3 // fmla v3.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c3 // fmla v3.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R10), F12
+	WORD  $0x4fcc11a4 // fmla v4.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c4 // fmla v4.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R11), F12
+	WORD  $0x4fcc11a5 // fmla v5.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c5 // fmla v5.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R12), F12
+	WORD  $0x4fcc11a6 // fmla v6.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c6 // fmla v6.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R13), F12
+	WORD  $0x4fcc11a7 // fmla v7.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c7 // fmla v7.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R14), F12
+	WORD  $0x4fcc11a8 // fmla v8.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c8 // fmla v8.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R15), F12
+	WORD  $0x4fcc11a9 // fmla v9.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c9 // fmla v9.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R19), F12
+	WORD  $0x4fcc11aa // fmla v10.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19ca // fmla v10.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R20), F12
+	WORD  $0x4fcc11ab // fmla v11.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19cb // fmla v11.2d, v14.2d, v12.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	ADD   $16, R15
+	ADD   $16, R19
+	ADD   $16, R20
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several232
+	CMP   $0, R6
+	BEQ   folded231
+
+single233:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold234:
+	FMOVQ 0(R4), F13
+	ADD   R5, R4
+	FMOVD 0(R1), F12
+	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
+	FMOVD 0(R7), F12
+	WORD  $0x4fcc11a1 // fmla v1.2d, v13.2d, v12.d[0]
+	FMOVD 0(R8), F12
+	WORD  $0x4fcc11a2 // fmla v2.2d, v13.2d, v12.d[0]
+	FMOVD 0(R9), F12
+	WORD  $0x4fcc11a3 // fmla v3.2d, v13.2d, v12.d[0]
+	FMOVD 0(R10), F12
+	WORD  $0x4fcc11a4 // fmla v4.2d, v13.2d, v12.d[0]
+	FMOVD 0(R11), F12
+	WORD  $0x4fcc11a5 // fmla v5.2d, v13.2d, v12.d[0]
+	FMOVD 0(R12), F12
+	WORD  $0x4fcc11a6 // fmla v6.2d, v13.2d, v12.d[0]
+	FMOVD 0(R13), F12
+	WORD  $0x4fcc11a7 // fmla v7.2d, v13.2d, v12.d[0]
+	FMOVD 0(R14), F12
+	WORD  $0x4fcc11a8 // fmla v8.2d, v13.2d, v12.d[0]
+	FMOVD 0(R15), F12
+	WORD  $0x4fcc11a9 // fmla v9.2d, v13.2d, v12.d[0]
+	FMOVD 0(R19), F12
+	WORD  $0x4fcc11aa // fmla v10.2d, v13.2d, v12.d[0]
+	FMOVD 0(R20), F12
+	WORD  $0x4fcc11ab // fmla v11.2d, v13.2d, v12.d[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	ADD   R3, R13
+	ADD   R3, R14
+	ADD   R3, R15
+	ADD   R3, R19
+	ADD   R3, R20
+	SUBS  $1, R6
+	BNE   fold234
+
+folded231:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+120(FP), R1
+	VMOVI $0, V12.B16
+	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
+	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
+	WORD  $0x4e6cd442 // fadd v2.2d, v2.2d, v12.2d
+	WORD  $0x4e6cd463 // fadd v3.2d, v3.2d, v12.2d
+	WORD  $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
+	WORD  $0x4e6cd4a5 // fadd v5.2d, v5.2d, v12.2d
+	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
+	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
+	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	CMP   $1, R1
+	BNE   linear235
+	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
+	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
+	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
+	WORD  $0x4e6cf463 // fmax v3.2d, v3.2d, v12.2d
+	WORD  $0x4e6cf484 // fmax v4.2d, v4.2d, v12.2d
+	WORD  $0x4e6cf4a5 // fmax v5.2d, v5.2d, v12.2d
+	WORD  $0x4e6cf4c6 // fmax v6.2d, v6.2d, v12.2d
+	WORD  $0x4e6cf4e7 // fmax v7.2d, v7.2d, v12.2d
+	WORD  $0x4e6cf508 // fmax v8.2d, v8.2d, v12.2d
+	WORD  $0x4e6cf529 // fmax v9.2d, v9.2d, v12.2d
+	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
+	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
+
+linear235:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 0(R5)
+	FMOVQ F4, 0(R6)
+	FMOVQ F5, 0(R7)
+	FMOVQ F6, 0(R8)
+	FMOVQ F7, 0(R9)
+	FMOVQ F8, 0(R10)
+	FMOVQ F9, 0(R11)
+	FMOVQ F10, 0(R12)
+	FMOVQ F11, 0(R13)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	MOVD  $12, R1
+	B     advance225
+
+lower230:
+	// acc[i,j] = init[i,j], 11×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	FMOVQ 0(R1), F0
+	FMOVQ 0(R3), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 0(R5), F3
+	FMOVQ 0(R6), F4
+	FMOVQ 0(R7), F5
+	FMOVQ 0(R8), F6
+	FMOVQ 0(R9), F7
+	FMOVQ 0(R10), F8
+	FMOVQ 0(R11), F9
+	FMOVQ 0(R12), F10
+	MOVD  n+112(FP), R6
+	CMP   $0, R6
+	BLE   folded236
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single238
+	CMP $2, R6
+	BLT single238
+
+several237:
+	FMOVQ 0(R4), F12
+	ADD   R5, R4
+	FMOVQ 0(R4), F13
+	ADD   R5, R4
+	FMOVQ 0(R1), F11
+	WORD  $0x4fcb1180 // fmla v0.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a0 // fmla v0.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R7), F11
+	WORD  $0x4fcb1181 // fmla v1.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a1 // fmla v1.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R8), F11
+	WORD  $0x4fcb1182 // fmla v2.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a2 // fmla v2.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R9), F11
+	WORD  $0x4fcb1183 // fmla v3.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a3 // fmla v3.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R10), F11
+	WORD  $0x4fcb1184 // fmla v4.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a4 // fmla v4.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R11), F11
+	WORD  $0x4fcb1185 // fmla v5.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a5 // fmla v5.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R12), F11
+	WORD  $0x4fcb1186 // fmla v6.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a6 // fmla v6.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R13), F11
+	WORD  $0x4fcb1187 // fmla v7.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a7 // fmla v7.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R14), F11
+	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a8 // fmla v8.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R15), F11
+	WORD  $0x4fcb1189 // fmla v9.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a9 // fmla v9.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R19), F11
+	WORD  $0x4fcb118a // fmla v10.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19aa // fmla v10.2d, v13.2d, v11.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	ADD   $16, R15
+	ADD   $16, R19
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several237
+	CMP   $0, R6
+	BEQ   folded236
+
+single238:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold239:
+	FMOVQ 0(R4), F12
+	ADD   R5, R4
+	FMOVD 0(R1), F11
+	WORD  $0x4fcb1180 // fmla v0.2d, v12.2d, v11.d[0]
+	FMOVD 0(R7), F11
+	WORD  $0x4fcb1181 // fmla v1.2d, v12.2d, v11.d[0]
+	FMOVD 0(R8), F11
+	WORD  $0x4fcb1182 // fmla v2.2d, v12.2d, v11.d[0]
+	FMOVD 0(R9), F11
+	WORD  $0x4fcb1183 // fmla v3.2d, v12.2d, v11.d[0]
+	FMOVD 0(R10), F11
+	WORD  $0x4fcb1184 // fmla v4.2d, v12.2d, v11.d[0]
+	FMOVD 0(R11), F11
+	WORD  $0x4fcb1185 // fmla v5.2d, v12.2d, v11.d[0]
+	FMOVD 0(R12), F11
+	WORD  $0x4fcb1186 // fmla v6.2d, v12.2d, v11.d[0]
+	FMOVD 0(R13), F11
+	WORD  $0x4fcb1187 // fmla v7.2d, v12.2d, v11.d[0]
+	FMOVD 0(R14), F11
+	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
+	FMOVD 0(R15), F11
+	WORD  $0x4fcb1189 // fmla v9.2d, v12.2d, v11.d[0]
+	FMOVD 0(R19), F11
+	WORD  $0x4fcb118a // fmla v10.2d, v12.2d, v11.d[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	ADD   R3, R13
+	ADD   R3, R14
+	ADD   R3, R15
+	ADD   R3, R19
+	SUBS  $1, R6
+	BNE   fold239
+
+folded236:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+120(FP), R1
+	VMOVI $0, V11.B16
+	WORD  $0x4e6bd400 // fadd v0.2d, v0.2d, v11.2d
+	WORD  $0x4e6bd421 // fadd v1.2d, v1.2d, v11.2d
+	WORD  $0x4e6bd442 // fadd v2.2d, v2.2d, v11.2d
+	WORD  $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
+	WORD  $0x4e6bd484 // fadd v4.2d, v4.2d, v11.2d
+	WORD  $0x4e6bd4a5 // fadd v5.2d, v5.2d, v11.2d
+	WORD  $0x4e6bd4c6 // fadd v6.2d, v6.2d, v11.2d
+	WORD  $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
+	WORD  $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	CMP   $1, R1
+	BNE   linear240
+	WORD  $0x4e6bf400 // fmax v0.2d, v0.2d, v11.2d
+	WORD  $0x4e6bf421 // fmax v1.2d, v1.2d, v11.2d
+	WORD  $0x4e6bf442 // fmax v2.2d, v2.2d, v11.2d
+	WORD  $0x4e6bf463 // fmax v3.2d, v3.2d, v11.2d
+	WORD  $0x4e6bf484 // fmax v4.2d, v4.2d, v11.2d
+	WORD  $0x4e6bf4a5 // fmax v5.2d, v5.2d, v11.2d
+	WORD  $0x4e6bf4c6 // fmax v6.2d, v6.2d, v11.2d
+	WORD  $0x4e6bf4e7 // fmax v7.2d, v7.2d, v11.2d
+	WORD  $0x4e6bf508 // fmax v8.2d, v8.2d, v11.2d
+	WORD  $0x4e6bf529 // fmax v9.2d, v9.2d, v11.2d
+	WORD  $0x4e6bf54a // fmax v10.2d, v10.2d, v11.2d
+
+linear240:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 0(R5)
+	FMOVQ F4, 0(R6)
+	FMOVQ F5, 0(R7)
+	FMOVQ F6, 0(R8)
+	FMOVQ F7, 0(R9)
+	FMOVQ F8, 0(R10)
+	FMOVQ F9, 0(R11)
+	FMOVQ F10, 0(R12)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	MOVD  $11, R1
+	B     advance225
+
+lower229:
+	// acc[i,j] = init[i,j], 10×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	FMOVQ 0(R1), F0
+	FMOVQ 0(R3), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 0(R5), F3
+	FMOVQ 0(R6), F4
+	FMOVQ 0(R7), F5
+	FMOVQ 0(R8), F6
+	FMOVQ 0(R9), F7
+	FMOVQ 0(R10), F8
+	FMOVQ 0(R11), F9
+	MOVD  n+112(FP), R6
+	CMP   $0, R6
+	BLE   folded241
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single243
+	CMP $2, R6
+	BLT single243
+
+several242:
+	FMOVQ 0(R4), F11
+	ADD   R5, R4
+	FMOVQ 0(R4), F12
+	ADD   R5, R4
+	FMOVQ 0(R1), F10
+	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1980 // fmla v0.2d, v12.2d, v10.d[1]
+	FMOVQ 0(R7), F10
+	WORD  $0x4fca1161 // fmla v1.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1981 // fmla v1.2d, v12.2d, v10.d[1]
+	FMOVQ 0(R8), F10
+	WORD  $0x4fca1162 // fmla v2.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1982 // fmla v2.2d, v12.2d, v10.d[1]
+	FMOVQ 0(R9), F10
+	WORD  $0x4fca1163 // fmla v3.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1983 // fmla v3.2d, v12.2d, v10.d[1]
+	FMOVQ 0(R10), F10
+	WORD  $0x4fca1164 // fmla v4.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1984 // fmla v4.2d, v12.2d, v10.d[1]
+	FMOVQ 0(R11), F10
+	WORD  $0x4fca1165 // fmla v5.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1985 // fmla v5.2d, v12.2d, v10.d[1]
+	FMOVQ 0(R12), F10
+	WORD  $0x4fca1166 // fmla v6.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1986 // fmla v6.2d, v12.2d, v10.d[1]
+	FMOVQ 0(R13), F10
+	WORD  $0x4fca1167 // fmla v7.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1987 // fmla v7.2d, v12.2d, v10.d[1]
+	FMOVQ 0(R14), F10
+	WORD  $0x4fca1168 // fmla v8.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1988 // fmla v8.2d, v12.2d, v10.d[1]
+	FMOVQ 0(R15), F10
+	WORD  $0x4fca1169 // fmla v9.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1989 // fmla v9.2d, v12.2d, v10.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	ADD   $16, R15
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several242
+	CMP   $0, R6
+	BEQ   folded241
+
+single243:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold244:
+	FMOVQ 0(R4), F11
+	ADD   R5, R4
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
+	FMOVD 0(R7), F10
+	WORD  $0x4fca1161 // fmla v1.2d, v11.2d, v10.d[0]
+	FMOVD 0(R8), F10
+	WORD  $0x4fca1162 // fmla v2.2d, v11.2d, v10.d[0]
+	FMOVD 0(R9), F10
+	WORD  $0x4fca1163 // fmla v3.2d, v11.2d, v10.d[0]
+	FMOVD 0(R10), F10
+	WORD  $0x4fca1164 // fmla v4.2d, v11.2d, v10.d[0]
+	FMOVD 0(R11), F10
+	WORD  $0x4fca1165 // fmla v5.2d, v11.2d, v10.d[0]
+	FMOVD 0(R12), F10
+	WORD  $0x4fca1166 // fmla v6.2d, v11.2d, v10.d[0]
+	FMOVD 0(R13), F10
+	WORD  $0x4fca1167 // fmla v7.2d, v11.2d, v10.d[0]
+	FMOVD 0(R14), F10
+	WORD  $0x4fca1168 // fmla v8.2d, v11.2d, v10.d[0]
+	FMOVD 0(R15), F10
+	WORD  $0x4fca1169 // fmla v9.2d, v11.2d, v10.d[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	ADD   R3, R13
+	ADD   R3, R14
+	ADD   R3, R15
+	SUBS  $1, R6
+	BNE   fold244
+
+folded241:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+120(FP), R1
+	VMOVI $0, V10.B16
+	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
+	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
+	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
+	WORD  $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
+	WORD  $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
+	WORD  $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
+	WORD  $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
+	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	CMP   $1, R1
+	BNE   linear245
+	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
+	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
+	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
+	WORD  $0x4e6af463 // fmax v3.2d, v3.2d, v10.2d
+	WORD  $0x4e6af484 // fmax v4.2d, v4.2d, v10.2d
+	WORD  $0x4e6af4a5 // fmax v5.2d, v5.2d, v10.2d
+	WORD  $0x4e6af4c6 // fmax v6.2d, v6.2d, v10.2d
+	WORD  $0x4e6af4e7 // fmax v7.2d, v7.2d, v10.2d
+	WORD  $0x4e6af508 // fmax v8.2d, v8.2d, v10.2d
+	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
+
+linear245:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 0(R5)
+	FMOVQ F4, 0(R6)
+	FMOVQ F5, 0(R7)
+	FMOVQ F6, 0(R8)
+	FMOVQ F7, 0(R9)
+	FMOVQ F8, 0(R10)
+	FMOVQ F9, 0(R11)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	MOVD  $10, R1
+	B     advance225
+
+lower228:
+	CMP $8, R1
+	BLT lower246
+	CMP $9, R1
+	BLT lower247
+
+	// acc[i,j] = init[i,j], 9×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	FMOVQ 0(R1), F0
+	FMOVQ 0(R3), F1
+	FMOVQ 0(R4), F2
+	FMOVQ 0(R5), F3
+	FMOVQ 0(R6), F4
+	FMOVQ 0(R7), F5
+	FMOVQ 0(R8), F6
+	FMOVQ 0(R9), F7
+	FMOVQ 0(R10), F8
+	MOVD  n+112(FP), R6
+	CMP   $0, R6
+	BLE   folded248
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single250
+	CMP $2, R6
+	BLT single250
+
+several249:
+	FMOVQ 0(R4), F10
+	ADD   R5, R4
+	FMOVQ 0(R4), F11
+	ADD   R5, R4
+	FMOVQ 0(R1), F9
+	WORD  $0x4fc91140 // fmla v0.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91960 // fmla v0.2d, v11.2d, v9.d[1]
+	FMOVQ 0(R7), F9
+	WORD  $0x4fc91141 // fmla v1.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91961 // fmla v1.2d, v11.2d, v9.d[1]
+	FMOVQ 0(R8), F9
+	WORD  $0x4fc91142 // fmla v2.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91962 // fmla v2.2d, v11.2d, v9.d[1]
+	FMOVQ 0(R9), F9
+	WORD  $0x4fc91143 // fmla v3.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91963 // fmla v3.2d, v11.2d, v9.d[1]
+	FMOVQ 0(R10), F9
+	WORD  $0x4fc91144 // fmla v4.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91964 // fmla v4.2d, v11.2d, v9.d[1]
+	FMOVQ 0(R11), F9
+	WORD  $0x4fc91145 // fmla v5.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91965 // fmla v5.2d, v11.2d, v9.d[1]
+	FMOVQ 0(R12), F9
+	WORD  $0x4fc91146 // fmla v6.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91966 // fmla v6.2d, v11.2d, v9.d[1]
+	FMOVQ 0(R13), F9
+	WORD  $0x4fc91147 // fmla v7.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91967 // fmla v7.2d, v11.2d, v9.d[1]
+	FMOVQ 0(R14), F9
+	WORD  $0x4fc91148 // fmla v8.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91968 // fmla v8.2d, v11.2d, v9.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several249
+	CMP   $0, R6
+	BEQ   folded248
+
+single250:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold251:
+	FMOVQ 0(R4), F10
+	ADD   R5, R4
+	FMOVD 0(R1), F9
+	WORD  $0x4fc91140 // fmla v0.2d, v10.2d, v9.d[0]
+	FMOVD 0(R7), F9
+	WORD  $0x4fc91141 // fmla v1.2d, v10.2d, v9.d[0]
+	FMOVD 0(R8), F9
+	WORD  $0x4fc91142 // fmla v2.2d, v10.2d, v9.d[0]
+	FMOVD 0(R9), F9
+	WORD  $0x4fc91143 // fmla v3.2d, v10.2d, v9.d[0]
+	FMOVD 0(R10), F9
+	WORD  $0x4fc91144 // fmla v4.2d, v10.2d, v9.d[0]
+	FMOVD 0(R11), F9
+	WORD  $0x4fc91145 // fmla v5.2d, v10.2d, v9.d[0]
+	FMOVD 0(R12), F9
+	WORD  $0x4fc91146 // fmla v6.2d, v10.2d, v9.d[0]
+	FMOVD 0(R13), F9
+	WORD  $0x4fc91147 // fmla v7.2d, v10.2d, v9.d[0]
+	FMOVD 0(R14), F9
+	WORD  $0x4fc91148 // fmla v8.2d, v10.2d, v9.d[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	ADD   R3, R13
+	ADD   R3, R14
+	SUBS  $1, R6
+	BNE   fold251
+
+folded248:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+120(FP), R1
+	VMOVI $0, V9.B16
+	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
+	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
+	WORD  $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
+	WORD  $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
+	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
+	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
+	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	CMP   $1, R1
+	BNE   linear252
+	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
+	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
+	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
+	WORD  $0x4e69f463 // fmax v3.2d, v3.2d, v9.2d
+	WORD  $0x4e69f484 // fmax v4.2d, v4.2d, v9.2d
+	WORD  $0x4e69f4a5 // fmax v5.2d, v5.2d, v9.2d
+	WORD  $0x4e69f4c6 // fmax v6.2d, v6.2d, v9.2d
+	WORD  $0x4e69f4e7 // fmax v7.2d, v7.2d, v9.2d
+	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
+
+linear252:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 0(R5)
+	FMOVQ F4, 0(R6)
+	FMOVQ F5, 0(R7)
+	FMOVQ F6, 0(R8)
+	FMOVQ F7, 0(R9)
+	FMOVQ F8, 0(R10)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	MOVD  $9, R1
+	B     advance225
+
+lower247:
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few231
+	BLT  few253
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
@@ -15772,10 +19258,10 @@ chosen228:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more232
+	BGE  more254
 	MOVD then+88(FP), R1
 
-more232:
+more254:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -15800,7 +19286,7 @@ more232:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 8(R9), PLDL2KEEP
 
-few231:
+few253:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -15821,7 +19307,7 @@ few231:
 	FMOVQ 0(R9), F7
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded233
+	BLE   folded255
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15839,11 +19325,11 @@ few231:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single235
+	BNE single257
 	CMP $2, R6
-	BLT single235
+	BLT single257
 
-several234:
+several256:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -15886,13 +19372,13 @@ several234:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several234
+	BGE   several256
 	CMP   $0, R6
-	BEQ   folded233
+	BEQ   folded255
 
-single235:
+single257:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold236:
+fold258:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -15922,9 +19408,9 @@ fold236:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold236
+	BNE   fold258
 
-folded233:
+folded255:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -15937,7 +19423,7 @@ folded233:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear237
+	BNE   linear259
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -15947,7 +19433,7 @@ folded233:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear237:
+linear259:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15969,12 +19455,9 @@ linear237:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $8, R1
-	B     advance229
+	B     advance225
 
-fewer230:
-	CMP $7, R1
-	BNE fewer238
-
+lower246:
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -15993,7 +19476,7 @@ fewer230:
 	FMOVQ 0(R8), F6
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded239
+	BLE   folded260
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16010,11 +19493,11 @@ fewer230:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single241
+	BNE single262
 	CMP $2, R6
-	BLT single241
+	BLT single262
 
-several240:
+several261:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -16053,13 +19536,13 @@ several240:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several240
+	BGE   several261
 	CMP   $0, R6
-	BEQ   folded239
+	BEQ   folded260
 
-single241:
+single262:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold242:
+fold263:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -16086,9 +19569,9 @@ fold242:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold242
+	BNE   fold263
 
-folded239:
+folded260:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V7.B16
@@ -16100,7 +19583,7 @@ folded239:
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	CMP   $1, R1
-	BNE   linear243
+	BNE   linear264
 	WORD  $0x4e67f400 // fmax v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67f421 // fmax v1.2d, v1.2d, v7.2d
 	WORD  $0x4e67f442 // fmax v2.2d, v2.2d, v7.2d
@@ -16109,7 +19592,7 @@ folded239:
 	WORD  $0x4e67f4a5 // fmax v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67f4c6 // fmax v6.2d, v6.2d, v7.2d
 
-linear243:
+linear264:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16129,11 +19612,15 @@ linear243:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $7, R1
-	B     advance229
+	B     advance225
 
-fewer238:
+lower227:
+	CMP $4, R1
+	BLT lower265
+	CMP $5, R1
+	BLT lower266
 	CMP $6, R1
-	BNE fewer244
+	BLT lower267
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -16151,7 +19638,7 @@ fewer238:
 	FMOVQ 0(R7), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded245
+	BLE   folded268
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16167,11 +19654,11 @@ fewer238:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single247
+	BNE single270
 	CMP $2, R6
-	BLT single247
+	BLT single270
 
-several246:
+several269:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -16206,13 +19693,13 @@ several246:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several246
+	BGE   several269
 	CMP   $0, R6
-	BEQ   folded245
+	BEQ   folded268
 
-single247:
+single270:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold248:
+fold271:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -16236,9 +19723,9 @@ fold248:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold248
+	BNE   fold271
 
-folded245:
+folded268:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -16249,7 +19736,7 @@ folded245:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear249
+	BNE   linear272
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -16257,7 +19744,7 @@ folded245:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear249:
+linear272:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16274,13 +19761,9 @@ linear249:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	MOVD  $6, R1
-	B     advance229
+	RET
 
-fewer244:
-	CMP $5, R1
-	BNE fewer250
-
+lower267:
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -16295,7 +19778,7 @@ fewer244:
 	FMOVQ 0(R6), F4
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded251
+	BLE   folded273
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16310,11 +19793,11 @@ fewer244:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single253
+	BNE single275
 	CMP $2, R6
-	BLT single253
+	BLT single275
 
-several252:
+several274:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -16345,13 +19828,13 @@ several252:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several252
+	BGE   several274
 	CMP   $0, R6
-	BEQ   folded251
+	BEQ   folded273
 
-single253:
+single275:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold254:
+fold276:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -16372,9 +19855,9 @@ fold254:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold254
+	BNE   fold276
 
-folded251:
+folded273:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V5.B16
@@ -16384,14 +19867,14 @@ folded251:
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	CMP   $1, R1
-	BNE   linear255
+	BNE   linear277
 	WORD  $0x4e65f400 // fmax v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65f421 // fmax v1.2d, v1.2d, v5.2d
 	WORD  $0x4e65f442 // fmax v2.2d, v2.2d, v5.2d
 	WORD  $0x4e65f463 // fmax v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
 
-linear255:
+linear277:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16406,13 +19889,9 @@ linear255:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	MOVD  $5, R1
-	B     advance229
+	RET
 
-fewer250:
-	CMP $4, R1
-	BNE fewer256
-
+lower266:
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -16425,7 +19904,7 @@ fewer250:
 	FMOVQ 0(R5), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded257
+	BLE   folded278
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16439,11 +19918,11 @@ fewer250:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single259
+	BNE single280
 	CMP $2, R6
-	BLT single259
+	BLT single280
 
-several258:
+several279:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -16470,13 +19949,13 @@ several258:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several258
+	BGE   several279
 	CMP   $0, R6
-	BEQ   folded257
+	BEQ   folded278
 
-single259:
+single280:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold260:
+fold281:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -16494,9 +19973,9 @@ fold260:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold260
+	BNE   fold281
 
-folded257:
+folded278:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -16505,13 +19984,13 @@ folded257:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear261
+	BNE   linear282
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear261:
+linear282:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16526,9 +20005,11 @@ linear261:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer256:
+lower265:
+	CMP $2, R1
+	BLT lower283
 	CMP $3, R1
-	BNE fewer262
+	BLT lower284
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -16540,7 +20021,7 @@ fewer256:
 	FMOVQ 0(R4), F2
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded263
+	BLE   folded285
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16553,11 +20034,11 @@ fewer256:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single265
+	BNE single287
 	CMP $2, R6
-	BLT single265
+	BLT single287
 
-several264:
+several286:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -16580,13 +20061,13 @@ several264:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several264
+	BGE   several286
 	CMP   $0, R6
-	BEQ   folded263
+	BEQ   folded285
 
-single265:
+single287:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold266:
+fold288:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -16601,9 +20082,9 @@ fold266:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold266
+	BNE   fold288
 
-folded263:
+folded285:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -16611,12 +20092,12 @@ folded263:
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear267
+	BNE   linear289
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear267:
+linear289:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16629,10 +20110,7 @@ linear267:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer262:
-	CMP $2, R1
-	BNE fewer268
-
+lower284:
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -16641,7 +20119,7 @@ fewer262:
 	FMOVQ 0(R3), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded269
+	BLE   folded290
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16653,11 +20131,11 @@ fewer262:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single271
+	BNE single292
 	CMP $2, R6
-	BLT single271
+	BLT single292
 
-several270:
+several291:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -16676,13 +20154,13 @@ several270:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several270
+	BGE   several291
 	CMP   $0, R6
-	BEQ   folded269
+	BEQ   folded290
 
-single271:
+single292:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold272:
+fold293:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -16694,20 +20172,20 @@ fold272:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold272
+	BNE   fold293
 
-folded269:
+folded290:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear273
+	BNE   linear294
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear273:
+linear294:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16718,16 +20196,13 @@ linear273:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer268:
-	CMP $1, R1
-	BNE fewer274
-
+lower283:
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded275
+	BLE   folded295
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16738,11 +20213,11 @@ fewer268:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single277
+	BNE single297
 	CMP $2, R6
-	BLT single277
+	BLT single297
 
-several276:
+several296:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -16757,13 +20232,13 @@ several276:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several276
+	BGE   several296
 	CMP   $0, R6
-	BEQ   folded275
+	BEQ   folded295
 
-single277:
+single297:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold278:
+fold298:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -16772,18 +20247,18 @@ fold278:
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold278
+	BNE   fold298
 
-folded275:
+folded295:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	CMP   $1, R1
-	BNE   linear279
+	BNE   linear299
 	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
 
-linear279:
+linear299:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	MOVD  soon+72(FP), R1
@@ -16791,15 +20266,12 @@ linear279:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer274:
-	RET
-
-advance229:
+advance225:
 	MOVD rows+96(FP), R2
 	SUB  R1, R2
 	MOVD R2, rows+96(FP)
 	CMP  $0, R2
-	BLE  done280
+	BLE  none226
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -16815,32 +20287,838 @@ advance229:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	B    next226
+	B    next222
 
-done280:
+none226:
 	RET
 
-over225:
-next281:
+over221:
+next300:
 	// the height of the next tile
 	MOVD rows+96(FP), R1
 	CMP  $16, R1
-	BGE  full282
-	CMP  $8, R1
-	BLE  chosen283
+	BGE  full301
+	CMP  $12, R1
+	BLE  chosen302
 	ADD  $1, R1
 	LSR  $1, R1
-	B    chosen283
+	B    chosen302
 
-full282:
+full301:
 	MOVD $8, R1
 
-chosen283:
-	CMP  $8, R1
-	BNE  fewer285
+chosen302:
+	CMP $0, R1
+	BEQ none304
+	CMP $7, R1
+	BLT lower305
+	CMP $10, R1
+	BLT lower306
+	CMP $11, R1
+	BLT lower307
+	CMP $12, R1
+	BLT lower308
+
+	// acc[i,j] = init[i,j], 12×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	FMOVD 0(R1), F0
+	FMOVD 0(R3), F1
+	FMOVD 0(R4), F2
+	FMOVD 0(R5), F3
+	FMOVD 0(R6), F4
+	FMOVD 0(R7), F5
+	FMOVD 0(R8), F6
+	FMOVD 0(R9), F7
+	FMOVD 0(R10), F8
+	FMOVD 0(R11), F9
+	FMOVD 0(R12), F10
+	FMOVD 0(R13), F11
+	MOVD  n+112(FP), R6
+	CMP   $0, R6
+	BLE   folded309
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single311
+	CMP $2, R6
+	BLT single311
+
+several310:
+	FMOVD 0(R4), F13
+	ADD   R5, R4
+	FMOVD 0(R4), F14
+	ADD   R5, R4
+	FMOVQ 0(R1), F12
+	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c0 // fmla v0.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R7), F12
+	WORD  $0x4fcc11a1 // fmla v1.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c1 // fmla v1.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R8), F12
+	WORD  $0x4fcc11a2 // fmla v2.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c2 // fmla v2.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R9), F12
+	WORD  $0x4fcc11a3 // fmla v3.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c3 // fmla v3.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R10), F12
+	WORD  $0x4fcc11a4 // fmla v4.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c4 // fmla v4.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R11), F12
+	WORD  $0x4fcc11a5 // fmla v5.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c5 // fmla v5.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R12), F12
+	WORD  $0x4fcc11a6 // fmla v6.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c6 // fmla v6.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R13), F12
+	WORD  $0x4fcc11a7 // fmla v7.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c7 // fmla v7.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R14), F12
+	WORD  $0x4fcc11a8 // fmla v8.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c8 // fmla v8.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R15), F12
+	WORD  $0x4fcc11a9 // fmla v9.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19c9 // fmla v9.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R19), F12
+	WORD  $0x4fcc11aa // fmla v10.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19ca // fmla v10.2d, v14.2d, v12.d[1]
+	FMOVQ 0(R20), F12
+	WORD  $0x4fcc11ab // fmla v11.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc19cb // fmla v11.2d, v14.2d, v12.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	ADD   $16, R15
+	ADD   $16, R19
+	ADD   $16, R20
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several310
+	CMP   $0, R6
+	BEQ   folded309
+
+single311:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold312:
+	FMOVD 0(R4), F13
+	ADD   R5, R4
+	FMOVD 0(R1), F12
+	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
+	FMOVD 0(R7), F12
+	WORD  $0x4fcc11a1 // fmla v1.2d, v13.2d, v12.d[0]
+	FMOVD 0(R8), F12
+	WORD  $0x4fcc11a2 // fmla v2.2d, v13.2d, v12.d[0]
+	FMOVD 0(R9), F12
+	WORD  $0x4fcc11a3 // fmla v3.2d, v13.2d, v12.d[0]
+	FMOVD 0(R10), F12
+	WORD  $0x4fcc11a4 // fmla v4.2d, v13.2d, v12.d[0]
+	FMOVD 0(R11), F12
+	WORD  $0x4fcc11a5 // fmla v5.2d, v13.2d, v12.d[0]
+	FMOVD 0(R12), F12
+	WORD  $0x4fcc11a6 // fmla v6.2d, v13.2d, v12.d[0]
+	FMOVD 0(R13), F12
+	WORD  $0x4fcc11a7 // fmla v7.2d, v13.2d, v12.d[0]
+	FMOVD 0(R14), F12
+	WORD  $0x4fcc11a8 // fmla v8.2d, v13.2d, v12.d[0]
+	FMOVD 0(R15), F12
+	WORD  $0x4fcc11a9 // fmla v9.2d, v13.2d, v12.d[0]
+	FMOVD 0(R19), F12
+	WORD  $0x4fcc11aa // fmla v10.2d, v13.2d, v12.d[0]
+	FMOVD 0(R20), F12
+	WORD  $0x4fcc11ab // fmla v11.2d, v13.2d, v12.d[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	ADD   R3, R13
+	ADD   R3, R14
+	ADD   R3, R15
+	ADD   R3, R19
+	ADD   R3, R20
+	SUBS  $1, R6
+	BNE   fold312
+
+folded309:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+120(FP), R1
+	VMOVI $0, V12.B16
+	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
+	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
+	WORD  $0x4e6cd442 // fadd v2.2d, v2.2d, v12.2d
+	WORD  $0x4e6cd463 // fadd v3.2d, v3.2d, v12.2d
+	WORD  $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
+	WORD  $0x4e6cd4a5 // fadd v5.2d, v5.2d, v12.2d
+	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
+	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
+	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	CMP   $1, R1
+	BNE   linear313
+	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
+	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
+	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
+	WORD  $0x4e6cf463 // fmax v3.2d, v3.2d, v12.2d
+	WORD  $0x4e6cf484 // fmax v4.2d, v4.2d, v12.2d
+	WORD  $0x4e6cf4a5 // fmax v5.2d, v5.2d, v12.2d
+	WORD  $0x4e6cf4c6 // fmax v6.2d, v6.2d, v12.2d
+	WORD  $0x4e6cf4e7 // fmax v7.2d, v7.2d, v12.2d
+	WORD  $0x4e6cf508 // fmax v8.2d, v8.2d, v12.2d
+	WORD  $0x4e6cf529 // fmax v9.2d, v9.2d, v12.2d
+	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
+	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
+
+linear313:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	FMOVD F0, 0(R1)
+	FMOVD F1, 0(R3)
+	FMOVD F2, 0(R4)
+	FMOVD F3, 0(R5)
+	FMOVD F4, 0(R6)
+	FMOVD F5, 0(R7)
+	FMOVD F6, 0(R8)
+	FMOVD F7, 0(R9)
+	FMOVD F8, 0(R10)
+	FMOVD F9, 0(R11)
+	FMOVD F10, 0(R12)
+	FMOVD F11, 0(R13)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	MOVD  $12, R1
+	B     advance303
+
+lower308:
+	// acc[i,j] = init[i,j], 11×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	FMOVD 0(R1), F0
+	FMOVD 0(R3), F1
+	FMOVD 0(R4), F2
+	FMOVD 0(R5), F3
+	FMOVD 0(R6), F4
+	FMOVD 0(R7), F5
+	FMOVD 0(R8), F6
+	FMOVD 0(R9), F7
+	FMOVD 0(R10), F8
+	FMOVD 0(R11), F9
+	FMOVD 0(R12), F10
+	MOVD  n+112(FP), R6
+	CMP   $0, R6
+	BLE   folded314
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single316
+	CMP $2, R6
+	BLT single316
+
+several315:
+	FMOVD 0(R4), F12
+	ADD   R5, R4
+	FMOVD 0(R4), F13
+	ADD   R5, R4
+	FMOVQ 0(R1), F11
+	WORD  $0x4fcb1180 // fmla v0.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a0 // fmla v0.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R7), F11
+	WORD  $0x4fcb1181 // fmla v1.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a1 // fmla v1.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R8), F11
+	WORD  $0x4fcb1182 // fmla v2.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a2 // fmla v2.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R9), F11
+	WORD  $0x4fcb1183 // fmla v3.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a3 // fmla v3.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R10), F11
+	WORD  $0x4fcb1184 // fmla v4.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a4 // fmla v4.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R11), F11
+	WORD  $0x4fcb1185 // fmla v5.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a5 // fmla v5.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R12), F11
+	WORD  $0x4fcb1186 // fmla v6.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a6 // fmla v6.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R13), F11
+	WORD  $0x4fcb1187 // fmla v7.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a7 // fmla v7.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R14), F11
+	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a8 // fmla v8.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R15), F11
+	WORD  $0x4fcb1189 // fmla v9.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19a9 // fmla v9.2d, v13.2d, v11.d[1]
+	FMOVQ 0(R19), F11
+	WORD  $0x4fcb118a // fmla v10.2d, v12.2d, v11.d[0]
+	WORD  $0x4fcb19aa // fmla v10.2d, v13.2d, v11.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	ADD   $16, R15
+	ADD   $16, R19
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several315
+	CMP   $0, R6
+	BEQ   folded314
+
+single316:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold317:
+	FMOVD 0(R4), F12
+	ADD   R5, R4
+	FMOVD 0(R1), F11
+	WORD  $0x4fcb1180 // fmla v0.2d, v12.2d, v11.d[0]
+	FMOVD 0(R7), F11
+	WORD  $0x4fcb1181 // fmla v1.2d, v12.2d, v11.d[0]
+	FMOVD 0(R8), F11
+	WORD  $0x4fcb1182 // fmla v2.2d, v12.2d, v11.d[0]
+	FMOVD 0(R9), F11
+	WORD  $0x4fcb1183 // fmla v3.2d, v12.2d, v11.d[0]
+	FMOVD 0(R10), F11
+	WORD  $0x4fcb1184 // fmla v4.2d, v12.2d, v11.d[0]
+	FMOVD 0(R11), F11
+	WORD  $0x4fcb1185 // fmla v5.2d, v12.2d, v11.d[0]
+	FMOVD 0(R12), F11
+	WORD  $0x4fcb1186 // fmla v6.2d, v12.2d, v11.d[0]
+	FMOVD 0(R13), F11
+	WORD  $0x4fcb1187 // fmla v7.2d, v12.2d, v11.d[0]
+	FMOVD 0(R14), F11
+	WORD  $0x4fcb1188 // fmla v8.2d, v12.2d, v11.d[0]
+	FMOVD 0(R15), F11
+	WORD  $0x4fcb1189 // fmla v9.2d, v12.2d, v11.d[0]
+	FMOVD 0(R19), F11
+	WORD  $0x4fcb118a // fmla v10.2d, v12.2d, v11.d[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	ADD   R3, R13
+	ADD   R3, R14
+	ADD   R3, R15
+	ADD   R3, R19
+	SUBS  $1, R6
+	BNE   fold317
+
+folded314:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+120(FP), R1
+	VMOVI $0, V11.B16
+	WORD  $0x4e6bd400 // fadd v0.2d, v0.2d, v11.2d
+	WORD  $0x4e6bd421 // fadd v1.2d, v1.2d, v11.2d
+	WORD  $0x4e6bd442 // fadd v2.2d, v2.2d, v11.2d
+	WORD  $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
+	WORD  $0x4e6bd484 // fadd v4.2d, v4.2d, v11.2d
+	WORD  $0x4e6bd4a5 // fadd v5.2d, v5.2d, v11.2d
+	WORD  $0x4e6bd4c6 // fadd v6.2d, v6.2d, v11.2d
+	WORD  $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
+	WORD  $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	CMP   $1, R1
+	BNE   linear318
+	WORD  $0x4e6bf400 // fmax v0.2d, v0.2d, v11.2d
+	WORD  $0x4e6bf421 // fmax v1.2d, v1.2d, v11.2d
+	WORD  $0x4e6bf442 // fmax v2.2d, v2.2d, v11.2d
+	WORD  $0x4e6bf463 // fmax v3.2d, v3.2d, v11.2d
+	WORD  $0x4e6bf484 // fmax v4.2d, v4.2d, v11.2d
+	WORD  $0x4e6bf4a5 // fmax v5.2d, v5.2d, v11.2d
+	WORD  $0x4e6bf4c6 // fmax v6.2d, v6.2d, v11.2d
+	WORD  $0x4e6bf4e7 // fmax v7.2d, v7.2d, v11.2d
+	WORD  $0x4e6bf508 // fmax v8.2d, v8.2d, v11.2d
+	WORD  $0x4e6bf529 // fmax v9.2d, v9.2d, v11.2d
+	WORD  $0x4e6bf54a // fmax v10.2d, v10.2d, v11.2d
+
+linear318:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	FMOVD F0, 0(R1)
+	FMOVD F1, 0(R3)
+	FMOVD F2, 0(R4)
+	FMOVD F3, 0(R5)
+	FMOVD F4, 0(R6)
+	FMOVD F5, 0(R7)
+	FMOVD F6, 0(R8)
+	FMOVD F7, 0(R9)
+	FMOVD F8, 0(R10)
+	FMOVD F9, 0(R11)
+	FMOVD F10, 0(R12)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	MOVD  $11, R1
+	B     advance303
+
+lower307:
+	// acc[i,j] = init[i,j], 10×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	FMOVD 0(R1), F0
+	FMOVD 0(R3), F1
+	FMOVD 0(R4), F2
+	FMOVD 0(R5), F3
+	FMOVD 0(R6), F4
+	FMOVD 0(R7), F5
+	FMOVD 0(R8), F6
+	FMOVD 0(R9), F7
+	FMOVD 0(R10), F8
+	FMOVD 0(R11), F9
+	MOVD  n+112(FP), R6
+	CMP   $0, R6
+	BLE   folded319
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single321
+	CMP $2, R6
+	BLT single321
+
+several320:
+	FMOVD 0(R4), F11
+	ADD   R5, R4
+	FMOVD 0(R4), F12
+	ADD   R5, R4
+	FMOVQ 0(R1), F10
+	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1980 // fmla v0.2d, v12.2d, v10.d[1]
+	FMOVQ 0(R7), F10
+	WORD  $0x4fca1161 // fmla v1.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1981 // fmla v1.2d, v12.2d, v10.d[1]
+	FMOVQ 0(R8), F10
+	WORD  $0x4fca1162 // fmla v2.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1982 // fmla v2.2d, v12.2d, v10.d[1]
+	FMOVQ 0(R9), F10
+	WORD  $0x4fca1163 // fmla v3.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1983 // fmla v3.2d, v12.2d, v10.d[1]
+	FMOVQ 0(R10), F10
+	WORD  $0x4fca1164 // fmla v4.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1984 // fmla v4.2d, v12.2d, v10.d[1]
+	FMOVQ 0(R11), F10
+	WORD  $0x4fca1165 // fmla v5.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1985 // fmla v5.2d, v12.2d, v10.d[1]
+	FMOVQ 0(R12), F10
+	WORD  $0x4fca1166 // fmla v6.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1986 // fmla v6.2d, v12.2d, v10.d[1]
+	FMOVQ 0(R13), F10
+	WORD  $0x4fca1167 // fmla v7.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1987 // fmla v7.2d, v12.2d, v10.d[1]
+	FMOVQ 0(R14), F10
+	WORD  $0x4fca1168 // fmla v8.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1988 // fmla v8.2d, v12.2d, v10.d[1]
+	FMOVQ 0(R15), F10
+	WORD  $0x4fca1169 // fmla v9.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca1989 // fmla v9.2d, v12.2d, v10.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	ADD   $16, R15
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several320
+	CMP   $0, R6
+	BEQ   folded319
+
+single321:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold322:
+	FMOVD 0(R4), F11
+	ADD   R5, R4
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
+	FMOVD 0(R7), F10
+	WORD  $0x4fca1161 // fmla v1.2d, v11.2d, v10.d[0]
+	FMOVD 0(R8), F10
+	WORD  $0x4fca1162 // fmla v2.2d, v11.2d, v10.d[0]
+	FMOVD 0(R9), F10
+	WORD  $0x4fca1163 // fmla v3.2d, v11.2d, v10.d[0]
+	FMOVD 0(R10), F10
+	WORD  $0x4fca1164 // fmla v4.2d, v11.2d, v10.d[0]
+	FMOVD 0(R11), F10
+	WORD  $0x4fca1165 // fmla v5.2d, v11.2d, v10.d[0]
+	FMOVD 0(R12), F10
+	WORD  $0x4fca1166 // fmla v6.2d, v11.2d, v10.d[0]
+	FMOVD 0(R13), F10
+	WORD  $0x4fca1167 // fmla v7.2d, v11.2d, v10.d[0]
+	FMOVD 0(R14), F10
+	WORD  $0x4fca1168 // fmla v8.2d, v11.2d, v10.d[0]
+	FMOVD 0(R15), F10
+	WORD  $0x4fca1169 // fmla v9.2d, v11.2d, v10.d[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	ADD   R3, R13
+	ADD   R3, R14
+	ADD   R3, R15
+	SUBS  $1, R6
+	BNE   fold322
+
+folded319:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+120(FP), R1
+	VMOVI $0, V10.B16
+	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
+	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
+	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
+	WORD  $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
+	WORD  $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
+	WORD  $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
+	WORD  $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
+	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	CMP   $1, R1
+	BNE   linear323
+	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
+	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
+	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
+	WORD  $0x4e6af463 // fmax v3.2d, v3.2d, v10.2d
+	WORD  $0x4e6af484 // fmax v4.2d, v4.2d, v10.2d
+	WORD  $0x4e6af4a5 // fmax v5.2d, v5.2d, v10.2d
+	WORD  $0x4e6af4c6 // fmax v6.2d, v6.2d, v10.2d
+	WORD  $0x4e6af4e7 // fmax v7.2d, v7.2d, v10.2d
+	WORD  $0x4e6af508 // fmax v8.2d, v8.2d, v10.2d
+	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
+
+linear323:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	FMOVD F0, 0(R1)
+	FMOVD F1, 0(R3)
+	FMOVD F2, 0(R4)
+	FMOVD F3, 0(R5)
+	FMOVD F4, 0(R6)
+	FMOVD F5, 0(R7)
+	FMOVD F6, 0(R8)
+	FMOVD F7, 0(R9)
+	FMOVD F8, 0(R10)
+	FMOVD F9, 0(R11)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	MOVD  $10, R1
+	B     advance303
+
+lower306:
+	CMP $8, R1
+	BLT lower324
+	CMP $9, R1
+	BLT lower325
+
+	// acc[i,j] = init[i,j], 9×1 vectors
+	MOVD  init+16(FP), R1
+	MOVD  ldinit+24(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	FMOVD 0(R1), F0
+	FMOVD 0(R3), F1
+	FMOVD 0(R4), F2
+	FMOVD 0(R5), F3
+	FMOVD 0(R6), F4
+	FMOVD 0(R7), F5
+	FMOVD 0(R8), F6
+	FMOVD 0(R9), F7
+	FMOVD 0(R10), F8
+	MOVD  n+112(FP), R6
+	CMP   $0, R6
+	BLE   folded326
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single328
+	CMP $2, R6
+	BLT single328
+
+several327:
+	FMOVD 0(R4), F10
+	ADD   R5, R4
+	FMOVD 0(R4), F11
+	ADD   R5, R4
+	FMOVQ 0(R1), F9
+	WORD  $0x4fc91140 // fmla v0.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91960 // fmla v0.2d, v11.2d, v9.d[1]
+	FMOVQ 0(R7), F9
+	WORD  $0x4fc91141 // fmla v1.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91961 // fmla v1.2d, v11.2d, v9.d[1]
+	FMOVQ 0(R8), F9
+	WORD  $0x4fc91142 // fmla v2.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91962 // fmla v2.2d, v11.2d, v9.d[1]
+	FMOVQ 0(R9), F9
+	WORD  $0x4fc91143 // fmla v3.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91963 // fmla v3.2d, v11.2d, v9.d[1]
+	FMOVQ 0(R10), F9
+	WORD  $0x4fc91144 // fmla v4.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91964 // fmla v4.2d, v11.2d, v9.d[1]
+	FMOVQ 0(R11), F9
+	WORD  $0x4fc91145 // fmla v5.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91965 // fmla v5.2d, v11.2d, v9.d[1]
+	FMOVQ 0(R12), F9
+	WORD  $0x4fc91146 // fmla v6.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91966 // fmla v6.2d, v11.2d, v9.d[1]
+	FMOVQ 0(R13), F9
+	WORD  $0x4fc91147 // fmla v7.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91967 // fmla v7.2d, v11.2d, v9.d[1]
+	FMOVQ 0(R14), F9
+	WORD  $0x4fc91148 // fmla v8.2d, v10.2d, v9.d[0]
+	WORD  $0x4fc91968 // fmla v8.2d, v11.2d, v9.d[1]
+	ADD   $16, R1
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several327
+	CMP   $0, R6
+	BEQ   folded326
+
+single328:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold329:
+	FMOVD 0(R4), F10
+	ADD   R5, R4
+	FMOVD 0(R1), F9
+	WORD  $0x4fc91140 // fmla v0.2d, v10.2d, v9.d[0]
+	FMOVD 0(R7), F9
+	WORD  $0x4fc91141 // fmla v1.2d, v10.2d, v9.d[0]
+	FMOVD 0(R8), F9
+	WORD  $0x4fc91142 // fmla v2.2d, v10.2d, v9.d[0]
+	FMOVD 0(R9), F9
+	WORD  $0x4fc91143 // fmla v3.2d, v10.2d, v9.d[0]
+	FMOVD 0(R10), F9
+	WORD  $0x4fc91144 // fmla v4.2d, v10.2d, v9.d[0]
+	FMOVD 0(R11), F9
+	WORD  $0x4fc91145 // fmla v5.2d, v10.2d, v9.d[0]
+	FMOVD 0(R12), F9
+	WORD  $0x4fc91146 // fmla v6.2d, v10.2d, v9.d[0]
+	FMOVD 0(R13), F9
+	WORD  $0x4fc91147 // fmla v7.2d, v10.2d, v9.d[0]
+	FMOVD 0(R14), F9
+	WORD  $0x4fc91148 // fmla v8.2d, v10.2d, v9.d[0]
+	ADD   R3, R1
+	ADD   R3, R7
+	ADD   R3, R8
+	ADD   R3, R9
+	ADD   R3, R10
+	ADD   R3, R11
+	ADD   R3, R12
+	ADD   R3, R13
+	ADD   R3, R14
+	SUBS  $1, R6
+	BNE   fold329
+
+folded326:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+120(FP), R1
+	VMOVI $0, V9.B16
+	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
+	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
+	WORD  $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
+	WORD  $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
+	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
+	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
+	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	CMP   $1, R1
+	BNE   linear330
+	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
+	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
+	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
+	WORD  $0x4e69f463 // fmax v3.2d, v3.2d, v9.2d
+	WORD  $0x4e69f484 // fmax v4.2d, v4.2d, v9.2d
+	WORD  $0x4e69f4a5 // fmax v5.2d, v5.2d, v9.2d
+	WORD  $0x4e69f4c6 // fmax v6.2d, v6.2d, v9.2d
+	WORD  $0x4e69f4e7 // fmax v7.2d, v7.2d, v9.2d
+	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
+
+linear330:
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	FMOVD F0, 0(R1)
+	FMOVD F1, 0(R3)
+	FMOVD F2, 0(R4)
+	FMOVD F3, 0(R5)
+	FMOVD F4, 0(R6)
+	FMOVD F5, 0(R7)
+	FMOVD F6, 0(R8)
+	FMOVD F7, 0(R9)
+	FMOVD F8, 0(R10)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	MOVD  $9, R1
+	B     advance303
+
+lower325:
 	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few286
+	BLT  few331
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
@@ -16850,10 +21128,10 @@ chosen283:
 	ADD  R3, R1
 	MOVD rows+96(FP), R3
 	CMP  $16, R3
-	BGE  more287
+	BGE  more332
 	MOVD then+88(FP), R1
 
-more287:
+more332:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -16878,7 +21156,7 @@ more287:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 8(R9), PLDL2KEEP
 
-few286:
+few331:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -16899,7 +21177,7 @@ few286:
 	FMOVD 0(R9), F7
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded288
+	BLE   folded333
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16917,11 +21195,11 @@ few286:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single290
+	BNE single335
 	CMP $2, R6
-	BLT single290
+	BLT single335
 
-several289:
+several334:
 	FMOVD 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -16964,13 +21242,13 @@ several289:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several289
+	BGE   several334
 	CMP   $0, R6
-	BEQ   folded288
+	BEQ   folded333
 
-single290:
+single335:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold291:
+fold336:
 	FMOVD 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -17000,9 +21278,9 @@ fold291:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold291
+	BNE   fold336
 
-folded288:
+folded333:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
@@ -17015,7 +21293,7 @@ folded288:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear292
+	BNE   linear337
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -17025,7 +21303,7 @@ folded288:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear292:
+linear337:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17047,12 +21325,9 @@ linear292:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $8, R1
-	B     advance284
+	B     advance303
 
-fewer285:
-	CMP $7, R1
-	BNE fewer293
-
+lower324:
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -17071,7 +21346,7 @@ fewer285:
 	FMOVD 0(R8), F6
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded294
+	BLE   folded338
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17088,11 +21363,11 @@ fewer285:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single296
+	BNE single340
 	CMP $2, R6
-	BLT single296
+	BLT single340
 
-several295:
+several339:
 	FMOVD 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -17131,13 +21406,13 @@ several295:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several295
+	BGE   several339
 	CMP   $0, R6
-	BEQ   folded294
+	BEQ   folded338
 
-single296:
+single340:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold297:
+fold341:
 	FMOVD 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -17164,9 +21439,9 @@ fold297:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold297
+	BNE   fold341
 
-folded294:
+folded338:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V7.B16
@@ -17178,7 +21453,7 @@ folded294:
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	CMP   $1, R1
-	BNE   linear298
+	BNE   linear342
 	WORD  $0x4e67f400 // fmax v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67f421 // fmax v1.2d, v1.2d, v7.2d
 	WORD  $0x4e67f442 // fmax v2.2d, v2.2d, v7.2d
@@ -17187,7 +21462,7 @@ folded294:
 	WORD  $0x4e67f4a5 // fmax v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67f4c6 // fmax v6.2d, v6.2d, v7.2d
 
-linear298:
+linear342:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17207,11 +21482,15 @@ linear298:
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
 	MOVD  $7, R1
-	B     advance284
+	B     advance303
 
-fewer293:
+lower305:
+	CMP $4, R1
+	BLT lower343
+	CMP $5, R1
+	BLT lower344
 	CMP $6, R1
-	BNE fewer299
+	BLT lower345
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -17229,7 +21508,7 @@ fewer293:
 	FMOVD 0(R7), F5
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded300
+	BLE   folded346
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17245,11 +21524,11 @@ fewer293:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single302
+	BNE single348
 	CMP $2, R6
-	BLT single302
+	BLT single348
 
-several301:
+several347:
 	FMOVD 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -17284,13 +21563,13 @@ several301:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several301
+	BGE   several347
 	CMP   $0, R6
-	BEQ   folded300
+	BEQ   folded346
 
-single302:
+single348:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold303:
+fold349:
 	FMOVD 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -17314,9 +21593,9 @@ fold303:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold303
+	BNE   fold349
 
-folded300:
+folded346:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
@@ -17327,7 +21606,7 @@ folded300:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear304
+	BNE   linear350
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -17335,7 +21614,7 @@ folded300:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear304:
+linear350:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17352,13 +21631,9 @@ linear304:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	MOVD  $6, R1
-	B     advance284
+	RET
 
-fewer299:
-	CMP $5, R1
-	BNE fewer305
-
+lower345:
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -17373,7 +21648,7 @@ fewer299:
 	FMOVD 0(R6), F4
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded306
+	BLE   folded351
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17388,11 +21663,11 @@ fewer299:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single308
+	BNE single353
 	CMP $2, R6
-	BLT single308
+	BLT single353
 
-several307:
+several352:
 	FMOVD 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -17423,13 +21698,13 @@ several307:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several307
+	BGE   several352
 	CMP   $0, R6
-	BEQ   folded306
+	BEQ   folded351
 
-single308:
+single353:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold309:
+fold354:
 	FMOVD 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -17450,9 +21725,9 @@ fold309:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold309
+	BNE   fold354
 
-folded306:
+folded351:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V5.B16
@@ -17462,14 +21737,14 @@ folded306:
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	CMP   $1, R1
-	BNE   linear310
+	BNE   linear355
 	WORD  $0x4e65f400 // fmax v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65f421 // fmax v1.2d, v1.2d, v5.2d
 	WORD  $0x4e65f442 // fmax v2.2d, v2.2d, v5.2d
 	WORD  $0x4e65f463 // fmax v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
 
-linear310:
+linear355:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17484,13 +21759,9 @@ linear310:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	MOVD  $5, R1
-	B     advance284
+	RET
 
-fewer305:
-	CMP $4, R1
-	BNE fewer311
-
+lower344:
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -17503,7 +21774,7 @@ fewer305:
 	FMOVD 0(R5), F3
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded312
+	BLE   folded356
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17517,11 +21788,11 @@ fewer305:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single314
+	BNE single358
 	CMP $2, R6
-	BLT single314
+	BLT single358
 
-several313:
+several357:
 	FMOVD 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -17548,13 +21819,13 @@ several313:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several313
+	BGE   several357
 	CMP   $0, R6
-	BEQ   folded312
+	BEQ   folded356
 
-single314:
+single358:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold315:
+fold359:
 	FMOVD 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -17572,9 +21843,9 @@ fold315:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold315
+	BNE   fold359
 
-folded312:
+folded356:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
@@ -17583,13 +21854,13 @@ folded312:
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear316
+	BNE   linear360
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear316:
+linear360:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17604,9 +21875,11 @@ linear316:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer311:
+lower343:
+	CMP $2, R1
+	BLT lower361
 	CMP $3, R1
-	BNE fewer317
+	BLT lower362
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -17618,7 +21891,7 @@ fewer311:
 	FMOVD 0(R4), F2
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded318
+	BLE   folded363
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17631,11 +21904,11 @@ fewer311:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single320
+	BNE single365
 	CMP $2, R6
-	BLT single320
+	BLT single365
 
-several319:
+several364:
 	FMOVD 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -17658,13 +21931,13 @@ several319:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several319
+	BGE   several364
 	CMP   $0, R6
-	BEQ   folded318
+	BEQ   folded363
 
-single320:
+single365:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold321:
+fold366:
 	FMOVD 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -17679,9 +21952,9 @@ fold321:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold321
+	BNE   fold366
 
-folded318:
+folded363:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
@@ -17689,12 +21962,12 @@ folded318:
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear322
+	BNE   linear367
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear322:
+linear367:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17707,10 +21980,7 @@ linear322:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer317:
-	CMP $2, R1
-	BNE fewer323
-
+lower362:
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -17719,7 +21989,7 @@ fewer317:
 	FMOVD 0(R3), F1
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded324
+	BLE   folded368
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17731,11 +22001,11 @@ fewer317:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single326
+	BNE single370
 	CMP $2, R6
-	BLT single326
+	BLT single370
 
-several325:
+several369:
 	FMOVD 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -17754,13 +22024,13 @@ several325:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several325
+	BGE   several369
 	CMP   $0, R6
-	BEQ   folded324
+	BEQ   folded368
 
-single326:
+single370:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold327:
+fold371:
 	FMOVD 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -17772,20 +22042,20 @@ fold327:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold327
+	BNE   fold371
 
-folded324:
+folded368:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear328
+	BNE   linear372
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear328:
+linear372:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17796,16 +22066,13 @@ linear328:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer323:
-	CMP $1, R1
-	BNE fewer329
-
+lower361:
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	FMOVD 0(R1), F0
 	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded330
+	BLE   folded373
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17816,11 +22083,11 @@ fewer323:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single332
+	BNE single375
 	CMP $2, R6
-	BLT single332
+	BLT single375
 
-several331:
+several374:
 	FMOVD 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -17835,13 +22102,13 @@ several331:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several331
+	BGE   several374
 	CMP   $0, R6
-	BEQ   folded330
+	BEQ   folded373
 
-single332:
+single375:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold333:
+fold376:
 	FMOVD 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -17850,18 +22117,18 @@ fold333:
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold333
+	BNE   fold376
 
-folded330:
+folded373:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+120(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	CMP   $1, R1
-	BNE   linear334
+	BNE   linear377
 	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
 
-linear334:
+linear377:
 	MOVD  c+0(FP), R1
 	FMOVD F0, 0(R1)
 	MOVD  soon+72(FP), R1
@@ -17869,15 +22136,12 @@ linear334:
 	MOVD  R1, soon+72(FP)
 	RET
 
-fewer329:
-	RET
-
-advance284:
+advance303:
 	MOVD rows+96(FP), R2
 	SUB  R1, R2
 	MOVD R2, rows+96(FP)
 	CMP  $0, R2
-	BLE  done335
+	BLE  none304
 	MOVD ldc+8(FP), R2
 	MUL  R1, R2
 	MOVD c+0(FP), R16
@@ -17893,9 +22157,9 @@ advance284:
 	MOVD a+32(FP), R16
 	ADD  R16, R2
 	MOVD R2, a+32(FP)
-	B    next281
+	B    next300
 
-done335:
+none304:
 	RET
 
 // func packingNEONF32(dst *float32, c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, n int, act int)

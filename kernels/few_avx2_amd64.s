@@ -34,20 +34,24 @@ full2:
 	MOVQ $0x00000004, AX
 
 chosen3:
-	CMPQ AX, $0x04
-	JNE  fewer5
-	MOVQ cols+80(FP), BX
-	MOVQ $0x00000000, AX
+	TESTQ AX, AX
+	JE    none5
+	CMPQ  AX, $0x03
+	JLT   lower6
+	CMPQ  AX, $0x04
+	JLT   lower7
+	MOVQ  cols+80(FP), BX
+	MOVQ  $0x00000000, AX
 
 	// 2 vectors of columns, while at least half as many more are left
-more6:
+more8:
 	CMPQ BX, $0x18
-	JLT  fewer7
+	JLT  fewer9
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none10
+	JE      none12
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -59,9 +63,9 @@ more6:
 	VMOVUPS 32(CX)(DX*2), Y5
 	VMOVUPS (CX)(SI*1), Y6
 	VMOVUPS 32(CX)(SI*1), Y7
-	JMP     ready11
+	JMP     ready13
 
-none10:
+none12:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -71,11 +75,11 @@ none10:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready11:
+ready13:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded13
+	JLE   folded15
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -84,7 +88,7 @@ ready11:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold12:
+fold14:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VBROADCASTSS (CX)(DX*2), Y10
@@ -102,9 +106,9 @@ fold12:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold12
+	JNZ          fold14
 
-folded13:
+folded15:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -117,7 +121,7 @@ folded13:
 	VADDPS Y12, Y6, Y6
 	VADDPS Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear14
+	JNE    linear16
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -127,7 +131,7 @@ folded13:
 	VMAXPS Y6, Y12, Y6
 	VMAXPS Y7, Y12, Y7
 
-linear14:
+linear16:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -142,16 +146,16 @@ linear14:
 	VMOVUPS Y7, 32(CX)(SI*1)
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, BX
-	JMP     more6
+	JMP     more8
 
-fewer7:
+fewer9:
 	CMPQ BX, $0x10
-	JLE  last8
+	JLE  last10
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none15
+	JE      none17
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -159,19 +163,19 @@ fewer7:
 	VMOVUPS (CX)(DX*1), Y1
 	VMOVUPS (CX)(DX*2), Y2
 	VMOVUPS (CX)(SI*1), Y3
-	JMP     ready16
+	JMP     ready18
 
-none15:
+none17:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready16:
+ready18:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded18
+	JLE   folded20
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -180,7 +184,7 @@ ready16:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold17:
+fold19:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VBROADCASTSS (CX)(DX*2), Y6
@@ -193,9 +197,9 @@ fold17:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold17
+	JNZ          fold19
 
-folded18:
+folded20:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -204,13 +208,13 @@ folded18:
 	VADDPS Y8, Y2, Y2
 	VADDPS Y8, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear19
+	JNE    linear21
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
 	VMAXPS Y3, Y8, Y3
 
-linear19:
+linear21:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -222,16 +226,16 @@ linear19:
 	ADDQ    $0x20, AX
 	SUBQ    $0x08, BX
 
-last8:
+last10:
 	CMPQ BX, $0x09
-	JGE  wider20
+	JGE  wider22
 	CMPQ BX, $0x08
-	JNE  over21
+	JNE  over23
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none22
+	JE      none24
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -239,19 +243,19 @@ last8:
 	VMOVUPS (CX)(DX*1), Y1
 	VMOVUPS (CX)(DX*2), Y2
 	VMOVUPS (CX)(SI*1), Y3
-	JMP     ready23
+	JMP     ready25
 
-none22:
+none24:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready23:
+ready25:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded25
+	JLE   folded27
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -260,7 +264,7 @@ ready23:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold24:
+fold26:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VBROADCASTSS (CX)(DX*2), Y6
@@ -273,9 +277,9 @@ fold24:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold24
+	JNZ          fold26
 
-folded25:
+folded27:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -284,13 +288,13 @@ folded25:
 	VADDPS Y8, Y2, Y2
 	VADDPS Y8, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear26
+	JNE    linear28
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
 	VMAXPS Y3, Y8, Y3
 
-linear26:
+linear28:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -299,9 +303,9 @@ linear26:
 	VMOVUPS Y1, (CX)(DX*1)
 	VMOVUPS Y2, (CX)(DX*2)
 	VMOVUPS Y3, (CX)(SI*1)
-	JMP     done9
+	JMP     done11
 
-over21:
+over23:
 	MOVQ    BX, CX
 	ANDQ    $0x07, CX
 	IMUL3Q  $0x04, CX, CX
@@ -312,7 +316,7 @@ over21:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ       init+16(FP), CX
 	TESTQ      CX, CX
-	JE         none27
+	JE         none29
 	ADDQ       AX, CX
 	MOVQ       ldinit+24(FP), DX
 	LEAQ       (DX)(DX*2), SI
@@ -320,19 +324,19 @@ over21:
 	VMASKMOVPS (CX)(DX*1), Y0, Y2
 	VMASKMOVPS (CX)(DX*2), Y0, Y3
 	VMASKMOVPS (CX)(SI*1), Y0, Y4
-	JMP        ready28
+	JMP        ready30
 
-none27:
+none29:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 
-ready28:
+ready30:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded30
+	JLE   folded32
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -341,7 +345,7 @@ ready28:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold29:
+fold31:
 	VBROADCASTSS (CX), Y5
 	VBROADCASTSS (CX)(DX*1), Y6
 	VBROADCASTSS (CX)(DX*2), Y7
@@ -354,9 +358,9 @@ fold29:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold29
+	JNZ          fold31
 
-folded30:
+folded32:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -365,195 +369,195 @@ folded30:
 	VADDPS Y9, Y3, Y3
 	VADDPS Y9, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear31
+	JNE    linear33
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
 	VMAXPS Y3, Y9, Y3
 	VMAXPS Y4, Y9, Y4
 
-linear31:
+linear33:
 	MOVQ         c+0(FP), CX
 	ADDQ         AX, CX
 	MOVQ         ldc+8(FP), DX
 	LEAQ         (DX)(DX*2), SI
 	TESTQ        $0x00000004, BX
-	JZ           low33
+	JZ           low35
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low34
+	JZ           low36
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low35
+	JZ           low37
 	VMOVSS       X1, 24(CX)
 
-low35:
-	JMP stored32
-
-low34:
-	TESTQ  $0x00000001, BX
-	JZ     low36
-	VMOVSS X1, 16(CX)
+low37:
+	JMP stored34
 
 low36:
-	JMP stored32
+	TESTQ  $0x00000001, BX
+	JZ     low38
+	VMOVSS X1, 16(CX)
 
-low33:
+low38:
+	JMP stored34
+
+low35:
 	TESTQ     $0x00000002, BX
-	JZ        low37
+	JZ        low39
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low38
+	JZ        low40
 	VMOVSS    X1, 8(CX)
 
-low38:
-	JMP stored32
-
-low37:
-	TESTQ  $0x00000001, BX
-	JZ     low39
-	VMOVSS X1, (CX)
+low40:
+	JMP stored34
 
 low39:
-stored32:
+	TESTQ  $0x00000001, BX
+	JZ     low41
+	VMOVSS X1, (CX)
+
+low41:
+stored34:
 	TESTQ        $0x00000004, BX
-	JZ           low41
+	JZ           low43
 	VMOVUPS      X2, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, BX
-	JZ           low42
+	JZ           low44
 	VMOVSD       X2, 16(CX)(DX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low43
+	JZ           low45
 	VMOVSS       X2, 24(CX)(DX*1)
 
-low43:
-	JMP stored40
-
-low42:
-	TESTQ  $0x00000001, BX
-	JZ     low44
-	VMOVSS X2, 16(CX)(DX*1)
+low45:
+	JMP stored42
 
 low44:
-	JMP stored40
+	TESTQ  $0x00000001, BX
+	JZ     low46
+	VMOVSS X2, 16(CX)(DX*1)
 
-low41:
+low46:
+	JMP stored42
+
+low43:
 	TESTQ     $0x00000002, BX
-	JZ        low45
+	JZ        low47
 	VMOVSD    X2, (CX)(DX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low46
+	JZ        low48
 	VMOVSS    X2, 8(CX)(DX*1)
 
-low46:
-	JMP stored40
-
-low45:
-	TESTQ  $0x00000001, BX
-	JZ     low47
-	VMOVSS X2, (CX)(DX*1)
+low48:
+	JMP stored42
 
 low47:
-stored40:
+	TESTQ  $0x00000001, BX
+	JZ     low49
+	VMOVSS X2, (CX)(DX*1)
+
+low49:
+stored42:
 	TESTQ        $0x00000004, BX
-	JZ           low49
+	JZ           low51
 	VMOVUPS      X3, (CX)(DX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, BX
-	JZ           low50
+	JZ           low52
 	VMOVSD       X3, 16(CX)(DX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, BX
-	JZ           low51
+	JZ           low53
 	VMOVSS       X3, 24(CX)(DX*2)
 
-low51:
-	JMP stored48
-
-low50:
-	TESTQ  $0x00000001, BX
-	JZ     low52
-	VMOVSS X3, 16(CX)(DX*2)
+low53:
+	JMP stored50
 
 low52:
-	JMP stored48
+	TESTQ  $0x00000001, BX
+	JZ     low54
+	VMOVSS X3, 16(CX)(DX*2)
 
-low49:
+low54:
+	JMP stored50
+
+low51:
 	TESTQ     $0x00000002, BX
-	JZ        low53
+	JZ        low55
 	VMOVSD    X3, (CX)(DX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, BX
-	JZ        low54
+	JZ        low56
 	VMOVSS    X3, 8(CX)(DX*2)
 
-low54:
-	JMP stored48
-
-low53:
-	TESTQ  $0x00000001, BX
-	JZ     low55
-	VMOVSS X3, (CX)(DX*2)
+low56:
+	JMP stored50
 
 low55:
-stored48:
+	TESTQ  $0x00000001, BX
+	JZ     low57
+	VMOVSS X3, (CX)(DX*2)
+
+low57:
+stored50:
 	TESTQ        $0x00000004, BX
-	JZ           low57
+	JZ           low59
 	VMOVUPS      X4, (CX)(SI*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, BX
-	JZ           low58
+	JZ           low60
 	VMOVSD       X4, 16(CX)(SI*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, BX
-	JZ           low59
+	JZ           low61
 	VMOVSS       X4, 24(CX)(SI*1)
 
-low59:
-	JMP stored56
-
-low58:
-	TESTQ  $0x00000001, BX
-	JZ     low60
-	VMOVSS X4, 16(CX)(SI*1)
+low61:
+	JMP stored58
 
 low60:
-	JMP stored56
+	TESTQ  $0x00000001, BX
+	JZ     low62
+	VMOVSS X4, 16(CX)(SI*1)
 
-low57:
+low62:
+	JMP stored58
+
+low59:
 	TESTQ     $0x00000002, BX
-	JZ        low61
+	JZ        low63
 	VMOVSD    X4, (CX)(SI*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, BX
-	JZ        low62
+	JZ        low64
 	VMOVSS    X4, 8(CX)(SI*1)
 
-low62:
-	JMP stored56
-
-low61:
-	TESTQ  $0x00000001, BX
-	JZ     low63
-	VMOVSS X4, (CX)(SI*1)
+low64:
+	JMP stored58
 
 low63:
-stored56:
-	JMP done9
+	TESTQ  $0x00000001, BX
+	JZ     low65
+	VMOVSS X4, (CX)(SI*1)
 
-wider20:
+low65:
+stored58:
+	JMP done11
+
+wider22:
 	CMPQ BX, $0x10
-	JNE  over64
+	JNE  over66
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none65
+	JE      none67
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -565,9 +569,9 @@ wider20:
 	VMOVUPS 32(CX)(DX*2), Y5
 	VMOVUPS (CX)(SI*1), Y6
 	VMOVUPS 32(CX)(SI*1), Y7
-	JMP     ready66
+	JMP     ready68
 
-none65:
+none67:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -577,11 +581,11 @@ none65:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready66:
+ready68:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded68
+	JLE   folded70
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -590,7 +594,7 @@ ready66:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold67:
+fold69:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VBROADCASTSS (CX)(DX*2), Y10
@@ -608,9 +612,9 @@ fold67:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold67
+	JNZ          fold69
 
-folded68:
+folded70:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -623,7 +627,7 @@ folded68:
 	VADDPS Y12, Y6, Y6
 	VADDPS Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear69
+	JNE    linear71
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -633,7 +637,7 @@ folded68:
 	VMAXPS Y6, Y12, Y6
 	VMAXPS Y7, Y12, Y7
 
-linear69:
+linear71:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -646,16 +650,16 @@ linear69:
 	VMOVUPS Y5, 32(CX)(DX*2)
 	VMOVUPS Y6, (CX)(SI*1)
 	VMOVUPS Y7, 32(CX)(SI*1)
-	JMP     done9
+	JMP     done11
 
-over64:
+over66:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none70
+	JE      none72
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -670,9 +674,9 @@ over64:
 	VMOVUPS 32(DI)(DX*2), Y5
 	VMOVUPS (CX)(SI*1), Y6
 	VMOVUPS 32(DI)(R8*1), Y7
-	JMP     ready71
+	JMP     ready73
 
-none70:
+none72:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -682,11 +686,11 @@ none70:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready71:
+ready73:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded73
+	JLE   folded75
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -695,7 +699,7 @@ ready71:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold72:
+fold74:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VBROADCASTSS (CX)(DX*2), Y10
@@ -713,9 +717,9 @@ fold72:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold72
+	JNZ          fold74
 
-folded73:
+folded75:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -728,7 +732,7 @@ folded73:
 	VADDPS Y12, Y6, Y6
 	VADDPS Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear74
+	JNE    linear76
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -738,7 +742,7 @@ folded73:
 	VMAXPS Y6, Y12, Y6
 	VMAXPS Y7, Y12, Y7
 
-linear74:
+linear76:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -755,25 +759,23 @@ linear74:
 	VMOVUPS Y6, (CX)(SI*1)
 	VMOVUPS Y7, 32(DI)(R8*1)
 
-done9:
+done11:
 	MOVQ $0x00000004, AX
 	JMP  advance4
 
-fewer5:
-	CMPQ AX, $0x03
-	JNE  fewer75
+lower7:
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 4 vectors of columns, while at least half as many more are left
-more76:
+more77:
 	CMPQ BX, $0x30
-	JLT  fewer77
+	JLT  fewer78
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none80
+	JE      none81
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -788,9 +790,9 @@ more76:
 	VMOVUPS 32(CX)(DX*2), Y9
 	VMOVUPS 64(CX)(DX*2), Y10
 	VMOVUPS 96(CX)(DX*2), Y11
-	JMP     ready81
+	JMP     ready82
 
-none80:
+none81:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -804,11 +806,11 @@ none80:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready81:
+ready82:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded83
+	JLE   folded84
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -816,7 +818,7 @@ ready81:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold82:
+fold83:
 	VBROADCASTSS (CX), Y12
 	VBROADCASTSS (CX)(DX*1), Y13
 	VBROADCASTSS (CX)(DX*2), Y14
@@ -839,9 +841,9 @@ fold82:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold82
+	JNZ          fold83
 
-folded83:
+folded84:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y15, Y15, Y15
@@ -858,7 +860,7 @@ folded83:
 	VADDPS Y15, Y10, Y10
 	VADDPS Y15, Y11, Y11
 	CMPQ   CX, $0x01
-	JNE    linear84
+	JNE    linear85
 	VMAXPS Y0, Y15, Y0
 	VMAXPS Y1, Y15, Y1
 	VMAXPS Y2, Y15, Y2
@@ -872,7 +874,7 @@ folded83:
 	VMAXPS Y10, Y15, Y10
 	VMAXPS Y11, Y15, Y11
 
-linear84:
+linear85:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -890,16 +892,16 @@ linear84:
 	VMOVUPS Y11, 96(CX)(DX*2)
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, BX
-	JMP     more76
+	JMP     more77
 
-fewer77:
+fewer78:
 	CMPQ BX, $0x20
-	JLE  last78
+	JLE  last79
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none85
+	JE      none86
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -908,9 +910,9 @@ fewer77:
 	VMOVUPS 32(CX)(DX*1), Y3
 	VMOVUPS (CX)(DX*2), Y4
 	VMOVUPS 32(CX)(DX*2), Y5
-	JMP     ready86
+	JMP     ready87
 
-none85:
+none86:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -918,11 +920,11 @@ none85:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready86:
+ready87:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded88
+	JLE   folded89
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -930,7 +932,7 @@ ready86:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold87:
+fold88:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VBROADCASTSS (CX)(DX*2), Y8
@@ -945,9 +947,9 @@ fold87:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold87
+	JNZ          fold88
 
-folded88:
+folded89:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -958,7 +960,7 @@ folded88:
 	VADDPS Y9, Y4, Y4
 	VADDPS Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear89
+	JNE    linear90
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -966,7 +968,7 @@ folded88:
 	VMAXPS Y4, Y9, Y4
 	VMAXPS Y5, Y9, Y5
 
-linear89:
+linear90:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -979,35 +981,35 @@ linear89:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, BX
 
-last78:
+last79:
 	CMPQ BX, $0x11
-	JGE  wider90
-	CMPQ BX, $0x09
 	JGE  wider91
+	CMPQ BX, $0x09
+	JGE  wider92
 	CMPQ BX, $0x08
-	JNE  over92
+	JNE  over93
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none93
+	JE      none94
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS (CX)(DX*1), Y1
 	VMOVUPS (CX)(DX*2), Y2
-	JMP     ready94
+	JMP     ready95
 
-none93:
+none94:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready94:
+ready95:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded96
+	JLE   folded97
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1015,7 +1017,7 @@ ready94:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold95:
+fold96:
 	VBROADCASTSS (CX), Y3
 	VBROADCASTSS (CX)(DX*1), Y4
 	VBROADCASTSS (CX)(DX*2), Y5
@@ -1026,9 +1028,9 @@ fold95:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold95
+	JNZ          fold96
 
-folded96:
+folded97:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -1036,21 +1038,21 @@ folded96:
 	VADDPS Y6, Y1, Y1
 	VADDPS Y6, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear97
+	JNE    linear98
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 
-linear97:
+linear98:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, (CX)(DX*1)
 	VMOVUPS Y2, (CX)(DX*2)
-	JMP     done79
+	JMP     done80
 
-over92:
+over93:
 	MOVQ    BX, CX
 	ANDQ    $0x07, CX
 	IMUL3Q  $0x04, CX, CX
@@ -1061,24 +1063,24 @@ over92:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ       init+16(FP), CX
 	TESTQ      CX, CX
-	JE         none98
+	JE         none99
 	ADDQ       AX, CX
 	MOVQ       ldinit+24(FP), DX
 	VMASKMOVPS (CX), Y0, Y1
 	VMASKMOVPS (CX)(DX*1), Y0, Y2
 	VMASKMOVPS (CX)(DX*2), Y0, Y3
-	JMP        ready99
+	JMP        ready100
 
-none98:
+none99:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready99:
+ready100:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded101
+	JLE   folded102
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1086,7 +1088,7 @@ ready99:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold100:
+fold101:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VBROADCASTSS (CX)(DX*2), Y6
@@ -1097,9 +1099,9 @@ fold100:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold100
+	JNZ          fold101
 
-folded101:
+folded102:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y7, Y7, Y7
@@ -1107,151 +1109,151 @@ folded101:
 	VADDPS Y7, Y2, Y2
 	VADDPS Y7, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear102
+	JNE    linear103
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
 	VMAXPS Y3, Y7, Y3
 
-linear102:
+linear103:
 	MOVQ         c+0(FP), CX
 	ADDQ         AX, CX
 	MOVQ         ldc+8(FP), DX
 	TESTQ        $0x00000004, BX
-	JZ           low104
+	JZ           low105
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low105
+	JZ           low106
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low106
+	JZ           low107
 	VMOVSS       X1, 24(CX)
 
-low106:
-	JMP stored103
+low107:
+	JMP stored104
 
-low105:
+low106:
 	TESTQ  $0x00000001, BX
-	JZ     low107
+	JZ     low108
 	VMOVSS X1, 16(CX)
 
-low107:
-	JMP stored103
+low108:
+	JMP stored104
 
-low104:
+low105:
 	TESTQ     $0x00000002, BX
-	JZ        low108
+	JZ        low109
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low109
+	JZ        low110
 	VMOVSS    X1, 8(CX)
 
-low109:
-	JMP stored103
+low110:
+	JMP stored104
 
-low108:
+low109:
 	TESTQ  $0x00000001, BX
-	JZ     low110
+	JZ     low111
 	VMOVSS X1, (CX)
 
-low110:
-stored103:
+low111:
+stored104:
 	TESTQ        $0x00000004, BX
-	JZ           low112
+	JZ           low113
 	VMOVUPS      X2, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, BX
-	JZ           low113
+	JZ           low114
 	VMOVSD       X2, 16(CX)(DX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low114
+	JZ           low115
 	VMOVSS       X2, 24(CX)(DX*1)
 
-low114:
-	JMP stored111
+low115:
+	JMP stored112
 
-low113:
+low114:
 	TESTQ  $0x00000001, BX
-	JZ     low115
+	JZ     low116
 	VMOVSS X2, 16(CX)(DX*1)
 
-low115:
-	JMP stored111
+low116:
+	JMP stored112
 
-low112:
+low113:
 	TESTQ     $0x00000002, BX
-	JZ        low116
+	JZ        low117
 	VMOVSD    X2, (CX)(DX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low117
+	JZ        low118
 	VMOVSS    X2, 8(CX)(DX*1)
 
-low117:
-	JMP stored111
+low118:
+	JMP stored112
 
-low116:
+low117:
 	TESTQ  $0x00000001, BX
-	JZ     low118
+	JZ     low119
 	VMOVSS X2, (CX)(DX*1)
 
-low118:
-stored111:
+low119:
+stored112:
 	TESTQ        $0x00000004, BX
-	JZ           low120
+	JZ           low121
 	VMOVUPS      X3, (CX)(DX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, BX
-	JZ           low121
+	JZ           low122
 	VMOVSD       X3, 16(CX)(DX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, BX
-	JZ           low122
+	JZ           low123
 	VMOVSS       X3, 24(CX)(DX*2)
 
-low122:
-	JMP stored119
+low123:
+	JMP stored120
 
-low121:
+low122:
 	TESTQ  $0x00000001, BX
-	JZ     low123
+	JZ     low124
 	VMOVSS X3, 16(CX)(DX*2)
 
-low123:
-	JMP stored119
+low124:
+	JMP stored120
 
-low120:
+low121:
 	TESTQ     $0x00000002, BX
-	JZ        low124
+	JZ        low125
 	VMOVSD    X3, (CX)(DX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, BX
-	JZ        low125
+	JZ        low126
 	VMOVSS    X3, 8(CX)(DX*2)
 
-low125:
-	JMP stored119
+low126:
+	JMP stored120
 
-low124:
+low125:
 	TESTQ  $0x00000001, BX
-	JZ     low126
+	JZ     low127
 	VMOVSS X3, (CX)(DX*2)
 
-low126:
-stored119:
-	JMP done79
+low127:
+stored120:
+	JMP done80
 
-wider91:
+wider92:
 	CMPQ BX, $0x10
-	JNE  over127
+	JNE  over128
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none128
+	JE      none129
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -1260,9 +1262,9 @@ wider91:
 	VMOVUPS 32(CX)(DX*1), Y3
 	VMOVUPS (CX)(DX*2), Y4
 	VMOVUPS 32(CX)(DX*2), Y5
-	JMP     ready129
+	JMP     ready130
 
-none128:
+none129:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1270,11 +1272,11 @@ none128:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready129:
+ready130:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded131
+	JLE   folded132
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1282,7 +1284,7 @@ ready129:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold130:
+fold131:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VBROADCASTSS (CX)(DX*2), Y8
@@ -1297,9 +1299,9 @@ fold130:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold130
+	JNZ          fold131
 
-folded131:
+folded132:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -1310,7 +1312,7 @@ folded131:
 	VADDPS Y9, Y4, Y4
 	VADDPS Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear132
+	JNE    linear133
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -1318,7 +1320,7 @@ folded131:
 	VMAXPS Y4, Y9, Y4
 	VMAXPS Y5, Y9, Y5
 
-linear132:
+linear133:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1328,16 +1330,16 @@ linear132:
 	VMOVUPS Y3, 32(CX)(DX*1)
 	VMOVUPS Y4, (CX)(DX*2)
 	VMOVUPS Y5, 32(CX)(DX*2)
-	JMP     done79
+	JMP     done80
 
-over127:
+over128:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none133
+	JE      none134
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -1348,9 +1350,9 @@ over127:
 	VMOVUPS 32(SI)(DX*1), Y3
 	VMOVUPS (CX)(DX*2), Y4
 	VMOVUPS 32(SI)(DX*2), Y5
-	JMP     ready134
+	JMP     ready135
 
-none133:
+none134:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1358,11 +1360,11 @@ none133:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready134:
+ready135:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded136
+	JLE   folded137
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1370,7 +1372,7 @@ ready134:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold135:
+fold136:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VBROADCASTSS (CX)(DX*2), Y8
@@ -1385,9 +1387,9 @@ fold135:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold135
+	JNZ          fold136
 
-folded136:
+folded137:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -1398,7 +1400,7 @@ folded136:
 	VADDPS Y9, Y4, Y4
 	VADDPS Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear137
+	JNE    linear138
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -1406,7 +1408,7 @@ folded136:
 	VMAXPS Y4, Y9, Y4
 	VMAXPS Y5, Y9, Y5
 
-linear137:
+linear138:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1418,18 +1420,18 @@ linear137:
 	VMOVUPS Y3, 32(SI)(DX*1)
 	VMOVUPS Y4, (CX)(DX*2)
 	VMOVUPS Y5, 32(SI)(DX*2)
-	JMP     done79
+	JMP     done80
 
-wider90:
+wider91:
 	CMPQ BX, $0x19
-	JGE  wider138
+	JGE  wider139
 	CMPQ BX, $0x18
-	JNE  over139
+	JNE  over140
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none140
+	JE      none141
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -1441,9 +1443,9 @@ wider90:
 	VMOVUPS (CX)(DX*2), Y6
 	VMOVUPS 32(CX)(DX*2), Y7
 	VMOVUPS 64(CX)(DX*2), Y8
-	JMP     ready141
+	JMP     ready142
 
-none140:
+none141:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1454,11 +1456,11 @@ none140:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-ready141:
+ready142:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded143
+	JLE   folded144
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1466,7 +1468,7 @@ ready141:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold142:
+fold143:
 	VBROADCASTSS (CX), Y9
 	VBROADCASTSS (CX)(DX*1), Y10
 	VBROADCASTSS (CX)(DX*2), Y11
@@ -1485,9 +1487,9 @@ fold142:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold142
+	JNZ          fold143
 
-folded143:
+folded144:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -1501,7 +1503,7 @@ folded143:
 	VADDPS Y12, Y7, Y7
 	VADDPS Y12, Y8, Y8
 	CMPQ   CX, $0x01
-	JNE    linear144
+	JNE    linear145
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -1512,7 +1514,7 @@ folded143:
 	VMAXPS Y7, Y12, Y7
 	VMAXPS Y8, Y12, Y8
 
-linear144:
+linear145:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1525,16 +1527,16 @@ linear144:
 	VMOVUPS Y6, (CX)(DX*2)
 	VMOVUPS Y7, 32(CX)(DX*2)
 	VMOVUPS Y8, 64(CX)(DX*2)
-	JMP     done79
+	JMP     done80
 
-over139:
+over140:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x60, BX
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none145
+	JE      none146
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -1548,9 +1550,9 @@ over139:
 	VMOVUPS (CX)(DX*2), Y6
 	VMOVUPS 32(CX)(DX*2), Y7
 	VMOVUPS 64(SI)(DX*2), Y8
-	JMP     ready146
+	JMP     ready147
 
-none145:
+none146:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1561,11 +1563,11 @@ none145:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-ready146:
+ready147:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded148
+	JLE   folded149
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1573,7 +1575,7 @@ ready146:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold147:
+fold148:
 	VBROADCASTSS (CX), Y9
 	VBROADCASTSS (CX)(DX*1), Y10
 	VBROADCASTSS (CX)(DX*2), Y11
@@ -1592,9 +1594,9 @@ fold147:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold147
+	JNZ          fold148
 
-folded148:
+folded149:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -1608,7 +1610,7 @@ folded148:
 	VADDPS Y12, Y7, Y7
 	VADDPS Y12, Y8, Y8
 	CMPQ   CX, $0x01
-	JNE    linear149
+	JNE    linear150
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -1619,7 +1621,7 @@ folded148:
 	VMAXPS Y7, Y12, Y7
 	VMAXPS Y8, Y12, Y8
 
-linear149:
+linear150:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1634,16 +1636,16 @@ linear149:
 	VMOVUPS Y6, (CX)(DX*2)
 	VMOVUPS Y7, 32(CX)(DX*2)
 	VMOVUPS Y8, 64(SI)(DX*2)
-	JMP     done79
+	JMP     done80
 
-wider138:
+wider139:
 	CMPQ BX, $0x20
-	JNE  over150
+	JNE  over151
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none151
+	JE      none152
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -1658,9 +1660,9 @@ wider138:
 	VMOVUPS 32(CX)(DX*2), Y9
 	VMOVUPS 64(CX)(DX*2), Y10
 	VMOVUPS 96(CX)(DX*2), Y11
-	JMP     ready152
+	JMP     ready153
 
-none151:
+none152:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1674,11 +1676,11 @@ none151:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready152:
+ready153:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded154
+	JLE   folded155
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1686,7 +1688,7 @@ ready152:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold153:
+fold154:
 	VBROADCASTSS (CX), Y12
 	VBROADCASTSS (CX)(DX*1), Y13
 	VBROADCASTSS (CX)(DX*2), Y14
@@ -1709,9 +1711,9 @@ fold153:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold153
+	JNZ          fold154
 
-folded154:
+folded155:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y15, Y15, Y15
@@ -1728,7 +1730,7 @@ folded154:
 	VADDPS Y15, Y10, Y10
 	VADDPS Y15, Y11, Y11
 	CMPQ   CX, $0x01
-	JNE    linear155
+	JNE    linear156
 	VMAXPS Y0, Y15, Y0
 	VMAXPS Y1, Y15, Y1
 	VMAXPS Y2, Y15, Y2
@@ -1742,7 +1744,7 @@ folded154:
 	VMAXPS Y10, Y15, Y10
 	VMAXPS Y11, Y15, Y11
 
-linear155:
+linear156:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1758,16 +1760,16 @@ linear155:
 	VMOVUPS Y9, 32(CX)(DX*2)
 	VMOVUPS Y10, 64(CX)(DX*2)
 	VMOVUPS Y11, 96(CX)(DX*2)
-	JMP     done79
+	JMP     done80
 
-over150:
+over151:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none156
+	JE      none157
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -1784,9 +1786,9 @@ over150:
 	VMOVUPS 32(CX)(DX*2), Y9
 	VMOVUPS 64(CX)(DX*2), Y10
 	VMOVUPS 96(SI)(DX*2), Y11
-	JMP     ready157
+	JMP     ready158
 
-none156:
+none157:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1800,11 +1802,11 @@ none156:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready157:
+ready158:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded159
+	JLE   folded160
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1812,7 +1814,7 @@ ready157:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold158:
+fold159:
 	VBROADCASTSS (CX), Y12
 	VBROADCASTSS (CX)(DX*1), Y13
 	VBROADCASTSS (CX)(DX*2), Y14
@@ -1835,9 +1837,9 @@ fold158:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold158
+	JNZ          fold159
 
-folded159:
+folded160:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y15, Y15, Y15
@@ -1854,7 +1856,7 @@ folded159:
 	VADDPS Y15, Y10, Y10
 	VADDPS Y15, Y11, Y11
 	CMPQ   CX, $0x01
-	JNE    linear160
+	JNE    linear161
 	VMAXPS Y0, Y15, Y0
 	VMAXPS Y1, Y15, Y1
 	VMAXPS Y2, Y15, Y2
@@ -1868,7 +1870,7 @@ folded159:
 	VMAXPS Y10, Y15, Y10
 	VMAXPS Y11, Y15, Y11
 
-linear160:
+linear161:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1887,25 +1889,25 @@ linear160:
 	VMOVUPS Y10, 64(CX)(DX*2)
 	VMOVUPS Y11, 96(SI)(DX*2)
 
-done79:
+done80:
 	MOVQ $0x00000003, AX
 	JMP  advance4
 
-fewer75:
+lower6:
 	CMPQ AX, $0x02
-	JNE  fewer161
+	JLT  lower162
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 4 vectors of columns, while at least half as many more are left
-more162:
+more163:
 	CMPQ BX, $0x30
-	JLT  fewer163
+	JLT  fewer164
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none166
+	JE      none167
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -1916,9 +1918,9 @@ more162:
 	VMOVUPS 32(CX)(DX*1), Y5
 	VMOVUPS 64(CX)(DX*1), Y6
 	VMOVUPS 96(CX)(DX*1), Y7
-	JMP     ready167
+	JMP     ready168
 
-none166:
+none167:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1928,11 +1930,11 @@ none166:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready167:
+ready168:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded169
+	JLE   folded170
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1940,7 +1942,7 @@ ready167:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold168:
+fold169:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VMOVUPS      (DI), Y10
@@ -1958,9 +1960,9 @@ fold168:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold168
+	JNZ          fold169
 
-folded169:
+folded170:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -1973,7 +1975,7 @@ folded169:
 	VADDPS Y10, Y6, Y6
 	VADDPS Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear170
+	JNE    linear171
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -1983,7 +1985,7 @@ folded169:
 	VMAXPS Y6, Y10, Y6
 	VMAXPS Y7, Y10, Y7
 
-linear170:
+linear171:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1997,35 +1999,35 @@ linear170:
 	VMOVUPS Y7, 96(CX)(DX*1)
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, BX
-	JMP     more162
+	JMP     more163
 
-fewer163:
+fewer164:
 	CMPQ BX, $0x20
-	JLE  last164
+	JLE  last165
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none171
+	JE      none172
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS (CX)(DX*1), Y2
 	VMOVUPS 32(CX)(DX*1), Y3
-	JMP     ready172
+	JMP     ready173
 
-none171:
+none172:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready172:
+ready173:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded174
+	JLE   folded175
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2033,7 +2035,7 @@ ready172:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold173:
+fold174:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VMOVUPS      (DI), Y6
@@ -2045,9 +2047,9 @@ fold173:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold173
+	JNZ          fold174
 
-folded174:
+folded175:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -2056,13 +2058,13 @@ folded174:
 	VADDPS Y6, Y2, Y2
 	VADDPS Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear175
+	JNE    linear176
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 
-linear175:
+linear176:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -2073,33 +2075,33 @@ linear175:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, BX
 
-last164:
+last165:
 	CMPQ BX, $0x11
-	JGE  wider176
-	CMPQ BX, $0x09
 	JGE  wider177
+	CMPQ BX, $0x09
+	JGE  wider178
 	CMPQ BX, $0x08
-	JNE  over178
+	JNE  over179
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none179
+	JE      none180
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS (CX)(DX*1), Y1
-	JMP     ready180
+	JMP     ready181
 
-none179:
+none180:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-ready180:
+ready181:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded182
+	JLE   folded183
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2107,7 +2109,7 @@ ready180:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold181:
+fold182:
 	VBROADCASTSS (CX), Y2
 	VBROADCASTSS (CX)(DX*1), Y3
 	VMOVUPS      (DI), Y4
@@ -2116,28 +2118,28 @@ fold181:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold181
+	JNZ          fold182
 
-folded182:
+folded183:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear183
+	JNE    linear184
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 
-linear183:
+linear184:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, (CX)(DX*1)
-	JMP     done165
+	JMP     done166
 
-over178:
+over179:
 	MOVQ    BX, CX
 	ANDQ    $0x07, CX
 	IMUL3Q  $0x04, CX, CX
@@ -2148,22 +2150,22 @@ over178:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ       init+16(FP), CX
 	TESTQ      CX, CX
-	JE         none184
+	JE         none185
 	ADDQ       AX, CX
 	MOVQ       ldinit+24(FP), DX
 	VMASKMOVPS (CX), Y0, Y1
 	VMASKMOVPS (CX)(DX*1), Y0, Y2
-	JMP        ready185
+	JMP        ready186
 
-none184:
+none185:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready185:
+ready186:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded187
+	JLE   folded188
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2171,7 +2173,7 @@ ready185:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold186:
+fold187:
 	VBROADCASTSS (CX), Y3
 	VBROADCASTSS (CX)(DX*1), Y4
 	VMASKMOVPS   (DI), Y0, Y5
@@ -2180,136 +2182,136 @@ fold186:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold186
+	JNZ          fold187
 
-folded187:
+folded188:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear188
+	JNE    linear189
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 
-linear188:
+linear189:
 	MOVQ         c+0(FP), CX
 	ADDQ         AX, CX
 	MOVQ         ldc+8(FP), DX
 	TESTQ        $0x00000004, BX
-	JZ           low190
+	JZ           low191
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low191
+	JZ           low192
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low192
+	JZ           low193
 	VMOVSS       X1, 24(CX)
 
-low192:
-	JMP stored189
+low193:
+	JMP stored190
 
-low191:
+low192:
 	TESTQ  $0x00000001, BX
-	JZ     low193
+	JZ     low194
 	VMOVSS X1, 16(CX)
 
-low193:
-	JMP stored189
+low194:
+	JMP stored190
 
-low190:
+low191:
 	TESTQ     $0x00000002, BX
-	JZ        low194
+	JZ        low195
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low195
+	JZ        low196
 	VMOVSS    X1, 8(CX)
 
-low195:
-	JMP stored189
+low196:
+	JMP stored190
 
-low194:
+low195:
 	TESTQ  $0x00000001, BX
-	JZ     low196
+	JZ     low197
 	VMOVSS X1, (CX)
 
-low196:
-stored189:
+low197:
+stored190:
 	TESTQ        $0x00000004, BX
-	JZ           low198
+	JZ           low199
 	VMOVUPS      X2, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, BX
-	JZ           low199
+	JZ           low200
 	VMOVSD       X2, 16(CX)(DX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low200
+	JZ           low201
 	VMOVSS       X2, 24(CX)(DX*1)
 
-low200:
-	JMP stored197
+low201:
+	JMP stored198
 
-low199:
+low200:
 	TESTQ  $0x00000001, BX
-	JZ     low201
+	JZ     low202
 	VMOVSS X2, 16(CX)(DX*1)
 
-low201:
-	JMP stored197
+low202:
+	JMP stored198
 
-low198:
+low199:
 	TESTQ     $0x00000002, BX
-	JZ        low202
+	JZ        low203
 	VMOVSD    X2, (CX)(DX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low203
+	JZ        low204
 	VMOVSS    X2, 8(CX)(DX*1)
 
-low203:
-	JMP stored197
+low204:
+	JMP stored198
 
-low202:
+low203:
 	TESTQ  $0x00000001, BX
-	JZ     low204
+	JZ     low205
 	VMOVSS X2, (CX)(DX*1)
 
-low204:
-stored197:
-	JMP done165
+low205:
+stored198:
+	JMP done166
 
-wider177:
+wider178:
 	CMPQ BX, $0x10
-	JNE  over205
+	JNE  over206
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none206
+	JE      none207
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS (CX)(DX*1), Y2
 	VMOVUPS 32(CX)(DX*1), Y3
-	JMP     ready207
+	JMP     ready208
 
-none206:
+none207:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready207:
+ready208:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded209
+	JLE   folded210
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2317,7 +2319,7 @@ ready207:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold208:
+fold209:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VMOVUPS      (DI), Y6
@@ -2329,9 +2331,9 @@ fold208:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold208
+	JNZ          fold209
 
-folded209:
+folded210:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -2340,13 +2342,13 @@ folded209:
 	VADDPS Y6, Y2, Y2
 	VADDPS Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear210
+	JNE    linear211
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 
-linear210:
+linear211:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -2354,16 +2356,16 @@ linear210:
 	VMOVUPS Y1, 32(CX)
 	VMOVUPS Y2, (CX)(DX*1)
 	VMOVUPS Y3, 32(CX)(DX*1)
-	JMP     done165
+	JMP     done166
 
-over205:
+over206:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none211
+	JE      none212
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -2372,19 +2374,19 @@ over205:
 	VMOVUPS 32(SI), Y1
 	VMOVUPS (CX)(DX*1), Y2
 	VMOVUPS 32(SI)(DX*1), Y3
-	JMP     ready212
+	JMP     ready213
 
-none211:
+none212:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready212:
+ready213:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded214
+	JLE   folded215
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2392,7 +2394,7 @@ ready212:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold213:
+fold214:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VMOVUPS      (DI), Y6
@@ -2404,9 +2406,9 @@ fold213:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold213
+	JNZ          fold214
 
-folded214:
+folded215:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -2415,13 +2417,13 @@ folded214:
 	VADDPS Y6, Y2, Y2
 	VADDPS Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear215
+	JNE    linear216
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 
-linear215:
+linear216:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -2431,18 +2433,18 @@ linear215:
 	VMOVUPS Y1, 32(SI)
 	VMOVUPS Y2, (CX)(DX*1)
 	VMOVUPS Y3, 32(SI)(DX*1)
-	JMP     done165
+	JMP     done166
 
-wider176:
+wider177:
 	CMPQ BX, $0x19
-	JGE  wider216
+	JGE  wider217
 	CMPQ BX, $0x18
-	JNE  over217
+	JNE  over218
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none218
+	JE      none219
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -2451,9 +2453,9 @@ wider176:
 	VMOVUPS (CX)(DX*1), Y3
 	VMOVUPS 32(CX)(DX*1), Y4
 	VMOVUPS 64(CX)(DX*1), Y5
-	JMP     ready219
+	JMP     ready220
 
-none218:
+none219:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2461,11 +2463,11 @@ none218:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready219:
+ready220:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded221
+	JLE   folded222
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2473,7 +2475,7 @@ ready219:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold220:
+fold221:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VMOVUPS      (DI), Y8
@@ -2488,9 +2490,9 @@ fold220:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold220
+	JNZ          fold221
 
-folded221:
+folded222:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -2501,7 +2503,7 @@ folded221:
 	VADDPS Y8, Y4, Y4
 	VADDPS Y8, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear222
+	JNE    linear223
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -2509,7 +2511,7 @@ folded221:
 	VMAXPS Y4, Y8, Y4
 	VMAXPS Y5, Y8, Y5
 
-linear222:
+linear223:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -2519,16 +2521,16 @@ linear222:
 	VMOVUPS Y3, (CX)(DX*1)
 	VMOVUPS Y4, 32(CX)(DX*1)
 	VMOVUPS Y5, 64(CX)(DX*1)
-	JMP     done165
+	JMP     done166
 
-over217:
+over218:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x60, BX
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none223
+	JE      none224
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -2539,9 +2541,9 @@ over217:
 	VMOVUPS (CX)(DX*1), Y3
 	VMOVUPS 32(CX)(DX*1), Y4
 	VMOVUPS 64(SI)(DX*1), Y5
-	JMP     ready224
+	JMP     ready225
 
-none223:
+none224:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2549,11 +2551,11 @@ none223:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready224:
+ready225:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded226
+	JLE   folded227
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2561,7 +2563,7 @@ ready224:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold225:
+fold226:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VMOVUPS      (DI), Y8
@@ -2576,9 +2578,9 @@ fold225:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold225
+	JNZ          fold226
 
-folded226:
+folded227:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -2589,7 +2591,7 @@ folded226:
 	VADDPS Y8, Y4, Y4
 	VADDPS Y8, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear227
+	JNE    linear228
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -2597,7 +2599,7 @@ folded226:
 	VMAXPS Y4, Y8, Y4
 	VMAXPS Y5, Y8, Y5
 
-linear227:
+linear228:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -2609,16 +2611,16 @@ linear227:
 	VMOVUPS Y3, (CX)(DX*1)
 	VMOVUPS Y4, 32(CX)(DX*1)
 	VMOVUPS Y5, 64(SI)(DX*1)
-	JMP     done165
+	JMP     done166
 
-wider216:
+wider217:
 	CMPQ BX, $0x20
-	JNE  over228
+	JNE  over229
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none229
+	JE      none230
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -2629,9 +2631,9 @@ wider216:
 	VMOVUPS 32(CX)(DX*1), Y5
 	VMOVUPS 64(CX)(DX*1), Y6
 	VMOVUPS 96(CX)(DX*1), Y7
-	JMP     ready230
+	JMP     ready231
 
-none229:
+none230:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2641,11 +2643,11 @@ none229:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready230:
+ready231:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded232
+	JLE   folded233
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2653,7 +2655,7 @@ ready230:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold231:
+fold232:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VMOVUPS      (DI), Y10
@@ -2671,9 +2673,9 @@ fold231:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold231
+	JNZ          fold232
 
-folded232:
+folded233:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -2686,7 +2688,7 @@ folded232:
 	VADDPS Y10, Y6, Y6
 	VADDPS Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear233
+	JNE    linear234
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -2696,7 +2698,7 @@ folded232:
 	VMAXPS Y6, Y10, Y6
 	VMAXPS Y7, Y10, Y7
 
-linear233:
+linear234:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -2708,16 +2710,16 @@ linear233:
 	VMOVUPS Y5, 32(CX)(DX*1)
 	VMOVUPS Y6, 64(CX)(DX*1)
 	VMOVUPS Y7, 96(CX)(DX*1)
-	JMP     done165
+	JMP     done166
 
-over228:
+over229:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none234
+	JE      none235
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -2730,9 +2732,9 @@ over228:
 	VMOVUPS 32(CX)(DX*1), Y5
 	VMOVUPS 64(CX)(DX*1), Y6
 	VMOVUPS 96(SI)(DX*1), Y7
-	JMP     ready235
+	JMP     ready236
 
-none234:
+none235:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2742,11 +2744,11 @@ none234:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready235:
+ready236:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded237
+	JLE   folded238
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2754,7 +2756,7 @@ ready235:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold236:
+fold237:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VMOVUPS      (DI), Y10
@@ -2772,9 +2774,9 @@ fold236:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold236
+	JNZ          fold237
 
-folded237:
+folded238:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -2787,7 +2789,7 @@ folded237:
 	VADDPS Y10, Y6, Y6
 	VADDPS Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear238
+	JNE    linear239
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -2797,7 +2799,7 @@ folded237:
 	VMAXPS Y6, Y10, Y6
 	VMAXPS Y7, Y10, Y7
 
-linear238:
+linear239:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -2812,14 +2814,12 @@ linear238:
 	VMOVUPS Y6, 64(CX)(DX*1)
 	VMOVUPS Y7, 96(SI)(DX*1)
 
-done165:
+done166:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer161:
-	CMPQ AX, $0x01
-	JNE  fewer239
+lower162:
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
@@ -4334,17 +4334,12 @@ done243:
 	VZEROUPPER
 	RET
 
-fewer239:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
 advance4:
 	MOVQ  rows+72(FP), BX
 	SUBQ  AX, BX
 	MOVQ  BX, rows+72(FP)
 	TESTQ BX, BX
-	JLE   done357
+	JLE   none5
 	MOVQ  ldc+8(FP), BX
 	IMULQ AX, BX
 	ADDQ  c+0(FP), BX
@@ -4359,7 +4354,7 @@ advance4:
 	MOVQ  BX, a+32(FP)
 	JMP   next1
 
-done357:
+none5:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -4384,20 +4379,24 @@ full2:
 	MOVQ $0x00000004, AX
 
 chosen3:
-	CMPQ AX, $0x04
-	JNE  fewer5
-	MOVQ cols+80(FP), BX
-	MOVQ $0x00000000, AX
+	TESTQ AX, AX
+	JE    none5
+	CMPQ  AX, $0x03
+	JLT   lower6
+	CMPQ  AX, $0x04
+	JLT   lower7
+	MOVQ  cols+80(FP), BX
+	MOVQ  $0x00000000, AX
 
 	// 2 vectors of columns, while at least half as many more are left
-more6:
+more8:
 	CMPQ BX, $0x0c
-	JLT  fewer7
+	JLT  fewer9
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none10
+	JE      none12
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -4409,9 +4408,9 @@ more6:
 	VMOVUPD 32(CX)(DX*2), Y5
 	VMOVUPD (CX)(SI*1), Y6
 	VMOVUPD 32(CX)(SI*1), Y7
-	JMP     ready11
+	JMP     ready13
 
-none10:
+none12:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4421,11 +4420,11 @@ none10:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready11:
+ready13:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded13
+	JLE   folded15
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4434,7 +4433,7 @@ ready11:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold12:
+fold14:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VBROADCASTSD (CX)(DX*2), Y10
@@ -4452,9 +4451,9 @@ fold12:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold12
+	JNZ          fold14
 
-folded13:
+folded15:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -4467,7 +4466,7 @@ folded13:
 	VADDPD Y12, Y6, Y6
 	VADDPD Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear14
+	JNE    linear16
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -4477,7 +4476,7 @@ folded13:
 	VMAXPD Y6, Y12, Y6
 	VMAXPD Y7, Y12, Y7
 
-linear14:
+linear16:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4492,16 +4491,16 @@ linear14:
 	VMOVUPD Y7, 32(CX)(SI*1)
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, BX
-	JMP     more6
+	JMP     more8
 
-fewer7:
+fewer9:
 	CMPQ BX, $0x08
-	JLE  last8
+	JLE  last10
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none15
+	JE      none17
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -4509,19 +4508,19 @@ fewer7:
 	VMOVUPD (CX)(DX*1), Y1
 	VMOVUPD (CX)(DX*2), Y2
 	VMOVUPD (CX)(SI*1), Y3
-	JMP     ready16
+	JMP     ready18
 
-none15:
+none17:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready16:
+ready18:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded18
+	JLE   folded20
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4530,7 +4529,7 @@ ready16:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold17:
+fold19:
 	VBROADCASTSD (CX), Y4
 	VBROADCASTSD (CX)(DX*1), Y5
 	VBROADCASTSD (CX)(DX*2), Y6
@@ -4543,9 +4542,9 @@ fold17:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold17
+	JNZ          fold19
 
-folded18:
+folded20:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -4554,13 +4553,13 @@ folded18:
 	VADDPD Y8, Y2, Y2
 	VADDPD Y8, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear19
+	JNE    linear21
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
 	VMAXPD Y3, Y8, Y3
 
-linear19:
+linear21:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4572,16 +4571,16 @@ linear19:
 	ADDQ    $0x20, AX
 	SUBQ    $0x04, BX
 
-last8:
+last10:
 	CMPQ BX, $0x05
-	JGE  wider20
+	JGE  wider22
 	CMPQ BX, $0x04
-	JNE  over21
+	JNE  over23
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none22
+	JE      none24
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -4589,19 +4588,19 @@ last8:
 	VMOVUPD (CX)(DX*1), Y1
 	VMOVUPD (CX)(DX*2), Y2
 	VMOVUPD (CX)(SI*1), Y3
-	JMP     ready23
+	JMP     ready25
 
-none22:
+none24:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready23:
+ready25:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded25
+	JLE   folded27
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4610,7 +4609,7 @@ ready23:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold24:
+fold26:
 	VBROADCASTSD (CX), Y4
 	VBROADCASTSD (CX)(DX*1), Y5
 	VBROADCASTSD (CX)(DX*2), Y6
@@ -4623,9 +4622,9 @@ fold24:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold24
+	JNZ          fold26
 
-folded25:
+folded27:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -4634,13 +4633,13 @@ folded25:
 	VADDPD Y8, Y2, Y2
 	VADDPD Y8, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear26
+	JNE    linear28
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
 	VMAXPD Y3, Y8, Y3
 
-linear26:
+linear28:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4649,9 +4648,9 @@ linear26:
 	VMOVUPD Y1, (CX)(DX*1)
 	VMOVUPD Y2, (CX)(DX*2)
 	VMOVUPD Y3, (CX)(SI*1)
-	JMP     done9
+	JMP     done11
 
-over21:
+over23:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -4662,7 +4661,7 @@ over21:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ       init+16(FP), CX
 	TESTQ      CX, CX
-	JE         none27
+	JE         none29
 	ADDQ       AX, CX
 	MOVQ       ldinit+24(FP), DX
 	LEAQ       (DX)(DX*2), SI
@@ -4670,19 +4669,19 @@ over21:
 	VMASKMOVPD (CX)(DX*1), Y0, Y2
 	VMASKMOVPD (CX)(DX*2), Y0, Y3
 	VMASKMOVPD (CX)(SI*1), Y0, Y4
-	JMP        ready28
+	JMP        ready30
 
-none27:
+none29:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 
-ready28:
+ready30:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded30
+	JLE   folded32
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4691,7 +4690,7 @@ ready28:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold29:
+fold31:
 	VBROADCASTSD (CX), Y5
 	VBROADCASTSD (CX)(DX*1), Y6
 	VBROADCASTSD (CX)(DX*2), Y7
@@ -4704,9 +4703,9 @@ fold29:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold29
+	JNZ          fold31
 
-folded30:
+folded32:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -4715,107 +4714,107 @@ folded30:
 	VADDPD Y9, Y3, Y3
 	VADDPD Y9, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear31
+	JNE    linear33
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
 	VMAXPD Y3, Y9, Y3
 	VMAXPD Y4, Y9, Y4
 
-linear31:
+linear33:
 	MOVQ         c+0(FP), CX
 	ADDQ         AX, CX
 	MOVQ         ldc+8(FP), DX
 	LEAQ         (DX)(DX*2), SI
 	TESTQ        $0x00000002, BX
-	JZ           low33
+	JZ           low35
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low34
+	JZ           low36
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 
-low34:
-	JMP stored32
+low36:
+	JMP stored34
 
-low33:
+low35:
 	TESTQ     $0x00000001, BX
-	JZ        low35
+	JZ        low37
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 
-low35:
-stored32:
+low37:
+stored34:
 	TESTQ        $0x00000002, BX
-	JZ           low37
+	JZ           low39
 	VMOVUPS      X2, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low38
+	JZ           low40
 	VMOVSD       X2, 16(CX)(DX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low38:
-	JMP stored36
+low40:
+	JMP stored38
 
-low37:
+low39:
 	TESTQ     $0x00000001, BX
-	JZ        low39
+	JZ        low41
 	VMOVSD    X2, (CX)(DX*1)
 	VUNPCKHPD X2, X2, X2
 
-low39:
-stored36:
+low41:
+stored38:
 	TESTQ        $0x00000002, BX
-	JZ           low41
+	JZ           low43
 	VMOVUPS      X3, (CX)(DX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, BX
-	JZ           low42
+	JZ           low44
 	VMOVSD       X3, 16(CX)(DX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low42:
-	JMP stored40
+low44:
+	JMP stored42
 
-low41:
+low43:
 	TESTQ     $0x00000001, BX
-	JZ        low43
+	JZ        low45
 	VMOVSD    X3, (CX)(DX*2)
 	VUNPCKHPD X3, X3, X3
 
-low43:
-stored40:
+low45:
+stored42:
 	TESTQ        $0x00000002, BX
-	JZ           low45
+	JZ           low47
 	VMOVUPS      X4, (CX)(SI*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, BX
-	JZ           low46
+	JZ           low48
 	VMOVSD       X4, 16(CX)(SI*1)
 	VUNPCKHPD    X4, X4, X4
 
-low46:
-	JMP stored44
+low48:
+	JMP stored46
 
-low45:
+low47:
 	TESTQ     $0x00000001, BX
-	JZ        low47
+	JZ        low49
 	VMOVSD    X4, (CX)(SI*1)
 	VUNPCKHPD X4, X4, X4
 
-low47:
-stored44:
-	JMP done9
+low49:
+stored46:
+	JMP done11
 
-wider20:
+wider22:
 	CMPQ BX, $0x08
-	JNE  over48
+	JNE  over50
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none49
+	JE      none51
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -4827,9 +4826,9 @@ wider20:
 	VMOVUPD 32(CX)(DX*2), Y5
 	VMOVUPD (CX)(SI*1), Y6
 	VMOVUPD 32(CX)(SI*1), Y7
-	JMP     ready50
+	JMP     ready52
 
-none49:
+none51:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4839,11 +4838,11 @@ none49:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready50:
+ready52:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded52
+	JLE   folded54
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4852,7 +4851,7 @@ ready50:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold51:
+fold53:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VBROADCASTSD (CX)(DX*2), Y10
@@ -4870,9 +4869,9 @@ fold51:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold51
+	JNZ          fold53
 
-folded52:
+folded54:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -4885,7 +4884,7 @@ folded52:
 	VADDPD Y12, Y6, Y6
 	VADDPD Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear53
+	JNE    linear55
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -4895,7 +4894,7 @@ folded52:
 	VMAXPD Y6, Y12, Y6
 	VMAXPD Y7, Y12, Y7
 
-linear53:
+linear55:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4908,16 +4907,16 @@ linear53:
 	VMOVUPD Y5, 32(CX)(DX*2)
 	VMOVUPD Y6, (CX)(SI*1)
 	VMOVUPD Y7, 32(CX)(SI*1)
-	JMP     done9
+	JMP     done11
 
-over48:
+over50:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none54
+	JE      none56
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -4932,9 +4931,9 @@ over48:
 	VMOVUPD 32(DI)(DX*2), Y5
 	VMOVUPD (CX)(SI*1), Y6
 	VMOVUPD 32(DI)(R8*1), Y7
-	JMP     ready55
+	JMP     ready57
 
-none54:
+none56:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4944,11 +4943,11 @@ none54:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready55:
+ready57:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded57
+	JLE   folded59
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4957,7 +4956,7 @@ ready55:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold56:
+fold58:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VBROADCASTSD (CX)(DX*2), Y10
@@ -4975,9 +4974,9 @@ fold56:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold56
+	JNZ          fold58
 
-folded57:
+folded59:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -4990,7 +4989,7 @@ folded57:
 	VADDPD Y12, Y6, Y6
 	VADDPD Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear58
+	JNE    linear60
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -5000,7 +4999,7 @@ folded57:
 	VMAXPD Y6, Y12, Y6
 	VMAXPD Y7, Y12, Y7
 
-linear58:
+linear60:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5017,25 +5016,23 @@ linear58:
 	VMOVUPD Y6, (CX)(SI*1)
 	VMOVUPD Y7, 32(DI)(R8*1)
 
-done9:
+done11:
 	MOVQ $0x00000004, AX
 	JMP  advance4
 
-fewer5:
-	CMPQ AX, $0x03
-	JNE  fewer59
+lower7:
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 4 vectors of columns, while at least half as many more are left
-more60:
+more61:
 	CMPQ BX, $0x18
-	JLT  fewer61
+	JLT  fewer62
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none64
+	JE      none65
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -5050,9 +5047,9 @@ more60:
 	VMOVUPD 32(CX)(DX*2), Y9
 	VMOVUPD 64(CX)(DX*2), Y10
 	VMOVUPD 96(CX)(DX*2), Y11
-	JMP     ready65
+	JMP     ready66
 
-none64:
+none65:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5066,11 +5063,11 @@ none64:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready65:
+ready66:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded67
+	JLE   folded68
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5078,7 +5075,7 @@ ready65:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold66:
+fold67:
 	VBROADCASTSD (CX), Y12
 	VBROADCASTSD (CX)(DX*1), Y13
 	VBROADCASTSD (CX)(DX*2), Y14
@@ -5101,9 +5098,9 @@ fold66:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold66
+	JNZ          fold67
 
-folded67:
+folded68:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y15, Y15, Y15
@@ -5120,7 +5117,7 @@ folded67:
 	VADDPD Y15, Y10, Y10
 	VADDPD Y15, Y11, Y11
 	CMPQ   CX, $0x01
-	JNE    linear68
+	JNE    linear69
 	VMAXPD Y0, Y15, Y0
 	VMAXPD Y1, Y15, Y1
 	VMAXPD Y2, Y15, Y2
@@ -5134,7 +5131,7 @@ folded67:
 	VMAXPD Y10, Y15, Y10
 	VMAXPD Y11, Y15, Y11
 
-linear68:
+linear69:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5152,16 +5149,16 @@ linear68:
 	VMOVUPD Y11, 96(CX)(DX*2)
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, BX
-	JMP     more60
+	JMP     more61
 
-fewer61:
+fewer62:
 	CMPQ BX, $0x10
-	JLE  last62
+	JLE  last63
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none69
+	JE      none70
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -5170,9 +5167,9 @@ fewer61:
 	VMOVUPD 32(CX)(DX*1), Y3
 	VMOVUPD (CX)(DX*2), Y4
 	VMOVUPD 32(CX)(DX*2), Y5
-	JMP     ready70
+	JMP     ready71
 
-none69:
+none70:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5180,11 +5177,11 @@ none69:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready70:
+ready71:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded72
+	JLE   folded73
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5192,7 +5189,7 @@ ready70:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold71:
+fold72:
 	VBROADCASTSD (CX), Y6
 	VBROADCASTSD (CX)(DX*1), Y7
 	VBROADCASTSD (CX)(DX*2), Y8
@@ -5207,9 +5204,9 @@ fold71:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold71
+	JNZ          fold72
 
-folded72:
+folded73:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -5220,7 +5217,7 @@ folded72:
 	VADDPD Y9, Y4, Y4
 	VADDPD Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear73
+	JNE    linear74
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -5228,7 +5225,7 @@ folded72:
 	VMAXPD Y4, Y9, Y4
 	VMAXPD Y5, Y9, Y5
 
-linear73:
+linear74:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5241,35 +5238,35 @@ linear73:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, BX
 
-last62:
+last63:
 	CMPQ BX, $0x09
-	JGE  wider74
-	CMPQ BX, $0x05
 	JGE  wider75
+	CMPQ BX, $0x05
+	JGE  wider76
 	CMPQ BX, $0x04
-	JNE  over76
+	JNE  over77
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none77
+	JE      none78
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD (CX)(DX*1), Y1
 	VMOVUPD (CX)(DX*2), Y2
-	JMP     ready78
+	JMP     ready79
 
-none77:
+none78:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready78:
+ready79:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded80
+	JLE   folded81
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5277,7 +5274,7 @@ ready78:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold79:
+fold80:
 	VBROADCASTSD (CX), Y3
 	VBROADCASTSD (CX)(DX*1), Y4
 	VBROADCASTSD (CX)(DX*2), Y5
@@ -5288,9 +5285,9 @@ fold79:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold79
+	JNZ          fold80
 
-folded80:
+folded81:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -5298,21 +5295,21 @@ folded80:
 	VADDPD Y6, Y1, Y1
 	VADDPD Y6, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear81
+	JNE    linear82
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 
-linear81:
+linear82:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, (CX)(DX*1)
 	VMOVUPD Y2, (CX)(DX*2)
-	JMP     done63
+	JMP     done64
 
-over76:
+over77:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -5323,24 +5320,24 @@ over76:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ       init+16(FP), CX
 	TESTQ      CX, CX
-	JE         none82
+	JE         none83
 	ADDQ       AX, CX
 	MOVQ       ldinit+24(FP), DX
 	VMASKMOVPD (CX), Y0, Y1
 	VMASKMOVPD (CX)(DX*1), Y0, Y2
 	VMASKMOVPD (CX)(DX*2), Y0, Y3
-	JMP        ready83
+	JMP        ready84
 
-none82:
+none83:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready83:
+ready84:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded85
+	JLE   folded86
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5348,7 +5345,7 @@ ready83:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold84:
+fold85:
 	VBROADCASTSD (CX), Y4
 	VBROADCASTSD (CX)(DX*1), Y5
 	VBROADCASTSD (CX)(DX*2), Y6
@@ -5359,9 +5356,9 @@ fold84:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold84
+	JNZ          fold85
 
-folded85:
+folded86:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y7, Y7, Y7
@@ -5369,85 +5366,85 @@ folded85:
 	VADDPD Y7, Y2, Y2
 	VADDPD Y7, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear86
+	JNE    linear87
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
 	VMAXPD Y3, Y7, Y3
 
-linear86:
+linear87:
 	MOVQ         c+0(FP), CX
 	ADDQ         AX, CX
 	MOVQ         ldc+8(FP), DX
 	TESTQ        $0x00000002, BX
-	JZ           low88
+	JZ           low89
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low89
+	JZ           low90
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 
-low89:
-	JMP stored87
+low90:
+	JMP stored88
 
-low88:
+low89:
 	TESTQ     $0x00000001, BX
-	JZ        low90
+	JZ        low91
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 
-low90:
-stored87:
+low91:
+stored88:
 	TESTQ        $0x00000002, BX
-	JZ           low92
+	JZ           low93
 	VMOVUPS      X2, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low93
+	JZ           low94
 	VMOVSD       X2, 16(CX)(DX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low93:
-	JMP stored91
+low94:
+	JMP stored92
 
-low92:
+low93:
 	TESTQ     $0x00000001, BX
-	JZ        low94
+	JZ        low95
 	VMOVSD    X2, (CX)(DX*1)
 	VUNPCKHPD X2, X2, X2
 
-low94:
-stored91:
+low95:
+stored92:
 	TESTQ        $0x00000002, BX
-	JZ           low96
+	JZ           low97
 	VMOVUPS      X3, (CX)(DX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, BX
-	JZ           low97
+	JZ           low98
 	VMOVSD       X3, 16(CX)(DX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low97:
-	JMP stored95
+low98:
+	JMP stored96
 
-low96:
+low97:
 	TESTQ     $0x00000001, BX
-	JZ        low98
+	JZ        low99
 	VMOVSD    X3, (CX)(DX*2)
 	VUNPCKHPD X3, X3, X3
 
-low98:
-stored95:
-	JMP done63
+low99:
+stored96:
+	JMP done64
 
-wider75:
+wider76:
 	CMPQ BX, $0x08
-	JNE  over99
+	JNE  over100
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none100
+	JE      none101
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -5456,9 +5453,9 @@ wider75:
 	VMOVUPD 32(CX)(DX*1), Y3
 	VMOVUPD (CX)(DX*2), Y4
 	VMOVUPD 32(CX)(DX*2), Y5
-	JMP     ready101
+	JMP     ready102
 
-none100:
+none101:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5466,11 +5463,11 @@ none100:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready101:
+ready102:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded103
+	JLE   folded104
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5478,7 +5475,7 @@ ready101:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold102:
+fold103:
 	VBROADCASTSD (CX), Y6
 	VBROADCASTSD (CX)(DX*1), Y7
 	VBROADCASTSD (CX)(DX*2), Y8
@@ -5493,9 +5490,9 @@ fold102:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold102
+	JNZ          fold103
 
-folded103:
+folded104:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -5506,7 +5503,7 @@ folded103:
 	VADDPD Y9, Y4, Y4
 	VADDPD Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear104
+	JNE    linear105
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -5514,7 +5511,7 @@ folded103:
 	VMAXPD Y4, Y9, Y4
 	VMAXPD Y5, Y9, Y5
 
-linear104:
+linear105:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5524,16 +5521,16 @@ linear104:
 	VMOVUPD Y3, 32(CX)(DX*1)
 	VMOVUPD Y4, (CX)(DX*2)
 	VMOVUPD Y5, 32(CX)(DX*2)
-	JMP     done63
+	JMP     done64
 
-over99:
+over100:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none105
+	JE      none106
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -5544,9 +5541,9 @@ over99:
 	VMOVUPD 32(SI)(DX*1), Y3
 	VMOVUPD (CX)(DX*2), Y4
 	VMOVUPD 32(SI)(DX*2), Y5
-	JMP     ready106
+	JMP     ready107
 
-none105:
+none106:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5554,11 +5551,11 @@ none105:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready106:
+ready107:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded108
+	JLE   folded109
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5566,7 +5563,7 @@ ready106:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold107:
+fold108:
 	VBROADCASTSD (CX), Y6
 	VBROADCASTSD (CX)(DX*1), Y7
 	VBROADCASTSD (CX)(DX*2), Y8
@@ -5581,9 +5578,9 @@ fold107:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold107
+	JNZ          fold108
 
-folded108:
+folded109:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -5594,7 +5591,7 @@ folded108:
 	VADDPD Y9, Y4, Y4
 	VADDPD Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear109
+	JNE    linear110
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -5602,7 +5599,7 @@ folded108:
 	VMAXPD Y4, Y9, Y4
 	VMAXPD Y5, Y9, Y5
 
-linear109:
+linear110:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5614,18 +5611,18 @@ linear109:
 	VMOVUPD Y3, 32(SI)(DX*1)
 	VMOVUPD Y4, (CX)(DX*2)
 	VMOVUPD Y5, 32(SI)(DX*2)
-	JMP     done63
+	JMP     done64
 
-wider74:
+wider75:
 	CMPQ BX, $0x0d
-	JGE  wider110
+	JGE  wider111
 	CMPQ BX, $0x0c
-	JNE  over111
+	JNE  over112
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none112
+	JE      none113
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -5637,9 +5634,9 @@ wider74:
 	VMOVUPD (CX)(DX*2), Y6
 	VMOVUPD 32(CX)(DX*2), Y7
 	VMOVUPD 64(CX)(DX*2), Y8
-	JMP     ready113
+	JMP     ready114
 
-none112:
+none113:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5650,11 +5647,11 @@ none112:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-ready113:
+ready114:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded115
+	JLE   folded116
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5662,7 +5659,7 @@ ready113:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold114:
+fold115:
 	VBROADCASTSD (CX), Y9
 	VBROADCASTSD (CX)(DX*1), Y10
 	VBROADCASTSD (CX)(DX*2), Y11
@@ -5681,9 +5678,9 @@ fold114:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold114
+	JNZ          fold115
 
-folded115:
+folded116:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -5697,7 +5694,7 @@ folded115:
 	VADDPD Y12, Y7, Y7
 	VADDPD Y12, Y8, Y8
 	CMPQ   CX, $0x01
-	JNE    linear116
+	JNE    linear117
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -5708,7 +5705,7 @@ folded115:
 	VMAXPD Y7, Y12, Y7
 	VMAXPD Y8, Y12, Y8
 
-linear116:
+linear117:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5721,16 +5718,16 @@ linear116:
 	VMOVUPD Y6, (CX)(DX*2)
 	VMOVUPD Y7, 32(CX)(DX*2)
 	VMOVUPD Y8, 64(CX)(DX*2)
-	JMP     done63
+	JMP     done64
 
-over111:
+over112:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none117
+	JE      none118
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -5744,9 +5741,9 @@ over111:
 	VMOVUPD (CX)(DX*2), Y6
 	VMOVUPD 32(CX)(DX*2), Y7
 	VMOVUPD 64(SI)(DX*2), Y8
-	JMP     ready118
+	JMP     ready119
 
-none117:
+none118:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5757,11 +5754,11 @@ none117:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-ready118:
+ready119:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded120
+	JLE   folded121
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5769,7 +5766,7 @@ ready118:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold119:
+fold120:
 	VBROADCASTSD (CX), Y9
 	VBROADCASTSD (CX)(DX*1), Y10
 	VBROADCASTSD (CX)(DX*2), Y11
@@ -5788,9 +5785,9 @@ fold119:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold119
+	JNZ          fold120
 
-folded120:
+folded121:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -5804,7 +5801,7 @@ folded120:
 	VADDPD Y12, Y7, Y7
 	VADDPD Y12, Y8, Y8
 	CMPQ   CX, $0x01
-	JNE    linear121
+	JNE    linear122
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -5815,7 +5812,7 @@ folded120:
 	VMAXPD Y7, Y12, Y7
 	VMAXPD Y8, Y12, Y8
 
-linear121:
+linear122:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5830,16 +5827,16 @@ linear121:
 	VMOVUPD Y6, (CX)(DX*2)
 	VMOVUPD Y7, 32(CX)(DX*2)
 	VMOVUPD Y8, 64(SI)(DX*2)
-	JMP     done63
+	JMP     done64
 
-wider110:
+wider111:
 	CMPQ BX, $0x10
-	JNE  over122
+	JNE  over123
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none123
+	JE      none124
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -5854,9 +5851,9 @@ wider110:
 	VMOVUPD 32(CX)(DX*2), Y9
 	VMOVUPD 64(CX)(DX*2), Y10
 	VMOVUPD 96(CX)(DX*2), Y11
-	JMP     ready124
+	JMP     ready125
 
-none123:
+none124:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5870,11 +5867,11 @@ none123:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready124:
+ready125:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded126
+	JLE   folded127
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5882,7 +5879,7 @@ ready124:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold125:
+fold126:
 	VBROADCASTSD (CX), Y12
 	VBROADCASTSD (CX)(DX*1), Y13
 	VBROADCASTSD (CX)(DX*2), Y14
@@ -5905,9 +5902,9 @@ fold125:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold125
+	JNZ          fold126
 
-folded126:
+folded127:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y15, Y15, Y15
@@ -5924,7 +5921,7 @@ folded126:
 	VADDPD Y15, Y10, Y10
 	VADDPD Y15, Y11, Y11
 	CMPQ   CX, $0x01
-	JNE    linear127
+	JNE    linear128
 	VMAXPD Y0, Y15, Y0
 	VMAXPD Y1, Y15, Y1
 	VMAXPD Y2, Y15, Y2
@@ -5938,7 +5935,7 @@ folded126:
 	VMAXPD Y10, Y15, Y10
 	VMAXPD Y11, Y15, Y11
 
-linear127:
+linear128:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5954,16 +5951,16 @@ linear127:
 	VMOVUPD Y9, 32(CX)(DX*2)
 	VMOVUPD Y10, 64(CX)(DX*2)
 	VMOVUPD Y11, 96(CX)(DX*2)
-	JMP     done63
+	JMP     done64
 
-over122:
+over123:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none128
+	JE      none129
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -5980,9 +5977,9 @@ over122:
 	VMOVUPD 32(CX)(DX*2), Y9
 	VMOVUPD 64(CX)(DX*2), Y10
 	VMOVUPD 96(SI)(DX*2), Y11
-	JMP     ready129
+	JMP     ready130
 
-none128:
+none129:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5996,11 +5993,11 @@ none128:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready129:
+ready130:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded131
+	JLE   folded132
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6008,7 +6005,7 @@ ready129:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold130:
+fold131:
 	VBROADCASTSD (CX), Y12
 	VBROADCASTSD (CX)(DX*1), Y13
 	VBROADCASTSD (CX)(DX*2), Y14
@@ -6031,9 +6028,9 @@ fold130:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold130
+	JNZ          fold131
 
-folded131:
+folded132:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y15, Y15, Y15
@@ -6050,7 +6047,7 @@ folded131:
 	VADDPD Y15, Y10, Y10
 	VADDPD Y15, Y11, Y11
 	CMPQ   CX, $0x01
-	JNE    linear132
+	JNE    linear133
 	VMAXPD Y0, Y15, Y0
 	VMAXPD Y1, Y15, Y1
 	VMAXPD Y2, Y15, Y2
@@ -6064,7 +6061,7 @@ folded131:
 	VMAXPD Y10, Y15, Y10
 	VMAXPD Y11, Y15, Y11
 
-linear132:
+linear133:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6083,25 +6080,25 @@ linear132:
 	VMOVUPD Y10, 64(CX)(DX*2)
 	VMOVUPD Y11, 96(SI)(DX*2)
 
-done63:
+done64:
 	MOVQ $0x00000003, AX
 	JMP  advance4
 
-fewer59:
+lower6:
 	CMPQ AX, $0x02
-	JNE  fewer133
+	JLT  lower134
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 4 vectors of columns, while at least half as many more are left
-more134:
+more135:
 	CMPQ BX, $0x18
-	JLT  fewer135
+	JLT  fewer136
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none138
+	JE      none139
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -6112,9 +6109,9 @@ more134:
 	VMOVUPD 32(CX)(DX*1), Y5
 	VMOVUPD 64(CX)(DX*1), Y6
 	VMOVUPD 96(CX)(DX*1), Y7
-	JMP     ready139
+	JMP     ready140
 
-none138:
+none139:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6124,11 +6121,11 @@ none138:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready139:
+ready140:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded141
+	JLE   folded142
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6136,7 +6133,7 @@ ready139:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold140:
+fold141:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VMOVUPD      (DI), Y10
@@ -6154,9 +6151,9 @@ fold140:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold140
+	JNZ          fold141
 
-folded141:
+folded142:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -6169,7 +6166,7 @@ folded141:
 	VADDPD Y10, Y6, Y6
 	VADDPD Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear142
+	JNE    linear143
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -6179,7 +6176,7 @@ folded141:
 	VMAXPD Y6, Y10, Y6
 	VMAXPD Y7, Y10, Y7
 
-linear142:
+linear143:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6193,35 +6190,35 @@ linear142:
 	VMOVUPD Y7, 96(CX)(DX*1)
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, BX
-	JMP     more134
+	JMP     more135
 
-fewer135:
+fewer136:
 	CMPQ BX, $0x10
-	JLE  last136
+	JLE  last137
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none143
+	JE      none144
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
 	VMOVUPD (CX)(DX*1), Y2
 	VMOVUPD 32(CX)(DX*1), Y3
-	JMP     ready144
+	JMP     ready145
 
-none143:
+none144:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready144:
+ready145:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded146
+	JLE   folded147
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6229,7 +6226,7 @@ ready144:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold145:
+fold146:
 	VBROADCASTSD (CX), Y4
 	VBROADCASTSD (CX)(DX*1), Y5
 	VMOVUPD      (DI), Y6
@@ -6241,9 +6238,9 @@ fold145:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold145
+	JNZ          fold146
 
-folded146:
+folded147:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -6252,13 +6249,13 @@ folded146:
 	VADDPD Y6, Y2, Y2
 	VADDPD Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear147
+	JNE    linear148
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 	VMAXPD Y3, Y6, Y3
 
-linear147:
+linear148:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6269,33 +6266,33 @@ linear147:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, BX
 
-last136:
+last137:
 	CMPQ BX, $0x09
-	JGE  wider148
-	CMPQ BX, $0x05
 	JGE  wider149
+	CMPQ BX, $0x05
+	JGE  wider150
 	CMPQ BX, $0x04
-	JNE  over150
+	JNE  over151
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none151
+	JE      none152
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD (CX)(DX*1), Y1
-	JMP     ready152
+	JMP     ready153
 
-none151:
+none152:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-ready152:
+ready153:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded154
+	JLE   folded155
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6303,7 +6300,7 @@ ready152:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold153:
+fold154:
 	VBROADCASTSD (CX), Y2
 	VBROADCASTSD (CX)(DX*1), Y3
 	VMOVUPD      (DI), Y4
@@ -6312,28 +6309,28 @@ fold153:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold153
+	JNZ          fold154
 
-folded154:
+folded155:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y0, Y0
 	VADDPD Y4, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear155
+	JNE    linear156
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 
-linear155:
+linear156:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, (CX)(DX*1)
-	JMP     done137
+	JMP     done138
 
-over150:
+over151:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -6344,22 +6341,22 @@ over150:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ       init+16(FP), CX
 	TESTQ      CX, CX
-	JE         none156
+	JE         none157
 	ADDQ       AX, CX
 	MOVQ       ldinit+24(FP), DX
 	VMASKMOVPD (CX), Y0, Y1
 	VMASKMOVPD (CX)(DX*1), Y0, Y2
-	JMP        ready157
+	JMP        ready158
 
-none156:
+none157:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready157:
+ready158:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded159
+	JLE   folded160
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6367,7 +6364,7 @@ ready157:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold158:
+fold159:
 	VBROADCASTSD (CX), Y3
 	VBROADCASTSD (CX)(DX*1), Y4
 	VMASKMOVPD   (DI), Y0, Y5
@@ -6376,92 +6373,92 @@ fold158:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold158
+	JNZ          fold159
 
-folded159:
+folded160:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear160
+	JNE    linear161
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 
-linear160:
+linear161:
 	MOVQ         c+0(FP), CX
 	ADDQ         AX, CX
 	MOVQ         ldc+8(FP), DX
 	TESTQ        $0x00000002, BX
-	JZ           low162
+	JZ           low163
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low163
+	JZ           low164
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 
-low163:
-	JMP stored161
+low164:
+	JMP stored162
 
-low162:
+low163:
 	TESTQ     $0x00000001, BX
-	JZ        low164
+	JZ        low165
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 
-low164:
-stored161:
+low165:
+stored162:
 	TESTQ        $0x00000002, BX
-	JZ           low166
+	JZ           low167
 	VMOVUPS      X2, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low167
+	JZ           low168
 	VMOVSD       X2, 16(CX)(DX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low167:
-	JMP stored165
+low168:
+	JMP stored166
 
-low166:
+low167:
 	TESTQ     $0x00000001, BX
-	JZ        low168
+	JZ        low169
 	VMOVSD    X2, (CX)(DX*1)
 	VUNPCKHPD X2, X2, X2
 
-low168:
-stored165:
-	JMP done137
+low169:
+stored166:
+	JMP done138
 
-wider149:
+wider150:
 	CMPQ BX, $0x08
-	JNE  over169
+	JNE  over170
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none170
+	JE      none171
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
 	VMOVUPD (CX)(DX*1), Y2
 	VMOVUPD 32(CX)(DX*1), Y3
-	JMP     ready171
+	JMP     ready172
 
-none170:
+none171:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready171:
+ready172:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded173
+	JLE   folded174
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6469,7 +6466,7 @@ ready171:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold172:
+fold173:
 	VBROADCASTSD (CX), Y4
 	VBROADCASTSD (CX)(DX*1), Y5
 	VMOVUPD      (DI), Y6
@@ -6481,9 +6478,9 @@ fold172:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold172
+	JNZ          fold173
 
-folded173:
+folded174:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -6492,13 +6489,13 @@ folded173:
 	VADDPD Y6, Y2, Y2
 	VADDPD Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear174
+	JNE    linear175
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 	VMAXPD Y3, Y6, Y3
 
-linear174:
+linear175:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6506,16 +6503,16 @@ linear174:
 	VMOVUPD Y1, 32(CX)
 	VMOVUPD Y2, (CX)(DX*1)
 	VMOVUPD Y3, 32(CX)(DX*1)
-	JMP     done137
+	JMP     done138
 
-over169:
+over170:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none175
+	JE      none176
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6524,19 +6521,19 @@ over169:
 	VMOVUPD 32(SI), Y1
 	VMOVUPD (CX)(DX*1), Y2
 	VMOVUPD 32(SI)(DX*1), Y3
-	JMP     ready176
+	JMP     ready177
 
-none175:
+none176:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready176:
+ready177:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded178
+	JLE   folded179
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6544,7 +6541,7 @@ ready176:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold177:
+fold178:
 	VBROADCASTSD (CX), Y4
 	VBROADCASTSD (CX)(DX*1), Y5
 	VMOVUPD      (DI), Y6
@@ -6556,9 +6553,9 @@ fold177:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold177
+	JNZ          fold178
 
-folded178:
+folded179:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -6567,13 +6564,13 @@ folded178:
 	VADDPD Y6, Y2, Y2
 	VADDPD Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear179
+	JNE    linear180
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 	VMAXPD Y3, Y6, Y3
 
-linear179:
+linear180:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6583,18 +6580,18 @@ linear179:
 	VMOVUPD Y1, 32(SI)
 	VMOVUPD Y2, (CX)(DX*1)
 	VMOVUPD Y3, 32(SI)(DX*1)
-	JMP     done137
+	JMP     done138
 
-wider148:
+wider149:
 	CMPQ BX, $0x0d
-	JGE  wider180
+	JGE  wider181
 	CMPQ BX, $0x0c
-	JNE  over181
+	JNE  over182
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none182
+	JE      none183
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -6603,9 +6600,9 @@ wider148:
 	VMOVUPD (CX)(DX*1), Y3
 	VMOVUPD 32(CX)(DX*1), Y4
 	VMOVUPD 64(CX)(DX*1), Y5
-	JMP     ready183
+	JMP     ready184
 
-none182:
+none183:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6613,11 +6610,11 @@ none182:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready183:
+ready184:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded185
+	JLE   folded186
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6625,7 +6622,7 @@ ready183:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold184:
+fold185:
 	VBROADCASTSD (CX), Y6
 	VBROADCASTSD (CX)(DX*1), Y7
 	VMOVUPD      (DI), Y8
@@ -6640,9 +6637,9 @@ fold184:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold184
+	JNZ          fold185
 
-folded185:
+folded186:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -6653,7 +6650,7 @@ folded185:
 	VADDPD Y8, Y4, Y4
 	VADDPD Y8, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear186
+	JNE    linear187
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -6661,7 +6658,7 @@ folded185:
 	VMAXPD Y4, Y8, Y4
 	VMAXPD Y5, Y8, Y5
 
-linear186:
+linear187:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6671,16 +6668,16 @@ linear186:
 	VMOVUPD Y3, (CX)(DX*1)
 	VMOVUPD Y4, 32(CX)(DX*1)
 	VMOVUPD Y5, 64(CX)(DX*1)
-	JMP     done137
+	JMP     done138
 
-over181:
+over182:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none187
+	JE      none188
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6691,9 +6688,9 @@ over181:
 	VMOVUPD (CX)(DX*1), Y3
 	VMOVUPD 32(CX)(DX*1), Y4
 	VMOVUPD 64(SI)(DX*1), Y5
-	JMP     ready188
+	JMP     ready189
 
-none187:
+none188:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6701,11 +6698,11 @@ none187:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready188:
+ready189:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded190
+	JLE   folded191
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6713,7 +6710,7 @@ ready188:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold189:
+fold190:
 	VBROADCASTSD (CX), Y6
 	VBROADCASTSD (CX)(DX*1), Y7
 	VMOVUPD      (DI), Y8
@@ -6728,9 +6725,9 @@ fold189:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold189
+	JNZ          fold190
 
-folded190:
+folded191:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -6741,7 +6738,7 @@ folded190:
 	VADDPD Y8, Y4, Y4
 	VADDPD Y8, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear191
+	JNE    linear192
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -6749,7 +6746,7 @@ folded190:
 	VMAXPD Y4, Y8, Y4
 	VMAXPD Y5, Y8, Y5
 
-linear191:
+linear192:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6761,16 +6758,16 @@ linear191:
 	VMOVUPD Y3, (CX)(DX*1)
 	VMOVUPD Y4, 32(CX)(DX*1)
 	VMOVUPD Y5, 64(SI)(DX*1)
-	JMP     done137
+	JMP     done138
 
-wider180:
+wider181:
 	CMPQ BX, $0x10
-	JNE  over192
+	JNE  over193
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none193
+	JE      none194
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -6781,9 +6778,9 @@ wider180:
 	VMOVUPD 32(CX)(DX*1), Y5
 	VMOVUPD 64(CX)(DX*1), Y6
 	VMOVUPD 96(CX)(DX*1), Y7
-	JMP     ready194
+	JMP     ready195
 
-none193:
+none194:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6793,11 +6790,11 @@ none193:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready194:
+ready195:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded196
+	JLE   folded197
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6805,7 +6802,7 @@ ready194:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold195:
+fold196:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VMOVUPD      (DI), Y10
@@ -6823,9 +6820,9 @@ fold195:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold195
+	JNZ          fold196
 
-folded196:
+folded197:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -6838,7 +6835,7 @@ folded196:
 	VADDPD Y10, Y6, Y6
 	VADDPD Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear197
+	JNE    linear198
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -6848,7 +6845,7 @@ folded196:
 	VMAXPD Y6, Y10, Y6
 	VMAXPD Y7, Y10, Y7
 
-linear197:
+linear198:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6860,16 +6857,16 @@ linear197:
 	VMOVUPD Y5, 32(CX)(DX*1)
 	VMOVUPD Y6, 64(CX)(DX*1)
 	VMOVUPD Y7, 96(CX)(DX*1)
-	JMP     done137
+	JMP     done138
 
-over192:
+over193:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none198
+	JE      none199
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6882,9 +6879,9 @@ over192:
 	VMOVUPD 32(CX)(DX*1), Y5
 	VMOVUPD 64(CX)(DX*1), Y6
 	VMOVUPD 96(SI)(DX*1), Y7
-	JMP     ready199
+	JMP     ready200
 
-none198:
+none199:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6894,11 +6891,11 @@ none198:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready199:
+ready200:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded201
+	JLE   folded202
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6906,7 +6903,7 @@ ready199:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold200:
+fold201:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VMOVUPD      (DI), Y10
@@ -6924,9 +6921,9 @@ fold200:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold200
+	JNZ          fold201
 
-folded201:
+folded202:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -6939,7 +6936,7 @@ folded201:
 	VADDPD Y10, Y6, Y6
 	VADDPD Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear202
+	JNE    linear203
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -6949,7 +6946,7 @@ folded201:
 	VMAXPD Y6, Y10, Y6
 	VMAXPD Y7, Y10, Y7
 
-linear202:
+linear203:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6964,14 +6961,12 @@ linear202:
 	VMOVUPD Y6, 64(CX)(DX*1)
 	VMOVUPD Y7, 96(SI)(DX*1)
 
-done137:
+done138:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer133:
-	CMPQ AX, $0x01
-	JNE  fewer203
+lower134:
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
@@ -8464,17 +8459,12 @@ done207:
 	VZEROUPPER
 	RET
 
-fewer203:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
 advance4:
 	MOVQ  rows+72(FP), BX
 	SUBQ  AX, BX
 	MOVQ  BX, rows+72(FP)
 	TESTQ BX, BX
-	JLE   done317
+	JLE   none5
 	MOVQ  ldc+8(FP), BX
 	IMULQ AX, BX
 	ADDQ  c+0(FP), BX
@@ -8489,7 +8479,7 @@ advance4:
 	MOVQ  BX, a+32(FP)
 	JMP   next1
 
-done317:
+none5:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -24,20 +24,24 @@ full2:
 	MOVQ $0x00000004, AX
 
 chosen3:
-	CMPQ AX, $0x04
-	JNE  fewer5
-	MOVQ cols+80(FP), BX
-	MOVQ $0x00000000, AX
+	TESTQ AX, AX
+	JE    none5
+	CMPQ  AX, $0x03
+	JLT   lower6
+	CMPQ  AX, $0x04
+	JLT   lower7
+	MOVQ  cols+80(FP), BX
+	MOVQ  $0x00000000, AX
 
 	// 4 vectors of columns, while at least half as many more are left
-more6:
+more8:
 	CMPQ BX, $0x60
-	JLT  fewer7
+	JLT  fewer9
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none10
+	JE      none12
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -57,9 +61,9 @@ more6:
 	VMOVUPS 64(CX)(SI*1), Z13
 	VMOVUPS 128(CX)(SI*1), Z14
 	VMOVUPS 192(CX)(SI*1), Z15
-	JMP     ready11
+	JMP     ready13
 
-none10:
+none12:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -77,11 +81,11 @@ none10:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready11:
+ready13:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded13
+	JLE   folded15
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -90,7 +94,7 @@ ready11:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold12:
+fold14:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VBROADCASTSS (CX)(DX*2), Z18
@@ -118,9 +122,9 @@ fold12:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold12
+	JNZ          fold14
 
-folded13:
+folded15:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -141,7 +145,7 @@ folded13:
 	VADDPS Z20, Z14, Z14
 	VADDPS Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear14
+	JNE    linear16
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
 	VMAXPS Z2, Z20, Z2
@@ -159,7 +163,7 @@ folded13:
 	VMAXPS Z14, Z20, Z14
 	VMAXPS Z15, Z20, Z15
 
-linear14:
+linear16:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -182,16 +186,16 @@ linear14:
 	VMOVUPS Z15, 192(CX)(SI*1)
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x40, BX
-	JMP     more6
+	JMP     more8
 
-fewer7:
+fewer9:
 	CMPQ BX, $0x40
-	JLE  last8
+	JLE  last10
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none15
+	JE      none17
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -203,9 +207,9 @@ fewer7:
 	VMOVUPS 64(CX)(DX*2), Z5
 	VMOVUPS (CX)(SI*1), Z6
 	VMOVUPS 64(CX)(SI*1), Z7
-	JMP     ready16
+	JMP     ready18
 
-none15:
+none17:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -215,11 +219,11 @@ none15:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready16:
+ready18:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded18
+	JLE   folded20
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -228,7 +232,7 @@ ready16:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold17:
+fold19:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
@@ -246,9 +250,9 @@ fold17:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold17
+	JNZ          fold19
 
-folded18:
+folded20:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -261,7 +265,7 @@ folded18:
 	VADDPS Z12, Z6, Z6
 	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear19
+	JNE    linear21
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -271,7 +275,7 @@ folded18:
 	VMAXPS Z6, Z12, Z6
 	VMAXPS Z7, Z12, Z7
 
-linear19:
+linear21:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -287,18 +291,18 @@ linear19:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, BX
 
-last8:
+last10:
 	CMPQ BX, $0x21
-	JGE  wider20
+	JGE  wider22
 	CMPQ BX, $0x11
-	JGE  wider21
+	JGE  wider23
 	CMPQ BX, $0x10
-	JNE  over22
+	JNE  over24
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none23
+	JE      none25
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -306,19 +310,19 @@ last8:
 	VMOVUPS (CX)(DX*1), Z1
 	VMOVUPS (CX)(DX*2), Z2
 	VMOVUPS (CX)(SI*1), Z3
-	JMP     ready24
+	JMP     ready26
 
-none23:
+none25:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready24:
+ready26:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded26
+	JLE   folded28
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -327,7 +331,7 @@ ready24:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold25:
+fold27:
 	VMOVUPS          (DI), Z8
 	VFMADD231PS.BCST (CX), Z8, Z0
 	VFMADD231PS.BCST (CX)(DX*1), Z8, Z1
@@ -336,9 +340,9 @@ fold25:
 	ADDQ             SI, CX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold25
+	JNZ              fold27
 
-folded26:
+folded28:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -347,13 +351,13 @@ folded26:
 	VADDPS Z8, Z2, Z2
 	VADDPS Z8, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear27
+	JNE    linear29
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
 	VMAXPS Z3, Z8, Z3
 
-linear27:
+linear29:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -362,9 +366,9 @@ linear27:
 	VMOVUPS Z1, (CX)(DX*1)
 	VMOVUPS Z2, (CX)(DX*2)
 	VMOVUPS Z3, (CX)(SI*1)
-	JMP     done9
+	JMP     done11
 
-over22:
+over24:
 	MOVQ  BX, DX
 	ANDQ  $0x0f, DX
 	MOVL  $0x0000ffff, CX
@@ -374,7 +378,7 @@ over22:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ      init+16(FP), CX
 	TESTQ     CX, CX
-	JE        none28
+	JE        none30
 	ADDQ      AX, CX
 	MOVQ      ldinit+24(FP), DX
 	LEAQ      (DX)(DX*2), SI
@@ -382,19 +386,19 @@ over22:
 	VMOVUPS.Z (CX)(DX*1), K1, Z1
 	VMOVUPS.Z (CX)(DX*2), K1, Z2
 	VMOVUPS.Z (CX)(SI*1), K1, Z3
-	JMP       ready29
+	JMP       ready31
 
-none28:
+none30:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready29:
+ready31:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded31
+	JLE   folded33
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -403,7 +407,7 @@ ready29:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold30:
+fold32:
 	VMOVUPS.Z        (DI), K1, Z8
 	VFMADD231PS.BCST (CX), Z8, Z0
 	VFMADD231PS.BCST (CX)(DX*1), Z8, Z1
@@ -412,9 +416,9 @@ fold30:
 	ADDQ             SI, CX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold30
+	JNZ              fold32
 
-folded31:
+folded33:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -423,387 +427,387 @@ folded31:
 	VADDPS Z8, Z2, Z2
 	VADDPS Z8, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear32
+	JNE    linear34
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
 	VMAXPS Z3, Z8, Z3
 
-linear32:
+linear34:
 	MOVQ          c+0(FP), CX
 	ADDQ          AX, CX
 	MOVQ          ldc+8(FP), DX
 	LEAQ          (DX)(DX*2), SI
 	TESTQ         $0x00000008, BX
-	JZ            low34
+	JZ            low36
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, BX
-	JZ            low35
+	JZ            low37
 	VMOVUPS       X0, 32(CX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, BX
-	JZ            low36
+	JZ            low38
 	VMOVSD        X0, 48(CX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, BX
-	JZ            low37
+	JZ            low39
 	VMOVSS        X0, 56(CX)
 
-low37:
-	JMP stored33
-
-low36:
-	TESTQ  $0x00000001, BX
-	JZ     low38
-	VMOVSS X0, 48(CX)
+low39:
+	JMP stored35
 
 low38:
-	JMP stored33
+	TESTQ  $0x00000001, BX
+	JZ     low40
+	VMOVSS X0, 48(CX)
 
-low35:
+low40:
+	JMP stored35
+
+low37:
 	TESTQ     $0x00000002, BX
-	JZ        low39
+	JZ        low41
 	VMOVSD    X0, 32(CX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, BX
-	JZ        low40
+	JZ        low42
 	VMOVSS    X0, 40(CX)
 
-low40:
-	JMP stored33
-
-low39:
-	TESTQ  $0x00000001, BX
-	JZ     low41
-	VMOVSS X0, 32(CX)
+low42:
+	JMP stored35
 
 low41:
-	JMP stored33
+	TESTQ  $0x00000001, BX
+	JZ     low43
+	VMOVSS X0, 32(CX)
 
-low34:
+low43:
+	JMP stored35
+
+low36:
 	TESTQ        $0x00000004, BX
-	JZ           low42
+	JZ           low44
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, BX
-	JZ           low43
+	JZ           low45
 	VMOVSD       X0, 16(CX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, BX
-	JZ           low44
+	JZ           low46
 	VMOVSS       X0, 24(CX)
 
-low44:
-	JMP stored33
-
-low43:
-	TESTQ  $0x00000001, BX
-	JZ     low45
-	VMOVSS X0, 16(CX)
+low46:
+	JMP stored35
 
 low45:
-	JMP stored33
+	TESTQ  $0x00000001, BX
+	JZ     low47
+	VMOVSS X0, 16(CX)
 
-low42:
+low47:
+	JMP stored35
+
+low44:
 	TESTQ     $0x00000002, BX
-	JZ        low46
+	JZ        low48
 	VMOVSD    X0, (CX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, BX
-	JZ        low47
+	JZ        low49
 	VMOVSS    X0, 8(CX)
 
-low47:
-	JMP stored33
-
-low46:
-	TESTQ  $0x00000001, BX
-	JZ     low48
-	VMOVSS X0, (CX)
+low49:
+	JMP stored35
 
 low48:
-stored33:
+	TESTQ  $0x00000001, BX
+	JZ     low50
+	VMOVSS X0, (CX)
+
+low50:
+stored35:
 	TESTQ         $0x00000008, BX
-	JZ            low50
+	JZ            low52
 	VMOVUPS       Y1, (CX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, BX
-	JZ            low51
+	JZ            low53
 	VMOVUPS       X1, 32(CX)(DX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, BX
-	JZ            low52
+	JZ            low54
 	VMOVSD        X1, 48(CX)(DX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, BX
-	JZ            low53
+	JZ            low55
 	VMOVSS        X1, 56(CX)(DX*1)
 
-low53:
-	JMP stored49
-
-low52:
-	TESTQ  $0x00000001, BX
-	JZ     low54
-	VMOVSS X1, 48(CX)(DX*1)
+low55:
+	JMP stored51
 
 low54:
-	JMP stored49
+	TESTQ  $0x00000001, BX
+	JZ     low56
+	VMOVSS X1, 48(CX)(DX*1)
 
-low51:
+low56:
+	JMP stored51
+
+low53:
 	TESTQ     $0x00000002, BX
-	JZ        low55
+	JZ        low57
 	VMOVSD    X1, 32(CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low56
+	JZ        low58
 	VMOVSS    X1, 40(CX)(DX*1)
 
-low56:
-	JMP stored49
-
-low55:
-	TESTQ  $0x00000001, BX
-	JZ     low57
-	VMOVSS X1, 32(CX)(DX*1)
+low58:
+	JMP stored51
 
 low57:
-	JMP stored49
+	TESTQ  $0x00000001, BX
+	JZ     low59
+	VMOVSS X1, 32(CX)(DX*1)
 
-low50:
+low59:
+	JMP stored51
+
+low52:
 	TESTQ        $0x00000004, BX
-	JZ           low58
+	JZ           low60
 	VMOVUPS      X1, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low59
+	JZ           low61
 	VMOVSD       X1, 16(CX)(DX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low60
+	JZ           low62
 	VMOVSS       X1, 24(CX)(DX*1)
 
-low60:
-	JMP stored49
-
-low59:
-	TESTQ  $0x00000001, BX
-	JZ     low61
-	VMOVSS X1, 16(CX)(DX*1)
+low62:
+	JMP stored51
 
 low61:
-	JMP stored49
+	TESTQ  $0x00000001, BX
+	JZ     low63
+	VMOVSS X1, 16(CX)(DX*1)
 
-low58:
+low63:
+	JMP stored51
+
+low60:
 	TESTQ     $0x00000002, BX
-	JZ        low62
+	JZ        low64
 	VMOVSD    X1, (CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low63
+	JZ        low65
 	VMOVSS    X1, 8(CX)(DX*1)
 
-low63:
-	JMP stored49
-
-low62:
-	TESTQ  $0x00000001, BX
-	JZ     low64
-	VMOVSS X1, (CX)(DX*1)
+low65:
+	JMP stored51
 
 low64:
-stored49:
+	TESTQ  $0x00000001, BX
+	JZ     low66
+	VMOVSS X1, (CX)(DX*1)
+
+low66:
+stored51:
 	TESTQ         $0x00000008, BX
-	JZ            low66
+	JZ            low68
 	VMOVUPS       Y2, (CX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, BX
-	JZ            low67
+	JZ            low69
 	VMOVUPS       X2, 32(CX)(DX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, BX
-	JZ            low68
+	JZ            low70
 	VMOVSD        X2, 48(CX)(DX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, BX
-	JZ            low69
+	JZ            low71
 	VMOVSS        X2, 56(CX)(DX*2)
 
-low69:
-	JMP stored65
-
-low68:
-	TESTQ  $0x00000001, BX
-	JZ     low70
-	VMOVSS X2, 48(CX)(DX*2)
+low71:
+	JMP stored67
 
 low70:
-	JMP stored65
+	TESTQ  $0x00000001, BX
+	JZ     low72
+	VMOVSS X2, 48(CX)(DX*2)
 
-low67:
+low72:
+	JMP stored67
+
+low69:
 	TESTQ     $0x00000002, BX
-	JZ        low71
+	JZ        low73
 	VMOVSD    X2, 32(CX)(DX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low72
+	JZ        low74
 	VMOVSS    X2, 40(CX)(DX*2)
 
-low72:
-	JMP stored65
-
-low71:
-	TESTQ  $0x00000001, BX
-	JZ     low73
-	VMOVSS X2, 32(CX)(DX*2)
+low74:
+	JMP stored67
 
 low73:
-	JMP stored65
+	TESTQ  $0x00000001, BX
+	JZ     low75
+	VMOVSS X2, 32(CX)(DX*2)
 
-low66:
+low75:
+	JMP stored67
+
+low68:
 	TESTQ        $0x00000004, BX
-	JZ           low74
+	JZ           low76
 	VMOVUPS      X2, (CX)(DX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, BX
-	JZ           low75
+	JZ           low77
 	VMOVSD       X2, 16(CX)(DX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low76
+	JZ           low78
 	VMOVSS       X2, 24(CX)(DX*2)
 
-low76:
-	JMP stored65
-
-low75:
-	TESTQ  $0x00000001, BX
-	JZ     low77
-	VMOVSS X2, 16(CX)(DX*2)
+low78:
+	JMP stored67
 
 low77:
-	JMP stored65
+	TESTQ  $0x00000001, BX
+	JZ     low79
+	VMOVSS X2, 16(CX)(DX*2)
 
-low74:
+low79:
+	JMP stored67
+
+low76:
 	TESTQ     $0x00000002, BX
-	JZ        low78
+	JZ        low80
 	VMOVSD    X2, (CX)(DX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low79
+	JZ        low81
 	VMOVSS    X2, 8(CX)(DX*2)
 
-low79:
-	JMP stored65
-
-low78:
-	TESTQ  $0x00000001, BX
-	JZ     low80
-	VMOVSS X2, (CX)(DX*2)
+low81:
+	JMP stored67
 
 low80:
-stored65:
+	TESTQ  $0x00000001, BX
+	JZ     low82
+	VMOVSS X2, (CX)(DX*2)
+
+low82:
+stored67:
 	TESTQ         $0x00000008, BX
-	JZ            low82
+	JZ            low84
 	VMOVUPS       Y3, (CX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, BX
-	JZ            low83
+	JZ            low85
 	VMOVUPS       X3, 32(CX)(SI*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, BX
-	JZ            low84
+	JZ            low86
 	VMOVSD        X3, 48(CX)(SI*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, BX
-	JZ            low85
+	JZ            low87
 	VMOVSS        X3, 56(CX)(SI*1)
 
-low85:
-	JMP stored81
-
-low84:
-	TESTQ  $0x00000001, BX
-	JZ     low86
-	VMOVSS X3, 48(CX)(SI*1)
+low87:
+	JMP stored83
 
 low86:
-	JMP stored81
+	TESTQ  $0x00000001, BX
+	JZ     low88
+	VMOVSS X3, 48(CX)(SI*1)
 
-low83:
+low88:
+	JMP stored83
+
+low85:
 	TESTQ     $0x00000002, BX
-	JZ        low87
+	JZ        low89
 	VMOVSD    X3, 32(CX)(SI*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, BX
-	JZ        low88
+	JZ        low90
 	VMOVSS    X3, 40(CX)(SI*1)
 
-low88:
-	JMP stored81
-
-low87:
-	TESTQ  $0x00000001, BX
-	JZ     low89
-	VMOVSS X3, 32(CX)(SI*1)
+low90:
+	JMP stored83
 
 low89:
-	JMP stored81
+	TESTQ  $0x00000001, BX
+	JZ     low91
+	VMOVSS X3, 32(CX)(SI*1)
 
-low82:
+low91:
+	JMP stored83
+
+low84:
 	TESTQ        $0x00000004, BX
-	JZ           low90
+	JZ           low92
 	VMOVUPS      X3, (CX)(SI*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, BX
-	JZ           low91
+	JZ           low93
 	VMOVSD       X3, 16(CX)(SI*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, BX
-	JZ           low92
+	JZ           low94
 	VMOVSS       X3, 24(CX)(SI*1)
 
-low92:
-	JMP stored81
-
-low91:
-	TESTQ  $0x00000001, BX
-	JZ     low93
-	VMOVSS X3, 16(CX)(SI*1)
+low94:
+	JMP stored83
 
 low93:
-	JMP stored81
+	TESTQ  $0x00000001, BX
+	JZ     low95
+	VMOVSS X3, 16(CX)(SI*1)
 
-low90:
+low95:
+	JMP stored83
+
+low92:
 	TESTQ     $0x00000002, BX
-	JZ        low94
+	JZ        low96
 	VMOVSD    X3, (CX)(SI*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, BX
-	JZ        low95
+	JZ        low97
 	VMOVSS    X3, 8(CX)(SI*1)
 
-low95:
-	JMP stored81
-
-low94:
-	TESTQ  $0x00000001, BX
-	JZ     low96
-	VMOVSS X3, (CX)(SI*1)
+low97:
+	JMP stored83
 
 low96:
-stored81:
-	JMP done9
+	TESTQ  $0x00000001, BX
+	JZ     low98
+	VMOVSS X3, (CX)(SI*1)
 
-wider21:
+low98:
+stored83:
+	JMP done11
+
+wider23:
 	CMPQ BX, $0x20
-	JNE  over97
+	JNE  over99
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none98
+	JE      none100
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -815,9 +819,9 @@ wider21:
 	VMOVUPS 64(CX)(DX*2), Z5
 	VMOVUPS (CX)(SI*1), Z6
 	VMOVUPS 64(CX)(SI*1), Z7
-	JMP     ready99
+	JMP     ready101
 
-none98:
+none100:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -827,11 +831,11 @@ none98:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready99:
+ready101:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded101
+	JLE   folded103
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -840,7 +844,7 @@ ready99:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold100:
+fold102:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
@@ -858,9 +862,9 @@ fold100:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold100
+	JNZ          fold102
 
-folded101:
+folded103:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -873,7 +877,7 @@ folded101:
 	VADDPS Z12, Z6, Z6
 	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear102
+	JNE    linear104
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -883,7 +887,7 @@ folded101:
 	VMAXPS Z6, Z12, Z6
 	VMAXPS Z7, Z12, Z7
 
-linear102:
+linear104:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -896,16 +900,16 @@ linear102:
 	VMOVUPS Z5, 64(CX)(DX*2)
 	VMOVUPS Z6, (CX)(SI*1)
 	VMOVUPS Z7, 64(CX)(SI*1)
-	JMP     done9
+	JMP     done11
 
-over97:
+over99:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none103
+	JE      none105
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -920,9 +924,9 @@ over97:
 	VMOVUPS 64(DI)(DX*2), Z5
 	VMOVUPS (CX)(SI*1), Z6
 	VMOVUPS 64(DI)(R8*1), Z7
-	JMP     ready104
+	JMP     ready106
 
-none103:
+none105:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -932,11 +936,11 @@ none103:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready104:
+ready106:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded106
+	JLE   folded108
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -945,7 +949,7 @@ ready104:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold105:
+fold107:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
@@ -963,9 +967,9 @@ fold105:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold105
+	JNZ          fold107
 
-folded106:
+folded108:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -978,7 +982,7 @@ folded106:
 	VADDPS Z12, Z6, Z6
 	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear107
+	JNE    linear109
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -988,7 +992,7 @@ folded106:
 	VMAXPS Z6, Z12, Z6
 	VMAXPS Z7, Z12, Z7
 
-linear107:
+linear109:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1004,18 +1008,18 @@ linear107:
 	VMOVUPS Z5, 64(DI)(DX*2)
 	VMOVUPS Z6, (CX)(SI*1)
 	VMOVUPS Z7, 64(DI)(R8*1)
-	JMP     done9
+	JMP     done11
 
-wider20:
+wider22:
 	CMPQ BX, $0x31
-	JGE  wider108
+	JGE  wider110
 	CMPQ BX, $0x30
-	JNE  over109
+	JNE  over111
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none110
+	JE      none112
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -1031,9 +1035,9 @@ wider20:
 	VMOVUPS (CX)(SI*1), Z9
 	VMOVUPS 64(CX)(SI*1), Z10
 	VMOVUPS 128(CX)(SI*1), Z11
-	JMP     ready111
+	JMP     ready113
 
-none110:
+none112:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1047,11 +1051,11 @@ none110:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready111:
+ready113:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded113
+	JLE   folded115
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1060,7 +1064,7 @@ ready111:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold112:
+fold114:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -1083,9 +1087,9 @@ fold112:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold112
+	JNZ          fold114
 
-folded113:
+folded115:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -1102,7 +1106,7 @@ folded113:
 	VADDPS Z16, Z10, Z10
 	VADDPS Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear114
+	JNE    linear116
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -1116,7 +1120,7 @@ folded113:
 	VMAXPS Z10, Z16, Z10
 	VMAXPS Z11, Z16, Z11
 
-linear114:
+linear116:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1133,16 +1137,16 @@ linear114:
 	VMOVUPS Z9, (CX)(SI*1)
 	VMOVUPS Z10, 64(CX)(SI*1)
 	VMOVUPS Z11, 128(CX)(SI*1)
-	JMP     done9
+	JMP     done11
 
-over109:
+over111:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none115
+	JE      none117
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -1161,9 +1165,9 @@ over109:
 	VMOVUPS (CX)(SI*1), Z9
 	VMOVUPS 64(CX)(SI*1), Z10
 	VMOVUPS 128(DI)(R8*1), Z11
-	JMP     ready116
+	JMP     ready118
 
-none115:
+none117:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1177,11 +1181,11 @@ none115:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready116:
+ready118:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded118
+	JLE   folded120
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1190,7 +1194,7 @@ ready116:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold117:
+fold119:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -1213,9 +1217,9 @@ fold117:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold117
+	JNZ          fold119
 
-folded118:
+folded120:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -1232,7 +1236,7 @@ folded118:
 	VADDPS Z16, Z10, Z10
 	VADDPS Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear119
+	JNE    linear121
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -1246,7 +1250,7 @@ folded118:
 	VMAXPS Z10, Z16, Z10
 	VMAXPS Z11, Z16, Z11
 
-linear119:
+linear121:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1266,16 +1270,16 @@ linear119:
 	VMOVUPS Z9, (CX)(SI*1)
 	VMOVUPS Z10, 64(CX)(SI*1)
 	VMOVUPS Z11, 128(DI)(R8*1)
-	JMP     done9
+	JMP     done11
 
-wider108:
+wider110:
 	CMPQ BX, $0x40
-	JNE  over120
+	JNE  over122
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none121
+	JE      none123
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -1295,9 +1299,9 @@ wider108:
 	VMOVUPS 64(CX)(SI*1), Z13
 	VMOVUPS 128(CX)(SI*1), Z14
 	VMOVUPS 192(CX)(SI*1), Z15
-	JMP     ready122
+	JMP     ready124
 
-none121:
+none123:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1315,11 +1319,11 @@ none121:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready122:
+ready124:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded124
+	JLE   folded126
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1328,7 +1332,7 @@ ready122:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold123:
+fold125:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VBROADCASTSS (CX)(DX*2), Z18
@@ -1356,9 +1360,9 @@ fold123:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold123
+	JNZ          fold125
 
-folded124:
+folded126:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -1379,7 +1383,7 @@ folded124:
 	VADDPS Z20, Z14, Z14
 	VADDPS Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear125
+	JNE    linear127
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
 	VMAXPS Z2, Z20, Z2
@@ -1397,7 +1401,7 @@ folded124:
 	VMAXPS Z14, Z20, Z14
 	VMAXPS Z15, Z20, Z15
 
-linear125:
+linear127:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1418,16 +1422,16 @@ linear125:
 	VMOVUPS Z13, 64(CX)(SI*1)
 	VMOVUPS Z14, 128(CX)(SI*1)
 	VMOVUPS Z15, 192(CX)(SI*1)
-	JMP     done9
+	JMP     done11
 
-over120:
+over122:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none126
+	JE      none128
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -1450,9 +1454,9 @@ over120:
 	VMOVUPS 64(CX)(SI*1), Z13
 	VMOVUPS 128(CX)(SI*1), Z14
 	VMOVUPS 192(DI)(R8*1), Z15
-	JMP     ready127
+	JMP     ready129
 
-none126:
+none128:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1470,11 +1474,11 @@ none126:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready127:
+ready129:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded129
+	JLE   folded131
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1483,7 +1487,7 @@ ready127:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold128:
+fold130:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VBROADCASTSS (CX)(DX*2), Z18
@@ -1511,9 +1515,9 @@ fold128:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold128
+	JNZ          fold130
 
-folded129:
+folded131:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -1534,7 +1538,7 @@ folded129:
 	VADDPS Z20, Z14, Z14
 	VADDPS Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear130
+	JNE    linear132
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
 	VMAXPS Z2, Z20, Z2
@@ -1552,7 +1556,7 @@ folded129:
 	VMAXPS Z14, Z20, Z14
 	VMAXPS Z15, Z20, Z15
 
-linear130:
+linear132:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1577,25 +1581,23 @@ linear130:
 	VMOVUPS Z14, 128(CX)(SI*1)
 	VMOVUPS Z15, 192(DI)(R8*1)
 
-done9:
+done11:
 	MOVQ $0x00000004, AX
 	JMP  advance4
 
-fewer5:
-	CMPQ AX, $0x03
-	JNE  fewer131
+lower7:
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 8 vectors of columns, while at least half as many more are left
-more132:
+more133:
 	CMPQ BX, $0x000000c0
-	JLT  fewer133
+	JLT  fewer134
 
 	// acc[i,j] = init[i,j], 3×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none136
+	JE      none137
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -1622,9 +1624,9 @@ more132:
 	VMOVUPS 320(CX)(DX*2), Z21
 	VMOVUPS 384(CX)(DX*2), Z22
 	VMOVUPS 448(CX)(DX*2), Z23
-	JMP     ready137
+	JMP     ready138
 
-none136:
+none137:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1650,11 +1652,11 @@ none136:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-ready137:
+ready138:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded139
+	JLE   folded140
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1662,7 +1664,7 @@ ready137:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold138:
+fold139:
 	VBROADCASTSS (CX), Z24
 	VBROADCASTSS (CX)(DX*1), Z25
 	VBROADCASTSS (CX)(DX*2), Z26
@@ -1701,9 +1703,9 @@ fold138:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold138
+	JNZ          fold139
 
-folded139:
+folded140:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z27, Z27, Z27
@@ -1732,7 +1734,7 @@ folded139:
 	VADDPS Z27, Z22, Z22
 	VADDPS Z27, Z23, Z23
 	CMPQ   CX, $0x01
-	JNE    linear140
+	JNE    linear141
 	VMAXPS Z0, Z27, Z0
 	VMAXPS Z1, Z27, Z1
 	VMAXPS Z2, Z27, Z2
@@ -1758,7 +1760,7 @@ folded139:
 	VMAXPS Z22, Z27, Z22
 	VMAXPS Z23, Z27, Z23
 
-linear140:
+linear141:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1788,16 +1790,16 @@ linear140:
 	VMOVUPS Z23, 448(CX)(DX*2)
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x00000080, BX
-	JMP     more132
+	JMP     more133
 
-fewer133:
+fewer134:
 	CMPQ BX, $0x00000080
-	JLE  last134
+	JLE  last135
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none141
+	JE      none142
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -1812,9 +1814,9 @@ fewer133:
 	VMOVUPS 64(CX)(DX*2), Z9
 	VMOVUPS 128(CX)(DX*2), Z10
 	VMOVUPS 192(CX)(DX*2), Z11
-	JMP     ready142
+	JMP     ready143
 
-none141:
+none142:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1828,11 +1830,11 @@ none141:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready142:
+ready143:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded144
+	JLE   folded145
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1840,7 +1842,7 @@ ready142:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold143:
+fold144:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -1863,9 +1865,9 @@ fold143:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold143
+	JNZ          fold144
 
-folded144:
+folded145:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -1882,7 +1884,7 @@ folded144:
 	VADDPS Z15, Z10, Z10
 	VADDPS Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear145
+	JNE    linear146
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -1896,7 +1898,7 @@ folded144:
 	VMAXPS Z10, Z15, Z10
 	VMAXPS Z11, Z15, Z11
 
-linear145:
+linear146:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -1915,37 +1917,37 @@ linear145:
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x40, BX
 
-last134:
+last135:
 	CMPQ BX, $0x41
-	JGE  wider146
-	CMPQ BX, $0x21
 	JGE  wider147
-	CMPQ BX, $0x11
+	CMPQ BX, $0x21
 	JGE  wider148
+	CMPQ BX, $0x11
+	JGE  wider149
 	CMPQ BX, $0x10
-	JNE  over149
+	JNE  over150
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none150
+	JE      none151
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
 	VMOVUPS (CX)(DX*2), Z2
-	JMP     ready151
+	JMP     ready152
 
-none150:
+none151:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready151:
+ready152:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded153
+	JLE   folded154
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -1953,7 +1955,7 @@ ready151:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold152:
+fold153:
 	VMOVUPS          (DI), Z6
 	VFMADD231PS.BCST (CX), Z6, Z0
 	VFMADD231PS.BCST (CX)(DX*1), Z6, Z1
@@ -1961,9 +1963,9 @@ fold152:
 	ADDQ             SI, CX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold152
+	JNZ              fold153
 
-folded153:
+folded154:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -1971,21 +1973,21 @@ folded153:
 	VADDPS Z6, Z1, Z1
 	VADDPS Z6, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear154
+	JNE    linear155
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 
-linear154:
+linear155:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, (CX)(DX*1)
 	VMOVUPS Z2, (CX)(DX*2)
-	JMP     done135
+	JMP     done136
 
-over149:
+over150:
 	MOVQ  BX, DX
 	ANDQ  $0x0f, DX
 	MOVL  $0x0000ffff, CX
@@ -1995,24 +1997,24 @@ over149:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ      init+16(FP), CX
 	TESTQ     CX, CX
-	JE        none155
+	JE        none156
 	ADDQ      AX, CX
 	MOVQ      ldinit+24(FP), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z (CX)(DX*1), K1, Z1
 	VMOVUPS.Z (CX)(DX*2), K1, Z2
-	JMP       ready156
+	JMP       ready157
 
-none155:
+none156:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready156:
+ready157:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded158
+	JLE   folded159
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2020,7 +2022,7 @@ ready156:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold157:
+fold158:
 	VMOVUPS.Z        (DI), K1, Z6
 	VFMADD231PS.BCST (CX), Z6, Z0
 	VFMADD231PS.BCST (CX)(DX*1), Z6, Z1
@@ -2028,9 +2030,9 @@ fold157:
 	ADDQ             SI, CX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold157
+	JNZ              fold158
 
-folded158:
+folded159:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -2038,295 +2040,295 @@ folded158:
 	VADDPS Z6, Z1, Z1
 	VADDPS Z6, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear159
+	JNE    linear160
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 
-linear159:
+linear160:
 	MOVQ          c+0(FP), CX
 	ADDQ          AX, CX
 	MOVQ          ldc+8(FP), DX
 	TESTQ         $0x00000008, BX
-	JZ            low161
+	JZ            low162
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, BX
-	JZ            low162
+	JZ            low163
 	VMOVUPS       X0, 32(CX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, BX
-	JZ            low163
+	JZ            low164
 	VMOVSD        X0, 48(CX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, BX
-	JZ            low164
+	JZ            low165
 	VMOVSS        X0, 56(CX)
 
-low164:
-	JMP stored160
+low165:
+	JMP stored161
 
-low163:
+low164:
 	TESTQ  $0x00000001, BX
-	JZ     low165
+	JZ     low166
 	VMOVSS X0, 48(CX)
 
-low165:
-	JMP stored160
+low166:
+	JMP stored161
 
-low162:
+low163:
 	TESTQ     $0x00000002, BX
-	JZ        low166
+	JZ        low167
 	VMOVSD    X0, 32(CX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, BX
-	JZ        low167
+	JZ        low168
 	VMOVSS    X0, 40(CX)
 
-low167:
-	JMP stored160
+low168:
+	JMP stored161
 
-low166:
+low167:
 	TESTQ  $0x00000001, BX
-	JZ     low168
+	JZ     low169
 	VMOVSS X0, 32(CX)
 
-low168:
-	JMP stored160
+low169:
+	JMP stored161
 
-low161:
+low162:
 	TESTQ        $0x00000004, BX
-	JZ           low169
+	JZ           low170
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, BX
-	JZ           low170
+	JZ           low171
 	VMOVSD       X0, 16(CX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, BX
-	JZ           low171
+	JZ           low172
 	VMOVSS       X0, 24(CX)
 
-low171:
-	JMP stored160
+low172:
+	JMP stored161
 
-low170:
+low171:
 	TESTQ  $0x00000001, BX
-	JZ     low172
+	JZ     low173
 	VMOVSS X0, 16(CX)
 
-low172:
-	JMP stored160
+low173:
+	JMP stored161
 
-low169:
+low170:
 	TESTQ     $0x00000002, BX
-	JZ        low173
+	JZ        low174
 	VMOVSD    X0, (CX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, BX
-	JZ        low174
+	JZ        low175
 	VMOVSS    X0, 8(CX)
 
-low174:
-	JMP stored160
+low175:
+	JMP stored161
 
-low173:
+low174:
 	TESTQ  $0x00000001, BX
-	JZ     low175
+	JZ     low176
 	VMOVSS X0, (CX)
 
-low175:
-stored160:
+low176:
+stored161:
 	TESTQ         $0x00000008, BX
-	JZ            low177
+	JZ            low178
 	VMOVUPS       Y1, (CX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, BX
-	JZ            low178
+	JZ            low179
 	VMOVUPS       X1, 32(CX)(DX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, BX
-	JZ            low179
+	JZ            low180
 	VMOVSD        X1, 48(CX)(DX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, BX
-	JZ            low180
+	JZ            low181
 	VMOVSS        X1, 56(CX)(DX*1)
 
-low180:
-	JMP stored176
+low181:
+	JMP stored177
 
-low179:
+low180:
 	TESTQ  $0x00000001, BX
-	JZ     low181
+	JZ     low182
 	VMOVSS X1, 48(CX)(DX*1)
 
-low181:
-	JMP stored176
+low182:
+	JMP stored177
 
-low178:
+low179:
 	TESTQ     $0x00000002, BX
-	JZ        low182
+	JZ        low183
 	VMOVSD    X1, 32(CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low183
+	JZ        low184
 	VMOVSS    X1, 40(CX)(DX*1)
 
-low183:
-	JMP stored176
+low184:
+	JMP stored177
 
-low182:
+low183:
 	TESTQ  $0x00000001, BX
-	JZ     low184
+	JZ     low185
 	VMOVSS X1, 32(CX)(DX*1)
 
-low184:
-	JMP stored176
+low185:
+	JMP stored177
 
-low177:
+low178:
 	TESTQ        $0x00000004, BX
-	JZ           low185
+	JZ           low186
 	VMOVUPS      X1, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low186
+	JZ           low187
 	VMOVSD       X1, 16(CX)(DX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low187
+	JZ           low188
 	VMOVSS       X1, 24(CX)(DX*1)
 
-low187:
-	JMP stored176
+low188:
+	JMP stored177
 
-low186:
+low187:
 	TESTQ  $0x00000001, BX
-	JZ     low188
+	JZ     low189
 	VMOVSS X1, 16(CX)(DX*1)
 
-low188:
-	JMP stored176
+low189:
+	JMP stored177
 
-low185:
+low186:
 	TESTQ     $0x00000002, BX
-	JZ        low189
+	JZ        low190
 	VMOVSD    X1, (CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low190
+	JZ        low191
 	VMOVSS    X1, 8(CX)(DX*1)
 
-low190:
-	JMP stored176
+low191:
+	JMP stored177
 
-low189:
+low190:
 	TESTQ  $0x00000001, BX
-	JZ     low191
+	JZ     low192
 	VMOVSS X1, (CX)(DX*1)
 
-low191:
-stored176:
+low192:
+stored177:
 	TESTQ         $0x00000008, BX
-	JZ            low193
+	JZ            low194
 	VMOVUPS       Y2, (CX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, BX
-	JZ            low194
+	JZ            low195
 	VMOVUPS       X2, 32(CX)(DX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, BX
-	JZ            low195
+	JZ            low196
 	VMOVSD        X2, 48(CX)(DX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, BX
-	JZ            low196
+	JZ            low197
 	VMOVSS        X2, 56(CX)(DX*2)
 
-low196:
-	JMP stored192
+low197:
+	JMP stored193
 
-low195:
+low196:
 	TESTQ  $0x00000001, BX
-	JZ     low197
+	JZ     low198
 	VMOVSS X2, 48(CX)(DX*2)
 
-low197:
-	JMP stored192
+low198:
+	JMP stored193
 
-low194:
+low195:
 	TESTQ     $0x00000002, BX
-	JZ        low198
+	JZ        low199
 	VMOVSD    X2, 32(CX)(DX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low199
+	JZ        low200
 	VMOVSS    X2, 40(CX)(DX*2)
 
-low199:
-	JMP stored192
+low200:
+	JMP stored193
 
-low198:
+low199:
 	TESTQ  $0x00000001, BX
-	JZ     low200
+	JZ     low201
 	VMOVSS X2, 32(CX)(DX*2)
 
-low200:
-	JMP stored192
+low201:
+	JMP stored193
 
-low193:
+low194:
 	TESTQ        $0x00000004, BX
-	JZ           low201
+	JZ           low202
 	VMOVUPS      X2, (CX)(DX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, BX
-	JZ           low202
+	JZ           low203
 	VMOVSD       X2, 16(CX)(DX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low203
+	JZ           low204
 	VMOVSS       X2, 24(CX)(DX*2)
 
-low203:
-	JMP stored192
+low204:
+	JMP stored193
 
-low202:
+low203:
 	TESTQ  $0x00000001, BX
-	JZ     low204
+	JZ     low205
 	VMOVSS X2, 16(CX)(DX*2)
 
-low204:
-	JMP stored192
+low205:
+	JMP stored193
 
-low201:
+low202:
 	TESTQ     $0x00000002, BX
-	JZ        low205
+	JZ        low206
 	VMOVSD    X2, (CX)(DX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low206
+	JZ        low207
 	VMOVSS    X2, 8(CX)(DX*2)
 
-low206:
-	JMP stored192
+low207:
+	JMP stored193
 
-low205:
+low206:
 	TESTQ  $0x00000001, BX
-	JZ     low207
+	JZ     low208
 	VMOVSS X2, (CX)(DX*2)
 
-low207:
-stored192:
-	JMP done135
+low208:
+stored193:
+	JMP done136
 
-wider148:
+wider149:
 	CMPQ BX, $0x20
-	JNE  over208
+	JNE  over209
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none209
+	JE      none210
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -2335,9 +2337,9 @@ wider148:
 	VMOVUPS 64(CX)(DX*1), Z3
 	VMOVUPS (CX)(DX*2), Z4
 	VMOVUPS 64(CX)(DX*2), Z5
-	JMP     ready210
+	JMP     ready211
 
-none209:
+none210:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2345,11 +2347,11 @@ none209:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready210:
+ready211:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded212
+	JLE   folded213
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2357,7 +2359,7 @@ ready210:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold211:
+fold212:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VBROADCASTSS (CX)(DX*2), Z8
@@ -2372,9 +2374,9 @@ fold211:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold211
+	JNZ          fold212
 
-folded212:
+folded213:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -2385,7 +2387,7 @@ folded212:
 	VADDPS Z9, Z4, Z4
 	VADDPS Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear213
+	JNE    linear214
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -2393,7 +2395,7 @@ folded212:
 	VMAXPS Z4, Z9, Z4
 	VMAXPS Z5, Z9, Z5
 
-linear213:
+linear214:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -2403,16 +2405,16 @@ linear213:
 	VMOVUPS Z3, 64(CX)(DX*1)
 	VMOVUPS Z4, (CX)(DX*2)
 	VMOVUPS Z5, 64(CX)(DX*2)
-	JMP     done135
+	JMP     done136
 
-over208:
+over209:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none214
+	JE      none215
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -2423,9 +2425,9 @@ over208:
 	VMOVUPS 64(SI)(DX*1), Z3
 	VMOVUPS (CX)(DX*2), Z4
 	VMOVUPS 64(SI)(DX*2), Z5
-	JMP     ready215
+	JMP     ready216
 
-none214:
+none215:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2433,11 +2435,11 @@ none214:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready215:
+ready216:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded217
+	JLE   folded218
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2445,7 +2447,7 @@ ready215:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold216:
+fold217:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VBROADCASTSS (CX)(DX*2), Z8
@@ -2460,9 +2462,9 @@ fold216:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold216
+	JNZ          fold217
 
-folded217:
+folded218:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -2473,7 +2475,7 @@ folded217:
 	VADDPS Z9, Z4, Z4
 	VADDPS Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear218
+	JNE    linear219
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -2481,7 +2483,7 @@ folded217:
 	VMAXPS Z4, Z9, Z4
 	VMAXPS Z5, Z9, Z5
 
-linear218:
+linear219:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -2493,18 +2495,18 @@ linear218:
 	VMOVUPS Z3, 64(SI)(DX*1)
 	VMOVUPS Z4, (CX)(DX*2)
 	VMOVUPS Z5, 64(SI)(DX*2)
-	JMP     done135
+	JMP     done136
 
-wider147:
+wider148:
 	CMPQ BX, $0x31
-	JGE  wider219
+	JGE  wider220
 	CMPQ BX, $0x30
-	JNE  over220
+	JNE  over221
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none221
+	JE      none222
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -2516,9 +2518,9 @@ wider147:
 	VMOVUPS (CX)(DX*2), Z6
 	VMOVUPS 64(CX)(DX*2), Z7
 	VMOVUPS 128(CX)(DX*2), Z8
-	JMP     ready222
+	JMP     ready223
 
-none221:
+none222:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2529,11 +2531,11 @@ none221:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready222:
+ready223:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded224
+	JLE   folded225
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2541,7 +2543,7 @@ ready222:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold223:
+fold224:
 	VBROADCASTSS (CX), Z9
 	VBROADCASTSS (CX)(DX*1), Z10
 	VBROADCASTSS (CX)(DX*2), Z11
@@ -2560,9 +2562,9 @@ fold223:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold223
+	JNZ          fold224
 
-folded224:
+folded225:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -2576,7 +2578,7 @@ folded224:
 	VADDPS Z12, Z7, Z7
 	VADDPS Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear225
+	JNE    linear226
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -2587,7 +2589,7 @@ folded224:
 	VMAXPS Z7, Z12, Z7
 	VMAXPS Z8, Z12, Z8
 
-linear225:
+linear226:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -2600,16 +2602,16 @@ linear225:
 	VMOVUPS Z6, (CX)(DX*2)
 	VMOVUPS Z7, 64(CX)(DX*2)
 	VMOVUPS Z8, 128(CX)(DX*2)
-	JMP     done135
+	JMP     done136
 
-over220:
+over221:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none226
+	JE      none227
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -2623,9 +2625,9 @@ over220:
 	VMOVUPS (CX)(DX*2), Z6
 	VMOVUPS 64(CX)(DX*2), Z7
 	VMOVUPS 128(SI)(DX*2), Z8
-	JMP     ready227
+	JMP     ready228
 
-none226:
+none227:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2636,11 +2638,11 @@ none226:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready227:
+ready228:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded229
+	JLE   folded230
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2648,7 +2650,7 @@ ready227:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold228:
+fold229:
 	VBROADCASTSS (CX), Z9
 	VBROADCASTSS (CX)(DX*1), Z10
 	VBROADCASTSS (CX)(DX*2), Z11
@@ -2667,9 +2669,9 @@ fold228:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold228
+	JNZ          fold229
 
-folded229:
+folded230:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -2683,7 +2685,7 @@ folded229:
 	VADDPS Z12, Z7, Z7
 	VADDPS Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear230
+	JNE    linear231
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -2694,7 +2696,7 @@ folded229:
 	VMAXPS Z7, Z12, Z7
 	VMAXPS Z8, Z12, Z8
 
-linear230:
+linear231:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -2709,16 +2711,16 @@ linear230:
 	VMOVUPS Z6, (CX)(DX*2)
 	VMOVUPS Z7, 64(CX)(DX*2)
 	VMOVUPS Z8, 128(SI)(DX*2)
-	JMP     done135
+	JMP     done136
 
-wider219:
+wider220:
 	CMPQ BX, $0x40
-	JNE  over231
+	JNE  over232
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none232
+	JE      none233
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -2733,9 +2735,9 @@ wider219:
 	VMOVUPS 64(CX)(DX*2), Z9
 	VMOVUPS 128(CX)(DX*2), Z10
 	VMOVUPS 192(CX)(DX*2), Z11
-	JMP     ready233
+	JMP     ready234
 
-none232:
+none233:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2749,11 +2751,11 @@ none232:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready233:
+ready234:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded235
+	JLE   folded236
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2761,7 +2763,7 @@ ready233:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold234:
+fold235:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -2784,9 +2786,9 @@ fold234:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold234
+	JNZ          fold235
 
-folded235:
+folded236:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -2803,7 +2805,7 @@ folded235:
 	VADDPS Z15, Z10, Z10
 	VADDPS Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear236
+	JNE    linear237
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -2817,7 +2819,7 @@ folded235:
 	VMAXPS Z10, Z15, Z10
 	VMAXPS Z11, Z15, Z11
 
-linear236:
+linear237:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -2833,16 +2835,16 @@ linear236:
 	VMOVUPS Z9, 64(CX)(DX*2)
 	VMOVUPS Z10, 128(CX)(DX*2)
 	VMOVUPS Z11, 192(CX)(DX*2)
-	JMP     done135
+	JMP     done136
 
-over231:
+over232:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none237
+	JE      none238
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -2859,9 +2861,9 @@ over231:
 	VMOVUPS 64(CX)(DX*2), Z9
 	VMOVUPS 128(CX)(DX*2), Z10
 	VMOVUPS 192(SI)(DX*2), Z11
-	JMP     ready238
+	JMP     ready239
 
-none237:
+none238:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2875,11 +2877,11 @@ none237:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready238:
+ready239:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded240
+	JLE   folded241
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -2887,7 +2889,7 @@ ready238:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold239:
+fold240:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -2910,9 +2912,9 @@ fold239:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold239
+	JNZ          fold240
 
-folded240:
+folded241:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -2929,7 +2931,7 @@ folded240:
 	VADDPS Z15, Z10, Z10
 	VADDPS Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear241
+	JNE    linear242
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -2943,7 +2945,7 @@ folded240:
 	VMAXPS Z10, Z15, Z10
 	VMAXPS Z11, Z15, Z11
 
-linear241:
+linear242:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -2961,20 +2963,20 @@ linear241:
 	VMOVUPS Z9, 64(CX)(DX*2)
 	VMOVUPS Z10, 128(CX)(DX*2)
 	VMOVUPS Z11, 192(SI)(DX*2)
-	JMP     done135
+	JMP     done136
 
-wider146:
+wider147:
 	CMPQ BX, $0x61
-	JGE  wider242
-	CMPQ BX, $0x51
 	JGE  wider243
+	CMPQ BX, $0x51
+	JGE  wider244
 	CMPQ BX, $0x50
-	JNE  over244
+	JNE  over245
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none245
+	JE      none246
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -2992,9 +2994,9 @@ wider146:
 	VMOVUPS 128(CX)(DX*2), Z12
 	VMOVUPS 192(CX)(DX*2), Z13
 	VMOVUPS 256(CX)(DX*2), Z14
-	JMP     ready246
+	JMP     ready247
 
-none245:
+none246:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3011,11 +3013,11 @@ none245:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready246:
+ready247:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded248
+	JLE   folded249
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3023,7 +3025,7 @@ ready246:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold247:
+fold248:
 	VBROADCASTSS (CX), Z15
 	VBROADCASTSS (CX)(DX*1), Z16
 	VBROADCASTSS (CX)(DX*2), Z17
@@ -3050,9 +3052,9 @@ fold247:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold247
+	JNZ          fold248
 
-folded248:
+folded249:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -3072,7 +3074,7 @@ folded248:
 	VADDPS Z18, Z13, Z13
 	VADDPS Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear249
+	JNE    linear250
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -3089,7 +3091,7 @@ folded248:
 	VMAXPS Z13, Z18, Z13
 	VMAXPS Z14, Z18, Z14
 
-linear249:
+linear250:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3108,16 +3110,16 @@ linear249:
 	VMOVUPS Z12, 128(CX)(DX*2)
 	VMOVUPS Z13, 192(CX)(DX*2)
 	VMOVUPS Z14, 256(CX)(DX*2)
-	JMP     done135
+	JMP     done136
 
-over244:
+over245:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none250
+	JE      none251
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -3137,9 +3139,9 @@ over244:
 	VMOVUPS 128(CX)(DX*2), Z12
 	VMOVUPS 192(CX)(DX*2), Z13
 	VMOVUPS 256(SI)(DX*2), Z14
-	JMP     ready251
+	JMP     ready252
 
-none250:
+none251:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3156,11 +3158,11 @@ none250:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready251:
+ready252:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded253
+	JLE   folded254
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3168,7 +3170,7 @@ ready251:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold252:
+fold253:
 	VBROADCASTSS (CX), Z15
 	VBROADCASTSS (CX)(DX*1), Z16
 	VBROADCASTSS (CX)(DX*2), Z17
@@ -3195,9 +3197,9 @@ fold252:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold252
+	JNZ          fold253
 
-folded253:
+folded254:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -3217,7 +3219,7 @@ folded253:
 	VADDPS Z18, Z13, Z13
 	VADDPS Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear254
+	JNE    linear255
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -3234,7 +3236,7 @@ folded253:
 	VMAXPS Z13, Z18, Z13
 	VMAXPS Z14, Z18, Z14
 
-linear254:
+linear255:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3255,16 +3257,16 @@ linear254:
 	VMOVUPS Z12, 128(CX)(DX*2)
 	VMOVUPS Z13, 192(CX)(DX*2)
 	VMOVUPS Z14, 256(SI)(DX*2)
-	JMP     done135
+	JMP     done136
 
-wider243:
+wider244:
 	CMPQ BX, $0x60
-	JNE  over255
+	JNE  over256
 
 	// acc[i,j] = init[i,j], 3×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none256
+	JE      none257
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -3285,9 +3287,9 @@ wider243:
 	VMOVUPS 192(CX)(DX*2), Z15
 	VMOVUPS 256(CX)(DX*2), Z16
 	VMOVUPS 320(CX)(DX*2), Z17
-	JMP     ready257
+	JMP     ready258
 
-none256:
+none257:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3307,11 +3309,11 @@ none256:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-ready257:
+ready258:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded259
+	JLE   folded260
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3319,7 +3321,7 @@ ready257:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold258:
+fold259:
 	VBROADCASTSS (CX), Z18
 	VBROADCASTSS (CX)(DX*1), Z19
 	VBROADCASTSS (CX)(DX*2), Z20
@@ -3350,9 +3352,9 @@ fold258:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold258
+	JNZ          fold259
 
-folded259:
+folded260:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z21, Z21, Z21
@@ -3375,7 +3377,7 @@ folded259:
 	VADDPS Z21, Z16, Z16
 	VADDPS Z21, Z17, Z17
 	CMPQ   CX, $0x01
-	JNE    linear260
+	JNE    linear261
 	VMAXPS Z0, Z21, Z0
 	VMAXPS Z1, Z21, Z1
 	VMAXPS Z2, Z21, Z2
@@ -3395,7 +3397,7 @@ folded259:
 	VMAXPS Z16, Z21, Z16
 	VMAXPS Z17, Z21, Z17
 
-linear260:
+linear261:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3417,16 +3419,16 @@ linear260:
 	VMOVUPS Z15, 192(CX)(DX*2)
 	VMOVUPS Z16, 256(CX)(DX*2)
 	VMOVUPS Z17, 320(CX)(DX*2)
-	JMP     done135
+	JMP     done136
 
-over255:
+over256:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000180, BX
 
 	// acc[i,j] = init[i,j], 3×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none261
+	JE      none262
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -3449,9 +3451,9 @@ over255:
 	VMOVUPS 192(CX)(DX*2), Z15
 	VMOVUPS 256(CX)(DX*2), Z16
 	VMOVUPS 320(SI)(DX*2), Z17
-	JMP     ready262
+	JMP     ready263
 
-none261:
+none262:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3471,11 +3473,11 @@ none261:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-ready262:
+ready263:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded264
+	JLE   folded265
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3483,7 +3485,7 @@ ready262:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold263:
+fold264:
 	VBROADCASTSS (CX), Z18
 	VBROADCASTSS (CX)(DX*1), Z19
 	VBROADCASTSS (CX)(DX*2), Z20
@@ -3514,9 +3516,9 @@ fold263:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold263
+	JNZ          fold264
 
-folded264:
+folded265:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z21, Z21, Z21
@@ -3539,7 +3541,7 @@ folded264:
 	VADDPS Z21, Z16, Z16
 	VADDPS Z21, Z17, Z17
 	CMPQ   CX, $0x01
-	JNE    linear265
+	JNE    linear266
 	VMAXPS Z0, Z21, Z0
 	VMAXPS Z1, Z21, Z1
 	VMAXPS Z2, Z21, Z2
@@ -3559,7 +3561,7 @@ folded264:
 	VMAXPS Z16, Z21, Z16
 	VMAXPS Z17, Z21, Z17
 
-linear265:
+linear266:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3583,18 +3585,18 @@ linear265:
 	VMOVUPS Z15, 192(CX)(DX*2)
 	VMOVUPS Z16, 256(CX)(DX*2)
 	VMOVUPS Z17, 320(SI)(DX*2)
-	JMP     done135
+	JMP     done136
 
-wider242:
+wider243:
 	CMPQ BX, $0x71
-	JGE  wider266
+	JGE  wider267
 	CMPQ BX, $0x70
-	JNE  over267
+	JNE  over268
 
 	// acc[i,j] = init[i,j], 3×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none268
+	JE      none269
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -3618,9 +3620,9 @@ wider242:
 	VMOVUPS 256(CX)(DX*2), Z18
 	VMOVUPS 320(CX)(DX*2), Z19
 	VMOVUPS 384(CX)(DX*2), Z20
-	JMP     ready269
+	JMP     ready270
 
-none268:
+none269:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3643,11 +3645,11 @@ none268:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-ready269:
+ready270:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded271
+	JLE   folded272
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3655,7 +3657,7 @@ ready269:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold270:
+fold271:
 	VBROADCASTSS (CX), Z21
 	VBROADCASTSS (CX)(DX*1), Z22
 	VBROADCASTSS (CX)(DX*2), Z23
@@ -3690,9 +3692,9 @@ fold270:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold270
+	JNZ          fold271
 
-folded271:
+folded272:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z24, Z24, Z24
@@ -3718,7 +3720,7 @@ folded271:
 	VADDPS Z24, Z19, Z19
 	VADDPS Z24, Z20, Z20
 	CMPQ   CX, $0x01
-	JNE    linear272
+	JNE    linear273
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -3741,7 +3743,7 @@ folded271:
 	VMAXPS Z19, Z24, Z19
 	VMAXPS Z20, Z24, Z20
 
-linear272:
+linear273:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3766,16 +3768,16 @@ linear272:
 	VMOVUPS Z18, 256(CX)(DX*2)
 	VMOVUPS Z19, 320(CX)(DX*2)
 	VMOVUPS Z20, 384(CX)(DX*2)
-	JMP     done135
+	JMP     done136
 
-over267:
+over268:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000001c0, BX
 
 	// acc[i,j] = init[i,j], 3×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none273
+	JE      none274
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -3801,9 +3803,9 @@ over267:
 	VMOVUPS 256(CX)(DX*2), Z18
 	VMOVUPS 320(CX)(DX*2), Z19
 	VMOVUPS 384(SI)(DX*2), Z20
-	JMP     ready274
+	JMP     ready275
 
-none273:
+none274:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3826,11 +3828,11 @@ none273:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-ready274:
+ready275:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded276
+	JLE   folded277
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -3838,7 +3840,7 @@ ready274:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold275:
+fold276:
 	VBROADCASTSS (CX), Z21
 	VBROADCASTSS (CX)(DX*1), Z22
 	VBROADCASTSS (CX)(DX*2), Z23
@@ -3873,9 +3875,9 @@ fold275:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold275
+	JNZ          fold276
 
-folded276:
+folded277:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z24, Z24, Z24
@@ -3901,7 +3903,7 @@ folded276:
 	VADDPS Z24, Z19, Z19
 	VADDPS Z24, Z20, Z20
 	CMPQ   CX, $0x01
-	JNE    linear277
+	JNE    linear278
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -3924,7 +3926,7 @@ folded276:
 	VMAXPS Z19, Z24, Z19
 	VMAXPS Z20, Z24, Z20
 
-linear277:
+linear278:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -3951,16 +3953,16 @@ linear277:
 	VMOVUPS Z18, 256(CX)(DX*2)
 	VMOVUPS Z19, 320(CX)(DX*2)
 	VMOVUPS Z20, 384(SI)(DX*2)
-	JMP     done135
+	JMP     done136
 
-wider266:
+wider267:
 	CMPQ BX, $0x00000080
-	JNE  over278
+	JNE  over279
 
 	// acc[i,j] = init[i,j], 3×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none279
+	JE      none280
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -3987,9 +3989,9 @@ wider266:
 	VMOVUPS 320(CX)(DX*2), Z21
 	VMOVUPS 384(CX)(DX*2), Z22
 	VMOVUPS 448(CX)(DX*2), Z23
-	JMP     ready280
+	JMP     ready281
 
-none279:
+none280:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4015,11 +4017,11 @@ none279:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-ready280:
+ready281:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded282
+	JLE   folded283
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4027,7 +4029,7 @@ ready280:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold281:
+fold282:
 	VBROADCASTSS (CX), Z24
 	VBROADCASTSS (CX)(DX*1), Z25
 	VBROADCASTSS (CX)(DX*2), Z26
@@ -4066,9 +4068,9 @@ fold281:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold281
+	JNZ          fold282
 
-folded282:
+folded283:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z27, Z27, Z27
@@ -4097,7 +4099,7 @@ folded282:
 	VADDPS Z27, Z22, Z22
 	VADDPS Z27, Z23, Z23
 	CMPQ   CX, $0x01
-	JNE    linear283
+	JNE    linear284
 	VMAXPS Z0, Z27, Z0
 	VMAXPS Z1, Z27, Z1
 	VMAXPS Z2, Z27, Z2
@@ -4123,7 +4125,7 @@ folded282:
 	VMAXPS Z22, Z27, Z22
 	VMAXPS Z23, Z27, Z23
 
-linear283:
+linear284:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4151,16 +4153,16 @@ linear283:
 	VMOVUPS Z21, 320(CX)(DX*2)
 	VMOVUPS Z22, 384(CX)(DX*2)
 	VMOVUPS Z23, 448(CX)(DX*2)
-	JMP     done135
+	JMP     done136
 
-over278:
+over279:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000200, BX
 
 	// acc[i,j] = init[i,j], 3×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none284
+	JE      none285
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -4189,9 +4191,9 @@ over278:
 	VMOVUPS 320(CX)(DX*2), Z21
 	VMOVUPS 384(CX)(DX*2), Z22
 	VMOVUPS 448(SI)(DX*2), Z23
-	JMP     ready285
+	JMP     ready286
 
-none284:
+none285:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4217,11 +4219,11 @@ none284:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-ready285:
+ready286:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded287
+	JLE   folded288
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4229,7 +4231,7 @@ ready285:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold286:
+fold287:
 	VBROADCASTSS (CX), Z24
 	VBROADCASTSS (CX)(DX*1), Z25
 	VBROADCASTSS (CX)(DX*2), Z26
@@ -4268,9 +4270,9 @@ fold286:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold286
+	JNZ          fold287
 
-folded287:
+folded288:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z27, Z27, Z27
@@ -4299,7 +4301,7 @@ folded287:
 	VADDPS Z27, Z22, Z22
 	VADDPS Z27, Z23, Z23
 	CMPQ   CX, $0x01
-	JNE    linear288
+	JNE    linear289
 	VMAXPS Z0, Z27, Z0
 	VMAXPS Z1, Z27, Z1
 	VMAXPS Z2, Z27, Z2
@@ -4325,7 +4327,7 @@ folded287:
 	VMAXPS Z22, Z27, Z22
 	VMAXPS Z23, Z27, Z23
 
-linear288:
+linear289:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4356,25 +4358,25 @@ linear288:
 	VMOVUPS Z22, 384(CX)(DX*2)
 	VMOVUPS Z23, 448(SI)(DX*2)
 
-done135:
+done136:
 	MOVQ $0x00000003, AX
 	JMP  advance4
 
-fewer131:
+lower6:
 	CMPQ AX, $0x02
-	JNE  fewer289
+	JLT  lower290
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 8 vectors of columns, while at least half as many more are left
-more290:
+more291:
 	CMPQ BX, $0x000000c0
-	JLT  fewer291
+	JLT  fewer292
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none294
+	JE      none295
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -4393,9 +4395,9 @@ more290:
 	VMOVUPS 320(CX)(DX*1), Z13
 	VMOVUPS 384(CX)(DX*1), Z14
 	VMOVUPS 448(CX)(DX*1), Z15
-	JMP     ready295
+	JMP     ready296
 
-none294:
+none295:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4413,11 +4415,11 @@ none294:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready295:
+ready296:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded297
+	JLE   folded298
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4425,7 +4427,7 @@ ready295:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold296:
+fold297:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VMOVUPS      (DI), Z18
@@ -4455,9 +4457,9 @@ fold296:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold296
+	JNZ          fold297
 
-folded297:
+folded298:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -4478,7 +4480,7 @@ folded297:
 	VADDPS Z18, Z14, Z14
 	VADDPS Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear298
+	JNE    linear299
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -4496,7 +4498,7 @@ folded297:
 	VMAXPS Z14, Z18, Z14
 	VMAXPS Z15, Z18, Z15
 
-linear298:
+linear299:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4518,16 +4520,16 @@ linear298:
 	VMOVUPS Z15, 448(CX)(DX*1)
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x00000080, BX
-	JMP     more290
+	JMP     more291
 
-fewer291:
+fewer292:
 	CMPQ BX, $0x00000080
-	JLE  last292
+	JLE  last293
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none299
+	JE      none300
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -4538,9 +4540,9 @@ fewer291:
 	VMOVUPS 64(CX)(DX*1), Z5
 	VMOVUPS 128(CX)(DX*1), Z6
 	VMOVUPS 192(CX)(DX*1), Z7
-	JMP     ready300
+	JMP     ready301
 
-none299:
+none300:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4550,11 +4552,11 @@ none299:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready300:
+ready301:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded302
+	JLE   folded303
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4562,7 +4564,7 @@ ready300:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold301:
+fold302:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VMOVUPS      (DI), Z10
@@ -4580,9 +4582,9 @@ fold301:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold301
+	JNZ          fold302
 
-folded302:
+folded303:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -4595,7 +4597,7 @@ folded302:
 	VADDPS Z10, Z6, Z6
 	VADDPS Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear303
+	JNE    linear304
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -4605,7 +4607,7 @@ folded302:
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
 
-linear303:
+linear304:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4620,35 +4622,35 @@ linear303:
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x40, BX
 
-last292:
+last293:
 	CMPQ BX, $0x41
-	JGE  wider304
-	CMPQ BX, $0x21
 	JGE  wider305
-	CMPQ BX, $0x11
+	CMPQ BX, $0x21
 	JGE  wider306
+	CMPQ BX, $0x11
+	JGE  wider307
 	CMPQ BX, $0x10
-	JNE  over307
+	JNE  over308
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none308
+	JE      none309
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
-	JMP     ready309
+	JMP     ready310
 
-none308:
+none309:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready309:
+ready310:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded311
+	JLE   folded312
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4656,7 +4658,7 @@ ready309:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold310:
+fold311:
 	VBROADCASTSS (CX), Z2
 	VBROADCASTSS (CX)(DX*1), Z3
 	VMOVUPS      (DI), Z4
@@ -4665,28 +4667,28 @@ fold310:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold310
+	JNZ          fold311
 
-folded311:
+folded312:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear312
+	JNE    linear313
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 
-linear312:
+linear313:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, (CX)(DX*1)
-	JMP     done293
+	JMP     done294
 
-over307:
+over308:
 	MOVQ  BX, DX
 	ANDQ  $0x0f, DX
 	MOVL  $0x0000ffff, CX
@@ -4696,22 +4698,22 @@ over307:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ      init+16(FP), CX
 	TESTQ     CX, CX
-	JE        none313
+	JE        none314
 	ADDQ      AX, CX
 	MOVQ      ldinit+24(FP), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z (CX)(DX*1), K1, Z1
-	JMP       ready314
+	JMP       ready315
 
-none313:
+none314:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready314:
+ready315:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded316
+	JLE   folded317
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4719,7 +4721,7 @@ ready314:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold315:
+fold316:
 	VBROADCASTSS (CX), Z2
 	VBROADCASTSS (CX)(DX*1), Z3
 	VMOVUPS.Z    (DI), K1, Z4
@@ -4728,232 +4730,232 @@ fold315:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold315
+	JNZ          fold316
 
-folded316:
+folded317:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear317
+	JNE    linear318
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 
-linear317:
+linear318:
 	MOVQ          c+0(FP), CX
 	ADDQ          AX, CX
 	MOVQ          ldc+8(FP), DX
 	TESTQ         $0x00000008, BX
-	JZ            low319
+	JZ            low320
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, BX
-	JZ            low320
+	JZ            low321
 	VMOVUPS       X0, 32(CX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, BX
-	JZ            low321
+	JZ            low322
 	VMOVSD        X0, 48(CX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, BX
-	JZ            low322
+	JZ            low323
 	VMOVSS        X0, 56(CX)
 
-low322:
-	JMP stored318
+low323:
+	JMP stored319
 
-low321:
+low322:
 	TESTQ  $0x00000001, BX
-	JZ     low323
+	JZ     low324
 	VMOVSS X0, 48(CX)
 
-low323:
-	JMP stored318
+low324:
+	JMP stored319
 
-low320:
+low321:
 	TESTQ     $0x00000002, BX
-	JZ        low324
+	JZ        low325
 	VMOVSD    X0, 32(CX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, BX
-	JZ        low325
+	JZ        low326
 	VMOVSS    X0, 40(CX)
 
-low325:
-	JMP stored318
+low326:
+	JMP stored319
 
-low324:
+low325:
 	TESTQ  $0x00000001, BX
-	JZ     low326
+	JZ     low327
 	VMOVSS X0, 32(CX)
 
-low326:
-	JMP stored318
+low327:
+	JMP stored319
 
-low319:
+low320:
 	TESTQ        $0x00000004, BX
-	JZ           low327
+	JZ           low328
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, BX
-	JZ           low328
+	JZ           low329
 	VMOVSD       X0, 16(CX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, BX
-	JZ           low329
+	JZ           low330
 	VMOVSS       X0, 24(CX)
 
-low329:
-	JMP stored318
+low330:
+	JMP stored319
 
-low328:
+low329:
 	TESTQ  $0x00000001, BX
-	JZ     low330
+	JZ     low331
 	VMOVSS X0, 16(CX)
 
-low330:
-	JMP stored318
+low331:
+	JMP stored319
 
-low327:
+low328:
 	TESTQ     $0x00000002, BX
-	JZ        low331
+	JZ        low332
 	VMOVSD    X0, (CX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, BX
-	JZ        low332
+	JZ        low333
 	VMOVSS    X0, 8(CX)
 
-low332:
-	JMP stored318
+low333:
+	JMP stored319
 
-low331:
+low332:
 	TESTQ  $0x00000001, BX
-	JZ     low333
+	JZ     low334
 	VMOVSS X0, (CX)
 
-low333:
-stored318:
+low334:
+stored319:
 	TESTQ         $0x00000008, BX
-	JZ            low335
+	JZ            low336
 	VMOVUPS       Y1, (CX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, BX
-	JZ            low336
+	JZ            low337
 	VMOVUPS       X1, 32(CX)(DX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, BX
-	JZ            low337
+	JZ            low338
 	VMOVSD        X1, 48(CX)(DX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, BX
-	JZ            low338
+	JZ            low339
 	VMOVSS        X1, 56(CX)(DX*1)
 
-low338:
-	JMP stored334
+low339:
+	JMP stored335
 
-low337:
+low338:
 	TESTQ  $0x00000001, BX
-	JZ     low339
+	JZ     low340
 	VMOVSS X1, 48(CX)(DX*1)
 
-low339:
-	JMP stored334
+low340:
+	JMP stored335
 
-low336:
+low337:
 	TESTQ     $0x00000002, BX
-	JZ        low340
+	JZ        low341
 	VMOVSD    X1, 32(CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low341
+	JZ        low342
 	VMOVSS    X1, 40(CX)(DX*1)
 
-low341:
-	JMP stored334
+low342:
+	JMP stored335
 
-low340:
+low341:
 	TESTQ  $0x00000001, BX
-	JZ     low342
+	JZ     low343
 	VMOVSS X1, 32(CX)(DX*1)
 
-low342:
-	JMP stored334
+low343:
+	JMP stored335
 
-low335:
+low336:
 	TESTQ        $0x00000004, BX
-	JZ           low343
+	JZ           low344
 	VMOVUPS      X1, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low344
+	JZ           low345
 	VMOVSD       X1, 16(CX)(DX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low345
+	JZ           low346
 	VMOVSS       X1, 24(CX)(DX*1)
 
-low345:
-	JMP stored334
+low346:
+	JMP stored335
 
-low344:
+low345:
 	TESTQ  $0x00000001, BX
-	JZ     low346
+	JZ     low347
 	VMOVSS X1, 16(CX)(DX*1)
 
-low346:
-	JMP stored334
+low347:
+	JMP stored335
 
-low343:
+low344:
 	TESTQ     $0x00000002, BX
-	JZ        low347
+	JZ        low348
 	VMOVSD    X1, (CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low348
+	JZ        low349
 	VMOVSS    X1, 8(CX)(DX*1)
 
-low348:
-	JMP stored334
+low349:
+	JMP stored335
 
-low347:
+low348:
 	TESTQ  $0x00000001, BX
-	JZ     low349
+	JZ     low350
 	VMOVSS X1, (CX)(DX*1)
 
-low349:
-stored334:
-	JMP done293
+low350:
+stored335:
+	JMP done294
 
-wider306:
+wider307:
 	CMPQ BX, $0x20
-	JNE  over350
+	JNE  over351
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none351
+	JE      none352
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS (CX)(DX*1), Z2
 	VMOVUPS 64(CX)(DX*1), Z3
-	JMP     ready352
+	JMP     ready353
 
-none351:
+none352:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready352:
+ready353:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded354
+	JLE   folded355
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -4961,7 +4963,7 @@ ready352:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold353:
+fold354:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VMOVUPS      (DI), Z6
@@ -4973,9 +4975,9 @@ fold353:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold353
+	JNZ          fold354
 
-folded354:
+folded355:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -4984,13 +4986,13 @@ folded354:
 	VADDPS Z6, Z2, Z2
 	VADDPS Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear355
+	JNE    linear356
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 
-linear355:
+linear356:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -4998,16 +5000,16 @@ linear355:
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, (CX)(DX*1)
 	VMOVUPS Z3, 64(CX)(DX*1)
-	JMP     done293
+	JMP     done294
 
-over350:
+over351:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none356
+	JE      none357
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -5016,19 +5018,19 @@ over350:
 	VMOVUPS 64(SI), Z1
 	VMOVUPS (CX)(DX*1), Z2
 	VMOVUPS 64(SI)(DX*1), Z3
-	JMP     ready357
+	JMP     ready358
 
-none356:
+none357:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready357:
+ready358:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded359
+	JLE   folded360
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5036,7 +5038,7 @@ ready357:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold358:
+fold359:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VMOVUPS      (DI), Z6
@@ -5048,9 +5050,9 @@ fold358:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold358
+	JNZ          fold359
 
-folded359:
+folded360:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -5059,13 +5061,13 @@ folded359:
 	VADDPS Z6, Z2, Z2
 	VADDPS Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear360
+	JNE    linear361
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 
-linear360:
+linear361:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5075,18 +5077,18 @@ linear360:
 	VMOVUPS Z1, 64(SI)
 	VMOVUPS Z2, (CX)(DX*1)
 	VMOVUPS Z3, 64(SI)(DX*1)
-	JMP     done293
+	JMP     done294
 
-wider305:
+wider306:
 	CMPQ BX, $0x31
-	JGE  wider361
+	JGE  wider362
 	CMPQ BX, $0x30
-	JNE  over362
+	JNE  over363
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none363
+	JE      none364
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -5095,9 +5097,9 @@ wider305:
 	VMOVUPS (CX)(DX*1), Z3
 	VMOVUPS 64(CX)(DX*1), Z4
 	VMOVUPS 128(CX)(DX*1), Z5
-	JMP     ready364
+	JMP     ready365
 
-none363:
+none364:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5105,11 +5107,11 @@ none363:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready364:
+ready365:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded366
+	JLE   folded367
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5117,7 +5119,7 @@ ready364:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold365:
+fold366:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VMOVUPS      (DI), Z8
@@ -5132,9 +5134,9 @@ fold365:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold365
+	JNZ          fold366
 
-folded366:
+folded367:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -5145,7 +5147,7 @@ folded366:
 	VADDPS Z8, Z4, Z4
 	VADDPS Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear367
+	JNE    linear368
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -5153,7 +5155,7 @@ folded366:
 	VMAXPS Z4, Z8, Z4
 	VMAXPS Z5, Z8, Z5
 
-linear367:
+linear368:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5163,16 +5165,16 @@ linear367:
 	VMOVUPS Z3, (CX)(DX*1)
 	VMOVUPS Z4, 64(CX)(DX*1)
 	VMOVUPS Z5, 128(CX)(DX*1)
-	JMP     done293
+	JMP     done294
 
-over362:
+over363:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none368
+	JE      none369
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -5183,9 +5185,9 @@ over362:
 	VMOVUPS (CX)(DX*1), Z3
 	VMOVUPS 64(CX)(DX*1), Z4
 	VMOVUPS 128(SI)(DX*1), Z5
-	JMP     ready369
+	JMP     ready370
 
-none368:
+none369:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5193,11 +5195,11 @@ none368:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready369:
+ready370:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded371
+	JLE   folded372
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5205,7 +5207,7 @@ ready369:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold370:
+fold371:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VMOVUPS      (DI), Z8
@@ -5220,9 +5222,9 @@ fold370:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold370
+	JNZ          fold371
 
-folded371:
+folded372:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -5233,7 +5235,7 @@ folded371:
 	VADDPS Z8, Z4, Z4
 	VADDPS Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear372
+	JNE    linear373
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -5241,7 +5243,7 @@ folded371:
 	VMAXPS Z4, Z8, Z4
 	VMAXPS Z5, Z8, Z5
 
-linear372:
+linear373:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5253,16 +5255,16 @@ linear372:
 	VMOVUPS Z3, (CX)(DX*1)
 	VMOVUPS Z4, 64(CX)(DX*1)
 	VMOVUPS Z5, 128(SI)(DX*1)
-	JMP     done293
+	JMP     done294
 
-wider361:
+wider362:
 	CMPQ BX, $0x40
-	JNE  over373
+	JNE  over374
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none374
+	JE      none375
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -5273,9 +5275,9 @@ wider361:
 	VMOVUPS 64(CX)(DX*1), Z5
 	VMOVUPS 128(CX)(DX*1), Z6
 	VMOVUPS 192(CX)(DX*1), Z7
-	JMP     ready375
+	JMP     ready376
 
-none374:
+none375:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5285,11 +5287,11 @@ none374:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready375:
+ready376:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded377
+	JLE   folded378
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5297,7 +5299,7 @@ ready375:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold376:
+fold377:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VMOVUPS      (DI), Z10
@@ -5315,9 +5317,9 @@ fold376:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold376
+	JNZ          fold377
 
-folded377:
+folded378:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -5330,7 +5332,7 @@ folded377:
 	VADDPS Z10, Z6, Z6
 	VADDPS Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear378
+	JNE    linear379
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -5340,7 +5342,7 @@ folded377:
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
 
-linear378:
+linear379:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5352,16 +5354,16 @@ linear378:
 	VMOVUPS Z5, 64(CX)(DX*1)
 	VMOVUPS Z6, 128(CX)(DX*1)
 	VMOVUPS Z7, 192(CX)(DX*1)
-	JMP     done293
+	JMP     done294
 
-over373:
+over374:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none379
+	JE      none380
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -5374,9 +5376,9 @@ over373:
 	VMOVUPS 64(CX)(DX*1), Z5
 	VMOVUPS 128(CX)(DX*1), Z6
 	VMOVUPS 192(SI)(DX*1), Z7
-	JMP     ready380
+	JMP     ready381
 
-none379:
+none380:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5386,11 +5388,11 @@ none379:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready380:
+ready381:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded382
+	JLE   folded383
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5398,7 +5400,7 @@ ready380:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold381:
+fold382:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VMOVUPS      (DI), Z10
@@ -5416,9 +5418,9 @@ fold381:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold381
+	JNZ          fold382
 
-folded382:
+folded383:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -5431,7 +5433,7 @@ folded382:
 	VADDPS Z10, Z6, Z6
 	VADDPS Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear383
+	JNE    linear384
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -5441,7 +5443,7 @@ folded382:
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
 
-linear383:
+linear384:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5455,20 +5457,20 @@ linear383:
 	VMOVUPS Z5, 64(CX)(DX*1)
 	VMOVUPS Z6, 128(CX)(DX*1)
 	VMOVUPS Z7, 192(SI)(DX*1)
-	JMP     done293
+	JMP     done294
 
-wider304:
+wider305:
 	CMPQ BX, $0x61
-	JGE  wider384
-	CMPQ BX, $0x51
 	JGE  wider385
+	CMPQ BX, $0x51
+	JGE  wider386
 	CMPQ BX, $0x50
-	JNE  over386
+	JNE  over387
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none387
+	JE      none388
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -5481,9 +5483,9 @@ wider304:
 	VMOVUPS 128(CX)(DX*1), Z7
 	VMOVUPS 192(CX)(DX*1), Z8
 	VMOVUPS 256(CX)(DX*1), Z9
-	JMP     ready388
+	JMP     ready389
 
-none387:
+none388:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5495,11 +5497,11 @@ none387:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready388:
+ready389:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded390
+	JLE   folded391
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5507,7 +5509,7 @@ ready388:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold389:
+fold390:
 	VBROADCASTSS (CX), Z10
 	VBROADCASTSS (CX)(DX*1), Z11
 	VMOVUPS      (DI), Z12
@@ -5528,9 +5530,9 @@ fold389:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold389
+	JNZ          fold390
 
-folded390:
+folded391:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -5545,7 +5547,7 @@ folded390:
 	VADDPS Z12, Z8, Z8
 	VADDPS Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear391
+	JNE    linear392
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -5557,7 +5559,7 @@ folded390:
 	VMAXPS Z8, Z12, Z8
 	VMAXPS Z9, Z12, Z9
 
-linear391:
+linear392:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5571,16 +5573,16 @@ linear391:
 	VMOVUPS Z7, 128(CX)(DX*1)
 	VMOVUPS Z8, 192(CX)(DX*1)
 	VMOVUPS Z9, 256(CX)(DX*1)
-	JMP     done293
+	JMP     done294
 
-over386:
+over387:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none392
+	JE      none393
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -5595,9 +5597,9 @@ over386:
 	VMOVUPS 128(CX)(DX*1), Z7
 	VMOVUPS 192(CX)(DX*1), Z8
 	VMOVUPS 256(SI)(DX*1), Z9
-	JMP     ready393
+	JMP     ready394
 
-none392:
+none393:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5609,11 +5611,11 @@ none392:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready393:
+ready394:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded395
+	JLE   folded396
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5621,7 +5623,7 @@ ready393:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold394:
+fold395:
 	VBROADCASTSS (CX), Z10
 	VBROADCASTSS (CX)(DX*1), Z11
 	VMOVUPS      (DI), Z12
@@ -5642,9 +5644,9 @@ fold394:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold394
+	JNZ          fold395
 
-folded395:
+folded396:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -5659,7 +5661,7 @@ folded395:
 	VADDPS Z12, Z8, Z8
 	VADDPS Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear396
+	JNE    linear397
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -5671,7 +5673,7 @@ folded395:
 	VMAXPS Z8, Z12, Z8
 	VMAXPS Z9, Z12, Z9
 
-linear396:
+linear397:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5687,16 +5689,16 @@ linear396:
 	VMOVUPS Z7, 128(CX)(DX*1)
 	VMOVUPS Z8, 192(CX)(DX*1)
 	VMOVUPS Z9, 256(SI)(DX*1)
-	JMP     done293
+	JMP     done294
 
-wider385:
+wider386:
 	CMPQ BX, $0x60
-	JNE  over397
+	JNE  over398
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none398
+	JE      none399
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -5711,9 +5713,9 @@ wider385:
 	VMOVUPS 192(CX)(DX*1), Z9
 	VMOVUPS 256(CX)(DX*1), Z10
 	VMOVUPS 320(CX)(DX*1), Z11
-	JMP     ready399
+	JMP     ready400
 
-none398:
+none399:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5727,11 +5729,11 @@ none398:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready399:
+ready400:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded401
+	JLE   folded402
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5739,7 +5741,7 @@ ready399:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold400:
+fold401:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VMOVUPS      (DI), Z14
@@ -5763,9 +5765,9 @@ fold400:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold400
+	JNZ          fold401
 
-folded401:
+folded402:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -5782,7 +5784,7 @@ folded401:
 	VADDPS Z14, Z10, Z10
 	VADDPS Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear402
+	JNE    linear403
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -5796,7 +5798,7 @@ folded401:
 	VMAXPS Z10, Z14, Z10
 	VMAXPS Z11, Z14, Z11
 
-linear402:
+linear403:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5812,16 +5814,16 @@ linear402:
 	VMOVUPS Z9, 192(CX)(DX*1)
 	VMOVUPS Z10, 256(CX)(DX*1)
 	VMOVUPS Z11, 320(CX)(DX*1)
-	JMP     done293
+	JMP     done294
 
-over397:
+over398:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000180, BX
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none403
+	JE      none404
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -5838,9 +5840,9 @@ over397:
 	VMOVUPS 192(CX)(DX*1), Z9
 	VMOVUPS 256(CX)(DX*1), Z10
 	VMOVUPS 320(SI)(DX*1), Z11
-	JMP     ready404
+	JMP     ready405
 
-none403:
+none404:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5854,11 +5856,11 @@ none403:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready404:
+ready405:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded406
+	JLE   folded407
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5866,7 +5868,7 @@ ready404:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold405:
+fold406:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VMOVUPS      (DI), Z14
@@ -5890,9 +5892,9 @@ fold405:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold405
+	JNZ          fold406
 
-folded406:
+folded407:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -5909,7 +5911,7 @@ folded406:
 	VADDPS Z14, Z10, Z10
 	VADDPS Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear407
+	JNE    linear408
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -5923,7 +5925,7 @@ folded406:
 	VMAXPS Z10, Z14, Z10
 	VMAXPS Z11, Z14, Z11
 
-linear407:
+linear408:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -5941,18 +5943,18 @@ linear407:
 	VMOVUPS Z9, 192(CX)(DX*1)
 	VMOVUPS Z10, 256(CX)(DX*1)
 	VMOVUPS Z11, 320(SI)(DX*1)
-	JMP     done293
+	JMP     done294
 
-wider384:
+wider385:
 	CMPQ BX, $0x71
-	JGE  wider408
+	JGE  wider409
 	CMPQ BX, $0x70
-	JNE  over409
+	JNE  over410
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none410
+	JE      none411
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -5969,9 +5971,9 @@ wider384:
 	VMOVUPS 256(CX)(DX*1), Z11
 	VMOVUPS 320(CX)(DX*1), Z12
 	VMOVUPS 384(CX)(DX*1), Z13
-	JMP     ready411
+	JMP     ready412
 
-none410:
+none411:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5987,11 +5989,11 @@ none410:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready411:
+ready412:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded413
+	JLE   folded414
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -5999,7 +6001,7 @@ ready411:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold412:
+fold413:
 	VBROADCASTSS (CX), Z14
 	VBROADCASTSS (CX)(DX*1), Z15
 	VMOVUPS      (DI), Z16
@@ -6026,9 +6028,9 @@ fold412:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold412
+	JNZ          fold413
 
-folded413:
+folded414:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -6047,7 +6049,7 @@ folded413:
 	VADDPS Z16, Z12, Z12
 	VADDPS Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear414
+	JNE    linear415
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -6063,7 +6065,7 @@ folded413:
 	VMAXPS Z12, Z16, Z12
 	VMAXPS Z13, Z16, Z13
 
-linear414:
+linear415:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6081,16 +6083,16 @@ linear414:
 	VMOVUPS Z11, 256(CX)(DX*1)
 	VMOVUPS Z12, 320(CX)(DX*1)
 	VMOVUPS Z13, 384(CX)(DX*1)
-	JMP     done293
+	JMP     done294
 
-over409:
+over410:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000001c0, BX
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none415
+	JE      none416
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6109,9 +6111,9 @@ over409:
 	VMOVUPS 256(CX)(DX*1), Z11
 	VMOVUPS 320(CX)(DX*1), Z12
 	VMOVUPS 384(SI)(DX*1), Z13
-	JMP     ready416
+	JMP     ready417
 
-none415:
+none416:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6127,11 +6129,11 @@ none415:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready416:
+ready417:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded418
+	JLE   folded419
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6139,7 +6141,7 @@ ready416:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold417:
+fold418:
 	VBROADCASTSS (CX), Z14
 	VBROADCASTSS (CX)(DX*1), Z15
 	VMOVUPS      (DI), Z16
@@ -6166,9 +6168,9 @@ fold417:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold417
+	JNZ          fold418
 
-folded418:
+folded419:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -6187,7 +6189,7 @@ folded418:
 	VADDPS Z16, Z12, Z12
 	VADDPS Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear419
+	JNE    linear420
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -6203,7 +6205,7 @@ folded418:
 	VMAXPS Z12, Z16, Z12
 	VMAXPS Z13, Z16, Z13
 
-linear419:
+linear420:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6223,16 +6225,16 @@ linear419:
 	VMOVUPS Z11, 256(CX)(DX*1)
 	VMOVUPS Z12, 320(CX)(DX*1)
 	VMOVUPS Z13, 384(SI)(DX*1)
-	JMP     done293
+	JMP     done294
 
-wider408:
+wider409:
 	CMPQ BX, $0x00000080
-	JNE  over420
+	JNE  over421
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none421
+	JE      none422
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -6251,9 +6253,9 @@ wider408:
 	VMOVUPS 320(CX)(DX*1), Z13
 	VMOVUPS 384(CX)(DX*1), Z14
 	VMOVUPS 448(CX)(DX*1), Z15
-	JMP     ready422
+	JMP     ready423
 
-none421:
+none422:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6271,11 +6273,11 @@ none421:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready422:
+ready423:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded424
+	JLE   folded425
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6283,7 +6285,7 @@ ready422:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold423:
+fold424:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VMOVUPS      (DI), Z18
@@ -6313,9 +6315,9 @@ fold423:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold423
+	JNZ          fold424
 
-folded424:
+folded425:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -6336,7 +6338,7 @@ folded424:
 	VADDPS Z18, Z14, Z14
 	VADDPS Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear425
+	JNE    linear426
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -6354,7 +6356,7 @@ folded424:
 	VMAXPS Z14, Z18, Z14
 	VMAXPS Z15, Z18, Z15
 
-linear425:
+linear426:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6374,16 +6376,16 @@ linear425:
 	VMOVUPS Z13, 320(CX)(DX*1)
 	VMOVUPS Z14, 384(CX)(DX*1)
 	VMOVUPS Z15, 448(CX)(DX*1)
-	JMP     done293
+	JMP     done294
 
-over420:
+over421:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000200, BX
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none426
+	JE      none427
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -6404,9 +6406,9 @@ over420:
 	VMOVUPS 320(CX)(DX*1), Z13
 	VMOVUPS 384(CX)(DX*1), Z14
 	VMOVUPS 448(SI)(DX*1), Z15
-	JMP     ready427
+	JMP     ready428
 
-none426:
+none427:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6424,11 +6426,11 @@ none426:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready427:
+ready428:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded429
+	JLE   folded430
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6436,7 +6438,7 @@ ready427:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold428:
+fold429:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VMOVUPS      (DI), Z18
@@ -6466,9 +6468,9 @@ fold428:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold428
+	JNZ          fold429
 
-folded429:
+folded430:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -6489,7 +6491,7 @@ folded429:
 	VADDPS Z18, Z14, Z14
 	VADDPS Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear430
+	JNE    linear431
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -6507,7 +6509,7 @@ folded429:
 	VMAXPS Z14, Z18, Z14
 	VMAXPS Z15, Z18, Z15
 
-linear430:
+linear431:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6530,14 +6532,12 @@ linear430:
 	VMOVUPS Z14, 384(CX)(DX*1)
 	VMOVUPS Z15, 448(SI)(DX*1)
 
-done293:
+done294:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer289:
-	CMPQ AX, $0x01
-	JNE  fewer431
+lower290:
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
@@ -10367,17 +10367,12 @@ done435:
 	VZEROUPPER
 	RET
 
-fewer431:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
 advance4:
 	MOVQ  rows+72(FP), BX
 	SUBQ  AX, BX
 	MOVQ  BX, rows+72(FP)
 	TESTQ BX, BX
-	JLE   done653
+	JLE   none5
 	MOVQ  ldc+8(FP), BX
 	IMULQ AX, BX
 	ADDQ  c+0(FP), BX
@@ -10392,7 +10387,7 @@ advance4:
 	MOVQ  BX, a+32(FP)
 	JMP   next1
 
-done653:
+none5:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -10417,20 +10412,24 @@ full2:
 	MOVQ $0x00000004, AX
 
 chosen3:
-	CMPQ AX, $0x04
-	JNE  fewer5
-	MOVQ cols+80(FP), BX
-	MOVQ $0x00000000, AX
+	TESTQ AX, AX
+	JE    none5
+	CMPQ  AX, $0x03
+	JLT   lower6
+	CMPQ  AX, $0x04
+	JLT   lower7
+	MOVQ  cols+80(FP), BX
+	MOVQ  $0x00000000, AX
 
 	// 4 vectors of columns, while at least half as many more are left
-more6:
+more8:
 	CMPQ BX, $0x30
-	JLT  fewer7
+	JLT  fewer9
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none10
+	JE      none12
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -10450,9 +10449,9 @@ more6:
 	VMOVUPD 64(CX)(SI*1), Z13
 	VMOVUPD 128(CX)(SI*1), Z14
 	VMOVUPD 192(CX)(SI*1), Z15
-	JMP     ready11
+	JMP     ready13
 
-none10:
+none12:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10470,11 +10469,11 @@ none10:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready11:
+ready13:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded13
+	JLE   folded15
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10483,7 +10482,7 @@ ready11:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold12:
+fold14:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VBROADCASTSD (CX)(DX*2), Z18
@@ -10511,9 +10510,9 @@ fold12:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold12
+	JNZ          fold14
 
-folded13:
+folded15:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -10534,7 +10533,7 @@ folded13:
 	VADDPD Z20, Z14, Z14
 	VADDPD Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear14
+	JNE    linear16
 	VMAXPD Z0, Z20, Z0
 	VMAXPD Z1, Z20, Z1
 	VMAXPD Z2, Z20, Z2
@@ -10552,7 +10551,7 @@ folded13:
 	VMAXPD Z14, Z20, Z14
 	VMAXPD Z15, Z20, Z15
 
-linear14:
+linear16:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10575,16 +10574,16 @@ linear14:
 	VMOVUPD Z15, 192(CX)(SI*1)
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x20, BX
-	JMP     more6
+	JMP     more8
 
-fewer7:
+fewer9:
 	CMPQ BX, $0x20
-	JLE  last8
+	JLE  last10
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none15
+	JE      none17
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -10596,9 +10595,9 @@ fewer7:
 	VMOVUPD 64(CX)(DX*2), Z5
 	VMOVUPD (CX)(SI*1), Z6
 	VMOVUPD 64(CX)(SI*1), Z7
-	JMP     ready16
+	JMP     ready18
 
-none15:
+none17:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10608,11 +10607,11 @@ none15:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready16:
+ready18:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded18
+	JLE   folded20
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10621,7 +10620,7 @@ ready16:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold17:
+fold19:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VBROADCASTSD (CX)(DX*2), Z10
@@ -10639,9 +10638,9 @@ fold17:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold17
+	JNZ          fold19
 
-folded18:
+folded20:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -10654,7 +10653,7 @@ folded18:
 	VADDPD Z12, Z6, Z6
 	VADDPD Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear19
+	JNE    linear21
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -10664,7 +10663,7 @@ folded18:
 	VMAXPD Z6, Z12, Z6
 	VMAXPD Z7, Z12, Z7
 
-linear19:
+linear21:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10680,18 +10679,18 @@ linear19:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, BX
 
-last8:
+last10:
 	CMPQ BX, $0x11
-	JGE  wider20
+	JGE  wider22
 	CMPQ BX, $0x09
-	JGE  wider21
+	JGE  wider23
 	CMPQ BX, $0x08
-	JNE  over22
+	JNE  over24
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none23
+	JE      none25
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -10699,19 +10698,19 @@ last8:
 	VMOVUPD (CX)(DX*1), Z1
 	VMOVUPD (CX)(DX*2), Z2
 	VMOVUPD (CX)(SI*1), Z3
-	JMP     ready24
+	JMP     ready26
 
-none23:
+none25:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready24:
+ready26:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded26
+	JLE   folded28
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10720,7 +10719,7 @@ ready24:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold25:
+fold27:
 	VMOVUPD          (DI), Z8
 	VFMADD231PD.BCST (CX), Z8, Z0
 	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
@@ -10729,9 +10728,9 @@ fold25:
 	ADDQ             SI, CX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold25
+	JNZ              fold27
 
-folded26:
+folded28:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -10740,13 +10739,13 @@ folded26:
 	VADDPD Z8, Z2, Z2
 	VADDPD Z8, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear27
+	JNE    linear29
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
 	VMAXPD Z3, Z8, Z3
 
-linear27:
+linear29:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10755,9 +10754,9 @@ linear27:
 	VMOVUPD Z1, (CX)(DX*1)
 	VMOVUPD Z2, (CX)(DX*2)
 	VMOVUPD Z3, (CX)(SI*1)
-	JMP     done9
+	JMP     done11
 
-over22:
+over24:
 	MOVQ  BX, DX
 	ANDQ  $0x07, DX
 	MOVL  $0x000000ff, CX
@@ -10767,7 +10766,7 @@ over22:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVQ      init+16(FP), CX
 	TESTQ     CX, CX
-	JE        none28
+	JE        none30
 	ADDQ      AX, CX
 	MOVQ      ldinit+24(FP), DX
 	LEAQ      (DX)(DX*2), SI
@@ -10775,19 +10774,19 @@ over22:
 	VMOVUPD.Z (CX)(DX*1), K1, Z1
 	VMOVUPD.Z (CX)(DX*2), K1, Z2
 	VMOVUPD.Z (CX)(SI*1), K1, Z3
-	JMP       ready29
+	JMP       ready31
 
-none28:
+none30:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready29:
+ready31:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded31
+	JLE   folded33
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10796,7 +10795,7 @@ ready29:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold30:
+fold32:
 	VMOVUPD.Z        (DI), K1, Z8
 	VFMADD231PD.BCST (CX), Z8, Z0
 	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
@@ -10805,9 +10804,9 @@ fold30:
 	ADDQ             SI, CX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold30
+	JNZ              fold32
 
-folded31:
+folded33:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -10816,211 +10815,211 @@ folded31:
 	VADDPD Z8, Z2, Z2
 	VADDPD Z8, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear32
+	JNE    linear34
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
 	VMAXPD Z3, Z8, Z3
 
-linear32:
+linear34:
 	MOVQ          c+0(FP), CX
 	ADDQ          AX, CX
 	MOVQ          ldc+8(FP), DX
 	LEAQ          (DX)(DX*2), SI
 	TESTQ         $0x00000004, BX
-	JZ            low34
+	JZ            low36
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, BX
-	JZ            low35
+	JZ            low37
 	VMOVUPS       X0, 32(CX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, BX
-	JZ            low36
+	JZ            low38
 	VMOVSD        X0, 48(CX)
 	VUNPCKHPD     X0, X0, X0
 
-low36:
-	JMP stored33
+low38:
+	JMP stored35
 
-low35:
+low37:
 	TESTQ     $0x00000001, BX
-	JZ        low37
+	JZ        low39
 	VMOVSD    X0, 32(CX)
 	VUNPCKHPD X0, X0, X0
 
-low37:
-	JMP stored33
+low39:
+	JMP stored35
 
-low34:
+low36:
 	TESTQ        $0x00000002, BX
-	JZ           low38
+	JZ           low40
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, BX
-	JZ           low39
+	JZ           low41
 	VMOVSD       X0, 16(CX)
 	VUNPCKHPD    X0, X0, X0
 
-low39:
-	JMP stored33
+low41:
+	JMP stored35
 
-low38:
+low40:
 	TESTQ     $0x00000001, BX
-	JZ        low40
+	JZ        low42
 	VMOVSD    X0, (CX)
 	VUNPCKHPD X0, X0, X0
 
-low40:
-stored33:
+low42:
+stored35:
 	TESTQ         $0x00000004, BX
-	JZ            low42
+	JZ            low44
 	VMOVUPS       Y1, (CX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, BX
-	JZ            low43
+	JZ            low45
 	VMOVUPS       X1, 32(CX)(DX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, BX
-	JZ            low44
+	JZ            low46
 	VMOVSD        X1, 48(CX)(DX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low44:
-	JMP stored41
+low46:
+	JMP stored43
 
-low43:
+low45:
 	TESTQ     $0x00000001, BX
-	JZ        low45
+	JZ        low47
 	VMOVSD    X1, 32(CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 
-low45:
-	JMP stored41
+low47:
+	JMP stored43
 
-low42:
+low44:
 	TESTQ        $0x00000002, BX
-	JZ           low46
+	JZ           low48
 	VMOVUPS      X1, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low47
+	JZ           low49
 	VMOVSD       X1, 16(CX)(DX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low47:
-	JMP stored41
+low49:
+	JMP stored43
 
-low46:
+low48:
 	TESTQ     $0x00000001, BX
-	JZ        low48
+	JZ        low50
 	VMOVSD    X1, (CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 
-low48:
-stored41:
+low50:
+stored43:
 	TESTQ         $0x00000004, BX
-	JZ            low50
+	JZ            low52
 	VMOVUPS       Y2, (CX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, BX
-	JZ            low51
+	JZ            low53
 	VMOVUPS       X2, 32(CX)(DX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, BX
-	JZ            low52
+	JZ            low54
 	VMOVSD        X2, 48(CX)(DX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low52:
-	JMP stored49
+low54:
+	JMP stored51
 
-low51:
+low53:
 	TESTQ     $0x00000001, BX
-	JZ        low53
+	JZ        low55
 	VMOVSD    X2, 32(CX)(DX*2)
 	VUNPCKHPD X2, X2, X2
 
-low53:
-	JMP stored49
+low55:
+	JMP stored51
 
-low50:
+low52:
 	TESTQ        $0x00000002, BX
-	JZ           low54
+	JZ           low56
 	VMOVUPS      X2, (CX)(DX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low55
+	JZ           low57
 	VMOVSD       X2, 16(CX)(DX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low55:
-	JMP stored49
+low57:
+	JMP stored51
 
-low54:
+low56:
 	TESTQ     $0x00000001, BX
-	JZ        low56
+	JZ        low58
 	VMOVSD    X2, (CX)(DX*2)
 	VUNPCKHPD X2, X2, X2
 
-low56:
-stored49:
+low58:
+stored51:
 	TESTQ         $0x00000004, BX
-	JZ            low58
+	JZ            low60
 	VMOVUPS       Y3, (CX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, BX
-	JZ            low59
+	JZ            low61
 	VMOVUPS       X3, 32(CX)(SI*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, BX
-	JZ            low60
+	JZ            low62
 	VMOVSD        X3, 48(CX)(SI*1)
 	VUNPCKHPD     X3, X3, X3
 
-low60:
-	JMP stored57
+low62:
+	JMP stored59
 
-low59:
+low61:
 	TESTQ     $0x00000001, BX
-	JZ        low61
+	JZ        low63
 	VMOVSD    X3, 32(CX)(SI*1)
 	VUNPCKHPD X3, X3, X3
 
-low61:
-	JMP stored57
+low63:
+	JMP stored59
 
-low58:
+low60:
 	TESTQ        $0x00000002, BX
-	JZ           low62
+	JZ           low64
 	VMOVUPS      X3, (CX)(SI*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, BX
-	JZ           low63
+	JZ           low65
 	VMOVSD       X3, 16(CX)(SI*1)
 	VUNPCKHPD    X3, X3, X3
 
-low63:
-	JMP stored57
+low65:
+	JMP stored59
 
-low62:
+low64:
 	TESTQ     $0x00000001, BX
-	JZ        low64
+	JZ        low66
 	VMOVSD    X3, (CX)(SI*1)
 	VUNPCKHPD X3, X3, X3
 
-low64:
-stored57:
-	JMP done9
+low66:
+stored59:
+	JMP done11
 
-wider21:
+wider23:
 	CMPQ BX, $0x10
-	JNE  over65
+	JNE  over67
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none66
+	JE      none68
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -11032,9 +11031,9 @@ wider21:
 	VMOVUPD 64(CX)(DX*2), Z5
 	VMOVUPD (CX)(SI*1), Z6
 	VMOVUPD 64(CX)(SI*1), Z7
-	JMP     ready67
+	JMP     ready69
 
-none66:
+none68:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11044,11 +11043,11 @@ none66:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready67:
+ready69:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded69
+	JLE   folded71
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11057,7 +11056,7 @@ ready67:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold68:
+fold70:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VBROADCASTSD (CX)(DX*2), Z10
@@ -11075,9 +11074,9 @@ fold68:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold68
+	JNZ          fold70
 
-folded69:
+folded71:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -11090,7 +11089,7 @@ folded69:
 	VADDPD Z12, Z6, Z6
 	VADDPD Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear70
+	JNE    linear72
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -11100,7 +11099,7 @@ folded69:
 	VMAXPD Z6, Z12, Z6
 	VMAXPD Z7, Z12, Z7
 
-linear70:
+linear72:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11113,16 +11112,16 @@ linear70:
 	VMOVUPD Z5, 64(CX)(DX*2)
 	VMOVUPD Z6, (CX)(SI*1)
 	VMOVUPD Z7, 64(CX)(SI*1)
-	JMP     done9
+	JMP     done11
 
-over65:
+over67:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none71
+	JE      none73
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -11137,9 +11136,9 @@ over65:
 	VMOVUPD 64(DI)(DX*2), Z5
 	VMOVUPD (CX)(SI*1), Z6
 	VMOVUPD 64(DI)(R8*1), Z7
-	JMP     ready72
+	JMP     ready74
 
-none71:
+none73:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11149,11 +11148,11 @@ none71:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready72:
+ready74:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded74
+	JLE   folded76
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11162,7 +11161,7 @@ ready72:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold73:
+fold75:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VBROADCASTSD (CX)(DX*2), Z10
@@ -11180,9 +11179,9 @@ fold73:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold73
+	JNZ          fold75
 
-folded74:
+folded76:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -11195,7 +11194,7 @@ folded74:
 	VADDPD Z12, Z6, Z6
 	VADDPD Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear75
+	JNE    linear77
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -11205,7 +11204,7 @@ folded74:
 	VMAXPD Z6, Z12, Z6
 	VMAXPD Z7, Z12, Z7
 
-linear75:
+linear77:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11221,18 +11220,18 @@ linear75:
 	VMOVUPD Z5, 64(DI)(DX*2)
 	VMOVUPD Z6, (CX)(SI*1)
 	VMOVUPD Z7, 64(DI)(R8*1)
-	JMP     done9
+	JMP     done11
 
-wider20:
+wider22:
 	CMPQ BX, $0x19
-	JGE  wider76
+	JGE  wider78
 	CMPQ BX, $0x18
-	JNE  over77
+	JNE  over79
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none78
+	JE      none80
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -11248,9 +11247,9 @@ wider20:
 	VMOVUPD (CX)(SI*1), Z9
 	VMOVUPD 64(CX)(SI*1), Z10
 	VMOVUPD 128(CX)(SI*1), Z11
-	JMP     ready79
+	JMP     ready81
 
-none78:
+none80:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11264,11 +11263,11 @@ none78:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready79:
+ready81:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded81
+	JLE   folded83
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11277,7 +11276,7 @@ ready79:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold80:
+fold82:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -11300,9 +11299,9 @@ fold80:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold80
+	JNZ          fold82
 
-folded81:
+folded83:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -11319,7 +11318,7 @@ folded81:
 	VADDPD Z16, Z10, Z10
 	VADDPD Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear82
+	JNE    linear84
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -11333,7 +11332,7 @@ folded81:
 	VMAXPD Z10, Z16, Z10
 	VMAXPD Z11, Z16, Z11
 
-linear82:
+linear84:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11350,16 +11349,16 @@ linear82:
 	VMOVUPD Z9, (CX)(SI*1)
 	VMOVUPD Z10, 64(CX)(SI*1)
 	VMOVUPD Z11, 128(CX)(SI*1)
-	JMP     done9
+	JMP     done11
 
-over77:
+over79:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none83
+	JE      none85
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -11378,9 +11377,9 @@ over77:
 	VMOVUPD (CX)(SI*1), Z9
 	VMOVUPD 64(CX)(SI*1), Z10
 	VMOVUPD 128(DI)(R8*1), Z11
-	JMP     ready84
+	JMP     ready86
 
-none83:
+none85:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11394,11 +11393,11 @@ none83:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready84:
+ready86:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded86
+	JLE   folded88
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11407,7 +11406,7 @@ ready84:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold85:
+fold87:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -11430,9 +11429,9 @@ fold85:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold85
+	JNZ          fold87
 
-folded86:
+folded88:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -11449,7 +11448,7 @@ folded86:
 	VADDPD Z16, Z10, Z10
 	VADDPD Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear87
+	JNE    linear89
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -11463,7 +11462,7 @@ folded86:
 	VMAXPD Z10, Z16, Z10
 	VMAXPD Z11, Z16, Z11
 
-linear87:
+linear89:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11483,16 +11482,16 @@ linear87:
 	VMOVUPD Z9, (CX)(SI*1)
 	VMOVUPD Z10, 64(CX)(SI*1)
 	VMOVUPD Z11, 128(DI)(R8*1)
-	JMP     done9
+	JMP     done11
 
-wider76:
+wider78:
 	CMPQ BX, $0x20
-	JNE  over88
+	JNE  over90
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none89
+	JE      none91
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -11512,9 +11511,9 @@ wider76:
 	VMOVUPD 64(CX)(SI*1), Z13
 	VMOVUPD 128(CX)(SI*1), Z14
 	VMOVUPD 192(CX)(SI*1), Z15
-	JMP     ready90
+	JMP     ready92
 
-none89:
+none91:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11532,11 +11531,11 @@ none89:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready90:
+ready92:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded92
+	JLE   folded94
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11545,7 +11544,7 @@ ready90:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold91:
+fold93:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VBROADCASTSD (CX)(DX*2), Z18
@@ -11573,9 +11572,9 @@ fold91:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold91
+	JNZ          fold93
 
-folded92:
+folded94:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -11596,7 +11595,7 @@ folded92:
 	VADDPD Z20, Z14, Z14
 	VADDPD Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear93
+	JNE    linear95
 	VMAXPD Z0, Z20, Z0
 	VMAXPD Z1, Z20, Z1
 	VMAXPD Z2, Z20, Z2
@@ -11614,7 +11613,7 @@ folded92:
 	VMAXPD Z14, Z20, Z14
 	VMAXPD Z15, Z20, Z15
 
-linear93:
+linear95:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11635,16 +11634,16 @@ linear93:
 	VMOVUPD Z13, 64(CX)(SI*1)
 	VMOVUPD Z14, 128(CX)(SI*1)
 	VMOVUPD Z15, 192(CX)(SI*1)
-	JMP     done9
+	JMP     done11
 
-over88:
+over90:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none94
+	JE      none96
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -11667,9 +11666,9 @@ over88:
 	VMOVUPD 64(CX)(SI*1), Z13
 	VMOVUPD 128(CX)(SI*1), Z14
 	VMOVUPD 192(DI)(R8*1), Z15
-	JMP     ready95
+	JMP     ready97
 
-none94:
+none96:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11687,11 +11686,11 @@ none94:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready95:
+ready97:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded97
+	JLE   folded99
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11700,7 +11699,7 @@ ready95:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold96:
+fold98:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VBROADCASTSD (CX)(DX*2), Z18
@@ -11728,9 +11727,9 @@ fold96:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold96
+	JNZ          fold98
 
-folded97:
+folded99:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -11751,7 +11750,7 @@ folded97:
 	VADDPD Z20, Z14, Z14
 	VADDPD Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear98
+	JNE    linear100
 	VMAXPD Z0, Z20, Z0
 	VMAXPD Z1, Z20, Z1
 	VMAXPD Z2, Z20, Z2
@@ -11769,7 +11768,7 @@ folded97:
 	VMAXPD Z14, Z20, Z14
 	VMAXPD Z15, Z20, Z15
 
-linear98:
+linear100:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11794,25 +11793,23 @@ linear98:
 	VMOVUPD Z14, 128(CX)(SI*1)
 	VMOVUPD Z15, 192(DI)(R8*1)
 
-done9:
+done11:
 	MOVQ $0x00000004, AX
 	JMP  advance4
 
-fewer5:
-	CMPQ AX, $0x03
-	JNE  fewer99
+lower7:
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 8 vectors of columns, while at least half as many more are left
-more100:
+more101:
 	CMPQ BX, $0x60
-	JLT  fewer101
+	JLT  fewer102
 
 	// acc[i,j] = init[i,j], 3×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none104
+	JE      none105
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -11839,9 +11836,9 @@ more100:
 	VMOVUPD 320(CX)(DX*2), Z21
 	VMOVUPD 384(CX)(DX*2), Z22
 	VMOVUPD 448(CX)(DX*2), Z23
-	JMP     ready105
+	JMP     ready106
 
-none104:
+none105:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11867,11 +11864,11 @@ none104:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-ready105:
+ready106:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded107
+	JLE   folded108
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11879,7 +11876,7 @@ ready105:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold106:
+fold107:
 	VBROADCASTSD (CX), Z24
 	VBROADCASTSD (CX)(DX*1), Z25
 	VBROADCASTSD (CX)(DX*2), Z26
@@ -11918,9 +11915,9 @@ fold106:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold106
+	JNZ          fold107
 
-folded107:
+folded108:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z27, Z27, Z27
@@ -11949,7 +11946,7 @@ folded107:
 	VADDPD Z27, Z22, Z22
 	VADDPD Z27, Z23, Z23
 	CMPQ   CX, $0x01
-	JNE    linear108
+	JNE    linear109
 	VMAXPD Z0, Z27, Z0
 	VMAXPD Z1, Z27, Z1
 	VMAXPD Z2, Z27, Z2
@@ -11975,7 +11972,7 @@ folded107:
 	VMAXPD Z22, Z27, Z22
 	VMAXPD Z23, Z27, Z23
 
-linear108:
+linear109:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12005,16 +12002,16 @@ linear108:
 	VMOVUPD Z23, 448(CX)(DX*2)
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x40, BX
-	JMP     more100
+	JMP     more101
 
-fewer101:
+fewer102:
 	CMPQ BX, $0x40
-	JLE  last102
+	JLE  last103
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none109
+	JE      none110
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -12029,9 +12026,9 @@ fewer101:
 	VMOVUPD 64(CX)(DX*2), Z9
 	VMOVUPD 128(CX)(DX*2), Z10
 	VMOVUPD 192(CX)(DX*2), Z11
-	JMP     ready110
+	JMP     ready111
 
-none109:
+none110:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12045,11 +12042,11 @@ none109:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready110:
+ready111:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded112
+	JLE   folded113
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12057,7 +12054,7 @@ ready110:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold111:
+fold112:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -12080,9 +12077,9 @@ fold111:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold111
+	JNZ          fold112
 
-folded112:
+folded113:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -12099,7 +12096,7 @@ folded112:
 	VADDPD Z15, Z10, Z10
 	VADDPD Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear113
+	JNE    linear114
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -12113,7 +12110,7 @@ folded112:
 	VMAXPD Z10, Z15, Z10
 	VMAXPD Z11, Z15, Z11
 
-linear113:
+linear114:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12132,37 +12129,37 @@ linear113:
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x20, BX
 
-last102:
+last103:
 	CMPQ BX, $0x21
-	JGE  wider114
-	CMPQ BX, $0x11
 	JGE  wider115
-	CMPQ BX, $0x09
+	CMPQ BX, $0x11
 	JGE  wider116
+	CMPQ BX, $0x09
+	JGE  wider117
 	CMPQ BX, $0x08
-	JNE  over117
+	JNE  over118
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none118
+	JE      none119
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD (CX)(DX*1), Z1
 	VMOVUPD (CX)(DX*2), Z2
-	JMP     ready119
+	JMP     ready120
 
-none118:
+none119:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready119:
+ready120:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded121
+	JLE   folded122
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12170,7 +12167,7 @@ ready119:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold120:
+fold121:
 	VMOVUPD          (DI), Z6
 	VFMADD231PD.BCST (CX), Z6, Z0
 	VFMADD231PD.BCST (CX)(DX*1), Z6, Z1
@@ -12178,9 +12175,9 @@ fold120:
 	ADDQ             SI, CX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold120
+	JNZ              fold121
 
-folded121:
+folded122:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -12188,21 +12185,21 @@ folded121:
 	VADDPD Z6, Z1, Z1
 	VADDPD Z6, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear122
+	JNE    linear123
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 
-linear122:
+linear123:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, (CX)(DX*1)
 	VMOVUPD Z2, (CX)(DX*2)
-	JMP     done103
+	JMP     done104
 
-over117:
+over118:
 	MOVQ  BX, DX
 	ANDQ  $0x07, DX
 	MOVL  $0x000000ff, CX
@@ -12212,24 +12209,24 @@ over117:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ      init+16(FP), CX
 	TESTQ     CX, CX
-	JE        none123
+	JE        none124
 	ADDQ      AX, CX
 	MOVQ      ldinit+24(FP), DX
 	VMOVUPD.Z (CX), K1, Z0
 	VMOVUPD.Z (CX)(DX*1), K1, Z1
 	VMOVUPD.Z (CX)(DX*2), K1, Z2
-	JMP       ready124
+	JMP       ready125
 
-none123:
+none124:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready124:
+ready125:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded126
+	JLE   folded127
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12237,7 +12234,7 @@ ready124:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold125:
+fold126:
 	VMOVUPD.Z        (DI), K1, Z6
 	VFMADD231PD.BCST (CX), Z6, Z0
 	VFMADD231PD.BCST (CX)(DX*1), Z6, Z1
@@ -12245,9 +12242,9 @@ fold125:
 	ADDQ             SI, CX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold125
+	JNZ              fold126
 
-folded126:
+folded127:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -12255,163 +12252,163 @@ folded126:
 	VADDPD Z6, Z1, Z1
 	VADDPD Z6, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear127
+	JNE    linear128
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 
-linear127:
+linear128:
 	MOVQ          c+0(FP), CX
 	ADDQ          AX, CX
 	MOVQ          ldc+8(FP), DX
 	TESTQ         $0x00000004, BX
-	JZ            low129
+	JZ            low130
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, BX
-	JZ            low130
+	JZ            low131
 	VMOVUPS       X0, 32(CX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, BX
-	JZ            low131
+	JZ            low132
 	VMOVSD        X0, 48(CX)
 	VUNPCKHPD     X0, X0, X0
 
-low131:
-	JMP stored128
+low132:
+	JMP stored129
 
-low130:
+low131:
 	TESTQ     $0x00000001, BX
-	JZ        low132
+	JZ        low133
 	VMOVSD    X0, 32(CX)
 	VUNPCKHPD X0, X0, X0
 
-low132:
-	JMP stored128
+low133:
+	JMP stored129
 
-low129:
+low130:
 	TESTQ        $0x00000002, BX
-	JZ           low133
+	JZ           low134
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, BX
-	JZ           low134
+	JZ           low135
 	VMOVSD       X0, 16(CX)
 	VUNPCKHPD    X0, X0, X0
 
-low134:
-	JMP stored128
+low135:
+	JMP stored129
 
-low133:
+low134:
 	TESTQ     $0x00000001, BX
-	JZ        low135
+	JZ        low136
 	VMOVSD    X0, (CX)
 	VUNPCKHPD X0, X0, X0
 
-low135:
-stored128:
+low136:
+stored129:
 	TESTQ         $0x00000004, BX
-	JZ            low137
+	JZ            low138
 	VMOVUPS       Y1, (CX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, BX
-	JZ            low138
+	JZ            low139
 	VMOVUPS       X1, 32(CX)(DX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, BX
-	JZ            low139
+	JZ            low140
 	VMOVSD        X1, 48(CX)(DX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low139:
-	JMP stored136
+low140:
+	JMP stored137
 
-low138:
+low139:
 	TESTQ     $0x00000001, BX
-	JZ        low140
+	JZ        low141
 	VMOVSD    X1, 32(CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 
-low140:
-	JMP stored136
+low141:
+	JMP stored137
 
-low137:
+low138:
 	TESTQ        $0x00000002, BX
-	JZ           low141
+	JZ           low142
 	VMOVUPS      X1, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low142
+	JZ           low143
 	VMOVSD       X1, 16(CX)(DX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low142:
-	JMP stored136
+low143:
+	JMP stored137
 
-low141:
+low142:
 	TESTQ     $0x00000001, BX
-	JZ        low143
+	JZ        low144
 	VMOVSD    X1, (CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 
-low143:
-stored136:
+low144:
+stored137:
 	TESTQ         $0x00000004, BX
-	JZ            low145
+	JZ            low146
 	VMOVUPS       Y2, (CX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, BX
-	JZ            low146
+	JZ            low147
 	VMOVUPS       X2, 32(CX)(DX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, BX
-	JZ            low147
+	JZ            low148
 	VMOVSD        X2, 48(CX)(DX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low147:
-	JMP stored144
+low148:
+	JMP stored145
 
-low146:
+low147:
 	TESTQ     $0x00000001, BX
-	JZ        low148
+	JZ        low149
 	VMOVSD    X2, 32(CX)(DX*2)
 	VUNPCKHPD X2, X2, X2
 
-low148:
-	JMP stored144
+low149:
+	JMP stored145
 
-low145:
+low146:
 	TESTQ        $0x00000002, BX
-	JZ           low149
+	JZ           low150
 	VMOVUPS      X2, (CX)(DX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low150
+	JZ           low151
 	VMOVSD       X2, 16(CX)(DX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low150:
-	JMP stored144
+low151:
+	JMP stored145
 
-low149:
+low150:
 	TESTQ     $0x00000001, BX
-	JZ        low151
+	JZ        low152
 	VMOVSD    X2, (CX)(DX*2)
 	VUNPCKHPD X2, X2, X2
 
-low151:
-stored144:
-	JMP done103
+low152:
+stored145:
+	JMP done104
 
-wider116:
+wider117:
 	CMPQ BX, $0x10
-	JNE  over152
+	JNE  over153
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none153
+	JE      none154
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -12420,9 +12417,9 @@ wider116:
 	VMOVUPD 64(CX)(DX*1), Z3
 	VMOVUPD (CX)(DX*2), Z4
 	VMOVUPD 64(CX)(DX*2), Z5
-	JMP     ready154
+	JMP     ready155
 
-none153:
+none154:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12430,11 +12427,11 @@ none153:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready154:
+ready155:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded156
+	JLE   folded157
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12442,7 +12439,7 @@ ready154:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold155:
+fold156:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VBROADCASTSD (CX)(DX*2), Z8
@@ -12457,9 +12454,9 @@ fold155:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold155
+	JNZ          fold156
 
-folded156:
+folded157:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -12470,7 +12467,7 @@ folded156:
 	VADDPD Z9, Z4, Z4
 	VADDPD Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear157
+	JNE    linear158
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -12478,7 +12475,7 @@ folded156:
 	VMAXPD Z4, Z9, Z4
 	VMAXPD Z5, Z9, Z5
 
-linear157:
+linear158:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12488,16 +12485,16 @@ linear157:
 	VMOVUPD Z3, 64(CX)(DX*1)
 	VMOVUPD Z4, (CX)(DX*2)
 	VMOVUPD Z5, 64(CX)(DX*2)
-	JMP     done103
+	JMP     done104
 
-over152:
+over153:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none158
+	JE      none159
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -12508,9 +12505,9 @@ over152:
 	VMOVUPD 64(SI)(DX*1), Z3
 	VMOVUPD (CX)(DX*2), Z4
 	VMOVUPD 64(SI)(DX*2), Z5
-	JMP     ready159
+	JMP     ready160
 
-none158:
+none159:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12518,11 +12515,11 @@ none158:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready159:
+ready160:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded161
+	JLE   folded162
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12530,7 +12527,7 @@ ready159:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold160:
+fold161:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VBROADCASTSD (CX)(DX*2), Z8
@@ -12545,9 +12542,9 @@ fold160:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold160
+	JNZ          fold161
 
-folded161:
+folded162:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -12558,7 +12555,7 @@ folded161:
 	VADDPD Z9, Z4, Z4
 	VADDPD Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear162
+	JNE    linear163
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -12566,7 +12563,7 @@ folded161:
 	VMAXPD Z4, Z9, Z4
 	VMAXPD Z5, Z9, Z5
 
-linear162:
+linear163:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12578,18 +12575,18 @@ linear162:
 	VMOVUPD Z3, 64(SI)(DX*1)
 	VMOVUPD Z4, (CX)(DX*2)
 	VMOVUPD Z5, 64(SI)(DX*2)
-	JMP     done103
+	JMP     done104
 
-wider115:
+wider116:
 	CMPQ BX, $0x19
-	JGE  wider163
+	JGE  wider164
 	CMPQ BX, $0x18
-	JNE  over164
+	JNE  over165
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none165
+	JE      none166
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -12601,9 +12598,9 @@ wider115:
 	VMOVUPD (CX)(DX*2), Z6
 	VMOVUPD 64(CX)(DX*2), Z7
 	VMOVUPD 128(CX)(DX*2), Z8
-	JMP     ready166
+	JMP     ready167
 
-none165:
+none166:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12614,11 +12611,11 @@ none165:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready166:
+ready167:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded168
+	JLE   folded169
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12626,7 +12623,7 @@ ready166:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold167:
+fold168:
 	VBROADCASTSD (CX), Z9
 	VBROADCASTSD (CX)(DX*1), Z10
 	VBROADCASTSD (CX)(DX*2), Z11
@@ -12645,9 +12642,9 @@ fold167:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold167
+	JNZ          fold168
 
-folded168:
+folded169:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -12661,7 +12658,7 @@ folded168:
 	VADDPD Z12, Z7, Z7
 	VADDPD Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear169
+	JNE    linear170
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -12672,7 +12669,7 @@ folded168:
 	VMAXPD Z7, Z12, Z7
 	VMAXPD Z8, Z12, Z8
 
-linear169:
+linear170:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12685,16 +12682,16 @@ linear169:
 	VMOVUPD Z6, (CX)(DX*2)
 	VMOVUPD Z7, 64(CX)(DX*2)
 	VMOVUPD Z8, 128(CX)(DX*2)
-	JMP     done103
+	JMP     done104
 
-over164:
+over165:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none170
+	JE      none171
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -12708,9 +12705,9 @@ over164:
 	VMOVUPD (CX)(DX*2), Z6
 	VMOVUPD 64(CX)(DX*2), Z7
 	VMOVUPD 128(SI)(DX*2), Z8
-	JMP     ready171
+	JMP     ready172
 
-none170:
+none171:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12721,11 +12718,11 @@ none170:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready171:
+ready172:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded173
+	JLE   folded174
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12733,7 +12730,7 @@ ready171:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold172:
+fold173:
 	VBROADCASTSD (CX), Z9
 	VBROADCASTSD (CX)(DX*1), Z10
 	VBROADCASTSD (CX)(DX*2), Z11
@@ -12752,9 +12749,9 @@ fold172:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold172
+	JNZ          fold173
 
-folded173:
+folded174:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -12768,7 +12765,7 @@ folded173:
 	VADDPD Z12, Z7, Z7
 	VADDPD Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear174
+	JNE    linear175
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -12779,7 +12776,7 @@ folded173:
 	VMAXPD Z7, Z12, Z7
 	VMAXPD Z8, Z12, Z8
 
-linear174:
+linear175:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12794,16 +12791,16 @@ linear174:
 	VMOVUPD Z6, (CX)(DX*2)
 	VMOVUPD Z7, 64(CX)(DX*2)
 	VMOVUPD Z8, 128(SI)(DX*2)
-	JMP     done103
+	JMP     done104
 
-wider163:
+wider164:
 	CMPQ BX, $0x20
-	JNE  over175
+	JNE  over176
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none176
+	JE      none177
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -12818,9 +12815,9 @@ wider163:
 	VMOVUPD 64(CX)(DX*2), Z9
 	VMOVUPD 128(CX)(DX*2), Z10
 	VMOVUPD 192(CX)(DX*2), Z11
-	JMP     ready177
+	JMP     ready178
 
-none176:
+none177:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12834,11 +12831,11 @@ none176:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready177:
+ready178:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded179
+	JLE   folded180
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12846,7 +12843,7 @@ ready177:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold178:
+fold179:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -12869,9 +12866,9 @@ fold178:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold178
+	JNZ          fold179
 
-folded179:
+folded180:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -12888,7 +12885,7 @@ folded179:
 	VADDPD Z15, Z10, Z10
 	VADDPD Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear180
+	JNE    linear181
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -12902,7 +12899,7 @@ folded179:
 	VMAXPD Z10, Z15, Z10
 	VMAXPD Z11, Z15, Z11
 
-linear180:
+linear181:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12918,16 +12915,16 @@ linear180:
 	VMOVUPD Z9, 64(CX)(DX*2)
 	VMOVUPD Z10, 128(CX)(DX*2)
 	VMOVUPD Z11, 192(CX)(DX*2)
-	JMP     done103
+	JMP     done104
 
-over175:
+over176:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none181
+	JE      none182
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -12944,9 +12941,9 @@ over175:
 	VMOVUPD 64(CX)(DX*2), Z9
 	VMOVUPD 128(CX)(DX*2), Z10
 	VMOVUPD 192(SI)(DX*2), Z11
-	JMP     ready182
+	JMP     ready183
 
-none181:
+none182:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12960,11 +12957,11 @@ none181:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready182:
+ready183:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded184
+	JLE   folded185
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12972,7 +12969,7 @@ ready182:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold183:
+fold184:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -12995,9 +12992,9 @@ fold183:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold183
+	JNZ          fold184
 
-folded184:
+folded185:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -13014,7 +13011,7 @@ folded184:
 	VADDPD Z15, Z10, Z10
 	VADDPD Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear185
+	JNE    linear186
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -13028,7 +13025,7 @@ folded184:
 	VMAXPD Z10, Z15, Z10
 	VMAXPD Z11, Z15, Z11
 
-linear185:
+linear186:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13046,20 +13043,20 @@ linear185:
 	VMOVUPD Z9, 64(CX)(DX*2)
 	VMOVUPD Z10, 128(CX)(DX*2)
 	VMOVUPD Z11, 192(SI)(DX*2)
-	JMP     done103
+	JMP     done104
 
-wider114:
+wider115:
 	CMPQ BX, $0x31
-	JGE  wider186
-	CMPQ BX, $0x29
 	JGE  wider187
+	CMPQ BX, $0x29
+	JGE  wider188
 	CMPQ BX, $0x28
-	JNE  over188
+	JNE  over189
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none189
+	JE      none190
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -13077,9 +13074,9 @@ wider114:
 	VMOVUPD 128(CX)(DX*2), Z12
 	VMOVUPD 192(CX)(DX*2), Z13
 	VMOVUPD 256(CX)(DX*2), Z14
-	JMP     ready190
+	JMP     ready191
 
-none189:
+none190:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13096,11 +13093,11 @@ none189:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready190:
+ready191:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded192
+	JLE   folded193
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13108,7 +13105,7 @@ ready190:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold191:
+fold192:
 	VBROADCASTSD (CX), Z15
 	VBROADCASTSD (CX)(DX*1), Z16
 	VBROADCASTSD (CX)(DX*2), Z17
@@ -13135,9 +13132,9 @@ fold191:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold191
+	JNZ          fold192
 
-folded192:
+folded193:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -13157,7 +13154,7 @@ folded192:
 	VADDPD Z18, Z13, Z13
 	VADDPD Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear193
+	JNE    linear194
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -13174,7 +13171,7 @@ folded192:
 	VMAXPD Z13, Z18, Z13
 	VMAXPD Z14, Z18, Z14
 
-linear193:
+linear194:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13193,16 +13190,16 @@ linear193:
 	VMOVUPD Z12, 128(CX)(DX*2)
 	VMOVUPD Z13, 192(CX)(DX*2)
 	VMOVUPD Z14, 256(CX)(DX*2)
-	JMP     done103
+	JMP     done104
 
-over188:
+over189:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none194
+	JE      none195
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -13222,9 +13219,9 @@ over188:
 	VMOVUPD 128(CX)(DX*2), Z12
 	VMOVUPD 192(CX)(DX*2), Z13
 	VMOVUPD 256(SI)(DX*2), Z14
-	JMP     ready195
+	JMP     ready196
 
-none194:
+none195:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13241,11 +13238,11 @@ none194:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready195:
+ready196:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded197
+	JLE   folded198
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13253,7 +13250,7 @@ ready195:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold196:
+fold197:
 	VBROADCASTSD (CX), Z15
 	VBROADCASTSD (CX)(DX*1), Z16
 	VBROADCASTSD (CX)(DX*2), Z17
@@ -13280,9 +13277,9 @@ fold196:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold196
+	JNZ          fold197
 
-folded197:
+folded198:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -13302,7 +13299,7 @@ folded197:
 	VADDPD Z18, Z13, Z13
 	VADDPD Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear198
+	JNE    linear199
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -13319,7 +13316,7 @@ folded197:
 	VMAXPD Z13, Z18, Z13
 	VMAXPD Z14, Z18, Z14
 
-linear198:
+linear199:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13340,16 +13337,16 @@ linear198:
 	VMOVUPD Z12, 128(CX)(DX*2)
 	VMOVUPD Z13, 192(CX)(DX*2)
 	VMOVUPD Z14, 256(SI)(DX*2)
-	JMP     done103
+	JMP     done104
 
-wider187:
+wider188:
 	CMPQ BX, $0x30
-	JNE  over199
+	JNE  over200
 
 	// acc[i,j] = init[i,j], 3×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none200
+	JE      none201
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -13370,9 +13367,9 @@ wider187:
 	VMOVUPD 192(CX)(DX*2), Z15
 	VMOVUPD 256(CX)(DX*2), Z16
 	VMOVUPD 320(CX)(DX*2), Z17
-	JMP     ready201
+	JMP     ready202
 
-none200:
+none201:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13392,11 +13389,11 @@ none200:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-ready201:
+ready202:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded203
+	JLE   folded204
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13404,7 +13401,7 @@ ready201:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold202:
+fold203:
 	VBROADCASTSD (CX), Z18
 	VBROADCASTSD (CX)(DX*1), Z19
 	VBROADCASTSD (CX)(DX*2), Z20
@@ -13435,9 +13432,9 @@ fold202:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold202
+	JNZ          fold203
 
-folded203:
+folded204:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z21, Z21, Z21
@@ -13460,7 +13457,7 @@ folded203:
 	VADDPD Z21, Z16, Z16
 	VADDPD Z21, Z17, Z17
 	CMPQ   CX, $0x01
-	JNE    linear204
+	JNE    linear205
 	VMAXPD Z0, Z21, Z0
 	VMAXPD Z1, Z21, Z1
 	VMAXPD Z2, Z21, Z2
@@ -13480,7 +13477,7 @@ folded203:
 	VMAXPD Z16, Z21, Z16
 	VMAXPD Z17, Z21, Z17
 
-linear204:
+linear205:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13502,16 +13499,16 @@ linear204:
 	VMOVUPD Z15, 192(CX)(DX*2)
 	VMOVUPD Z16, 256(CX)(DX*2)
 	VMOVUPD Z17, 320(CX)(DX*2)
-	JMP     done103
+	JMP     done104
 
-over199:
+over200:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000180, BX
 
 	// acc[i,j] = init[i,j], 3×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none205
+	JE      none206
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -13534,9 +13531,9 @@ over199:
 	VMOVUPD 192(CX)(DX*2), Z15
 	VMOVUPD 256(CX)(DX*2), Z16
 	VMOVUPD 320(SI)(DX*2), Z17
-	JMP     ready206
+	JMP     ready207
 
-none205:
+none206:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13556,11 +13553,11 @@ none205:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-ready206:
+ready207:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded208
+	JLE   folded209
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13568,7 +13565,7 @@ ready206:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold207:
+fold208:
 	VBROADCASTSD (CX), Z18
 	VBROADCASTSD (CX)(DX*1), Z19
 	VBROADCASTSD (CX)(DX*2), Z20
@@ -13599,9 +13596,9 @@ fold207:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold207
+	JNZ          fold208
 
-folded208:
+folded209:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z21, Z21, Z21
@@ -13624,7 +13621,7 @@ folded208:
 	VADDPD Z21, Z16, Z16
 	VADDPD Z21, Z17, Z17
 	CMPQ   CX, $0x01
-	JNE    linear209
+	JNE    linear210
 	VMAXPD Z0, Z21, Z0
 	VMAXPD Z1, Z21, Z1
 	VMAXPD Z2, Z21, Z2
@@ -13644,7 +13641,7 @@ folded208:
 	VMAXPD Z16, Z21, Z16
 	VMAXPD Z17, Z21, Z17
 
-linear209:
+linear210:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13668,18 +13665,18 @@ linear209:
 	VMOVUPD Z15, 192(CX)(DX*2)
 	VMOVUPD Z16, 256(CX)(DX*2)
 	VMOVUPD Z17, 320(SI)(DX*2)
-	JMP     done103
+	JMP     done104
 
-wider186:
+wider187:
 	CMPQ BX, $0x39
-	JGE  wider210
+	JGE  wider211
 	CMPQ BX, $0x38
-	JNE  over211
+	JNE  over212
 
 	// acc[i,j] = init[i,j], 3×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none212
+	JE      none213
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -13703,9 +13700,9 @@ wider186:
 	VMOVUPD 256(CX)(DX*2), Z18
 	VMOVUPD 320(CX)(DX*2), Z19
 	VMOVUPD 384(CX)(DX*2), Z20
-	JMP     ready213
+	JMP     ready214
 
-none212:
+none213:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13728,11 +13725,11 @@ none212:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-ready213:
+ready214:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded215
+	JLE   folded216
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13740,7 +13737,7 @@ ready213:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold214:
+fold215:
 	VBROADCASTSD (CX), Z21
 	VBROADCASTSD (CX)(DX*1), Z22
 	VBROADCASTSD (CX)(DX*2), Z23
@@ -13775,9 +13772,9 @@ fold214:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold214
+	JNZ          fold215
 
-folded215:
+folded216:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z24, Z24, Z24
@@ -13803,7 +13800,7 @@ folded215:
 	VADDPD Z24, Z19, Z19
 	VADDPD Z24, Z20, Z20
 	CMPQ   CX, $0x01
-	JNE    linear216
+	JNE    linear217
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -13826,7 +13823,7 @@ folded215:
 	VMAXPD Z19, Z24, Z19
 	VMAXPD Z20, Z24, Z20
 
-linear216:
+linear217:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13851,16 +13848,16 @@ linear216:
 	VMOVUPD Z18, 256(CX)(DX*2)
 	VMOVUPD Z19, 320(CX)(DX*2)
 	VMOVUPD Z20, 384(CX)(DX*2)
-	JMP     done103
+	JMP     done104
 
-over211:
+over212:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000001c0, BX
 
 	// acc[i,j] = init[i,j], 3×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none217
+	JE      none218
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -13886,9 +13883,9 @@ over211:
 	VMOVUPD 256(CX)(DX*2), Z18
 	VMOVUPD 320(CX)(DX*2), Z19
 	VMOVUPD 384(SI)(DX*2), Z20
-	JMP     ready218
+	JMP     ready219
 
-none217:
+none218:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13911,11 +13908,11 @@ none217:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-ready218:
+ready219:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded220
+	JLE   folded221
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13923,7 +13920,7 @@ ready218:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold219:
+fold220:
 	VBROADCASTSD (CX), Z21
 	VBROADCASTSD (CX)(DX*1), Z22
 	VBROADCASTSD (CX)(DX*2), Z23
@@ -13958,9 +13955,9 @@ fold219:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold219
+	JNZ          fold220
 
-folded220:
+folded221:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z24, Z24, Z24
@@ -13986,7 +13983,7 @@ folded220:
 	VADDPD Z24, Z19, Z19
 	VADDPD Z24, Z20, Z20
 	CMPQ   CX, $0x01
-	JNE    linear221
+	JNE    linear222
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -14009,7 +14006,7 @@ folded220:
 	VMAXPD Z19, Z24, Z19
 	VMAXPD Z20, Z24, Z20
 
-linear221:
+linear222:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14036,16 +14033,16 @@ linear221:
 	VMOVUPD Z18, 256(CX)(DX*2)
 	VMOVUPD Z19, 320(CX)(DX*2)
 	VMOVUPD Z20, 384(SI)(DX*2)
-	JMP     done103
+	JMP     done104
 
-wider210:
+wider211:
 	CMPQ BX, $0x40
-	JNE  over222
+	JNE  over223
 
 	// acc[i,j] = init[i,j], 3×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none223
+	JE      none224
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -14072,9 +14069,9 @@ wider210:
 	VMOVUPD 320(CX)(DX*2), Z21
 	VMOVUPD 384(CX)(DX*2), Z22
 	VMOVUPD 448(CX)(DX*2), Z23
-	JMP     ready224
+	JMP     ready225
 
-none223:
+none224:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14100,11 +14097,11 @@ none223:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-ready224:
+ready225:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded226
+	JLE   folded227
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14112,7 +14109,7 @@ ready224:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold225:
+fold226:
 	VBROADCASTSD (CX), Z24
 	VBROADCASTSD (CX)(DX*1), Z25
 	VBROADCASTSD (CX)(DX*2), Z26
@@ -14151,9 +14148,9 @@ fold225:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold225
+	JNZ          fold226
 
-folded226:
+folded227:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z27, Z27, Z27
@@ -14182,7 +14179,7 @@ folded226:
 	VADDPD Z27, Z22, Z22
 	VADDPD Z27, Z23, Z23
 	CMPQ   CX, $0x01
-	JNE    linear227
+	JNE    linear228
 	VMAXPD Z0, Z27, Z0
 	VMAXPD Z1, Z27, Z1
 	VMAXPD Z2, Z27, Z2
@@ -14208,7 +14205,7 @@ folded226:
 	VMAXPD Z22, Z27, Z22
 	VMAXPD Z23, Z27, Z23
 
-linear227:
+linear228:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14236,16 +14233,16 @@ linear227:
 	VMOVUPD Z21, 320(CX)(DX*2)
 	VMOVUPD Z22, 384(CX)(DX*2)
 	VMOVUPD Z23, 448(CX)(DX*2)
-	JMP     done103
+	JMP     done104
 
-over222:
+over223:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000200, BX
 
 	// acc[i,j] = init[i,j], 3×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none228
+	JE      none229
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -14274,9 +14271,9 @@ over222:
 	VMOVUPD 320(CX)(DX*2), Z21
 	VMOVUPD 384(CX)(DX*2), Z22
 	VMOVUPD 448(SI)(DX*2), Z23
-	JMP     ready229
+	JMP     ready230
 
-none228:
+none229:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14302,11 +14299,11 @@ none228:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-ready229:
+ready230:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded231
+	JLE   folded232
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14314,7 +14311,7 @@ ready229:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold230:
+fold231:
 	VBROADCASTSD (CX), Z24
 	VBROADCASTSD (CX)(DX*1), Z25
 	VBROADCASTSD (CX)(DX*2), Z26
@@ -14353,9 +14350,9 @@ fold230:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold230
+	JNZ          fold231
 
-folded231:
+folded232:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z27, Z27, Z27
@@ -14384,7 +14381,7 @@ folded231:
 	VADDPD Z27, Z22, Z22
 	VADDPD Z27, Z23, Z23
 	CMPQ   CX, $0x01
-	JNE    linear232
+	JNE    linear233
 	VMAXPD Z0, Z27, Z0
 	VMAXPD Z1, Z27, Z1
 	VMAXPD Z2, Z27, Z2
@@ -14410,7 +14407,7 @@ folded231:
 	VMAXPD Z22, Z27, Z22
 	VMAXPD Z23, Z27, Z23
 
-linear232:
+linear233:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14441,25 +14438,25 @@ linear232:
 	VMOVUPD Z22, 384(CX)(DX*2)
 	VMOVUPD Z23, 448(SI)(DX*2)
 
-done103:
+done104:
 	MOVQ $0x00000003, AX
 	JMP  advance4
 
-fewer99:
+lower6:
 	CMPQ AX, $0x02
-	JNE  fewer233
+	JLT  lower234
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 8 vectors of columns, while at least half as many more are left
-more234:
+more235:
 	CMPQ BX, $0x60
-	JLT  fewer235
+	JLT  fewer236
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none238
+	JE      none239
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -14478,9 +14475,9 @@ more234:
 	VMOVUPD 320(CX)(DX*1), Z13
 	VMOVUPD 384(CX)(DX*1), Z14
 	VMOVUPD 448(CX)(DX*1), Z15
-	JMP     ready239
+	JMP     ready240
 
-none238:
+none239:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14498,11 +14495,11 @@ none238:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready239:
+ready240:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded241
+	JLE   folded242
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14510,7 +14507,7 @@ ready239:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold240:
+fold241:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VMOVUPD      (DI), Z18
@@ -14540,9 +14537,9 @@ fold240:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold240
+	JNZ          fold241
 
-folded241:
+folded242:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -14563,7 +14560,7 @@ folded241:
 	VADDPD Z18, Z14, Z14
 	VADDPD Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear242
+	JNE    linear243
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -14581,7 +14578,7 @@ folded241:
 	VMAXPD Z14, Z18, Z14
 	VMAXPD Z15, Z18, Z15
 
-linear242:
+linear243:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14603,16 +14600,16 @@ linear242:
 	VMOVUPD Z15, 448(CX)(DX*1)
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x40, BX
-	JMP     more234
+	JMP     more235
 
-fewer235:
+fewer236:
 	CMPQ BX, $0x40
-	JLE  last236
+	JLE  last237
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none243
+	JE      none244
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -14623,9 +14620,9 @@ fewer235:
 	VMOVUPD 64(CX)(DX*1), Z5
 	VMOVUPD 128(CX)(DX*1), Z6
 	VMOVUPD 192(CX)(DX*1), Z7
-	JMP     ready244
+	JMP     ready245
 
-none243:
+none244:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14635,11 +14632,11 @@ none243:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready244:
+ready245:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded246
+	JLE   folded247
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14647,7 +14644,7 @@ ready244:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold245:
+fold246:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VMOVUPD      (DI), Z10
@@ -14665,9 +14662,9 @@ fold245:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold245
+	JNZ          fold246
 
-folded246:
+folded247:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -14680,7 +14677,7 @@ folded246:
 	VADDPD Z10, Z6, Z6
 	VADDPD Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear247
+	JNE    linear248
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -14690,7 +14687,7 @@ folded246:
 	VMAXPD Z6, Z10, Z6
 	VMAXPD Z7, Z10, Z7
 
-linear247:
+linear248:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14705,35 +14702,35 @@ linear247:
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x20, BX
 
-last236:
+last237:
 	CMPQ BX, $0x21
-	JGE  wider248
-	CMPQ BX, $0x11
 	JGE  wider249
-	CMPQ BX, $0x09
+	CMPQ BX, $0x11
 	JGE  wider250
+	CMPQ BX, $0x09
+	JGE  wider251
 	CMPQ BX, $0x08
-	JNE  over251
+	JNE  over252
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none252
+	JE      none253
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD (CX)(DX*1), Z1
-	JMP     ready253
+	JMP     ready254
 
-none252:
+none253:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready253:
+ready254:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded255
+	JLE   folded256
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14741,7 +14738,7 @@ ready253:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold254:
+fold255:
 	VBROADCASTSD (CX), Z2
 	VBROADCASTSD (CX)(DX*1), Z3
 	VMOVUPD      (DI), Z4
@@ -14750,28 +14747,28 @@ fold254:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold254
+	JNZ          fold255
 
-folded255:
+folded256:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear256
+	JNE    linear257
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 
-linear256:
+linear257:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, (CX)(DX*1)
-	JMP     done237
+	JMP     done238
 
-over251:
+over252:
 	MOVQ  BX, DX
 	ANDQ  $0x07, DX
 	MOVL  $0x000000ff, CX
@@ -14781,22 +14778,22 @@ over251:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ      init+16(FP), CX
 	TESTQ     CX, CX
-	JE        none257
+	JE        none258
 	ADDQ      AX, CX
 	MOVQ      ldinit+24(FP), DX
 	VMOVUPD.Z (CX), K1, Z0
 	VMOVUPD.Z (CX)(DX*1), K1, Z1
-	JMP       ready258
+	JMP       ready259
 
-none257:
+none258:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready258:
+ready259:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded260
+	JLE   folded261
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14804,7 +14801,7 @@ ready258:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold259:
+fold260:
 	VBROADCASTSD (CX), Z2
 	VBROADCASTSD (CX)(DX*1), Z3
 	VMOVUPD.Z    (DI), K1, Z4
@@ -14813,144 +14810,144 @@ fold259:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold259
+	JNZ          fold260
 
-folded260:
+folded261:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear261
+	JNE    linear262
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 
-linear261:
+linear262:
 	MOVQ          c+0(FP), CX
 	ADDQ          AX, CX
 	MOVQ          ldc+8(FP), DX
 	TESTQ         $0x00000004, BX
-	JZ            low263
+	JZ            low264
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, BX
-	JZ            low264
+	JZ            low265
 	VMOVUPS       X0, 32(CX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, BX
-	JZ            low265
+	JZ            low266
 	VMOVSD        X0, 48(CX)
 	VUNPCKHPD     X0, X0, X0
 
-low265:
-	JMP stored262
+low266:
+	JMP stored263
 
-low264:
+low265:
 	TESTQ     $0x00000001, BX
-	JZ        low266
+	JZ        low267
 	VMOVSD    X0, 32(CX)
 	VUNPCKHPD X0, X0, X0
 
-low266:
-	JMP stored262
+low267:
+	JMP stored263
 
-low263:
+low264:
 	TESTQ        $0x00000002, BX
-	JZ           low267
+	JZ           low268
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, BX
-	JZ           low268
+	JZ           low269
 	VMOVSD       X0, 16(CX)
 	VUNPCKHPD    X0, X0, X0
 
-low268:
-	JMP stored262
+low269:
+	JMP stored263
 
-low267:
+low268:
 	TESTQ     $0x00000001, BX
-	JZ        low269
+	JZ        low270
 	VMOVSD    X0, (CX)
 	VUNPCKHPD X0, X0, X0
 
-low269:
-stored262:
+low270:
+stored263:
 	TESTQ         $0x00000004, BX
-	JZ            low271
+	JZ            low272
 	VMOVUPS       Y1, (CX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, BX
-	JZ            low272
+	JZ            low273
 	VMOVUPS       X1, 32(CX)(DX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, BX
-	JZ            low273
+	JZ            low274
 	VMOVSD        X1, 48(CX)(DX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low273:
-	JMP stored270
+low274:
+	JMP stored271
 
-low272:
+low273:
 	TESTQ     $0x00000001, BX
-	JZ        low274
+	JZ        low275
 	VMOVSD    X1, 32(CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 
-low274:
-	JMP stored270
+low275:
+	JMP stored271
 
-low271:
+low272:
 	TESTQ        $0x00000002, BX
-	JZ           low275
+	JZ           low276
 	VMOVUPS      X1, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low276
+	JZ           low277
 	VMOVSD       X1, 16(CX)(DX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low276:
-	JMP stored270
+low277:
+	JMP stored271
 
-low275:
+low276:
 	TESTQ     $0x00000001, BX
-	JZ        low277
+	JZ        low278
 	VMOVSD    X1, (CX)(DX*1)
 	VUNPCKHPD X1, X1, X1
 
-low277:
-stored270:
-	JMP done237
+low278:
+stored271:
+	JMP done238
 
-wider250:
+wider251:
 	CMPQ BX, $0x10
-	JNE  over278
+	JNE  over279
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none279
+	JE      none280
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
 	VMOVUPD (CX)(DX*1), Z2
 	VMOVUPD 64(CX)(DX*1), Z3
-	JMP     ready280
+	JMP     ready281
 
-none279:
+none280:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready280:
+ready281:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded282
+	JLE   folded283
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14958,7 +14955,7 @@ ready280:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold281:
+fold282:
 	VBROADCASTSD (CX), Z4
 	VBROADCASTSD (CX)(DX*1), Z5
 	VMOVUPD      (DI), Z6
@@ -14970,9 +14967,9 @@ fold281:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold281
+	JNZ          fold282
 
-folded282:
+folded283:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -14981,13 +14978,13 @@ folded282:
 	VADDPD Z6, Z2, Z2
 	VADDPD Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear283
+	JNE    linear284
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 
-linear283:
+linear284:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14995,16 +14992,16 @@ linear283:
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, (CX)(DX*1)
 	VMOVUPD Z3, 64(CX)(DX*1)
-	JMP     done237
+	JMP     done238
 
-over278:
+over279:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none284
+	JE      none285
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -15013,19 +15010,19 @@ over278:
 	VMOVUPD 64(SI), Z1
 	VMOVUPD (CX)(DX*1), Z2
 	VMOVUPD 64(SI)(DX*1), Z3
-	JMP     ready285
+	JMP     ready286
 
-none284:
+none285:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready285:
+ready286:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded287
+	JLE   folded288
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15033,7 +15030,7 @@ ready285:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold286:
+fold287:
 	VBROADCASTSD (CX), Z4
 	VBROADCASTSD (CX)(DX*1), Z5
 	VMOVUPD      (DI), Z6
@@ -15045,9 +15042,9 @@ fold286:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold286
+	JNZ          fold287
 
-folded287:
+folded288:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -15056,13 +15053,13 @@ folded287:
 	VADDPD Z6, Z2, Z2
 	VADDPD Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear288
+	JNE    linear289
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 
-linear288:
+linear289:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15072,18 +15069,18 @@ linear288:
 	VMOVUPD Z1, 64(SI)
 	VMOVUPD Z2, (CX)(DX*1)
 	VMOVUPD Z3, 64(SI)(DX*1)
-	JMP     done237
+	JMP     done238
 
-wider249:
+wider250:
 	CMPQ BX, $0x19
-	JGE  wider289
+	JGE  wider290
 	CMPQ BX, $0x18
-	JNE  over290
+	JNE  over291
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none291
+	JE      none292
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -15092,9 +15089,9 @@ wider249:
 	VMOVUPD (CX)(DX*1), Z3
 	VMOVUPD 64(CX)(DX*1), Z4
 	VMOVUPD 128(CX)(DX*1), Z5
-	JMP     ready292
+	JMP     ready293
 
-none291:
+none292:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15102,11 +15099,11 @@ none291:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready292:
+ready293:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded294
+	JLE   folded295
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15114,7 +15111,7 @@ ready292:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold293:
+fold294:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VMOVUPD      (DI), Z8
@@ -15129,9 +15126,9 @@ fold293:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold293
+	JNZ          fold294
 
-folded294:
+folded295:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -15142,7 +15139,7 @@ folded294:
 	VADDPD Z8, Z4, Z4
 	VADDPD Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear295
+	JNE    linear296
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -15150,7 +15147,7 @@ folded294:
 	VMAXPD Z4, Z8, Z4
 	VMAXPD Z5, Z8, Z5
 
-linear295:
+linear296:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15160,16 +15157,16 @@ linear295:
 	VMOVUPD Z3, (CX)(DX*1)
 	VMOVUPD Z4, 64(CX)(DX*1)
 	VMOVUPD Z5, 128(CX)(DX*1)
-	JMP     done237
+	JMP     done238
 
-over290:
+over291:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none296
+	JE      none297
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -15180,9 +15177,9 @@ over290:
 	VMOVUPD (CX)(DX*1), Z3
 	VMOVUPD 64(CX)(DX*1), Z4
 	VMOVUPD 128(SI)(DX*1), Z5
-	JMP     ready297
+	JMP     ready298
 
-none296:
+none297:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15190,11 +15187,11 @@ none296:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready297:
+ready298:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded299
+	JLE   folded300
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15202,7 +15199,7 @@ ready297:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold298:
+fold299:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VMOVUPD      (DI), Z8
@@ -15217,9 +15214,9 @@ fold298:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold298
+	JNZ          fold299
 
-folded299:
+folded300:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -15230,7 +15227,7 @@ folded299:
 	VADDPD Z8, Z4, Z4
 	VADDPD Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear300
+	JNE    linear301
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -15238,7 +15235,7 @@ folded299:
 	VMAXPD Z4, Z8, Z4
 	VMAXPD Z5, Z8, Z5
 
-linear300:
+linear301:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15250,16 +15247,16 @@ linear300:
 	VMOVUPD Z3, (CX)(DX*1)
 	VMOVUPD Z4, 64(CX)(DX*1)
 	VMOVUPD Z5, 128(SI)(DX*1)
-	JMP     done237
+	JMP     done238
 
-wider289:
+wider290:
 	CMPQ BX, $0x20
-	JNE  over301
+	JNE  over302
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none302
+	JE      none303
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -15270,9 +15267,9 @@ wider289:
 	VMOVUPD 64(CX)(DX*1), Z5
 	VMOVUPD 128(CX)(DX*1), Z6
 	VMOVUPD 192(CX)(DX*1), Z7
-	JMP     ready303
+	JMP     ready304
 
-none302:
+none303:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15282,11 +15279,11 @@ none302:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready303:
+ready304:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded305
+	JLE   folded306
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15294,7 +15291,7 @@ ready303:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold304:
+fold305:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VMOVUPD      (DI), Z10
@@ -15312,9 +15309,9 @@ fold304:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold304
+	JNZ          fold305
 
-folded305:
+folded306:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -15327,7 +15324,7 @@ folded305:
 	VADDPD Z10, Z6, Z6
 	VADDPD Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear306
+	JNE    linear307
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -15337,7 +15334,7 @@ folded305:
 	VMAXPD Z6, Z10, Z6
 	VMAXPD Z7, Z10, Z7
 
-linear306:
+linear307:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15349,16 +15346,16 @@ linear306:
 	VMOVUPD Z5, 64(CX)(DX*1)
 	VMOVUPD Z6, 128(CX)(DX*1)
 	VMOVUPD Z7, 192(CX)(DX*1)
-	JMP     done237
+	JMP     done238
 
-over301:
+over302:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none307
+	JE      none308
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -15371,9 +15368,9 @@ over301:
 	VMOVUPD 64(CX)(DX*1), Z5
 	VMOVUPD 128(CX)(DX*1), Z6
 	VMOVUPD 192(SI)(DX*1), Z7
-	JMP     ready308
+	JMP     ready309
 
-none307:
+none308:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15383,11 +15380,11 @@ none307:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready308:
+ready309:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded310
+	JLE   folded311
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15395,7 +15392,7 @@ ready308:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold309:
+fold310:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VMOVUPD      (DI), Z10
@@ -15413,9 +15410,9 @@ fold309:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold309
+	JNZ          fold310
 
-folded310:
+folded311:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -15428,7 +15425,7 @@ folded310:
 	VADDPD Z10, Z6, Z6
 	VADDPD Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear311
+	JNE    linear312
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -15438,7 +15435,7 @@ folded310:
 	VMAXPD Z6, Z10, Z6
 	VMAXPD Z7, Z10, Z7
 
-linear311:
+linear312:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15452,20 +15449,20 @@ linear311:
 	VMOVUPD Z5, 64(CX)(DX*1)
 	VMOVUPD Z6, 128(CX)(DX*1)
 	VMOVUPD Z7, 192(SI)(DX*1)
-	JMP     done237
+	JMP     done238
 
-wider248:
+wider249:
 	CMPQ BX, $0x31
-	JGE  wider312
-	CMPQ BX, $0x29
 	JGE  wider313
+	CMPQ BX, $0x29
+	JGE  wider314
 	CMPQ BX, $0x28
-	JNE  over314
+	JNE  over315
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none315
+	JE      none316
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -15478,9 +15475,9 @@ wider248:
 	VMOVUPD 128(CX)(DX*1), Z7
 	VMOVUPD 192(CX)(DX*1), Z8
 	VMOVUPD 256(CX)(DX*1), Z9
-	JMP     ready316
+	JMP     ready317
 
-none315:
+none316:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15492,11 +15489,11 @@ none315:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready316:
+ready317:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded318
+	JLE   folded319
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15504,7 +15501,7 @@ ready316:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold317:
+fold318:
 	VBROADCASTSD (CX), Z10
 	VBROADCASTSD (CX)(DX*1), Z11
 	VMOVUPD      (DI), Z12
@@ -15525,9 +15522,9 @@ fold317:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold317
+	JNZ          fold318
 
-folded318:
+folded319:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -15542,7 +15539,7 @@ folded318:
 	VADDPD Z12, Z8, Z8
 	VADDPD Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear319
+	JNE    linear320
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -15554,7 +15551,7 @@ folded318:
 	VMAXPD Z8, Z12, Z8
 	VMAXPD Z9, Z12, Z9
 
-linear319:
+linear320:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15568,16 +15565,16 @@ linear319:
 	VMOVUPD Z7, 128(CX)(DX*1)
 	VMOVUPD Z8, 192(CX)(DX*1)
 	VMOVUPD Z9, 256(CX)(DX*1)
-	JMP     done237
+	JMP     done238
 
-over314:
+over315:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none320
+	JE      none321
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -15592,9 +15589,9 @@ over314:
 	VMOVUPD 128(CX)(DX*1), Z7
 	VMOVUPD 192(CX)(DX*1), Z8
 	VMOVUPD 256(SI)(DX*1), Z9
-	JMP     ready321
+	JMP     ready322
 
-none320:
+none321:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15606,11 +15603,11 @@ none320:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready321:
+ready322:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded323
+	JLE   folded324
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15618,7 +15615,7 @@ ready321:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold322:
+fold323:
 	VBROADCASTSD (CX), Z10
 	VBROADCASTSD (CX)(DX*1), Z11
 	VMOVUPD      (DI), Z12
@@ -15639,9 +15636,9 @@ fold322:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold322
+	JNZ          fold323
 
-folded323:
+folded324:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -15656,7 +15653,7 @@ folded323:
 	VADDPD Z12, Z8, Z8
 	VADDPD Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear324
+	JNE    linear325
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -15668,7 +15665,7 @@ folded323:
 	VMAXPD Z8, Z12, Z8
 	VMAXPD Z9, Z12, Z9
 
-linear324:
+linear325:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15684,16 +15681,16 @@ linear324:
 	VMOVUPD Z7, 128(CX)(DX*1)
 	VMOVUPD Z8, 192(CX)(DX*1)
 	VMOVUPD Z9, 256(SI)(DX*1)
-	JMP     done237
+	JMP     done238
 
-wider313:
+wider314:
 	CMPQ BX, $0x30
-	JNE  over325
+	JNE  over326
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none326
+	JE      none327
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -15708,9 +15705,9 @@ wider313:
 	VMOVUPD 192(CX)(DX*1), Z9
 	VMOVUPD 256(CX)(DX*1), Z10
 	VMOVUPD 320(CX)(DX*1), Z11
-	JMP     ready327
+	JMP     ready328
 
-none326:
+none327:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15724,11 +15721,11 @@ none326:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready327:
+ready328:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded329
+	JLE   folded330
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15736,7 +15733,7 @@ ready327:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold328:
+fold329:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VMOVUPD      (DI), Z14
@@ -15760,9 +15757,9 @@ fold328:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold328
+	JNZ          fold329
 
-folded329:
+folded330:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -15779,7 +15776,7 @@ folded329:
 	VADDPD Z14, Z10, Z10
 	VADDPD Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear330
+	JNE    linear331
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -15793,7 +15790,7 @@ folded329:
 	VMAXPD Z10, Z14, Z10
 	VMAXPD Z11, Z14, Z11
 
-linear330:
+linear331:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15809,16 +15806,16 @@ linear330:
 	VMOVUPD Z9, 192(CX)(DX*1)
 	VMOVUPD Z10, 256(CX)(DX*1)
 	VMOVUPD Z11, 320(CX)(DX*1)
-	JMP     done237
+	JMP     done238
 
-over325:
+over326:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000180, BX
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none331
+	JE      none332
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -15835,9 +15832,9 @@ over325:
 	VMOVUPD 192(CX)(DX*1), Z9
 	VMOVUPD 256(CX)(DX*1), Z10
 	VMOVUPD 320(SI)(DX*1), Z11
-	JMP     ready332
+	JMP     ready333
 
-none331:
+none332:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15851,11 +15848,11 @@ none331:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready332:
+ready333:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded334
+	JLE   folded335
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15863,7 +15860,7 @@ ready332:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold333:
+fold334:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VMOVUPD      (DI), Z14
@@ -15887,9 +15884,9 @@ fold333:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold333
+	JNZ          fold334
 
-folded334:
+folded335:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -15906,7 +15903,7 @@ folded334:
 	VADDPD Z14, Z10, Z10
 	VADDPD Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear335
+	JNE    linear336
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -15920,7 +15917,7 @@ folded334:
 	VMAXPD Z10, Z14, Z10
 	VMAXPD Z11, Z14, Z11
 
-linear335:
+linear336:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -15938,18 +15935,18 @@ linear335:
 	VMOVUPD Z9, 192(CX)(DX*1)
 	VMOVUPD Z10, 256(CX)(DX*1)
 	VMOVUPD Z11, 320(SI)(DX*1)
-	JMP     done237
+	JMP     done238
 
-wider312:
+wider313:
 	CMPQ BX, $0x39
-	JGE  wider336
+	JGE  wider337
 	CMPQ BX, $0x38
-	JNE  over337
+	JNE  over338
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none338
+	JE      none339
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -15966,9 +15963,9 @@ wider312:
 	VMOVUPD 256(CX)(DX*1), Z11
 	VMOVUPD 320(CX)(DX*1), Z12
 	VMOVUPD 384(CX)(DX*1), Z13
-	JMP     ready339
+	JMP     ready340
 
-none338:
+none339:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15984,11 +15981,11 @@ none338:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready339:
+ready340:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded341
+	JLE   folded342
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15996,7 +15993,7 @@ ready339:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold340:
+fold341:
 	VBROADCASTSD (CX), Z14
 	VBROADCASTSD (CX)(DX*1), Z15
 	VMOVUPD      (DI), Z16
@@ -16023,9 +16020,9 @@ fold340:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold340
+	JNZ          fold341
 
-folded341:
+folded342:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -16044,7 +16041,7 @@ folded341:
 	VADDPD Z16, Z12, Z12
 	VADDPD Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear342
+	JNE    linear343
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -16060,7 +16057,7 @@ folded341:
 	VMAXPD Z12, Z16, Z12
 	VMAXPD Z13, Z16, Z13
 
-linear342:
+linear343:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16078,16 +16075,16 @@ linear342:
 	VMOVUPD Z11, 256(CX)(DX*1)
 	VMOVUPD Z12, 320(CX)(DX*1)
 	VMOVUPD Z13, 384(CX)(DX*1)
-	JMP     done237
+	JMP     done238
 
-over337:
+over338:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000001c0, BX
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none343
+	JE      none344
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -16106,9 +16103,9 @@ over337:
 	VMOVUPD 256(CX)(DX*1), Z11
 	VMOVUPD 320(CX)(DX*1), Z12
 	VMOVUPD 384(SI)(DX*1), Z13
-	JMP     ready344
+	JMP     ready345
 
-none343:
+none344:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16124,11 +16121,11 @@ none343:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready344:
+ready345:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded346
+	JLE   folded347
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16136,7 +16133,7 @@ ready344:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold345:
+fold346:
 	VBROADCASTSD (CX), Z14
 	VBROADCASTSD (CX)(DX*1), Z15
 	VMOVUPD      (DI), Z16
@@ -16163,9 +16160,9 @@ fold345:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold345
+	JNZ          fold346
 
-folded346:
+folded347:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -16184,7 +16181,7 @@ folded346:
 	VADDPD Z16, Z12, Z12
 	VADDPD Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear347
+	JNE    linear348
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -16200,7 +16197,7 @@ folded346:
 	VMAXPD Z12, Z16, Z12
 	VMAXPD Z13, Z16, Z13
 
-linear347:
+linear348:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16220,16 +16217,16 @@ linear347:
 	VMOVUPD Z11, 256(CX)(DX*1)
 	VMOVUPD Z12, 320(CX)(DX*1)
 	VMOVUPD Z13, 384(SI)(DX*1)
-	JMP     done237
+	JMP     done238
 
-wider336:
+wider337:
 	CMPQ BX, $0x40
-	JNE  over348
+	JNE  over349
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none349
+	JE      none350
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -16248,9 +16245,9 @@ wider336:
 	VMOVUPD 320(CX)(DX*1), Z13
 	VMOVUPD 384(CX)(DX*1), Z14
 	VMOVUPD 448(CX)(DX*1), Z15
-	JMP     ready350
+	JMP     ready351
 
-none349:
+none350:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16268,11 +16265,11 @@ none349:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready350:
+ready351:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded352
+	JLE   folded353
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16280,7 +16277,7 @@ ready350:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold351:
+fold352:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VMOVUPD      (DI), Z18
@@ -16310,9 +16307,9 @@ fold351:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold351
+	JNZ          fold352
 
-folded352:
+folded353:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -16333,7 +16330,7 @@ folded352:
 	VADDPD Z18, Z14, Z14
 	VADDPD Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear353
+	JNE    linear354
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -16351,7 +16348,7 @@ folded352:
 	VMAXPD Z14, Z18, Z14
 	VMAXPD Z15, Z18, Z15
 
-linear353:
+linear354:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16371,16 +16368,16 @@ linear353:
 	VMOVUPD Z13, 320(CX)(DX*1)
 	VMOVUPD Z14, 384(CX)(DX*1)
 	VMOVUPD Z15, 448(CX)(DX*1)
-	JMP     done237
+	JMP     done238
 
-over348:
+over349:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000200, BX
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none354
+	JE      none355
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -16401,9 +16398,9 @@ over348:
 	VMOVUPD 320(CX)(DX*1), Z13
 	VMOVUPD 384(CX)(DX*1), Z14
 	VMOVUPD 448(SI)(DX*1), Z15
-	JMP     ready355
+	JMP     ready356
 
-none354:
+none355:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16421,11 +16418,11 @@ none354:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready355:
+ready356:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded357
+	JLE   folded358
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16433,7 +16430,7 @@ ready355:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold356:
+fold357:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VMOVUPD      (DI), Z18
@@ -16463,9 +16460,9 @@ fold356:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold356
+	JNZ          fold357
 
-folded357:
+folded358:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -16486,7 +16483,7 @@ folded357:
 	VADDPD Z18, Z14, Z14
 	VADDPD Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear358
+	JNE    linear359
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -16504,7 +16501,7 @@ folded357:
 	VMAXPD Z14, Z18, Z14
 	VMAXPD Z15, Z18, Z15
 
-linear358:
+linear359:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16527,14 +16524,12 @@ linear358:
 	VMOVUPD Z14, 384(CX)(DX*1)
 	VMOVUPD Z15, 448(SI)(DX*1)
 
-done237:
+done238:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer233:
-	CMPQ AX, $0x01
-	JNE  fewer359
+lower234:
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
@@ -20320,17 +20315,12 @@ done363:
 	VZEROUPPER
 	RET
 
-fewer359:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
 advance4:
 	MOVQ  rows+72(FP), BX
 	SUBQ  AX, BX
 	MOVQ  BX, rows+72(FP)
 	TESTQ BX, BX
-	JLE   done573
+	JLE   none5
 	MOVQ  ldc+8(FP), BX
 	IMULQ AX, BX
 	ADDQ  c+0(FP), BX
@@ -20345,7 +20335,7 @@ advance4:
 	MOVQ  BX, a+32(FP)
 	JMP   next1
 
-done573:
+none5:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

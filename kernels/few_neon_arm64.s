@@ -21,20 +21,24 @@ full2:
 	MOVD $4, R0
 
 chosen3:
+	CMP  $0, R0
+	BEQ  none5
+	CMP  $3, R0
+	BLT  lower6
 	CMP  $4, R0
-	BNE  fewer5
+	BLT  lower7
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 4 vectors of columns, while at least half as many more are left
-more6:
+more8:
 	CMP $24, R1
-	BLT fewer7
+	BLT fewer9
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none10
+	BEQ   none12
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -56,9 +60,9 @@ more6:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R6), F15
-	B     ready11
+	B     ready13
 
-none10:
+none12:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -76,11 +80,11 @@ none10:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready11:
+ready13:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded13
+	BLE  folded15
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -91,7 +95,7 @@ ready11:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold12:
+fold14:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVS 0(R9), F18
@@ -122,9 +126,9 @@ fold12:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold12
+	BNE   fold14
 
-folded13:
+folded15:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -145,7 +149,7 @@ folded13:
 	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
 	CMP   $1, R2
-	BNE   linear14
+	BNE   linear16
 	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
 	WORD  $0x4e34f421 // fmax v1.4s, v1.4s, v20.4s
 	WORD  $0x4e34f442 // fmax v2.4s, v2.4s, v20.4s
@@ -163,7 +167,7 @@ folded13:
 	WORD  $0x4e34f5ce // fmax v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34f5ef // fmax v15.4s, v15.4s, v20.4s
 
-linear14:
+linear16:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -188,16 +192,16 @@ linear14:
 	FMOVQ F15, 48(R6)
 	ADD   $64, R0
 	SUB   $16, R1
-	B     more6
+	B     more8
 
-fewer7:
+fewer9:
 	CMP $16, R1
-	BLE last8
+	BLE last10
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none15
+	BEQ   none17
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -211,9 +215,9 @@ fewer7:
 	FMOVQ 16(R5), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R6), F7
-	B     ready16
+	B     ready18
 
-none15:
+none17:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -223,11 +227,11 @@ none15:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready16:
+ready18:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded18
+	BLE  folded20
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -238,7 +242,7 @@ ready16:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold17:
+fold19:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVS 0(R9), F10
@@ -259,9 +263,9 @@ fold17:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold17
+	BNE   fold19
 
-folded18:
+folded20:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -274,7 +278,7 @@ folded18:
 	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear19
+	BNE   linear21
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -284,7 +288,7 @@ folded18:
 	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 
-linear19:
+linear21:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -302,18 +306,18 @@ linear19:
 	ADD   $32, R0
 	SUB   $8, R1
 
-last8:
+last10:
 	CMP $9, R1
-	BGE wider20
+	BGE wider22
 	CMP $5, R1
-	BGE wider21
+	BGE wider23
 	CMP $4, R1
-	BNE over22
+	BNE over24
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none23
+	BEQ   none25
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -323,19 +327,19 @@ last8:
 	FMOVQ 0(R4), F1
 	FMOVQ 0(R5), F2
 	FMOVQ 0(R6), F3
-	B     ready24
+	B     ready26
 
-none23:
+none25:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready24:
+ready26:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded26
+	BLE  folded28
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -346,7 +350,7 @@ ready24:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold25:
+fold27:
 	FMOVS 0(R2), F4
 	FMOVS 0(R8), F5
 	FMOVS 0(R9), F6
@@ -362,9 +366,9 @@ fold25:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold25
+	BNE   fold27
 
-folded26:
+folded28:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -373,13 +377,13 @@ folded26:
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear27
+	BNE   linear29
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
 	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
 
-linear27:
+linear29:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -390,83 +394,83 @@ linear27:
 	FMOVQ F1, 0(R4)
 	FMOVQ F2, 0(R5)
 	FMOVQ F3, 0(R6)
-	B     done9
+	B     done11
 
-over22:
+over24:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none28
+	BEQ   none30
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
 	TST   $2, R1
-	BEQ   one30
+	BEQ   one32
 	FMOVD 0(R2), F0
 	TST   $1, R1
-	BEQ   moved31
+	BEQ   moved33
 	ADD   $8, R2, R16
 	VLD1  (R16), V0.S[2]
-	B     moved31
-
-one30:
-	FMOVS 0(R2), F0
-
-moved31:
-	TST   $2, R1
-	BEQ   one32
-	FMOVD 0(R4), F1
-	TST   $1, R1
-	BEQ   moved33
-	ADD   $8, R4, R16
-	VLD1  (R16), V1.S[2]
 	B     moved33
 
 one32:
-	FMOVS 0(R4), F1
+	FMOVS 0(R2), F0
 
 moved33:
 	TST   $2, R1
 	BEQ   one34
-	FMOVD 0(R5), F2
+	FMOVD 0(R4), F1
 	TST   $1, R1
 	BEQ   moved35
-	ADD   $8, R5, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R4, R16
+	VLD1  (R16), V1.S[2]
 	B     moved35
 
 one34:
-	FMOVS 0(R5), F2
+	FMOVS 0(R4), F1
 
 moved35:
 	TST   $2, R1
 	BEQ   one36
-	FMOVD 0(R6), F3
+	FMOVD 0(R5), F2
 	TST   $1, R1
 	BEQ   moved37
-	ADD   $8, R6, R16
-	VLD1  (R16), V3.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V2.S[2]
 	B     moved37
 
 one36:
-	FMOVS 0(R6), F3
+	FMOVS 0(R5), F2
 
 moved37:
-	B ready29
+	TST   $2, R1
+	BEQ   one38
+	FMOVD 0(R6), F3
+	TST   $1, R1
+	BEQ   moved39
+	ADD   $8, R6, R16
+	VLD1  (R16), V3.S[2]
+	B     moved39
 
-none28:
+one38:
+	FMOVS 0(R6), F3
+
+moved39:
+	B ready31
+
+none30:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready29:
+ready31:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded39
+	BLE  folded41
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -477,24 +481,24 @@ ready29:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold38:
+fold40:
 	FMOVS 0(R2), F4
 	FMOVS 0(R8), F5
 	FMOVS 0(R9), F6
 	FMOVS 0(R10), F7
 	TST   $2, R1
-	BEQ   one40
+	BEQ   one42
 	FMOVD 0(R5), F8
 	TST   $1, R1
-	BEQ   moved41
+	BEQ   moved43
 	ADD   $8, R5, R16
 	VLD1  (R16), V8.S[2]
-	B     moved41
+	B     moved43
 
-one40:
+one42:
 	FMOVS 0(R5), F8
 
-moved41:
+moved43:
 	WORD $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
 	WORD $0x4f851101 // fmla v1.4s, v8.4s, v5.s[0]
 	WORD $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
@@ -505,9 +509,9 @@ moved41:
 	ADD  R4, R10
 	ADD  R6, R5
 	SUBS $1, R7
-	BNE  fold38
+	BNE  fold40
 
-folded39:
+folded41:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -516,13 +520,13 @@ folded39:
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear42
+	BNE   linear44
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
 	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
 
-linear42:
+linear44:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -530,67 +534,67 @@ linear42:
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
 	TST   $2, R1
-	BEQ   one43
+	BEQ   one45
 	FMOVD F0, 0(R2)
 	TST   $1, R1
-	BEQ   moved44
+	BEQ   moved46
 	ADD   $8, R2, R16
 	VST1  V0.S[2], (R16)
-	B     moved44
-
-one43:
-	FMOVS F0, 0(R2)
-
-moved44:
-	TST   $2, R1
-	BEQ   one45
-	FMOVD F1, 0(R4)
-	TST   $1, R1
-	BEQ   moved46
-	ADD   $8, R4, R16
-	VST1  V1.S[2], (R16)
 	B     moved46
 
 one45:
-	FMOVS F1, 0(R4)
+	FMOVS F0, 0(R2)
 
 moved46:
 	TST   $2, R1
 	BEQ   one47
-	FMOVD F2, 0(R5)
+	FMOVD F1, 0(R4)
 	TST   $1, R1
 	BEQ   moved48
-	ADD   $8, R5, R16
-	VST1  V2.S[2], (R16)
+	ADD   $8, R4, R16
+	VST1  V1.S[2], (R16)
 	B     moved48
 
 one47:
-	FMOVS F2, 0(R5)
+	FMOVS F1, 0(R4)
 
 moved48:
 	TST   $2, R1
 	BEQ   one49
-	FMOVD F3, 0(R6)
+	FMOVD F2, 0(R5)
 	TST   $1, R1
 	BEQ   moved50
-	ADD   $8, R6, R16
-	VST1  V3.S[2], (R16)
+	ADD   $8, R5, R16
+	VST1  V2.S[2], (R16)
 	B     moved50
 
 one49:
-	FMOVS F3, 0(R6)
+	FMOVS F2, 0(R5)
 
 moved50:
-	B done9
+	TST   $2, R1
+	BEQ   one51
+	FMOVD F3, 0(R6)
+	TST   $1, R1
+	BEQ   moved52
+	ADD   $8, R6, R16
+	VST1  V3.S[2], (R16)
+	B     moved52
 
-wider21:
+one51:
+	FMOVS F3, 0(R6)
+
+moved52:
+	B done11
+
+wider23:
 	CMP $8, R1
-	BNE over51
+	BNE over53
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none52
+	BEQ   none54
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -604,9 +608,9 @@ wider21:
 	FMOVQ 16(R5), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R6), F7
-	B     ready53
+	B     ready55
 
-none52:
+none54:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -616,11 +620,11 @@ none52:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready53:
+ready55:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded55
+	BLE  folded57
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -631,7 +635,7 @@ ready53:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold54:
+fold56:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVS 0(R9), F10
@@ -652,9 +656,9 @@ fold54:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold54
+	BNE   fold56
 
-folded55:
+folded57:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -667,7 +671,7 @@ folded55:
 	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear56
+	BNE   linear58
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -677,7 +681,7 @@ folded55:
 	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 
-linear56:
+linear58:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -692,9 +696,9 @@ linear56:
 	FMOVQ F5, 16(R5)
 	FMOVQ F6, 0(R6)
 	FMOVQ F7, 16(R6)
-	B     done9
+	B     done11
 
-over51:
+over53:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -702,7 +706,7 @@ over51:
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none57
+	BEQ   none59
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -721,9 +725,9 @@ over51:
 	FMOVQ 16(R9), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R10), F7
-	B     ready58
+	B     ready60
 
-none57:
+none59:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -733,11 +737,11 @@ none57:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready58:
+ready60:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded60
+	BLE  folded62
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -748,7 +752,7 @@ ready58:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold59:
+fold61:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVS 0(R9), F10
@@ -770,9 +774,9 @@ fold59:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold59
+	BNE   fold61
 
-folded60:
+folded62:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -785,7 +789,7 @@ folded60:
 	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear61
+	BNE   linear63
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -795,7 +799,7 @@ folded60:
 	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 
-linear61:
+linear63:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -815,18 +819,18 @@ linear61:
 	FMOVQ F5, 16(R9)
 	FMOVQ F6, 0(R6)
 	FMOVQ F7, 16(R10)
-	B     done9
+	B     done11
 
-wider20:
+wider22:
 	CMP $13, R1
-	BGE wider62
+	BGE wider64
 	CMP $12, R1
-	BNE over63
+	BNE over65
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none64
+	BEQ   none66
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -844,9 +848,9 @@ wider20:
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
 	FMOVQ 32(R6), F11
-	B     ready65
+	B     ready67
 
-none64:
+none66:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -860,11 +864,11 @@ none64:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready65:
+ready67:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded67
+	BLE  folded69
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -875,7 +879,7 @@ ready65:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold66:
+fold68:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -901,9 +905,9 @@ fold66:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold66
+	BNE   fold68
 
-folded67:
+folded69:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -920,7 +924,7 @@ folded67:
 	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear68
+	BNE   linear70
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -934,7 +938,7 @@ folded67:
 	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
 
-linear68:
+linear70:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -953,9 +957,9 @@ linear68:
 	FMOVQ F9, 0(R6)
 	FMOVQ F10, 16(R6)
 	FMOVQ F11, 32(R6)
-	B     done9
+	B     done11
 
-over63:
+over65:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $48, R1
@@ -963,7 +967,7 @@ over63:
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none69
+	BEQ   none71
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -986,9 +990,9 @@ over63:
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
 	FMOVQ 32(R10), F11
-	B     ready70
+	B     ready72
 
-none69:
+none71:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -1002,11 +1006,11 @@ none69:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready70:
+ready72:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded72
+	BLE  folded74
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -1017,7 +1021,7 @@ ready70:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold71:
+fold73:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -1044,9 +1048,9 @@ fold71:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold71
+	BNE   fold73
 
-folded72:
+folded74:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -1063,7 +1067,7 @@ folded72:
 	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear73
+	BNE   linear75
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -1077,7 +1081,7 @@ folded72:
 	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
 
-linear73:
+linear75:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -1101,16 +1105,16 @@ linear73:
 	FMOVQ F9, 0(R6)
 	FMOVQ F10, 16(R6)
 	FMOVQ F11, 32(R10)
-	B     done9
+	B     done11
 
-wider62:
+wider64:
 	CMP $16, R1
-	BNE over74
+	BNE over76
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none75
+	BEQ   none77
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -1132,9 +1136,9 @@ wider62:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R6), F15
-	B     ready76
+	B     ready78
 
-none75:
+none77:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -1152,11 +1156,11 @@ none75:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready76:
+ready78:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded78
+	BLE  folded80
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -1167,7 +1171,7 @@ ready76:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold77:
+fold79:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVS 0(R9), F18
@@ -1198,9 +1202,9 @@ fold77:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold77
+	BNE   fold79
 
-folded78:
+folded80:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -1221,7 +1225,7 @@ folded78:
 	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
 	CMP   $1, R2
-	BNE   linear79
+	BNE   linear81
 	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
 	WORD  $0x4e34f421 // fmax v1.4s, v1.4s, v20.4s
 	WORD  $0x4e34f442 // fmax v2.4s, v2.4s, v20.4s
@@ -1239,7 +1243,7 @@ folded78:
 	WORD  $0x4e34f5ce // fmax v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34f5ef // fmax v15.4s, v15.4s, v20.4s
 
-linear79:
+linear81:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -1262,9 +1266,9 @@ linear79:
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R6)
 	FMOVQ F15, 48(R6)
-	B     done9
+	B     done11
 
-over74:
+over76:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $64, R1
@@ -1272,7 +1276,7 @@ over74:
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none80
+	BEQ   none82
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -1299,9 +1303,9 @@ over74:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R10), F15
-	B     ready81
+	B     ready83
 
-none80:
+none82:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -1319,11 +1323,11 @@ none80:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready81:
+ready83:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded83
+	BLE  folded85
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -1334,7 +1338,7 @@ ready81:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold82:
+fold84:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVS 0(R9), F18
@@ -1366,9 +1370,9 @@ fold82:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold82
+	BNE   fold84
 
-folded83:
+folded85:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -1389,7 +1393,7 @@ folded83:
 	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
 	CMP   $1, R2
-	BNE   linear84
+	BNE   linear86
 	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
 	WORD  $0x4e34f421 // fmax v1.4s, v1.4s, v20.4s
 	WORD  $0x4e34f442 // fmax v2.4s, v2.4s, v20.4s
@@ -1407,7 +1411,7 @@ folded83:
 	WORD  $0x4e34f5ce // fmax v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34f5ef // fmax v15.4s, v15.4s, v20.4s
 
-linear84:
+linear86:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -1436,25 +1440,23 @@ linear84:
 	FMOVQ F14, 32(R6)
 	FMOVQ F15, 48(R10)
 
-done9:
+done11:
 	MOVD $4, R0
 	B    advance4
 
-fewer5:
-	CMP  $3, R0
-	BNE  fewer85
+lower7:
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 8 vectors of columns, while at least half as many more are left
-more86:
+more87:
 	CMP $48, R1
-	BLT fewer87
+	BLT fewer88
 
 	// acc[i,j] = init[i,j], 3×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none90
+	BEQ   none91
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -1483,9 +1485,9 @@ more86:
 	FMOVQ 80(R5), F21
 	FMOVQ 96(R5), F22
 	FMOVQ 112(R5), F23
-	B     ready91
+	B     ready92
 
-none90:
+none91:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -1511,11 +1513,11 @@ none90:
 	VMOVI $0, V22.B16
 	VMOVI $0, V23.B16
 
-ready91:
+ready92:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded93
+	BLE  folded94
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -1525,7 +1527,7 @@ ready91:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold92:
+fold93:
 	FMOVS 0(R2), F24
 	FMOVS 0(R8), F25
 	FMOVS 0(R9), F26
@@ -1566,9 +1568,9 @@ fold92:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold92
+	BNE   fold93
 
-folded93:
+folded94:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V27.B16
@@ -1597,7 +1599,7 @@ folded93:
 	WORD  $0x4e3bd6d6 // fadd v22.4s, v22.4s, v27.4s
 	WORD  $0x4e3bd6f7 // fadd v23.4s, v23.4s, v27.4s
 	CMP   $1, R2
-	BNE   linear94
+	BNE   linear95
 	WORD  $0x4e3bf400 // fmax v0.4s, v0.4s, v27.4s
 	WORD  $0x4e3bf421 // fmax v1.4s, v1.4s, v27.4s
 	WORD  $0x4e3bf442 // fmax v2.4s, v2.4s, v27.4s
@@ -1623,7 +1625,7 @@ folded93:
 	WORD  $0x4e3bf6d6 // fmax v22.4s, v22.4s, v27.4s
 	WORD  $0x4e3bf6f7 // fmax v23.4s, v23.4s, v27.4s
 
-linear94:
+linear95:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -1655,16 +1657,16 @@ linear94:
 	FMOVQ F23, 112(R5)
 	ADD   $128, R0
 	SUB   $32, R1
-	B     more86
+	B     more87
 
-fewer87:
+fewer88:
 	CMP $32, R1
-	BLE last88
+	BLE last89
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none95
+	BEQ   none96
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -1681,9 +1683,9 @@ fewer87:
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
 	FMOVQ 48(R5), F11
-	B     ready96
+	B     ready97
 
-none95:
+none96:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -1697,11 +1699,11 @@ none95:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready96:
+ready97:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded98
+	BLE  folded99
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -1711,7 +1713,7 @@ ready96:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold97:
+fold98:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -1736,9 +1738,9 @@ fold97:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold97
+	BNE   fold98
 
-folded98:
+folded99:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -1755,7 +1757,7 @@ folded98:
 	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear99
+	BNE   linear100
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -1769,7 +1771,7 @@ folded98:
 	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
 
-linear99:
+linear100:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -1790,20 +1792,20 @@ linear99:
 	ADD   $64, R0
 	SUB   $16, R1
 
-last88:
+last89:
 	CMP $17, R1
-	BGE wider100
-	CMP $9, R1
 	BGE wider101
-	CMP $5, R1
+	CMP $9, R1
 	BGE wider102
+	CMP $5, R1
+	BGE wider103
 	CMP $4, R1
-	BNE over103
+	BNE over104
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none104
+	BEQ   none105
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -1811,18 +1813,18 @@ last88:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R4), F1
 	FMOVQ 0(R5), F2
-	B     ready105
+	B     ready106
 
-none104:
+none105:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 
-ready105:
+ready106:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded107
+	BLE  folded108
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -1832,7 +1834,7 @@ ready105:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold106:
+fold107:
 	FMOVS 0(R2), F3
 	FMOVS 0(R8), F4
 	FMOVS 0(R9), F5
@@ -1845,9 +1847,9 @@ fold106:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold106
+	BNE   fold107
 
-folded107:
+folded108:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -1855,12 +1857,12 @@ folded107:
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
 	CMP   $1, R2
-	BNE   linear108
+	BNE   linear109
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
 
-linear108:
+linear109:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -1869,68 +1871,68 @@ linear108:
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 0(R4)
 	FMOVQ F2, 0(R5)
-	B     done89
+	B     done90
 
-over103:
+over104:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none109
+	BEQ   none110
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	TST   $2, R1
-	BEQ   one111
+	BEQ   one112
 	FMOVD 0(R2), F0
 	TST   $1, R1
-	BEQ   moved112
+	BEQ   moved113
 	ADD   $8, R2, R16
 	VLD1  (R16), V0.S[2]
-	B     moved112
+	B     moved113
 
-one111:
+one112:
 	FMOVS 0(R2), F0
 
-moved112:
+moved113:
 	TST   $2, R1
-	BEQ   one113
+	BEQ   one114
 	FMOVD 0(R4), F1
 	TST   $1, R1
-	BEQ   moved114
+	BEQ   moved115
 	ADD   $8, R4, R16
 	VLD1  (R16), V1.S[2]
-	B     moved114
+	B     moved115
 
-one113:
+one114:
 	FMOVS 0(R4), F1
 
-moved114:
+moved115:
 	TST   $2, R1
-	BEQ   one115
+	BEQ   one116
 	FMOVD 0(R5), F2
 	TST   $1, R1
-	BEQ   moved116
+	BEQ   moved117
 	ADD   $8, R5, R16
 	VLD1  (R16), V2.S[2]
-	B     moved116
+	B     moved117
 
-one115:
+one116:
 	FMOVS 0(R5), F2
 
-moved116:
-	B ready110
+moved117:
+	B ready111
 
-none109:
+none110:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 
-ready110:
+ready111:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded118
+	BLE  folded119
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -1940,23 +1942,23 @@ ready110:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold117:
+fold118:
 	FMOVS 0(R2), F3
 	FMOVS 0(R8), F4
 	FMOVS 0(R9), F5
 	TST   $2, R1
-	BEQ   one119
+	BEQ   one120
 	FMOVD 0(R5), F6
 	TST   $1, R1
-	BEQ   moved120
+	BEQ   moved121
 	ADD   $8, R5, R16
 	VLD1  (R16), V6.S[2]
-	B     moved120
+	B     moved121
 
-one119:
+one120:
 	FMOVS 0(R5), F6
 
-moved120:
+moved121:
 	WORD $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
 	WORD $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
 	WORD $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
@@ -1965,9 +1967,9 @@ moved120:
 	ADD  R4, R9
 	ADD  R6, R5
 	SUBS $1, R7
-	BNE  fold117
+	BNE  fold118
 
-folded118:
+folded119:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -1975,66 +1977,66 @@ folded118:
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
 	CMP   $1, R2
-	BNE   linear121
+	BNE   linear122
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
 
-linear121:
+linear122:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	TST   $2, R1
-	BEQ   one122
+	BEQ   one123
 	FMOVD F0, 0(R2)
 	TST   $1, R1
-	BEQ   moved123
+	BEQ   moved124
 	ADD   $8, R2, R16
 	VST1  V0.S[2], (R16)
-	B     moved123
+	B     moved124
 
-one122:
+one123:
 	FMOVS F0, 0(R2)
 
-moved123:
+moved124:
 	TST   $2, R1
-	BEQ   one124
+	BEQ   one125
 	FMOVD F1, 0(R4)
 	TST   $1, R1
-	BEQ   moved125
+	BEQ   moved126
 	ADD   $8, R4, R16
 	VST1  V1.S[2], (R16)
-	B     moved125
+	B     moved126
 
-one124:
+one125:
 	FMOVS F1, 0(R4)
 
-moved125:
+moved126:
 	TST   $2, R1
-	BEQ   one126
+	BEQ   one127
 	FMOVD F2, 0(R5)
 	TST   $1, R1
-	BEQ   moved127
+	BEQ   moved128
 	ADD   $8, R5, R16
 	VST1  V2.S[2], (R16)
-	B     moved127
+	B     moved128
 
-one126:
+one127:
 	FMOVS F2, 0(R5)
 
-moved127:
-	B done89
+moved128:
+	B done90
 
-wider102:
+wider103:
 	CMP $8, R1
-	BNE over128
+	BNE over129
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none129
+	BEQ   none130
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -2045,9 +2047,9 @@ wider102:
 	FMOVQ 16(R4), F3
 	FMOVQ 0(R5), F4
 	FMOVQ 16(R5), F5
-	B     ready130
+	B     ready131
 
-none129:
+none130:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -2055,11 +2057,11 @@ none129:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready130:
+ready131:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded132
+	BLE  folded133
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -2069,7 +2071,7 @@ ready130:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold131:
+fold132:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVS 0(R9), F8
@@ -2086,9 +2088,9 @@ fold131:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold131
+	BNE   fold132
 
-folded132:
+folded133:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -2099,7 +2101,7 @@ folded132:
 	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear133
+	BNE   linear134
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -2107,7 +2109,7 @@ folded132:
 	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
 
-linear133:
+linear134:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -2119,9 +2121,9 @@ linear133:
 	FMOVQ F3, 16(R4)
 	FMOVQ F4, 0(R5)
 	FMOVQ F5, 16(R5)
-	B     done89
+	B     done90
 
-over128:
+over129:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -2129,7 +2131,7 @@ over128:
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none134
+	BEQ   none135
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -2144,9 +2146,9 @@ over128:
 	FMOVQ 16(R7), F3
 	FMOVQ 0(R5), F4
 	FMOVQ 16(R8), F5
-	B     ready135
+	B     ready136
 
-none134:
+none135:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -2154,11 +2156,11 @@ none134:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready135:
+ready136:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded137
+	BLE  folded138
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -2168,7 +2170,7 @@ ready135:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold136:
+fold137:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVS 0(R9), F8
@@ -2186,9 +2188,9 @@ fold136:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold136
+	BNE   fold137
 
-folded137:
+folded138:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -2199,7 +2201,7 @@ folded137:
 	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear138
+	BNE   linear139
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -2207,7 +2209,7 @@ folded137:
 	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
 
-linear138:
+linear139:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -2223,18 +2225,18 @@ linear138:
 	FMOVQ F3, 16(R7)
 	FMOVQ F4, 0(R5)
 	FMOVQ F5, 16(R8)
-	B     done89
+	B     done90
 
-wider101:
+wider102:
 	CMP $13, R1
-	BGE wider139
+	BGE wider140
 	CMP $12, R1
-	BNE over140
+	BNE over141
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none141
+	BEQ   none142
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -2248,9 +2250,9 @@ wider101:
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
 	FMOVQ 32(R5), F8
-	B     ready142
+	B     ready143
 
-none141:
+none142:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -2261,11 +2263,11 @@ none141:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-ready142:
+ready143:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded144
+	BLE  folded145
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -2275,7 +2277,7 @@ ready142:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold143:
+fold144:
 	FMOVS 0(R2), F9
 	FMOVS 0(R8), F10
 	FMOVS 0(R9), F11
@@ -2296,9 +2298,9 @@ fold143:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold143
+	BNE   fold144
 
-folded144:
+folded145:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -2312,7 +2314,7 @@ folded144:
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear145
+	BNE   linear146
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -2323,7 +2325,7 @@ folded144:
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
 
-linear145:
+linear146:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -2338,9 +2340,9 @@ linear145:
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
 	FMOVQ F8, 32(R5)
-	B     done89
+	B     done90
 
-over140:
+over141:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $48, R1
@@ -2348,7 +2350,7 @@ over140:
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none146
+	BEQ   none147
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -2366,9 +2368,9 @@ over140:
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
 	FMOVQ 32(R8), F8
-	B     ready147
+	B     ready148
 
-none146:
+none147:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -2379,11 +2381,11 @@ none146:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-ready147:
+ready148:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded149
+	BLE  folded150
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -2393,7 +2395,7 @@ ready147:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold148:
+fold149:
 	FMOVS 0(R2), F9
 	FMOVS 0(R8), F10
 	FMOVS 0(R9), F11
@@ -2415,9 +2417,9 @@ fold148:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold148
+	BNE   fold149
 
-folded149:
+folded150:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -2431,7 +2433,7 @@ folded149:
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear150
+	BNE   linear151
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -2442,7 +2444,7 @@ folded149:
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
 
-linear150:
+linear151:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -2461,16 +2463,16 @@ linear150:
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
 	FMOVQ F8, 32(R8)
-	B     done89
+	B     done90
 
-wider139:
+wider140:
 	CMP $16, R1
-	BNE over151
+	BNE over152
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none152
+	BEQ   none153
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -2487,9 +2489,9 @@ wider139:
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
 	FMOVQ 48(R5), F11
-	B     ready153
+	B     ready154
 
-none152:
+none153:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -2503,11 +2505,11 @@ none152:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready153:
+ready154:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded155
+	BLE  folded156
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -2517,7 +2519,7 @@ ready153:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold154:
+fold155:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -2542,9 +2544,9 @@ fold154:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold154
+	BNE   fold155
 
-folded155:
+folded156:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -2561,7 +2563,7 @@ folded155:
 	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear156
+	BNE   linear157
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -2575,7 +2577,7 @@ folded155:
 	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
 
-linear156:
+linear157:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -2593,9 +2595,9 @@ linear156:
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
 	FMOVQ F11, 48(R5)
-	B     done89
+	B     done90
 
-over151:
+over152:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $64, R1
@@ -2603,7 +2605,7 @@ over151:
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none157
+	BEQ   none158
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -2624,9 +2626,9 @@ over151:
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
 	FMOVQ 48(R8), F11
-	B     ready158
+	B     ready159
 
-none157:
+none158:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -2640,11 +2642,11 @@ none157:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready158:
+ready159:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded160
+	BLE  folded161
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -2654,7 +2656,7 @@ ready158:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold159:
+fold160:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -2680,9 +2682,9 @@ fold159:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold159
+	BNE   fold160
 
-folded160:
+folded161:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -2699,7 +2701,7 @@ folded160:
 	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear161
+	BNE   linear162
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -2713,7 +2715,7 @@ folded160:
 	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
 
-linear161:
+linear162:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -2735,20 +2737,20 @@ linear161:
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
 	FMOVQ F11, 48(R8)
-	B     done89
+	B     done90
 
-wider100:
+wider101:
 	CMP $25, R1
-	BGE wider162
-	CMP $21, R1
 	BGE wider163
+	CMP $21, R1
+	BGE wider164
 	CMP $20, R1
-	BNE over164
+	BNE over165
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none165
+	BEQ   none166
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -2768,9 +2770,9 @@ wider100:
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
 	FMOVQ 64(R5), F14
-	B     ready166
+	B     ready167
 
-none165:
+none166:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -2787,11 +2789,11 @@ none165:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready166:
+ready167:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded168
+	BLE  folded169
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -2801,7 +2803,7 @@ ready166:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold167:
+fold168:
 	FMOVS 0(R2), F15
 	FMOVS 0(R8), F16
 	FMOVS 0(R9), F17
@@ -2830,9 +2832,9 @@ fold167:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold167
+	BNE   fold168
 
-folded168:
+folded169:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -2852,7 +2854,7 @@ folded168:
 	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear169
+	BNE   linear170
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -2869,7 +2871,7 @@ folded168:
 	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 
-linear169:
+linear170:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -2890,9 +2892,9 @@ linear169:
 	FMOVQ F12, 32(R5)
 	FMOVQ F13, 48(R5)
 	FMOVQ F14, 64(R5)
-	B     done89
+	B     done90
 
-over164:
+over165:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $80, R1
@@ -2900,7 +2902,7 @@ over164:
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none170
+	BEQ   none171
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -2924,9 +2926,9 @@ over164:
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
 	FMOVQ 64(R8), F14
-	B     ready171
+	B     ready172
 
-none170:
+none171:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -2943,11 +2945,11 @@ none170:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready171:
+ready172:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded173
+	BLE  folded174
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -2957,7 +2959,7 @@ ready171:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold172:
+fold173:
 	FMOVS 0(R2), F15
 	FMOVS 0(R8), F16
 	FMOVS 0(R9), F17
@@ -2987,9 +2989,9 @@ fold172:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold172
+	BNE   fold173
 
-folded173:
+folded174:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -3009,7 +3011,7 @@ folded173:
 	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear174
+	BNE   linear175
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -3026,7 +3028,7 @@ folded173:
 	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 
-linear174:
+linear175:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -3051,16 +3053,16 @@ linear174:
 	FMOVQ F12, 32(R5)
 	FMOVQ F13, 48(R5)
 	FMOVQ F14, 64(R8)
-	B     done89
+	B     done90
 
-wider163:
+wider164:
 	CMP $24, R1
-	BNE over175
+	BNE over176
 
 	// acc[i,j] = init[i,j], 3×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none176
+	BEQ   none177
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -3083,9 +3085,9 @@ wider163:
 	FMOVQ 48(R5), F15
 	FMOVQ 64(R5), F16
 	FMOVQ 80(R5), F17
-	B     ready177
+	B     ready178
 
-none176:
+none177:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -3105,11 +3107,11 @@ none176:
 	VMOVI $0, V16.B16
 	VMOVI $0, V17.B16
 
-ready177:
+ready178:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded179
+	BLE  folded180
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -3119,7 +3121,7 @@ ready177:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold178:
+fold179:
 	FMOVS 0(R2), F18
 	FMOVS 0(R8), F19
 	FMOVS 0(R9), F20
@@ -3152,9 +3154,9 @@ fold178:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold178
+	BNE   fold179
 
-folded179:
+folded180:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V21.B16
@@ -3177,7 +3179,7 @@ folded179:
 	WORD  $0x4e35d610 // fadd v16.4s, v16.4s, v21.4s
 	WORD  $0x4e35d631 // fadd v17.4s, v17.4s, v21.4s
 	CMP   $1, R2
-	BNE   linear180
+	BNE   linear181
 	WORD  $0x4e35f400 // fmax v0.4s, v0.4s, v21.4s
 	WORD  $0x4e35f421 // fmax v1.4s, v1.4s, v21.4s
 	WORD  $0x4e35f442 // fmax v2.4s, v2.4s, v21.4s
@@ -3197,7 +3199,7 @@ folded179:
 	WORD  $0x4e35f610 // fmax v16.4s, v16.4s, v21.4s
 	WORD  $0x4e35f631 // fmax v17.4s, v17.4s, v21.4s
 
-linear180:
+linear181:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -3221,9 +3223,9 @@ linear180:
 	FMOVQ F15, 48(R5)
 	FMOVQ F16, 64(R5)
 	FMOVQ F17, 80(R5)
-	B     done89
+	B     done90
 
-over175:
+over176:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $96, R1
@@ -3231,7 +3233,7 @@ over175:
 	// acc[i,j] = init[i,j], 3×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none181
+	BEQ   none182
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -3258,9 +3260,9 @@ over175:
 	FMOVQ 48(R5), F15
 	FMOVQ 64(R5), F16
 	FMOVQ 80(R8), F17
-	B     ready182
+	B     ready183
 
-none181:
+none182:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -3280,11 +3282,11 @@ none181:
 	VMOVI $0, V16.B16
 	VMOVI $0, V17.B16
 
-ready182:
+ready183:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded184
+	BLE  folded185
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -3294,7 +3296,7 @@ ready182:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold183:
+fold184:
 	FMOVS 0(R2), F18
 	FMOVS 0(R8), F19
 	FMOVS 0(R9), F20
@@ -3328,9 +3330,9 @@ fold183:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold183
+	BNE   fold184
 
-folded184:
+folded185:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V21.B16
@@ -3353,7 +3355,7 @@ folded184:
 	WORD  $0x4e35d610 // fadd v16.4s, v16.4s, v21.4s
 	WORD  $0x4e35d631 // fadd v17.4s, v17.4s, v21.4s
 	CMP   $1, R2
-	BNE   linear185
+	BNE   linear186
 	WORD  $0x4e35f400 // fmax v0.4s, v0.4s, v21.4s
 	WORD  $0x4e35f421 // fmax v1.4s, v1.4s, v21.4s
 	WORD  $0x4e35f442 // fmax v2.4s, v2.4s, v21.4s
@@ -3373,7 +3375,7 @@ folded184:
 	WORD  $0x4e35f610 // fmax v16.4s, v16.4s, v21.4s
 	WORD  $0x4e35f631 // fmax v17.4s, v17.4s, v21.4s
 
-linear185:
+linear186:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -3401,18 +3403,18 @@ linear185:
 	FMOVQ F15, 48(R5)
 	FMOVQ F16, 64(R5)
 	FMOVQ F17, 80(R8)
-	B     done89
+	B     done90
 
-wider162:
+wider163:
 	CMP $29, R1
-	BGE wider186
+	BGE wider187
 	CMP $28, R1
-	BNE over187
+	BNE over188
 
 	// acc[i,j] = init[i,j], 3×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none188
+	BEQ   none189
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -3438,9 +3440,9 @@ wider162:
 	FMOVQ 64(R5), F18
 	FMOVQ 80(R5), F19
 	FMOVQ 96(R5), F20
-	B     ready189
+	B     ready190
 
-none188:
+none189:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -3463,11 +3465,11 @@ none188:
 	VMOVI $0, V19.B16
 	VMOVI $0, V20.B16
 
-ready189:
+ready190:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded191
+	BLE  folded192
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -3477,7 +3479,7 @@ ready189:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold190:
+fold191:
 	FMOVS 0(R2), F21
 	FMOVS 0(R8), F22
 	FMOVS 0(R9), F23
@@ -3514,9 +3516,9 @@ fold190:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold190
+	BNE   fold191
 
-folded191:
+folded192:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V24.B16
@@ -3542,7 +3544,7 @@ folded191:
 	WORD  $0x4e38d673 // fadd v19.4s, v19.4s, v24.4s
 	WORD  $0x4e38d694 // fadd v20.4s, v20.4s, v24.4s
 	CMP   $1, R2
-	BNE   linear192
+	BNE   linear193
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
 	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
@@ -3565,7 +3567,7 @@ folded191:
 	WORD  $0x4e38f673 // fmax v19.4s, v19.4s, v24.4s
 	WORD  $0x4e38f694 // fmax v20.4s, v20.4s, v24.4s
 
-linear192:
+linear193:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -3592,9 +3594,9 @@ linear192:
 	FMOVQ F18, 64(R5)
 	FMOVQ F19, 80(R5)
 	FMOVQ F20, 96(R5)
-	B     done89
+	B     done90
 
-over187:
+over188:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $112, R1
@@ -3602,7 +3604,7 @@ over187:
 	// acc[i,j] = init[i,j], 3×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none193
+	BEQ   none194
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -3632,9 +3634,9 @@ over187:
 	FMOVQ 64(R5), F18
 	FMOVQ 80(R5), F19
 	FMOVQ 96(R8), F20
-	B     ready194
+	B     ready195
 
-none193:
+none194:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -3657,11 +3659,11 @@ none193:
 	VMOVI $0, V19.B16
 	VMOVI $0, V20.B16
 
-ready194:
+ready195:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded196
+	BLE  folded197
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -3671,7 +3673,7 @@ ready194:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold195:
+fold196:
 	FMOVS 0(R2), F21
 	FMOVS 0(R8), F22
 	FMOVS 0(R9), F23
@@ -3709,9 +3711,9 @@ fold195:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold195
+	BNE   fold196
 
-folded196:
+folded197:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V24.B16
@@ -3737,7 +3739,7 @@ folded196:
 	WORD  $0x4e38d673 // fadd v19.4s, v19.4s, v24.4s
 	WORD  $0x4e38d694 // fadd v20.4s, v20.4s, v24.4s
 	CMP   $1, R2
-	BNE   linear197
+	BNE   linear198
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
 	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
@@ -3760,7 +3762,7 @@ folded196:
 	WORD  $0x4e38f673 // fmax v19.4s, v19.4s, v24.4s
 	WORD  $0x4e38f694 // fmax v20.4s, v20.4s, v24.4s
 
-linear197:
+linear198:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -3791,16 +3793,16 @@ linear197:
 	FMOVQ F18, 64(R5)
 	FMOVQ F19, 80(R5)
 	FMOVQ F20, 96(R8)
-	B     done89
+	B     done90
 
-wider186:
+wider187:
 	CMP $32, R1
-	BNE over198
+	BNE over199
 
 	// acc[i,j] = init[i,j], 3×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none199
+	BEQ   none200
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -3829,9 +3831,9 @@ wider186:
 	FMOVQ 80(R5), F21
 	FMOVQ 96(R5), F22
 	FMOVQ 112(R5), F23
-	B     ready200
+	B     ready201
 
-none199:
+none200:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -3857,11 +3859,11 @@ none199:
 	VMOVI $0, V22.B16
 	VMOVI $0, V23.B16
 
-ready200:
+ready201:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded202
+	BLE  folded203
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -3871,7 +3873,7 @@ ready200:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold201:
+fold202:
 	FMOVS 0(R2), F24
 	FMOVS 0(R8), F25
 	FMOVS 0(R9), F26
@@ -3912,9 +3914,9 @@ fold201:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold201
+	BNE   fold202
 
-folded202:
+folded203:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V27.B16
@@ -3943,7 +3945,7 @@ folded202:
 	WORD  $0x4e3bd6d6 // fadd v22.4s, v22.4s, v27.4s
 	WORD  $0x4e3bd6f7 // fadd v23.4s, v23.4s, v27.4s
 	CMP   $1, R2
-	BNE   linear203
+	BNE   linear204
 	WORD  $0x4e3bf400 // fmax v0.4s, v0.4s, v27.4s
 	WORD  $0x4e3bf421 // fmax v1.4s, v1.4s, v27.4s
 	WORD  $0x4e3bf442 // fmax v2.4s, v2.4s, v27.4s
@@ -3969,7 +3971,7 @@ folded202:
 	WORD  $0x4e3bf6d6 // fmax v22.4s, v22.4s, v27.4s
 	WORD  $0x4e3bf6f7 // fmax v23.4s, v23.4s, v27.4s
 
-linear203:
+linear204:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -3999,9 +4001,9 @@ linear203:
 	FMOVQ F21, 80(R5)
 	FMOVQ F22, 96(R5)
 	FMOVQ F23, 112(R5)
-	B     done89
+	B     done90
 
-over198:
+over199:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $128, R1
@@ -4009,7 +4011,7 @@ over198:
 	// acc[i,j] = init[i,j], 3×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none204
+	BEQ   none205
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4042,9 +4044,9 @@ over198:
 	FMOVQ 80(R5), F21
 	FMOVQ 96(R5), F22
 	FMOVQ 112(R8), F23
-	B     ready205
+	B     ready206
 
-none204:
+none205:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4070,11 +4072,11 @@ none204:
 	VMOVI $0, V22.B16
 	VMOVI $0, V23.B16
 
-ready205:
+ready206:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded207
+	BLE  folded208
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4084,7 +4086,7 @@ ready205:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold206:
+fold207:
 	FMOVS 0(R2), F24
 	FMOVS 0(R8), F25
 	FMOVS 0(R9), F26
@@ -4126,9 +4128,9 @@ fold206:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold206
+	BNE   fold207
 
-folded207:
+folded208:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V27.B16
@@ -4157,7 +4159,7 @@ folded207:
 	WORD  $0x4e3bd6d6 // fadd v22.4s, v22.4s, v27.4s
 	WORD  $0x4e3bd6f7 // fadd v23.4s, v23.4s, v27.4s
 	CMP   $1, R2
-	BNE   linear208
+	BNE   linear209
 	WORD  $0x4e3bf400 // fmax v0.4s, v0.4s, v27.4s
 	WORD  $0x4e3bf421 // fmax v1.4s, v1.4s, v27.4s
 	WORD  $0x4e3bf442 // fmax v2.4s, v2.4s, v27.4s
@@ -4183,7 +4185,7 @@ folded207:
 	WORD  $0x4e3bf6d6 // fmax v22.4s, v22.4s, v27.4s
 	WORD  $0x4e3bf6f7 // fmax v23.4s, v23.4s, v27.4s
 
-linear208:
+linear209:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4218,25 +4220,25 @@ linear208:
 	FMOVQ F22, 96(R5)
 	FMOVQ F23, 112(R8)
 
-done89:
+done90:
 	MOVD $3, R0
 	B    advance4
 
-fewer85:
+lower6:
 	CMP  $2, R0
-	BNE  fewer209
+	BLT  lower210
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 8 vectors of columns, while at least half as many more are left
-more210:
+more211:
 	CMP $48, R1
-	BLT fewer211
+	BLT fewer212
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none214
+	BEQ   none215
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4256,9 +4258,9 @@ more210:
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
 	FMOVQ 112(R4), F15
-	B     ready215
+	B     ready216
 
-none214:
+none215:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4276,11 +4278,11 @@ none214:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready215:
+ready216:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded217
+	BLE  folded218
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4289,7 +4291,7 @@ ready215:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold216:
+fold217:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -4320,9 +4322,9 @@ fold216:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold216
+	BNE   fold217
 
-folded217:
+folded218:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -4343,7 +4345,7 @@ folded217:
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear218
+	BNE   linear219
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -4361,7 +4363,7 @@ folded217:
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
 
-linear218:
+linear219:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4384,16 +4386,16 @@ linear218:
 	FMOVQ F15, 112(R4)
 	ADD   $128, R0
 	SUB   $32, R1
-	B     more210
+	B     more211
 
-fewer211:
+fewer212:
 	CMP $32, R1
-	BLE last212
+	BLE last213
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none219
+	BEQ   none220
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4405,9 +4407,9 @@ fewer211:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R4), F7
-	B     ready220
+	B     ready221
 
-none219:
+none220:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4417,11 +4419,11 @@ none219:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready220:
+ready221:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded222
+	BLE  folded223
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4430,7 +4432,7 @@ ready220:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold221:
+fold222:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -4449,9 +4451,9 @@ fold221:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold221
+	BNE   fold222
 
-folded222:
+folded223:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -4464,7 +4466,7 @@ folded222:
 	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear223
+	BNE   linear224
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -4474,7 +4476,7 @@ folded222:
 	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 
-linear223:
+linear224:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4490,36 +4492,36 @@ linear223:
 	ADD   $64, R0
 	SUB   $16, R1
 
-last212:
+last213:
 	CMP $17, R1
-	BGE wider224
-	CMP $9, R1
 	BGE wider225
-	CMP $5, R1
+	CMP $9, R1
 	BGE wider226
+	CMP $5, R1
+	BGE wider227
 	CMP $4, R1
-	BNE over227
+	BNE over228
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none228
+	BEQ   none229
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R4), F1
-	B     ready229
+	B     ready230
 
-none228:
+none229:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 
-ready229:
+ready230:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded231
+	BLE  folded232
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4528,7 +4530,7 @@ ready229:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold230:
+fold231:
 	FMOVS 0(R2), F2
 	FMOVS 0(R8), F3
 	FMOVQ 0(R5), F4
@@ -4538,73 +4540,73 @@ fold230:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold230
+	BNE   fold231
 
-folded231:
+folded232:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	CMP   $1, R2
-	BNE   linear232
+	BNE   linear233
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 
-linear232:
+linear233:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 0(R4)
-	B     done213
+	B     done214
 
-over227:
+over228:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none233
+	BEQ   none234
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	TST   $2, R1
-	BEQ   one235
+	BEQ   one236
 	FMOVD 0(R2), F0
 	TST   $1, R1
-	BEQ   moved236
+	BEQ   moved237
 	ADD   $8, R2, R16
 	VLD1  (R16), V0.S[2]
-	B     moved236
+	B     moved237
 
-one235:
+one236:
 	FMOVS 0(R2), F0
 
-moved236:
+moved237:
 	TST   $2, R1
-	BEQ   one237
+	BEQ   one238
 	FMOVD 0(R4), F1
 	TST   $1, R1
-	BEQ   moved238
+	BEQ   moved239
 	ADD   $8, R4, R16
 	VLD1  (R16), V1.S[2]
-	B     moved238
+	B     moved239
 
-one237:
+one238:
 	FMOVS 0(R4), F1
 
-moved238:
-	B ready234
+moved239:
+	B ready235
 
-none233:
+none234:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 
-ready234:
+ready235:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded240
+	BLE  folded241
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4613,82 +4615,82 @@ ready234:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold239:
+fold240:
 	FMOVS 0(R2), F2
 	FMOVS 0(R8), F3
 	TST   $2, R1
-	BEQ   one241
+	BEQ   one242
 	FMOVD 0(R5), F4
 	TST   $1, R1
-	BEQ   moved242
+	BEQ   moved243
 	ADD   $8, R5, R16
 	VLD1  (R16), V4.S[2]
-	B     moved242
+	B     moved243
 
-one241:
+one242:
 	FMOVS 0(R5), F4
 
-moved242:
+moved243:
 	WORD $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
 	WORD $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
 	ADD  R4, R2
 	ADD  R4, R8
 	ADD  R6, R5
 	SUBS $1, R7
-	BNE  fold239
+	BNE  fold240
 
-folded240:
+folded241:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	CMP   $1, R2
-	BNE   linear243
+	BNE   linear244
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 
-linear243:
+linear244:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	TST   $2, R1
-	BEQ   one244
+	BEQ   one245
 	FMOVD F0, 0(R2)
 	TST   $1, R1
-	BEQ   moved245
+	BEQ   moved246
 	ADD   $8, R2, R16
 	VST1  V0.S[2], (R16)
-	B     moved245
+	B     moved246
 
-one244:
+one245:
 	FMOVS F0, 0(R2)
 
-moved245:
+moved246:
 	TST   $2, R1
-	BEQ   one246
+	BEQ   one247
 	FMOVD F1, 0(R4)
 	TST   $1, R1
-	BEQ   moved247
+	BEQ   moved248
 	ADD   $8, R4, R16
 	VST1  V1.S[2], (R16)
-	B     moved247
+	B     moved248
 
-one246:
+one247:
 	FMOVS F1, 0(R4)
 
-moved247:
-	B done213
+moved248:
+	B done214
 
-wider226:
+wider227:
 	CMP $8, R1
-	BNE over248
+	BNE over249
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none249
+	BEQ   none250
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4696,19 +4698,19 @@ wider226:
 	FMOVQ 16(R2), F1
 	FMOVQ 0(R4), F2
 	FMOVQ 16(R4), F3
-	B     ready250
+	B     ready251
 
-none249:
+none250:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready250:
+ready251:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded252
+	BLE  folded253
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4717,7 +4719,7 @@ ready250:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold251:
+fold252:
 	FMOVS 0(R2), F4
 	FMOVS 0(R8), F5
 	FMOVQ 0(R5), F6
@@ -4730,9 +4732,9 @@ fold251:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold251
+	BNE   fold252
 
-folded252:
+folded253:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -4741,13 +4743,13 @@ folded252:
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
 	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	CMP   $1, R2
-	BNE   linear253
+	BNE   linear254
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
 	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
 
-linear253:
+linear254:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4756,9 +4758,9 @@ linear253:
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 16(R4)
-	B     done213
+	B     done214
 
-over248:
+over249:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -4766,7 +4768,7 @@ over248:
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none254
+	BEQ   none255
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4777,19 +4779,19 @@ over248:
 	FMOVQ 16(R5), F1
 	FMOVQ 0(R4), F2
 	FMOVQ 16(R6), F3
-	B     ready255
+	B     ready256
 
-none254:
+none255:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready255:
+ready256:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded257
+	BLE  folded258
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4798,7 +4800,7 @@ ready255:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold256:
+fold257:
 	FMOVS 0(R2), F4
 	FMOVS 0(R8), F5
 	FMOVQ 0(R5), F6
@@ -4812,9 +4814,9 @@ fold256:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold256
+	BNE   fold257
 
-folded257:
+folded258:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -4823,13 +4825,13 @@ folded257:
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
 	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	CMP   $1, R2
-	BNE   linear258
+	BNE   linear259
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
 	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
 
-linear258:
+linear259:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4841,18 +4843,18 @@ linear258:
 	FMOVQ F1, 16(R5)
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 16(R6)
-	B     done213
+	B     done214
 
-wider225:
+wider226:
 	CMP $13, R1
-	BGE wider259
+	BGE wider260
 	CMP $12, R1
-	BNE over260
+	BNE over261
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none261
+	BEQ   none262
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4862,9 +4864,9 @@ wider225:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	FMOVQ 32(R4), F5
-	B     ready262
+	B     ready263
 
-none261:
+none262:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4872,11 +4874,11 @@ none261:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready262:
+ready263:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded264
+	BLE  folded265
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4885,7 +4887,7 @@ ready262:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold263:
+fold264:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVQ 0(R5), F8
@@ -4901,9 +4903,9 @@ fold263:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold263
+	BNE   fold264
 
-folded264:
+folded265:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -4914,7 +4916,7 @@ folded264:
 	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear265
+	BNE   linear266
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -4922,7 +4924,7 @@ folded264:
 	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
 	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
 
-linear265:
+linear266:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -4933,9 +4935,9 @@ linear265:
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
 	FMOVQ F5, 32(R4)
-	B     done213
+	B     done214
 
-over260:
+over261:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $48, R1
@@ -4943,7 +4945,7 @@ over260:
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none266
+	BEQ   none267
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -4956,9 +4958,9 @@ over260:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	FMOVQ 32(R6), F5
-	B     ready267
+	B     ready268
 
-none266:
+none267:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -4966,11 +4968,11 @@ none266:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready267:
+ready268:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded269
+	BLE  folded270
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -4979,7 +4981,7 @@ ready267:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold268:
+fold269:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVQ 0(R5), F8
@@ -4996,9 +4998,9 @@ fold268:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold268
+	BNE   fold269
 
-folded269:
+folded270:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -5009,7 +5011,7 @@ folded269:
 	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear270
+	BNE   linear271
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -5017,7 +5019,7 @@ folded269:
 	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
 	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
 
-linear270:
+linear271:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5031,16 +5033,16 @@ linear270:
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
 	FMOVQ F5, 32(R6)
-	B     done213
+	B     done214
 
-wider259:
+wider260:
 	CMP $16, R1
-	BNE over271
+	BNE over272
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none272
+	BEQ   none273
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5052,9 +5054,9 @@ wider259:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R4), F7
-	B     ready273
+	B     ready274
 
-none272:
+none273:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5064,11 +5066,11 @@ none272:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready273:
+ready274:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded275
+	BLE  folded276
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5077,7 +5079,7 @@ ready273:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold274:
+fold275:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -5096,9 +5098,9 @@ fold274:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold274
+	BNE   fold275
 
-folded275:
+folded276:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -5111,7 +5113,7 @@ folded275:
 	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear276
+	BNE   linear277
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -5121,7 +5123,7 @@ folded275:
 	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 
-linear276:
+linear277:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5134,9 +5136,9 @@ linear276:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
 	FMOVQ F7, 48(R4)
-	B     done213
+	B     done214
 
-over271:
+over272:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $64, R1
@@ -5144,7 +5146,7 @@ over271:
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none277
+	BEQ   none278
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5159,9 +5161,9 @@ over271:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R6), F7
-	B     ready278
+	B     ready279
 
-none277:
+none278:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5171,11 +5173,11 @@ none277:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready278:
+ready279:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded280
+	BLE  folded281
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5184,7 +5186,7 @@ ready278:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold279:
+fold280:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -5204,9 +5206,9 @@ fold279:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold279
+	BNE   fold280
 
-folded280:
+folded281:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -5219,7 +5221,7 @@ folded280:
 	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear281
+	BNE   linear282
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -5229,7 +5231,7 @@ folded280:
 	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 
-linear281:
+linear282:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5245,20 +5247,20 @@ linear281:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
 	FMOVQ F7, 48(R6)
-	B     done213
+	B     done214
 
-wider224:
+wider225:
 	CMP $25, R1
-	BGE wider282
-	CMP $21, R1
 	BGE wider283
+	CMP $21, R1
+	BGE wider284
 	CMP $20, R1
-	BNE over284
+	BNE over285
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none285
+	BEQ   none286
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5272,9 +5274,9 @@ wider224:
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
 	FMOVQ 64(R4), F9
-	B     ready286
+	B     ready287
 
-none285:
+none286:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5286,11 +5288,11 @@ none285:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready286:
+ready287:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded288
+	BLE  folded289
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5299,7 +5301,7 @@ ready286:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold287:
+fold288:
 	FMOVS 0(R2), F10
 	FMOVS 0(R8), F11
 	FMOVQ 0(R5), F12
@@ -5321,9 +5323,9 @@ fold287:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold287
+	BNE   fold288
 
-folded288:
+folded289:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -5338,7 +5340,7 @@ folded288:
 	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear289
+	BNE   linear290
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -5350,7 +5352,7 @@ folded288:
 	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
 	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
 
-linear289:
+linear290:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5365,9 +5367,9 @@ linear289:
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
 	FMOVQ F9, 64(R4)
-	B     done213
+	B     done214
 
-over284:
+over285:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $80, R1
@@ -5375,7 +5377,7 @@ over284:
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none290
+	BEQ   none291
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5392,9 +5394,9 @@ over284:
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
 	FMOVQ 64(R6), F9
-	B     ready291
+	B     ready292
 
-none290:
+none291:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5406,11 +5408,11 @@ none290:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready291:
+ready292:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded293
+	BLE  folded294
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5419,7 +5421,7 @@ ready291:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold292:
+fold293:
 	FMOVS 0(R2), F10
 	FMOVS 0(R8), F11
 	FMOVQ 0(R5), F12
@@ -5442,9 +5444,9 @@ fold292:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold292
+	BNE   fold293
 
-folded293:
+folded294:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -5459,7 +5461,7 @@ folded293:
 	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear294
+	BNE   linear295
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -5471,7 +5473,7 @@ folded293:
 	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
 	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
 
-linear294:
+linear295:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5489,16 +5491,16 @@ linear294:
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
 	FMOVQ F9, 64(R6)
-	B     done213
+	B     done214
 
-wider283:
+wider284:
 	CMP $24, R1
-	BNE over295
+	BNE over296
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none296
+	BEQ   none297
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5514,9 +5516,9 @@ wider283:
 	FMOVQ 48(R4), F9
 	FMOVQ 64(R4), F10
 	FMOVQ 80(R4), F11
-	B     ready297
+	B     ready298
 
-none296:
+none297:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5530,11 +5532,11 @@ none296:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready297:
+ready298:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded299
+	BLE  folded300
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5543,7 +5545,7 @@ ready297:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold298:
+fold299:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVQ 0(R5), F14
@@ -5568,9 +5570,9 @@ fold298:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold298
+	BNE   fold299
 
-folded299:
+folded300:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -5587,7 +5589,7 @@ folded299:
 	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	CMP   $1, R2
-	BNE   linear300
+	BNE   linear301
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -5601,7 +5603,7 @@ folded299:
 	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
 	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
 
-linear300:
+linear301:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5618,9 +5620,9 @@ linear300:
 	FMOVQ F9, 48(R4)
 	FMOVQ F10, 64(R4)
 	FMOVQ F11, 80(R4)
-	B     done213
+	B     done214
 
-over295:
+over296:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $96, R1
@@ -5628,7 +5630,7 @@ over295:
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none301
+	BEQ   none302
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5647,9 +5649,9 @@ over295:
 	FMOVQ 48(R4), F9
 	FMOVQ 64(R4), F10
 	FMOVQ 80(R6), F11
-	B     ready302
+	B     ready303
 
-none301:
+none302:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5663,11 +5665,11 @@ none301:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready302:
+ready303:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded304
+	BLE  folded305
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5676,7 +5678,7 @@ ready302:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold303:
+fold304:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVQ 0(R5), F14
@@ -5702,9 +5704,9 @@ fold303:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold303
+	BNE   fold304
 
-folded304:
+folded305:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -5721,7 +5723,7 @@ folded304:
 	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	CMP   $1, R2
-	BNE   linear305
+	BNE   linear306
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -5735,7 +5737,7 @@ folded304:
 	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
 	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
 
-linear305:
+linear306:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5755,18 +5757,18 @@ linear305:
 	FMOVQ F9, 48(R4)
 	FMOVQ F10, 64(R4)
 	FMOVQ F11, 80(R6)
-	B     done213
+	B     done214
 
-wider282:
+wider283:
 	CMP $29, R1
-	BGE wider306
+	BGE wider307
 	CMP $28, R1
-	BNE over307
+	BNE over308
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none308
+	BEQ   none309
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5784,9 +5786,9 @@ wider282:
 	FMOVQ 64(R4), F11
 	FMOVQ 80(R4), F12
 	FMOVQ 96(R4), F13
-	B     ready309
+	B     ready310
 
-none308:
+none309:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5802,11 +5804,11 @@ none308:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready309:
+ready310:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded311
+	BLE  folded312
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5815,7 +5817,7 @@ ready309:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold310:
+fold311:
 	FMOVS 0(R2), F14
 	FMOVS 0(R8), F15
 	FMOVQ 0(R5), F16
@@ -5843,9 +5845,9 @@ fold310:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold310
+	BNE   fold311
 
-folded311:
+folded312:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -5864,7 +5866,7 @@ folded311:
 	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear312
+	BNE   linear313
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -5880,7 +5882,7 @@ folded311:
 	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
 	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
 
-linear312:
+linear313:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -5899,9 +5901,9 @@ linear312:
 	FMOVQ F11, 64(R4)
 	FMOVQ F12, 80(R4)
 	FMOVQ F13, 96(R4)
-	B     done213
+	B     done214
 
-over307:
+over308:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $112, R1
@@ -5909,7 +5911,7 @@ over307:
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none313
+	BEQ   none314
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -5930,9 +5932,9 @@ over307:
 	FMOVQ 64(R4), F11
 	FMOVQ 80(R4), F12
 	FMOVQ 96(R6), F13
-	B     ready314
+	B     ready315
 
-none313:
+none314:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -5948,11 +5950,11 @@ none313:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready314:
+ready315:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded316
+	BLE  folded317
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -5961,7 +5963,7 @@ ready314:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold315:
+fold316:
 	FMOVS 0(R2), F14
 	FMOVS 0(R8), F15
 	FMOVQ 0(R5), F16
@@ -5990,9 +5992,9 @@ fold315:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold315
+	BNE   fold316
 
-folded316:
+folded317:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -6011,7 +6013,7 @@ folded316:
 	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear317
+	BNE   linear318
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -6027,7 +6029,7 @@ folded316:
 	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
 	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
 
-linear317:
+linear318:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6049,16 +6051,16 @@ linear317:
 	FMOVQ F11, 64(R4)
 	FMOVQ F12, 80(R4)
 	FMOVQ F13, 96(R6)
-	B     done213
+	B     done214
 
-wider306:
+wider307:
 	CMP $32, R1
-	BNE over318
+	BNE over319
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none319
+	BEQ   none320
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -6078,9 +6080,9 @@ wider306:
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
 	FMOVQ 112(R4), F15
-	B     ready320
+	B     ready321
 
-none319:
+none320:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6098,11 +6100,11 @@ none319:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready320:
+ready321:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded322
+	BLE  folded323
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6111,7 +6113,7 @@ ready320:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold321:
+fold322:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -6142,9 +6144,9 @@ fold321:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold321
+	BNE   fold322
 
-folded322:
+folded323:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -6165,7 +6167,7 @@ folded322:
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear323
+	BNE   linear324
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -6183,7 +6185,7 @@ folded322:
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
 
-linear323:
+linear324:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6204,9 +6206,9 @@ linear323:
 	FMOVQ F13, 80(R4)
 	FMOVQ F14, 96(R4)
 	FMOVQ F15, 112(R4)
-	B     done213
+	B     done214
 
-over318:
+over319:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $128, R1
@@ -6214,7 +6216,7 @@ over318:
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none324
+	BEQ   none325
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -6237,9 +6239,9 @@ over318:
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
 	FMOVQ 112(R6), F15
-	B     ready325
+	B     ready326
 
-none324:
+none325:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -6257,11 +6259,11 @@ none324:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready325:
+ready326:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded327
+	BLE  folded328
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6270,7 +6272,7 @@ ready325:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold326:
+fold327:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -6302,9 +6304,9 @@ fold326:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold326
+	BNE   fold327
 
-folded327:
+folded328:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -6325,7 +6327,7 @@ folded327:
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear328
+	BNE   linear329
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -6343,7 +6345,7 @@ folded327:
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
 
-linear328:
+linear329:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -6368,12 +6370,10 @@ linear328:
 	FMOVQ F14, 96(R4)
 	FMOVQ F15, 112(R6)
 
-done213:
+done214:
 	RET
 
-fewer209:
-	CMP  $1, R0
-	BNE  fewer329
+lower210:
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
@@ -10172,15 +10172,12 @@ linear540:
 done333:
 	RET
 
-fewer329:
-	RET
-
 advance4:
 	MOVD rows+72(FP), R1
 	SUB  R0, R1
 	MOVD R1, rows+72(FP)
 	CMP  $0, R1
-	BLE  done541
+	BLE  none5
 	MOVD ldc+8(FP), R1
 	MUL  R0, R1
 	MOVD c+0(FP), R16
@@ -10198,7 +10195,7 @@ advance4:
 	MOVD R1, a+32(FP)
 	B    next1
 
-done541:
+none5:
 	RET
 
 // func sweepNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
@@ -10218,20 +10215,24 @@ full2:
 	MOVD $4, R0
 
 chosen3:
+	CMP  $0, R0
+	BEQ  none5
+	CMP  $3, R0
+	BLT  lower6
 	CMP  $4, R0
-	BNE  fewer5
+	BLT  lower7
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 4 vectors of columns, while at least half as many more are left
-more6:
+more8:
 	CMP $12, R1
-	BLT fewer7
+	BLT fewer9
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none10
+	BEQ   none12
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -10253,9 +10254,9 @@ more6:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R6), F15
-	B     ready11
+	B     ready13
 
-none10:
+none12:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10273,11 +10274,11 @@ none10:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready11:
+ready13:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded13
+	BLE  folded15
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10288,7 +10289,7 @@ ready11:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold12:
+fold14:
 	FMOVD 0(R2), F16
 	FMOVD 0(R8), F17
 	FMOVD 0(R9), F18
@@ -10319,9 +10320,9 @@ fold12:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold12
+	BNE   fold14
 
-folded13:
+folded15:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -10342,7 +10343,7 @@ folded13:
 	WORD  $0x4e74d5ce // fadd v14.2d, v14.2d, v20.2d
 	WORD  $0x4e74d5ef // fadd v15.2d, v15.2d, v20.2d
 	CMP   $1, R2
-	BNE   linear14
+	BNE   linear16
 	WORD  $0x4e74f400 // fmax v0.2d, v0.2d, v20.2d
 	WORD  $0x4e74f421 // fmax v1.2d, v1.2d, v20.2d
 	WORD  $0x4e74f442 // fmax v2.2d, v2.2d, v20.2d
@@ -10360,7 +10361,7 @@ folded13:
 	WORD  $0x4e74f5ce // fmax v14.2d, v14.2d, v20.2d
 	WORD  $0x4e74f5ef // fmax v15.2d, v15.2d, v20.2d
 
-linear14:
+linear16:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10385,16 +10386,16 @@ linear14:
 	FMOVQ F15, 48(R6)
 	ADD   $64, R0
 	SUB   $8, R1
-	B     more6
+	B     more8
 
-fewer7:
+fewer9:
 	CMP $8, R1
-	BLE last8
+	BLE last10
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none15
+	BEQ   none17
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -10408,9 +10409,9 @@ fewer7:
 	FMOVQ 16(R5), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R6), F7
-	B     ready16
+	B     ready18
 
-none15:
+none17:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10420,11 +10421,11 @@ none15:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready16:
+ready18:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded18
+	BLE  folded20
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10435,7 +10436,7 @@ ready16:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold17:
+fold19:
 	FMOVD 0(R2), F8
 	FMOVD 0(R8), F9
 	FMOVD 0(R9), F10
@@ -10456,9 +10457,9 @@ fold17:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold17
+	BNE   fold19
 
-folded18:
+folded20:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -10471,7 +10472,7 @@ folded18:
 	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
 	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
 	CMP   $1, R2
-	BNE   linear19
+	BNE   linear21
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -10481,7 +10482,7 @@ folded18:
 	WORD  $0x4e6cf4c6 // fmax v6.2d, v6.2d, v12.2d
 	WORD  $0x4e6cf4e7 // fmax v7.2d, v7.2d, v12.2d
 
-linear19:
+linear21:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10499,18 +10500,18 @@ linear19:
 	ADD   $32, R0
 	SUB   $4, R1
 
-last8:
+last10:
 	CMP $5, R1
-	BGE wider20
+	BGE wider22
 	CMP $3, R1
-	BGE wider21
+	BGE wider23
 	CMP $2, R1
-	BNE over22
+	BNE over24
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none23
+	BEQ   none25
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -10520,19 +10521,19 @@ last8:
 	FMOVQ 0(R4), F1
 	FMOVQ 0(R5), F2
 	FMOVQ 0(R6), F3
-	B     ready24
+	B     ready26
 
-none23:
+none25:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready24:
+ready26:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded26
+	BLE  folded28
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10543,7 +10544,7 @@ ready24:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold25:
+fold27:
 	FMOVD 0(R2), F4
 	FMOVD 0(R8), F5
 	FMOVD 0(R9), F6
@@ -10559,9 +10560,9 @@ fold25:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold25
+	BNE   fold27
 
-folded26:
+folded28:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -10570,13 +10571,13 @@ folded26:
 	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
 	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
 	CMP   $1, R2
-	BNE   linear27
+	BNE   linear29
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
 	WORD  $0x4e68f463 // fmax v3.2d, v3.2d, v8.2d
 
-linear27:
+linear29:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10587,13 +10588,13 @@ linear27:
 	FMOVQ F1, 0(R4)
 	FMOVQ F2, 0(R5)
 	FMOVQ F3, 0(R6)
-	B     done9
+	B     done11
 
-over22:
+over24:
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none28
+	BEQ   none30
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -10603,19 +10604,19 @@ over22:
 	FMOVD 0(R4), F1
 	FMOVD 0(R5), F2
 	FMOVD 0(R6), F3
-	B     ready29
+	B     ready31
 
-none28:
+none30:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready29:
+ready31:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded31
+	BLE  folded33
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10626,7 +10627,7 @@ ready29:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold30:
+fold32:
 	FMOVD 0(R2), F4
 	FMOVD 0(R8), F5
 	FMOVD 0(R9), F6
@@ -10642,9 +10643,9 @@ fold30:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold30
+	BNE   fold32
 
-folded31:
+folded33:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -10653,13 +10654,13 @@ folded31:
 	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
 	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
 	CMP   $1, R2
-	BNE   linear32
+	BNE   linear34
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
 	WORD  $0x4e68f463 // fmax v3.2d, v3.2d, v8.2d
 
-linear32:
+linear34:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10670,16 +10671,16 @@ linear32:
 	FMOVD F1, 0(R4)
 	FMOVD F2, 0(R5)
 	FMOVD F3, 0(R6)
-	B     done9
+	B     done11
 
-wider21:
+wider23:
 	CMP $4, R1
-	BNE over33
+	BNE over35
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none34
+	BEQ   none36
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -10693,9 +10694,9 @@ wider21:
 	FMOVQ 16(R5), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R6), F7
-	B     ready35
+	B     ready37
 
-none34:
+none36:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10705,11 +10706,11 @@ none34:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready35:
+ready37:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded37
+	BLE  folded39
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10720,7 +10721,7 @@ ready35:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold36:
+fold38:
 	FMOVD 0(R2), F8
 	FMOVD 0(R8), F9
 	FMOVD 0(R9), F10
@@ -10741,9 +10742,9 @@ fold36:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold36
+	BNE   fold38
 
-folded37:
+folded39:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -10756,7 +10757,7 @@ folded37:
 	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
 	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
 	CMP   $1, R2
-	BNE   linear38
+	BNE   linear40
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -10766,7 +10767,7 @@ folded37:
 	WORD  $0x4e6cf4c6 // fmax v6.2d, v6.2d, v12.2d
 	WORD  $0x4e6cf4e7 // fmax v7.2d, v7.2d, v12.2d
 
-linear38:
+linear40:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10781,9 +10782,9 @@ linear38:
 	FMOVQ F5, 16(R5)
 	FMOVQ F6, 0(R6)
 	FMOVQ F7, 16(R6)
-	B     done9
+	B     done11
 
-over33:
+over35:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -10791,7 +10792,7 @@ over33:
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none39
+	BEQ   none41
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -10810,9 +10811,9 @@ over33:
 	FMOVQ 16(R9), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R10), F7
-	B     ready40
+	B     ready42
 
-none39:
+none41:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10822,11 +10823,11 @@ none39:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready40:
+ready42:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded42
+	BLE  folded44
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10837,7 +10838,7 @@ ready40:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold41:
+fold43:
 	FMOVD 0(R2), F8
 	FMOVD 0(R8), F9
 	FMOVD 0(R9), F10
@@ -10859,9 +10860,9 @@ fold41:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold41
+	BNE   fold43
 
-folded42:
+folded44:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -10874,7 +10875,7 @@ folded42:
 	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
 	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
 	CMP   $1, R2
-	BNE   linear43
+	BNE   linear45
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -10884,7 +10885,7 @@ folded42:
 	WORD  $0x4e6cf4c6 // fmax v6.2d, v6.2d, v12.2d
 	WORD  $0x4e6cf4e7 // fmax v7.2d, v7.2d, v12.2d
 
-linear43:
+linear45:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10904,18 +10905,18 @@ linear43:
 	FMOVQ F5, 16(R9)
 	FMOVQ F6, 0(R6)
 	FMOVQ F7, 16(R10)
-	B     done9
+	B     done11
 
-wider20:
+wider22:
 	CMP $7, R1
-	BGE wider44
+	BGE wider46
 	CMP $6, R1
-	BNE over45
+	BNE over47
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none46
+	BEQ   none48
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -10933,9 +10934,9 @@ wider20:
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
 	FMOVQ 32(R6), F11
-	B     ready47
+	B     ready49
 
-none46:
+none48:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10949,11 +10950,11 @@ none46:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready47:
+ready49:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded49
+	BLE  folded51
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10964,7 +10965,7 @@ ready47:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold48:
+fold50:
 	FMOVD 0(R2), F12
 	FMOVD 0(R8), F13
 	FMOVD 0(R9), F14
@@ -10990,9 +10991,9 @@ fold48:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold48
+	BNE   fold50
 
-folded49:
+folded51:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -11009,7 +11010,7 @@ folded49:
 	WORD  $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
 	WORD  $0x4e70d56b // fadd v11.2d, v11.2d, v16.2d
 	CMP   $1, R2
-	BNE   linear50
+	BNE   linear52
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -11023,7 +11024,7 @@ folded49:
 	WORD  $0x4e70f54a // fmax v10.2d, v10.2d, v16.2d
 	WORD  $0x4e70f56b // fmax v11.2d, v11.2d, v16.2d
 
-linear50:
+linear52:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11042,9 +11043,9 @@ linear50:
 	FMOVQ F9, 0(R6)
 	FMOVQ F10, 16(R6)
 	FMOVQ F11, 32(R6)
-	B     done9
+	B     done11
 
-over45:
+over47:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $48, R1
@@ -11052,7 +11053,7 @@ over45:
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none51
+	BEQ   none53
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -11075,9 +11076,9 @@ over45:
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
 	FMOVQ 32(R10), F11
-	B     ready52
+	B     ready54
 
-none51:
+none53:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11091,11 +11092,11 @@ none51:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready52:
+ready54:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded54
+	BLE  folded56
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11106,7 +11107,7 @@ ready52:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold53:
+fold55:
 	FMOVD 0(R2), F12
 	FMOVD 0(R8), F13
 	FMOVD 0(R9), F14
@@ -11133,9 +11134,9 @@ fold53:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold53
+	BNE   fold55
 
-folded54:
+folded56:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -11152,7 +11153,7 @@ folded54:
 	WORD  $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
 	WORD  $0x4e70d56b // fadd v11.2d, v11.2d, v16.2d
 	CMP   $1, R2
-	BNE   linear55
+	BNE   linear57
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -11166,7 +11167,7 @@ folded54:
 	WORD  $0x4e70f54a // fmax v10.2d, v10.2d, v16.2d
 	WORD  $0x4e70f56b // fmax v11.2d, v11.2d, v16.2d
 
-linear55:
+linear57:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11190,16 +11191,16 @@ linear55:
 	FMOVQ F9, 0(R6)
 	FMOVQ F10, 16(R6)
 	FMOVQ F11, 32(R10)
-	B     done9
+	B     done11
 
-wider44:
+wider46:
 	CMP $8, R1
-	BNE over56
+	BNE over58
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none57
+	BEQ   none59
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -11221,9 +11222,9 @@ wider44:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R6), F15
-	B     ready58
+	B     ready60
 
-none57:
+none59:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11241,11 +11242,11 @@ none57:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready58:
+ready60:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded60
+	BLE  folded62
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11256,7 +11257,7 @@ ready58:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold59:
+fold61:
 	FMOVD 0(R2), F16
 	FMOVD 0(R8), F17
 	FMOVD 0(R9), F18
@@ -11287,9 +11288,9 @@ fold59:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold59
+	BNE   fold61
 
-folded60:
+folded62:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -11310,7 +11311,7 @@ folded60:
 	WORD  $0x4e74d5ce // fadd v14.2d, v14.2d, v20.2d
 	WORD  $0x4e74d5ef // fadd v15.2d, v15.2d, v20.2d
 	CMP   $1, R2
-	BNE   linear61
+	BNE   linear63
 	WORD  $0x4e74f400 // fmax v0.2d, v0.2d, v20.2d
 	WORD  $0x4e74f421 // fmax v1.2d, v1.2d, v20.2d
 	WORD  $0x4e74f442 // fmax v2.2d, v2.2d, v20.2d
@@ -11328,7 +11329,7 @@ folded60:
 	WORD  $0x4e74f5ce // fmax v14.2d, v14.2d, v20.2d
 	WORD  $0x4e74f5ef // fmax v15.2d, v15.2d, v20.2d
 
-linear61:
+linear63:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11351,9 +11352,9 @@ linear61:
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R6)
 	FMOVQ F15, 48(R6)
-	B     done9
+	B     done11
 
-over56:
+over58:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $64, R1
@@ -11361,7 +11362,7 @@ over56:
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none62
+	BEQ   none64
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -11388,9 +11389,9 @@ over56:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R10), F15
-	B     ready63
+	B     ready65
 
-none62:
+none64:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11408,11 +11409,11 @@ none62:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready63:
+ready65:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded65
+	BLE  folded67
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11423,7 +11424,7 @@ ready63:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold64:
+fold66:
 	FMOVD 0(R2), F16
 	FMOVD 0(R8), F17
 	FMOVD 0(R9), F18
@@ -11455,9 +11456,9 @@ fold64:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold64
+	BNE   fold66
 
-folded65:
+folded67:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -11478,7 +11479,7 @@ folded65:
 	WORD  $0x4e74d5ce // fadd v14.2d, v14.2d, v20.2d
 	WORD  $0x4e74d5ef // fadd v15.2d, v15.2d, v20.2d
 	CMP   $1, R2
-	BNE   linear66
+	BNE   linear68
 	WORD  $0x4e74f400 // fmax v0.2d, v0.2d, v20.2d
 	WORD  $0x4e74f421 // fmax v1.2d, v1.2d, v20.2d
 	WORD  $0x4e74f442 // fmax v2.2d, v2.2d, v20.2d
@@ -11496,7 +11497,7 @@ folded65:
 	WORD  $0x4e74f5ce // fmax v14.2d, v14.2d, v20.2d
 	WORD  $0x4e74f5ef // fmax v15.2d, v15.2d, v20.2d
 
-linear66:
+linear68:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11525,25 +11526,23 @@ linear66:
 	FMOVQ F14, 32(R6)
 	FMOVQ F15, 48(R10)
 
-done9:
+done11:
 	MOVD $4, R0
 	B    advance4
 
-fewer5:
-	CMP  $3, R0
-	BNE  fewer67
+lower7:
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 8 vectors of columns, while at least half as many more are left
-more68:
+more69:
 	CMP $24, R1
-	BLT fewer69
+	BLT fewer70
 
 	// acc[i,j] = init[i,j], 3×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none72
+	BEQ   none73
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -11572,9 +11571,9 @@ more68:
 	FMOVQ 80(R5), F21
 	FMOVQ 96(R5), F22
 	FMOVQ 112(R5), F23
-	B     ready73
+	B     ready74
 
-none72:
+none73:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11600,11 +11599,11 @@ none72:
 	VMOVI $0, V22.B16
 	VMOVI $0, V23.B16
 
-ready73:
+ready74:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded75
+	BLE  folded76
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11614,7 +11613,7 @@ ready73:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold74:
+fold75:
 	FMOVD 0(R2), F24
 	FMOVD 0(R8), F25
 	FMOVD 0(R9), F26
@@ -11655,9 +11654,9 @@ fold74:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold74
+	BNE   fold75
 
-folded75:
+folded76:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V27.B16
@@ -11686,7 +11685,7 @@ folded75:
 	WORD  $0x4e7bd6d6 // fadd v22.2d, v22.2d, v27.2d
 	WORD  $0x4e7bd6f7 // fadd v23.2d, v23.2d, v27.2d
 	CMP   $1, R2
-	BNE   linear76
+	BNE   linear77
 	WORD  $0x4e7bf400 // fmax v0.2d, v0.2d, v27.2d
 	WORD  $0x4e7bf421 // fmax v1.2d, v1.2d, v27.2d
 	WORD  $0x4e7bf442 // fmax v2.2d, v2.2d, v27.2d
@@ -11712,7 +11711,7 @@ folded75:
 	WORD  $0x4e7bf6d6 // fmax v22.2d, v22.2d, v27.2d
 	WORD  $0x4e7bf6f7 // fmax v23.2d, v23.2d, v27.2d
 
-linear76:
+linear77:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11744,16 +11743,16 @@ linear76:
 	FMOVQ F23, 112(R5)
 	ADD   $128, R0
 	SUB   $16, R1
-	B     more68
+	B     more69
 
-fewer69:
+fewer70:
 	CMP $16, R1
-	BLE last70
+	BLE last71
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none77
+	BEQ   none78
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -11770,9 +11769,9 @@ fewer69:
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
 	FMOVQ 48(R5), F11
-	B     ready78
+	B     ready79
 
-none77:
+none78:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11786,11 +11785,11 @@ none77:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready78:
+ready79:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded80
+	BLE  folded81
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11800,7 +11799,7 @@ ready78:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold79:
+fold80:
 	FMOVD 0(R2), F12
 	FMOVD 0(R8), F13
 	FMOVD 0(R9), F14
@@ -11825,9 +11824,9 @@ fold79:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold79
+	BNE   fold80
 
-folded80:
+folded81:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -11844,7 +11843,7 @@ folded80:
 	WORD  $0x4e6fd54a // fadd v10.2d, v10.2d, v15.2d
 	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
 	CMP   $1, R2
-	BNE   linear81
+	BNE   linear82
 	WORD  $0x4e6ff400 // fmax v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6ff421 // fmax v1.2d, v1.2d, v15.2d
 	WORD  $0x4e6ff442 // fmax v2.2d, v2.2d, v15.2d
@@ -11858,7 +11857,7 @@ folded80:
 	WORD  $0x4e6ff54a // fmax v10.2d, v10.2d, v15.2d
 	WORD  $0x4e6ff56b // fmax v11.2d, v11.2d, v15.2d
 
-linear81:
+linear82:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11879,20 +11878,20 @@ linear81:
 	ADD   $64, R0
 	SUB   $8, R1
 
-last70:
+last71:
 	CMP $9, R1
-	BGE wider82
-	CMP $5, R1
 	BGE wider83
-	CMP $3, R1
+	CMP $5, R1
 	BGE wider84
+	CMP $3, R1
+	BGE wider85
 	CMP $2, R1
-	BNE over85
+	BNE over86
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none86
+	BEQ   none87
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -11900,18 +11899,18 @@ last70:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R4), F1
 	FMOVQ 0(R5), F2
-	B     ready87
+	B     ready88
 
-none86:
+none87:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 
-ready87:
+ready88:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded89
+	BLE  folded90
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11921,7 +11920,7 @@ ready87:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold88:
+fold89:
 	FMOVD 0(R2), F3
 	FMOVD 0(R8), F4
 	FMOVD 0(R9), F5
@@ -11934,9 +11933,9 @@ fold88:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold88
+	BNE   fold89
 
-folded89:
+folded90:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -11944,12 +11943,12 @@ folded89:
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
 	CMP   $1, R2
-	BNE   linear90
+	BNE   linear91
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
 
-linear90:
+linear91:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11958,13 +11957,13 @@ linear90:
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 0(R4)
 	FMOVQ F2, 0(R5)
-	B     done71
+	B     done72
 
-over85:
+over86:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none91
+	BEQ   none92
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -11972,18 +11971,18 @@ over85:
 	FMOVD 0(R2), F0
 	FMOVD 0(R4), F1
 	FMOVD 0(R5), F2
-	B     ready92
+	B     ready93
 
-none91:
+none92:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 
-ready92:
+ready93:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded94
+	BLE  folded95
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11993,7 +11992,7 @@ ready92:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold93:
+fold94:
 	FMOVD 0(R2), F3
 	FMOVD 0(R8), F4
 	FMOVD 0(R9), F5
@@ -12006,9 +12005,9 @@ fold93:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold93
+	BNE   fold94
 
-folded94:
+folded95:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -12016,12 +12015,12 @@ folded94:
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
 	CMP   $1, R2
-	BNE   linear95
+	BNE   linear96
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
 
-linear95:
+linear96:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12030,16 +12029,16 @@ linear95:
 	FMOVD F0, 0(R2)
 	FMOVD F1, 0(R4)
 	FMOVD F2, 0(R5)
-	B     done71
+	B     done72
 
-wider84:
+wider85:
 	CMP $4, R1
-	BNE over96
+	BNE over97
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none97
+	BEQ   none98
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -12050,9 +12049,9 @@ wider84:
 	FMOVQ 16(R4), F3
 	FMOVQ 0(R5), F4
 	FMOVQ 16(R5), F5
-	B     ready98
+	B     ready99
 
-none97:
+none98:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12060,11 +12059,11 @@ none97:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready98:
+ready99:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded100
+	BLE  folded101
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12074,7 +12073,7 @@ ready98:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold99:
+fold100:
 	FMOVD 0(R2), F6
 	FMOVD 0(R8), F7
 	FMOVD 0(R9), F8
@@ -12091,9 +12090,9 @@ fold99:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold99
+	BNE   fold100
 
-folded100:
+folded101:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -12104,7 +12103,7 @@ folded100:
 	WORD  $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
 	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
 	CMP   $1, R2
-	BNE   linear101
+	BNE   linear102
 	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
 	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
@@ -12112,7 +12111,7 @@ folded100:
 	WORD  $0x4e69f484 // fmax v4.2d, v4.2d, v9.2d
 	WORD  $0x4e69f4a5 // fmax v5.2d, v5.2d, v9.2d
 
-linear101:
+linear102:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12124,9 +12123,9 @@ linear101:
 	FMOVQ F3, 16(R4)
 	FMOVQ F4, 0(R5)
 	FMOVQ F5, 16(R5)
-	B     done71
+	B     done72
 
-over96:
+over97:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -12134,7 +12133,7 @@ over96:
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none102
+	BEQ   none103
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -12149,9 +12148,9 @@ over96:
 	FMOVQ 16(R7), F3
 	FMOVQ 0(R5), F4
 	FMOVQ 16(R8), F5
-	B     ready103
+	B     ready104
 
-none102:
+none103:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12159,11 +12158,11 @@ none102:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready103:
+ready104:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded105
+	BLE  folded106
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12173,7 +12172,7 @@ ready103:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold104:
+fold105:
 	FMOVD 0(R2), F6
 	FMOVD 0(R8), F7
 	FMOVD 0(R9), F8
@@ -12191,9 +12190,9 @@ fold104:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold104
+	BNE   fold105
 
-folded105:
+folded106:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -12204,7 +12203,7 @@ folded105:
 	WORD  $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
 	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
 	CMP   $1, R2
-	BNE   linear106
+	BNE   linear107
 	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
 	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
@@ -12212,7 +12211,7 @@ folded105:
 	WORD  $0x4e69f484 // fmax v4.2d, v4.2d, v9.2d
 	WORD  $0x4e69f4a5 // fmax v5.2d, v5.2d, v9.2d
 
-linear106:
+linear107:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12228,18 +12227,18 @@ linear106:
 	FMOVQ F3, 16(R7)
 	FMOVQ F4, 0(R5)
 	FMOVQ F5, 16(R8)
-	B     done71
+	B     done72
 
-wider83:
+wider84:
 	CMP $7, R1
-	BGE wider107
+	BGE wider108
 	CMP $6, R1
-	BNE over108
+	BNE over109
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none109
+	BEQ   none110
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -12253,9 +12252,9 @@ wider83:
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
 	FMOVQ 32(R5), F8
-	B     ready110
+	B     ready111
 
-none109:
+none110:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12266,11 +12265,11 @@ none109:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-ready110:
+ready111:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded112
+	BLE  folded113
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12280,7 +12279,7 @@ ready110:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold111:
+fold112:
 	FMOVD 0(R2), F9
 	FMOVD 0(R8), F10
 	FMOVD 0(R9), F11
@@ -12301,9 +12300,9 @@ fold111:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold111
+	BNE   fold112
 
-folded112:
+folded113:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -12317,7 +12316,7 @@ folded112:
 	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
 	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
 	CMP   $1, R2
-	BNE   linear113
+	BNE   linear114
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -12328,7 +12327,7 @@ folded112:
 	WORD  $0x4e6cf4e7 // fmax v7.2d, v7.2d, v12.2d
 	WORD  $0x4e6cf508 // fmax v8.2d, v8.2d, v12.2d
 
-linear113:
+linear114:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12343,9 +12342,9 @@ linear113:
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
 	FMOVQ F8, 32(R5)
-	B     done71
+	B     done72
 
-over108:
+over109:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $48, R1
@@ -12353,7 +12352,7 @@ over108:
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none114
+	BEQ   none115
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -12371,9 +12370,9 @@ over108:
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
 	FMOVQ 32(R8), F8
-	B     ready115
+	B     ready116
 
-none114:
+none115:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12384,11 +12383,11 @@ none114:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-ready115:
+ready116:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded117
+	BLE  folded118
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12398,7 +12397,7 @@ ready115:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold116:
+fold117:
 	FMOVD 0(R2), F9
 	FMOVD 0(R8), F10
 	FMOVD 0(R9), F11
@@ -12420,9 +12419,9 @@ fold116:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold116
+	BNE   fold117
 
-folded117:
+folded118:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -12436,7 +12435,7 @@ folded117:
 	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
 	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
 	CMP   $1, R2
-	BNE   linear118
+	BNE   linear119
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -12447,7 +12446,7 @@ folded117:
 	WORD  $0x4e6cf4e7 // fmax v7.2d, v7.2d, v12.2d
 	WORD  $0x4e6cf508 // fmax v8.2d, v8.2d, v12.2d
 
-linear118:
+linear119:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12466,16 +12465,16 @@ linear118:
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
 	FMOVQ F8, 32(R8)
-	B     done71
+	B     done72
 
-wider107:
+wider108:
 	CMP $8, R1
-	BNE over119
+	BNE over120
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none120
+	BEQ   none121
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -12492,9 +12491,9 @@ wider107:
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
 	FMOVQ 48(R5), F11
-	B     ready121
+	B     ready122
 
-none120:
+none121:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12508,11 +12507,11 @@ none120:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready121:
+ready122:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded123
+	BLE  folded124
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12522,7 +12521,7 @@ ready121:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold122:
+fold123:
 	FMOVD 0(R2), F12
 	FMOVD 0(R8), F13
 	FMOVD 0(R9), F14
@@ -12547,9 +12546,9 @@ fold122:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold122
+	BNE   fold123
 
-folded123:
+folded124:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -12566,7 +12565,7 @@ folded123:
 	WORD  $0x4e6fd54a // fadd v10.2d, v10.2d, v15.2d
 	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
 	CMP   $1, R2
-	BNE   linear124
+	BNE   linear125
 	WORD  $0x4e6ff400 // fmax v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6ff421 // fmax v1.2d, v1.2d, v15.2d
 	WORD  $0x4e6ff442 // fmax v2.2d, v2.2d, v15.2d
@@ -12580,7 +12579,7 @@ folded123:
 	WORD  $0x4e6ff54a // fmax v10.2d, v10.2d, v15.2d
 	WORD  $0x4e6ff56b // fmax v11.2d, v11.2d, v15.2d
 
-linear124:
+linear125:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12598,9 +12597,9 @@ linear124:
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
 	FMOVQ F11, 48(R5)
-	B     done71
+	B     done72
 
-over119:
+over120:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $64, R1
@@ -12608,7 +12607,7 @@ over119:
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none125
+	BEQ   none126
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -12629,9 +12628,9 @@ over119:
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
 	FMOVQ 48(R8), F11
-	B     ready126
+	B     ready127
 
-none125:
+none126:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12645,11 +12644,11 @@ none125:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready126:
+ready127:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded128
+	BLE  folded129
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12659,7 +12658,7 @@ ready126:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold127:
+fold128:
 	FMOVD 0(R2), F12
 	FMOVD 0(R8), F13
 	FMOVD 0(R9), F14
@@ -12685,9 +12684,9 @@ fold127:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold127
+	BNE   fold128
 
-folded128:
+folded129:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -12704,7 +12703,7 @@ folded128:
 	WORD  $0x4e6fd54a // fadd v10.2d, v10.2d, v15.2d
 	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
 	CMP   $1, R2
-	BNE   linear129
+	BNE   linear130
 	WORD  $0x4e6ff400 // fmax v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6ff421 // fmax v1.2d, v1.2d, v15.2d
 	WORD  $0x4e6ff442 // fmax v2.2d, v2.2d, v15.2d
@@ -12718,7 +12717,7 @@ folded128:
 	WORD  $0x4e6ff54a // fmax v10.2d, v10.2d, v15.2d
 	WORD  $0x4e6ff56b // fmax v11.2d, v11.2d, v15.2d
 
-linear129:
+linear130:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12740,20 +12739,20 @@ linear129:
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
 	FMOVQ F11, 48(R8)
-	B     done71
+	B     done72
 
-wider82:
+wider83:
 	CMP $13, R1
-	BGE wider130
-	CMP $11, R1
 	BGE wider131
+	CMP $11, R1
+	BGE wider132
 	CMP $10, R1
-	BNE over132
+	BNE over133
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none133
+	BEQ   none134
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -12773,9 +12772,9 @@ wider82:
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
 	FMOVQ 64(R5), F14
-	B     ready134
+	B     ready135
 
-none133:
+none134:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12792,11 +12791,11 @@ none133:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready134:
+ready135:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded136
+	BLE  folded137
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12806,7 +12805,7 @@ ready134:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold135:
+fold136:
 	FMOVD 0(R2), F15
 	FMOVD 0(R8), F16
 	FMOVD 0(R9), F17
@@ -12835,9 +12834,9 @@ fold135:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold135
+	BNE   fold136
 
-folded136:
+folded137:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -12857,7 +12856,7 @@ folded136:
 	WORD  $0x4e72d5ad // fadd v13.2d, v13.2d, v18.2d
 	WORD  $0x4e72d5ce // fadd v14.2d, v14.2d, v18.2d
 	CMP   $1, R2
-	BNE   linear137
+	BNE   linear138
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -12874,7 +12873,7 @@ folded136:
 	WORD  $0x4e72f5ad // fmax v13.2d, v13.2d, v18.2d
 	WORD  $0x4e72f5ce // fmax v14.2d, v14.2d, v18.2d
 
-linear137:
+linear138:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -12895,9 +12894,9 @@ linear137:
 	FMOVQ F12, 32(R5)
 	FMOVQ F13, 48(R5)
 	FMOVQ F14, 64(R5)
-	B     done71
+	B     done72
 
-over132:
+over133:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $80, R1
@@ -12905,7 +12904,7 @@ over132:
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none138
+	BEQ   none139
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -12929,9 +12928,9 @@ over132:
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
 	FMOVQ 64(R8), F14
-	B     ready139
+	B     ready140
 
-none138:
+none139:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12948,11 +12947,11 @@ none138:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready139:
+ready140:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded141
+	BLE  folded142
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12962,7 +12961,7 @@ ready139:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold140:
+fold141:
 	FMOVD 0(R2), F15
 	FMOVD 0(R8), F16
 	FMOVD 0(R9), F17
@@ -12992,9 +12991,9 @@ fold140:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold140
+	BNE   fold141
 
-folded141:
+folded142:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -13014,7 +13013,7 @@ folded141:
 	WORD  $0x4e72d5ad // fadd v13.2d, v13.2d, v18.2d
 	WORD  $0x4e72d5ce // fadd v14.2d, v14.2d, v18.2d
 	CMP   $1, R2
-	BNE   linear142
+	BNE   linear143
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -13031,7 +13030,7 @@ folded141:
 	WORD  $0x4e72f5ad // fmax v13.2d, v13.2d, v18.2d
 	WORD  $0x4e72f5ce // fmax v14.2d, v14.2d, v18.2d
 
-linear142:
+linear143:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13056,16 +13055,16 @@ linear142:
 	FMOVQ F12, 32(R5)
 	FMOVQ F13, 48(R5)
 	FMOVQ F14, 64(R8)
-	B     done71
+	B     done72
 
-wider131:
+wider132:
 	CMP $12, R1
-	BNE over143
+	BNE over144
 
 	// acc[i,j] = init[i,j], 3×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none144
+	BEQ   none145
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -13088,9 +13087,9 @@ wider131:
 	FMOVQ 48(R5), F15
 	FMOVQ 64(R5), F16
 	FMOVQ 80(R5), F17
-	B     ready145
+	B     ready146
 
-none144:
+none145:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13110,11 +13109,11 @@ none144:
 	VMOVI $0, V16.B16
 	VMOVI $0, V17.B16
 
-ready145:
+ready146:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded147
+	BLE  folded148
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13124,7 +13123,7 @@ ready145:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold146:
+fold147:
 	FMOVD 0(R2), F18
 	FMOVD 0(R8), F19
 	FMOVD 0(R9), F20
@@ -13157,9 +13156,9 @@ fold146:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold146
+	BNE   fold147
 
-folded147:
+folded148:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V21.B16
@@ -13182,7 +13181,7 @@ folded147:
 	WORD  $0x4e75d610 // fadd v16.2d, v16.2d, v21.2d
 	WORD  $0x4e75d631 // fadd v17.2d, v17.2d, v21.2d
 	CMP   $1, R2
-	BNE   linear148
+	BNE   linear149
 	WORD  $0x4e75f400 // fmax v0.2d, v0.2d, v21.2d
 	WORD  $0x4e75f421 // fmax v1.2d, v1.2d, v21.2d
 	WORD  $0x4e75f442 // fmax v2.2d, v2.2d, v21.2d
@@ -13202,7 +13201,7 @@ folded147:
 	WORD  $0x4e75f610 // fmax v16.2d, v16.2d, v21.2d
 	WORD  $0x4e75f631 // fmax v17.2d, v17.2d, v21.2d
 
-linear148:
+linear149:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13226,9 +13225,9 @@ linear148:
 	FMOVQ F15, 48(R5)
 	FMOVQ F16, 64(R5)
 	FMOVQ F17, 80(R5)
-	B     done71
+	B     done72
 
-over143:
+over144:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $96, R1
@@ -13236,7 +13235,7 @@ over143:
 	// acc[i,j] = init[i,j], 3×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none149
+	BEQ   none150
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -13263,9 +13262,9 @@ over143:
 	FMOVQ 48(R5), F15
 	FMOVQ 64(R5), F16
 	FMOVQ 80(R8), F17
-	B     ready150
+	B     ready151
 
-none149:
+none150:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13285,11 +13284,11 @@ none149:
 	VMOVI $0, V16.B16
 	VMOVI $0, V17.B16
 
-ready150:
+ready151:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded152
+	BLE  folded153
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13299,7 +13298,7 @@ ready150:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold151:
+fold152:
 	FMOVD 0(R2), F18
 	FMOVD 0(R8), F19
 	FMOVD 0(R9), F20
@@ -13333,9 +13332,9 @@ fold151:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold151
+	BNE   fold152
 
-folded152:
+folded153:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V21.B16
@@ -13358,7 +13357,7 @@ folded152:
 	WORD  $0x4e75d610 // fadd v16.2d, v16.2d, v21.2d
 	WORD  $0x4e75d631 // fadd v17.2d, v17.2d, v21.2d
 	CMP   $1, R2
-	BNE   linear153
+	BNE   linear154
 	WORD  $0x4e75f400 // fmax v0.2d, v0.2d, v21.2d
 	WORD  $0x4e75f421 // fmax v1.2d, v1.2d, v21.2d
 	WORD  $0x4e75f442 // fmax v2.2d, v2.2d, v21.2d
@@ -13378,7 +13377,7 @@ folded152:
 	WORD  $0x4e75f610 // fmax v16.2d, v16.2d, v21.2d
 	WORD  $0x4e75f631 // fmax v17.2d, v17.2d, v21.2d
 
-linear153:
+linear154:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13406,18 +13405,18 @@ linear153:
 	FMOVQ F15, 48(R5)
 	FMOVQ F16, 64(R5)
 	FMOVQ F17, 80(R8)
-	B     done71
+	B     done72
 
-wider130:
+wider131:
 	CMP $15, R1
-	BGE wider154
+	BGE wider155
 	CMP $14, R1
-	BNE over155
+	BNE over156
 
 	// acc[i,j] = init[i,j], 3×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none156
+	BEQ   none157
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -13443,9 +13442,9 @@ wider130:
 	FMOVQ 64(R5), F18
 	FMOVQ 80(R5), F19
 	FMOVQ 96(R5), F20
-	B     ready157
+	B     ready158
 
-none156:
+none157:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13468,11 +13467,11 @@ none156:
 	VMOVI $0, V19.B16
 	VMOVI $0, V20.B16
 
-ready157:
+ready158:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded159
+	BLE  folded160
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13482,7 +13481,7 @@ ready157:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold158:
+fold159:
 	FMOVD 0(R2), F21
 	FMOVD 0(R8), F22
 	FMOVD 0(R9), F23
@@ -13519,9 +13518,9 @@ fold158:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold158
+	BNE   fold159
 
-folded159:
+folded160:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V24.B16
@@ -13547,7 +13546,7 @@ folded159:
 	WORD  $0x4e78d673 // fadd v19.2d, v19.2d, v24.2d
 	WORD  $0x4e78d694 // fadd v20.2d, v20.2d, v24.2d
 	CMP   $1, R2
-	BNE   linear160
+	BNE   linear161
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78f421 // fmax v1.2d, v1.2d, v24.2d
 	WORD  $0x4e78f442 // fmax v2.2d, v2.2d, v24.2d
@@ -13570,7 +13569,7 @@ folded159:
 	WORD  $0x4e78f673 // fmax v19.2d, v19.2d, v24.2d
 	WORD  $0x4e78f694 // fmax v20.2d, v20.2d, v24.2d
 
-linear160:
+linear161:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13597,9 +13596,9 @@ linear160:
 	FMOVQ F18, 64(R5)
 	FMOVQ F19, 80(R5)
 	FMOVQ F20, 96(R5)
-	B     done71
+	B     done72
 
-over155:
+over156:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $112, R1
@@ -13607,7 +13606,7 @@ over155:
 	// acc[i,j] = init[i,j], 3×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none161
+	BEQ   none162
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -13637,9 +13636,9 @@ over155:
 	FMOVQ 64(R5), F18
 	FMOVQ 80(R5), F19
 	FMOVQ 96(R8), F20
-	B     ready162
+	B     ready163
 
-none161:
+none162:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13662,11 +13661,11 @@ none161:
 	VMOVI $0, V19.B16
 	VMOVI $0, V20.B16
 
-ready162:
+ready163:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded164
+	BLE  folded165
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13676,7 +13675,7 @@ ready162:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold163:
+fold164:
 	FMOVD 0(R2), F21
 	FMOVD 0(R8), F22
 	FMOVD 0(R9), F23
@@ -13714,9 +13713,9 @@ fold163:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold163
+	BNE   fold164
 
-folded164:
+folded165:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V24.B16
@@ -13742,7 +13741,7 @@ folded164:
 	WORD  $0x4e78d673 // fadd v19.2d, v19.2d, v24.2d
 	WORD  $0x4e78d694 // fadd v20.2d, v20.2d, v24.2d
 	CMP   $1, R2
-	BNE   linear165
+	BNE   linear166
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78f421 // fmax v1.2d, v1.2d, v24.2d
 	WORD  $0x4e78f442 // fmax v2.2d, v2.2d, v24.2d
@@ -13765,7 +13764,7 @@ folded164:
 	WORD  $0x4e78f673 // fmax v19.2d, v19.2d, v24.2d
 	WORD  $0x4e78f694 // fmax v20.2d, v20.2d, v24.2d
 
-linear165:
+linear166:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -13796,16 +13795,16 @@ linear165:
 	FMOVQ F18, 64(R5)
 	FMOVQ F19, 80(R5)
 	FMOVQ F20, 96(R8)
-	B     done71
+	B     done72
 
-wider154:
+wider155:
 	CMP $16, R1
-	BNE over166
+	BNE over167
 
 	// acc[i,j] = init[i,j], 3×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none167
+	BEQ   none168
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -13834,9 +13833,9 @@ wider154:
 	FMOVQ 80(R5), F21
 	FMOVQ 96(R5), F22
 	FMOVQ 112(R5), F23
-	B     ready168
+	B     ready169
 
-none167:
+none168:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -13862,11 +13861,11 @@ none167:
 	VMOVI $0, V22.B16
 	VMOVI $0, V23.B16
 
-ready168:
+ready169:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded170
+	BLE  folded171
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -13876,7 +13875,7 @@ ready168:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold169:
+fold170:
 	FMOVD 0(R2), F24
 	FMOVD 0(R8), F25
 	FMOVD 0(R9), F26
@@ -13917,9 +13916,9 @@ fold169:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold169
+	BNE   fold170
 
-folded170:
+folded171:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V27.B16
@@ -13948,7 +13947,7 @@ folded170:
 	WORD  $0x4e7bd6d6 // fadd v22.2d, v22.2d, v27.2d
 	WORD  $0x4e7bd6f7 // fadd v23.2d, v23.2d, v27.2d
 	CMP   $1, R2
-	BNE   linear171
+	BNE   linear172
 	WORD  $0x4e7bf400 // fmax v0.2d, v0.2d, v27.2d
 	WORD  $0x4e7bf421 // fmax v1.2d, v1.2d, v27.2d
 	WORD  $0x4e7bf442 // fmax v2.2d, v2.2d, v27.2d
@@ -13974,7 +13973,7 @@ folded170:
 	WORD  $0x4e7bf6d6 // fmax v22.2d, v22.2d, v27.2d
 	WORD  $0x4e7bf6f7 // fmax v23.2d, v23.2d, v27.2d
 
-linear171:
+linear172:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -14004,9 +14003,9 @@ linear171:
 	FMOVQ F21, 80(R5)
 	FMOVQ F22, 96(R5)
 	FMOVQ F23, 112(R5)
-	B     done71
+	B     done72
 
-over166:
+over167:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $128, R1
@@ -14014,7 +14013,7 @@ over166:
 	// acc[i,j] = init[i,j], 3×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none172
+	BEQ   none173
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -14047,9 +14046,9 @@ over166:
 	FMOVQ 80(R5), F21
 	FMOVQ 96(R5), F22
 	FMOVQ 112(R8), F23
-	B     ready173
+	B     ready174
 
-none172:
+none173:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -14075,11 +14074,11 @@ none172:
 	VMOVI $0, V22.B16
 	VMOVI $0, V23.B16
 
-ready173:
+ready174:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded175
+	BLE  folded176
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14089,7 +14088,7 @@ ready173:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold174:
+fold175:
 	FMOVD 0(R2), F24
 	FMOVD 0(R8), F25
 	FMOVD 0(R9), F26
@@ -14131,9 +14130,9 @@ fold174:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold174
+	BNE   fold175
 
-folded175:
+folded176:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V27.B16
@@ -14162,7 +14161,7 @@ folded175:
 	WORD  $0x4e7bd6d6 // fadd v22.2d, v22.2d, v27.2d
 	WORD  $0x4e7bd6f7 // fadd v23.2d, v23.2d, v27.2d
 	CMP   $1, R2
-	BNE   linear176
+	BNE   linear177
 	WORD  $0x4e7bf400 // fmax v0.2d, v0.2d, v27.2d
 	WORD  $0x4e7bf421 // fmax v1.2d, v1.2d, v27.2d
 	WORD  $0x4e7bf442 // fmax v2.2d, v2.2d, v27.2d
@@ -14188,7 +14187,7 @@ folded175:
 	WORD  $0x4e7bf6d6 // fmax v22.2d, v22.2d, v27.2d
 	WORD  $0x4e7bf6f7 // fmax v23.2d, v23.2d, v27.2d
 
-linear176:
+linear177:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -14223,25 +14222,25 @@ linear176:
 	FMOVQ F22, 96(R5)
 	FMOVQ F23, 112(R8)
 
-done71:
+done72:
 	MOVD $3, R0
 	B    advance4
 
-fewer67:
+lower6:
 	CMP  $2, R0
-	BNE  fewer177
+	BLT  lower178
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 8 vectors of columns, while at least half as many more are left
-more178:
+more179:
 	CMP $24, R1
-	BLT fewer179
+	BLT fewer180
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none182
+	BEQ   none183
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -14261,9 +14260,9 @@ more178:
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
 	FMOVQ 112(R4), F15
-	B     ready183
+	B     ready184
 
-none182:
+none183:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -14281,11 +14280,11 @@ none182:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready183:
+ready184:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded185
+	BLE  folded186
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14294,7 +14293,7 @@ ready183:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold184:
+fold185:
 	FMOVD 0(R2), F16
 	FMOVD 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -14325,9 +14324,9 @@ fold184:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold184
+	BNE   fold185
 
-folded185:
+folded186:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -14348,7 +14347,7 @@ folded185:
 	WORD  $0x4e72d5ce // fadd v14.2d, v14.2d, v18.2d
 	WORD  $0x4e72d5ef // fadd v15.2d, v15.2d, v18.2d
 	CMP   $1, R2
-	BNE   linear186
+	BNE   linear187
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -14366,7 +14365,7 @@ folded185:
 	WORD  $0x4e72f5ce // fmax v14.2d, v14.2d, v18.2d
 	WORD  $0x4e72f5ef // fmax v15.2d, v15.2d, v18.2d
 
-linear186:
+linear187:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -14389,16 +14388,16 @@ linear186:
 	FMOVQ F15, 112(R4)
 	ADD   $128, R0
 	SUB   $16, R1
-	B     more178
+	B     more179
 
-fewer179:
+fewer180:
 	CMP $16, R1
-	BLE last180
+	BLE last181
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none187
+	BEQ   none188
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -14410,9 +14409,9 @@ fewer179:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R4), F7
-	B     ready188
+	B     ready189
 
-none187:
+none188:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -14422,11 +14421,11 @@ none187:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready188:
+ready189:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded190
+	BLE  folded191
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14435,7 +14434,7 @@ ready188:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold189:
+fold190:
 	FMOVD 0(R2), F8
 	FMOVD 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -14454,9 +14453,9 @@ fold189:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold189
+	BNE   fold190
 
-folded190:
+folded191:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -14469,7 +14468,7 @@ folded190:
 	WORD  $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
 	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
 	CMP   $1, R2
-	BNE   linear191
+	BNE   linear192
 	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
 	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
@@ -14479,7 +14478,7 @@ folded190:
 	WORD  $0x4e6af4c6 // fmax v6.2d, v6.2d, v10.2d
 	WORD  $0x4e6af4e7 // fmax v7.2d, v7.2d, v10.2d
 
-linear191:
+linear192:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -14495,36 +14494,36 @@ linear191:
 	ADD   $64, R0
 	SUB   $8, R1
 
-last180:
+last181:
 	CMP $9, R1
-	BGE wider192
-	CMP $5, R1
 	BGE wider193
-	CMP $3, R1
+	CMP $5, R1
 	BGE wider194
+	CMP $3, R1
+	BGE wider195
 	CMP $2, R1
-	BNE over195
+	BNE over196
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none196
+	BEQ   none197
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R4), F1
-	B     ready197
+	B     ready198
 
-none196:
+none197:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 
-ready197:
+ready198:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded199
+	BLE  folded200
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14533,7 +14532,7 @@ ready197:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold198:
+fold199:
 	FMOVD 0(R2), F2
 	FMOVD 0(R8), F3
 	FMOVQ 0(R5), F4
@@ -14543,49 +14542,49 @@ fold198:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold198
+	BNE   fold199
 
-folded199:
+folded200:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
 	CMP   $1, R2
-	BNE   linear200
+	BNE   linear201
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 
-linear200:
+linear201:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 0(R4)
-	B     done181
+	B     done182
 
-over195:
+over196:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none201
+	BEQ   none202
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	FMOVD 0(R2), F0
 	FMOVD 0(R4), F1
-	B     ready202
+	B     ready203
 
-none201:
+none202:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 
-ready202:
+ready203:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded204
+	BLE  folded205
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14594,7 +14593,7 @@ ready202:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold203:
+fold204:
 	FMOVD 0(R2), F2
 	FMOVD 0(R8), F3
 	FMOVD 0(R5), F4
@@ -14604,36 +14603,36 @@ fold203:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold203
+	BNE   fold204
 
-folded204:
+folded205:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
 	CMP   $1, R2
-	BNE   linear205
+	BNE   linear206
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 
-linear205:
+linear206:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	FMOVD F0, 0(R2)
 	FMOVD F1, 0(R4)
-	B     done181
+	B     done182
 
-wider194:
+wider195:
 	CMP $4, R1
-	BNE over206
+	BNE over207
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none207
+	BEQ   none208
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -14641,19 +14640,19 @@ wider194:
 	FMOVQ 16(R2), F1
 	FMOVQ 0(R4), F2
 	FMOVQ 16(R4), F3
-	B     ready208
+	B     ready209
 
-none207:
+none208:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready208:
+ready209:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded210
+	BLE  folded211
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14662,7 +14661,7 @@ ready208:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold209:
+fold210:
 	FMOVD 0(R2), F4
 	FMOVD 0(R8), F5
 	FMOVQ 0(R5), F6
@@ -14675,9 +14674,9 @@ fold209:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold209
+	BNE   fold210
 
-folded210:
+folded211:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -14686,13 +14685,13 @@ folded210:
 	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
 	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
 	CMP   $1, R2
-	BNE   linear211
+	BNE   linear212
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
 	WORD  $0x4e66f463 // fmax v3.2d, v3.2d, v6.2d
 
-linear211:
+linear212:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -14701,9 +14700,9 @@ linear211:
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 16(R4)
-	B     done181
+	B     done182
 
-over206:
+over207:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -14711,7 +14710,7 @@ over206:
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none212
+	BEQ   none213
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -14722,19 +14721,19 @@ over206:
 	FMOVQ 16(R5), F1
 	FMOVQ 0(R4), F2
 	FMOVQ 16(R6), F3
-	B     ready213
+	B     ready214
 
-none212:
+none213:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready213:
+ready214:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded215
+	BLE  folded216
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14743,7 +14742,7 @@ ready213:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold214:
+fold215:
 	FMOVD 0(R2), F4
 	FMOVD 0(R8), F5
 	FMOVQ 0(R5), F6
@@ -14757,9 +14756,9 @@ fold214:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold214
+	BNE   fold215
 
-folded215:
+folded216:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -14768,13 +14767,13 @@ folded215:
 	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
 	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
 	CMP   $1, R2
-	BNE   linear216
+	BNE   linear217
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
 	WORD  $0x4e66f463 // fmax v3.2d, v3.2d, v6.2d
 
-linear216:
+linear217:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -14786,18 +14785,18 @@ linear216:
 	FMOVQ F1, 16(R5)
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 16(R6)
-	B     done181
+	B     done182
 
-wider193:
+wider194:
 	CMP $7, R1
-	BGE wider217
+	BGE wider218
 	CMP $6, R1
-	BNE over218
+	BNE over219
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none219
+	BEQ   none220
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -14807,9 +14806,9 @@ wider193:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	FMOVQ 32(R4), F5
-	B     ready220
+	B     ready221
 
-none219:
+none220:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -14817,11 +14816,11 @@ none219:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready220:
+ready221:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded222
+	BLE  folded223
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14830,7 +14829,7 @@ ready220:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold221:
+fold222:
 	FMOVD 0(R2), F6
 	FMOVD 0(R8), F7
 	FMOVQ 0(R5), F8
@@ -14846,9 +14845,9 @@ fold221:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold221
+	BNE   fold222
 
-folded222:
+folded223:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -14859,7 +14858,7 @@ folded222:
 	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
 	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
 	CMP   $1, R2
-	BNE   linear223
+	BNE   linear224
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -14867,7 +14866,7 @@ folded222:
 	WORD  $0x4e68f484 // fmax v4.2d, v4.2d, v8.2d
 	WORD  $0x4e68f4a5 // fmax v5.2d, v5.2d, v8.2d
 
-linear223:
+linear224:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -14878,9 +14877,9 @@ linear223:
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
 	FMOVQ F5, 32(R4)
-	B     done181
+	B     done182
 
-over218:
+over219:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $48, R1
@@ -14888,7 +14887,7 @@ over218:
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none224
+	BEQ   none225
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -14901,9 +14900,9 @@ over218:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	FMOVQ 32(R6), F5
-	B     ready225
+	B     ready226
 
-none224:
+none225:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -14911,11 +14910,11 @@ none224:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready225:
+ready226:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded227
+	BLE  folded228
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -14924,7 +14923,7 @@ ready225:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold226:
+fold227:
 	FMOVD 0(R2), F6
 	FMOVD 0(R8), F7
 	FMOVQ 0(R5), F8
@@ -14941,9 +14940,9 @@ fold226:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold226
+	BNE   fold227
 
-folded227:
+folded228:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -14954,7 +14953,7 @@ folded227:
 	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
 	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
 	CMP   $1, R2
-	BNE   linear228
+	BNE   linear229
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -14962,7 +14961,7 @@ folded227:
 	WORD  $0x4e68f484 // fmax v4.2d, v4.2d, v8.2d
 	WORD  $0x4e68f4a5 // fmax v5.2d, v5.2d, v8.2d
 
-linear228:
+linear229:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -14976,16 +14975,16 @@ linear228:
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
 	FMOVQ F5, 32(R6)
-	B     done181
+	B     done182
 
-wider217:
+wider218:
 	CMP $8, R1
-	BNE over229
+	BNE over230
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none230
+	BEQ   none231
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -14997,9 +14996,9 @@ wider217:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R4), F7
-	B     ready231
+	B     ready232
 
-none230:
+none231:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -15009,11 +15008,11 @@ none230:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready231:
+ready232:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded233
+	BLE  folded234
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -15022,7 +15021,7 @@ ready231:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold232:
+fold233:
 	FMOVD 0(R2), F8
 	FMOVD 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -15041,9 +15040,9 @@ fold232:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold232
+	BNE   fold233
 
-folded233:
+folded234:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -15056,7 +15055,7 @@ folded233:
 	WORD  $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
 	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
 	CMP   $1, R2
-	BNE   linear234
+	BNE   linear235
 	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
 	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
@@ -15066,7 +15065,7 @@ folded233:
 	WORD  $0x4e6af4c6 // fmax v6.2d, v6.2d, v10.2d
 	WORD  $0x4e6af4e7 // fmax v7.2d, v7.2d, v10.2d
 
-linear234:
+linear235:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -15079,9 +15078,9 @@ linear234:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
 	FMOVQ F7, 48(R4)
-	B     done181
+	B     done182
 
-over229:
+over230:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $64, R1
@@ -15089,7 +15088,7 @@ over229:
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none235
+	BEQ   none236
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -15104,9 +15103,9 @@ over229:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R6), F7
-	B     ready236
+	B     ready237
 
-none235:
+none236:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -15116,11 +15115,11 @@ none235:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready236:
+ready237:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded238
+	BLE  folded239
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -15129,7 +15128,7 @@ ready236:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold237:
+fold238:
 	FMOVD 0(R2), F8
 	FMOVD 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -15149,9 +15148,9 @@ fold237:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold237
+	BNE   fold238
 
-folded238:
+folded239:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -15164,7 +15163,7 @@ folded238:
 	WORD  $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
 	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
 	CMP   $1, R2
-	BNE   linear239
+	BNE   linear240
 	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
 	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
@@ -15174,7 +15173,7 @@ folded238:
 	WORD  $0x4e6af4c6 // fmax v6.2d, v6.2d, v10.2d
 	WORD  $0x4e6af4e7 // fmax v7.2d, v7.2d, v10.2d
 
-linear239:
+linear240:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -15190,20 +15189,20 @@ linear239:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
 	FMOVQ F7, 48(R6)
-	B     done181
+	B     done182
 
-wider192:
+wider193:
 	CMP $13, R1
-	BGE wider240
-	CMP $11, R1
 	BGE wider241
+	CMP $11, R1
+	BGE wider242
 	CMP $10, R1
-	BNE over242
+	BNE over243
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none243
+	BEQ   none244
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -15217,9 +15216,9 @@ wider192:
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
 	FMOVQ 64(R4), F9
-	B     ready244
+	B     ready245
 
-none243:
+none244:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -15231,11 +15230,11 @@ none243:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready244:
+ready245:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded246
+	BLE  folded247
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -15244,7 +15243,7 @@ ready244:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold245:
+fold246:
 	FMOVD 0(R2), F10
 	FMOVD 0(R8), F11
 	FMOVQ 0(R5), F12
@@ -15266,9 +15265,9 @@ fold245:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold245
+	BNE   fold246
 
-folded246:
+folded247:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -15283,7 +15282,7 @@ folded246:
 	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
 	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
 	CMP   $1, R2
-	BNE   linear247
+	BNE   linear248
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -15295,7 +15294,7 @@ folded246:
 	WORD  $0x4e6cf508 // fmax v8.2d, v8.2d, v12.2d
 	WORD  $0x4e6cf529 // fmax v9.2d, v9.2d, v12.2d
 
-linear247:
+linear248:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -15310,9 +15309,9 @@ linear247:
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
 	FMOVQ F9, 64(R4)
-	B     done181
+	B     done182
 
-over242:
+over243:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $80, R1
@@ -15320,7 +15319,7 @@ over242:
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none248
+	BEQ   none249
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -15337,9 +15336,9 @@ over242:
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
 	FMOVQ 64(R6), F9
-	B     ready249
+	B     ready250
 
-none248:
+none249:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -15351,11 +15350,11 @@ none248:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready249:
+ready250:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded251
+	BLE  folded252
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -15364,7 +15363,7 @@ ready249:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold250:
+fold251:
 	FMOVD 0(R2), F10
 	FMOVD 0(R8), F11
 	FMOVQ 0(R5), F12
@@ -15387,9 +15386,9 @@ fold250:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold250
+	BNE   fold251
 
-folded251:
+folded252:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -15404,7 +15403,7 @@ folded251:
 	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
 	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
 	CMP   $1, R2
-	BNE   linear252
+	BNE   linear253
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -15416,7 +15415,7 @@ folded251:
 	WORD  $0x4e6cf508 // fmax v8.2d, v8.2d, v12.2d
 	WORD  $0x4e6cf529 // fmax v9.2d, v9.2d, v12.2d
 
-linear252:
+linear253:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -15434,16 +15433,16 @@ linear252:
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
 	FMOVQ F9, 64(R6)
-	B     done181
+	B     done182
 
-wider241:
+wider242:
 	CMP $12, R1
-	BNE over253
+	BNE over254
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none254
+	BEQ   none255
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -15459,9 +15458,9 @@ wider241:
 	FMOVQ 48(R4), F9
 	FMOVQ 64(R4), F10
 	FMOVQ 80(R4), F11
-	B     ready255
+	B     ready256
 
-none254:
+none255:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -15475,11 +15474,11 @@ none254:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready255:
+ready256:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded257
+	BLE  folded258
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -15488,7 +15487,7 @@ ready255:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold256:
+fold257:
 	FMOVD 0(R2), F12
 	FMOVD 0(R8), F13
 	FMOVQ 0(R5), F14
@@ -15513,9 +15512,9 @@ fold256:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold256
+	BNE   fold257
 
-folded257:
+folded258:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -15532,7 +15531,7 @@ folded257:
 	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
 	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
 	CMP   $1, R2
-	BNE   linear258
+	BNE   linear259
 	WORD  $0x4e6ef400 // fmax v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ef421 // fmax v1.2d, v1.2d, v14.2d
 	WORD  $0x4e6ef442 // fmax v2.2d, v2.2d, v14.2d
@@ -15546,7 +15545,7 @@ folded257:
 	WORD  $0x4e6ef54a // fmax v10.2d, v10.2d, v14.2d
 	WORD  $0x4e6ef56b // fmax v11.2d, v11.2d, v14.2d
 
-linear258:
+linear259:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -15563,9 +15562,9 @@ linear258:
 	FMOVQ F9, 48(R4)
 	FMOVQ F10, 64(R4)
 	FMOVQ F11, 80(R4)
-	B     done181
+	B     done182
 
-over253:
+over254:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $96, R1
@@ -15573,7 +15572,7 @@ over253:
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none259
+	BEQ   none260
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -15592,9 +15591,9 @@ over253:
 	FMOVQ 48(R4), F9
 	FMOVQ 64(R4), F10
 	FMOVQ 80(R6), F11
-	B     ready260
+	B     ready261
 
-none259:
+none260:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -15608,11 +15607,11 @@ none259:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready260:
+ready261:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded262
+	BLE  folded263
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -15621,7 +15620,7 @@ ready260:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold261:
+fold262:
 	FMOVD 0(R2), F12
 	FMOVD 0(R8), F13
 	FMOVQ 0(R5), F14
@@ -15647,9 +15646,9 @@ fold261:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold261
+	BNE   fold262
 
-folded262:
+folded263:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -15666,7 +15665,7 @@ folded262:
 	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
 	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
 	CMP   $1, R2
-	BNE   linear263
+	BNE   linear264
 	WORD  $0x4e6ef400 // fmax v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ef421 // fmax v1.2d, v1.2d, v14.2d
 	WORD  $0x4e6ef442 // fmax v2.2d, v2.2d, v14.2d
@@ -15680,7 +15679,7 @@ folded262:
 	WORD  $0x4e6ef54a // fmax v10.2d, v10.2d, v14.2d
 	WORD  $0x4e6ef56b // fmax v11.2d, v11.2d, v14.2d
 
-linear263:
+linear264:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -15700,18 +15699,18 @@ linear263:
 	FMOVQ F9, 48(R4)
 	FMOVQ F10, 64(R4)
 	FMOVQ F11, 80(R6)
-	B     done181
+	B     done182
 
-wider240:
+wider241:
 	CMP $15, R1
-	BGE wider264
+	BGE wider265
 	CMP $14, R1
-	BNE over265
+	BNE over266
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none266
+	BEQ   none267
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -15729,9 +15728,9 @@ wider240:
 	FMOVQ 64(R4), F11
 	FMOVQ 80(R4), F12
 	FMOVQ 96(R4), F13
-	B     ready267
+	B     ready268
 
-none266:
+none267:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -15747,11 +15746,11 @@ none266:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready267:
+ready268:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded269
+	BLE  folded270
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -15760,7 +15759,7 @@ ready267:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold268:
+fold269:
 	FMOVD 0(R2), F14
 	FMOVD 0(R8), F15
 	FMOVQ 0(R5), F16
@@ -15788,9 +15787,9 @@ fold268:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold268
+	BNE   fold269
 
-folded269:
+folded270:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -15809,7 +15808,7 @@ folded269:
 	WORD  $0x4e70d58c // fadd v12.2d, v12.2d, v16.2d
 	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
 	CMP   $1, R2
-	BNE   linear270
+	BNE   linear271
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -15825,7 +15824,7 @@ folded269:
 	WORD  $0x4e70f58c // fmax v12.2d, v12.2d, v16.2d
 	WORD  $0x4e70f5ad // fmax v13.2d, v13.2d, v16.2d
 
-linear270:
+linear271:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -15844,9 +15843,9 @@ linear270:
 	FMOVQ F11, 64(R4)
 	FMOVQ F12, 80(R4)
 	FMOVQ F13, 96(R4)
-	B     done181
+	B     done182
 
-over265:
+over266:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $112, R1
@@ -15854,7 +15853,7 @@ over265:
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none271
+	BEQ   none272
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -15875,9 +15874,9 @@ over265:
 	FMOVQ 64(R4), F11
 	FMOVQ 80(R4), F12
 	FMOVQ 96(R6), F13
-	B     ready272
+	B     ready273
 
-none271:
+none272:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -15893,11 +15892,11 @@ none271:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready272:
+ready273:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded274
+	BLE  folded275
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -15906,7 +15905,7 @@ ready272:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold273:
+fold274:
 	FMOVD 0(R2), F14
 	FMOVD 0(R8), F15
 	FMOVQ 0(R5), F16
@@ -15935,9 +15934,9 @@ fold273:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold273
+	BNE   fold274
 
-folded274:
+folded275:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -15956,7 +15955,7 @@ folded274:
 	WORD  $0x4e70d58c // fadd v12.2d, v12.2d, v16.2d
 	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
 	CMP   $1, R2
-	BNE   linear275
+	BNE   linear276
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -15972,7 +15971,7 @@ folded274:
 	WORD  $0x4e70f58c // fmax v12.2d, v12.2d, v16.2d
 	WORD  $0x4e70f5ad // fmax v13.2d, v13.2d, v16.2d
 
-linear275:
+linear276:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -15994,16 +15993,16 @@ linear275:
 	FMOVQ F11, 64(R4)
 	FMOVQ F12, 80(R4)
 	FMOVQ F13, 96(R6)
-	B     done181
+	B     done182
 
-wider264:
+wider265:
 	CMP $16, R1
-	BNE over276
+	BNE over277
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none277
+	BEQ   none278
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -16023,9 +16022,9 @@ wider264:
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
 	FMOVQ 112(R4), F15
-	B     ready278
+	B     ready279
 
-none277:
+none278:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -16043,11 +16042,11 @@ none277:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready278:
+ready279:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded280
+	BLE  folded281
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -16056,7 +16055,7 @@ ready278:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold279:
+fold280:
 	FMOVD 0(R2), F16
 	FMOVD 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -16087,9 +16086,9 @@ fold279:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold279
+	BNE   fold280
 
-folded280:
+folded281:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -16110,7 +16109,7 @@ folded280:
 	WORD  $0x4e72d5ce // fadd v14.2d, v14.2d, v18.2d
 	WORD  $0x4e72d5ef // fadd v15.2d, v15.2d, v18.2d
 	CMP   $1, R2
-	BNE   linear281
+	BNE   linear282
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -16128,7 +16127,7 @@ folded280:
 	WORD  $0x4e72f5ce // fmax v14.2d, v14.2d, v18.2d
 	WORD  $0x4e72f5ef // fmax v15.2d, v15.2d, v18.2d
 
-linear281:
+linear282:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -16149,9 +16148,9 @@ linear281:
 	FMOVQ F13, 80(R4)
 	FMOVQ F14, 96(R4)
 	FMOVQ F15, 112(R4)
-	B     done181
+	B     done182
 
-over276:
+over277:
 	MOVD $8, R16
 	MUL  R16, R1, R1
 	SUB  $128, R1
@@ -16159,7 +16158,7 @@ over276:
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none282
+	BEQ   none283
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -16182,9 +16181,9 @@ over276:
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
 	FMOVQ 112(R6), F15
-	B     ready283
+	B     ready284
 
-none282:
+none283:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -16202,11 +16201,11 @@ none282:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready283:
+ready284:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded285
+	BLE  folded286
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -16215,7 +16214,7 @@ ready283:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold284:
+fold285:
 	FMOVD 0(R2), F16
 	FMOVD 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -16247,9 +16246,9 @@ fold284:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold284
+	BNE   fold285
 
-folded285:
+folded286:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -16270,7 +16269,7 @@ folded285:
 	WORD  $0x4e72d5ce // fadd v14.2d, v14.2d, v18.2d
 	WORD  $0x4e72d5ef // fadd v15.2d, v15.2d, v18.2d
 	CMP   $1, R2
-	BNE   linear286
+	BNE   linear287
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -16288,7 +16287,7 @@ folded285:
 	WORD  $0x4e72f5ce // fmax v14.2d, v14.2d, v18.2d
 	WORD  $0x4e72f5ef // fmax v15.2d, v15.2d, v18.2d
 
-linear286:
+linear287:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -16313,12 +16312,10 @@ linear286:
 	FMOVQ F14, 96(R4)
 	FMOVQ F15, 112(R6)
 
-done181:
+done182:
 	RET
 
-fewer177:
-	CMP  $1, R0
-	BNE  fewer287
+lower178:
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
@@ -20081,15 +20078,12 @@ linear492:
 done291:
 	RET
 
-fewer287:
-	RET
-
 advance4:
 	MOVD rows+72(FP), R1
 	SUB  R0, R1
 	MOVD R1, rows+72(FP)
 	CMP  $0, R1
-	BLE  done493
+	BLE  none5
 	MOVD ldc+8(FP), R1
 	MUL  R0, R1
 	MOVD c+0(FP), R16
@@ -20107,7 +20101,7 @@ advance4:
 	MOVD R1, a+32(FP)
 	B    next1
 
-done493:
+none5:
 	RET
 
 // func streamNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int)

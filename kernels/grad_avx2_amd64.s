@@ -10297,14 +10297,18 @@ full2:
 	MOVQ $0x00000004, AX
 
 chosen3:
+	TESTQ AX, AX
+	JE    none5
+	CMPQ  AX, $0x03
+	JLT   lower6
 	CMPQ  AX, $0x04
-	JNE   fewer5
+	JLT   lower7
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other7
+	JNE   other9
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without8
+	JE    without10
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -10322,9 +10326,9 @@ chosen3:
 	SUBQ    R10, R11
 	VMOVDQU (R11), Y4
 	CMPQ    DI, $0x10
-	JLT     tail10
+	JLT     tail12
 
-block9:
+block11:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -10384,13 +10388,13 @@ block9:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block9
+	JGE     block11
 
-tail10:
+tail12:
 	TESTQ   DI, DI
-	JLE     end11
+	JLE     end13
 	CMPQ    DI, $0x08
-	JLT     part12
+	JLT     part14
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -10418,9 +10422,9 @@ tail10:
 	VMOVUPS Y1, (BX)(R8*1)
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over13
+	JMP     over15
 
-part12:
+part14:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VMASKMOVPS   (DX), Y4, Y2
@@ -10428,236 +10432,236 @@ part12:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low15
+	JZ           low17
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low16
+	JZ           low18
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low17
+	JZ           low19
 	VMOVSS       X1, 24(BX)
 
-low17:
-	JMP stored14
-
-low16:
-	TESTQ  $0x00000001, DI
-	JZ     low18
-	VMOVSS X1, 16(BX)
+low19:
+	JMP stored16
 
 low18:
-	JMP stored14
+	TESTQ  $0x00000001, DI
+	JZ     low20
+	VMOVSS X1, 16(BX)
 
-low15:
+low20:
+	JMP stored16
+
+low17:
 	TESTQ     $0x00000002, DI
-	JZ        low19
+	JZ        low21
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low20
+	JZ        low22
 	VMOVSS    X1, 8(BX)
 
-low20:
-	JMP stored14
-
-low19:
-	TESTQ  $0x00000001, DI
-	JZ     low21
-	VMOVSS X1, (BX)
+low22:
+	JMP stored16
 
 low21:
-stored14:
+	TESTQ  $0x00000001, DI
+	JZ     low23
+	VMOVSS X1, (BX)
+
+low23:
+stored16:
 	VMASKMOVPS   (BX)(CX*1), Y4, Y1
 	VMASKMOVPS   (DX)(SI*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low23
+	JZ           low25
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low24
+	JZ           low26
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low25
+	JZ           low27
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low25:
-	JMP stored22
-
-low24:
-	TESTQ  $0x00000001, DI
-	JZ     low26
-	VMOVSS X1, 16(BX)(CX*1)
+low27:
+	JMP stored24
 
 low26:
-	JMP stored22
+	TESTQ  $0x00000001, DI
+	JZ     low28
+	VMOVSS X1, 16(BX)(CX*1)
 
-low23:
+low28:
+	JMP stored24
+
+low25:
 	TESTQ     $0x00000002, DI
-	JZ        low27
+	JZ        low29
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low28
+	JZ        low30
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low28:
-	JMP stored22
-
-low27:
-	TESTQ  $0x00000001, DI
-	JZ     low29
-	VMOVSS X1, (BX)(CX*1)
+low30:
+	JMP stored24
 
 low29:
-stored22:
+	TESTQ  $0x00000001, DI
+	JZ     low31
+	VMOVSS X1, (BX)(CX*1)
+
+low31:
+stored24:
 	VMASKMOVPS   (BX)(CX*2), Y4, Y1
 	VMASKMOVPS   (DX)(SI*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low31
+	JZ           low33
 	VMOVUPS      X1, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low32
+	JZ           low34
 	VMOVSD       X1, 16(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low33
+	JZ           low35
 	VMOVSS       X1, 24(BX)(CX*2)
 
-low33:
-	JMP stored30
-
-low32:
-	TESTQ  $0x00000001, DI
-	JZ     low34
-	VMOVSS X1, 16(BX)(CX*2)
+low35:
+	JMP stored32
 
 low34:
-	JMP stored30
+	TESTQ  $0x00000001, DI
+	JZ     low36
+	VMOVSS X1, 16(BX)(CX*2)
 
-low31:
+low36:
+	JMP stored32
+
+low33:
 	TESTQ     $0x00000002, DI
-	JZ        low35
+	JZ        low37
 	VMOVSD    X1, (BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low36
+	JZ        low38
 	VMOVSS    X1, 8(BX)(CX*2)
 
-low36:
-	JMP stored30
-
-low35:
-	TESTQ  $0x00000001, DI
-	JZ     low37
-	VMOVSS X1, (BX)(CX*2)
+low38:
+	JMP stored32
 
 low37:
-stored30:
+	TESTQ  $0x00000001, DI
+	JZ     low39
+	VMOVSS X1, (BX)(CX*2)
+
+low39:
+stored32:
 	VMASKMOVPS   (BX)(R8*1), Y4, Y1
 	VMASKMOVPS   (DX)(R9*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low39
+	JZ           low41
 	VMOVUPS      X1, (BX)(R8*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low40
+	JZ           low42
 	VMOVSD       X1, 16(BX)(R8*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low41
+	JZ           low43
 	VMOVSS       X1, 24(BX)(R8*1)
 
-low41:
-	JMP stored38
-
-low40:
-	TESTQ  $0x00000001, DI
-	JZ     low42
-	VMOVSS X1, 16(BX)(R8*1)
+low43:
+	JMP stored40
 
 low42:
-	JMP stored38
+	TESTQ  $0x00000001, DI
+	JZ     low44
+	VMOVSS X1, 16(BX)(R8*1)
 
-low39:
+low44:
+	JMP stored40
+
+low41:
 	TESTQ     $0x00000002, DI
-	JZ        low43
+	JZ        low45
 	VMOVSD    X1, (BX)(R8*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low44
+	JZ        low46
 	VMOVSS    X1, 8(BX)(R8*1)
 
-low44:
-	JMP stored38
-
-low43:
-	TESTQ  $0x00000001, DI
-	JZ     low45
-	VMOVSS X1, (BX)(R8*1)
+low46:
+	JMP stored40
 
 low45:
-stored38:
+	TESTQ  $0x00000001, DI
+	JZ     low47
+	VMOVSS X1, (BX)(R8*1)
+
+low47:
+stored40:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low47
+	JZ           low49
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low48
+	JZ           low50
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low49
+	JZ           low51
 	VMOVSS       X0, 24(AX)
 
-low49:
-	JMP stored46
-
-low48:
-	TESTQ  $0x00000001, DI
-	JZ     low50
-	VMOVSS X0, 16(AX)
+low51:
+	JMP stored48
 
 low50:
-	JMP stored46
+	TESTQ  $0x00000001, DI
+	JZ     low52
+	VMOVSS X0, 16(AX)
 
-low47:
+low52:
+	JMP stored48
+
+low49:
 	TESTQ     $0x00000002, DI
-	JZ        low51
+	JZ        low53
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low52
+	JZ        low54
 	VMOVSS    X0, 8(AX)
 
-low52:
-	JMP stored46
-
-low51:
-	TESTQ  $0x00000001, DI
-	JZ     low53
-	VMOVSS X0, (AX)
+low54:
+	JMP stored48
 
 low53:
-stored46:
-	JMP end11
+	TESTQ  $0x00000001, DI
+	JZ     low55
+	VMOVSS X0, (AX)
 
-over13:
+low55:
+stored48:
+	JMP end13
+
+over15:
 	CMPQ         DI, $0x08
-	JLE          end11
+	JLE          end13
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VMASKMOVPS   32(DX), Y4, Y2
@@ -10665,235 +10669,235 @@ over13:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low56
+	JZ           low58
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low57
+	JZ           low59
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low58
+	JZ           low60
 	VMOVSS       X1, 56(BX)
 
-low58:
-	JMP stored55
-
-low57:
-	TESTQ  $0x00000001, DI
-	JZ     low59
-	VMOVSS X1, 48(BX)
+low60:
+	JMP stored57
 
 low59:
-	JMP stored55
+	TESTQ  $0x00000001, DI
+	JZ     low61
+	VMOVSS X1, 48(BX)
 
-low56:
+low61:
+	JMP stored57
+
+low58:
 	TESTQ     $0x00000002, DI
-	JZ        low60
+	JZ        low62
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low61
+	JZ        low63
 	VMOVSS    X1, 40(BX)
 
-low61:
-	JMP stored55
-
-low60:
-	TESTQ  $0x00000001, DI
-	JZ     low62
-	VMOVSS X1, 32(BX)
+low63:
+	JMP stored57
 
 low62:
-stored55:
+	TESTQ  $0x00000001, DI
+	JZ     low64
+	VMOVSS X1, 32(BX)
+
+low64:
+stored57:
 	VMASKMOVPS   32(BX)(CX*1), Y4, Y1
 	VMASKMOVPS   32(DX)(SI*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low64
+	JZ           low66
 	VMOVUPS      X1, 32(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low65
+	JZ           low67
 	VMOVSD       X1, 48(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low66
+	JZ           low68
 	VMOVSS       X1, 56(BX)(CX*1)
 
-low66:
-	JMP stored63
-
-low65:
-	TESTQ  $0x00000001, DI
-	JZ     low67
-	VMOVSS X1, 48(BX)(CX*1)
+low68:
+	JMP stored65
 
 low67:
-	JMP stored63
+	TESTQ  $0x00000001, DI
+	JZ     low69
+	VMOVSS X1, 48(BX)(CX*1)
 
-low64:
+low69:
+	JMP stored65
+
+low66:
 	TESTQ     $0x00000002, DI
-	JZ        low68
+	JZ        low70
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low69
+	JZ        low71
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low69:
-	JMP stored63
-
-low68:
-	TESTQ  $0x00000001, DI
-	JZ     low70
-	VMOVSS X1, 32(BX)(CX*1)
+low71:
+	JMP stored65
 
 low70:
-stored63:
+	TESTQ  $0x00000001, DI
+	JZ     low72
+	VMOVSS X1, 32(BX)(CX*1)
+
+low72:
+stored65:
 	VMASKMOVPS   32(BX)(CX*2), Y4, Y1
 	VMASKMOVPS   32(DX)(SI*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low72
+	JZ           low74
 	VMOVUPS      X1, 32(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low73
+	JZ           low75
 	VMOVSD       X1, 48(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low74
+	JZ           low76
 	VMOVSS       X1, 56(BX)(CX*2)
 
-low74:
-	JMP stored71
-
-low73:
-	TESTQ  $0x00000001, DI
-	JZ     low75
-	VMOVSS X1, 48(BX)(CX*2)
+low76:
+	JMP stored73
 
 low75:
-	JMP stored71
+	TESTQ  $0x00000001, DI
+	JZ     low77
+	VMOVSS X1, 48(BX)(CX*2)
 
-low72:
+low77:
+	JMP stored73
+
+low74:
 	TESTQ     $0x00000002, DI
-	JZ        low76
+	JZ        low78
 	VMOVSD    X1, 32(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low77
+	JZ        low79
 	VMOVSS    X1, 40(BX)(CX*2)
 
-low77:
-	JMP stored71
-
-low76:
-	TESTQ  $0x00000001, DI
-	JZ     low78
-	VMOVSS X1, 32(BX)(CX*2)
+low79:
+	JMP stored73
 
 low78:
-stored71:
+	TESTQ  $0x00000001, DI
+	JZ     low80
+	VMOVSS X1, 32(BX)(CX*2)
+
+low80:
+stored73:
 	VMASKMOVPS   32(BX)(R8*1), Y4, Y1
 	VMASKMOVPS   32(DX)(R9*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low80
+	JZ           low82
 	VMOVUPS      X1, 32(BX)(R8*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low81
+	JZ           low83
 	VMOVSD       X1, 48(BX)(R8*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low82
+	JZ           low84
 	VMOVSS       X1, 56(BX)(R8*1)
 
-low82:
-	JMP stored79
-
-low81:
-	TESTQ  $0x00000001, DI
-	JZ     low83
-	VMOVSS X1, 48(BX)(R8*1)
+low84:
+	JMP stored81
 
 low83:
-	JMP stored79
+	TESTQ  $0x00000001, DI
+	JZ     low85
+	VMOVSS X1, 48(BX)(R8*1)
 
-low80:
+low85:
+	JMP stored81
+
+low82:
 	TESTQ     $0x00000002, DI
-	JZ        low84
+	JZ        low86
 	VMOVSD    X1, 32(BX)(R8*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low85
+	JZ        low87
 	VMOVSS    X1, 40(BX)(R8*1)
 
-low85:
-	JMP stored79
-
-low84:
-	TESTQ  $0x00000001, DI
-	JZ     low86
-	VMOVSS X1, 32(BX)(R8*1)
+low87:
+	JMP stored81
 
 low86:
-stored79:
+	TESTQ  $0x00000001, DI
+	JZ     low88
+	VMOVSS X1, 32(BX)(R8*1)
+
+low88:
+stored81:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low88
+	JZ           low90
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low89
+	JZ           low91
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low90
+	JZ           low92
 	VMOVSS       X0, 56(AX)
 
-low90:
-	JMP stored87
-
-low89:
-	TESTQ  $0x00000001, DI
-	JZ     low91
-	VMOVSS X0, 48(AX)
+low92:
+	JMP stored89
 
 low91:
-	JMP stored87
+	TESTQ  $0x00000001, DI
+	JZ     low93
+	VMOVSS X0, 48(AX)
 
-low88:
+low93:
+	JMP stored89
+
+low90:
 	TESTQ     $0x00000002, DI
-	JZ        low92
+	JZ        low94
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low93
+	JZ        low95
 	VMOVSS    X0, 40(AX)
 
-low93:
-	JMP stored87
-
-low92:
-	TESTQ  $0x00000001, DI
-	JZ     low94
-	VMOVSS X0, 32(AX)
+low95:
+	JMP stored89
 
 low94:
-stored87:
-end11:
-	JMP gated6
+	TESTQ  $0x00000001, DI
+	JZ     low96
+	VMOVSS X0, 32(AX)
 
-without8:
+low96:
+stored89:
+end13:
+	JMP gated8
+
+without10:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -10910,9 +10914,9 @@ without8:
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y4
 	CMPQ    SI, $0x10
-	JLT     tail96
+	JLT     tail98
 
-block95:
+block97:
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
@@ -10957,13 +10961,13 @@ block95:
 	ADDQ    $0x40, CX
 	SUBQ    $0x10, SI
 	CMPQ    SI, $0x10
-	JGE     block95
+	JGE     block97
 
-tail96:
+tail98:
 	TESTQ   SI, SI
-	JLE     end97
+	JLE     end99
 	CMPQ    SI, $0x08
-	JLT     part98
+	JLT     part100
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
@@ -10984,389 +10988,389 @@ tail96:
 	VCMPPS  $0x06, Y3, Y2, Y2
 	VANDPS  Y2, Y1, Y1
 	VMOVUPS Y1, (AX)(DI*1)
-	JMP     over99
+	JMP     over101
 
-part98:
+part100:
 	VMASKMOVPS   (AX), Y4, Y1
 	VMASKMOVPS   (CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low101
+	JZ           low103
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low102
+	JZ           low104
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low103
+	JZ           low105
 	VMOVSS       X1, 24(AX)
 
-low103:
-	JMP stored100
-
-low102:
-	TESTQ  $0x00000001, SI
-	JZ     low104
-	VMOVSS X1, 16(AX)
+low105:
+	JMP stored102
 
 low104:
-	JMP stored100
+	TESTQ  $0x00000001, SI
+	JZ     low106
+	VMOVSS X1, 16(AX)
 
-low101:
+low106:
+	JMP stored102
+
+low103:
 	TESTQ     $0x00000002, SI
-	JZ        low105
+	JZ        low107
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low106
+	JZ        low108
 	VMOVSS    X1, 8(AX)
 
-low106:
-	JMP stored100
-
-low105:
-	TESTQ  $0x00000001, SI
-	JZ     low107
-	VMOVSS X1, (AX)
+low108:
+	JMP stored102
 
 low107:
-stored100:
+	TESTQ  $0x00000001, SI
+	JZ     low109
+	VMOVSS X1, (AX)
+
+low109:
+stored102:
 	VMASKMOVPS   (AX)(BX*1), Y4, Y1
 	VMASKMOVPS   (CX)(DX*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low109
+	JZ           low111
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low110
+	JZ           low112
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low111
+	JZ           low113
 	VMOVSS       X1, 24(AX)(BX*1)
 
-low111:
-	JMP stored108
-
-low110:
-	TESTQ  $0x00000001, SI
-	JZ     low112
-	VMOVSS X1, 16(AX)(BX*1)
+low113:
+	JMP stored110
 
 low112:
-	JMP stored108
+	TESTQ  $0x00000001, SI
+	JZ     low114
+	VMOVSS X1, 16(AX)(BX*1)
 
-low109:
+low114:
+	JMP stored110
+
+low111:
 	TESTQ     $0x00000002, SI
-	JZ        low113
+	JZ        low115
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low114
+	JZ        low116
 	VMOVSS    X1, 8(AX)(BX*1)
 
-low114:
-	JMP stored108
-
-low113:
-	TESTQ  $0x00000001, SI
-	JZ     low115
-	VMOVSS X1, (AX)(BX*1)
+low116:
+	JMP stored110
 
 low115:
-stored108:
+	TESTQ  $0x00000001, SI
+	JZ     low117
+	VMOVSS X1, (AX)(BX*1)
+
+low117:
+stored110:
 	VMASKMOVPS   (AX)(BX*2), Y4, Y1
 	VMASKMOVPS   (CX)(DX*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low117
+	JZ           low119
 	VMOVUPS      X1, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low118
+	JZ           low120
 	VMOVSD       X1, 16(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low119
+	JZ           low121
 	VMOVSS       X1, 24(AX)(BX*2)
 
-low119:
-	JMP stored116
-
-low118:
-	TESTQ  $0x00000001, SI
-	JZ     low120
-	VMOVSS X1, 16(AX)(BX*2)
+low121:
+	JMP stored118
 
 low120:
-	JMP stored116
+	TESTQ  $0x00000001, SI
+	JZ     low122
+	VMOVSS X1, 16(AX)(BX*2)
 
-low117:
+low122:
+	JMP stored118
+
+low119:
 	TESTQ     $0x00000002, SI
-	JZ        low121
+	JZ        low123
 	VMOVSD    X1, (AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low122
+	JZ        low124
 	VMOVSS    X1, 8(AX)(BX*2)
 
-low122:
-	JMP stored116
-
-low121:
-	TESTQ  $0x00000001, SI
-	JZ     low123
-	VMOVSS X1, (AX)(BX*2)
+low124:
+	JMP stored118
 
 low123:
-stored116:
+	TESTQ  $0x00000001, SI
+	JZ     low125
+	VMOVSS X1, (AX)(BX*2)
+
+low125:
+stored118:
 	VMASKMOVPS   (AX)(DI*1), Y4, Y1
 	VMASKMOVPS   (CX)(R8*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low125
+	JZ           low127
 	VMOVUPS      X1, (AX)(DI*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low126
+	JZ           low128
 	VMOVSD       X1, 16(AX)(DI*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low127
+	JZ           low129
 	VMOVSS       X1, 24(AX)(DI*1)
 
-low127:
-	JMP stored124
-
-low126:
-	TESTQ  $0x00000001, SI
-	JZ     low128
-	VMOVSS X1, 16(AX)(DI*1)
+low129:
+	JMP stored126
 
 low128:
-	JMP stored124
+	TESTQ  $0x00000001, SI
+	JZ     low130
+	VMOVSS X1, 16(AX)(DI*1)
 
-low125:
+low130:
+	JMP stored126
+
+low127:
 	TESTQ     $0x00000002, SI
-	JZ        low129
+	JZ        low131
 	VMOVSD    X1, (AX)(DI*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low130
+	JZ        low132
 	VMOVSS    X1, 8(AX)(DI*1)
 
-low130:
-	JMP stored124
-
-low129:
-	TESTQ  $0x00000001, SI
-	JZ     low131
-	VMOVSS X1, (AX)(DI*1)
+low132:
+	JMP stored126
 
 low131:
-stored124:
-	JMP end97
+	TESTQ  $0x00000001, SI
+	JZ     low133
+	VMOVSS X1, (AX)(DI*1)
 
-over99:
+low133:
+stored126:
+	JMP end99
+
+over101:
 	CMPQ         SI, $0x08
-	JLE          end97
+	JLE          end99
 	VMASKMOVPS   32(AX), Y4, Y1
 	VMASKMOVPS   32(CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low134
+	JZ           low136
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low135
+	JZ           low137
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low136
+	JZ           low138
 	VMOVSS       X1, 56(AX)
 
-low136:
-	JMP stored133
-
-low135:
-	TESTQ  $0x00000001, SI
-	JZ     low137
-	VMOVSS X1, 48(AX)
+low138:
+	JMP stored135
 
 low137:
-	JMP stored133
+	TESTQ  $0x00000001, SI
+	JZ     low139
+	VMOVSS X1, 48(AX)
 
-low134:
+low139:
+	JMP stored135
+
+low136:
 	TESTQ     $0x00000002, SI
-	JZ        low138
+	JZ        low140
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low139
+	JZ        low141
 	VMOVSS    X1, 40(AX)
 
-low139:
-	JMP stored133
-
-low138:
-	TESTQ  $0x00000001, SI
-	JZ     low140
-	VMOVSS X1, 32(AX)
+low141:
+	JMP stored135
 
 low140:
-stored133:
+	TESTQ  $0x00000001, SI
+	JZ     low142
+	VMOVSS X1, 32(AX)
+
+low142:
+stored135:
 	VMASKMOVPS   32(AX)(BX*1), Y4, Y1
 	VMASKMOVPS   32(CX)(DX*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low142
+	JZ           low144
 	VMOVUPS      X1, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low143
+	JZ           low145
 	VMOVSD       X1, 48(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low144
+	JZ           low146
 	VMOVSS       X1, 56(AX)(BX*1)
 
-low144:
-	JMP stored141
-
-low143:
-	TESTQ  $0x00000001, SI
-	JZ     low145
-	VMOVSS X1, 48(AX)(BX*1)
+low146:
+	JMP stored143
 
 low145:
-	JMP stored141
+	TESTQ  $0x00000001, SI
+	JZ     low147
+	VMOVSS X1, 48(AX)(BX*1)
 
-low142:
+low147:
+	JMP stored143
+
+low144:
 	TESTQ     $0x00000002, SI
-	JZ        low146
+	JZ        low148
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low147
+	JZ        low149
 	VMOVSS    X1, 40(AX)(BX*1)
 
-low147:
-	JMP stored141
-
-low146:
-	TESTQ  $0x00000001, SI
-	JZ     low148
-	VMOVSS X1, 32(AX)(BX*1)
+low149:
+	JMP stored143
 
 low148:
-stored141:
+	TESTQ  $0x00000001, SI
+	JZ     low150
+	VMOVSS X1, 32(AX)(BX*1)
+
+low150:
+stored143:
 	VMASKMOVPS   32(AX)(BX*2), Y4, Y1
 	VMASKMOVPS   32(CX)(DX*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low150
+	JZ           low152
 	VMOVUPS      X1, 32(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low151
+	JZ           low153
 	VMOVSD       X1, 48(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low152
+	JZ           low154
 	VMOVSS       X1, 56(AX)(BX*2)
 
-low152:
-	JMP stored149
-
-low151:
-	TESTQ  $0x00000001, SI
-	JZ     low153
-	VMOVSS X1, 48(AX)(BX*2)
+low154:
+	JMP stored151
 
 low153:
-	JMP stored149
+	TESTQ  $0x00000001, SI
+	JZ     low155
+	VMOVSS X1, 48(AX)(BX*2)
 
-low150:
+low155:
+	JMP stored151
+
+low152:
 	TESTQ     $0x00000002, SI
-	JZ        low154
+	JZ        low156
 	VMOVSD    X1, 32(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low155
+	JZ        low157
 	VMOVSS    X1, 40(AX)(BX*2)
 
-low155:
-	JMP stored149
-
-low154:
-	TESTQ  $0x00000001, SI
-	JZ     low156
-	VMOVSS X1, 32(AX)(BX*2)
+low157:
+	JMP stored151
 
 low156:
-stored149:
+	TESTQ  $0x00000001, SI
+	JZ     low158
+	VMOVSS X1, 32(AX)(BX*2)
+
+low158:
+stored151:
 	VMASKMOVPS   32(AX)(DI*1), Y4, Y1
 	VMASKMOVPS   32(CX)(R8*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low158
+	JZ           low160
 	VMOVUPS      X1, 32(AX)(DI*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low159
+	JZ           low161
 	VMOVSD       X1, 48(AX)(DI*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low160
+	JZ           low162
 	VMOVSS       X1, 56(AX)(DI*1)
 
-low160:
-	JMP stored157
-
-low159:
-	TESTQ  $0x00000001, SI
-	JZ     low161
-	VMOVSS X1, 48(AX)(DI*1)
+low162:
+	JMP stored159
 
 low161:
-	JMP stored157
+	TESTQ  $0x00000001, SI
+	JZ     low163
+	VMOVSS X1, 48(AX)(DI*1)
 
-low158:
+low163:
+	JMP stored159
+
+low160:
 	TESTQ     $0x00000002, SI
-	JZ        low162
+	JZ        low164
 	VMOVSD    X1, 32(AX)(DI*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low163
+	JZ        low165
 	VMOVSS    X1, 40(AX)(DI*1)
 
-low163:
-	JMP stored157
-
-low162:
-	TESTQ  $0x00000001, SI
-	JZ     low164
-	VMOVSS X1, 32(AX)(DI*1)
+low165:
+	JMP stored159
 
 low164:
-stored157:
-end97:
-	JMP gated6
+	TESTQ  $0x00000001, SI
+	JZ     low166
+	VMOVSS X1, 32(AX)(DI*1)
 
-other7:
+low166:
+stored159:
+end99:
+	JMP gated8
+
+other9:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without166
+	JE    without168
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -11384,9 +11388,9 @@ other7:
 	SUBQ    R10, R11
 	VMOVDQU (R11), Y4
 	CMPQ    DI, $0x10
-	JLT     tail168
+	JLT     tail170
 
-block167:
+block169:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -11414,13 +11418,13 @@ block167:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block167
+	JGE     block169
 
-tail168:
+tail170:
 	TESTQ   DI, DI
-	JLE     end169
+	JLE     end171
 	CMPQ    DI, $0x08
-	JLT     part170
+	JLT     part172
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -11432,9 +11436,9 @@ tail168:
 	VADDPS  Y1, Y0, Y0
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over171
+	JMP     over173
 
-part170:
+part172:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -11446,52 +11450,52 @@ part170:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low173
+	JZ           low175
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low174
+	JZ           low176
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low175
+	JZ           low177
 	VMOVSS       X0, 24(AX)
 
-low175:
-	JMP stored172
-
-low174:
-	TESTQ  $0x00000001, DI
-	JZ     low176
-	VMOVSS X0, 16(AX)
+low177:
+	JMP stored174
 
 low176:
-	JMP stored172
+	TESTQ  $0x00000001, DI
+	JZ     low178
+	VMOVSS X0, 16(AX)
 
-low173:
+low178:
+	JMP stored174
+
+low175:
 	TESTQ     $0x00000002, DI
-	JZ        low177
+	JZ        low179
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low178
+	JZ        low180
 	VMOVSS    X0, 8(AX)
 
-low178:
-	JMP stored172
-
-low177:
-	TESTQ  $0x00000001, DI
-	JZ     low179
-	VMOVSS X0, (AX)
+low180:
+	JMP stored174
 
 low179:
-stored172:
-	JMP end169
+	TESTQ  $0x00000001, DI
+	JZ     low181
+	VMOVSS X0, (AX)
 
-over171:
+low181:
+stored174:
+	JMP end171
+
+over173:
 	CMPQ         DI, $0x08
-	JLE          end169
+	JLE          end171
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -11503,66 +11507,64 @@ over171:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low182
+	JZ           low184
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low183
+	JZ           low185
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low184
+	JZ           low186
 	VMOVSS       X0, 56(AX)
 
-low184:
-	JMP stored181
-
-low183:
-	TESTQ  $0x00000001, DI
-	JZ     low185
-	VMOVSS X0, 48(AX)
+low186:
+	JMP stored183
 
 low185:
-	JMP stored181
+	TESTQ  $0x00000001, DI
+	JZ     low187
+	VMOVSS X0, 48(AX)
 
-low182:
+low187:
+	JMP stored183
+
+low184:
 	TESTQ     $0x00000002, DI
-	JZ        low186
+	JZ        low188
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low187
+	JZ        low189
 	VMOVSS    X0, 40(AX)
 
-low187:
-	JMP stored181
-
-low186:
-	TESTQ  $0x00000001, DI
-	JZ     low188
-	VMOVSS X0, 32(AX)
+low189:
+	JMP stored183
 
 low188:
-stored181:
-end169:
-	JMP gated6
+	TESTQ  $0x00000001, DI
+	JZ     low190
+	VMOVSS X0, 32(AX)
 
-without166:
-	JMP gated6
+low190:
+stored183:
+end171:
+	JMP gated8
 
-gated6:
+without168:
+	JMP gated8
+
+gated8:
 	MOVQ $0x00000004, AX
 	JMP  advance4
 
-fewer5:
-	CMPQ  AX, $0x03
-	JNE   fewer189
+lower7:
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other191
+	JNE   other192
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without192
+	JE    without193
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -11578,9 +11580,9 @@ fewer5:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x10
-	JLT     tail194
+	JLT     tail195
 
-block193:
+block194:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -11628,13 +11630,13 @@ block193:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block193
+	JGE     block194
 
-tail194:
+tail195:
 	TESTQ   DI, DI
-	JLE     end195
+	JLE     end196
 	CMPQ    DI, $0x08
-	JLT     part196
+	JLT     part197
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -11656,9 +11658,9 @@ tail194:
 	VMOVUPS Y1, (BX)(CX*2)
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over197
+	JMP     over198
 
-part196:
+part197:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VMASKMOVPS   (DX), Y4, Y2
@@ -11666,189 +11668,189 @@ part196:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low199
+	JZ           low200
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low200
+	JZ           low201
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low201
+	JZ           low202
 	VMOVSS       X1, 24(BX)
 
-low201:
-	JMP stored198
+low202:
+	JMP stored199
 
-low200:
+low201:
 	TESTQ  $0x00000001, DI
-	JZ     low202
+	JZ     low203
 	VMOVSS X1, 16(BX)
 
-low202:
-	JMP stored198
+low203:
+	JMP stored199
 
-low199:
+low200:
 	TESTQ     $0x00000002, DI
-	JZ        low203
+	JZ        low204
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low204
+	JZ        low205
 	VMOVSS    X1, 8(BX)
 
-low204:
-	JMP stored198
+low205:
+	JMP stored199
 
-low203:
+low204:
 	TESTQ  $0x00000001, DI
-	JZ     low205
+	JZ     low206
 	VMOVSS X1, (BX)
 
-low205:
-stored198:
+low206:
+stored199:
 	VMASKMOVPS   (BX)(CX*1), Y4, Y1
 	VMASKMOVPS   (DX)(SI*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low207
+	JZ           low208
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low208
+	JZ           low209
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low209
+	JZ           low210
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low209:
-	JMP stored206
+low210:
+	JMP stored207
 
-low208:
+low209:
 	TESTQ  $0x00000001, DI
-	JZ     low210
+	JZ     low211
 	VMOVSS X1, 16(BX)(CX*1)
 
-low210:
-	JMP stored206
+low211:
+	JMP stored207
 
-low207:
+low208:
 	TESTQ     $0x00000002, DI
-	JZ        low211
+	JZ        low212
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low212
+	JZ        low213
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low212:
-	JMP stored206
+low213:
+	JMP stored207
 
-low211:
+low212:
 	TESTQ  $0x00000001, DI
-	JZ     low213
+	JZ     low214
 	VMOVSS X1, (BX)(CX*1)
 
-low213:
-stored206:
+low214:
+stored207:
 	VMASKMOVPS   (BX)(CX*2), Y4, Y1
 	VMASKMOVPS   (DX)(SI*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low215
+	JZ           low216
 	VMOVUPS      X1, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low216
+	JZ           low217
 	VMOVSD       X1, 16(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low217
+	JZ           low218
 	VMOVSS       X1, 24(BX)(CX*2)
 
-low217:
-	JMP stored214
+low218:
+	JMP stored215
 
-low216:
+low217:
 	TESTQ  $0x00000001, DI
-	JZ     low218
+	JZ     low219
 	VMOVSS X1, 16(BX)(CX*2)
 
-low218:
-	JMP stored214
+low219:
+	JMP stored215
 
-low215:
+low216:
 	TESTQ     $0x00000002, DI
-	JZ        low219
+	JZ        low220
 	VMOVSD    X1, (BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low220
+	JZ        low221
 	VMOVSS    X1, 8(BX)(CX*2)
 
-low220:
-	JMP stored214
+low221:
+	JMP stored215
 
-low219:
+low220:
 	TESTQ  $0x00000001, DI
-	JZ     low221
+	JZ     low222
 	VMOVSS X1, (BX)(CX*2)
 
-low221:
-stored214:
+low222:
+stored215:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low223
+	JZ           low224
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low224
+	JZ           low225
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low225
+	JZ           low226
 	VMOVSS       X0, 24(AX)
 
-low225:
-	JMP stored222
+low226:
+	JMP stored223
 
-low224:
+low225:
 	TESTQ  $0x00000001, DI
-	JZ     low226
+	JZ     low227
 	VMOVSS X0, 16(AX)
 
-low226:
-	JMP stored222
+low227:
+	JMP stored223
 
-low223:
+low224:
 	TESTQ     $0x00000002, DI
-	JZ        low227
+	JZ        low228
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low228
+	JZ        low229
 	VMOVSS    X0, 8(AX)
 
-low228:
-	JMP stored222
+low229:
+	JMP stored223
 
-low227:
+low228:
 	TESTQ  $0x00000001, DI
-	JZ     low229
+	JZ     low230
 	VMOVSS X0, (AX)
 
-low229:
-stored222:
-	JMP end195
+low230:
+stored223:
+	JMP end196
 
-over197:
+over198:
 	CMPQ         DI, $0x08
-	JLE          end195
+	JLE          end196
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VMASKMOVPS   32(DX), Y4, Y2
@@ -11856,188 +11858,188 @@ over197:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low232
+	JZ           low233
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low233
+	JZ           low234
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low234
+	JZ           low235
 	VMOVSS       X1, 56(BX)
 
-low234:
-	JMP stored231
+low235:
+	JMP stored232
 
-low233:
+low234:
 	TESTQ  $0x00000001, DI
-	JZ     low235
+	JZ     low236
 	VMOVSS X1, 48(BX)
 
-low235:
-	JMP stored231
+low236:
+	JMP stored232
 
-low232:
+low233:
 	TESTQ     $0x00000002, DI
-	JZ        low236
+	JZ        low237
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low237
+	JZ        low238
 	VMOVSS    X1, 40(BX)
 
-low237:
-	JMP stored231
+low238:
+	JMP stored232
 
-low236:
+low237:
 	TESTQ  $0x00000001, DI
-	JZ     low238
+	JZ     low239
 	VMOVSS X1, 32(BX)
 
-low238:
-stored231:
+low239:
+stored232:
 	VMASKMOVPS   32(BX)(CX*1), Y4, Y1
 	VMASKMOVPS   32(DX)(SI*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low240
+	JZ           low241
 	VMOVUPS      X1, 32(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low241
+	JZ           low242
 	VMOVSD       X1, 48(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low242
+	JZ           low243
 	VMOVSS       X1, 56(BX)(CX*1)
 
-low242:
-	JMP stored239
+low243:
+	JMP stored240
 
-low241:
+low242:
 	TESTQ  $0x00000001, DI
-	JZ     low243
+	JZ     low244
 	VMOVSS X1, 48(BX)(CX*1)
 
-low243:
-	JMP stored239
+low244:
+	JMP stored240
 
-low240:
+low241:
 	TESTQ     $0x00000002, DI
-	JZ        low244
+	JZ        low245
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low245
+	JZ        low246
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low245:
-	JMP stored239
+low246:
+	JMP stored240
 
-low244:
+low245:
 	TESTQ  $0x00000001, DI
-	JZ     low246
+	JZ     low247
 	VMOVSS X1, 32(BX)(CX*1)
 
-low246:
-stored239:
+low247:
+stored240:
 	VMASKMOVPS   32(BX)(CX*2), Y4, Y1
 	VMASKMOVPS   32(DX)(SI*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low248
+	JZ           low249
 	VMOVUPS      X1, 32(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low249
+	JZ           low250
 	VMOVSD       X1, 48(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low250
+	JZ           low251
 	VMOVSS       X1, 56(BX)(CX*2)
 
-low250:
-	JMP stored247
+low251:
+	JMP stored248
 
-low249:
+low250:
 	TESTQ  $0x00000001, DI
-	JZ     low251
+	JZ     low252
 	VMOVSS X1, 48(BX)(CX*2)
 
-low251:
-	JMP stored247
+low252:
+	JMP stored248
 
-low248:
+low249:
 	TESTQ     $0x00000002, DI
-	JZ        low252
+	JZ        low253
 	VMOVSD    X1, 32(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low253
+	JZ        low254
 	VMOVSS    X1, 40(BX)(CX*2)
 
-low253:
-	JMP stored247
+low254:
+	JMP stored248
 
-low252:
+low253:
 	TESTQ  $0x00000001, DI
-	JZ     low254
+	JZ     low255
 	VMOVSS X1, 32(BX)(CX*2)
 
-low254:
-stored247:
+low255:
+stored248:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low256
+	JZ           low257
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low257
+	JZ           low258
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low258
+	JZ           low259
 	VMOVSS       X0, 56(AX)
 
-low258:
-	JMP stored255
+low259:
+	JMP stored256
 
-low257:
+low258:
 	TESTQ  $0x00000001, DI
-	JZ     low259
+	JZ     low260
 	VMOVSS X0, 48(AX)
 
-low259:
-	JMP stored255
+low260:
+	JMP stored256
 
-low256:
+low257:
 	TESTQ     $0x00000002, DI
-	JZ        low260
+	JZ        low261
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low261
+	JZ        low262
 	VMOVSS    X0, 40(AX)
 
-low261:
-	JMP stored255
+low262:
+	JMP stored256
 
-low260:
+low261:
 	TESTQ  $0x00000001, DI
-	JZ     low262
+	JZ     low263
 	VMOVSS X0, 32(AX)
 
-low262:
-stored255:
-end195:
-	JMP gated190
+low263:
+stored256:
+end196:
+	JMP gated191
 
-without192:
+without193:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -12052,9 +12054,9 @@ without192:
 	SUBQ    DI, R8
 	VMOVDQU (R8), Y4
 	CMPQ    SI, $0x10
-	JLT     tail264
+	JLT     tail265
 
-block263:
+block264:
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
@@ -12089,13 +12091,13 @@ block263:
 	ADDQ    $0x40, CX
 	SUBQ    $0x10, SI
 	CMPQ    SI, $0x10
-	JGE     block263
+	JGE     block264
 
-tail264:
+tail265:
 	TESTQ   SI, SI
-	JLE     end265
+	JLE     end266
 	CMPQ    SI, $0x08
-	JLT     part266
+	JLT     part267
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
@@ -12111,297 +12113,297 @@ tail264:
 	VCMPPS  $0x06, Y3, Y2, Y2
 	VANDPS  Y2, Y1, Y1
 	VMOVUPS Y1, (AX)(BX*2)
-	JMP     over267
+	JMP     over268
 
-part266:
+part267:
 	VMASKMOVPS   (AX), Y4, Y1
 	VMASKMOVPS   (CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low269
+	JZ           low270
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low270
+	JZ           low271
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low271
+	JZ           low272
 	VMOVSS       X1, 24(AX)
 
-low271:
-	JMP stored268
+low272:
+	JMP stored269
 
-low270:
+low271:
 	TESTQ  $0x00000001, SI
-	JZ     low272
+	JZ     low273
 	VMOVSS X1, 16(AX)
 
-low272:
-	JMP stored268
+low273:
+	JMP stored269
 
-low269:
+low270:
 	TESTQ     $0x00000002, SI
-	JZ        low273
+	JZ        low274
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low274
+	JZ        low275
 	VMOVSS    X1, 8(AX)
 
-low274:
-	JMP stored268
+low275:
+	JMP stored269
 
-low273:
+low274:
 	TESTQ  $0x00000001, SI
-	JZ     low275
+	JZ     low276
 	VMOVSS X1, (AX)
 
-low275:
-stored268:
+low276:
+stored269:
 	VMASKMOVPS   (AX)(BX*1), Y4, Y1
 	VMASKMOVPS   (CX)(DX*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low277
+	JZ           low278
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low278
+	JZ           low279
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low279
+	JZ           low280
 	VMOVSS       X1, 24(AX)(BX*1)
 
-low279:
-	JMP stored276
+low280:
+	JMP stored277
 
-low278:
+low279:
 	TESTQ  $0x00000001, SI
-	JZ     low280
+	JZ     low281
 	VMOVSS X1, 16(AX)(BX*1)
 
-low280:
-	JMP stored276
+low281:
+	JMP stored277
 
-low277:
+low278:
 	TESTQ     $0x00000002, SI
-	JZ        low281
+	JZ        low282
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low282
+	JZ        low283
 	VMOVSS    X1, 8(AX)(BX*1)
 
-low282:
-	JMP stored276
+low283:
+	JMP stored277
 
-low281:
+low282:
 	TESTQ  $0x00000001, SI
-	JZ     low283
+	JZ     low284
 	VMOVSS X1, (AX)(BX*1)
 
-low283:
-stored276:
+low284:
+stored277:
 	VMASKMOVPS   (AX)(BX*2), Y4, Y1
 	VMASKMOVPS   (CX)(DX*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low285
+	JZ           low286
 	VMOVUPS      X1, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low286
+	JZ           low287
 	VMOVSD       X1, 16(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low287
+	JZ           low288
 	VMOVSS       X1, 24(AX)(BX*2)
 
-low287:
-	JMP stored284
+low288:
+	JMP stored285
 
-low286:
+low287:
 	TESTQ  $0x00000001, SI
-	JZ     low288
+	JZ     low289
 	VMOVSS X1, 16(AX)(BX*2)
 
-low288:
-	JMP stored284
+low289:
+	JMP stored285
 
-low285:
+low286:
 	TESTQ     $0x00000002, SI
-	JZ        low289
+	JZ        low290
 	VMOVSD    X1, (AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low290
+	JZ        low291
 	VMOVSS    X1, 8(AX)(BX*2)
 
-low290:
-	JMP stored284
+low291:
+	JMP stored285
 
-low289:
+low290:
 	TESTQ  $0x00000001, SI
-	JZ     low291
+	JZ     low292
 	VMOVSS X1, (AX)(BX*2)
 
-low291:
-stored284:
-	JMP end265
+low292:
+stored285:
+	JMP end266
 
-over267:
+over268:
 	CMPQ         SI, $0x08
-	JLE          end265
+	JLE          end266
 	VMASKMOVPS   32(AX), Y4, Y1
 	VMASKMOVPS   32(CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low294
+	JZ           low295
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low295
+	JZ           low296
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low296
+	JZ           low297
 	VMOVSS       X1, 56(AX)
 
-low296:
-	JMP stored293
+low297:
+	JMP stored294
 
-low295:
+low296:
 	TESTQ  $0x00000001, SI
-	JZ     low297
+	JZ     low298
 	VMOVSS X1, 48(AX)
 
-low297:
-	JMP stored293
+low298:
+	JMP stored294
 
-low294:
+low295:
 	TESTQ     $0x00000002, SI
-	JZ        low298
+	JZ        low299
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low299
+	JZ        low300
 	VMOVSS    X1, 40(AX)
 
-low299:
-	JMP stored293
+low300:
+	JMP stored294
 
-low298:
+low299:
 	TESTQ  $0x00000001, SI
-	JZ     low300
+	JZ     low301
 	VMOVSS X1, 32(AX)
 
-low300:
-stored293:
+low301:
+stored294:
 	VMASKMOVPS   32(AX)(BX*1), Y4, Y1
 	VMASKMOVPS   32(CX)(DX*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low302
+	JZ           low303
 	VMOVUPS      X1, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low303
+	JZ           low304
 	VMOVSD       X1, 48(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low304
+	JZ           low305
 	VMOVSS       X1, 56(AX)(BX*1)
 
-low304:
-	JMP stored301
+low305:
+	JMP stored302
 
-low303:
+low304:
 	TESTQ  $0x00000001, SI
-	JZ     low305
+	JZ     low306
 	VMOVSS X1, 48(AX)(BX*1)
 
-low305:
-	JMP stored301
+low306:
+	JMP stored302
 
-low302:
+low303:
 	TESTQ     $0x00000002, SI
-	JZ        low306
+	JZ        low307
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low307
+	JZ        low308
 	VMOVSS    X1, 40(AX)(BX*1)
 
-low307:
-	JMP stored301
+low308:
+	JMP stored302
 
-low306:
+low307:
 	TESTQ  $0x00000001, SI
-	JZ     low308
+	JZ     low309
 	VMOVSS X1, 32(AX)(BX*1)
 
-low308:
-stored301:
+low309:
+stored302:
 	VMASKMOVPS   32(AX)(BX*2), Y4, Y1
 	VMASKMOVPS   32(CX)(DX*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low310
+	JZ           low311
 	VMOVUPS      X1, 32(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low311
+	JZ           low312
 	VMOVSD       X1, 48(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low312
+	JZ           low313
 	VMOVSS       X1, 56(AX)(BX*2)
 
-low312:
-	JMP stored309
+low313:
+	JMP stored310
 
-low311:
+low312:
 	TESTQ  $0x00000001, SI
-	JZ     low313
+	JZ     low314
 	VMOVSS X1, 48(AX)(BX*2)
 
-low313:
-	JMP stored309
+low314:
+	JMP stored310
 
-low310:
+low311:
 	TESTQ     $0x00000002, SI
-	JZ        low314
+	JZ        low315
 	VMOVSD    X1, 32(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low315
+	JZ        low316
 	VMOVSS    X1, 40(AX)(BX*2)
 
-low315:
-	JMP stored309
+low316:
+	JMP stored310
 
-low314:
+low315:
 	TESTQ  $0x00000001, SI
-	JZ     low316
+	JZ     low317
 	VMOVSS X1, 32(AX)(BX*2)
 
-low316:
-stored309:
-end265:
-	JMP gated190
+low317:
+stored310:
+end266:
+	JMP gated191
 
-other191:
+other192:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without318
+	JE    without319
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -12417,9 +12419,9 @@ other191:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x10
-	JLT     tail320
+	JLT     tail321
 
-block319:
+block320:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -12443,13 +12445,13 @@ block319:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block319
+	JGE     block320
 
-tail320:
+tail321:
 	TESTQ   DI, DI
-	JLE     end321
+	JLE     end322
 	CMPQ    DI, $0x08
-	JLT     part322
+	JLT     part323
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -12459,9 +12461,9 @@ tail320:
 	VADDPS  Y1, Y0, Y0
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over323
+	JMP     over324
 
-part322:
+part323:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -12471,52 +12473,52 @@ part322:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low325
+	JZ           low326
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low326
+	JZ           low327
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low327
+	JZ           low328
 	VMOVSS       X0, 24(AX)
 
-low327:
-	JMP stored324
+low328:
+	JMP stored325
 
-low326:
+low327:
 	TESTQ  $0x00000001, DI
-	JZ     low328
+	JZ     low329
 	VMOVSS X0, 16(AX)
 
-low328:
-	JMP stored324
+low329:
+	JMP stored325
 
-low325:
+low326:
 	TESTQ     $0x00000002, DI
-	JZ        low329
+	JZ        low330
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low330
+	JZ        low331
 	VMOVSS    X0, 8(AX)
 
-low330:
-	JMP stored324
+low331:
+	JMP stored325
 
-low329:
+low330:
 	TESTQ  $0x00000001, DI
-	JZ     low331
+	JZ     low332
 	VMOVSS X0, (AX)
 
-low331:
-stored324:
-	JMP end321
+low332:
+stored325:
+	JMP end322
 
-over323:
+over324:
 	CMPQ         DI, $0x08
-	JLE          end321
+	JLE          end322
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -12526,66 +12528,66 @@ over323:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low334
+	JZ           low335
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low335
+	JZ           low336
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low336
+	JZ           low337
 	VMOVSS       X0, 56(AX)
 
-low336:
-	JMP stored333
+low337:
+	JMP stored334
 
-low335:
+low336:
 	TESTQ  $0x00000001, DI
-	JZ     low337
+	JZ     low338
 	VMOVSS X0, 48(AX)
 
-low337:
-	JMP stored333
+low338:
+	JMP stored334
 
-low334:
+low335:
 	TESTQ     $0x00000002, DI
-	JZ        low338
+	JZ        low339
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low339
+	JZ        low340
 	VMOVSS    X0, 40(AX)
 
-low339:
-	JMP stored333
+low340:
+	JMP stored334
 
-low338:
+low339:
 	TESTQ  $0x00000001, DI
-	JZ     low340
+	JZ     low341
 	VMOVSS X0, 32(AX)
 
-low340:
-stored333:
-end321:
-	JMP gated190
+low341:
+stored334:
+end322:
+	JMP gated191
 
-without318:
-	JMP gated190
+without319:
+	JMP gated191
 
-gated190:
+gated191:
 	MOVQ $0x00000003, AX
 	JMP  advance4
 
-fewer189:
+lower6:
 	CMPQ  AX, $0x02
-	JNE   fewer341
+	JLT   lower342
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other343
+	JNE   other344
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without344
+	JE    without345
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -12601,9 +12603,9 @@ fewer189:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x10
-	JLT     tail346
+	JLT     tail347
 
-block345:
+block346:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -12639,13 +12641,13 @@ block345:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block345
+	JGE     block346
 
-tail346:
+tail347:
 	TESTQ   DI, DI
-	JLE     end347
+	JLE     end348
 	CMPQ    DI, $0x08
-	JLT     part348
+	JLT     part349
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -12661,9 +12663,9 @@ tail346:
 	VMOVUPS Y1, (BX)(CX*1)
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over349
+	JMP     over350
 
-part348:
+part349:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VMASKMOVPS   (DX), Y4, Y2
@@ -12671,142 +12673,142 @@ part348:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low351
+	JZ           low352
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low352
+	JZ           low353
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low353
+	JZ           low354
 	VMOVSS       X1, 24(BX)
 
-low353:
-	JMP stored350
+low354:
+	JMP stored351
 
-low352:
+low353:
 	TESTQ  $0x00000001, DI
-	JZ     low354
+	JZ     low355
 	VMOVSS X1, 16(BX)
 
-low354:
-	JMP stored350
+low355:
+	JMP stored351
 
-low351:
+low352:
 	TESTQ     $0x00000002, DI
-	JZ        low355
+	JZ        low356
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low356
+	JZ        low357
 	VMOVSS    X1, 8(BX)
 
-low356:
-	JMP stored350
+low357:
+	JMP stored351
 
-low355:
+low356:
 	TESTQ  $0x00000001, DI
-	JZ     low357
+	JZ     low358
 	VMOVSS X1, (BX)
 
-low357:
-stored350:
+low358:
+stored351:
 	VMASKMOVPS   (BX)(CX*1), Y4, Y1
 	VMASKMOVPS   (DX)(SI*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low359
+	JZ           low360
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low360
+	JZ           low361
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low361
+	JZ           low362
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low361:
-	JMP stored358
+low362:
+	JMP stored359
 
-low360:
+low361:
 	TESTQ  $0x00000001, DI
-	JZ     low362
+	JZ     low363
 	VMOVSS X1, 16(BX)(CX*1)
 
-low362:
-	JMP stored358
+low363:
+	JMP stored359
 
-low359:
+low360:
 	TESTQ     $0x00000002, DI
-	JZ        low363
+	JZ        low364
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low364
+	JZ        low365
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low364:
-	JMP stored358
+low365:
+	JMP stored359
 
-low363:
+low364:
 	TESTQ  $0x00000001, DI
-	JZ     low365
+	JZ     low366
 	VMOVSS X1, (BX)(CX*1)
 
-low365:
-stored358:
+low366:
+stored359:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low367
+	JZ           low368
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low368
+	JZ           low369
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low369
+	JZ           low370
 	VMOVSS       X0, 24(AX)
 
-low369:
-	JMP stored366
+low370:
+	JMP stored367
 
-low368:
+low369:
 	TESTQ  $0x00000001, DI
-	JZ     low370
+	JZ     low371
 	VMOVSS X0, 16(AX)
 
-low370:
-	JMP stored366
+low371:
+	JMP stored367
 
-low367:
+low368:
 	TESTQ     $0x00000002, DI
-	JZ        low371
+	JZ        low372
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low372
+	JZ        low373
 	VMOVSS    X0, 8(AX)
 
-low372:
-	JMP stored366
+low373:
+	JMP stored367
 
-low371:
+low372:
 	TESTQ  $0x00000001, DI
-	JZ     low373
+	JZ     low374
 	VMOVSS X0, (AX)
 
-low373:
-stored366:
-	JMP end347
+low374:
+stored367:
+	JMP end348
 
-over349:
+over350:
 	CMPQ         DI, $0x08
-	JLE          end347
+	JLE          end348
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VMASKMOVPS   32(DX), Y4, Y2
@@ -12814,141 +12816,141 @@ over349:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low376
+	JZ           low377
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low377
+	JZ           low378
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low378
+	JZ           low379
 	VMOVSS       X1, 56(BX)
 
-low378:
-	JMP stored375
+low379:
+	JMP stored376
 
-low377:
+low378:
 	TESTQ  $0x00000001, DI
-	JZ     low379
+	JZ     low380
 	VMOVSS X1, 48(BX)
 
-low379:
-	JMP stored375
+low380:
+	JMP stored376
 
-low376:
+low377:
 	TESTQ     $0x00000002, DI
-	JZ        low380
+	JZ        low381
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low381
+	JZ        low382
 	VMOVSS    X1, 40(BX)
 
-low381:
-	JMP stored375
+low382:
+	JMP stored376
 
-low380:
+low381:
 	TESTQ  $0x00000001, DI
-	JZ     low382
+	JZ     low383
 	VMOVSS X1, 32(BX)
 
-low382:
-stored375:
+low383:
+stored376:
 	VMASKMOVPS   32(BX)(CX*1), Y4, Y1
 	VMASKMOVPS   32(DX)(SI*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low384
+	JZ           low385
 	VMOVUPS      X1, 32(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low385
+	JZ           low386
 	VMOVSD       X1, 48(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low386
+	JZ           low387
 	VMOVSS       X1, 56(BX)(CX*1)
 
-low386:
-	JMP stored383
+low387:
+	JMP stored384
 
-low385:
+low386:
 	TESTQ  $0x00000001, DI
-	JZ     low387
+	JZ     low388
 	VMOVSS X1, 48(BX)(CX*1)
 
-low387:
-	JMP stored383
+low388:
+	JMP stored384
 
-low384:
+low385:
 	TESTQ     $0x00000002, DI
-	JZ        low388
+	JZ        low389
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low389
+	JZ        low390
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low389:
-	JMP stored383
+low390:
+	JMP stored384
 
-low388:
+low389:
 	TESTQ  $0x00000001, DI
-	JZ     low390
+	JZ     low391
 	VMOVSS X1, 32(BX)(CX*1)
 
-low390:
-stored383:
+low391:
+stored384:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low392
+	JZ           low393
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low393
+	JZ           low394
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low394
+	JZ           low395
 	VMOVSS       X0, 56(AX)
 
-low394:
-	JMP stored391
+low395:
+	JMP stored392
 
-low393:
+low394:
 	TESTQ  $0x00000001, DI
-	JZ     low395
+	JZ     low396
 	VMOVSS X0, 48(AX)
 
-low395:
-	JMP stored391
+low396:
+	JMP stored392
 
-low392:
+low393:
 	TESTQ     $0x00000002, DI
-	JZ        low396
+	JZ        low397
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low397
+	JZ        low398
 	VMOVSS    X0, 40(AX)
 
-low397:
-	JMP stored391
+low398:
+	JMP stored392
 
-low396:
+low397:
 	TESTQ  $0x00000001, DI
-	JZ     low398
+	JZ     low399
 	VMOVSS X0, 32(AX)
 
-low398:
-stored391:
-end347:
-	JMP gated342
+low399:
+stored392:
+end348:
+	JMP gated343
 
-without344:
+without345:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -12963,9 +12965,9 @@ without344:
 	SUBQ    DI, R8
 	VMOVDQU (R8), Y4
 	CMPQ    SI, $0x10
-	JLT     tail400
+	JLT     tail401
 
-block399:
+block400:
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
@@ -12990,13 +12992,13 @@ block399:
 	ADDQ    $0x40, CX
 	SUBQ    $0x10, SI
 	CMPQ    SI, $0x10
-	JGE     block399
+	JGE     block400
 
-tail400:
+tail401:
 	TESTQ   SI, SI
-	JLE     end401
+	JLE     end402
 	CMPQ    SI, $0x08
-	JLT     part402
+	JLT     part403
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
@@ -13007,205 +13009,205 @@ tail400:
 	VCMPPS  $0x06, Y3, Y2, Y2
 	VANDPS  Y2, Y1, Y1
 	VMOVUPS Y1, (AX)(BX*1)
-	JMP     over403
+	JMP     over404
 
-part402:
+part403:
 	VMASKMOVPS   (AX), Y4, Y1
 	VMASKMOVPS   (CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low405
+	JZ           low406
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low406
+	JZ           low407
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low407
+	JZ           low408
 	VMOVSS       X1, 24(AX)
 
-low407:
-	JMP stored404
+low408:
+	JMP stored405
 
-low406:
+low407:
 	TESTQ  $0x00000001, SI
-	JZ     low408
+	JZ     low409
 	VMOVSS X1, 16(AX)
 
-low408:
-	JMP stored404
+low409:
+	JMP stored405
 
-low405:
+low406:
 	TESTQ     $0x00000002, SI
-	JZ        low409
+	JZ        low410
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low410
+	JZ        low411
 	VMOVSS    X1, 8(AX)
 
-low410:
-	JMP stored404
+low411:
+	JMP stored405
 
-low409:
+low410:
 	TESTQ  $0x00000001, SI
-	JZ     low411
+	JZ     low412
 	VMOVSS X1, (AX)
 
-low411:
-stored404:
+low412:
+stored405:
 	VMASKMOVPS   (AX)(BX*1), Y4, Y1
 	VMASKMOVPS   (CX)(DX*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low413
+	JZ           low414
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low414
+	JZ           low415
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low415
+	JZ           low416
 	VMOVSS       X1, 24(AX)(BX*1)
 
-low415:
-	JMP stored412
+low416:
+	JMP stored413
 
-low414:
+low415:
 	TESTQ  $0x00000001, SI
-	JZ     low416
+	JZ     low417
 	VMOVSS X1, 16(AX)(BX*1)
 
-low416:
-	JMP stored412
+low417:
+	JMP stored413
 
-low413:
+low414:
 	TESTQ     $0x00000002, SI
-	JZ        low417
+	JZ        low418
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low418
+	JZ        low419
 	VMOVSS    X1, 8(AX)(BX*1)
 
-low418:
-	JMP stored412
+low419:
+	JMP stored413
 
-low417:
+low418:
 	TESTQ  $0x00000001, SI
-	JZ     low419
+	JZ     low420
 	VMOVSS X1, (AX)(BX*1)
 
-low419:
-stored412:
-	JMP end401
+low420:
+stored413:
+	JMP end402
 
-over403:
+over404:
 	CMPQ         SI, $0x08
-	JLE          end401
+	JLE          end402
 	VMASKMOVPS   32(AX), Y4, Y1
 	VMASKMOVPS   32(CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low422
+	JZ           low423
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low423
+	JZ           low424
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low424
+	JZ           low425
 	VMOVSS       X1, 56(AX)
 
-low424:
-	JMP stored421
+low425:
+	JMP stored422
 
-low423:
+low424:
 	TESTQ  $0x00000001, SI
-	JZ     low425
+	JZ     low426
 	VMOVSS X1, 48(AX)
 
-low425:
-	JMP stored421
+low426:
+	JMP stored422
 
-low422:
+low423:
 	TESTQ     $0x00000002, SI
-	JZ        low426
+	JZ        low427
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low427
+	JZ        low428
 	VMOVSS    X1, 40(AX)
 
-low427:
-	JMP stored421
+low428:
+	JMP stored422
 
-low426:
+low427:
 	TESTQ  $0x00000001, SI
-	JZ     low428
+	JZ     low429
 	VMOVSS X1, 32(AX)
 
-low428:
-stored421:
+low429:
+stored422:
 	VMASKMOVPS   32(AX)(BX*1), Y4, Y1
 	VMASKMOVPS   32(CX)(DX*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low430
+	JZ           low431
 	VMOVUPS      X1, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low431
+	JZ           low432
 	VMOVSD       X1, 48(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low432
+	JZ           low433
 	VMOVSS       X1, 56(AX)(BX*1)
 
-low432:
-	JMP stored429
+low433:
+	JMP stored430
 
-low431:
+low432:
 	TESTQ  $0x00000001, SI
-	JZ     low433
+	JZ     low434
 	VMOVSS X1, 48(AX)(BX*1)
 
-low433:
-	JMP stored429
+low434:
+	JMP stored430
 
-low430:
+low431:
 	TESTQ     $0x00000002, SI
-	JZ        low434
+	JZ        low435
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low435
+	JZ        low436
 	VMOVSS    X1, 40(AX)(BX*1)
 
-low435:
-	JMP stored429
+low436:
+	JMP stored430
 
-low434:
+low435:
 	TESTQ  $0x00000001, SI
-	JZ     low436
+	JZ     low437
 	VMOVSS X1, 32(AX)(BX*1)
 
-low436:
-stored429:
-end401:
-	JMP gated342
+low437:
+stored430:
+end402:
+	JMP gated343
 
-other343:
+other344:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without438
+	JE    without439
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -13221,9 +13223,9 @@ other343:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x10
-	JLT     tail440
+	JLT     tail441
 
-block439:
+block440:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -13243,13 +13245,13 @@ block439:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block439
+	JGE     block440
 
-tail440:
+tail441:
 	TESTQ   DI, DI
-	JLE     end441
+	JLE     end442
 	CMPQ    DI, $0x08
-	JLT     part442
+	JLT     part443
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -13257,9 +13259,9 @@ tail440:
 	VADDPS  Y1, Y0, Y0
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over443
+	JMP     over444
 
-part442:
+part443:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -13267,52 +13269,52 @@ part442:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low445
+	JZ           low446
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low446
+	JZ           low447
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low447
+	JZ           low448
 	VMOVSS       X0, 24(AX)
 
-low447:
-	JMP stored444
+low448:
+	JMP stored445
 
-low446:
+low447:
 	TESTQ  $0x00000001, DI
-	JZ     low448
+	JZ     low449
 	VMOVSS X0, 16(AX)
 
-low448:
-	JMP stored444
+low449:
+	JMP stored445
 
-low445:
+low446:
 	TESTQ     $0x00000002, DI
-	JZ        low449
+	JZ        low450
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low450
+	JZ        low451
 	VMOVSS    X0, 8(AX)
 
-low450:
-	JMP stored444
+low451:
+	JMP stored445
 
-low449:
+low450:
 	TESTQ  $0x00000001, DI
-	JZ     low451
+	JZ     low452
 	VMOVSS X0, (AX)
 
-low451:
-stored444:
-	JMP end441
+low452:
+stored445:
+	JMP end442
 
-over443:
+over444:
 	CMPQ         DI, $0x08
-	JLE          end441
+	JLE          end442
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -13320,61 +13322,59 @@ over443:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low454
+	JZ           low455
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low455
+	JZ           low456
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low456
+	JZ           low457
 	VMOVSS       X0, 56(AX)
 
-low456:
-	JMP stored453
+low457:
+	JMP stored454
 
-low455:
+low456:
 	TESTQ  $0x00000001, DI
-	JZ     low457
+	JZ     low458
 	VMOVSS X0, 48(AX)
 
-low457:
-	JMP stored453
+low458:
+	JMP stored454
 
-low454:
+low455:
 	TESTQ     $0x00000002, DI
-	JZ        low458
+	JZ        low459
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low459
+	JZ        low460
 	VMOVSS    X0, 40(AX)
 
-low459:
-	JMP stored453
+low460:
+	JMP stored454
 
-low458:
+low459:
 	TESTQ  $0x00000001, DI
-	JZ     low460
+	JZ     low461
 	VMOVSS X0, 32(AX)
 
-low460:
-stored453:
-end441:
-	JMP gated342
+low461:
+stored454:
+end442:
+	JMP gated343
 
-without438:
-	JMP gated342
+without439:
+	JMP gated343
 
-gated342:
+gated343:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer341:
-	CMPQ  AX, $0x01
-	JNE   fewer461
+lower342:
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
 	JNE   other463
@@ -13938,17 +13938,12 @@ gated462:
 	VZEROUPPER
 	RET
 
-fewer461:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
 advance4:
 	MOVQ  rows+40(FP), BX
 	SUBQ  AX, BX
 	MOVQ  BX, rows+40(FP)
 	TESTQ BX, BX
-	JLE   done549
+	JLE   none5
 	MOVQ  lddy+16(FP), BX
 	IMULQ AX, BX
 	ADDQ  dy+8(FP), BX
@@ -13959,7 +13954,7 @@ advance4:
 	MOVQ  BX, y+24(FP)
 	JMP   next1
 
-done549:
+none5:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -13984,14 +13979,18 @@ full2:
 	MOVQ $0x00000004, AX
 
 chosen3:
+	TESTQ AX, AX
+	JE    none5
+	CMPQ  AX, $0x03
+	JLT   lower6
 	CMPQ  AX, $0x04
-	JNE   fewer5
+	JLT   lower7
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other7
+	JNE   other9
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without8
+	JE    without10
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -14009,9 +14008,9 @@ chosen3:
 	SUBQ    R10, R11
 	VMOVDQU (R11), Y4
 	CMPQ    DI, $0x08
-	JLT     tail10
+	JLT     tail12
 
-block9:
+block11:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -14071,13 +14070,13 @@ block9:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block9
+	JGE     block11
 
-tail10:
+tail12:
 	TESTQ   DI, DI
-	JLE     end11
+	JLE     end13
 	CMPQ    DI, $0x04
-	JLT     part12
+	JLT     part14
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -14105,9 +14104,9 @@ tail10:
 	VMOVUPD Y1, (BX)(R8*1)
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over13
+	JMP     over15
 
-part12:
+part14:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VMASKMOVPD   (DX), Y4, Y2
@@ -14115,126 +14114,126 @@ part12:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low15
+	JZ           low17
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low16
+	JZ           low18
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low16:
-	JMP stored14
+low18:
+	JMP stored16
 
-low15:
+low17:
 	TESTQ     $0x00000001, DI
-	JZ        low17
+	JZ        low19
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low17:
-stored14:
+low19:
+stored16:
 	VMASKMOVPD   (BX)(CX*1), Y4, Y1
 	VMASKMOVPD   (DX)(SI*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low19
+	JZ           low21
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low20
+	JZ           low22
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low20:
-	JMP stored18
+low22:
+	JMP stored20
 
-low19:
+low21:
 	TESTQ     $0x00000001, DI
-	JZ        low21
+	JZ        low23
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low21:
-stored18:
+low23:
+stored20:
 	VMASKMOVPD   (BX)(CX*2), Y4, Y1
 	VMASKMOVPD   (DX)(SI*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low23
+	JZ           low25
 	VMOVUPS      X1, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low24
+	JZ           low26
 	VMOVSD       X1, 16(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low24:
-	JMP stored22
+low26:
+	JMP stored24
 
-low23:
+low25:
 	TESTQ     $0x00000001, DI
-	JZ        low25
+	JZ        low27
 	VMOVSD    X1, (BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low25:
-stored22:
+low27:
+stored24:
 	VMASKMOVPD   (BX)(R8*1), Y4, Y1
 	VMASKMOVPD   (DX)(R9*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low27
+	JZ           low29
 	VMOVUPS      X1, (BX)(R8*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low28
+	JZ           low30
 	VMOVSD       X1, 16(BX)(R8*1)
 	VUNPCKHPD    X1, X1, X1
 
-low28:
-	JMP stored26
+low30:
+	JMP stored28
 
-low27:
+low29:
 	TESTQ     $0x00000001, DI
-	JZ        low29
+	JZ        low31
 	VMOVSD    X1, (BX)(R8*1)
 	VUNPCKHPD X1, X1, X1
 
-low29:
-stored26:
+low31:
+stored28:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low31
+	JZ           low33
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low32
+	JZ           low34
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low32:
-	JMP stored30
+low34:
+	JMP stored32
 
-low31:
+low33:
 	TESTQ     $0x00000001, DI
-	JZ        low33
+	JZ        low35
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low33:
-stored30:
-	JMP end11
+low35:
+stored32:
+	JMP end13
 
-over13:
+over15:
 	CMPQ         DI, $0x04
-	JLE          end11
+	JLE          end13
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VMASKMOVPD   32(DX), Y4, Y2
@@ -14242,125 +14241,125 @@ over13:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low36
+	JZ           low38
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low37
+	JZ           low39
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low37:
-	JMP stored35
+low39:
+	JMP stored37
 
-low36:
+low38:
 	TESTQ     $0x00000001, DI
-	JZ        low38
+	JZ        low40
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low38:
-stored35:
+low40:
+stored37:
 	VMASKMOVPD   32(BX)(CX*1), Y4, Y1
 	VMASKMOVPD   32(DX)(SI*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low40
+	JZ           low42
 	VMOVUPS      X1, 32(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low41
+	JZ           low43
 	VMOVSD       X1, 48(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low41:
-	JMP stored39
+low43:
+	JMP stored41
 
-low40:
+low42:
 	TESTQ     $0x00000001, DI
-	JZ        low42
+	JZ        low44
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low42:
-stored39:
+low44:
+stored41:
 	VMASKMOVPD   32(BX)(CX*2), Y4, Y1
 	VMASKMOVPD   32(DX)(SI*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low44
+	JZ           low46
 	VMOVUPS      X1, 32(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low45
+	JZ           low47
 	VMOVSD       X1, 48(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low45:
-	JMP stored43
+low47:
+	JMP stored45
 
-low44:
+low46:
 	TESTQ     $0x00000001, DI
-	JZ        low46
+	JZ        low48
 	VMOVSD    X1, 32(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low46:
-stored43:
+low48:
+stored45:
 	VMASKMOVPD   32(BX)(R8*1), Y4, Y1
 	VMASKMOVPD   32(DX)(R9*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low48
+	JZ           low50
 	VMOVUPS      X1, 32(BX)(R8*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low49
+	JZ           low51
 	VMOVSD       X1, 48(BX)(R8*1)
 	VUNPCKHPD    X1, X1, X1
 
-low49:
-	JMP stored47
+low51:
+	JMP stored49
 
-low48:
+low50:
 	TESTQ     $0x00000001, DI
-	JZ        low50
+	JZ        low52
 	VMOVSD    X1, 32(BX)(R8*1)
 	VUNPCKHPD X1, X1, X1
 
-low50:
-stored47:
+low52:
+stored49:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low52
+	JZ           low54
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low53
+	JZ           low55
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low53:
-	JMP stored51
+low55:
+	JMP stored53
 
-low52:
+low54:
 	TESTQ     $0x00000001, DI
-	JZ        low54
+	JZ        low56
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low54:
-stored51:
-end11:
-	JMP gated6
+low56:
+stored53:
+end13:
+	JMP gated8
 
-without8:
+without10:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -14377,9 +14376,9 @@ without8:
 	SUBQ    R9, R10
 	VMOVDQU (R10), Y4
 	CMPQ    SI, $0x08
-	JLT     tail56
+	JLT     tail58
 
-block55:
+block57:
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
@@ -14424,13 +14423,13 @@ block55:
 	ADDQ    $0x40, CX
 	SUBQ    $0x08, SI
 	CMPQ    SI, $0x08
-	JGE     block55
+	JGE     block57
 
-tail56:
+tail58:
 	TESTQ   SI, SI
-	JLE     end57
+	JLE     end59
 	CMPQ    SI, $0x04
-	JLT     part58
+	JLT     part60
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
@@ -14451,213 +14450,213 @@ tail56:
 	VCMPPD  $0x06, Y3, Y2, Y2
 	VANDPD  Y2, Y1, Y1
 	VMOVUPD Y1, (AX)(DI*1)
-	JMP     over59
+	JMP     over61
 
-part58:
+part60:
 	VMASKMOVPD   (AX), Y4, Y1
 	VMASKMOVPD   (CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low61
+	JZ           low63
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low62
+	JZ           low64
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low62:
-	JMP stored60
+low64:
+	JMP stored62
 
-low61:
+low63:
 	TESTQ     $0x00000001, SI
-	JZ        low63
+	JZ        low65
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 
-low63:
-stored60:
+low65:
+stored62:
 	VMASKMOVPD   (AX)(BX*1), Y4, Y1
 	VMASKMOVPD   (CX)(DX*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low65
+	JZ           low67
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low66
+	JZ           low68
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low66:
-	JMP stored64
+low68:
+	JMP stored66
 
-low65:
+low67:
 	TESTQ     $0x00000001, SI
-	JZ        low67
+	JZ        low69
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low67:
-stored64:
+low69:
+stored66:
 	VMASKMOVPD   (AX)(BX*2), Y4, Y1
 	VMASKMOVPD   (CX)(DX*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low69
+	JZ           low71
 	VMOVUPS      X1, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low70
+	JZ           low72
 	VMOVSD       X1, 16(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low70:
-	JMP stored68
+low72:
+	JMP stored70
 
-low69:
+low71:
 	TESTQ     $0x00000001, SI
-	JZ        low71
+	JZ        low73
 	VMOVSD    X1, (AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low71:
-stored68:
+low73:
+stored70:
 	VMASKMOVPD   (AX)(DI*1), Y4, Y1
 	VMASKMOVPD   (CX)(R8*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low73
+	JZ           low75
 	VMOVUPS      X1, (AX)(DI*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low74
+	JZ           low76
 	VMOVSD       X1, 16(AX)(DI*1)
 	VUNPCKHPD    X1, X1, X1
 
-low74:
-	JMP stored72
+low76:
+	JMP stored74
 
-low73:
+low75:
 	TESTQ     $0x00000001, SI
-	JZ        low75
+	JZ        low77
 	VMOVSD    X1, (AX)(DI*1)
 	VUNPCKHPD X1, X1, X1
 
-low75:
-stored72:
-	JMP end57
+low77:
+stored74:
+	JMP end59
 
-over59:
+over61:
 	CMPQ         SI, $0x04
-	JLE          end57
+	JLE          end59
 	VMASKMOVPD   32(AX), Y4, Y1
 	VMASKMOVPD   32(CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low78
+	JZ           low80
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low79
+	JZ           low81
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low79:
-	JMP stored77
+low81:
+	JMP stored79
 
-low78:
+low80:
 	TESTQ     $0x00000001, SI
-	JZ        low80
+	JZ        low82
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 
-low80:
-stored77:
+low82:
+stored79:
 	VMASKMOVPD   32(AX)(BX*1), Y4, Y1
 	VMASKMOVPD   32(CX)(DX*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low82
+	JZ           low84
 	VMOVUPS      X1, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low83
+	JZ           low85
 	VMOVSD       X1, 48(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low83:
-	JMP stored81
+low85:
+	JMP stored83
 
-low82:
+low84:
 	TESTQ     $0x00000001, SI
-	JZ        low84
+	JZ        low86
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low84:
-stored81:
+low86:
+stored83:
 	VMASKMOVPD   32(AX)(BX*2), Y4, Y1
 	VMASKMOVPD   32(CX)(DX*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low86
+	JZ           low88
 	VMOVUPS      X1, 32(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low87
+	JZ           low89
 	VMOVSD       X1, 48(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low87:
-	JMP stored85
+low89:
+	JMP stored87
 
-low86:
+low88:
 	TESTQ     $0x00000001, SI
-	JZ        low88
+	JZ        low90
 	VMOVSD    X1, 32(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low88:
-stored85:
+low90:
+stored87:
 	VMASKMOVPD   32(AX)(DI*1), Y4, Y1
 	VMASKMOVPD   32(CX)(R8*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low90
+	JZ           low92
 	VMOVUPS      X1, 32(AX)(DI*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low91
+	JZ           low93
 	VMOVSD       X1, 48(AX)(DI*1)
 	VUNPCKHPD    X1, X1, X1
 
-low91:
-	JMP stored89
+low93:
+	JMP stored91
 
-low90:
+low92:
 	TESTQ     $0x00000001, SI
-	JZ        low92
+	JZ        low94
 	VMOVSD    X1, 32(AX)(DI*1)
 	VUNPCKHPD X1, X1, X1
 
-low92:
-stored89:
-end57:
-	JMP gated6
+low94:
+stored91:
+end59:
+	JMP gated8
 
-other7:
+other9:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without94
+	JE    without96
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -14675,9 +14674,9 @@ other7:
 	SUBQ    R10, R11
 	VMOVDQU (R11), Y4
 	CMPQ    DI, $0x08
-	JLT     tail96
+	JLT     tail98
 
-block95:
+block97:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -14705,13 +14704,13 @@ block95:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block95
+	JGE     block97
 
-tail96:
+tail98:
 	TESTQ   DI, DI
-	JLE     end97
+	JLE     end99
 	CMPQ    DI, $0x04
-	JLT     part98
+	JLT     part100
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -14723,9 +14722,9 @@ tail96:
 	VADDPD  Y1, Y0, Y0
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over99
+	JMP     over101
 
-part98:
+part100:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -14737,30 +14736,30 @@ part98:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low101
+	JZ           low103
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low102
+	JZ           low104
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low102:
-	JMP stored100
+low104:
+	JMP stored102
 
-low101:
+low103:
 	TESTQ     $0x00000001, DI
-	JZ        low103
+	JZ        low105
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low103:
-stored100:
-	JMP end97
+low105:
+stored102:
+	JMP end99
 
-over99:
+over101:
 	CMPQ         DI, $0x04
-	JLE          end97
+	JLE          end99
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -14772,44 +14771,42 @@ over99:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low106
+	JZ           low108
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low107
+	JZ           low109
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low107:
-	JMP stored105
+low109:
+	JMP stored107
 
-low106:
+low108:
 	TESTQ     $0x00000001, DI
-	JZ        low108
+	JZ        low110
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low108:
-stored105:
-end97:
-	JMP gated6
+low110:
+stored107:
+end99:
+	JMP gated8
 
-without94:
-	JMP gated6
+without96:
+	JMP gated8
 
-gated6:
+gated8:
 	MOVQ $0x00000004, AX
 	JMP  advance4
 
-fewer5:
-	CMPQ  AX, $0x03
-	JNE   fewer109
+lower7:
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other111
+	JNE   other112
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without112
+	JE    without113
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -14825,9 +14822,9 @@ fewer5:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x08
-	JLT     tail114
+	JLT     tail115
 
-block113:
+block114:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -14875,13 +14872,13 @@ block113:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block113
+	JGE     block114
 
-tail114:
+tail115:
 	TESTQ   DI, DI
-	JLE     end115
+	JLE     end116
 	CMPQ    DI, $0x04
-	JLT     part116
+	JLT     part117
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -14903,9 +14900,9 @@ tail114:
 	VMOVUPD Y1, (BX)(CX*2)
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over117
+	JMP     over118
 
-part116:
+part117:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VMASKMOVPD   (DX), Y4, Y2
@@ -14913,101 +14910,101 @@ part116:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low119
+	JZ           low120
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low120
+	JZ           low121
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low120:
-	JMP stored118
+low121:
+	JMP stored119
 
-low119:
+low120:
 	TESTQ     $0x00000001, DI
-	JZ        low121
+	JZ        low122
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low121:
-stored118:
+low122:
+stored119:
 	VMASKMOVPD   (BX)(CX*1), Y4, Y1
 	VMASKMOVPD   (DX)(SI*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low123
+	JZ           low124
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low124
+	JZ           low125
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low124:
-	JMP stored122
+low125:
+	JMP stored123
 
-low123:
+low124:
 	TESTQ     $0x00000001, DI
-	JZ        low125
+	JZ        low126
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low125:
-stored122:
+low126:
+stored123:
 	VMASKMOVPD   (BX)(CX*2), Y4, Y1
 	VMASKMOVPD   (DX)(SI*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low127
+	JZ           low128
 	VMOVUPS      X1, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low128
+	JZ           low129
 	VMOVSD       X1, 16(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low128:
-	JMP stored126
+low129:
+	JMP stored127
 
-low127:
+low128:
 	TESTQ     $0x00000001, DI
-	JZ        low129
+	JZ        low130
 	VMOVSD    X1, (BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low129:
-stored126:
+low130:
+stored127:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low131
+	JZ           low132
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low132
+	JZ           low133
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low132:
-	JMP stored130
+low133:
+	JMP stored131
 
-low131:
+low132:
 	TESTQ     $0x00000001, DI
-	JZ        low133
+	JZ        low134
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low133:
-stored130:
-	JMP end115
+low134:
+stored131:
+	JMP end116
 
-over117:
+over118:
 	CMPQ         DI, $0x04
-	JLE          end115
+	JLE          end116
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VMASKMOVPD   32(DX), Y4, Y2
@@ -15015,100 +15012,100 @@ over117:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low136
+	JZ           low137
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low137
+	JZ           low138
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low137:
-	JMP stored135
+low138:
+	JMP stored136
 
-low136:
+low137:
 	TESTQ     $0x00000001, DI
-	JZ        low138
+	JZ        low139
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low138:
-stored135:
+low139:
+stored136:
 	VMASKMOVPD   32(BX)(CX*1), Y4, Y1
 	VMASKMOVPD   32(DX)(SI*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low140
+	JZ           low141
 	VMOVUPS      X1, 32(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low141
+	JZ           low142
 	VMOVSD       X1, 48(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low141:
-	JMP stored139
+low142:
+	JMP stored140
 
-low140:
+low141:
 	TESTQ     $0x00000001, DI
-	JZ        low142
+	JZ        low143
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low142:
-stored139:
+low143:
+stored140:
 	VMASKMOVPD   32(BX)(CX*2), Y4, Y1
 	VMASKMOVPD   32(DX)(SI*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low144
+	JZ           low145
 	VMOVUPS      X1, 32(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low145
+	JZ           low146
 	VMOVSD       X1, 48(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low145:
-	JMP stored143
+low146:
+	JMP stored144
 
-low144:
+low145:
 	TESTQ     $0x00000001, DI
-	JZ        low146
+	JZ        low147
 	VMOVSD    X1, 32(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low146:
-stored143:
+low147:
+stored144:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low148
+	JZ           low149
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low149
+	JZ           low150
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low149:
-	JMP stored147
+low150:
+	JMP stored148
 
-low148:
+low149:
 	TESTQ     $0x00000001, DI
-	JZ        low150
+	JZ        low151
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low150:
-stored147:
-end115:
-	JMP gated110
+low151:
+stored148:
+end116:
+	JMP gated111
 
-without112:
+without113:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -15123,9 +15120,9 @@ without112:
 	SUBQ    DI, R8
 	VMOVDQU (R8), Y4
 	CMPQ    SI, $0x08
-	JLT     tail152
+	JLT     tail153
 
-block151:
+block152:
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
@@ -15160,13 +15157,13 @@ block151:
 	ADDQ    $0x40, CX
 	SUBQ    $0x08, SI
 	CMPQ    SI, $0x08
-	JGE     block151
+	JGE     block152
 
-tail152:
+tail153:
 	TESTQ   SI, SI
-	JLE     end153
+	JLE     end154
 	CMPQ    SI, $0x04
-	JLT     part154
+	JLT     part155
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
@@ -15182,165 +15179,165 @@ tail152:
 	VCMPPD  $0x06, Y3, Y2, Y2
 	VANDPD  Y2, Y1, Y1
 	VMOVUPD Y1, (AX)(BX*2)
-	JMP     over155
+	JMP     over156
 
-part154:
+part155:
 	VMASKMOVPD   (AX), Y4, Y1
 	VMASKMOVPD   (CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low157
+	JZ           low158
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low158
+	JZ           low159
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low158:
-	JMP stored156
+low159:
+	JMP stored157
 
-low157:
+low158:
 	TESTQ     $0x00000001, SI
-	JZ        low159
+	JZ        low160
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 
-low159:
-stored156:
+low160:
+stored157:
 	VMASKMOVPD   (AX)(BX*1), Y4, Y1
 	VMASKMOVPD   (CX)(DX*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low161
+	JZ           low162
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low162
+	JZ           low163
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low162:
-	JMP stored160
+low163:
+	JMP stored161
 
-low161:
+low162:
 	TESTQ     $0x00000001, SI
-	JZ        low163
+	JZ        low164
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low163:
-stored160:
+low164:
+stored161:
 	VMASKMOVPD   (AX)(BX*2), Y4, Y1
 	VMASKMOVPD   (CX)(DX*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low165
+	JZ           low166
 	VMOVUPS      X1, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low166
+	JZ           low167
 	VMOVSD       X1, 16(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low166:
-	JMP stored164
+low167:
+	JMP stored165
 
-low165:
+low166:
 	TESTQ     $0x00000001, SI
-	JZ        low167
+	JZ        low168
 	VMOVSD    X1, (AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low167:
-stored164:
-	JMP end153
+low168:
+stored165:
+	JMP end154
 
-over155:
+over156:
 	CMPQ         SI, $0x04
-	JLE          end153
+	JLE          end154
 	VMASKMOVPD   32(AX), Y4, Y1
 	VMASKMOVPD   32(CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low170
+	JZ           low171
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low171
+	JZ           low172
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low171:
-	JMP stored169
+low172:
+	JMP stored170
 
-low170:
+low171:
 	TESTQ     $0x00000001, SI
-	JZ        low172
+	JZ        low173
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 
-low172:
-stored169:
+low173:
+stored170:
 	VMASKMOVPD   32(AX)(BX*1), Y4, Y1
 	VMASKMOVPD   32(CX)(DX*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low174
+	JZ           low175
 	VMOVUPS      X1, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low175
+	JZ           low176
 	VMOVSD       X1, 48(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low175:
-	JMP stored173
+low176:
+	JMP stored174
 
-low174:
+low175:
 	TESTQ     $0x00000001, SI
-	JZ        low176
+	JZ        low177
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low176:
-stored173:
+low177:
+stored174:
 	VMASKMOVPD   32(AX)(BX*2), Y4, Y1
 	VMASKMOVPD   32(CX)(DX*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low178
+	JZ           low179
 	VMOVUPS      X1, 32(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low179
+	JZ           low180
 	VMOVSD       X1, 48(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low179:
-	JMP stored177
+low180:
+	JMP stored178
 
-low178:
+low179:
 	TESTQ     $0x00000001, SI
-	JZ        low180
+	JZ        low181
 	VMOVSD    X1, 32(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low180:
-stored177:
-end153:
-	JMP gated110
+low181:
+stored178:
+end154:
+	JMP gated111
 
-other111:
+other112:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without182
+	JE    without183
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -15356,9 +15353,9 @@ other111:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x08
-	JLT     tail184
+	JLT     tail185
 
-block183:
+block184:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -15382,13 +15379,13 @@ block183:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block183
+	JGE     block184
 
-tail184:
+tail185:
 	TESTQ   DI, DI
-	JLE     end185
+	JLE     end186
 	CMPQ    DI, $0x04
-	JLT     part186
+	JLT     part187
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -15398,9 +15395,9 @@ tail184:
 	VADDPD  Y1, Y0, Y0
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over187
+	JMP     over188
 
-part186:
+part187:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -15410,30 +15407,30 @@ part186:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low189
+	JZ           low190
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low190
+	JZ           low191
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low190:
-	JMP stored188
+low191:
+	JMP stored189
 
-low189:
+low190:
 	TESTQ     $0x00000001, DI
-	JZ        low191
+	JZ        low192
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low191:
-stored188:
-	JMP end185
+low192:
+stored189:
+	JMP end186
 
-over187:
+over188:
 	CMPQ         DI, $0x04
-	JLE          end185
+	JLE          end186
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -15443,44 +15440,44 @@ over187:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low194
+	JZ           low195
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low195
+	JZ           low196
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low195:
-	JMP stored193
+low196:
+	JMP stored194
 
-low194:
+low195:
 	TESTQ     $0x00000001, DI
-	JZ        low196
+	JZ        low197
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low196:
-stored193:
-end185:
-	JMP gated110
+low197:
+stored194:
+end186:
+	JMP gated111
 
-without182:
-	JMP gated110
+without183:
+	JMP gated111
 
-gated110:
+gated111:
 	MOVQ $0x00000003, AX
 	JMP  advance4
 
-fewer109:
+lower6:
 	CMPQ  AX, $0x02
-	JNE   fewer197
+	JLT   lower198
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other199
+	JNE   other200
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without200
+	JE    without201
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -15496,9 +15493,9 @@ fewer109:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x08
-	JLT     tail202
+	JLT     tail203
 
-block201:
+block202:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -15534,13 +15531,13 @@ block201:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block201
+	JGE     block202
 
-tail202:
+tail203:
 	TESTQ   DI, DI
-	JLE     end203
+	JLE     end204
 	CMPQ    DI, $0x04
-	JLT     part204
+	JLT     part205
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -15556,9 +15553,9 @@ tail202:
 	VMOVUPD Y1, (BX)(CX*1)
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over205
+	JMP     over206
 
-part204:
+part205:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VMASKMOVPD   (DX), Y4, Y2
@@ -15566,76 +15563,76 @@ part204:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low207
+	JZ           low208
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low208
+	JZ           low209
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low208:
-	JMP stored206
+low209:
+	JMP stored207
 
-low207:
+low208:
 	TESTQ     $0x00000001, DI
-	JZ        low209
+	JZ        low210
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low209:
-stored206:
+low210:
+stored207:
 	VMASKMOVPD   (BX)(CX*1), Y4, Y1
 	VMASKMOVPD   (DX)(SI*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low211
+	JZ           low212
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low212
+	JZ           low213
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low212:
-	JMP stored210
+low213:
+	JMP stored211
 
-low211:
+low212:
 	TESTQ     $0x00000001, DI
-	JZ        low213
+	JZ        low214
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low213:
-stored210:
+low214:
+stored211:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low215
+	JZ           low216
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low216
+	JZ           low217
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low216:
-	JMP stored214
+low217:
+	JMP stored215
 
-low215:
+low216:
 	TESTQ     $0x00000001, DI
-	JZ        low217
+	JZ        low218
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low217:
-stored214:
-	JMP end203
+low218:
+stored215:
+	JMP end204
 
-over205:
+over206:
 	CMPQ         DI, $0x04
-	JLE          end203
+	JLE          end204
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VMASKMOVPD   32(DX), Y4, Y2
@@ -15643,75 +15640,75 @@ over205:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low220
+	JZ           low221
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low221
+	JZ           low222
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low221:
-	JMP stored219
+low222:
+	JMP stored220
 
-low220:
+low221:
 	TESTQ     $0x00000001, DI
-	JZ        low222
+	JZ        low223
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low222:
-stored219:
+low223:
+stored220:
 	VMASKMOVPD   32(BX)(CX*1), Y4, Y1
 	VMASKMOVPD   32(DX)(SI*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low224
+	JZ           low225
 	VMOVUPS      X1, 32(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low225
+	JZ           low226
 	VMOVSD       X1, 48(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low225:
-	JMP stored223
+low226:
+	JMP stored224
 
-low224:
+low225:
 	TESTQ     $0x00000001, DI
-	JZ        low226
+	JZ        low227
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low226:
-stored223:
+low227:
+stored224:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low228
+	JZ           low229
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low229
+	JZ           low230
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low229:
-	JMP stored227
+low230:
+	JMP stored228
 
-low228:
+low229:
 	TESTQ     $0x00000001, DI
-	JZ        low230
+	JZ        low231
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low230:
-stored227:
-end203:
-	JMP gated198
+low231:
+stored228:
+end204:
+	JMP gated199
 
-without200:
+without201:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -15726,9 +15723,9 @@ without200:
 	SUBQ    DI, R8
 	VMOVDQU (R8), Y4
 	CMPQ    SI, $0x08
-	JLT     tail232
+	JLT     tail233
 
-block231:
+block232:
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
@@ -15753,13 +15750,13 @@ block231:
 	ADDQ    $0x40, CX
 	SUBQ    $0x08, SI
 	CMPQ    SI, $0x08
-	JGE     block231
+	JGE     block232
 
-tail232:
+tail233:
 	TESTQ   SI, SI
-	JLE     end233
+	JLE     end234
 	CMPQ    SI, $0x04
-	JLT     part234
+	JLT     part235
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
@@ -15770,117 +15767,117 @@ tail232:
 	VCMPPD  $0x06, Y3, Y2, Y2
 	VANDPD  Y2, Y1, Y1
 	VMOVUPD Y1, (AX)(BX*1)
-	JMP     over235
+	JMP     over236
 
-part234:
+part235:
 	VMASKMOVPD   (AX), Y4, Y1
 	VMASKMOVPD   (CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low237
+	JZ           low238
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low238
+	JZ           low239
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low238:
-	JMP stored236
+low239:
+	JMP stored237
 
-low237:
+low238:
 	TESTQ     $0x00000001, SI
-	JZ        low239
+	JZ        low240
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 
-low239:
-stored236:
+low240:
+stored237:
 	VMASKMOVPD   (AX)(BX*1), Y4, Y1
 	VMASKMOVPD   (CX)(DX*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low241
+	JZ           low242
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low242
+	JZ           low243
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low242:
-	JMP stored240
+low243:
+	JMP stored241
 
-low241:
+low242:
 	TESTQ     $0x00000001, SI
-	JZ        low243
+	JZ        low244
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low243:
-stored240:
-	JMP end233
+low244:
+stored241:
+	JMP end234
 
-over235:
+over236:
 	CMPQ         SI, $0x04
-	JLE          end233
+	JLE          end234
 	VMASKMOVPD   32(AX), Y4, Y1
 	VMASKMOVPD   32(CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low246
+	JZ           low247
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low247
+	JZ           low248
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low247:
-	JMP stored245
+low248:
+	JMP stored246
 
-low246:
+low247:
 	TESTQ     $0x00000001, SI
-	JZ        low248
+	JZ        low249
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 
-low248:
-stored245:
+low249:
+stored246:
 	VMASKMOVPD   32(AX)(BX*1), Y4, Y1
 	VMASKMOVPD   32(CX)(DX*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low250
+	JZ           low251
 	VMOVUPS      X1, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low251
+	JZ           low252
 	VMOVSD       X1, 48(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low251:
-	JMP stored249
+low252:
+	JMP stored250
 
-low250:
+low251:
 	TESTQ     $0x00000001, SI
-	JZ        low252
+	JZ        low253
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low252:
-stored249:
-end233:
-	JMP gated198
+low253:
+stored250:
+end234:
+	JMP gated199
 
-other199:
+other200:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without254
+	JE    without255
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -15896,9 +15893,9 @@ other199:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x08
-	JLT     tail256
+	JLT     tail257
 
-block255:
+block256:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -15918,13 +15915,13 @@ block255:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block255
+	JGE     block256
 
-tail256:
+tail257:
 	TESTQ   DI, DI
-	JLE     end257
+	JLE     end258
 	CMPQ    DI, $0x04
-	JLT     part258
+	JLT     part259
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -15932,9 +15929,9 @@ tail256:
 	VADDPD  Y1, Y0, Y0
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over259
+	JMP     over260
 
-part258:
+part259:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -15942,30 +15939,30 @@ part258:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low261
+	JZ           low262
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low262
+	JZ           low263
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low262:
-	JMP stored260
+low263:
+	JMP stored261
 
-low261:
+low262:
 	TESTQ     $0x00000001, DI
-	JZ        low263
+	JZ        low264
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low263:
-stored260:
-	JMP end257
+low264:
+stored261:
+	JMP end258
 
-over259:
+over260:
 	CMPQ         DI, $0x04
-	JLE          end257
+	JLE          end258
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -15973,39 +15970,37 @@ over259:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low266
+	JZ           low267
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low267
+	JZ           low268
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low267:
-	JMP stored265
+low268:
+	JMP stored266
 
-low266:
+low267:
 	TESTQ     $0x00000001, DI
-	JZ        low268
+	JZ        low269
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low268:
-stored265:
-end257:
-	JMP gated198
+low269:
+stored266:
+end258:
+	JMP gated199
 
-without254:
-	JMP gated198
+without255:
+	JMP gated199
 
-gated198:
+gated199:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer197:
-	CMPQ  AX, $0x01
-	JNE   fewer269
+lower198:
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
 	JNE   other271
@@ -16393,17 +16388,12 @@ gated270:
 	VZEROUPPER
 	RET
 
-fewer269:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
 advance4:
 	MOVQ  rows+40(FP), BX
 	SUBQ  AX, BX
 	MOVQ  BX, rows+40(FP)
 	TESTQ BX, BX
-	JLE   done325
+	JLE   none5
 	MOVQ  lddy+16(FP), BX
 	IMULQ AX, BX
 	ADDQ  dy+8(FP), BX
@@ -16414,7 +16404,7 @@ advance4:
 	MOVQ  BX, y+24(FP)
 	JMP   next1
 
-done325:
+none5:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -33021,14 +33021,18 @@ full2:
 	MOVQ $0x00000004, AX
 
 chosen3:
+	TESTQ AX, AX
+	JE    none5
+	CMPQ  AX, $0x03
+	JLT   lower6
 	CMPQ  AX, $0x04
-	JNE   fewer5
+	JLT   lower7
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other7
+	JNE   other9
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without8
+	JE    without10
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -33045,9 +33049,9 @@ chosen3:
 	BZHIL  R11, R10, R10
 	KMOVW  R10, K1
 	CMPQ   DI, $0x20
-	JLT    tail10
+	JLT    tail12
 
-block9:
+block11:
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -33107,13 +33111,13 @@ block9:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x20, DI
 	CMPQ      DI, $0x20
-	JGE       block9
+	JGE       block11
 
-tail10:
+tail12:
 	TESTQ     DI, DI
-	JLE       end11
+	JLE       end13
 	CMPQ      DI, $0x10
-	JLT       part12
+	JLT       part14
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -33141,9 +33145,9 @@ tail10:
 	VMOVUPS   Z1, (BX)(R8*1)
 	VADDPS    Z3, Z0, Z0
 	VMOVUPS   Z0, (AX)
-	JMP       over13
+	JMP       over15
 
-part12:
+part14:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VMOVUPS.Z     (DX), K1, Z2
@@ -33151,476 +33155,476 @@ part12:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low15
+	JZ            low17
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low16
+	JZ            low18
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low17
+	JZ            low19
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low18
+	JZ            low20
 	VMOVSS        X1, 56(BX)
 
-low18:
-	JMP stored14
-
-low17:
-	TESTQ  $0x00000001, DI
-	JZ     low19
-	VMOVSS X1, 48(BX)
+low20:
+	JMP stored16
 
 low19:
-	JMP stored14
+	TESTQ  $0x00000001, DI
+	JZ     low21
+	VMOVSS X1, 48(BX)
 
-low16:
+low21:
+	JMP stored16
+
+low18:
 	TESTQ     $0x00000002, DI
-	JZ        low20
+	JZ        low22
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low21
+	JZ        low23
 	VMOVSS    X1, 40(BX)
 
-low21:
-	JMP stored14
-
-low20:
-	TESTQ  $0x00000001, DI
-	JZ     low22
-	VMOVSS X1, 32(BX)
+low23:
+	JMP stored16
 
 low22:
-	JMP stored14
+	TESTQ  $0x00000001, DI
+	JZ     low24
+	VMOVSS X1, 32(BX)
 
-low15:
+low24:
+	JMP stored16
+
+low17:
 	TESTQ        $0x00000004, DI
-	JZ           low23
+	JZ           low25
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low24
+	JZ           low26
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low25
+	JZ           low27
 	VMOVSS       X1, 24(BX)
 
-low25:
-	JMP stored14
-
-low24:
-	TESTQ  $0x00000001, DI
-	JZ     low26
-	VMOVSS X1, 16(BX)
+low27:
+	JMP stored16
 
 low26:
-	JMP stored14
+	TESTQ  $0x00000001, DI
+	JZ     low28
+	VMOVSS X1, 16(BX)
 
-low23:
+low28:
+	JMP stored16
+
+low25:
 	TESTQ     $0x00000002, DI
-	JZ        low27
+	JZ        low29
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low28
+	JZ        low30
 	VMOVSS    X1, 8(BX)
 
-low28:
-	JMP stored14
-
-low27:
-	TESTQ  $0x00000001, DI
-	JZ     low29
-	VMOVSS X1, (BX)
+low30:
+	JMP stored16
 
 low29:
-stored14:
+	TESTQ  $0x00000001, DI
+	JZ     low31
+	VMOVSS X1, (BX)
+
+low31:
+stored16:
 	VMOVUPS.Z     (BX)(CX*1), K1, Z1
 	VMOVUPS.Z     (DX)(SI*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low31
+	JZ            low33
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low32
+	JZ            low34
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low33
+	JZ            low35
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low34
+	JZ            low36
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low34:
-	JMP stored30
-
-low33:
-	TESTQ  $0x00000001, DI
-	JZ     low35
-	VMOVSS X1, 48(BX)(CX*1)
+low36:
+	JMP stored32
 
 low35:
-	JMP stored30
+	TESTQ  $0x00000001, DI
+	JZ     low37
+	VMOVSS X1, 48(BX)(CX*1)
 
-low32:
+low37:
+	JMP stored32
+
+low34:
 	TESTQ     $0x00000002, DI
-	JZ        low36
+	JZ        low38
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low37
+	JZ        low39
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low37:
-	JMP stored30
-
-low36:
-	TESTQ  $0x00000001, DI
-	JZ     low38
-	VMOVSS X1, 32(BX)(CX*1)
+low39:
+	JMP stored32
 
 low38:
-	JMP stored30
+	TESTQ  $0x00000001, DI
+	JZ     low40
+	VMOVSS X1, 32(BX)(CX*1)
 
-low31:
+low40:
+	JMP stored32
+
+low33:
 	TESTQ        $0x00000004, DI
-	JZ           low39
+	JZ           low41
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low40
+	JZ           low42
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low41
+	JZ           low43
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low41:
-	JMP stored30
-
-low40:
-	TESTQ  $0x00000001, DI
-	JZ     low42
-	VMOVSS X1, 16(BX)(CX*1)
+low43:
+	JMP stored32
 
 low42:
-	JMP stored30
+	TESTQ  $0x00000001, DI
+	JZ     low44
+	VMOVSS X1, 16(BX)(CX*1)
 
-low39:
+low44:
+	JMP stored32
+
+low41:
 	TESTQ     $0x00000002, DI
-	JZ        low43
+	JZ        low45
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low44
+	JZ        low46
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low44:
-	JMP stored30
-
-low43:
-	TESTQ  $0x00000001, DI
-	JZ     low45
-	VMOVSS X1, (BX)(CX*1)
+low46:
+	JMP stored32
 
 low45:
-stored30:
+	TESTQ  $0x00000001, DI
+	JZ     low47
+	VMOVSS X1, (BX)(CX*1)
+
+low47:
+stored32:
 	VMOVUPS.Z     (BX)(CX*2), K1, Z1
 	VMOVUPS.Z     (DX)(SI*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low47
+	JZ            low49
 	VMOVUPS       Y1, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low48
+	JZ            low50
 	VMOVUPS       X1, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low49
+	JZ            low51
 	VMOVSD        X1, 48(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low50
+	JZ            low52
 	VMOVSS        X1, 56(BX)(CX*2)
 
-low50:
-	JMP stored46
-
-low49:
-	TESTQ  $0x00000001, DI
-	JZ     low51
-	VMOVSS X1, 48(BX)(CX*2)
+low52:
+	JMP stored48
 
 low51:
-	JMP stored46
+	TESTQ  $0x00000001, DI
+	JZ     low53
+	VMOVSS X1, 48(BX)(CX*2)
 
-low48:
+low53:
+	JMP stored48
+
+low50:
 	TESTQ     $0x00000002, DI
-	JZ        low52
+	JZ        low54
 	VMOVSD    X1, 32(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low53
+	JZ        low55
 	VMOVSS    X1, 40(BX)(CX*2)
 
-low53:
-	JMP stored46
-
-low52:
-	TESTQ  $0x00000001, DI
-	JZ     low54
-	VMOVSS X1, 32(BX)(CX*2)
+low55:
+	JMP stored48
 
 low54:
-	JMP stored46
+	TESTQ  $0x00000001, DI
+	JZ     low56
+	VMOVSS X1, 32(BX)(CX*2)
 
-low47:
+low56:
+	JMP stored48
+
+low49:
 	TESTQ        $0x00000004, DI
-	JZ           low55
+	JZ           low57
 	VMOVUPS      X1, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low56
+	JZ           low58
 	VMOVSD       X1, 16(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low57
+	JZ           low59
 	VMOVSS       X1, 24(BX)(CX*2)
 
-low57:
-	JMP stored46
-
-low56:
-	TESTQ  $0x00000001, DI
-	JZ     low58
-	VMOVSS X1, 16(BX)(CX*2)
+low59:
+	JMP stored48
 
 low58:
-	JMP stored46
+	TESTQ  $0x00000001, DI
+	JZ     low60
+	VMOVSS X1, 16(BX)(CX*2)
 
-low55:
+low60:
+	JMP stored48
+
+low57:
 	TESTQ     $0x00000002, DI
-	JZ        low59
+	JZ        low61
 	VMOVSD    X1, (BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low60
+	JZ        low62
 	VMOVSS    X1, 8(BX)(CX*2)
 
-low60:
-	JMP stored46
-
-low59:
-	TESTQ  $0x00000001, DI
-	JZ     low61
-	VMOVSS X1, (BX)(CX*2)
+low62:
+	JMP stored48
 
 low61:
-stored46:
+	TESTQ  $0x00000001, DI
+	JZ     low63
+	VMOVSS X1, (BX)(CX*2)
+
+low63:
+stored48:
 	VMOVUPS.Z     (BX)(R8*1), K1, Z1
 	VMOVUPS.Z     (DX)(R9*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low63
+	JZ            low65
 	VMOVUPS       Y1, (BX)(R8*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low64
+	JZ            low66
 	VMOVUPS       X1, 32(BX)(R8*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low65
+	JZ            low67
 	VMOVSD        X1, 48(BX)(R8*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low66
+	JZ            low68
 	VMOVSS        X1, 56(BX)(R8*1)
 
-low66:
-	JMP stored62
-
-low65:
-	TESTQ  $0x00000001, DI
-	JZ     low67
-	VMOVSS X1, 48(BX)(R8*1)
+low68:
+	JMP stored64
 
 low67:
-	JMP stored62
+	TESTQ  $0x00000001, DI
+	JZ     low69
+	VMOVSS X1, 48(BX)(R8*1)
 
-low64:
+low69:
+	JMP stored64
+
+low66:
 	TESTQ     $0x00000002, DI
-	JZ        low68
+	JZ        low70
 	VMOVSD    X1, 32(BX)(R8*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low69
+	JZ        low71
 	VMOVSS    X1, 40(BX)(R8*1)
 
-low69:
-	JMP stored62
-
-low68:
-	TESTQ  $0x00000001, DI
-	JZ     low70
-	VMOVSS X1, 32(BX)(R8*1)
+low71:
+	JMP stored64
 
 low70:
-	JMP stored62
+	TESTQ  $0x00000001, DI
+	JZ     low72
+	VMOVSS X1, 32(BX)(R8*1)
 
-low63:
+low72:
+	JMP stored64
+
+low65:
 	TESTQ        $0x00000004, DI
-	JZ           low71
+	JZ           low73
 	VMOVUPS      X1, (BX)(R8*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low72
+	JZ           low74
 	VMOVSD       X1, 16(BX)(R8*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low73
+	JZ           low75
 	VMOVSS       X1, 24(BX)(R8*1)
 
-low73:
-	JMP stored62
-
-low72:
-	TESTQ  $0x00000001, DI
-	JZ     low74
-	VMOVSS X1, 16(BX)(R8*1)
+low75:
+	JMP stored64
 
 low74:
-	JMP stored62
+	TESTQ  $0x00000001, DI
+	JZ     low76
+	VMOVSS X1, 16(BX)(R8*1)
 
-low71:
+low76:
+	JMP stored64
+
+low73:
 	TESTQ     $0x00000002, DI
-	JZ        low75
+	JZ        low77
 	VMOVSD    X1, (BX)(R8*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low76
+	JZ        low78
 	VMOVSS    X1, 8(BX)(R8*1)
 
-low76:
-	JMP stored62
-
-low75:
-	TESTQ  $0x00000001, DI
-	JZ     low77
-	VMOVSS X1, (BX)(R8*1)
+low78:
+	JMP stored64
 
 low77:
-stored62:
+	TESTQ  $0x00000001, DI
+	JZ     low79
+	VMOVSS X1, (BX)(R8*1)
+
+low79:
+stored64:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low79
+	JZ            low81
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low80
+	JZ            low82
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low81
+	JZ            low83
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low82
+	JZ            low84
 	VMOVSS        X0, 56(AX)
 
-low82:
-	JMP stored78
-
-low81:
-	TESTQ  $0x00000001, DI
-	JZ     low83
-	VMOVSS X0, 48(AX)
+low84:
+	JMP stored80
 
 low83:
-	JMP stored78
+	TESTQ  $0x00000001, DI
+	JZ     low85
+	VMOVSS X0, 48(AX)
 
-low80:
+low85:
+	JMP stored80
+
+low82:
 	TESTQ     $0x00000002, DI
-	JZ        low84
+	JZ        low86
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low85
+	JZ        low87
 	VMOVSS    X0, 40(AX)
 
-low85:
-	JMP stored78
-
-low84:
-	TESTQ  $0x00000001, DI
-	JZ     low86
-	VMOVSS X0, 32(AX)
+low87:
+	JMP stored80
 
 low86:
-	JMP stored78
+	TESTQ  $0x00000001, DI
+	JZ     low88
+	VMOVSS X0, 32(AX)
 
-low79:
+low88:
+	JMP stored80
+
+low81:
 	TESTQ        $0x00000004, DI
-	JZ           low87
+	JZ           low89
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low88
+	JZ           low90
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low89
+	JZ           low91
 	VMOVSS       X0, 24(AX)
 
-low89:
-	JMP stored78
-
-low88:
-	TESTQ  $0x00000001, DI
-	JZ     low90
-	VMOVSS X0, 16(AX)
+low91:
+	JMP stored80
 
 low90:
-	JMP stored78
+	TESTQ  $0x00000001, DI
+	JZ     low92
+	VMOVSS X0, 16(AX)
 
-low87:
+low92:
+	JMP stored80
+
+low89:
 	TESTQ     $0x00000002, DI
-	JZ        low91
+	JZ        low93
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low92
+	JZ        low94
 	VMOVSS    X0, 8(AX)
 
-low92:
-	JMP stored78
-
-low91:
-	TESTQ  $0x00000001, DI
-	JZ     low93
-	VMOVSS X0, (AX)
+low94:
+	JMP stored80
 
 low93:
-stored78:
-	JMP end11
+	TESTQ  $0x00000001, DI
+	JZ     low95
+	VMOVSS X0, (AX)
 
-over13:
+low95:
+stored80:
+	JMP end13
+
+over15:
 	CMPQ          DI, $0x10
-	JLE           end11
+	JLE           end13
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VMOVUPS.Z     64(DX), K1, Z2
@@ -33628,475 +33632,475 @@ over13:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low96
+	JZ            low98
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low97
+	JZ            low99
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low98
+	JZ            low100
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low99
+	JZ            low101
 	VMOVSS        X1, 120(BX)
 
-low99:
-	JMP stored95
-
-low98:
-	TESTQ  $0x00000001, DI
-	JZ     low100
-	VMOVSS X1, 112(BX)
+low101:
+	JMP stored97
 
 low100:
-	JMP stored95
+	TESTQ  $0x00000001, DI
+	JZ     low102
+	VMOVSS X1, 112(BX)
 
-low97:
+low102:
+	JMP stored97
+
+low99:
 	TESTQ     $0x00000002, DI
-	JZ        low101
+	JZ        low103
 	VMOVSD    X1, 96(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low102
+	JZ        low104
 	VMOVSS    X1, 104(BX)
 
-low102:
-	JMP stored95
-
-low101:
-	TESTQ  $0x00000001, DI
-	JZ     low103
-	VMOVSS X1, 96(BX)
+low104:
+	JMP stored97
 
 low103:
-	JMP stored95
+	TESTQ  $0x00000001, DI
+	JZ     low105
+	VMOVSS X1, 96(BX)
 
-low96:
+low105:
+	JMP stored97
+
+low98:
 	TESTQ        $0x00000004, DI
-	JZ           low104
+	JZ           low106
 	VMOVUPS      X1, 64(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low105
+	JZ           low107
 	VMOVSD       X1, 80(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low106
+	JZ           low108
 	VMOVSS       X1, 88(BX)
 
-low106:
-	JMP stored95
-
-low105:
-	TESTQ  $0x00000001, DI
-	JZ     low107
-	VMOVSS X1, 80(BX)
+low108:
+	JMP stored97
 
 low107:
-	JMP stored95
+	TESTQ  $0x00000001, DI
+	JZ     low109
+	VMOVSS X1, 80(BX)
 
-low104:
+low109:
+	JMP stored97
+
+low106:
 	TESTQ     $0x00000002, DI
-	JZ        low108
+	JZ        low110
 	VMOVSD    X1, 64(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low109
+	JZ        low111
 	VMOVSS    X1, 72(BX)
 
-low109:
-	JMP stored95
-
-low108:
-	TESTQ  $0x00000001, DI
-	JZ     low110
-	VMOVSS X1, 64(BX)
+low111:
+	JMP stored97
 
 low110:
-stored95:
+	TESTQ  $0x00000001, DI
+	JZ     low112
+	VMOVSS X1, 64(BX)
+
+low112:
+stored97:
 	VMOVUPS.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPS.Z     64(DX)(SI*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low112
+	JZ            low114
 	VMOVUPS       Y1, 64(BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low113
+	JZ            low115
 	VMOVUPS       X1, 96(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low114
+	JZ            low116
 	VMOVSD        X1, 112(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low115
+	JZ            low117
 	VMOVSS        X1, 120(BX)(CX*1)
 
-low115:
-	JMP stored111
-
-low114:
-	TESTQ  $0x00000001, DI
-	JZ     low116
-	VMOVSS X1, 112(BX)(CX*1)
+low117:
+	JMP stored113
 
 low116:
-	JMP stored111
+	TESTQ  $0x00000001, DI
+	JZ     low118
+	VMOVSS X1, 112(BX)(CX*1)
 
-low113:
+low118:
+	JMP stored113
+
+low115:
 	TESTQ     $0x00000002, DI
-	JZ        low117
+	JZ        low119
 	VMOVSD    X1, 96(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low118
+	JZ        low120
 	VMOVSS    X1, 104(BX)(CX*1)
 
-low118:
-	JMP stored111
-
-low117:
-	TESTQ  $0x00000001, DI
-	JZ     low119
-	VMOVSS X1, 96(BX)(CX*1)
+low120:
+	JMP stored113
 
 low119:
-	JMP stored111
+	TESTQ  $0x00000001, DI
+	JZ     low121
+	VMOVSS X1, 96(BX)(CX*1)
 
-low112:
+low121:
+	JMP stored113
+
+low114:
 	TESTQ        $0x00000004, DI
-	JZ           low120
+	JZ           low122
 	VMOVUPS      X1, 64(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low121
+	JZ           low123
 	VMOVSD       X1, 80(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low122
+	JZ           low124
 	VMOVSS       X1, 88(BX)(CX*1)
 
-low122:
-	JMP stored111
-
-low121:
-	TESTQ  $0x00000001, DI
-	JZ     low123
-	VMOVSS X1, 80(BX)(CX*1)
+low124:
+	JMP stored113
 
 low123:
-	JMP stored111
+	TESTQ  $0x00000001, DI
+	JZ     low125
+	VMOVSS X1, 80(BX)(CX*1)
 
-low120:
+low125:
+	JMP stored113
+
+low122:
 	TESTQ     $0x00000002, DI
-	JZ        low124
+	JZ        low126
 	VMOVSD    X1, 64(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low125
+	JZ        low127
 	VMOVSS    X1, 72(BX)(CX*1)
 
-low125:
-	JMP stored111
-
-low124:
-	TESTQ  $0x00000001, DI
-	JZ     low126
-	VMOVSS X1, 64(BX)(CX*1)
+low127:
+	JMP stored113
 
 low126:
-stored111:
+	TESTQ  $0x00000001, DI
+	JZ     low128
+	VMOVSS X1, 64(BX)(CX*1)
+
+low128:
+stored113:
 	VMOVUPS.Z     64(BX)(CX*2), K1, Z1
 	VMOVUPS.Z     64(DX)(SI*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low128
+	JZ            low130
 	VMOVUPS       Y1, 64(BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low129
+	JZ            low131
 	VMOVUPS       X1, 96(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low130
+	JZ            low132
 	VMOVSD        X1, 112(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low131
+	JZ            low133
 	VMOVSS        X1, 120(BX)(CX*2)
 
-low131:
-	JMP stored127
-
-low130:
-	TESTQ  $0x00000001, DI
-	JZ     low132
-	VMOVSS X1, 112(BX)(CX*2)
+low133:
+	JMP stored129
 
 low132:
-	JMP stored127
+	TESTQ  $0x00000001, DI
+	JZ     low134
+	VMOVSS X1, 112(BX)(CX*2)
 
-low129:
+low134:
+	JMP stored129
+
+low131:
 	TESTQ     $0x00000002, DI
-	JZ        low133
+	JZ        low135
 	VMOVSD    X1, 96(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low134
+	JZ        low136
 	VMOVSS    X1, 104(BX)(CX*2)
 
-low134:
-	JMP stored127
-
-low133:
-	TESTQ  $0x00000001, DI
-	JZ     low135
-	VMOVSS X1, 96(BX)(CX*2)
+low136:
+	JMP stored129
 
 low135:
-	JMP stored127
+	TESTQ  $0x00000001, DI
+	JZ     low137
+	VMOVSS X1, 96(BX)(CX*2)
 
-low128:
+low137:
+	JMP stored129
+
+low130:
 	TESTQ        $0x00000004, DI
-	JZ           low136
+	JZ           low138
 	VMOVUPS      X1, 64(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low137
+	JZ           low139
 	VMOVSD       X1, 80(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low138
+	JZ           low140
 	VMOVSS       X1, 88(BX)(CX*2)
 
-low138:
-	JMP stored127
-
-low137:
-	TESTQ  $0x00000001, DI
-	JZ     low139
-	VMOVSS X1, 80(BX)(CX*2)
+low140:
+	JMP stored129
 
 low139:
-	JMP stored127
+	TESTQ  $0x00000001, DI
+	JZ     low141
+	VMOVSS X1, 80(BX)(CX*2)
 
-low136:
+low141:
+	JMP stored129
+
+low138:
 	TESTQ     $0x00000002, DI
-	JZ        low140
+	JZ        low142
 	VMOVSD    X1, 64(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low141
+	JZ        low143
 	VMOVSS    X1, 72(BX)(CX*2)
 
-low141:
-	JMP stored127
-
-low140:
-	TESTQ  $0x00000001, DI
-	JZ     low142
-	VMOVSS X1, 64(BX)(CX*2)
+low143:
+	JMP stored129
 
 low142:
-stored127:
+	TESTQ  $0x00000001, DI
+	JZ     low144
+	VMOVSS X1, 64(BX)(CX*2)
+
+low144:
+stored129:
 	VMOVUPS.Z     64(BX)(R8*1), K1, Z1
 	VMOVUPS.Z     64(DX)(R9*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low144
+	JZ            low146
 	VMOVUPS       Y1, 64(BX)(R8*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low145
+	JZ            low147
 	VMOVUPS       X1, 96(BX)(R8*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low146
+	JZ            low148
 	VMOVSD        X1, 112(BX)(R8*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low147
+	JZ            low149
 	VMOVSS        X1, 120(BX)(R8*1)
 
-low147:
-	JMP stored143
-
-low146:
-	TESTQ  $0x00000001, DI
-	JZ     low148
-	VMOVSS X1, 112(BX)(R8*1)
+low149:
+	JMP stored145
 
 low148:
-	JMP stored143
+	TESTQ  $0x00000001, DI
+	JZ     low150
+	VMOVSS X1, 112(BX)(R8*1)
 
-low145:
+low150:
+	JMP stored145
+
+low147:
 	TESTQ     $0x00000002, DI
-	JZ        low149
+	JZ        low151
 	VMOVSD    X1, 96(BX)(R8*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low150
+	JZ        low152
 	VMOVSS    X1, 104(BX)(R8*1)
 
-low150:
-	JMP stored143
-
-low149:
-	TESTQ  $0x00000001, DI
-	JZ     low151
-	VMOVSS X1, 96(BX)(R8*1)
+low152:
+	JMP stored145
 
 low151:
-	JMP stored143
+	TESTQ  $0x00000001, DI
+	JZ     low153
+	VMOVSS X1, 96(BX)(R8*1)
 
-low144:
+low153:
+	JMP stored145
+
+low146:
 	TESTQ        $0x00000004, DI
-	JZ           low152
+	JZ           low154
 	VMOVUPS      X1, 64(BX)(R8*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low153
+	JZ           low155
 	VMOVSD       X1, 80(BX)(R8*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low154
+	JZ           low156
 	VMOVSS       X1, 88(BX)(R8*1)
 
-low154:
-	JMP stored143
-
-low153:
-	TESTQ  $0x00000001, DI
-	JZ     low155
-	VMOVSS X1, 80(BX)(R8*1)
+low156:
+	JMP stored145
 
 low155:
-	JMP stored143
+	TESTQ  $0x00000001, DI
+	JZ     low157
+	VMOVSS X1, 80(BX)(R8*1)
 
-low152:
+low157:
+	JMP stored145
+
+low154:
 	TESTQ     $0x00000002, DI
-	JZ        low156
+	JZ        low158
 	VMOVSD    X1, 64(BX)(R8*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low157
+	JZ        low159
 	VMOVSS    X1, 72(BX)(R8*1)
 
-low157:
-	JMP stored143
-
-low156:
-	TESTQ  $0x00000001, DI
-	JZ     low158
-	VMOVSS X1, 64(BX)(R8*1)
+low159:
+	JMP stored145
 
 low158:
-stored143:
+	TESTQ  $0x00000001, DI
+	JZ     low160
+	VMOVSS X1, 64(BX)(R8*1)
+
+low160:
+stored145:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low160
+	JZ            low162
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low161
+	JZ            low163
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low162
+	JZ            low164
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low163
+	JZ            low165
 	VMOVSS        X0, 120(AX)
 
-low163:
-	JMP stored159
-
-low162:
-	TESTQ  $0x00000001, DI
-	JZ     low164
-	VMOVSS X0, 112(AX)
+low165:
+	JMP stored161
 
 low164:
-	JMP stored159
+	TESTQ  $0x00000001, DI
+	JZ     low166
+	VMOVSS X0, 112(AX)
 
-low161:
+low166:
+	JMP stored161
+
+low163:
 	TESTQ     $0x00000002, DI
-	JZ        low165
+	JZ        low167
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low166
+	JZ        low168
 	VMOVSS    X0, 104(AX)
 
-low166:
-	JMP stored159
-
-low165:
-	TESTQ  $0x00000001, DI
-	JZ     low167
-	VMOVSS X0, 96(AX)
+low168:
+	JMP stored161
 
 low167:
-	JMP stored159
+	TESTQ  $0x00000001, DI
+	JZ     low169
+	VMOVSS X0, 96(AX)
 
-low160:
+low169:
+	JMP stored161
+
+low162:
 	TESTQ        $0x00000004, DI
-	JZ           low168
+	JZ           low170
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low169
+	JZ           low171
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low170
+	JZ           low172
 	VMOVSS       X0, 88(AX)
 
-low170:
-	JMP stored159
-
-low169:
-	TESTQ  $0x00000001, DI
-	JZ     low171
-	VMOVSS X0, 80(AX)
+low172:
+	JMP stored161
 
 low171:
-	JMP stored159
+	TESTQ  $0x00000001, DI
+	JZ     low173
+	VMOVSS X0, 80(AX)
 
-low168:
+low173:
+	JMP stored161
+
+low170:
 	TESTQ     $0x00000002, DI
-	JZ        low172
+	JZ        low174
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low173
+	JZ        low175
 	VMOVSS    X0, 72(AX)
 
-low173:
-	JMP stored159
-
-low172:
-	TESTQ  $0x00000001, DI
-	JZ     low174
-	VMOVSS X0, 64(AX)
+low175:
+	JMP stored161
 
 low174:
-stored159:
-end11:
-	JMP gated6
+	TESTQ  $0x00000001, DI
+	JZ     low176
+	VMOVSS X0, 64(AX)
 
-without8:
+low176:
+stored161:
+end13:
+	JMP gated8
+
+without10:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -34112,9 +34116,9 @@ without8:
 	BZHIL  R10, R9, R9
 	KMOVW  R9, K1
 	CMPQ   SI, $0x20
-	JLT    tail176
+	JLT    tail178
 
-block175:
+block177:
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
@@ -34159,13 +34163,13 @@ block175:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x20, SI
 	CMPQ      SI, $0x20
-	JGE       block175
+	JGE       block177
 
-tail176:
+tail178:
 	TESTQ     SI, SI
-	JLE       end177
+	JLE       end179
 	CMPQ      SI, $0x10
-	JLT       part178
+	JLT       part180
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
@@ -34186,773 +34190,773 @@ tail176:
 	VCMPPS    $0x06, Z3, Z2, K2
 	VMOVAPS.Z Z1, K2, Z1
 	VMOVUPS   Z1, (AX)(DI*1)
-	JMP       over179
+	JMP       over181
 
-part178:
+part180:
 	VMOVUPS.Z     (AX), K1, Z1
 	VMOVUPS.Z     (CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low181
+	JZ            low183
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low182
+	JZ            low184
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low183
+	JZ            low185
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low184
+	JZ            low186
 	VMOVSS        X1, 56(AX)
 
-low184:
-	JMP stored180
-
-low183:
-	TESTQ  $0x00000001, SI
-	JZ     low185
-	VMOVSS X1, 48(AX)
+low186:
+	JMP stored182
 
 low185:
-	JMP stored180
+	TESTQ  $0x00000001, SI
+	JZ     low187
+	VMOVSS X1, 48(AX)
 
-low182:
+low187:
+	JMP stored182
+
+low184:
 	TESTQ     $0x00000002, SI
-	JZ        low186
+	JZ        low188
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low187
+	JZ        low189
 	VMOVSS    X1, 40(AX)
 
-low187:
-	JMP stored180
-
-low186:
-	TESTQ  $0x00000001, SI
-	JZ     low188
-	VMOVSS X1, 32(AX)
+low189:
+	JMP stored182
 
 low188:
-	JMP stored180
+	TESTQ  $0x00000001, SI
+	JZ     low190
+	VMOVSS X1, 32(AX)
 
-low181:
+low190:
+	JMP stored182
+
+low183:
 	TESTQ        $0x00000004, SI
-	JZ           low189
+	JZ           low191
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low190
+	JZ           low192
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low191
+	JZ           low193
 	VMOVSS       X1, 24(AX)
 
-low191:
-	JMP stored180
-
-low190:
-	TESTQ  $0x00000001, SI
-	JZ     low192
-	VMOVSS X1, 16(AX)
+low193:
+	JMP stored182
 
 low192:
-	JMP stored180
+	TESTQ  $0x00000001, SI
+	JZ     low194
+	VMOVSS X1, 16(AX)
 
-low189:
+low194:
+	JMP stored182
+
+low191:
 	TESTQ     $0x00000002, SI
-	JZ        low193
+	JZ        low195
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low194
+	JZ        low196
 	VMOVSS    X1, 8(AX)
 
-low194:
-	JMP stored180
-
-low193:
-	TESTQ  $0x00000001, SI
-	JZ     low195
-	VMOVSS X1, (AX)
+low196:
+	JMP stored182
 
 low195:
-stored180:
+	TESTQ  $0x00000001, SI
+	JZ     low197
+	VMOVSS X1, (AX)
+
+low197:
+stored182:
 	VMOVUPS.Z     (AX)(BX*1), K1, Z1
 	VMOVUPS.Z     (CX)(DX*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low197
+	JZ            low199
 	VMOVUPS       Y1, (AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low198
+	JZ            low200
 	VMOVUPS       X1, 32(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low199
+	JZ            low201
 	VMOVSD        X1, 48(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low200
+	JZ            low202
 	VMOVSS        X1, 56(AX)(BX*1)
 
-low200:
-	JMP stored196
-
-low199:
-	TESTQ  $0x00000001, SI
-	JZ     low201
-	VMOVSS X1, 48(AX)(BX*1)
+low202:
+	JMP stored198
 
 low201:
-	JMP stored196
+	TESTQ  $0x00000001, SI
+	JZ     low203
+	VMOVSS X1, 48(AX)(BX*1)
 
-low198:
+low203:
+	JMP stored198
+
+low200:
 	TESTQ     $0x00000002, SI
-	JZ        low202
+	JZ        low204
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low203
+	JZ        low205
 	VMOVSS    X1, 40(AX)(BX*1)
 
-low203:
-	JMP stored196
-
-low202:
-	TESTQ  $0x00000001, SI
-	JZ     low204
-	VMOVSS X1, 32(AX)(BX*1)
+low205:
+	JMP stored198
 
 low204:
-	JMP stored196
+	TESTQ  $0x00000001, SI
+	JZ     low206
+	VMOVSS X1, 32(AX)(BX*1)
 
-low197:
+low206:
+	JMP stored198
+
+low199:
 	TESTQ        $0x00000004, SI
-	JZ           low205
+	JZ           low207
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low206
+	JZ           low208
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low207
+	JZ           low209
 	VMOVSS       X1, 24(AX)(BX*1)
 
-low207:
-	JMP stored196
-
-low206:
-	TESTQ  $0x00000001, SI
-	JZ     low208
-	VMOVSS X1, 16(AX)(BX*1)
+low209:
+	JMP stored198
 
 low208:
-	JMP stored196
+	TESTQ  $0x00000001, SI
+	JZ     low210
+	VMOVSS X1, 16(AX)(BX*1)
 
-low205:
+low210:
+	JMP stored198
+
+low207:
 	TESTQ     $0x00000002, SI
-	JZ        low209
+	JZ        low211
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low210
+	JZ        low212
 	VMOVSS    X1, 8(AX)(BX*1)
 
-low210:
-	JMP stored196
-
-low209:
-	TESTQ  $0x00000001, SI
-	JZ     low211
-	VMOVSS X1, (AX)(BX*1)
+low212:
+	JMP stored198
 
 low211:
-stored196:
+	TESTQ  $0x00000001, SI
+	JZ     low213
+	VMOVSS X1, (AX)(BX*1)
+
+low213:
+stored198:
 	VMOVUPS.Z     (AX)(BX*2), K1, Z1
 	VMOVUPS.Z     (CX)(DX*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low213
+	JZ            low215
 	VMOVUPS       Y1, (AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low214
+	JZ            low216
 	VMOVUPS       X1, 32(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low215
+	JZ            low217
 	VMOVSD        X1, 48(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low216
+	JZ            low218
 	VMOVSS        X1, 56(AX)(BX*2)
 
-low216:
-	JMP stored212
-
-low215:
-	TESTQ  $0x00000001, SI
-	JZ     low217
-	VMOVSS X1, 48(AX)(BX*2)
+low218:
+	JMP stored214
 
 low217:
-	JMP stored212
+	TESTQ  $0x00000001, SI
+	JZ     low219
+	VMOVSS X1, 48(AX)(BX*2)
 
-low214:
+low219:
+	JMP stored214
+
+low216:
 	TESTQ     $0x00000002, SI
-	JZ        low218
+	JZ        low220
 	VMOVSD    X1, 32(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low219
+	JZ        low221
 	VMOVSS    X1, 40(AX)(BX*2)
 
-low219:
-	JMP stored212
-
-low218:
-	TESTQ  $0x00000001, SI
-	JZ     low220
-	VMOVSS X1, 32(AX)(BX*2)
+low221:
+	JMP stored214
 
 low220:
-	JMP stored212
+	TESTQ  $0x00000001, SI
+	JZ     low222
+	VMOVSS X1, 32(AX)(BX*2)
 
-low213:
+low222:
+	JMP stored214
+
+low215:
 	TESTQ        $0x00000004, SI
-	JZ           low221
+	JZ           low223
 	VMOVUPS      X1, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low222
+	JZ           low224
 	VMOVSD       X1, 16(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low223
+	JZ           low225
 	VMOVSS       X1, 24(AX)(BX*2)
 
-low223:
-	JMP stored212
-
-low222:
-	TESTQ  $0x00000001, SI
-	JZ     low224
-	VMOVSS X1, 16(AX)(BX*2)
+low225:
+	JMP stored214
 
 low224:
-	JMP stored212
+	TESTQ  $0x00000001, SI
+	JZ     low226
+	VMOVSS X1, 16(AX)(BX*2)
 
-low221:
+low226:
+	JMP stored214
+
+low223:
 	TESTQ     $0x00000002, SI
-	JZ        low225
+	JZ        low227
 	VMOVSD    X1, (AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low226
+	JZ        low228
 	VMOVSS    X1, 8(AX)(BX*2)
 
-low226:
-	JMP stored212
-
-low225:
-	TESTQ  $0x00000001, SI
-	JZ     low227
-	VMOVSS X1, (AX)(BX*2)
+low228:
+	JMP stored214
 
 low227:
-stored212:
+	TESTQ  $0x00000001, SI
+	JZ     low229
+	VMOVSS X1, (AX)(BX*2)
+
+low229:
+stored214:
 	VMOVUPS.Z     (AX)(DI*1), K1, Z1
 	VMOVUPS.Z     (CX)(R8*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low229
+	JZ            low231
 	VMOVUPS       Y1, (AX)(DI*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low230
+	JZ            low232
 	VMOVUPS       X1, 32(AX)(DI*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low231
+	JZ            low233
 	VMOVSD        X1, 48(AX)(DI*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low232
+	JZ            low234
 	VMOVSS        X1, 56(AX)(DI*1)
 
-low232:
-	JMP stored228
-
-low231:
-	TESTQ  $0x00000001, SI
-	JZ     low233
-	VMOVSS X1, 48(AX)(DI*1)
+low234:
+	JMP stored230
 
 low233:
-	JMP stored228
+	TESTQ  $0x00000001, SI
+	JZ     low235
+	VMOVSS X1, 48(AX)(DI*1)
 
-low230:
+low235:
+	JMP stored230
+
+low232:
 	TESTQ     $0x00000002, SI
-	JZ        low234
+	JZ        low236
 	VMOVSD    X1, 32(AX)(DI*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low235
+	JZ        low237
 	VMOVSS    X1, 40(AX)(DI*1)
 
-low235:
-	JMP stored228
-
-low234:
-	TESTQ  $0x00000001, SI
-	JZ     low236
-	VMOVSS X1, 32(AX)(DI*1)
+low237:
+	JMP stored230
 
 low236:
-	JMP stored228
+	TESTQ  $0x00000001, SI
+	JZ     low238
+	VMOVSS X1, 32(AX)(DI*1)
 
-low229:
+low238:
+	JMP stored230
+
+low231:
 	TESTQ        $0x00000004, SI
-	JZ           low237
+	JZ           low239
 	VMOVUPS      X1, (AX)(DI*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low238
+	JZ           low240
 	VMOVSD       X1, 16(AX)(DI*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low239
+	JZ           low241
 	VMOVSS       X1, 24(AX)(DI*1)
 
-low239:
-	JMP stored228
-
-low238:
-	TESTQ  $0x00000001, SI
-	JZ     low240
-	VMOVSS X1, 16(AX)(DI*1)
+low241:
+	JMP stored230
 
 low240:
-	JMP stored228
+	TESTQ  $0x00000001, SI
+	JZ     low242
+	VMOVSS X1, 16(AX)(DI*1)
 
-low237:
+low242:
+	JMP stored230
+
+low239:
 	TESTQ     $0x00000002, SI
-	JZ        low241
+	JZ        low243
 	VMOVSD    X1, (AX)(DI*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low242
+	JZ        low244
 	VMOVSS    X1, 8(AX)(DI*1)
 
-low242:
-	JMP stored228
-
-low241:
-	TESTQ  $0x00000001, SI
-	JZ     low243
-	VMOVSS X1, (AX)(DI*1)
+low244:
+	JMP stored230
 
 low243:
-stored228:
-	JMP end177
+	TESTQ  $0x00000001, SI
+	JZ     low245
+	VMOVSS X1, (AX)(DI*1)
 
-over179:
+low245:
+stored230:
+	JMP end179
+
+over181:
 	CMPQ          SI, $0x10
-	JLE           end177
+	JLE           end179
 	VMOVUPS.Z     64(AX), K1, Z1
 	VMOVUPS.Z     64(CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low246
+	JZ            low248
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low247
+	JZ            low249
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low248
+	JZ            low250
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low249
+	JZ            low251
 	VMOVSS        X1, 120(AX)
 
-low249:
-	JMP stored245
-
-low248:
-	TESTQ  $0x00000001, SI
-	JZ     low250
-	VMOVSS X1, 112(AX)
+low251:
+	JMP stored247
 
 low250:
-	JMP stored245
+	TESTQ  $0x00000001, SI
+	JZ     low252
+	VMOVSS X1, 112(AX)
 
-low247:
+low252:
+	JMP stored247
+
+low249:
 	TESTQ     $0x00000002, SI
-	JZ        low251
+	JZ        low253
 	VMOVSD    X1, 96(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low252
+	JZ        low254
 	VMOVSS    X1, 104(AX)
 
-low252:
-	JMP stored245
-
-low251:
-	TESTQ  $0x00000001, SI
-	JZ     low253
-	VMOVSS X1, 96(AX)
+low254:
+	JMP stored247
 
 low253:
-	JMP stored245
+	TESTQ  $0x00000001, SI
+	JZ     low255
+	VMOVSS X1, 96(AX)
 
-low246:
+low255:
+	JMP stored247
+
+low248:
 	TESTQ        $0x00000004, SI
-	JZ           low254
+	JZ           low256
 	VMOVUPS      X1, 64(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low255
+	JZ           low257
 	VMOVSD       X1, 80(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low256
+	JZ           low258
 	VMOVSS       X1, 88(AX)
 
-low256:
-	JMP stored245
-
-low255:
-	TESTQ  $0x00000001, SI
-	JZ     low257
-	VMOVSS X1, 80(AX)
+low258:
+	JMP stored247
 
 low257:
-	JMP stored245
+	TESTQ  $0x00000001, SI
+	JZ     low259
+	VMOVSS X1, 80(AX)
 
-low254:
+low259:
+	JMP stored247
+
+low256:
 	TESTQ     $0x00000002, SI
-	JZ        low258
+	JZ        low260
 	VMOVSD    X1, 64(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low259
+	JZ        low261
 	VMOVSS    X1, 72(AX)
 
-low259:
-	JMP stored245
-
-low258:
-	TESTQ  $0x00000001, SI
-	JZ     low260
-	VMOVSS X1, 64(AX)
+low261:
+	JMP stored247
 
 low260:
-stored245:
+	TESTQ  $0x00000001, SI
+	JZ     low262
+	VMOVSS X1, 64(AX)
+
+low262:
+stored247:
 	VMOVUPS.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPS.Z     64(CX)(DX*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low262
+	JZ            low264
 	VMOVUPS       Y1, 64(AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low263
+	JZ            low265
 	VMOVUPS       X1, 96(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low264
+	JZ            low266
 	VMOVSD        X1, 112(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low265
+	JZ            low267
 	VMOVSS        X1, 120(AX)(BX*1)
 
-low265:
-	JMP stored261
-
-low264:
-	TESTQ  $0x00000001, SI
-	JZ     low266
-	VMOVSS X1, 112(AX)(BX*1)
+low267:
+	JMP stored263
 
 low266:
-	JMP stored261
+	TESTQ  $0x00000001, SI
+	JZ     low268
+	VMOVSS X1, 112(AX)(BX*1)
 
-low263:
+low268:
+	JMP stored263
+
+low265:
 	TESTQ     $0x00000002, SI
-	JZ        low267
+	JZ        low269
 	VMOVSD    X1, 96(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low268
+	JZ        low270
 	VMOVSS    X1, 104(AX)(BX*1)
 
-low268:
-	JMP stored261
-
-low267:
-	TESTQ  $0x00000001, SI
-	JZ     low269
-	VMOVSS X1, 96(AX)(BX*1)
+low270:
+	JMP stored263
 
 low269:
-	JMP stored261
+	TESTQ  $0x00000001, SI
+	JZ     low271
+	VMOVSS X1, 96(AX)(BX*1)
 
-low262:
+low271:
+	JMP stored263
+
+low264:
 	TESTQ        $0x00000004, SI
-	JZ           low270
+	JZ           low272
 	VMOVUPS      X1, 64(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low271
+	JZ           low273
 	VMOVSD       X1, 80(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low272
+	JZ           low274
 	VMOVSS       X1, 88(AX)(BX*1)
 
-low272:
-	JMP stored261
-
-low271:
-	TESTQ  $0x00000001, SI
-	JZ     low273
-	VMOVSS X1, 80(AX)(BX*1)
+low274:
+	JMP stored263
 
 low273:
-	JMP stored261
+	TESTQ  $0x00000001, SI
+	JZ     low275
+	VMOVSS X1, 80(AX)(BX*1)
 
-low270:
+low275:
+	JMP stored263
+
+low272:
 	TESTQ     $0x00000002, SI
-	JZ        low274
+	JZ        low276
 	VMOVSD    X1, 64(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low275
+	JZ        low277
 	VMOVSS    X1, 72(AX)(BX*1)
 
-low275:
-	JMP stored261
-
-low274:
-	TESTQ  $0x00000001, SI
-	JZ     low276
-	VMOVSS X1, 64(AX)(BX*1)
+low277:
+	JMP stored263
 
 low276:
-stored261:
+	TESTQ  $0x00000001, SI
+	JZ     low278
+	VMOVSS X1, 64(AX)(BX*1)
+
+low278:
+stored263:
 	VMOVUPS.Z     64(AX)(BX*2), K1, Z1
 	VMOVUPS.Z     64(CX)(DX*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low278
+	JZ            low280
 	VMOVUPS       Y1, 64(AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low279
+	JZ            low281
 	VMOVUPS       X1, 96(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low280
+	JZ            low282
 	VMOVSD        X1, 112(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low281
+	JZ            low283
 	VMOVSS        X1, 120(AX)(BX*2)
 
-low281:
-	JMP stored277
-
-low280:
-	TESTQ  $0x00000001, SI
-	JZ     low282
-	VMOVSS X1, 112(AX)(BX*2)
+low283:
+	JMP stored279
 
 low282:
-	JMP stored277
+	TESTQ  $0x00000001, SI
+	JZ     low284
+	VMOVSS X1, 112(AX)(BX*2)
 
-low279:
+low284:
+	JMP stored279
+
+low281:
 	TESTQ     $0x00000002, SI
-	JZ        low283
+	JZ        low285
 	VMOVSD    X1, 96(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low284
+	JZ        low286
 	VMOVSS    X1, 104(AX)(BX*2)
 
-low284:
-	JMP stored277
-
-low283:
-	TESTQ  $0x00000001, SI
-	JZ     low285
-	VMOVSS X1, 96(AX)(BX*2)
+low286:
+	JMP stored279
 
 low285:
-	JMP stored277
+	TESTQ  $0x00000001, SI
+	JZ     low287
+	VMOVSS X1, 96(AX)(BX*2)
 
-low278:
+low287:
+	JMP stored279
+
+low280:
 	TESTQ        $0x00000004, SI
-	JZ           low286
+	JZ           low288
 	VMOVUPS      X1, 64(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low287
+	JZ           low289
 	VMOVSD       X1, 80(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low288
+	JZ           low290
 	VMOVSS       X1, 88(AX)(BX*2)
 
-low288:
-	JMP stored277
-
-low287:
-	TESTQ  $0x00000001, SI
-	JZ     low289
-	VMOVSS X1, 80(AX)(BX*2)
+low290:
+	JMP stored279
 
 low289:
-	JMP stored277
+	TESTQ  $0x00000001, SI
+	JZ     low291
+	VMOVSS X1, 80(AX)(BX*2)
 
-low286:
+low291:
+	JMP stored279
+
+low288:
 	TESTQ     $0x00000002, SI
-	JZ        low290
+	JZ        low292
 	VMOVSD    X1, 64(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low291
+	JZ        low293
 	VMOVSS    X1, 72(AX)(BX*2)
 
-low291:
-	JMP stored277
-
-low290:
-	TESTQ  $0x00000001, SI
-	JZ     low292
-	VMOVSS X1, 64(AX)(BX*2)
+low293:
+	JMP stored279
 
 low292:
-stored277:
+	TESTQ  $0x00000001, SI
+	JZ     low294
+	VMOVSS X1, 64(AX)(BX*2)
+
+low294:
+stored279:
 	VMOVUPS.Z     64(AX)(DI*1), K1, Z1
 	VMOVUPS.Z     64(CX)(R8*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low294
+	JZ            low296
 	VMOVUPS       Y1, 64(AX)(DI*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low295
+	JZ            low297
 	VMOVUPS       X1, 96(AX)(DI*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low296
+	JZ            low298
 	VMOVSD        X1, 112(AX)(DI*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low297
+	JZ            low299
 	VMOVSS        X1, 120(AX)(DI*1)
 
-low297:
-	JMP stored293
-
-low296:
-	TESTQ  $0x00000001, SI
-	JZ     low298
-	VMOVSS X1, 112(AX)(DI*1)
+low299:
+	JMP stored295
 
 low298:
-	JMP stored293
+	TESTQ  $0x00000001, SI
+	JZ     low300
+	VMOVSS X1, 112(AX)(DI*1)
 
-low295:
+low300:
+	JMP stored295
+
+low297:
 	TESTQ     $0x00000002, SI
-	JZ        low299
+	JZ        low301
 	VMOVSD    X1, 96(AX)(DI*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low300
+	JZ        low302
 	VMOVSS    X1, 104(AX)(DI*1)
 
-low300:
-	JMP stored293
-
-low299:
-	TESTQ  $0x00000001, SI
-	JZ     low301
-	VMOVSS X1, 96(AX)(DI*1)
+low302:
+	JMP stored295
 
 low301:
-	JMP stored293
+	TESTQ  $0x00000001, SI
+	JZ     low303
+	VMOVSS X1, 96(AX)(DI*1)
 
-low294:
+low303:
+	JMP stored295
+
+low296:
 	TESTQ        $0x00000004, SI
-	JZ           low302
+	JZ           low304
 	VMOVUPS      X1, 64(AX)(DI*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low303
+	JZ           low305
 	VMOVSD       X1, 80(AX)(DI*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low304
+	JZ           low306
 	VMOVSS       X1, 88(AX)(DI*1)
 
-low304:
-	JMP stored293
-
-low303:
-	TESTQ  $0x00000001, SI
-	JZ     low305
-	VMOVSS X1, 80(AX)(DI*1)
+low306:
+	JMP stored295
 
 low305:
-	JMP stored293
+	TESTQ  $0x00000001, SI
+	JZ     low307
+	VMOVSS X1, 80(AX)(DI*1)
 
-low302:
+low307:
+	JMP stored295
+
+low304:
 	TESTQ     $0x00000002, SI
-	JZ        low306
+	JZ        low308
 	VMOVSD    X1, 64(AX)(DI*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low307
+	JZ        low309
 	VMOVSS    X1, 72(AX)(DI*1)
 
-low307:
-	JMP stored293
-
-low306:
-	TESTQ  $0x00000001, SI
-	JZ     low308
-	VMOVSS X1, 64(AX)(DI*1)
+low309:
+	JMP stored295
 
 low308:
-stored293:
-end177:
-	JMP gated6
+	TESTQ  $0x00000001, SI
+	JZ     low310
+	VMOVSS X1, 64(AX)(DI*1)
 
-other7:
+low310:
+stored295:
+end179:
+	JMP gated8
+
+other9:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without310
+	JE    without312
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -34969,9 +34973,9 @@ other7:
 	BZHIL  R11, R10, R10
 	KMOVW  R10, K1
 	CMPQ   DI, $0x20
-	JLT    tail312
+	JLT    tail314
 
-block311:
+block313:
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -34999,13 +35003,13 @@ block311:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, DI
 	CMPQ    DI, $0x20
-	JGE     block311
+	JGE     block313
 
-tail312:
+tail314:
 	TESTQ   DI, DI
-	JLE     end313
+	JLE     end315
 	CMPQ    DI, $0x10
-	JLT     part314
+	JLT     part316
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -35017,9 +35021,9 @@ tail312:
 	VADDPS  Z1, Z0, Z0
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS Z0, (AX)
-	JMP     over315
+	JMP     over317
 
-part314:
+part316:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -35031,100 +35035,100 @@ part314:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low317
+	JZ            low319
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low318
+	JZ            low320
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low319
+	JZ            low321
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low320
+	JZ            low322
 	VMOVSS        X0, 56(AX)
 
-low320:
-	JMP stored316
-
-low319:
-	TESTQ  $0x00000001, DI
-	JZ     low321
-	VMOVSS X0, 48(AX)
+low322:
+	JMP stored318
 
 low321:
-	JMP stored316
+	TESTQ  $0x00000001, DI
+	JZ     low323
+	VMOVSS X0, 48(AX)
 
-low318:
+low323:
+	JMP stored318
+
+low320:
 	TESTQ     $0x00000002, DI
-	JZ        low322
+	JZ        low324
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low323
+	JZ        low325
 	VMOVSS    X0, 40(AX)
 
-low323:
-	JMP stored316
-
-low322:
-	TESTQ  $0x00000001, DI
-	JZ     low324
-	VMOVSS X0, 32(AX)
+low325:
+	JMP stored318
 
 low324:
-	JMP stored316
+	TESTQ  $0x00000001, DI
+	JZ     low326
+	VMOVSS X0, 32(AX)
 
-low317:
+low326:
+	JMP stored318
+
+low319:
 	TESTQ        $0x00000004, DI
-	JZ           low325
+	JZ           low327
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low326
+	JZ           low328
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low327
+	JZ           low329
 	VMOVSS       X0, 24(AX)
 
-low327:
-	JMP stored316
-
-low326:
-	TESTQ  $0x00000001, DI
-	JZ     low328
-	VMOVSS X0, 16(AX)
+low329:
+	JMP stored318
 
 low328:
-	JMP stored316
+	TESTQ  $0x00000001, DI
+	JZ     low330
+	VMOVSS X0, 16(AX)
 
-low325:
+low330:
+	JMP stored318
+
+low327:
 	TESTQ     $0x00000002, DI
-	JZ        low329
+	JZ        low331
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low330
+	JZ        low332
 	VMOVSS    X0, 8(AX)
 
-low330:
-	JMP stored316
-
-low329:
-	TESTQ  $0x00000001, DI
-	JZ     low331
-	VMOVSS X0, (AX)
+low332:
+	JMP stored318
 
 low331:
-stored316:
-	JMP end313
+	TESTQ  $0x00000001, DI
+	JZ     low333
+	VMOVSS X0, (AX)
 
-over315:
+low333:
+stored318:
+	JMP end315
+
+over317:
 	CMPQ          DI, $0x10
-	JLE           end313
+	JLE           end315
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -35136,114 +35140,112 @@ over315:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low334
+	JZ            low336
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low335
+	JZ            low337
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low336
+	JZ            low338
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low337
+	JZ            low339
 	VMOVSS        X0, 120(AX)
 
-low337:
-	JMP stored333
-
-low336:
-	TESTQ  $0x00000001, DI
-	JZ     low338
-	VMOVSS X0, 112(AX)
+low339:
+	JMP stored335
 
 low338:
-	JMP stored333
+	TESTQ  $0x00000001, DI
+	JZ     low340
+	VMOVSS X0, 112(AX)
 
-low335:
+low340:
+	JMP stored335
+
+low337:
 	TESTQ     $0x00000002, DI
-	JZ        low339
+	JZ        low341
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low340
+	JZ        low342
 	VMOVSS    X0, 104(AX)
 
-low340:
-	JMP stored333
-
-low339:
-	TESTQ  $0x00000001, DI
-	JZ     low341
-	VMOVSS X0, 96(AX)
+low342:
+	JMP stored335
 
 low341:
-	JMP stored333
+	TESTQ  $0x00000001, DI
+	JZ     low343
+	VMOVSS X0, 96(AX)
 
-low334:
+low343:
+	JMP stored335
+
+low336:
 	TESTQ        $0x00000004, DI
-	JZ           low342
+	JZ           low344
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low343
+	JZ           low345
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low344
+	JZ           low346
 	VMOVSS       X0, 88(AX)
 
-low344:
-	JMP stored333
-
-low343:
-	TESTQ  $0x00000001, DI
-	JZ     low345
-	VMOVSS X0, 80(AX)
+low346:
+	JMP stored335
 
 low345:
-	JMP stored333
+	TESTQ  $0x00000001, DI
+	JZ     low347
+	VMOVSS X0, 80(AX)
 
-low342:
+low347:
+	JMP stored335
+
+low344:
 	TESTQ     $0x00000002, DI
-	JZ        low346
+	JZ        low348
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low347
+	JZ        low349
 	VMOVSS    X0, 72(AX)
 
-low347:
-	JMP stored333
-
-low346:
-	TESTQ  $0x00000001, DI
-	JZ     low348
-	VMOVSS X0, 64(AX)
+low349:
+	JMP stored335
 
 low348:
-stored333:
-end313:
-	JMP gated6
+	TESTQ  $0x00000001, DI
+	JZ     low350
+	VMOVSS X0, 64(AX)
 
-without310:
-	JMP gated6
+low350:
+stored335:
+end315:
+	JMP gated8
 
-gated6:
+without312:
+	JMP gated8
+
+gated8:
 	MOVQ $0x00000004, AX
 	JMP  advance4
 
-fewer5:
-	CMPQ  AX, $0x03
-	JNE   fewer349
+lower7:
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other351
+	JNE   other352
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without352
+	JE    without353
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -35258,9 +35260,9 @@ fewer5:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x20
-	JLT    tail354
+	JLT    tail355
 
-block353:
+block354:
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -35308,13 +35310,13 @@ block353:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x20, DI
 	CMPQ      DI, $0x20
-	JGE       block353
+	JGE       block354
 
-tail354:
+tail355:
 	TESTQ     DI, DI
-	JLE       end355
+	JLE       end356
 	CMPQ      DI, $0x10
-	JLT       part356
+	JLT       part357
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -35336,9 +35338,9 @@ tail354:
 	VMOVUPS   Z1, (BX)(CX*2)
 	VADDPS    Z3, Z0, Z0
 	VMOVUPS   Z0, (AX)
-	JMP       over357
+	JMP       over358
 
-part356:
+part357:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VMOVUPS.Z     (DX), K1, Z2
@@ -35346,381 +35348,381 @@ part356:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low359
+	JZ            low360
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low360
+	JZ            low361
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low361
+	JZ            low362
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low362
+	JZ            low363
 	VMOVSS        X1, 56(BX)
 
-low362:
-	JMP stored358
+low363:
+	JMP stored359
 
-low361:
+low362:
 	TESTQ  $0x00000001, DI
-	JZ     low363
+	JZ     low364
 	VMOVSS X1, 48(BX)
 
-low363:
-	JMP stored358
+low364:
+	JMP stored359
 
-low360:
+low361:
 	TESTQ     $0x00000002, DI
-	JZ        low364
+	JZ        low365
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low365
+	JZ        low366
 	VMOVSS    X1, 40(BX)
 
-low365:
-	JMP stored358
+low366:
+	JMP stored359
 
-low364:
+low365:
 	TESTQ  $0x00000001, DI
-	JZ     low366
+	JZ     low367
 	VMOVSS X1, 32(BX)
 
-low366:
-	JMP stored358
+low367:
+	JMP stored359
 
-low359:
+low360:
 	TESTQ        $0x00000004, DI
-	JZ           low367
+	JZ           low368
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low368
+	JZ           low369
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low369
+	JZ           low370
 	VMOVSS       X1, 24(BX)
 
-low369:
-	JMP stored358
+low370:
+	JMP stored359
 
-low368:
+low369:
 	TESTQ  $0x00000001, DI
-	JZ     low370
+	JZ     low371
 	VMOVSS X1, 16(BX)
 
-low370:
-	JMP stored358
+low371:
+	JMP stored359
 
-low367:
+low368:
 	TESTQ     $0x00000002, DI
-	JZ        low371
+	JZ        low372
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low372
+	JZ        low373
 	VMOVSS    X1, 8(BX)
 
-low372:
-	JMP stored358
+low373:
+	JMP stored359
 
-low371:
+low372:
 	TESTQ  $0x00000001, DI
-	JZ     low373
+	JZ     low374
 	VMOVSS X1, (BX)
 
-low373:
-stored358:
+low374:
+stored359:
 	VMOVUPS.Z     (BX)(CX*1), K1, Z1
 	VMOVUPS.Z     (DX)(SI*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low375
+	JZ            low376
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low376
+	JZ            low377
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low377
+	JZ            low378
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low378
+	JZ            low379
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low378:
-	JMP stored374
+low379:
+	JMP stored375
 
-low377:
+low378:
 	TESTQ  $0x00000001, DI
-	JZ     low379
+	JZ     low380
 	VMOVSS X1, 48(BX)(CX*1)
 
-low379:
-	JMP stored374
+low380:
+	JMP stored375
 
-low376:
+low377:
 	TESTQ     $0x00000002, DI
-	JZ        low380
+	JZ        low381
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low381
+	JZ        low382
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low381:
-	JMP stored374
+low382:
+	JMP stored375
 
-low380:
+low381:
 	TESTQ  $0x00000001, DI
-	JZ     low382
+	JZ     low383
 	VMOVSS X1, 32(BX)(CX*1)
 
-low382:
-	JMP stored374
+low383:
+	JMP stored375
 
-low375:
+low376:
 	TESTQ        $0x00000004, DI
-	JZ           low383
+	JZ           low384
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low384
+	JZ           low385
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low385
+	JZ           low386
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low385:
-	JMP stored374
+low386:
+	JMP stored375
 
-low384:
+low385:
 	TESTQ  $0x00000001, DI
-	JZ     low386
+	JZ     low387
 	VMOVSS X1, 16(BX)(CX*1)
 
-low386:
-	JMP stored374
+low387:
+	JMP stored375
 
-low383:
+low384:
 	TESTQ     $0x00000002, DI
-	JZ        low387
+	JZ        low388
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low388
+	JZ        low389
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low388:
-	JMP stored374
+low389:
+	JMP stored375
 
-low387:
+low388:
 	TESTQ  $0x00000001, DI
-	JZ     low389
+	JZ     low390
 	VMOVSS X1, (BX)(CX*1)
 
-low389:
-stored374:
+low390:
+stored375:
 	VMOVUPS.Z     (BX)(CX*2), K1, Z1
 	VMOVUPS.Z     (DX)(SI*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low391
+	JZ            low392
 	VMOVUPS       Y1, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low392
+	JZ            low393
 	VMOVUPS       X1, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low393
+	JZ            low394
 	VMOVSD        X1, 48(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low394
+	JZ            low395
 	VMOVSS        X1, 56(BX)(CX*2)
 
-low394:
-	JMP stored390
+low395:
+	JMP stored391
 
-low393:
+low394:
 	TESTQ  $0x00000001, DI
-	JZ     low395
+	JZ     low396
 	VMOVSS X1, 48(BX)(CX*2)
 
-low395:
-	JMP stored390
+low396:
+	JMP stored391
 
-low392:
+low393:
 	TESTQ     $0x00000002, DI
-	JZ        low396
+	JZ        low397
 	VMOVSD    X1, 32(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low397
+	JZ        low398
 	VMOVSS    X1, 40(BX)(CX*2)
 
-low397:
-	JMP stored390
+low398:
+	JMP stored391
 
-low396:
+low397:
 	TESTQ  $0x00000001, DI
-	JZ     low398
+	JZ     low399
 	VMOVSS X1, 32(BX)(CX*2)
 
-low398:
-	JMP stored390
+low399:
+	JMP stored391
 
-low391:
+low392:
 	TESTQ        $0x00000004, DI
-	JZ           low399
+	JZ           low400
 	VMOVUPS      X1, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low400
+	JZ           low401
 	VMOVSD       X1, 16(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low401
+	JZ           low402
 	VMOVSS       X1, 24(BX)(CX*2)
 
-low401:
-	JMP stored390
+low402:
+	JMP stored391
 
-low400:
+low401:
 	TESTQ  $0x00000001, DI
-	JZ     low402
+	JZ     low403
 	VMOVSS X1, 16(BX)(CX*2)
 
-low402:
-	JMP stored390
+low403:
+	JMP stored391
 
-low399:
+low400:
 	TESTQ     $0x00000002, DI
-	JZ        low403
+	JZ        low404
 	VMOVSD    X1, (BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low404
+	JZ        low405
 	VMOVSS    X1, 8(BX)(CX*2)
 
-low404:
-	JMP stored390
+low405:
+	JMP stored391
 
-low403:
+low404:
 	TESTQ  $0x00000001, DI
-	JZ     low405
+	JZ     low406
 	VMOVSS X1, (BX)(CX*2)
 
-low405:
-stored390:
+low406:
+stored391:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low407
+	JZ            low408
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low408
+	JZ            low409
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low409
+	JZ            low410
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low410
+	JZ            low411
 	VMOVSS        X0, 56(AX)
 
-low410:
-	JMP stored406
+low411:
+	JMP stored407
 
-low409:
+low410:
 	TESTQ  $0x00000001, DI
-	JZ     low411
+	JZ     low412
 	VMOVSS X0, 48(AX)
 
-low411:
-	JMP stored406
+low412:
+	JMP stored407
 
-low408:
+low409:
 	TESTQ     $0x00000002, DI
-	JZ        low412
+	JZ        low413
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low413
+	JZ        low414
 	VMOVSS    X0, 40(AX)
 
-low413:
-	JMP stored406
+low414:
+	JMP stored407
 
-low412:
+low413:
 	TESTQ  $0x00000001, DI
-	JZ     low414
+	JZ     low415
 	VMOVSS X0, 32(AX)
 
-low414:
-	JMP stored406
+low415:
+	JMP stored407
 
-low407:
+low408:
 	TESTQ        $0x00000004, DI
-	JZ           low415
+	JZ           low416
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low416
+	JZ           low417
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low417
+	JZ           low418
 	VMOVSS       X0, 24(AX)
 
-low417:
-	JMP stored406
+low418:
+	JMP stored407
 
-low416:
+low417:
 	TESTQ  $0x00000001, DI
-	JZ     low418
+	JZ     low419
 	VMOVSS X0, 16(AX)
 
-low418:
-	JMP stored406
+low419:
+	JMP stored407
 
-low415:
+low416:
 	TESTQ     $0x00000002, DI
-	JZ        low419
+	JZ        low420
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low420
+	JZ        low421
 	VMOVSS    X0, 8(AX)
 
-low420:
-	JMP stored406
+low421:
+	JMP stored407
 
-low419:
+low420:
 	TESTQ  $0x00000001, DI
-	JZ     low421
+	JZ     low422
 	VMOVSS X0, (AX)
 
-low421:
-stored406:
-	JMP end355
+low422:
+stored407:
+	JMP end356
 
-over357:
+over358:
 	CMPQ          DI, $0x10
-	JLE           end355
+	JLE           end356
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VMOVUPS.Z     64(DX), K1, Z2
@@ -35728,380 +35730,380 @@ over357:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low424
+	JZ            low425
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low425
+	JZ            low426
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low426
+	JZ            low427
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low427
+	JZ            low428
 	VMOVSS        X1, 120(BX)
 
-low427:
-	JMP stored423
+low428:
+	JMP stored424
 
-low426:
+low427:
 	TESTQ  $0x00000001, DI
-	JZ     low428
+	JZ     low429
 	VMOVSS X1, 112(BX)
 
-low428:
-	JMP stored423
+low429:
+	JMP stored424
 
-low425:
+low426:
 	TESTQ     $0x00000002, DI
-	JZ        low429
+	JZ        low430
 	VMOVSD    X1, 96(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low430
+	JZ        low431
 	VMOVSS    X1, 104(BX)
 
-low430:
-	JMP stored423
+low431:
+	JMP stored424
 
-low429:
+low430:
 	TESTQ  $0x00000001, DI
-	JZ     low431
+	JZ     low432
 	VMOVSS X1, 96(BX)
 
-low431:
-	JMP stored423
+low432:
+	JMP stored424
 
-low424:
+low425:
 	TESTQ        $0x00000004, DI
-	JZ           low432
+	JZ           low433
 	VMOVUPS      X1, 64(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low433
+	JZ           low434
 	VMOVSD       X1, 80(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low434
+	JZ           low435
 	VMOVSS       X1, 88(BX)
 
-low434:
-	JMP stored423
+low435:
+	JMP stored424
 
-low433:
+low434:
 	TESTQ  $0x00000001, DI
-	JZ     low435
+	JZ     low436
 	VMOVSS X1, 80(BX)
 
-low435:
-	JMP stored423
+low436:
+	JMP stored424
 
-low432:
+low433:
 	TESTQ     $0x00000002, DI
-	JZ        low436
+	JZ        low437
 	VMOVSD    X1, 64(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low437
+	JZ        low438
 	VMOVSS    X1, 72(BX)
 
-low437:
-	JMP stored423
+low438:
+	JMP stored424
 
-low436:
+low437:
 	TESTQ  $0x00000001, DI
-	JZ     low438
+	JZ     low439
 	VMOVSS X1, 64(BX)
 
-low438:
-stored423:
+low439:
+stored424:
 	VMOVUPS.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPS.Z     64(DX)(SI*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low440
+	JZ            low441
 	VMOVUPS       Y1, 64(BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low441
+	JZ            low442
 	VMOVUPS       X1, 96(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low442
+	JZ            low443
 	VMOVSD        X1, 112(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low443
+	JZ            low444
 	VMOVSS        X1, 120(BX)(CX*1)
 
-low443:
-	JMP stored439
+low444:
+	JMP stored440
 
-low442:
+low443:
 	TESTQ  $0x00000001, DI
-	JZ     low444
+	JZ     low445
 	VMOVSS X1, 112(BX)(CX*1)
 
-low444:
-	JMP stored439
+low445:
+	JMP stored440
 
-low441:
+low442:
 	TESTQ     $0x00000002, DI
-	JZ        low445
+	JZ        low446
 	VMOVSD    X1, 96(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low446
+	JZ        low447
 	VMOVSS    X1, 104(BX)(CX*1)
 
-low446:
-	JMP stored439
+low447:
+	JMP stored440
 
-low445:
+low446:
 	TESTQ  $0x00000001, DI
-	JZ     low447
+	JZ     low448
 	VMOVSS X1, 96(BX)(CX*1)
 
-low447:
-	JMP stored439
+low448:
+	JMP stored440
 
-low440:
+low441:
 	TESTQ        $0x00000004, DI
-	JZ           low448
+	JZ           low449
 	VMOVUPS      X1, 64(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low449
+	JZ           low450
 	VMOVSD       X1, 80(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low450
+	JZ           low451
 	VMOVSS       X1, 88(BX)(CX*1)
 
-low450:
-	JMP stored439
+low451:
+	JMP stored440
 
-low449:
+low450:
 	TESTQ  $0x00000001, DI
-	JZ     low451
+	JZ     low452
 	VMOVSS X1, 80(BX)(CX*1)
 
-low451:
-	JMP stored439
+low452:
+	JMP stored440
 
-low448:
+low449:
 	TESTQ     $0x00000002, DI
-	JZ        low452
+	JZ        low453
 	VMOVSD    X1, 64(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low453
+	JZ        low454
 	VMOVSS    X1, 72(BX)(CX*1)
 
-low453:
-	JMP stored439
+low454:
+	JMP stored440
 
-low452:
+low453:
 	TESTQ  $0x00000001, DI
-	JZ     low454
+	JZ     low455
 	VMOVSS X1, 64(BX)(CX*1)
 
-low454:
-stored439:
+low455:
+stored440:
 	VMOVUPS.Z     64(BX)(CX*2), K1, Z1
 	VMOVUPS.Z     64(DX)(SI*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low456
+	JZ            low457
 	VMOVUPS       Y1, 64(BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low457
+	JZ            low458
 	VMOVUPS       X1, 96(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low458
+	JZ            low459
 	VMOVSD        X1, 112(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low459
+	JZ            low460
 	VMOVSS        X1, 120(BX)(CX*2)
 
-low459:
-	JMP stored455
+low460:
+	JMP stored456
 
-low458:
+low459:
 	TESTQ  $0x00000001, DI
-	JZ     low460
+	JZ     low461
 	VMOVSS X1, 112(BX)(CX*2)
 
-low460:
-	JMP stored455
+low461:
+	JMP stored456
 
-low457:
+low458:
 	TESTQ     $0x00000002, DI
-	JZ        low461
+	JZ        low462
 	VMOVSD    X1, 96(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low462
+	JZ        low463
 	VMOVSS    X1, 104(BX)(CX*2)
 
-low462:
-	JMP stored455
+low463:
+	JMP stored456
 
-low461:
+low462:
 	TESTQ  $0x00000001, DI
-	JZ     low463
+	JZ     low464
 	VMOVSS X1, 96(BX)(CX*2)
 
-low463:
-	JMP stored455
+low464:
+	JMP stored456
 
-low456:
+low457:
 	TESTQ        $0x00000004, DI
-	JZ           low464
+	JZ           low465
 	VMOVUPS      X1, 64(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low465
+	JZ           low466
 	VMOVSD       X1, 80(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low466
+	JZ           low467
 	VMOVSS       X1, 88(BX)(CX*2)
 
-low466:
-	JMP stored455
+low467:
+	JMP stored456
 
-low465:
+low466:
 	TESTQ  $0x00000001, DI
-	JZ     low467
+	JZ     low468
 	VMOVSS X1, 80(BX)(CX*2)
 
-low467:
-	JMP stored455
+low468:
+	JMP stored456
 
-low464:
+low465:
 	TESTQ     $0x00000002, DI
-	JZ        low468
+	JZ        low469
 	VMOVSD    X1, 64(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low469
+	JZ        low470
 	VMOVSS    X1, 72(BX)(CX*2)
 
-low469:
-	JMP stored455
+low470:
+	JMP stored456
 
-low468:
+low469:
 	TESTQ  $0x00000001, DI
-	JZ     low470
+	JZ     low471
 	VMOVSS X1, 64(BX)(CX*2)
 
-low470:
-stored455:
+low471:
+stored456:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low472
+	JZ            low473
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low473
+	JZ            low474
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low474
+	JZ            low475
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low475
+	JZ            low476
 	VMOVSS        X0, 120(AX)
 
-low475:
-	JMP stored471
+low476:
+	JMP stored472
 
-low474:
+low475:
 	TESTQ  $0x00000001, DI
-	JZ     low476
+	JZ     low477
 	VMOVSS X0, 112(AX)
 
-low476:
-	JMP stored471
+low477:
+	JMP stored472
 
-low473:
+low474:
 	TESTQ     $0x00000002, DI
-	JZ        low477
+	JZ        low478
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low478
+	JZ        low479
 	VMOVSS    X0, 104(AX)
 
-low478:
-	JMP stored471
+low479:
+	JMP stored472
 
-low477:
+low478:
 	TESTQ  $0x00000001, DI
-	JZ     low479
+	JZ     low480
 	VMOVSS X0, 96(AX)
 
-low479:
-	JMP stored471
+low480:
+	JMP stored472
 
-low472:
+low473:
 	TESTQ        $0x00000004, DI
-	JZ           low480
+	JZ           low481
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low481
+	JZ           low482
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low482
+	JZ           low483
 	VMOVSS       X0, 88(AX)
 
-low482:
-	JMP stored471
+low483:
+	JMP stored472
 
-low481:
+low482:
 	TESTQ  $0x00000001, DI
-	JZ     low483
+	JZ     low484
 	VMOVSS X0, 80(AX)
 
-low483:
-	JMP stored471
+low484:
+	JMP stored472
 
-low480:
+low481:
 	TESTQ     $0x00000002, DI
-	JZ        low484
+	JZ        low485
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low485
+	JZ        low486
 	VMOVSS    X0, 72(AX)
 
-low485:
-	JMP stored471
+low486:
+	JMP stored472
 
-low484:
+low485:
 	TESTQ  $0x00000001, DI
-	JZ     low486
+	JZ     low487
 	VMOVSS X0, 64(AX)
 
-low486:
-stored471:
-end355:
-	JMP gated350
+low487:
+stored472:
+end356:
+	JMP gated351
 
-without352:
+without353:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -36115,9 +36117,9 @@ without352:
 	BZHIL  R8, DI, DI
 	KMOVW  DI, K1
 	CMPQ   SI, $0x20
-	JLT    tail488
+	JLT    tail489
 
-block487:
+block488:
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
@@ -36152,13 +36154,13 @@ block487:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x20, SI
 	CMPQ      SI, $0x20
-	JGE       block487
+	JGE       block488
 
-tail488:
+tail489:
 	TESTQ     SI, SI
-	JLE       end489
+	JLE       end490
 	CMPQ      SI, $0x10
-	JLT       part490
+	JLT       part491
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
@@ -36174,585 +36176,585 @@ tail488:
 	VCMPPS    $0x06, Z3, Z2, K2
 	VMOVAPS.Z Z1, K2, Z1
 	VMOVUPS   Z1, (AX)(BX*2)
-	JMP       over491
+	JMP       over492
 
-part490:
+part491:
 	VMOVUPS.Z     (AX), K1, Z1
 	VMOVUPS.Z     (CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low493
+	JZ            low494
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low494
+	JZ            low495
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low495
+	JZ            low496
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low496
+	JZ            low497
 	VMOVSS        X1, 56(AX)
 
-low496:
-	JMP stored492
+low497:
+	JMP stored493
 
-low495:
+low496:
 	TESTQ  $0x00000001, SI
-	JZ     low497
+	JZ     low498
 	VMOVSS X1, 48(AX)
 
-low497:
-	JMP stored492
+low498:
+	JMP stored493
 
-low494:
+low495:
 	TESTQ     $0x00000002, SI
-	JZ        low498
+	JZ        low499
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low499
+	JZ        low500
 	VMOVSS    X1, 40(AX)
 
-low499:
-	JMP stored492
+low500:
+	JMP stored493
 
-low498:
+low499:
 	TESTQ  $0x00000001, SI
-	JZ     low500
+	JZ     low501
 	VMOVSS X1, 32(AX)
 
-low500:
-	JMP stored492
+low501:
+	JMP stored493
 
-low493:
+low494:
 	TESTQ        $0x00000004, SI
-	JZ           low501
+	JZ           low502
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low502
+	JZ           low503
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low503
+	JZ           low504
 	VMOVSS       X1, 24(AX)
 
-low503:
-	JMP stored492
+low504:
+	JMP stored493
 
-low502:
+low503:
 	TESTQ  $0x00000001, SI
-	JZ     low504
+	JZ     low505
 	VMOVSS X1, 16(AX)
 
-low504:
-	JMP stored492
+low505:
+	JMP stored493
 
-low501:
+low502:
 	TESTQ     $0x00000002, SI
-	JZ        low505
+	JZ        low506
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low506
+	JZ        low507
 	VMOVSS    X1, 8(AX)
 
-low506:
-	JMP stored492
+low507:
+	JMP stored493
 
-low505:
+low506:
 	TESTQ  $0x00000001, SI
-	JZ     low507
+	JZ     low508
 	VMOVSS X1, (AX)
 
-low507:
-stored492:
+low508:
+stored493:
 	VMOVUPS.Z     (AX)(BX*1), K1, Z1
 	VMOVUPS.Z     (CX)(DX*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low509
+	JZ            low510
 	VMOVUPS       Y1, (AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low510
+	JZ            low511
 	VMOVUPS       X1, 32(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low511
+	JZ            low512
 	VMOVSD        X1, 48(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low512
+	JZ            low513
 	VMOVSS        X1, 56(AX)(BX*1)
 
-low512:
-	JMP stored508
+low513:
+	JMP stored509
 
-low511:
+low512:
 	TESTQ  $0x00000001, SI
-	JZ     low513
+	JZ     low514
 	VMOVSS X1, 48(AX)(BX*1)
 
-low513:
-	JMP stored508
+low514:
+	JMP stored509
 
-low510:
+low511:
 	TESTQ     $0x00000002, SI
-	JZ        low514
+	JZ        low515
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low515
+	JZ        low516
 	VMOVSS    X1, 40(AX)(BX*1)
 
-low515:
-	JMP stored508
+low516:
+	JMP stored509
 
-low514:
+low515:
 	TESTQ  $0x00000001, SI
-	JZ     low516
+	JZ     low517
 	VMOVSS X1, 32(AX)(BX*1)
 
-low516:
-	JMP stored508
+low517:
+	JMP stored509
 
-low509:
+low510:
 	TESTQ        $0x00000004, SI
-	JZ           low517
+	JZ           low518
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low518
+	JZ           low519
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low519
+	JZ           low520
 	VMOVSS       X1, 24(AX)(BX*1)
 
-low519:
-	JMP stored508
+low520:
+	JMP stored509
 
-low518:
+low519:
 	TESTQ  $0x00000001, SI
-	JZ     low520
+	JZ     low521
 	VMOVSS X1, 16(AX)(BX*1)
 
-low520:
-	JMP stored508
+low521:
+	JMP stored509
 
-low517:
+low518:
 	TESTQ     $0x00000002, SI
-	JZ        low521
+	JZ        low522
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low522
+	JZ        low523
 	VMOVSS    X1, 8(AX)(BX*1)
 
-low522:
-	JMP stored508
+low523:
+	JMP stored509
 
-low521:
+low522:
 	TESTQ  $0x00000001, SI
-	JZ     low523
+	JZ     low524
 	VMOVSS X1, (AX)(BX*1)
 
-low523:
-stored508:
+low524:
+stored509:
 	VMOVUPS.Z     (AX)(BX*2), K1, Z1
 	VMOVUPS.Z     (CX)(DX*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low525
+	JZ            low526
 	VMOVUPS       Y1, (AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low526
+	JZ            low527
 	VMOVUPS       X1, 32(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low527
+	JZ            low528
 	VMOVSD        X1, 48(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low528
+	JZ            low529
 	VMOVSS        X1, 56(AX)(BX*2)
 
-low528:
-	JMP stored524
+low529:
+	JMP stored525
 
-low527:
+low528:
 	TESTQ  $0x00000001, SI
-	JZ     low529
+	JZ     low530
 	VMOVSS X1, 48(AX)(BX*2)
 
-low529:
-	JMP stored524
+low530:
+	JMP stored525
 
-low526:
+low527:
 	TESTQ     $0x00000002, SI
-	JZ        low530
+	JZ        low531
 	VMOVSD    X1, 32(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low531
+	JZ        low532
 	VMOVSS    X1, 40(AX)(BX*2)
 
-low531:
-	JMP stored524
+low532:
+	JMP stored525
 
-low530:
+low531:
 	TESTQ  $0x00000001, SI
-	JZ     low532
+	JZ     low533
 	VMOVSS X1, 32(AX)(BX*2)
 
-low532:
-	JMP stored524
+low533:
+	JMP stored525
 
-low525:
+low526:
 	TESTQ        $0x00000004, SI
-	JZ           low533
+	JZ           low534
 	VMOVUPS      X1, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low534
+	JZ           low535
 	VMOVSD       X1, 16(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low535
+	JZ           low536
 	VMOVSS       X1, 24(AX)(BX*2)
 
-low535:
-	JMP stored524
+low536:
+	JMP stored525
 
-low534:
+low535:
 	TESTQ  $0x00000001, SI
-	JZ     low536
+	JZ     low537
 	VMOVSS X1, 16(AX)(BX*2)
 
-low536:
-	JMP stored524
+low537:
+	JMP stored525
 
-low533:
+low534:
 	TESTQ     $0x00000002, SI
-	JZ        low537
+	JZ        low538
 	VMOVSD    X1, (AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low538
+	JZ        low539
 	VMOVSS    X1, 8(AX)(BX*2)
 
-low538:
-	JMP stored524
+low539:
+	JMP stored525
 
-low537:
+low538:
 	TESTQ  $0x00000001, SI
-	JZ     low539
+	JZ     low540
 	VMOVSS X1, (AX)(BX*2)
 
-low539:
-stored524:
-	JMP end489
+low540:
+stored525:
+	JMP end490
 
-over491:
+over492:
 	CMPQ          SI, $0x10
-	JLE           end489
+	JLE           end490
 	VMOVUPS.Z     64(AX), K1, Z1
 	VMOVUPS.Z     64(CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low542
+	JZ            low543
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low543
+	JZ            low544
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low544
+	JZ            low545
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low545
+	JZ            low546
 	VMOVSS        X1, 120(AX)
 
-low545:
-	JMP stored541
+low546:
+	JMP stored542
 
-low544:
+low545:
 	TESTQ  $0x00000001, SI
-	JZ     low546
+	JZ     low547
 	VMOVSS X1, 112(AX)
 
-low546:
-	JMP stored541
+low547:
+	JMP stored542
 
-low543:
+low544:
 	TESTQ     $0x00000002, SI
-	JZ        low547
+	JZ        low548
 	VMOVSD    X1, 96(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low548
+	JZ        low549
 	VMOVSS    X1, 104(AX)
 
-low548:
-	JMP stored541
+low549:
+	JMP stored542
 
-low547:
+low548:
 	TESTQ  $0x00000001, SI
-	JZ     low549
+	JZ     low550
 	VMOVSS X1, 96(AX)
 
-low549:
-	JMP stored541
+low550:
+	JMP stored542
 
-low542:
+low543:
 	TESTQ        $0x00000004, SI
-	JZ           low550
+	JZ           low551
 	VMOVUPS      X1, 64(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low551
+	JZ           low552
 	VMOVSD       X1, 80(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low552
+	JZ           low553
 	VMOVSS       X1, 88(AX)
 
-low552:
-	JMP stored541
+low553:
+	JMP stored542
 
-low551:
+low552:
 	TESTQ  $0x00000001, SI
-	JZ     low553
+	JZ     low554
 	VMOVSS X1, 80(AX)
 
-low553:
-	JMP stored541
+low554:
+	JMP stored542
 
-low550:
+low551:
 	TESTQ     $0x00000002, SI
-	JZ        low554
+	JZ        low555
 	VMOVSD    X1, 64(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low555
+	JZ        low556
 	VMOVSS    X1, 72(AX)
 
-low555:
-	JMP stored541
+low556:
+	JMP stored542
 
-low554:
+low555:
 	TESTQ  $0x00000001, SI
-	JZ     low556
+	JZ     low557
 	VMOVSS X1, 64(AX)
 
-low556:
-stored541:
+low557:
+stored542:
 	VMOVUPS.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPS.Z     64(CX)(DX*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low558
+	JZ            low559
 	VMOVUPS       Y1, 64(AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low559
+	JZ            low560
 	VMOVUPS       X1, 96(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low560
+	JZ            low561
 	VMOVSD        X1, 112(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low561
+	JZ            low562
 	VMOVSS        X1, 120(AX)(BX*1)
 
-low561:
-	JMP stored557
+low562:
+	JMP stored558
 
-low560:
+low561:
 	TESTQ  $0x00000001, SI
-	JZ     low562
+	JZ     low563
 	VMOVSS X1, 112(AX)(BX*1)
 
-low562:
-	JMP stored557
+low563:
+	JMP stored558
 
-low559:
+low560:
 	TESTQ     $0x00000002, SI
-	JZ        low563
+	JZ        low564
 	VMOVSD    X1, 96(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low564
+	JZ        low565
 	VMOVSS    X1, 104(AX)(BX*1)
 
-low564:
-	JMP stored557
+low565:
+	JMP stored558
 
-low563:
+low564:
 	TESTQ  $0x00000001, SI
-	JZ     low565
+	JZ     low566
 	VMOVSS X1, 96(AX)(BX*1)
 
-low565:
-	JMP stored557
+low566:
+	JMP stored558
 
-low558:
+low559:
 	TESTQ        $0x00000004, SI
-	JZ           low566
+	JZ           low567
 	VMOVUPS      X1, 64(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low567
+	JZ           low568
 	VMOVSD       X1, 80(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low568
+	JZ           low569
 	VMOVSS       X1, 88(AX)(BX*1)
 
-low568:
-	JMP stored557
+low569:
+	JMP stored558
 
-low567:
+low568:
 	TESTQ  $0x00000001, SI
-	JZ     low569
+	JZ     low570
 	VMOVSS X1, 80(AX)(BX*1)
 
-low569:
-	JMP stored557
+low570:
+	JMP stored558
 
-low566:
+low567:
 	TESTQ     $0x00000002, SI
-	JZ        low570
+	JZ        low571
 	VMOVSD    X1, 64(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low571
+	JZ        low572
 	VMOVSS    X1, 72(AX)(BX*1)
 
-low571:
-	JMP stored557
+low572:
+	JMP stored558
 
-low570:
+low571:
 	TESTQ  $0x00000001, SI
-	JZ     low572
+	JZ     low573
 	VMOVSS X1, 64(AX)(BX*1)
 
-low572:
-stored557:
+low573:
+stored558:
 	VMOVUPS.Z     64(AX)(BX*2), K1, Z1
 	VMOVUPS.Z     64(CX)(DX*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low574
+	JZ            low575
 	VMOVUPS       Y1, 64(AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low575
+	JZ            low576
 	VMOVUPS       X1, 96(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low576
+	JZ            low577
 	VMOVSD        X1, 112(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low577
+	JZ            low578
 	VMOVSS        X1, 120(AX)(BX*2)
 
-low577:
-	JMP stored573
+low578:
+	JMP stored574
 
-low576:
+low577:
 	TESTQ  $0x00000001, SI
-	JZ     low578
+	JZ     low579
 	VMOVSS X1, 112(AX)(BX*2)
 
-low578:
-	JMP stored573
+low579:
+	JMP stored574
 
-low575:
+low576:
 	TESTQ     $0x00000002, SI
-	JZ        low579
+	JZ        low580
 	VMOVSD    X1, 96(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low580
+	JZ        low581
 	VMOVSS    X1, 104(AX)(BX*2)
 
-low580:
-	JMP stored573
+low581:
+	JMP stored574
 
-low579:
+low580:
 	TESTQ  $0x00000001, SI
-	JZ     low581
+	JZ     low582
 	VMOVSS X1, 96(AX)(BX*2)
 
-low581:
-	JMP stored573
+low582:
+	JMP stored574
 
-low574:
+low575:
 	TESTQ        $0x00000004, SI
-	JZ           low582
+	JZ           low583
 	VMOVUPS      X1, 64(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low583
+	JZ           low584
 	VMOVSD       X1, 80(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low584
+	JZ           low585
 	VMOVSS       X1, 88(AX)(BX*2)
 
-low584:
-	JMP stored573
+low585:
+	JMP stored574
 
-low583:
+low584:
 	TESTQ  $0x00000001, SI
-	JZ     low585
+	JZ     low586
 	VMOVSS X1, 80(AX)(BX*2)
 
-low585:
-	JMP stored573
+low586:
+	JMP stored574
 
-low582:
+low583:
 	TESTQ     $0x00000002, SI
-	JZ        low586
+	JZ        low587
 	VMOVSD    X1, 64(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low587
+	JZ        low588
 	VMOVSS    X1, 72(AX)(BX*2)
 
-low587:
-	JMP stored573
+low588:
+	JMP stored574
 
-low586:
+low587:
 	TESTQ  $0x00000001, SI
-	JZ     low588
+	JZ     low589
 	VMOVSS X1, 64(AX)(BX*2)
 
-low588:
-stored573:
-end489:
-	JMP gated350
+low589:
+stored574:
+end490:
+	JMP gated351
 
-other351:
+other352:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without590
+	JE    without591
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -36767,9 +36769,9 @@ other351:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x20
-	JLT    tail592
+	JLT    tail593
 
-block591:
+block592:
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -36793,13 +36795,13 @@ block591:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, DI
 	CMPQ    DI, $0x20
-	JGE     block591
+	JGE     block592
 
-tail592:
+tail593:
 	TESTQ   DI, DI
-	JLE     end593
+	JLE     end594
 	CMPQ    DI, $0x10
-	JLT     part594
+	JLT     part595
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -36809,9 +36811,9 @@ tail592:
 	VADDPS  Z1, Z0, Z0
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS Z0, (AX)
-	JMP     over595
+	JMP     over596
 
-part594:
+part595:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -36821,100 +36823,100 @@ part594:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low597
+	JZ            low598
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low598
+	JZ            low599
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low599
+	JZ            low600
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low600
+	JZ            low601
 	VMOVSS        X0, 56(AX)
 
-low600:
-	JMP stored596
+low601:
+	JMP stored597
 
-low599:
+low600:
 	TESTQ  $0x00000001, DI
-	JZ     low601
+	JZ     low602
 	VMOVSS X0, 48(AX)
 
-low601:
-	JMP stored596
+low602:
+	JMP stored597
 
-low598:
+low599:
 	TESTQ     $0x00000002, DI
-	JZ        low602
+	JZ        low603
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low603
+	JZ        low604
 	VMOVSS    X0, 40(AX)
 
-low603:
-	JMP stored596
+low604:
+	JMP stored597
 
-low602:
+low603:
 	TESTQ  $0x00000001, DI
-	JZ     low604
+	JZ     low605
 	VMOVSS X0, 32(AX)
 
-low604:
-	JMP stored596
+low605:
+	JMP stored597
 
-low597:
+low598:
 	TESTQ        $0x00000004, DI
-	JZ           low605
+	JZ           low606
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low606
+	JZ           low607
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low607
+	JZ           low608
 	VMOVSS       X0, 24(AX)
 
-low607:
-	JMP stored596
+low608:
+	JMP stored597
 
-low606:
+low607:
 	TESTQ  $0x00000001, DI
-	JZ     low608
+	JZ     low609
 	VMOVSS X0, 16(AX)
 
-low608:
-	JMP stored596
+low609:
+	JMP stored597
 
-low605:
+low606:
 	TESTQ     $0x00000002, DI
-	JZ        low609
+	JZ        low610
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low610
+	JZ        low611
 	VMOVSS    X0, 8(AX)
 
-low610:
-	JMP stored596
+low611:
+	JMP stored597
 
-low609:
+low610:
 	TESTQ  $0x00000001, DI
-	JZ     low611
+	JZ     low612
 	VMOVSS X0, (AX)
 
-low611:
-stored596:
-	JMP end593
+low612:
+stored597:
+	JMP end594
 
-over595:
+over596:
 	CMPQ          DI, $0x10
-	JLE           end593
+	JLE           end594
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -36924,114 +36926,114 @@ over595:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low614
+	JZ            low615
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low615
+	JZ            low616
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low616
+	JZ            low617
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low617
+	JZ            low618
 	VMOVSS        X0, 120(AX)
 
-low617:
-	JMP stored613
+low618:
+	JMP stored614
 
-low616:
+low617:
 	TESTQ  $0x00000001, DI
-	JZ     low618
+	JZ     low619
 	VMOVSS X0, 112(AX)
 
-low618:
-	JMP stored613
+low619:
+	JMP stored614
 
-low615:
+low616:
 	TESTQ     $0x00000002, DI
-	JZ        low619
+	JZ        low620
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low620
+	JZ        low621
 	VMOVSS    X0, 104(AX)
 
-low620:
-	JMP stored613
+low621:
+	JMP stored614
 
-low619:
+low620:
 	TESTQ  $0x00000001, DI
-	JZ     low621
+	JZ     low622
 	VMOVSS X0, 96(AX)
 
-low621:
-	JMP stored613
+low622:
+	JMP stored614
 
-low614:
+low615:
 	TESTQ        $0x00000004, DI
-	JZ           low622
+	JZ           low623
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low623
+	JZ           low624
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low624
+	JZ           low625
 	VMOVSS       X0, 88(AX)
 
-low624:
-	JMP stored613
+low625:
+	JMP stored614
 
-low623:
+low624:
 	TESTQ  $0x00000001, DI
-	JZ     low625
+	JZ     low626
 	VMOVSS X0, 80(AX)
 
-low625:
-	JMP stored613
+low626:
+	JMP stored614
 
-low622:
+low623:
 	TESTQ     $0x00000002, DI
-	JZ        low626
+	JZ        low627
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low627
+	JZ        low628
 	VMOVSS    X0, 72(AX)
 
-low627:
-	JMP stored613
+low628:
+	JMP stored614
 
-low626:
+low627:
 	TESTQ  $0x00000001, DI
-	JZ     low628
+	JZ     low629
 	VMOVSS X0, 64(AX)
 
-low628:
-stored613:
-end593:
-	JMP gated350
+low629:
+stored614:
+end594:
+	JMP gated351
 
-without590:
-	JMP gated350
+without591:
+	JMP gated351
 
-gated350:
+gated351:
 	MOVQ $0x00000003, AX
 	JMP  advance4
 
-fewer349:
+lower6:
 	CMPQ  AX, $0x02
-	JNE   fewer629
+	JLT   lower630
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other631
+	JNE   other632
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without632
+	JE    without633
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -37046,9 +37048,9 @@ fewer349:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x20
-	JLT    tail634
+	JLT    tail635
 
-block633:
+block634:
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -37084,13 +37086,13 @@ block633:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x20, DI
 	CMPQ      DI, $0x20
-	JGE       block633
+	JGE       block634
 
-tail634:
+tail635:
 	TESTQ     DI, DI
-	JLE       end635
+	JLE       end636
 	CMPQ      DI, $0x10
-	JLT       part636
+	JLT       part637
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -37106,9 +37108,9 @@ tail634:
 	VMOVUPS   Z1, (BX)(CX*1)
 	VADDPS    Z3, Z0, Z0
 	VMOVUPS   Z0, (AX)
-	JMP       over637
+	JMP       over638
 
-part636:
+part637:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VMOVUPS.Z     (DX), K1, Z2
@@ -37116,286 +37118,286 @@ part636:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low639
+	JZ            low640
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low640
+	JZ            low641
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low641
+	JZ            low642
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low642
+	JZ            low643
 	VMOVSS        X1, 56(BX)
 
-low642:
-	JMP stored638
+low643:
+	JMP stored639
 
-low641:
+low642:
 	TESTQ  $0x00000001, DI
-	JZ     low643
+	JZ     low644
 	VMOVSS X1, 48(BX)
 
-low643:
-	JMP stored638
+low644:
+	JMP stored639
 
-low640:
+low641:
 	TESTQ     $0x00000002, DI
-	JZ        low644
+	JZ        low645
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low645
+	JZ        low646
 	VMOVSS    X1, 40(BX)
 
-low645:
-	JMP stored638
+low646:
+	JMP stored639
 
-low644:
+low645:
 	TESTQ  $0x00000001, DI
-	JZ     low646
+	JZ     low647
 	VMOVSS X1, 32(BX)
 
-low646:
-	JMP stored638
+low647:
+	JMP stored639
 
-low639:
+low640:
 	TESTQ        $0x00000004, DI
-	JZ           low647
+	JZ           low648
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low648
+	JZ           low649
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low649
+	JZ           low650
 	VMOVSS       X1, 24(BX)
 
-low649:
-	JMP stored638
+low650:
+	JMP stored639
 
-low648:
+low649:
 	TESTQ  $0x00000001, DI
-	JZ     low650
+	JZ     low651
 	VMOVSS X1, 16(BX)
 
-low650:
-	JMP stored638
+low651:
+	JMP stored639
 
-low647:
+low648:
 	TESTQ     $0x00000002, DI
-	JZ        low651
+	JZ        low652
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low652
+	JZ        low653
 	VMOVSS    X1, 8(BX)
 
-low652:
-	JMP stored638
+low653:
+	JMP stored639
 
-low651:
+low652:
 	TESTQ  $0x00000001, DI
-	JZ     low653
+	JZ     low654
 	VMOVSS X1, (BX)
 
-low653:
-stored638:
+low654:
+stored639:
 	VMOVUPS.Z     (BX)(CX*1), K1, Z1
 	VMOVUPS.Z     (DX)(SI*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low655
+	JZ            low656
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low656
+	JZ            low657
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low657
+	JZ            low658
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low658
+	JZ            low659
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low658:
-	JMP stored654
+low659:
+	JMP stored655
 
-low657:
+low658:
 	TESTQ  $0x00000001, DI
-	JZ     low659
+	JZ     low660
 	VMOVSS X1, 48(BX)(CX*1)
 
-low659:
-	JMP stored654
+low660:
+	JMP stored655
 
-low656:
+low657:
 	TESTQ     $0x00000002, DI
-	JZ        low660
+	JZ        low661
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low661
+	JZ        low662
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low661:
-	JMP stored654
+low662:
+	JMP stored655
 
-low660:
+low661:
 	TESTQ  $0x00000001, DI
-	JZ     low662
+	JZ     low663
 	VMOVSS X1, 32(BX)(CX*1)
 
-low662:
-	JMP stored654
+low663:
+	JMP stored655
 
-low655:
+low656:
 	TESTQ        $0x00000004, DI
-	JZ           low663
+	JZ           low664
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low664
+	JZ           low665
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low665
+	JZ           low666
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low665:
-	JMP stored654
+low666:
+	JMP stored655
 
-low664:
+low665:
 	TESTQ  $0x00000001, DI
-	JZ     low666
+	JZ     low667
 	VMOVSS X1, 16(BX)(CX*1)
 
-low666:
-	JMP stored654
+low667:
+	JMP stored655
 
-low663:
+low664:
 	TESTQ     $0x00000002, DI
-	JZ        low667
+	JZ        low668
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low668
+	JZ        low669
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low668:
-	JMP stored654
+low669:
+	JMP stored655
 
-low667:
+low668:
 	TESTQ  $0x00000001, DI
-	JZ     low669
+	JZ     low670
 	VMOVSS X1, (BX)(CX*1)
 
-low669:
-stored654:
+low670:
+stored655:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low671
+	JZ            low672
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low672
+	JZ            low673
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low673
+	JZ            low674
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low674
+	JZ            low675
 	VMOVSS        X0, 56(AX)
 
-low674:
-	JMP stored670
+low675:
+	JMP stored671
 
-low673:
+low674:
 	TESTQ  $0x00000001, DI
-	JZ     low675
+	JZ     low676
 	VMOVSS X0, 48(AX)
 
-low675:
-	JMP stored670
+low676:
+	JMP stored671
 
-low672:
+low673:
 	TESTQ     $0x00000002, DI
-	JZ        low676
+	JZ        low677
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low677
+	JZ        low678
 	VMOVSS    X0, 40(AX)
 
-low677:
-	JMP stored670
+low678:
+	JMP stored671
 
-low676:
+low677:
 	TESTQ  $0x00000001, DI
-	JZ     low678
+	JZ     low679
 	VMOVSS X0, 32(AX)
 
-low678:
-	JMP stored670
+low679:
+	JMP stored671
 
-low671:
+low672:
 	TESTQ        $0x00000004, DI
-	JZ           low679
+	JZ           low680
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low680
+	JZ           low681
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low681
+	JZ           low682
 	VMOVSS       X0, 24(AX)
 
-low681:
-	JMP stored670
+low682:
+	JMP stored671
 
-low680:
+low681:
 	TESTQ  $0x00000001, DI
-	JZ     low682
+	JZ     low683
 	VMOVSS X0, 16(AX)
 
-low682:
-	JMP stored670
+low683:
+	JMP stored671
 
-low679:
+low680:
 	TESTQ     $0x00000002, DI
-	JZ        low683
+	JZ        low684
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low684
+	JZ        low685
 	VMOVSS    X0, 8(AX)
 
-low684:
-	JMP stored670
+low685:
+	JMP stored671
 
-low683:
+low684:
 	TESTQ  $0x00000001, DI
-	JZ     low685
+	JZ     low686
 	VMOVSS X0, (AX)
 
-low685:
-stored670:
-	JMP end635
+low686:
+stored671:
+	JMP end636
 
-over637:
+over638:
 	CMPQ          DI, $0x10
-	JLE           end635
+	JLE           end636
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VMOVUPS.Z     64(DX), K1, Z2
@@ -37403,285 +37405,285 @@ over637:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low688
+	JZ            low689
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low689
+	JZ            low690
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low690
+	JZ            low691
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low691
+	JZ            low692
 	VMOVSS        X1, 120(BX)
 
-low691:
-	JMP stored687
+low692:
+	JMP stored688
 
-low690:
+low691:
 	TESTQ  $0x00000001, DI
-	JZ     low692
+	JZ     low693
 	VMOVSS X1, 112(BX)
 
-low692:
-	JMP stored687
+low693:
+	JMP stored688
 
-low689:
+low690:
 	TESTQ     $0x00000002, DI
-	JZ        low693
+	JZ        low694
 	VMOVSD    X1, 96(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low694
+	JZ        low695
 	VMOVSS    X1, 104(BX)
 
-low694:
-	JMP stored687
+low695:
+	JMP stored688
 
-low693:
+low694:
 	TESTQ  $0x00000001, DI
-	JZ     low695
+	JZ     low696
 	VMOVSS X1, 96(BX)
 
-low695:
-	JMP stored687
+low696:
+	JMP stored688
 
-low688:
+low689:
 	TESTQ        $0x00000004, DI
-	JZ           low696
+	JZ           low697
 	VMOVUPS      X1, 64(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low697
+	JZ           low698
 	VMOVSD       X1, 80(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low698
+	JZ           low699
 	VMOVSS       X1, 88(BX)
 
-low698:
-	JMP stored687
+low699:
+	JMP stored688
 
-low697:
+low698:
 	TESTQ  $0x00000001, DI
-	JZ     low699
+	JZ     low700
 	VMOVSS X1, 80(BX)
 
-low699:
-	JMP stored687
+low700:
+	JMP stored688
 
-low696:
+low697:
 	TESTQ     $0x00000002, DI
-	JZ        low700
+	JZ        low701
 	VMOVSD    X1, 64(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low701
+	JZ        low702
 	VMOVSS    X1, 72(BX)
 
-low701:
-	JMP stored687
+low702:
+	JMP stored688
 
-low700:
+low701:
 	TESTQ  $0x00000001, DI
-	JZ     low702
+	JZ     low703
 	VMOVSS X1, 64(BX)
 
-low702:
-stored687:
+low703:
+stored688:
 	VMOVUPS.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPS.Z     64(DX)(SI*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low704
+	JZ            low705
 	VMOVUPS       Y1, 64(BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low705
+	JZ            low706
 	VMOVUPS       X1, 96(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low706
+	JZ            low707
 	VMOVSD        X1, 112(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low707
+	JZ            low708
 	VMOVSS        X1, 120(BX)(CX*1)
 
-low707:
-	JMP stored703
+low708:
+	JMP stored704
 
-low706:
+low707:
 	TESTQ  $0x00000001, DI
-	JZ     low708
+	JZ     low709
 	VMOVSS X1, 112(BX)(CX*1)
 
-low708:
-	JMP stored703
+low709:
+	JMP stored704
 
-low705:
+low706:
 	TESTQ     $0x00000002, DI
-	JZ        low709
+	JZ        low710
 	VMOVSD    X1, 96(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low710
+	JZ        low711
 	VMOVSS    X1, 104(BX)(CX*1)
 
-low710:
-	JMP stored703
+low711:
+	JMP stored704
 
-low709:
+low710:
 	TESTQ  $0x00000001, DI
-	JZ     low711
+	JZ     low712
 	VMOVSS X1, 96(BX)(CX*1)
 
-low711:
-	JMP stored703
+low712:
+	JMP stored704
 
-low704:
+low705:
 	TESTQ        $0x00000004, DI
-	JZ           low712
+	JZ           low713
 	VMOVUPS      X1, 64(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low713
+	JZ           low714
 	VMOVSD       X1, 80(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low714
+	JZ           low715
 	VMOVSS       X1, 88(BX)(CX*1)
 
-low714:
-	JMP stored703
+low715:
+	JMP stored704
 
-low713:
+low714:
 	TESTQ  $0x00000001, DI
-	JZ     low715
+	JZ     low716
 	VMOVSS X1, 80(BX)(CX*1)
 
-low715:
-	JMP stored703
+low716:
+	JMP stored704
 
-low712:
+low713:
 	TESTQ     $0x00000002, DI
-	JZ        low716
+	JZ        low717
 	VMOVSD    X1, 64(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low717
+	JZ        low718
 	VMOVSS    X1, 72(BX)(CX*1)
 
-low717:
-	JMP stored703
+low718:
+	JMP stored704
 
-low716:
+low717:
 	TESTQ  $0x00000001, DI
-	JZ     low718
+	JZ     low719
 	VMOVSS X1, 64(BX)(CX*1)
 
-low718:
-stored703:
+low719:
+stored704:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low720
+	JZ            low721
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low721
+	JZ            low722
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low722
+	JZ            low723
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low723
+	JZ            low724
 	VMOVSS        X0, 120(AX)
 
-low723:
-	JMP stored719
+low724:
+	JMP stored720
 
-low722:
+low723:
 	TESTQ  $0x00000001, DI
-	JZ     low724
+	JZ     low725
 	VMOVSS X0, 112(AX)
 
-low724:
-	JMP stored719
+low725:
+	JMP stored720
 
-low721:
+low722:
 	TESTQ     $0x00000002, DI
-	JZ        low725
+	JZ        low726
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low726
+	JZ        low727
 	VMOVSS    X0, 104(AX)
 
-low726:
-	JMP stored719
+low727:
+	JMP stored720
 
-low725:
+low726:
 	TESTQ  $0x00000001, DI
-	JZ     low727
+	JZ     low728
 	VMOVSS X0, 96(AX)
 
-low727:
-	JMP stored719
+low728:
+	JMP stored720
 
-low720:
+low721:
 	TESTQ        $0x00000004, DI
-	JZ           low728
+	JZ           low729
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low729
+	JZ           low730
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low730
+	JZ           low731
 	VMOVSS       X0, 88(AX)
 
-low730:
-	JMP stored719
+low731:
+	JMP stored720
 
-low729:
+low730:
 	TESTQ  $0x00000001, DI
-	JZ     low731
+	JZ     low732
 	VMOVSS X0, 80(AX)
 
-low731:
-	JMP stored719
+low732:
+	JMP stored720
 
-low728:
+low729:
 	TESTQ     $0x00000002, DI
-	JZ        low732
+	JZ        low733
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low733
+	JZ        low734
 	VMOVSS    X0, 72(AX)
 
-low733:
-	JMP stored719
+low734:
+	JMP stored720
 
-low732:
+low733:
 	TESTQ  $0x00000001, DI
-	JZ     low734
+	JZ     low735
 	VMOVSS X0, 64(AX)
 
-low734:
-stored719:
-end635:
-	JMP gated630
+low735:
+stored720:
+end636:
+	JMP gated631
 
-without632:
+without633:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -37695,9 +37697,9 @@ without632:
 	BZHIL  R8, DI, DI
 	KMOVW  DI, K1
 	CMPQ   SI, $0x20
-	JLT    tail736
+	JLT    tail737
 
-block735:
+block736:
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
@@ -37722,13 +37724,13 @@ block735:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x20, SI
 	CMPQ      SI, $0x20
-	JGE       block735
+	JGE       block736
 
-tail736:
+tail737:
 	TESTQ     SI, SI
-	JLE       end737
+	JLE       end738
 	CMPQ      SI, $0x10
-	JLT       part738
+	JLT       part739
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
@@ -37739,397 +37741,397 @@ tail736:
 	VCMPPS    $0x06, Z3, Z2, K2
 	VMOVAPS.Z Z1, K2, Z1
 	VMOVUPS   Z1, (AX)(BX*1)
-	JMP       over739
+	JMP       over740
 
-part738:
+part739:
 	VMOVUPS.Z     (AX), K1, Z1
 	VMOVUPS.Z     (CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low741
+	JZ            low742
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low742
+	JZ            low743
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low743
+	JZ            low744
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low744
+	JZ            low745
 	VMOVSS        X1, 56(AX)
 
-low744:
-	JMP stored740
+low745:
+	JMP stored741
 
-low743:
+low744:
 	TESTQ  $0x00000001, SI
-	JZ     low745
+	JZ     low746
 	VMOVSS X1, 48(AX)
 
-low745:
-	JMP stored740
+low746:
+	JMP stored741
 
-low742:
+low743:
 	TESTQ     $0x00000002, SI
-	JZ        low746
+	JZ        low747
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low747
+	JZ        low748
 	VMOVSS    X1, 40(AX)
 
-low747:
-	JMP stored740
+low748:
+	JMP stored741
 
-low746:
+low747:
 	TESTQ  $0x00000001, SI
-	JZ     low748
+	JZ     low749
 	VMOVSS X1, 32(AX)
 
-low748:
-	JMP stored740
+low749:
+	JMP stored741
 
-low741:
+low742:
 	TESTQ        $0x00000004, SI
-	JZ           low749
+	JZ           low750
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low750
+	JZ           low751
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low751
+	JZ           low752
 	VMOVSS       X1, 24(AX)
 
-low751:
-	JMP stored740
+low752:
+	JMP stored741
 
-low750:
+low751:
 	TESTQ  $0x00000001, SI
-	JZ     low752
+	JZ     low753
 	VMOVSS X1, 16(AX)
 
-low752:
-	JMP stored740
+low753:
+	JMP stored741
 
-low749:
+low750:
 	TESTQ     $0x00000002, SI
-	JZ        low753
+	JZ        low754
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low754
+	JZ        low755
 	VMOVSS    X1, 8(AX)
 
-low754:
-	JMP stored740
+low755:
+	JMP stored741
 
-low753:
+low754:
 	TESTQ  $0x00000001, SI
-	JZ     low755
+	JZ     low756
 	VMOVSS X1, (AX)
 
-low755:
-stored740:
+low756:
+stored741:
 	VMOVUPS.Z     (AX)(BX*1), K1, Z1
 	VMOVUPS.Z     (CX)(DX*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low757
+	JZ            low758
 	VMOVUPS       Y1, (AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low758
+	JZ            low759
 	VMOVUPS       X1, 32(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low759
+	JZ            low760
 	VMOVSD        X1, 48(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low760
+	JZ            low761
 	VMOVSS        X1, 56(AX)(BX*1)
 
-low760:
-	JMP stored756
+low761:
+	JMP stored757
 
-low759:
+low760:
 	TESTQ  $0x00000001, SI
-	JZ     low761
+	JZ     low762
 	VMOVSS X1, 48(AX)(BX*1)
 
-low761:
-	JMP stored756
+low762:
+	JMP stored757
 
-low758:
+low759:
 	TESTQ     $0x00000002, SI
-	JZ        low762
+	JZ        low763
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low763
+	JZ        low764
 	VMOVSS    X1, 40(AX)(BX*1)
 
-low763:
-	JMP stored756
+low764:
+	JMP stored757
 
-low762:
+low763:
 	TESTQ  $0x00000001, SI
-	JZ     low764
+	JZ     low765
 	VMOVSS X1, 32(AX)(BX*1)
 
-low764:
-	JMP stored756
+low765:
+	JMP stored757
 
-low757:
+low758:
 	TESTQ        $0x00000004, SI
-	JZ           low765
+	JZ           low766
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low766
+	JZ           low767
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low767
+	JZ           low768
 	VMOVSS       X1, 24(AX)(BX*1)
 
-low767:
-	JMP stored756
+low768:
+	JMP stored757
 
-low766:
+low767:
 	TESTQ  $0x00000001, SI
-	JZ     low768
+	JZ     low769
 	VMOVSS X1, 16(AX)(BX*1)
 
-low768:
-	JMP stored756
+low769:
+	JMP stored757
 
-low765:
+low766:
 	TESTQ     $0x00000002, SI
-	JZ        low769
+	JZ        low770
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low770
+	JZ        low771
 	VMOVSS    X1, 8(AX)(BX*1)
 
-low770:
-	JMP stored756
+low771:
+	JMP stored757
 
-low769:
+low770:
 	TESTQ  $0x00000001, SI
-	JZ     low771
+	JZ     low772
 	VMOVSS X1, (AX)(BX*1)
 
-low771:
-stored756:
-	JMP end737
+low772:
+stored757:
+	JMP end738
 
-over739:
+over740:
 	CMPQ          SI, $0x10
-	JLE           end737
+	JLE           end738
 	VMOVUPS.Z     64(AX), K1, Z1
 	VMOVUPS.Z     64(CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low774
+	JZ            low775
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low775
+	JZ            low776
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low776
+	JZ            low777
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low777
+	JZ            low778
 	VMOVSS        X1, 120(AX)
 
-low777:
-	JMP stored773
+low778:
+	JMP stored774
 
-low776:
+low777:
 	TESTQ  $0x00000001, SI
-	JZ     low778
+	JZ     low779
 	VMOVSS X1, 112(AX)
 
-low778:
-	JMP stored773
+low779:
+	JMP stored774
 
-low775:
+low776:
 	TESTQ     $0x00000002, SI
-	JZ        low779
+	JZ        low780
 	VMOVSD    X1, 96(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low780
+	JZ        low781
 	VMOVSS    X1, 104(AX)
 
-low780:
-	JMP stored773
+low781:
+	JMP stored774
 
-low779:
+low780:
 	TESTQ  $0x00000001, SI
-	JZ     low781
+	JZ     low782
 	VMOVSS X1, 96(AX)
 
-low781:
-	JMP stored773
+low782:
+	JMP stored774
 
-low774:
+low775:
 	TESTQ        $0x00000004, SI
-	JZ           low782
+	JZ           low783
 	VMOVUPS      X1, 64(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low783
+	JZ           low784
 	VMOVSD       X1, 80(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low784
+	JZ           low785
 	VMOVSS       X1, 88(AX)
 
-low784:
-	JMP stored773
+low785:
+	JMP stored774
 
-low783:
+low784:
 	TESTQ  $0x00000001, SI
-	JZ     low785
+	JZ     low786
 	VMOVSS X1, 80(AX)
 
-low785:
-	JMP stored773
+low786:
+	JMP stored774
 
-low782:
+low783:
 	TESTQ     $0x00000002, SI
-	JZ        low786
+	JZ        low787
 	VMOVSD    X1, 64(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low787
+	JZ        low788
 	VMOVSS    X1, 72(AX)
 
-low787:
-	JMP stored773
+low788:
+	JMP stored774
 
-low786:
+low787:
 	TESTQ  $0x00000001, SI
-	JZ     low788
+	JZ     low789
 	VMOVSS X1, 64(AX)
 
-low788:
-stored773:
+low789:
+stored774:
 	VMOVUPS.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPS.Z     64(CX)(DX*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low790
+	JZ            low791
 	VMOVUPS       Y1, 64(AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low791
+	JZ            low792
 	VMOVUPS       X1, 96(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low792
+	JZ            low793
 	VMOVSD        X1, 112(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low793
+	JZ            low794
 	VMOVSS        X1, 120(AX)(BX*1)
 
-low793:
-	JMP stored789
+low794:
+	JMP stored790
 
-low792:
+low793:
 	TESTQ  $0x00000001, SI
-	JZ     low794
+	JZ     low795
 	VMOVSS X1, 112(AX)(BX*1)
 
-low794:
-	JMP stored789
+low795:
+	JMP stored790
 
-low791:
+low792:
 	TESTQ     $0x00000002, SI
-	JZ        low795
+	JZ        low796
 	VMOVSD    X1, 96(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low796
+	JZ        low797
 	VMOVSS    X1, 104(AX)(BX*1)
 
-low796:
-	JMP stored789
+low797:
+	JMP stored790
 
-low795:
+low796:
 	TESTQ  $0x00000001, SI
-	JZ     low797
+	JZ     low798
 	VMOVSS X1, 96(AX)(BX*1)
 
-low797:
-	JMP stored789
+low798:
+	JMP stored790
 
-low790:
+low791:
 	TESTQ        $0x00000004, SI
-	JZ           low798
+	JZ           low799
 	VMOVUPS      X1, 64(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low799
+	JZ           low800
 	VMOVSD       X1, 80(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low800
+	JZ           low801
 	VMOVSS       X1, 88(AX)(BX*1)
 
-low800:
-	JMP stored789
+low801:
+	JMP stored790
 
-low799:
+low800:
 	TESTQ  $0x00000001, SI
-	JZ     low801
+	JZ     low802
 	VMOVSS X1, 80(AX)(BX*1)
 
-low801:
-	JMP stored789
+low802:
+	JMP stored790
 
-low798:
+low799:
 	TESTQ     $0x00000002, SI
-	JZ        low802
+	JZ        low803
 	VMOVSD    X1, 64(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low803
+	JZ        low804
 	VMOVSS    X1, 72(AX)(BX*1)
 
-low803:
-	JMP stored789
+low804:
+	JMP stored790
 
-low802:
+low803:
 	TESTQ  $0x00000001, SI
-	JZ     low804
+	JZ     low805
 	VMOVSS X1, 64(AX)(BX*1)
 
-low804:
-stored789:
-end737:
-	JMP gated630
+low805:
+stored790:
+end738:
+	JMP gated631
 
-other631:
+other632:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without806
+	JE    without807
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -38144,9 +38146,9 @@ other631:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x20
-	JLT    tail808
+	JLT    tail809
 
-block807:
+block808:
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -38166,13 +38168,13 @@ block807:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, DI
 	CMPQ    DI, $0x20
-	JGE     block807
+	JGE     block808
 
-tail808:
+tail809:
 	TESTQ   DI, DI
-	JLE     end809
+	JLE     end810
 	CMPQ    DI, $0x10
-	JLT     part810
+	JLT     part811
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -38180,9 +38182,9 @@ tail808:
 	VADDPS  Z1, Z0, Z0
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS Z0, (AX)
-	JMP     over811
+	JMP     over812
 
-part810:
+part811:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -38190,100 +38192,100 @@ part810:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low813
+	JZ            low814
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low814
+	JZ            low815
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low815
+	JZ            low816
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low816
+	JZ            low817
 	VMOVSS        X0, 56(AX)
 
-low816:
-	JMP stored812
+low817:
+	JMP stored813
 
-low815:
+low816:
 	TESTQ  $0x00000001, DI
-	JZ     low817
+	JZ     low818
 	VMOVSS X0, 48(AX)
 
-low817:
-	JMP stored812
+low818:
+	JMP stored813
 
-low814:
+low815:
 	TESTQ     $0x00000002, DI
-	JZ        low818
+	JZ        low819
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low819
+	JZ        low820
 	VMOVSS    X0, 40(AX)
 
-low819:
-	JMP stored812
+low820:
+	JMP stored813
 
-low818:
+low819:
 	TESTQ  $0x00000001, DI
-	JZ     low820
+	JZ     low821
 	VMOVSS X0, 32(AX)
 
-low820:
-	JMP stored812
+low821:
+	JMP stored813
 
-low813:
+low814:
 	TESTQ        $0x00000004, DI
-	JZ           low821
+	JZ           low822
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low822
+	JZ           low823
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low823
+	JZ           low824
 	VMOVSS       X0, 24(AX)
 
-low823:
-	JMP stored812
+low824:
+	JMP stored813
 
-low822:
+low823:
 	TESTQ  $0x00000001, DI
-	JZ     low824
+	JZ     low825
 	VMOVSS X0, 16(AX)
 
-low824:
-	JMP stored812
+low825:
+	JMP stored813
 
-low821:
+low822:
 	TESTQ     $0x00000002, DI
-	JZ        low825
+	JZ        low826
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low826
+	JZ        low827
 	VMOVSS    X0, 8(AX)
 
-low826:
-	JMP stored812
+low827:
+	JMP stored813
 
-low825:
+low826:
 	TESTQ  $0x00000001, DI
-	JZ     low827
+	JZ     low828
 	VMOVSS X0, (AX)
 
-low827:
-stored812:
-	JMP end809
+low828:
+stored813:
+	JMP end810
 
-over811:
+over812:
 	CMPQ          DI, $0x10
-	JLE           end809
+	JLE           end810
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -38291,109 +38293,107 @@ over811:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low830
+	JZ            low831
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low831
+	JZ            low832
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low832
+	JZ            low833
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low833
+	JZ            low834
 	VMOVSS        X0, 120(AX)
 
-low833:
-	JMP stored829
+low834:
+	JMP stored830
 
-low832:
+low833:
 	TESTQ  $0x00000001, DI
-	JZ     low834
+	JZ     low835
 	VMOVSS X0, 112(AX)
 
-low834:
-	JMP stored829
+low835:
+	JMP stored830
 
-low831:
+low832:
 	TESTQ     $0x00000002, DI
-	JZ        low835
+	JZ        low836
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low836
+	JZ        low837
 	VMOVSS    X0, 104(AX)
 
-low836:
-	JMP stored829
+low837:
+	JMP stored830
 
-low835:
+low836:
 	TESTQ  $0x00000001, DI
-	JZ     low837
+	JZ     low838
 	VMOVSS X0, 96(AX)
 
-low837:
-	JMP stored829
+low838:
+	JMP stored830
 
-low830:
+low831:
 	TESTQ        $0x00000004, DI
-	JZ           low838
+	JZ           low839
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low839
+	JZ           low840
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low840
+	JZ           low841
 	VMOVSS       X0, 88(AX)
 
-low840:
-	JMP stored829
+low841:
+	JMP stored830
 
-low839:
+low840:
 	TESTQ  $0x00000001, DI
-	JZ     low841
+	JZ     low842
 	VMOVSS X0, 80(AX)
 
-low841:
-	JMP stored829
+low842:
+	JMP stored830
 
-low838:
+low839:
 	TESTQ     $0x00000002, DI
-	JZ        low842
+	JZ        low843
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low843
+	JZ        low844
 	VMOVSS    X0, 72(AX)
 
-low843:
-	JMP stored829
+low844:
+	JMP stored830
 
-low842:
+low843:
 	TESTQ  $0x00000001, DI
-	JZ     low844
+	JZ     low845
 	VMOVSS X0, 64(AX)
 
-low844:
-stored829:
-end809:
-	JMP gated630
+low845:
+stored830:
+end810:
+	JMP gated631
 
-without806:
-	JMP gated630
+without807:
+	JMP gated631
 
-gated630:
+gated631:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer629:
-	CMPQ  AX, $0x01
-	JNE   fewer845
+lower630:
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
 	JNE   other847
@@ -39338,17 +39338,12 @@ gated846:
 	VZEROUPPER
 	RET
 
-fewer845:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
 advance4:
 	MOVQ  rows+40(FP), BX
 	SUBQ  AX, BX
 	MOVQ  BX, rows+40(FP)
 	TESTQ BX, BX
-	JLE   done997
+	JLE   none5
 	MOVQ  lddy+16(FP), BX
 	IMULQ AX, BX
 	ADDQ  dy+8(FP), BX
@@ -39359,7 +39354,7 @@ advance4:
 	MOVQ  BX, y+24(FP)
 	JMP   next1
 
-done997:
+none5:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -39384,14 +39379,18 @@ full2:
 	MOVQ $0x00000004, AX
 
 chosen3:
+	TESTQ AX, AX
+	JE    none5
+	CMPQ  AX, $0x03
+	JLT   lower6
 	CMPQ  AX, $0x04
-	JNE   fewer5
+	JLT   lower7
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other7
+	JNE   other9
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without8
+	JE    without10
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -39408,9 +39407,9 @@ chosen3:
 	BZHIL  R11, R10, R10
 	KMOVW  R10, K1
 	CMPQ   DI, $0x10
-	JLT    tail10
+	JLT    tail12
 
-block9:
+block11:
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -39470,13 +39469,13 @@ block9:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x10, DI
 	CMPQ      DI, $0x10
-	JGE       block9
+	JGE       block11
 
-tail10:
+tail12:
 	TESTQ     DI, DI
-	JLE       end11
+	JLE       end13
 	CMPQ      DI, $0x08
-	JLT       part12
+	JLT       part14
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -39504,9 +39503,9 @@ tail10:
 	VMOVUPD   Z1, (BX)(R8*1)
 	VADDPD    Z3, Z0, Z0
 	VMOVUPD   Z0, (AX)
-	JMP       over13
+	JMP       over15
 
-part12:
+part14:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VMOVUPD.Z     (DX), K1, Z2
@@ -39514,256 +39513,256 @@ part12:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low15
+	JZ            low17
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low16
+	JZ            low18
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low17
+	JZ            low19
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low17:
-	JMP stored14
+low19:
+	JMP stored16
 
-low16:
+low18:
 	TESTQ     $0x00000001, DI
-	JZ        low18
+	JZ        low20
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low18:
-	JMP stored14
+low20:
+	JMP stored16
 
-low15:
+low17:
 	TESTQ        $0x00000002, DI
-	JZ           low19
+	JZ           low21
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low20
+	JZ           low22
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low20:
-	JMP stored14
+low22:
+	JMP stored16
 
-low19:
+low21:
 	TESTQ     $0x00000001, DI
-	JZ        low21
+	JZ        low23
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low21:
-stored14:
+low23:
+stored16:
 	VMOVUPD.Z     (BX)(CX*1), K1, Z1
 	VMOVUPD.Z     (DX)(SI*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low23
+	JZ            low25
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low24
+	JZ            low26
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low25
+	JZ            low27
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low25:
-	JMP stored22
+low27:
+	JMP stored24
 
-low24:
+low26:
 	TESTQ     $0x00000001, DI
-	JZ        low26
+	JZ        low28
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low26:
-	JMP stored22
+low28:
+	JMP stored24
 
-low23:
+low25:
 	TESTQ        $0x00000002, DI
-	JZ           low27
+	JZ           low29
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low28
+	JZ           low30
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low28:
-	JMP stored22
+low30:
+	JMP stored24
 
-low27:
+low29:
 	TESTQ     $0x00000001, DI
-	JZ        low29
+	JZ        low31
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low29:
-stored22:
+low31:
+stored24:
 	VMOVUPD.Z     (BX)(CX*2), K1, Z1
 	VMOVUPD.Z     (DX)(SI*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low31
+	JZ            low33
 	VMOVUPS       Y1, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low32
+	JZ            low34
 	VMOVUPS       X1, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low33
+	JZ            low35
 	VMOVSD        X1, 48(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low33:
-	JMP stored30
+low35:
+	JMP stored32
 
-low32:
+low34:
 	TESTQ     $0x00000001, DI
-	JZ        low34
+	JZ        low36
 	VMOVSD    X1, 32(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low34:
-	JMP stored30
+low36:
+	JMP stored32
 
-low31:
+low33:
 	TESTQ        $0x00000002, DI
-	JZ           low35
+	JZ           low37
 	VMOVUPS      X1, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low36
+	JZ           low38
 	VMOVSD       X1, 16(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low36:
-	JMP stored30
+low38:
+	JMP stored32
 
-low35:
+low37:
 	TESTQ     $0x00000001, DI
-	JZ        low37
+	JZ        low39
 	VMOVSD    X1, (BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low37:
-stored30:
+low39:
+stored32:
 	VMOVUPD.Z     (BX)(R8*1), K1, Z1
 	VMOVUPD.Z     (DX)(R9*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low39
+	JZ            low41
 	VMOVUPS       Y1, (BX)(R8*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low40
+	JZ            low42
 	VMOVUPS       X1, 32(BX)(R8*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low41
+	JZ            low43
 	VMOVSD        X1, 48(BX)(R8*1)
 	VUNPCKHPD     X1, X1, X1
 
-low41:
-	JMP stored38
+low43:
+	JMP stored40
 
-low40:
+low42:
 	TESTQ     $0x00000001, DI
-	JZ        low42
+	JZ        low44
 	VMOVSD    X1, 32(BX)(R8*1)
 	VUNPCKHPD X1, X1, X1
 
-low42:
-	JMP stored38
+low44:
+	JMP stored40
 
-low39:
+low41:
 	TESTQ        $0x00000002, DI
-	JZ           low43
+	JZ           low45
 	VMOVUPS      X1, (BX)(R8*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low44
+	JZ           low46
 	VMOVSD       X1, 16(BX)(R8*1)
 	VUNPCKHPD    X1, X1, X1
 
-low44:
-	JMP stored38
+low46:
+	JMP stored40
 
-low43:
+low45:
 	TESTQ     $0x00000001, DI
-	JZ        low45
+	JZ        low47
 	VMOVSD    X1, (BX)(R8*1)
 	VUNPCKHPD X1, X1, X1
 
-low45:
-stored38:
+low47:
+stored40:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low47
+	JZ            low49
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low48
+	JZ            low50
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low49
+	JZ            low51
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low49:
-	JMP stored46
+low51:
+	JMP stored48
 
-low48:
+low50:
 	TESTQ     $0x00000001, DI
-	JZ        low50
+	JZ        low52
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low50:
-	JMP stored46
+low52:
+	JMP stored48
 
-low47:
+low49:
 	TESTQ        $0x00000002, DI
-	JZ           low51
+	JZ           low53
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low52
+	JZ           low54
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low52:
-	JMP stored46
+low54:
+	JMP stored48
 
-low51:
+low53:
 	TESTQ     $0x00000001, DI
-	JZ        low53
+	JZ        low55
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low53:
-stored46:
-	JMP end11
+low55:
+stored48:
+	JMP end13
 
-over13:
+over15:
 	CMPQ          DI, $0x08
-	JLE           end11
+	JLE           end13
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VMOVUPD.Z     64(DX), K1, Z2
@@ -39771,255 +39770,255 @@ over13:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low56
+	JZ            low58
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low57
+	JZ            low59
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low58
+	JZ            low60
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low58:
-	JMP stored55
+low60:
+	JMP stored57
 
-low57:
+low59:
 	TESTQ     $0x00000001, DI
-	JZ        low59
+	JZ        low61
 	VMOVSD    X1, 96(BX)
 	VUNPCKHPD X1, X1, X1
 
-low59:
-	JMP stored55
+low61:
+	JMP stored57
 
-low56:
+low58:
 	TESTQ        $0x00000002, DI
-	JZ           low60
+	JZ           low62
 	VMOVUPS      X1, 64(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low61
+	JZ           low63
 	VMOVSD       X1, 80(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low61:
-	JMP stored55
+low63:
+	JMP stored57
 
-low60:
+low62:
 	TESTQ     $0x00000001, DI
-	JZ        low62
+	JZ        low64
 	VMOVSD    X1, 64(BX)
 	VUNPCKHPD X1, X1, X1
 
-low62:
-stored55:
+low64:
+stored57:
 	VMOVUPD.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPD.Z     64(DX)(SI*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low64
+	JZ            low66
 	VMOVUPS       Y1, 64(BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low65
+	JZ            low67
 	VMOVUPS       X1, 96(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low66
+	JZ            low68
 	VMOVSD        X1, 112(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low66:
-	JMP stored63
+low68:
+	JMP stored65
 
-low65:
+low67:
 	TESTQ     $0x00000001, DI
-	JZ        low67
+	JZ        low69
 	VMOVSD    X1, 96(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low67:
-	JMP stored63
+low69:
+	JMP stored65
 
-low64:
+low66:
 	TESTQ        $0x00000002, DI
-	JZ           low68
+	JZ           low70
 	VMOVUPS      X1, 64(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low69
+	JZ           low71
 	VMOVSD       X1, 80(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low69:
-	JMP stored63
+low71:
+	JMP stored65
 
-low68:
+low70:
 	TESTQ     $0x00000001, DI
-	JZ        low70
+	JZ        low72
 	VMOVSD    X1, 64(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low70:
-stored63:
+low72:
+stored65:
 	VMOVUPD.Z     64(BX)(CX*2), K1, Z1
 	VMOVUPD.Z     64(DX)(SI*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low72
+	JZ            low74
 	VMOVUPS       Y1, 64(BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low73
+	JZ            low75
 	VMOVUPS       X1, 96(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low74
+	JZ            low76
 	VMOVSD        X1, 112(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low74:
-	JMP stored71
+low76:
+	JMP stored73
 
-low73:
+low75:
 	TESTQ     $0x00000001, DI
-	JZ        low75
+	JZ        low77
 	VMOVSD    X1, 96(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low75:
-	JMP stored71
+low77:
+	JMP stored73
 
-low72:
+low74:
 	TESTQ        $0x00000002, DI
-	JZ           low76
+	JZ           low78
 	VMOVUPS      X1, 64(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low77
+	JZ           low79
 	VMOVSD       X1, 80(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low77:
-	JMP stored71
+low79:
+	JMP stored73
 
-low76:
+low78:
 	TESTQ     $0x00000001, DI
-	JZ        low78
+	JZ        low80
 	VMOVSD    X1, 64(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low78:
-stored71:
+low80:
+stored73:
 	VMOVUPD.Z     64(BX)(R8*1), K1, Z1
 	VMOVUPD.Z     64(DX)(R9*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low80
+	JZ            low82
 	VMOVUPS       Y1, 64(BX)(R8*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low81
+	JZ            low83
 	VMOVUPS       X1, 96(BX)(R8*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low82
+	JZ            low84
 	VMOVSD        X1, 112(BX)(R8*1)
 	VUNPCKHPD     X1, X1, X1
 
-low82:
-	JMP stored79
+low84:
+	JMP stored81
 
-low81:
+low83:
 	TESTQ     $0x00000001, DI
-	JZ        low83
+	JZ        low85
 	VMOVSD    X1, 96(BX)(R8*1)
 	VUNPCKHPD X1, X1, X1
 
-low83:
-	JMP stored79
+low85:
+	JMP stored81
 
-low80:
+low82:
 	TESTQ        $0x00000002, DI
-	JZ           low84
+	JZ           low86
 	VMOVUPS      X1, 64(BX)(R8*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low85
+	JZ           low87
 	VMOVSD       X1, 80(BX)(R8*1)
 	VUNPCKHPD    X1, X1, X1
 
-low85:
-	JMP stored79
+low87:
+	JMP stored81
 
-low84:
+low86:
 	TESTQ     $0x00000001, DI
-	JZ        low86
+	JZ        low88
 	VMOVSD    X1, 64(BX)(R8*1)
 	VUNPCKHPD X1, X1, X1
 
-low86:
-stored79:
+low88:
+stored81:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low88
+	JZ            low90
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low89
+	JZ            low91
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low90
+	JZ            low92
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low90:
-	JMP stored87
+low92:
+	JMP stored89
 
-low89:
+low91:
 	TESTQ     $0x00000001, DI
-	JZ        low91
+	JZ        low93
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 
-low91:
-	JMP stored87
+low93:
+	JMP stored89
 
-low88:
+low90:
 	TESTQ        $0x00000002, DI
-	JZ           low92
+	JZ           low94
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low93
+	JZ           low95
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low93:
-	JMP stored87
+low95:
+	JMP stored89
 
-low92:
+low94:
 	TESTQ     $0x00000001, DI
-	JZ        low94
+	JZ        low96
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 
-low94:
-stored87:
-end11:
-	JMP gated6
+low96:
+stored89:
+end13:
+	JMP gated8
 
-without8:
+without10:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -40035,9 +40034,9 @@ without8:
 	BZHIL  R10, R9, R9
 	KMOVW  R9, K1
 	CMPQ   SI, $0x10
-	JLT    tail96
+	JLT    tail98
 
-block95:
+block97:
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
@@ -40082,13 +40081,13 @@ block95:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x10, SI
 	CMPQ      SI, $0x10
-	JGE       block95
+	JGE       block97
 
-tail96:
+tail98:
 	TESTQ     SI, SI
-	JLE       end97
+	JLE       end99
 	CMPQ      SI, $0x08
-	JLT       part98
+	JLT       part100
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
@@ -40109,421 +40108,421 @@ tail96:
 	VCMPPD    $0x06, Z3, Z2, K2
 	VMOVAPD.Z Z1, K2, Z1
 	VMOVUPD   Z1, (AX)(DI*1)
-	JMP       over99
+	JMP       over101
 
-part98:
+part100:
 	VMOVUPD.Z     (AX), K1, Z1
 	VMOVUPD.Z     (CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low101
+	JZ            low103
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low102
+	JZ            low104
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low103
+	JZ            low105
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 
-low103:
-	JMP stored100
+low105:
+	JMP stored102
 
-low102:
+low104:
 	TESTQ     $0x00000001, SI
-	JZ        low104
+	JZ        low106
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 
-low104:
-	JMP stored100
+low106:
+	JMP stored102
 
-low101:
+low103:
 	TESTQ        $0x00000002, SI
-	JZ           low105
+	JZ           low107
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low106
+	JZ           low108
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low106:
-	JMP stored100
+low108:
+	JMP stored102
 
-low105:
+low107:
 	TESTQ     $0x00000001, SI
-	JZ        low107
+	JZ        low109
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 
-low107:
-stored100:
+low109:
+stored102:
 	VMOVUPD.Z     (AX)(BX*1), K1, Z1
 	VMOVUPD.Z     (CX)(DX*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low109
+	JZ            low111
 	VMOVUPS       Y1, (AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low110
+	JZ            low112
 	VMOVUPS       X1, 32(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low111
+	JZ            low113
 	VMOVSD        X1, 48(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low111:
-	JMP stored108
+low113:
+	JMP stored110
 
-low110:
+low112:
 	TESTQ     $0x00000001, SI
-	JZ        low112
+	JZ        low114
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low112:
-	JMP stored108
+low114:
+	JMP stored110
 
-low109:
+low111:
 	TESTQ        $0x00000002, SI
-	JZ           low113
+	JZ           low115
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low114
+	JZ           low116
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low114:
-	JMP stored108
+low116:
+	JMP stored110
 
-low113:
+low115:
 	TESTQ     $0x00000001, SI
-	JZ        low115
+	JZ        low117
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low115:
-stored108:
+low117:
+stored110:
 	VMOVUPD.Z     (AX)(BX*2), K1, Z1
 	VMOVUPD.Z     (CX)(DX*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low117
+	JZ            low119
 	VMOVUPS       Y1, (AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low118
+	JZ            low120
 	VMOVUPS       X1, 32(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low119
+	JZ            low121
 	VMOVSD        X1, 48(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low119:
-	JMP stored116
+low121:
+	JMP stored118
 
-low118:
+low120:
 	TESTQ     $0x00000001, SI
-	JZ        low120
+	JZ        low122
 	VMOVSD    X1, 32(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low120:
-	JMP stored116
+low122:
+	JMP stored118
 
-low117:
+low119:
 	TESTQ        $0x00000002, SI
-	JZ           low121
+	JZ           low123
 	VMOVUPS      X1, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low122
+	JZ           low124
 	VMOVSD       X1, 16(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low122:
-	JMP stored116
+low124:
+	JMP stored118
 
-low121:
+low123:
 	TESTQ     $0x00000001, SI
-	JZ        low123
+	JZ        low125
 	VMOVSD    X1, (AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low123:
-stored116:
+low125:
+stored118:
 	VMOVUPD.Z     (AX)(DI*1), K1, Z1
 	VMOVUPD.Z     (CX)(R8*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low125
+	JZ            low127
 	VMOVUPS       Y1, (AX)(DI*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low126
+	JZ            low128
 	VMOVUPS       X1, 32(AX)(DI*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low127
+	JZ            low129
 	VMOVSD        X1, 48(AX)(DI*1)
 	VUNPCKHPD     X1, X1, X1
 
-low127:
-	JMP stored124
+low129:
+	JMP stored126
 
-low126:
+low128:
 	TESTQ     $0x00000001, SI
-	JZ        low128
+	JZ        low130
 	VMOVSD    X1, 32(AX)(DI*1)
 	VUNPCKHPD X1, X1, X1
 
-low128:
-	JMP stored124
+low130:
+	JMP stored126
 
-low125:
+low127:
 	TESTQ        $0x00000002, SI
-	JZ           low129
+	JZ           low131
 	VMOVUPS      X1, (AX)(DI*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low130
+	JZ           low132
 	VMOVSD       X1, 16(AX)(DI*1)
 	VUNPCKHPD    X1, X1, X1
 
-low130:
-	JMP stored124
+low132:
+	JMP stored126
 
-low129:
+low131:
 	TESTQ     $0x00000001, SI
-	JZ        low131
+	JZ        low133
 	VMOVSD    X1, (AX)(DI*1)
 	VUNPCKHPD X1, X1, X1
 
-low131:
-stored124:
-	JMP end97
+low133:
+stored126:
+	JMP end99
 
-over99:
+over101:
 	CMPQ          SI, $0x08
-	JLE           end97
+	JLE           end99
 	VMOVUPD.Z     64(AX), K1, Z1
 	VMOVUPD.Z     64(CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low134
+	JZ            low136
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low135
+	JZ            low137
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low136
+	JZ            low138
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 
-low136:
-	JMP stored133
+low138:
+	JMP stored135
 
-low135:
+low137:
 	TESTQ     $0x00000001, SI
-	JZ        low137
+	JZ        low139
 	VMOVSD    X1, 96(AX)
 	VUNPCKHPD X1, X1, X1
 
-low137:
-	JMP stored133
+low139:
+	JMP stored135
 
-low134:
+low136:
 	TESTQ        $0x00000002, SI
-	JZ           low138
+	JZ           low140
 	VMOVUPS      X1, 64(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low139
+	JZ           low141
 	VMOVSD       X1, 80(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low139:
-	JMP stored133
+low141:
+	JMP stored135
 
-low138:
+low140:
 	TESTQ     $0x00000001, SI
-	JZ        low140
+	JZ        low142
 	VMOVSD    X1, 64(AX)
 	VUNPCKHPD X1, X1, X1
 
-low140:
-stored133:
+low142:
+stored135:
 	VMOVUPD.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPD.Z     64(CX)(DX*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low142
+	JZ            low144
 	VMOVUPS       Y1, 64(AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low143
+	JZ            low145
 	VMOVUPS       X1, 96(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low144
+	JZ            low146
 	VMOVSD        X1, 112(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low144:
-	JMP stored141
+low146:
+	JMP stored143
 
-low143:
+low145:
 	TESTQ     $0x00000001, SI
-	JZ        low145
+	JZ        low147
 	VMOVSD    X1, 96(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low145:
-	JMP stored141
+low147:
+	JMP stored143
 
-low142:
+low144:
 	TESTQ        $0x00000002, SI
-	JZ           low146
+	JZ           low148
 	VMOVUPS      X1, 64(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low147
+	JZ           low149
 	VMOVSD       X1, 80(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low147:
-	JMP stored141
+low149:
+	JMP stored143
 
-low146:
+low148:
 	TESTQ     $0x00000001, SI
-	JZ        low148
+	JZ        low150
 	VMOVSD    X1, 64(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low148:
-stored141:
+low150:
+stored143:
 	VMOVUPD.Z     64(AX)(BX*2), K1, Z1
 	VMOVUPD.Z     64(CX)(DX*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low150
+	JZ            low152
 	VMOVUPS       Y1, 64(AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low151
+	JZ            low153
 	VMOVUPS       X1, 96(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low152
+	JZ            low154
 	VMOVSD        X1, 112(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low152:
-	JMP stored149
+low154:
+	JMP stored151
 
-low151:
+low153:
 	TESTQ     $0x00000001, SI
-	JZ        low153
+	JZ        low155
 	VMOVSD    X1, 96(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low153:
-	JMP stored149
+low155:
+	JMP stored151
 
-low150:
+low152:
 	TESTQ        $0x00000002, SI
-	JZ           low154
+	JZ           low156
 	VMOVUPS      X1, 64(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low155
+	JZ           low157
 	VMOVSD       X1, 80(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low155:
-	JMP stored149
+low157:
+	JMP stored151
 
-low154:
+low156:
 	TESTQ     $0x00000001, SI
-	JZ        low156
+	JZ        low158
 	VMOVSD    X1, 64(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low156:
-stored149:
+low158:
+stored151:
 	VMOVUPD.Z     64(AX)(DI*1), K1, Z1
 	VMOVUPD.Z     64(CX)(R8*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low158
+	JZ            low160
 	VMOVUPS       Y1, 64(AX)(DI*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low159
+	JZ            low161
 	VMOVUPS       X1, 96(AX)(DI*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low160
+	JZ            low162
 	VMOVSD        X1, 112(AX)(DI*1)
 	VUNPCKHPD     X1, X1, X1
 
-low160:
-	JMP stored157
+low162:
+	JMP stored159
 
-low159:
+low161:
 	TESTQ     $0x00000001, SI
-	JZ        low161
+	JZ        low163
 	VMOVSD    X1, 96(AX)(DI*1)
 	VUNPCKHPD X1, X1, X1
 
-low161:
-	JMP stored157
+low163:
+	JMP stored159
 
-low158:
+low160:
 	TESTQ        $0x00000002, SI
-	JZ           low162
+	JZ           low164
 	VMOVUPS      X1, 64(AX)(DI*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low163
+	JZ           low165
 	VMOVSD       X1, 80(AX)(DI*1)
 	VUNPCKHPD    X1, X1, X1
 
-low163:
-	JMP stored157
+low165:
+	JMP stored159
 
-low162:
+low164:
 	TESTQ     $0x00000001, SI
-	JZ        low164
+	JZ        low166
 	VMOVSD    X1, 64(AX)(DI*1)
 	VUNPCKHPD X1, X1, X1
 
-low164:
-stored157:
-end97:
-	JMP gated6
+low166:
+stored159:
+end99:
+	JMP gated8
 
-other7:
+other9:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without166
+	JE    without168
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -40540,9 +40539,9 @@ other7:
 	BZHIL  R11, R10, R10
 	KMOVW  R10, K1
 	CMPQ   DI, $0x10
-	JLT    tail168
+	JLT    tail170
 
-block167:
+block169:
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -40570,13 +40569,13 @@ block167:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block167
+	JGE     block169
 
-tail168:
+tail170:
 	TESTQ   DI, DI
-	JLE     end169
+	JLE     end171
 	CMPQ    DI, $0x08
-	JLT     part170
+	JLT     part172
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -40588,9 +40587,9 @@ tail168:
 	VADDPD  Z1, Z0, Z0
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD Z0, (AX)
-	JMP     over171
+	JMP     over173
 
-part170:
+part172:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -40602,56 +40601,56 @@ part170:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low173
+	JZ            low175
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low174
+	JZ            low176
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low175
+	JZ            low177
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low175:
-	JMP stored172
+low177:
+	JMP stored174
 
-low174:
+low176:
 	TESTQ     $0x00000001, DI
-	JZ        low176
+	JZ        low178
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low176:
-	JMP stored172
+low178:
+	JMP stored174
 
-low173:
+low175:
 	TESTQ        $0x00000002, DI
-	JZ           low177
+	JZ           low179
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low178
+	JZ           low180
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low178:
-	JMP stored172
+low180:
+	JMP stored174
 
-low177:
+low179:
 	TESTQ     $0x00000001, DI
-	JZ        low179
+	JZ        low181
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low179:
-stored172:
-	JMP end169
+low181:
+stored174:
+	JMP end171
 
-over171:
+over173:
 	CMPQ          DI, $0x08
-	JLE           end169
+	JLE           end171
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -40663,70 +40662,68 @@ over171:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low182
+	JZ            low184
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low183
+	JZ            low185
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low184
+	JZ            low186
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low184:
-	JMP stored181
+low186:
+	JMP stored183
 
-low183:
+low185:
 	TESTQ     $0x00000001, DI
-	JZ        low185
+	JZ        low187
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 
-low185:
-	JMP stored181
+low187:
+	JMP stored183
 
-low182:
+low184:
 	TESTQ        $0x00000002, DI
-	JZ           low186
+	JZ           low188
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low187
+	JZ           low189
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low187:
-	JMP stored181
+low189:
+	JMP stored183
 
-low186:
+low188:
 	TESTQ     $0x00000001, DI
-	JZ        low188
+	JZ        low190
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 
-low188:
-stored181:
-end169:
-	JMP gated6
+low190:
+stored183:
+end171:
+	JMP gated8
 
-without166:
-	JMP gated6
+without168:
+	JMP gated8
 
-gated6:
+gated8:
 	MOVQ $0x00000004, AX
 	JMP  advance4
 
-fewer5:
-	CMPQ  AX, $0x03
-	JNE   fewer189
+lower7:
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other191
+	JNE   other192
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without192
+	JE    without193
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -40741,9 +40738,9 @@ fewer5:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x10
-	JLT    tail194
+	JLT    tail195
 
-block193:
+block194:
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -40791,13 +40788,13 @@ block193:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x10, DI
 	CMPQ      DI, $0x10
-	JGE       block193
+	JGE       block194
 
-tail194:
+tail195:
 	TESTQ     DI, DI
-	JLE       end195
+	JLE       end196
 	CMPQ      DI, $0x08
-	JLT       part196
+	JLT       part197
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -40819,9 +40816,9 @@ tail194:
 	VMOVUPD   Z1, (BX)(CX*2)
 	VADDPD    Z3, Z0, Z0
 	VMOVUPD   Z0, (AX)
-	JMP       over197
+	JMP       over198
 
-part196:
+part197:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VMOVUPD.Z     (DX), K1, Z2
@@ -40829,205 +40826,205 @@ part196:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low199
+	JZ            low200
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low200
+	JZ            low201
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low201
+	JZ            low202
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low201:
-	JMP stored198
+low202:
+	JMP stored199
 
-low200:
+low201:
 	TESTQ     $0x00000001, DI
-	JZ        low202
+	JZ        low203
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low202:
-	JMP stored198
+low203:
+	JMP stored199
 
-low199:
+low200:
 	TESTQ        $0x00000002, DI
-	JZ           low203
+	JZ           low204
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low204
+	JZ           low205
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low204:
-	JMP stored198
+low205:
+	JMP stored199
 
-low203:
+low204:
 	TESTQ     $0x00000001, DI
-	JZ        low205
+	JZ        low206
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low205:
-stored198:
+low206:
+stored199:
 	VMOVUPD.Z     (BX)(CX*1), K1, Z1
 	VMOVUPD.Z     (DX)(SI*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low207
+	JZ            low208
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low208
+	JZ            low209
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low209
+	JZ            low210
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low209:
-	JMP stored206
+low210:
+	JMP stored207
 
-low208:
+low209:
 	TESTQ     $0x00000001, DI
-	JZ        low210
+	JZ        low211
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low210:
-	JMP stored206
+low211:
+	JMP stored207
 
-low207:
+low208:
 	TESTQ        $0x00000002, DI
-	JZ           low211
+	JZ           low212
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low212
+	JZ           low213
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low212:
-	JMP stored206
+low213:
+	JMP stored207
 
-low211:
+low212:
 	TESTQ     $0x00000001, DI
-	JZ        low213
+	JZ        low214
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low213:
-stored206:
+low214:
+stored207:
 	VMOVUPD.Z     (BX)(CX*2), K1, Z1
 	VMOVUPD.Z     (DX)(SI*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low215
+	JZ            low216
 	VMOVUPS       Y1, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low216
+	JZ            low217
 	VMOVUPS       X1, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low217
+	JZ            low218
 	VMOVSD        X1, 48(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low217:
-	JMP stored214
+low218:
+	JMP stored215
 
-low216:
+low217:
 	TESTQ     $0x00000001, DI
-	JZ        low218
+	JZ        low219
 	VMOVSD    X1, 32(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low218:
-	JMP stored214
+low219:
+	JMP stored215
 
-low215:
+low216:
 	TESTQ        $0x00000002, DI
-	JZ           low219
+	JZ           low220
 	VMOVUPS      X1, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low220
+	JZ           low221
 	VMOVSD       X1, 16(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low220:
-	JMP stored214
+low221:
+	JMP stored215
 
-low219:
+low220:
 	TESTQ     $0x00000001, DI
-	JZ        low221
+	JZ        low222
 	VMOVSD    X1, (BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low221:
-stored214:
+low222:
+stored215:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low223
+	JZ            low224
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low224
+	JZ            low225
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low225
+	JZ            low226
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low225:
-	JMP stored222
+low226:
+	JMP stored223
 
-low224:
+low225:
 	TESTQ     $0x00000001, DI
-	JZ        low226
+	JZ        low227
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low226:
-	JMP stored222
+low227:
+	JMP stored223
 
-low223:
+low224:
 	TESTQ        $0x00000002, DI
-	JZ           low227
+	JZ           low228
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low228
+	JZ           low229
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low228:
-	JMP stored222
+low229:
+	JMP stored223
 
-low227:
+low228:
 	TESTQ     $0x00000001, DI
-	JZ        low229
+	JZ        low230
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low229:
-stored222:
-	JMP end195
+low230:
+stored223:
+	JMP end196
 
-over197:
+over198:
 	CMPQ          DI, $0x08
-	JLE           end195
+	JLE           end196
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VMOVUPD.Z     64(DX), K1, Z2
@@ -41035,204 +41032,204 @@ over197:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low232
+	JZ            low233
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low233
+	JZ            low234
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low234
+	JZ            low235
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low234:
-	JMP stored231
+low235:
+	JMP stored232
 
-low233:
+low234:
 	TESTQ     $0x00000001, DI
-	JZ        low235
+	JZ        low236
 	VMOVSD    X1, 96(BX)
 	VUNPCKHPD X1, X1, X1
 
-low235:
-	JMP stored231
+low236:
+	JMP stored232
 
-low232:
+low233:
 	TESTQ        $0x00000002, DI
-	JZ           low236
+	JZ           low237
 	VMOVUPS      X1, 64(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low237
+	JZ           low238
 	VMOVSD       X1, 80(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low237:
-	JMP stored231
+low238:
+	JMP stored232
 
-low236:
+low237:
 	TESTQ     $0x00000001, DI
-	JZ        low238
+	JZ        low239
 	VMOVSD    X1, 64(BX)
 	VUNPCKHPD X1, X1, X1
 
-low238:
-stored231:
+low239:
+stored232:
 	VMOVUPD.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPD.Z     64(DX)(SI*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low240
+	JZ            low241
 	VMOVUPS       Y1, 64(BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low241
+	JZ            low242
 	VMOVUPS       X1, 96(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low242
+	JZ            low243
 	VMOVSD        X1, 112(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low242:
-	JMP stored239
+low243:
+	JMP stored240
 
-low241:
+low242:
 	TESTQ     $0x00000001, DI
-	JZ        low243
+	JZ        low244
 	VMOVSD    X1, 96(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low243:
-	JMP stored239
+low244:
+	JMP stored240
 
-low240:
+low241:
 	TESTQ        $0x00000002, DI
-	JZ           low244
+	JZ           low245
 	VMOVUPS      X1, 64(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low245
+	JZ           low246
 	VMOVSD       X1, 80(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low245:
-	JMP stored239
+low246:
+	JMP stored240
 
-low244:
+low245:
 	TESTQ     $0x00000001, DI
-	JZ        low246
+	JZ        low247
 	VMOVSD    X1, 64(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low246:
-stored239:
+low247:
+stored240:
 	VMOVUPD.Z     64(BX)(CX*2), K1, Z1
 	VMOVUPD.Z     64(DX)(SI*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low248
+	JZ            low249
 	VMOVUPS       Y1, 64(BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low249
+	JZ            low250
 	VMOVUPS       X1, 96(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low250
+	JZ            low251
 	VMOVSD        X1, 112(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low250:
-	JMP stored247
+low251:
+	JMP stored248
 
-low249:
+low250:
 	TESTQ     $0x00000001, DI
-	JZ        low251
+	JZ        low252
 	VMOVSD    X1, 96(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low251:
-	JMP stored247
+low252:
+	JMP stored248
 
-low248:
+low249:
 	TESTQ        $0x00000002, DI
-	JZ           low252
+	JZ           low253
 	VMOVUPS      X1, 64(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low253
+	JZ           low254
 	VMOVSD       X1, 80(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low253:
-	JMP stored247
+low254:
+	JMP stored248
 
-low252:
+low253:
 	TESTQ     $0x00000001, DI
-	JZ        low254
+	JZ        low255
 	VMOVSD    X1, 64(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low254:
-stored247:
+low255:
+stored248:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low256
+	JZ            low257
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low257
+	JZ            low258
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low258
+	JZ            low259
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low258:
-	JMP stored255
+low259:
+	JMP stored256
 
-low257:
+low258:
 	TESTQ     $0x00000001, DI
-	JZ        low259
+	JZ        low260
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 
-low259:
-	JMP stored255
+low260:
+	JMP stored256
 
-low256:
+low257:
 	TESTQ        $0x00000002, DI
-	JZ           low260
+	JZ           low261
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low261
+	JZ           low262
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low261:
-	JMP stored255
+low262:
+	JMP stored256
 
-low260:
+low261:
 	TESTQ     $0x00000001, DI
-	JZ        low262
+	JZ        low263
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 
-low262:
-stored255:
-end195:
-	JMP gated190
+low263:
+stored256:
+end196:
+	JMP gated191
 
-without192:
+without193:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -41246,9 +41243,9 @@ without192:
 	BZHIL  R8, DI, DI
 	KMOVW  DI, K1
 	CMPQ   SI, $0x10
-	JLT    tail264
+	JLT    tail265
 
-block263:
+block264:
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
@@ -41283,13 +41280,13 @@ block263:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x10, SI
 	CMPQ      SI, $0x10
-	JGE       block263
+	JGE       block264
 
-tail264:
+tail265:
 	TESTQ     SI, SI
-	JLE       end265
+	JLE       end266
 	CMPQ      SI, $0x08
-	JLT       part266
+	JLT       part267
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
@@ -41305,321 +41302,321 @@ tail264:
 	VCMPPD    $0x06, Z3, Z2, K2
 	VMOVAPD.Z Z1, K2, Z1
 	VMOVUPD   Z1, (AX)(BX*2)
-	JMP       over267
+	JMP       over268
 
-part266:
+part267:
 	VMOVUPD.Z     (AX), K1, Z1
 	VMOVUPD.Z     (CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low269
+	JZ            low270
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low270
+	JZ            low271
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low271
+	JZ            low272
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 
-low271:
-	JMP stored268
+low272:
+	JMP stored269
 
-low270:
+low271:
 	TESTQ     $0x00000001, SI
-	JZ        low272
+	JZ        low273
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 
-low272:
-	JMP stored268
+low273:
+	JMP stored269
 
-low269:
+low270:
 	TESTQ        $0x00000002, SI
-	JZ           low273
+	JZ           low274
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low274
+	JZ           low275
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low274:
-	JMP stored268
+low275:
+	JMP stored269
 
-low273:
+low274:
 	TESTQ     $0x00000001, SI
-	JZ        low275
+	JZ        low276
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 
-low275:
-stored268:
+low276:
+stored269:
 	VMOVUPD.Z     (AX)(BX*1), K1, Z1
 	VMOVUPD.Z     (CX)(DX*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low277
+	JZ            low278
 	VMOVUPS       Y1, (AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low278
+	JZ            low279
 	VMOVUPS       X1, 32(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low279
+	JZ            low280
 	VMOVSD        X1, 48(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low279:
-	JMP stored276
+low280:
+	JMP stored277
 
-low278:
+low279:
 	TESTQ     $0x00000001, SI
-	JZ        low280
+	JZ        low281
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low280:
-	JMP stored276
+low281:
+	JMP stored277
 
-low277:
+low278:
 	TESTQ        $0x00000002, SI
-	JZ           low281
+	JZ           low282
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low282
+	JZ           low283
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low282:
-	JMP stored276
+low283:
+	JMP stored277
 
-low281:
+low282:
 	TESTQ     $0x00000001, SI
-	JZ        low283
+	JZ        low284
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low283:
-stored276:
+low284:
+stored277:
 	VMOVUPD.Z     (AX)(BX*2), K1, Z1
 	VMOVUPD.Z     (CX)(DX*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low285
+	JZ            low286
 	VMOVUPS       Y1, (AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low286
+	JZ            low287
 	VMOVUPS       X1, 32(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low287
+	JZ            low288
 	VMOVSD        X1, 48(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low287:
-	JMP stored284
+low288:
+	JMP stored285
 
-low286:
+low287:
 	TESTQ     $0x00000001, SI
-	JZ        low288
+	JZ        low289
 	VMOVSD    X1, 32(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low288:
-	JMP stored284
+low289:
+	JMP stored285
 
-low285:
+low286:
 	TESTQ        $0x00000002, SI
-	JZ           low289
+	JZ           low290
 	VMOVUPS      X1, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low290
+	JZ           low291
 	VMOVSD       X1, 16(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low290:
-	JMP stored284
+low291:
+	JMP stored285
 
-low289:
+low290:
 	TESTQ     $0x00000001, SI
-	JZ        low291
+	JZ        low292
 	VMOVSD    X1, (AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low291:
-stored284:
-	JMP end265
+low292:
+stored285:
+	JMP end266
 
-over267:
+over268:
 	CMPQ          SI, $0x08
-	JLE           end265
+	JLE           end266
 	VMOVUPD.Z     64(AX), K1, Z1
 	VMOVUPD.Z     64(CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low294
+	JZ            low295
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low295
+	JZ            low296
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low296
+	JZ            low297
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 
-low296:
-	JMP stored293
+low297:
+	JMP stored294
 
-low295:
+low296:
 	TESTQ     $0x00000001, SI
-	JZ        low297
+	JZ        low298
 	VMOVSD    X1, 96(AX)
 	VUNPCKHPD X1, X1, X1
 
-low297:
-	JMP stored293
+low298:
+	JMP stored294
 
-low294:
+low295:
 	TESTQ        $0x00000002, SI
-	JZ           low298
+	JZ           low299
 	VMOVUPS      X1, 64(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low299
+	JZ           low300
 	VMOVSD       X1, 80(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low299:
-	JMP stored293
+low300:
+	JMP stored294
 
-low298:
+low299:
 	TESTQ     $0x00000001, SI
-	JZ        low300
+	JZ        low301
 	VMOVSD    X1, 64(AX)
 	VUNPCKHPD X1, X1, X1
 
-low300:
-stored293:
+low301:
+stored294:
 	VMOVUPD.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPD.Z     64(CX)(DX*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low302
+	JZ            low303
 	VMOVUPS       Y1, 64(AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low303
+	JZ            low304
 	VMOVUPS       X1, 96(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low304
+	JZ            low305
 	VMOVSD        X1, 112(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low304:
-	JMP stored301
+low305:
+	JMP stored302
 
-low303:
+low304:
 	TESTQ     $0x00000001, SI
-	JZ        low305
+	JZ        low306
 	VMOVSD    X1, 96(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low305:
-	JMP stored301
+low306:
+	JMP stored302
 
-low302:
+low303:
 	TESTQ        $0x00000002, SI
-	JZ           low306
+	JZ           low307
 	VMOVUPS      X1, 64(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low307
+	JZ           low308
 	VMOVSD       X1, 80(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low307:
-	JMP stored301
+low308:
+	JMP stored302
 
-low306:
+low307:
 	TESTQ     $0x00000001, SI
-	JZ        low308
+	JZ        low309
 	VMOVSD    X1, 64(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low308:
-stored301:
+low309:
+stored302:
 	VMOVUPD.Z     64(AX)(BX*2), K1, Z1
 	VMOVUPD.Z     64(CX)(DX*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low310
+	JZ            low311
 	VMOVUPS       Y1, 64(AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low311
+	JZ            low312
 	VMOVUPS       X1, 96(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low312
+	JZ            low313
 	VMOVSD        X1, 112(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low312:
-	JMP stored309
+low313:
+	JMP stored310
 
-low311:
+low312:
 	TESTQ     $0x00000001, SI
-	JZ        low313
+	JZ        low314
 	VMOVSD    X1, 96(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low313:
-	JMP stored309
+low314:
+	JMP stored310
 
-low310:
+low311:
 	TESTQ        $0x00000002, SI
-	JZ           low314
+	JZ           low315
 	VMOVUPS      X1, 64(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low315
+	JZ           low316
 	VMOVSD       X1, 80(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low315:
-	JMP stored309
+low316:
+	JMP stored310
 
-low314:
+low315:
 	TESTQ     $0x00000001, SI
-	JZ        low316
+	JZ        low317
 	VMOVSD    X1, 64(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low316:
-stored309:
-end265:
-	JMP gated190
+low317:
+stored310:
+end266:
+	JMP gated191
 
-other191:
+other192:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without318
+	JE    without319
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -41634,9 +41631,9 @@ other191:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x10
-	JLT    tail320
+	JLT    tail321
 
-block319:
+block320:
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -41660,13 +41657,13 @@ block319:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block319
+	JGE     block320
 
-tail320:
+tail321:
 	TESTQ   DI, DI
-	JLE     end321
+	JLE     end322
 	CMPQ    DI, $0x08
-	JLT     part322
+	JLT     part323
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -41676,9 +41673,9 @@ tail320:
 	VADDPD  Z1, Z0, Z0
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD Z0, (AX)
-	JMP     over323
+	JMP     over324
 
-part322:
+part323:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -41688,56 +41685,56 @@ part322:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low325
+	JZ            low326
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low326
+	JZ            low327
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low327
+	JZ            low328
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low327:
-	JMP stored324
+low328:
+	JMP stored325
 
-low326:
+low327:
 	TESTQ     $0x00000001, DI
-	JZ        low328
+	JZ        low329
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low328:
-	JMP stored324
+low329:
+	JMP stored325
 
-low325:
+low326:
 	TESTQ        $0x00000002, DI
-	JZ           low329
+	JZ           low330
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low330
+	JZ           low331
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low330:
-	JMP stored324
+low331:
+	JMP stored325
 
-low329:
+low330:
 	TESTQ     $0x00000001, DI
-	JZ        low331
+	JZ        low332
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low331:
-stored324:
-	JMP end321
+low332:
+stored325:
+	JMP end322
 
-over323:
+over324:
 	CMPQ          DI, $0x08
-	JLE           end321
+	JLE           end322
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -41747,70 +41744,70 @@ over323:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low334
+	JZ            low335
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low335
+	JZ            low336
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low336
+	JZ            low337
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low336:
-	JMP stored333
+low337:
+	JMP stored334
 
-low335:
+low336:
 	TESTQ     $0x00000001, DI
-	JZ        low337
+	JZ        low338
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 
-low337:
-	JMP stored333
+low338:
+	JMP stored334
 
-low334:
+low335:
 	TESTQ        $0x00000002, DI
-	JZ           low338
+	JZ           low339
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low339
+	JZ           low340
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low339:
-	JMP stored333
+low340:
+	JMP stored334
 
-low338:
+low339:
 	TESTQ     $0x00000001, DI
-	JZ        low340
+	JZ        low341
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 
-low340:
-stored333:
-end321:
-	JMP gated190
+low341:
+stored334:
+end322:
+	JMP gated191
 
-without318:
-	JMP gated190
+without319:
+	JMP gated191
 
-gated190:
+gated191:
 	MOVQ $0x00000003, AX
 	JMP  advance4
 
-fewer189:
+lower6:
 	CMPQ  AX, $0x02
-	JNE   fewer341
+	JLT   lower342
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other343
+	JNE   other344
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without344
+	JE    without345
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -41825,9 +41822,9 @@ fewer189:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x10
-	JLT    tail346
+	JLT    tail347
 
-block345:
+block346:
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -41863,13 +41860,13 @@ block345:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x10, DI
 	CMPQ      DI, $0x10
-	JGE       block345
+	JGE       block346
 
-tail346:
+tail347:
 	TESTQ     DI, DI
-	JLE       end347
+	JLE       end348
 	CMPQ      DI, $0x08
-	JLT       part348
+	JLT       part349
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -41885,9 +41882,9 @@ tail346:
 	VMOVUPD   Z1, (BX)(CX*1)
 	VADDPD    Z3, Z0, Z0
 	VMOVUPD   Z0, (AX)
-	JMP       over349
+	JMP       over350
 
-part348:
+part349:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VMOVUPD.Z     (DX), K1, Z2
@@ -41895,154 +41892,154 @@ part348:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low351
+	JZ            low352
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low352
+	JZ            low353
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low353
+	JZ            low354
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low353:
-	JMP stored350
+low354:
+	JMP stored351
 
-low352:
+low353:
 	TESTQ     $0x00000001, DI
-	JZ        low354
+	JZ        low355
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low354:
-	JMP stored350
+low355:
+	JMP stored351
 
-low351:
+low352:
 	TESTQ        $0x00000002, DI
-	JZ           low355
+	JZ           low356
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low356
+	JZ           low357
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low356:
-	JMP stored350
+low357:
+	JMP stored351
 
-low355:
+low356:
 	TESTQ     $0x00000001, DI
-	JZ        low357
+	JZ        low358
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low357:
-stored350:
+low358:
+stored351:
 	VMOVUPD.Z     (BX)(CX*1), K1, Z1
 	VMOVUPD.Z     (DX)(SI*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low359
+	JZ            low360
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low360
+	JZ            low361
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low361
+	JZ            low362
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low361:
-	JMP stored358
+low362:
+	JMP stored359
 
-low360:
+low361:
 	TESTQ     $0x00000001, DI
-	JZ        low362
+	JZ        low363
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low362:
-	JMP stored358
+low363:
+	JMP stored359
 
-low359:
+low360:
 	TESTQ        $0x00000002, DI
-	JZ           low363
+	JZ           low364
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low364
+	JZ           low365
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low364:
-	JMP stored358
+low365:
+	JMP stored359
 
-low363:
+low364:
 	TESTQ     $0x00000001, DI
-	JZ        low365
+	JZ        low366
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low365:
-stored358:
+low366:
+stored359:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low367
+	JZ            low368
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low368
+	JZ            low369
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low369
+	JZ            low370
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low369:
-	JMP stored366
+low370:
+	JMP stored367
 
-low368:
+low369:
 	TESTQ     $0x00000001, DI
-	JZ        low370
+	JZ        low371
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low370:
-	JMP stored366
+low371:
+	JMP stored367
 
-low367:
+low368:
 	TESTQ        $0x00000002, DI
-	JZ           low371
+	JZ           low372
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low372
+	JZ           low373
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low372:
-	JMP stored366
+low373:
+	JMP stored367
 
-low371:
+low372:
 	TESTQ     $0x00000001, DI
-	JZ        low373
+	JZ        low374
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low373:
-stored366:
-	JMP end347
+low374:
+stored367:
+	JMP end348
 
-over349:
+over350:
 	CMPQ          DI, $0x08
-	JLE           end347
+	JLE           end348
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VMOVUPD.Z     64(DX), K1, Z2
@@ -42050,153 +42047,153 @@ over349:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low376
+	JZ            low377
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low377
+	JZ            low378
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low378
+	JZ            low379
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low378:
-	JMP stored375
+low379:
+	JMP stored376
 
-low377:
+low378:
 	TESTQ     $0x00000001, DI
-	JZ        low379
+	JZ        low380
 	VMOVSD    X1, 96(BX)
 	VUNPCKHPD X1, X1, X1
 
-low379:
-	JMP stored375
+low380:
+	JMP stored376
 
-low376:
+low377:
 	TESTQ        $0x00000002, DI
-	JZ           low380
+	JZ           low381
 	VMOVUPS      X1, 64(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low381
+	JZ           low382
 	VMOVSD       X1, 80(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low381:
-	JMP stored375
+low382:
+	JMP stored376
 
-low380:
+low381:
 	TESTQ     $0x00000001, DI
-	JZ        low382
+	JZ        low383
 	VMOVSD    X1, 64(BX)
 	VUNPCKHPD X1, X1, X1
 
-low382:
-stored375:
+low383:
+stored376:
 	VMOVUPD.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPD.Z     64(DX)(SI*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low384
+	JZ            low385
 	VMOVUPS       Y1, 64(BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low385
+	JZ            low386
 	VMOVUPS       X1, 96(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low386
+	JZ            low387
 	VMOVSD        X1, 112(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low386:
-	JMP stored383
+low387:
+	JMP stored384
 
-low385:
+low386:
 	TESTQ     $0x00000001, DI
-	JZ        low387
+	JZ        low388
 	VMOVSD    X1, 96(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low387:
-	JMP stored383
+low388:
+	JMP stored384
 
-low384:
+low385:
 	TESTQ        $0x00000002, DI
-	JZ           low388
+	JZ           low389
 	VMOVUPS      X1, 64(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low389
+	JZ           low390
 	VMOVSD       X1, 80(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low389:
-	JMP stored383
+low390:
+	JMP stored384
 
-low388:
+low389:
 	TESTQ     $0x00000001, DI
-	JZ        low390
+	JZ        low391
 	VMOVSD    X1, 64(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low390:
-stored383:
+low391:
+stored384:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low392
+	JZ            low393
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low393
+	JZ            low394
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low394
+	JZ            low395
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low394:
-	JMP stored391
+low395:
+	JMP stored392
 
-low393:
+low394:
 	TESTQ     $0x00000001, DI
-	JZ        low395
+	JZ        low396
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 
-low395:
-	JMP stored391
+low396:
+	JMP stored392
 
-low392:
+low393:
 	TESTQ        $0x00000002, DI
-	JZ           low396
+	JZ           low397
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low397
+	JZ           low398
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low397:
-	JMP stored391
+low398:
+	JMP stored392
 
-low396:
+low397:
 	TESTQ     $0x00000001, DI
-	JZ        low398
+	JZ        low399
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 
-low398:
-stored391:
-end347:
-	JMP gated342
+low399:
+stored392:
+end348:
+	JMP gated343
 
-without344:
+without345:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -42210,9 +42207,9 @@ without344:
 	BZHIL  R8, DI, DI
 	KMOVW  DI, K1
 	CMPQ   SI, $0x10
-	JLT    tail400
+	JLT    tail401
 
-block399:
+block400:
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
@@ -42237,13 +42234,13 @@ block399:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x10, SI
 	CMPQ      SI, $0x10
-	JGE       block399
+	JGE       block400
 
-tail400:
+tail401:
 	TESTQ     SI, SI
-	JLE       end401
+	JLE       end402
 	CMPQ      SI, $0x08
-	JLT       part402
+	JLT       part403
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
@@ -42254,221 +42251,221 @@ tail400:
 	VCMPPD    $0x06, Z3, Z2, K2
 	VMOVAPD.Z Z1, K2, Z1
 	VMOVUPD   Z1, (AX)(BX*1)
-	JMP       over403
+	JMP       over404
 
-part402:
+part403:
 	VMOVUPD.Z     (AX), K1, Z1
 	VMOVUPD.Z     (CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low405
+	JZ            low406
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low406
+	JZ            low407
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low407
+	JZ            low408
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 
-low407:
-	JMP stored404
+low408:
+	JMP stored405
 
-low406:
+low407:
 	TESTQ     $0x00000001, SI
-	JZ        low408
+	JZ        low409
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 
-low408:
-	JMP stored404
+low409:
+	JMP stored405
 
-low405:
+low406:
 	TESTQ        $0x00000002, SI
-	JZ           low409
+	JZ           low410
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low410
+	JZ           low411
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low410:
-	JMP stored404
+low411:
+	JMP stored405
 
-low409:
+low410:
 	TESTQ     $0x00000001, SI
-	JZ        low411
+	JZ        low412
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 
-low411:
-stored404:
+low412:
+stored405:
 	VMOVUPD.Z     (AX)(BX*1), K1, Z1
 	VMOVUPD.Z     (CX)(DX*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low413
+	JZ            low414
 	VMOVUPS       Y1, (AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low414
+	JZ            low415
 	VMOVUPS       X1, 32(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low415
+	JZ            low416
 	VMOVSD        X1, 48(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low415:
-	JMP stored412
+low416:
+	JMP stored413
 
-low414:
+low415:
 	TESTQ     $0x00000001, SI
-	JZ        low416
+	JZ        low417
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low416:
-	JMP stored412
+low417:
+	JMP stored413
 
-low413:
+low414:
 	TESTQ        $0x00000002, SI
-	JZ           low417
+	JZ           low418
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low418
+	JZ           low419
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low418:
-	JMP stored412
+low419:
+	JMP stored413
 
-low417:
+low418:
 	TESTQ     $0x00000001, SI
-	JZ        low419
+	JZ        low420
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low419:
-stored412:
-	JMP end401
+low420:
+stored413:
+	JMP end402
 
-over403:
+over404:
 	CMPQ          SI, $0x08
-	JLE           end401
+	JLE           end402
 	VMOVUPD.Z     64(AX), K1, Z1
 	VMOVUPD.Z     64(CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low422
+	JZ            low423
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low423
+	JZ            low424
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low424
+	JZ            low425
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 
-low424:
-	JMP stored421
+low425:
+	JMP stored422
 
-low423:
+low424:
 	TESTQ     $0x00000001, SI
-	JZ        low425
+	JZ        low426
 	VMOVSD    X1, 96(AX)
 	VUNPCKHPD X1, X1, X1
 
-low425:
-	JMP stored421
+low426:
+	JMP stored422
 
-low422:
+low423:
 	TESTQ        $0x00000002, SI
-	JZ           low426
+	JZ           low427
 	VMOVUPS      X1, 64(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low427
+	JZ           low428
 	VMOVSD       X1, 80(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low427:
-	JMP stored421
+low428:
+	JMP stored422
 
-low426:
+low427:
 	TESTQ     $0x00000001, SI
-	JZ        low428
+	JZ        low429
 	VMOVSD    X1, 64(AX)
 	VUNPCKHPD X1, X1, X1
 
-low428:
-stored421:
+low429:
+stored422:
 	VMOVUPD.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPD.Z     64(CX)(DX*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low430
+	JZ            low431
 	VMOVUPS       Y1, 64(AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low431
+	JZ            low432
 	VMOVUPS       X1, 96(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low432
+	JZ            low433
 	VMOVSD        X1, 112(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low432:
-	JMP stored429
+low433:
+	JMP stored430
 
-low431:
+low432:
 	TESTQ     $0x00000001, SI
-	JZ        low433
+	JZ        low434
 	VMOVSD    X1, 96(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low433:
-	JMP stored429
+low434:
+	JMP stored430
 
-low430:
+low431:
 	TESTQ        $0x00000002, SI
-	JZ           low434
+	JZ           low435
 	VMOVUPS      X1, 64(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low435
+	JZ           low436
 	VMOVSD       X1, 80(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low435:
-	JMP stored429
+low436:
+	JMP stored430
 
-low434:
+low435:
 	TESTQ     $0x00000001, SI
-	JZ        low436
+	JZ        low437
 	VMOVSD    X1, 64(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low436:
-stored429:
-end401:
-	JMP gated342
+low437:
+stored430:
+end402:
+	JMP gated343
 
-other343:
+other344:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without438
+	JE    without439
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -42483,9 +42480,9 @@ other343:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x10
-	JLT    tail440
+	JLT    tail441
 
-block439:
+block440:
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -42505,13 +42502,13 @@ block439:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block439
+	JGE     block440
 
-tail440:
+tail441:
 	TESTQ   DI, DI
-	JLE     end441
+	JLE     end442
 	CMPQ    DI, $0x08
-	JLT     part442
+	JLT     part443
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -42519,9 +42516,9 @@ tail440:
 	VADDPD  Z1, Z0, Z0
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD Z0, (AX)
-	JMP     over443
+	JMP     over444
 
-part442:
+part443:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -42529,56 +42526,56 @@ part442:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low445
+	JZ            low446
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low446
+	JZ            low447
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low447
+	JZ            low448
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low447:
-	JMP stored444
+low448:
+	JMP stored445
 
-low446:
+low447:
 	TESTQ     $0x00000001, DI
-	JZ        low448
+	JZ        low449
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low448:
-	JMP stored444
+low449:
+	JMP stored445
 
-low445:
+low446:
 	TESTQ        $0x00000002, DI
-	JZ           low449
+	JZ           low450
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low450
+	JZ           low451
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low450:
-	JMP stored444
+low451:
+	JMP stored445
 
-low449:
+low450:
 	TESTQ     $0x00000001, DI
-	JZ        low451
+	JZ        low452
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low451:
-stored444:
-	JMP end441
+low452:
+stored445:
+	JMP end442
 
-over443:
+over444:
 	CMPQ          DI, $0x08
-	JLE           end441
+	JLE           end442
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -42586,65 +42583,63 @@ over443:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low454
+	JZ            low455
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low455
+	JZ            low456
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low456
+	JZ            low457
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low456:
-	JMP stored453
+low457:
+	JMP stored454
 
-low455:
+low456:
 	TESTQ     $0x00000001, DI
-	JZ        low457
+	JZ        low458
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 
-low457:
-	JMP stored453
+low458:
+	JMP stored454
 
-low454:
+low455:
 	TESTQ        $0x00000002, DI
-	JZ           low458
+	JZ           low459
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low459
+	JZ           low460
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low459:
-	JMP stored453
+low460:
+	JMP stored454
 
-low458:
+low459:
 	TESTQ     $0x00000001, DI
-	JZ        low460
+	JZ        low461
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 
-low460:
-stored453:
-end441:
-	JMP gated342
+low461:
+stored454:
+end442:
+	JMP gated343
 
-without438:
-	JMP gated342
+without439:
+	JMP gated343
 
-gated342:
+gated343:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer341:
-	CMPQ  AX, $0x01
-	JNE   fewer461
+lower342:
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
 	JNE   other463
@@ -43237,17 +43232,12 @@ gated462:
 	VZEROUPPER
 	RET
 
-fewer461:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
 advance4:
 	MOVQ  rows+40(FP), BX
 	SUBQ  AX, BX
 	MOVQ  BX, rows+40(FP)
 	TESTQ BX, BX
-	JLE   done549
+	JLE   none5
 	MOVQ  lddy+16(FP), BX
 	IMULQ AX, BX
 	ADDQ  dy+8(FP), BX
@@ -43258,7 +43248,7 @@ advance4:
 	MOVQ  BX, y+24(FP)
 	JMP   next1
 
-done549:
+none5:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -11754,14 +11754,18 @@ full2:
 	MOVD $4, R0
 
 chosen3:
+	CMP  $0, R0
+	BEQ  none5
+	CMP  $3, R0
+	BLT  lower6
 	CMP  $4, R0
-	BNE  fewer5
+	BLT  lower7
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other7
+	BNE  other9
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without8
+	BEQ  without10
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -11777,9 +11781,9 @@ chosen3:
 	ADD   R4, R10, R11
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail10
+	BLT   tail12
 
-block9:
+block11:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -11845,13 +11849,13 @@ block9:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block9
+	BGE   block11
 
-tail10:
+tail12:
 	CMP   $0, R5
-	BLE   end11
+	BLE   end13
 	CMP   $4, R5
-	BLT   part12
+	BLT   part14
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -11879,408 +11883,408 @@ tail10:
 	FMOVQ F1, 0(R8)
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over13
+	B     over15
 
-part12:
-	TST   $2, R5
-	BEQ   one14
-	FMOVD 0(R0), F0
-	TST   $1, R5
-	BEQ   moved15
-	ADD   $8, R0, R16
-	VLD1  (R16), V0.S[2]
-	B     moved15
-
-one14:
-	FMOVS 0(R0), F0
-
-moved15:
+part14:
 	TST   $2, R5
 	BEQ   one16
-	FMOVD 0(R1), F1
+	FMOVD 0(R0), F0
 	TST   $1, R5
 	BEQ   moved17
-	ADD   $8, R1, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved17
 
 one16:
-	FMOVS 0(R1), F1
+	FMOVS 0(R0), F0
 
 moved17:
 	TST   $2, R5
 	BEQ   one18
-	FMOVD 0(R3), F2
+	FMOVD 0(R1), F1
 	TST   $1, R5
 	BEQ   moved19
-	ADD   $8, R3, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved19
 
 one18:
-	FMOVS 0(R3), F2
+	FMOVS 0(R1), F1
 
 moved19:
+	TST   $2, R5
+	BEQ   one20
+	FMOVD 0(R3), F2
+	TST   $1, R5
+	BEQ   moved21
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
+	B     moved21
+
+one20:
+	FMOVS 0(R3), F2
+
+moved21:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one20
+	BEQ   one22
 	FMOVD F1, 0(R1)
 	TST   $1, R5
-	BEQ   moved21
+	BEQ   moved23
 	ADD   $8, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved21
-
-one20:
-	FMOVS F1, 0(R1)
-
-moved21:
-	TST   $2, R5
-	BEQ   one22
-	FMOVD 0(R6), F1
-	TST   $1, R5
-	BEQ   moved23
-	ADD   $8, R6, R16
-	VLD1  (R16), V1.S[2]
 	B     moved23
 
 one22:
-	FMOVS 0(R6), F1
+	FMOVS F1, 0(R1)
 
 moved23:
 	TST   $2, R5
 	BEQ   one24
-	FMOVD 0(R9), F2
+	FMOVD 0(R6), F1
 	TST   $1, R5
 	BEQ   moved25
-	ADD   $8, R9, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved25
 
 one24:
-	FMOVS 0(R9), F2
+	FMOVS 0(R6), F1
 
 moved25:
+	TST   $2, R5
+	BEQ   one26
+	FMOVD 0(R9), F2
+	TST   $1, R5
+	BEQ   moved27
+	ADD   $8, R9, R16
+	VLD1  (R16), V2.S[2]
+	B     moved27
+
+one26:
+	FMOVS 0(R9), F2
+
+moved27:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one26
+	BEQ   one28
 	FMOVD F1, 0(R6)
 	TST   $1, R5
-	BEQ   moved27
+	BEQ   moved29
 	ADD   $8, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved27
-
-one26:
-	FMOVS F1, 0(R6)
-
-moved27:
-	TST   $2, R5
-	BEQ   one28
-	FMOVD 0(R7), F1
-	TST   $1, R5
-	BEQ   moved29
-	ADD   $8, R7, R16
-	VLD1  (R16), V1.S[2]
 	B     moved29
 
 one28:
-	FMOVS 0(R7), F1
+	FMOVS F1, 0(R6)
 
 moved29:
 	TST   $2, R5
 	BEQ   one30
-	FMOVD 0(R10), F2
+	FMOVD 0(R7), F1
 	TST   $1, R5
 	BEQ   moved31
-	ADD   $8, R10, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V1.S[2]
 	B     moved31
 
 one30:
-	FMOVS 0(R10), F2
+	FMOVS 0(R7), F1
 
 moved31:
+	TST   $2, R5
+	BEQ   one32
+	FMOVD 0(R10), F2
+	TST   $1, R5
+	BEQ   moved33
+	ADD   $8, R10, R16
+	VLD1  (R16), V2.S[2]
+	B     moved33
+
+one32:
+	FMOVS 0(R10), F2
+
+moved33:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one32
+	BEQ   one34
 	FMOVD F1, 0(R7)
 	TST   $1, R5
-	BEQ   moved33
+	BEQ   moved35
 	ADD   $8, R7, R16
 	VST1  V1.S[2], (R16)
-	B     moved33
-
-one32:
-	FMOVS F1, 0(R7)
-
-moved33:
-	TST   $2, R5
-	BEQ   one34
-	FMOVD 0(R8), F1
-	TST   $1, R5
-	BEQ   moved35
-	ADD   $8, R8, R16
-	VLD1  (R16), V1.S[2]
 	B     moved35
 
 one34:
-	FMOVS 0(R8), F1
+	FMOVS F1, 0(R7)
 
 moved35:
 	TST   $2, R5
 	BEQ   one36
-	FMOVD 0(R11), F2
+	FMOVD 0(R8), F1
 	TST   $1, R5
 	BEQ   moved37
-	ADD   $8, R11, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R8, R16
+	VLD1  (R16), V1.S[2]
 	B     moved37
 
 one36:
-	FMOVS 0(R11), F2
+	FMOVS 0(R8), F1
 
 moved37:
+	TST   $2, R5
+	BEQ   one38
+	FMOVD 0(R11), F2
+	TST   $1, R5
+	BEQ   moved39
+	ADD   $8, R11, R16
+	VLD1  (R16), V2.S[2]
+	B     moved39
+
+one38:
+	FMOVS 0(R11), F2
+
+moved39:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one38
+	BEQ   one40
 	FMOVD F1, 0(R8)
 	TST   $1, R5
-	BEQ   moved39
+	BEQ   moved41
 	ADD   $8, R8, R16
 	VST1  V1.S[2], (R16)
-	B     moved39
-
-one38:
-	FMOVS F1, 0(R8)
-
-moved39:
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	TST   $2, R5
-	BEQ   one40
-	FMOVD F0, 0(R0)
-	TST   $1, R5
-	BEQ   moved41
-	ADD   $8, R0, R16
-	VST1  V0.S[2], (R16)
 	B     moved41
 
 one40:
-	FMOVS F0, 0(R0)
+	FMOVS F1, 0(R8)
 
 moved41:
-	B end11
-
-over13:
-	CMP   $4, R5
-	BLE   end11
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one43
-	FMOVD 16(R0), F0
+	BEQ   one42
+	FMOVD F0, 0(R0)
 	TST   $1, R5
-	BEQ   moved44
-	ADD   $24, R0, R16
-	VLD1  (R16), V0.S[2]
-	B     moved44
+	BEQ   moved43
+	ADD   $8, R0, R16
+	VST1  V0.S[2], (R16)
+	B     moved43
 
-one43:
-	FMOVS 16(R0), F0
+one42:
+	FMOVS F0, 0(R0)
 
-moved44:
+moved43:
+	B end13
+
+over15:
+	CMP   $4, R5
+	BLE   end13
 	TST   $2, R5
 	BEQ   one45
-	FMOVD 16(R1), F1
+	FMOVD 16(R0), F0
 	TST   $1, R5
 	BEQ   moved46
-	ADD   $24, R1, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved46
 
 one45:
-	FMOVS 16(R1), F1
+	FMOVS 16(R0), F0
 
 moved46:
 	TST   $2, R5
 	BEQ   one47
-	FMOVD 16(R3), F2
+	FMOVD 16(R1), F1
 	TST   $1, R5
 	BEQ   moved48
-	ADD   $24, R3, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $24, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved48
 
 one47:
-	FMOVS 16(R3), F2
+	FMOVS 16(R1), F1
 
 moved48:
+	TST   $2, R5
+	BEQ   one49
+	FMOVD 16(R3), F2
+	TST   $1, R5
+	BEQ   moved50
+	ADD   $24, R3, R16
+	VLD1  (R16), V2.S[2]
+	B     moved50
+
+one49:
+	FMOVS 16(R3), F2
+
+moved50:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one49
+	BEQ   one51
 	FMOVD F1, 16(R1)
 	TST   $1, R5
-	BEQ   moved50
+	BEQ   moved52
 	ADD   $24, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved50
-
-one49:
-	FMOVS F1, 16(R1)
-
-moved50:
-	TST   $2, R5
-	BEQ   one51
-	FMOVD 16(R6), F1
-	TST   $1, R5
-	BEQ   moved52
-	ADD   $24, R6, R16
-	VLD1  (R16), V1.S[2]
 	B     moved52
 
 one51:
-	FMOVS 16(R6), F1
+	FMOVS F1, 16(R1)
 
 moved52:
 	TST   $2, R5
 	BEQ   one53
-	FMOVD 16(R9), F2
+	FMOVD 16(R6), F1
 	TST   $1, R5
 	BEQ   moved54
-	ADD   $24, R9, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved54
 
 one53:
-	FMOVS 16(R9), F2
+	FMOVS 16(R6), F1
 
 moved54:
+	TST   $2, R5
+	BEQ   one55
+	FMOVD 16(R9), F2
+	TST   $1, R5
+	BEQ   moved56
+	ADD   $24, R9, R16
+	VLD1  (R16), V2.S[2]
+	B     moved56
+
+one55:
+	FMOVS 16(R9), F2
+
+moved56:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one55
+	BEQ   one57
 	FMOVD F1, 16(R6)
 	TST   $1, R5
-	BEQ   moved56
+	BEQ   moved58
 	ADD   $24, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved56
-
-one55:
-	FMOVS F1, 16(R6)
-
-moved56:
-	TST   $2, R5
-	BEQ   one57
-	FMOVD 16(R7), F1
-	TST   $1, R5
-	BEQ   moved58
-	ADD   $24, R7, R16
-	VLD1  (R16), V1.S[2]
 	B     moved58
 
 one57:
-	FMOVS 16(R7), F1
+	FMOVS F1, 16(R6)
 
 moved58:
 	TST   $2, R5
 	BEQ   one59
-	FMOVD 16(R10), F2
+	FMOVD 16(R7), F1
 	TST   $1, R5
 	BEQ   moved60
-	ADD   $24, R10, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $24, R7, R16
+	VLD1  (R16), V1.S[2]
 	B     moved60
 
 one59:
-	FMOVS 16(R10), F2
+	FMOVS 16(R7), F1
 
 moved60:
+	TST   $2, R5
+	BEQ   one61
+	FMOVD 16(R10), F2
+	TST   $1, R5
+	BEQ   moved62
+	ADD   $24, R10, R16
+	VLD1  (R16), V2.S[2]
+	B     moved62
+
+one61:
+	FMOVS 16(R10), F2
+
+moved62:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one61
+	BEQ   one63
 	FMOVD F1, 16(R7)
 	TST   $1, R5
-	BEQ   moved62
+	BEQ   moved64
 	ADD   $24, R7, R16
 	VST1  V1.S[2], (R16)
-	B     moved62
-
-one61:
-	FMOVS F1, 16(R7)
-
-moved62:
-	TST   $2, R5
-	BEQ   one63
-	FMOVD 16(R8), F1
-	TST   $1, R5
-	BEQ   moved64
-	ADD   $24, R8, R16
-	VLD1  (R16), V1.S[2]
 	B     moved64
 
 one63:
-	FMOVS 16(R8), F1
+	FMOVS F1, 16(R7)
 
 moved64:
 	TST   $2, R5
 	BEQ   one65
-	FMOVD 16(R11), F2
+	FMOVD 16(R8), F1
 	TST   $1, R5
 	BEQ   moved66
-	ADD   $24, R11, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $24, R8, R16
+	VLD1  (R16), V1.S[2]
 	B     moved66
 
 one65:
-	FMOVS 16(R11), F2
+	FMOVS 16(R8), F1
 
 moved66:
+	TST   $2, R5
+	BEQ   one67
+	FMOVD 16(R11), F2
+	TST   $1, R5
+	BEQ   moved68
+	ADD   $24, R11, R16
+	VLD1  (R16), V2.S[2]
+	B     moved68
+
+one67:
+	FMOVS 16(R11), F2
+
+moved68:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one67
+	BEQ   one69
 	FMOVD F1, 16(R8)
 	TST   $1, R5
-	BEQ   moved68
+	BEQ   moved70
 	ADD   $24, R8, R16
 	VST1  V1.S[2], (R16)
-	B     moved68
-
-one67:
-	FMOVS F1, 16(R8)
-
-moved68:
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	TST   $2, R5
-	BEQ   one69
-	FMOVD F0, 16(R0)
-	TST   $1, R5
-	BEQ   moved70
-	ADD   $24, R0, R16
-	VST1  V0.S[2], (R16)
 	B     moved70
 
 one69:
-	FMOVS F0, 16(R0)
+	FMOVS F1, 16(R8)
 
 moved70:
-end11:
-	B gated6
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one71
+	FMOVD F0, 16(R0)
+	TST   $1, R5
+	BEQ   moved72
+	ADD   $24, R0, R16
+	VST1  V0.S[2], (R16)
+	B     moved72
 
-without8:
+one71:
+	FMOVS F0, 16(R0)
+
+moved72:
+end13:
+	B gated8
+
+without10:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -12295,9 +12299,9 @@ without8:
 	ADD   R3, R9, R10
 	VMOVI $0, V3.B16
 	CMP   $8, R4
-	BLT   tail72
+	BLT   tail74
 
-block71:
+block73:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -12348,13 +12352,13 @@ block71:
 	ADD   $32, R10
 	SUB   $8, R4
 	CMP   $8, R4
-	BGE   block71
+	BGE   block73
 
-tail72:
+tail74:
 	CMP   $0, R4
-	BLE   end73
+	BLE   end75
 	CMP   $4, R4
-	BLT   part74
+	BLT   part76
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -12375,349 +12379,349 @@ tail72:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R7)
-	B     over75
+	B     over77
 
-part74:
-	TST   $2, R4
-	BEQ   one76
-	FMOVD 0(R0), F1
-	TST   $1, R4
-	BEQ   moved77
-	ADD   $8, R0, R16
-	VLD1  (R16), V1.S[2]
-	B     moved77
-
-one76:
-	FMOVS 0(R0), F1
-
-moved77:
+part76:
 	TST   $2, R4
 	BEQ   one78
-	FMOVD 0(R2), F2
+	FMOVD 0(R0), F1
 	TST   $1, R4
 	BEQ   moved79
-	ADD   $8, R2, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V1.S[2]
 	B     moved79
 
 one78:
-	FMOVS 0(R2), F2
+	FMOVS 0(R0), F1
 
 moved79:
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one80
-	FMOVD F1, 0(R0)
+	FMOVD 0(R2), F2
 	TST   $1, R4
 	BEQ   moved81
-	ADD   $8, R0, R16
-	VST1  V1.S[2], (R16)
+	ADD   $8, R2, R16
+	VLD1  (R16), V2.S[2]
 	B     moved81
 
 one80:
-	FMOVS F1, 0(R0)
+	FMOVS 0(R2), F2
 
 moved81:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one82
-	FMOVD 0(R5), F1
+	FMOVD F1, 0(R0)
 	TST   $1, R4
 	BEQ   moved83
-	ADD   $8, R5, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $8, R0, R16
+	VST1  V1.S[2], (R16)
 	B     moved83
 
 one82:
-	FMOVS 0(R5), F1
+	FMOVS F1, 0(R0)
 
 moved83:
 	TST   $2, R4
 	BEQ   one84
-	FMOVD 0(R8), F2
+	FMOVD 0(R5), F1
 	TST   $1, R4
 	BEQ   moved85
-	ADD   $8, R8, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V1.S[2]
 	B     moved85
 
 one84:
-	FMOVS 0(R8), F2
+	FMOVS 0(R5), F1
 
 moved85:
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one86
-	FMOVD F1, 0(R5)
+	FMOVD 0(R8), F2
 	TST   $1, R4
 	BEQ   moved87
-	ADD   $8, R5, R16
-	VST1  V1.S[2], (R16)
+	ADD   $8, R8, R16
+	VLD1  (R16), V2.S[2]
 	B     moved87
 
 one86:
-	FMOVS F1, 0(R5)
+	FMOVS 0(R8), F2
 
 moved87:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one88
-	FMOVD 0(R6), F1
+	FMOVD F1, 0(R5)
 	TST   $1, R4
 	BEQ   moved89
-	ADD   $8, R6, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $8, R5, R16
+	VST1  V1.S[2], (R16)
 	B     moved89
 
 one88:
-	FMOVS 0(R6), F1
+	FMOVS F1, 0(R5)
 
 moved89:
 	TST   $2, R4
 	BEQ   one90
-	FMOVD 0(R9), F2
+	FMOVD 0(R6), F1
 	TST   $1, R4
 	BEQ   moved91
-	ADD   $8, R9, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved91
 
 one90:
-	FMOVS 0(R9), F2
+	FMOVS 0(R6), F1
 
 moved91:
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one92
-	FMOVD F1, 0(R6)
+	FMOVD 0(R9), F2
 	TST   $1, R4
 	BEQ   moved93
-	ADD   $8, R6, R16
-	VST1  V1.S[2], (R16)
+	ADD   $8, R9, R16
+	VLD1  (R16), V2.S[2]
 	B     moved93
 
 one92:
-	FMOVS F1, 0(R6)
+	FMOVS 0(R9), F2
 
 moved93:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one94
-	FMOVD 0(R7), F1
+	FMOVD F1, 0(R6)
 	TST   $1, R4
 	BEQ   moved95
-	ADD   $8, R7, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $8, R6, R16
+	VST1  V1.S[2], (R16)
 	B     moved95
 
 one94:
-	FMOVS 0(R7), F1
+	FMOVS F1, 0(R6)
 
 moved95:
 	TST   $2, R4
 	BEQ   one96
-	FMOVD 0(R10), F2
+	FMOVD 0(R7), F1
 	TST   $1, R4
 	BEQ   moved97
-	ADD   $8, R10, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V1.S[2]
 	B     moved97
 
 one96:
-	FMOVS 0(R10), F2
+	FMOVS 0(R7), F1
 
 moved97:
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one98
-	FMOVD F1, 0(R7)
+	FMOVD 0(R10), F2
 	TST   $1, R4
 	BEQ   moved99
-	ADD   $8, R7, R16
-	VST1  V1.S[2], (R16)
+	ADD   $8, R10, R16
+	VLD1  (R16), V2.S[2]
 	B     moved99
 
 one98:
-	FMOVS F1, 0(R7)
+	FMOVS 0(R10), F2
 
 moved99:
-	B end73
-
-over75:
-	CMP   $4, R4
-	BLE   end73
-	TST   $2, R4
-	BEQ   one101
-	FMOVD 16(R0), F1
-	TST   $1, R4
-	BEQ   moved102
-	ADD   $24, R0, R16
-	VLD1  (R16), V1.S[2]
-	B     moved102
-
-one101:
-	FMOVS 16(R0), F1
-
-moved102:
-	TST   $2, R4
-	BEQ   one103
-	FMOVD 16(R2), F2
-	TST   $1, R4
-	BEQ   moved104
-	ADD   $24, R2, R16
-	VLD1  (R16), V2.S[2]
-	B     moved104
-
-one103:
-	FMOVS 16(R2), F2
-
-moved104:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
+	BEQ   one100
+	FMOVD F1, 0(R7)
+	TST   $1, R4
+	BEQ   moved101
+	ADD   $8, R7, R16
+	VST1  V1.S[2], (R16)
+	B     moved101
+
+one100:
+	FMOVS F1, 0(R7)
+
+moved101:
+	B end75
+
+over77:
+	CMP   $4, R4
+	BLE   end75
+	TST   $2, R4
+	BEQ   one103
+	FMOVD 16(R0), F1
+	TST   $1, R4
+	BEQ   moved104
+	ADD   $24, R0, R16
+	VLD1  (R16), V1.S[2]
+	B     moved104
+
+one103:
+	FMOVS 16(R0), F1
+
+moved104:
+	TST   $2, R4
 	BEQ   one105
-	FMOVD F1, 16(R0)
+	FMOVD 16(R2), F2
 	TST   $1, R4
 	BEQ   moved106
-	ADD   $24, R0, R16
-	VST1  V1.S[2], (R16)
+	ADD   $24, R2, R16
+	VLD1  (R16), V2.S[2]
 	B     moved106
 
 one105:
-	FMOVS F1, 16(R0)
+	FMOVS 16(R2), F2
 
 moved106:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one107
-	FMOVD 16(R5), F1
+	FMOVD F1, 16(R0)
 	TST   $1, R4
 	BEQ   moved108
-	ADD   $24, R5, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $24, R0, R16
+	VST1  V1.S[2], (R16)
 	B     moved108
 
 one107:
-	FMOVS 16(R5), F1
+	FMOVS F1, 16(R0)
 
 moved108:
 	TST   $2, R4
 	BEQ   one109
-	FMOVD 16(R8), F2
+	FMOVD 16(R5), F1
 	TST   $1, R4
 	BEQ   moved110
-	ADD   $24, R8, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $24, R5, R16
+	VLD1  (R16), V1.S[2]
 	B     moved110
 
 one109:
-	FMOVS 16(R8), F2
+	FMOVS 16(R5), F1
 
 moved110:
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one111
-	FMOVD F1, 16(R5)
+	FMOVD 16(R8), F2
 	TST   $1, R4
 	BEQ   moved112
-	ADD   $24, R5, R16
-	VST1  V1.S[2], (R16)
+	ADD   $24, R8, R16
+	VLD1  (R16), V2.S[2]
 	B     moved112
 
 one111:
-	FMOVS F1, 16(R5)
+	FMOVS 16(R8), F2
 
 moved112:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one113
-	FMOVD 16(R6), F1
+	FMOVD F1, 16(R5)
 	TST   $1, R4
 	BEQ   moved114
-	ADD   $24, R6, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $24, R5, R16
+	VST1  V1.S[2], (R16)
 	B     moved114
 
 one113:
-	FMOVS 16(R6), F1
+	FMOVS F1, 16(R5)
 
 moved114:
 	TST   $2, R4
 	BEQ   one115
-	FMOVD 16(R9), F2
+	FMOVD 16(R6), F1
 	TST   $1, R4
 	BEQ   moved116
-	ADD   $24, R9, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved116
 
 one115:
-	FMOVS 16(R9), F2
+	FMOVS 16(R6), F1
 
 moved116:
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one117
-	FMOVD F1, 16(R6)
+	FMOVD 16(R9), F2
 	TST   $1, R4
 	BEQ   moved118
-	ADD   $24, R6, R16
-	VST1  V1.S[2], (R16)
+	ADD   $24, R9, R16
+	VLD1  (R16), V2.S[2]
 	B     moved118
 
 one117:
-	FMOVS F1, 16(R6)
+	FMOVS 16(R9), F2
 
 moved118:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one119
-	FMOVD 16(R7), F1
+	FMOVD F1, 16(R6)
 	TST   $1, R4
 	BEQ   moved120
-	ADD   $24, R7, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $24, R6, R16
+	VST1  V1.S[2], (R16)
 	B     moved120
 
 one119:
-	FMOVS 16(R7), F1
+	FMOVS F1, 16(R6)
 
 moved120:
 	TST   $2, R4
 	BEQ   one121
-	FMOVD 16(R10), F2
+	FMOVD 16(R7), F1
 	TST   $1, R4
 	BEQ   moved122
-	ADD   $24, R10, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $24, R7, R16
+	VLD1  (R16), V1.S[2]
 	B     moved122
 
 one121:
-	FMOVS 16(R10), F2
+	FMOVS 16(R7), F1
 
 moved122:
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one123
-	FMOVD F1, 16(R7)
+	FMOVD 16(R10), F2
 	TST   $1, R4
 	BEQ   moved124
-	ADD   $24, R7, R16
-	VST1  V1.S[2], (R16)
+	ADD   $24, R10, R16
+	VLD1  (R16), V2.S[2]
 	B     moved124
 
 one123:
-	FMOVS F1, 16(R7)
+	FMOVS 16(R10), F2
 
 moved124:
-end73:
-	B gated6
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one125
+	FMOVD F1, 16(R7)
+	TST   $1, R4
+	BEQ   moved126
+	ADD   $24, R7, R16
+	VST1  V1.S[2], (R16)
+	B     moved126
 
-other7:
+one125:
+	FMOVS F1, 16(R7)
+
+moved126:
+end75:
+	B gated8
+
+other9:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without126
+	BEQ  without128
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -12733,9 +12737,9 @@ other7:
 	ADD   R4, R10, R11
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail128
+	BLT   tail130
 
-block127:
+block129:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -12769,13 +12773,13 @@ block127:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block127
+	BGE   block129
 
-tail128:
+tail130:
 	CMP   $0, R5
-	BLE   end129
+	BLE   end131
 	CMP   $4, R5
-	BLT   part130
+	BLT   part132
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -12787,199 +12791,197 @@ tail128:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over131
+	B     over133
 
-part130:
-	TST   $2, R5
-	BEQ   one132
-	FMOVD 0(R0), F0
-	TST   $1, R5
-	BEQ   moved133
-	ADD   $8, R0, R16
-	VLD1  (R16), V0.S[2]
-	B     moved133
-
-one132:
-	FMOVS 0(R0), F0
-
-moved133:
+part132:
 	TST   $2, R5
 	BEQ   one134
-	FMOVD 0(R1), F1
+	FMOVD 0(R0), F0
 	TST   $1, R5
 	BEQ   moved135
-	ADD   $8, R1, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $8, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved135
 
 one134:
-	FMOVS 0(R1), F1
+	FMOVS 0(R0), F0
 
 moved135:
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
 	BEQ   one136
-	FMOVD 0(R6), F1
+	FMOVD 0(R1), F1
 	TST   $1, R5
 	BEQ   moved137
-	ADD   $8, R6, R16
+	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
 	B     moved137
 
 one136:
-	FMOVS 0(R6), F1
+	FMOVS 0(R1), F1
 
 moved137:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
 	BEQ   one138
-	FMOVD 0(R7), F1
+	FMOVD 0(R6), F1
 	TST   $1, R5
 	BEQ   moved139
-	ADD   $8, R7, R16
+	ADD   $8, R6, R16
 	VLD1  (R16), V1.S[2]
 	B     moved139
 
 one138:
-	FMOVS 0(R7), F1
+	FMOVS 0(R6), F1
 
 moved139:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
 	BEQ   one140
-	FMOVD 0(R8), F1
+	FMOVD 0(R7), F1
 	TST   $1, R5
 	BEQ   moved141
-	ADD   $8, R8, R16
+	ADD   $8, R7, R16
 	VLD1  (R16), V1.S[2]
 	B     moved141
 
 one140:
-	FMOVS 0(R8), F1
+	FMOVS 0(R7), F1
 
 moved141:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
 	BEQ   one142
-	FMOVD F0, 0(R0)
+	FMOVD 0(R8), F1
 	TST   $1, R5
 	BEQ   moved143
-	ADD   $8, R0, R16
-	VST1  V0.S[2], (R16)
+	ADD   $8, R8, R16
+	VLD1  (R16), V1.S[2]
 	B     moved143
 
 one142:
-	FMOVS F0, 0(R0)
+	FMOVS 0(R8), F1
 
 moved143:
-	B end129
-
-over131:
-	CMP   $4, R5
-	BLE   end129
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one145
-	FMOVD 16(R0), F0
+	BEQ   one144
+	FMOVD F0, 0(R0)
 	TST   $1, R5
-	BEQ   moved146
-	ADD   $24, R0, R16
-	VLD1  (R16), V0.S[2]
-	B     moved146
+	BEQ   moved145
+	ADD   $8, R0, R16
+	VST1  V0.S[2], (R16)
+	B     moved145
 
-one145:
-	FMOVS 16(R0), F0
+one144:
+	FMOVS F0, 0(R0)
 
-moved146:
+moved145:
+	B end131
+
+over133:
+	CMP   $4, R5
+	BLE   end131
 	TST   $2, R5
 	BEQ   one147
-	FMOVD 16(R1), F1
+	FMOVD 16(R0), F0
 	TST   $1, R5
 	BEQ   moved148
-	ADD   $24, R1, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved148
 
 one147:
-	FMOVS 16(R1), F1
+	FMOVS 16(R0), F0
 
 moved148:
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
 	BEQ   one149
-	FMOVD 16(R6), F1
+	FMOVD 16(R1), F1
 	TST   $1, R5
 	BEQ   moved150
-	ADD   $24, R6, R16
+	ADD   $24, R1, R16
 	VLD1  (R16), V1.S[2]
 	B     moved150
 
 one149:
-	FMOVS 16(R6), F1
+	FMOVS 16(R1), F1
 
 moved150:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
 	BEQ   one151
-	FMOVD 16(R7), F1
+	FMOVD 16(R6), F1
 	TST   $1, R5
 	BEQ   moved152
-	ADD   $24, R7, R16
+	ADD   $24, R6, R16
 	VLD1  (R16), V1.S[2]
 	B     moved152
 
 one151:
-	FMOVS 16(R7), F1
+	FMOVS 16(R6), F1
 
 moved152:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
 	BEQ   one153
-	FMOVD 16(R8), F1
+	FMOVD 16(R7), F1
 	TST   $1, R5
 	BEQ   moved154
-	ADD   $24, R8, R16
+	ADD   $24, R7, R16
 	VLD1  (R16), V1.S[2]
 	B     moved154
 
 one153:
-	FMOVS 16(R8), F1
+	FMOVS 16(R7), F1
 
 moved154:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
 	BEQ   one155
-	FMOVD F0, 16(R0)
+	FMOVD 16(R8), F1
 	TST   $1, R5
 	BEQ   moved156
-	ADD   $24, R0, R16
-	VST1  V0.S[2], (R16)
+	ADD   $24, R8, R16
+	VLD1  (R16), V1.S[2]
 	B     moved156
 
 one155:
-	FMOVS F0, 16(R0)
+	FMOVS 16(R8), F1
 
 moved156:
-end129:
-	B gated6
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one157
+	FMOVD F0, 16(R0)
+	TST   $1, R5
+	BEQ   moved158
+	ADD   $24, R0, R16
+	VST1  V0.S[2], (R16)
+	B     moved158
 
-without126:
-	B gated6
+one157:
+	FMOVS F0, 16(R0)
 
-gated6:
+moved158:
+end131:
+	B gated8
+
+without128:
+	B gated8
+
+gated8:
 	MOVD $4, R0
 	B    advance4
 
-fewer5:
-	CMP  $3, R0
-	BNE  fewer157
+lower7:
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other159
+	BNE  other160
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without160
+	BEQ  without161
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -12993,9 +12995,9 @@ fewer5:
 	ADD   R4, R8, R9
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail162
+	BLT   tail163
 
-block161:
+block162:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -13047,13 +13049,13 @@ block161:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block161
+	BGE   block162
 
-tail162:
+tail163:
 	CMP   $0, R5
-	BLE   end163
+	BLE   end164
 	CMP   $4, R5
-	BLT   part164
+	BLT   part165
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -13075,324 +13077,324 @@ tail162:
 	FMOVQ F1, 0(R7)
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over165
+	B     over166
 
-part164:
+part165:
 	TST   $2, R5
-	BEQ   one166
+	BEQ   one167
 	FMOVD 0(R0), F0
 	TST   $1, R5
-	BEQ   moved167
+	BEQ   moved168
 	ADD   $8, R0, R16
 	VLD1  (R16), V0.S[2]
-	B     moved167
+	B     moved168
 
-one166:
+one167:
 	FMOVS 0(R0), F0
 
-moved167:
+moved168:
 	TST   $2, R5
-	BEQ   one168
+	BEQ   one169
 	FMOVD 0(R1), F1
 	TST   $1, R5
-	BEQ   moved169
+	BEQ   moved170
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved169
+	B     moved170
 
-one168:
+one169:
 	FMOVS 0(R1), F1
 
-moved169:
+moved170:
 	TST   $2, R5
-	BEQ   one170
+	BEQ   one171
 	FMOVD 0(R3), F2
 	TST   $1, R5
-	BEQ   moved171
+	BEQ   moved172
 	ADD   $8, R3, R16
 	VLD1  (R16), V2.S[2]
-	B     moved171
+	B     moved172
 
-one170:
+one171:
 	FMOVS 0(R3), F2
 
-moved171:
+moved172:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one172
+	BEQ   one173
 	FMOVD F1, 0(R1)
 	TST   $1, R5
-	BEQ   moved173
+	BEQ   moved174
 	ADD   $8, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved173
+	B     moved174
 
-one172:
+one173:
 	FMOVS F1, 0(R1)
 
-moved173:
+moved174:
 	TST   $2, R5
-	BEQ   one174
+	BEQ   one175
 	FMOVD 0(R6), F1
 	TST   $1, R5
-	BEQ   moved175
+	BEQ   moved176
 	ADD   $8, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved175
+	B     moved176
 
-one174:
+one175:
 	FMOVS 0(R6), F1
 
-moved175:
+moved176:
 	TST   $2, R5
-	BEQ   one176
+	BEQ   one177
 	FMOVD 0(R8), F2
 	TST   $1, R5
-	BEQ   moved177
+	BEQ   moved178
 	ADD   $8, R8, R16
 	VLD1  (R16), V2.S[2]
-	B     moved177
+	B     moved178
 
-one176:
+one177:
 	FMOVS 0(R8), F2
 
-moved177:
+moved178:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one178
+	BEQ   one179
 	FMOVD F1, 0(R6)
 	TST   $1, R5
-	BEQ   moved179
+	BEQ   moved180
 	ADD   $8, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved179
+	B     moved180
 
-one178:
+one179:
 	FMOVS F1, 0(R6)
 
-moved179:
+moved180:
 	TST   $2, R5
-	BEQ   one180
+	BEQ   one181
 	FMOVD 0(R7), F1
 	TST   $1, R5
-	BEQ   moved181
+	BEQ   moved182
 	ADD   $8, R7, R16
 	VLD1  (R16), V1.S[2]
-	B     moved181
+	B     moved182
 
-one180:
+one181:
 	FMOVS 0(R7), F1
 
-moved181:
+moved182:
 	TST   $2, R5
-	BEQ   one182
+	BEQ   one183
 	FMOVD 0(R9), F2
 	TST   $1, R5
-	BEQ   moved183
+	BEQ   moved184
 	ADD   $8, R9, R16
 	VLD1  (R16), V2.S[2]
-	B     moved183
+	B     moved184
 
-one182:
+one183:
 	FMOVS 0(R9), F2
 
-moved183:
+moved184:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one184
+	BEQ   one185
 	FMOVD F1, 0(R7)
 	TST   $1, R5
-	BEQ   moved185
+	BEQ   moved186
 	ADD   $8, R7, R16
 	VST1  V1.S[2], (R16)
-	B     moved185
+	B     moved186
 
-one184:
+one185:
 	FMOVS F1, 0(R7)
 
-moved185:
+moved186:
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one186
+	BEQ   one187
 	FMOVD F0, 0(R0)
 	TST   $1, R5
-	BEQ   moved187
+	BEQ   moved188
 	ADD   $8, R0, R16
 	VST1  V0.S[2], (R16)
-	B     moved187
+	B     moved188
 
-one186:
+one187:
 	FMOVS F0, 0(R0)
 
-moved187:
-	B end163
+moved188:
+	B end164
 
-over165:
+over166:
 	CMP   $4, R5
-	BLE   end163
+	BLE   end164
 	TST   $2, R5
-	BEQ   one189
+	BEQ   one190
 	FMOVD 16(R0), F0
 	TST   $1, R5
-	BEQ   moved190
+	BEQ   moved191
 	ADD   $24, R0, R16
 	VLD1  (R16), V0.S[2]
-	B     moved190
+	B     moved191
 
-one189:
+one190:
 	FMOVS 16(R0), F0
 
-moved190:
+moved191:
 	TST   $2, R5
-	BEQ   one191
+	BEQ   one192
 	FMOVD 16(R1), F1
 	TST   $1, R5
-	BEQ   moved192
+	BEQ   moved193
 	ADD   $24, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved192
+	B     moved193
 
-one191:
+one192:
 	FMOVS 16(R1), F1
 
-moved192:
+moved193:
 	TST   $2, R5
-	BEQ   one193
+	BEQ   one194
 	FMOVD 16(R3), F2
 	TST   $1, R5
-	BEQ   moved194
+	BEQ   moved195
 	ADD   $24, R3, R16
 	VLD1  (R16), V2.S[2]
-	B     moved194
+	B     moved195
 
-one193:
+one194:
 	FMOVS 16(R3), F2
 
-moved194:
+moved195:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one195
+	BEQ   one196
 	FMOVD F1, 16(R1)
 	TST   $1, R5
-	BEQ   moved196
+	BEQ   moved197
 	ADD   $24, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved196
+	B     moved197
 
-one195:
+one196:
 	FMOVS F1, 16(R1)
 
-moved196:
+moved197:
 	TST   $2, R5
-	BEQ   one197
+	BEQ   one198
 	FMOVD 16(R6), F1
 	TST   $1, R5
-	BEQ   moved198
+	BEQ   moved199
 	ADD   $24, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved198
+	B     moved199
 
-one197:
+one198:
 	FMOVS 16(R6), F1
 
-moved198:
+moved199:
 	TST   $2, R5
-	BEQ   one199
+	BEQ   one200
 	FMOVD 16(R8), F2
 	TST   $1, R5
-	BEQ   moved200
+	BEQ   moved201
 	ADD   $24, R8, R16
 	VLD1  (R16), V2.S[2]
-	B     moved200
+	B     moved201
 
-one199:
+one200:
 	FMOVS 16(R8), F2
 
-moved200:
+moved201:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one201
+	BEQ   one202
 	FMOVD F1, 16(R6)
 	TST   $1, R5
-	BEQ   moved202
+	BEQ   moved203
 	ADD   $24, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved202
+	B     moved203
 
-one201:
+one202:
 	FMOVS F1, 16(R6)
 
-moved202:
+moved203:
 	TST   $2, R5
-	BEQ   one203
+	BEQ   one204
 	FMOVD 16(R7), F1
 	TST   $1, R5
-	BEQ   moved204
+	BEQ   moved205
 	ADD   $24, R7, R16
 	VLD1  (R16), V1.S[2]
-	B     moved204
+	B     moved205
 
-one203:
+one204:
 	FMOVS 16(R7), F1
 
-moved204:
+moved205:
 	TST   $2, R5
-	BEQ   one205
+	BEQ   one206
 	FMOVD 16(R9), F2
 	TST   $1, R5
-	BEQ   moved206
+	BEQ   moved207
 	ADD   $24, R9, R16
 	VLD1  (R16), V2.S[2]
-	B     moved206
+	B     moved207
 
-one205:
+one206:
 	FMOVS 16(R9), F2
 
-moved206:
+moved207:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one207
+	BEQ   one208
 	FMOVD F1, 16(R7)
 	TST   $1, R5
-	BEQ   moved208
+	BEQ   moved209
 	ADD   $24, R7, R16
 	VST1  V1.S[2], (R16)
-	B     moved208
+	B     moved209
 
-one207:
+one208:
 	FMOVS F1, 16(R7)
 
-moved208:
+moved209:
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one209
+	BEQ   one210
 	FMOVD F0, 16(R0)
 	TST   $1, R5
-	BEQ   moved210
+	BEQ   moved211
 	ADD   $24, R0, R16
 	VST1  V0.S[2], (R16)
-	B     moved210
+	B     moved211
 
-one209:
+one210:
 	FMOVS F0, 16(R0)
 
-moved210:
-end163:
-	B gated158
+moved211:
+end164:
+	B gated159
 
-without160:
+without161:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -13405,9 +13407,9 @@ without160:
 	ADD   R3, R7, R8
 	VMOVI $0, V3.B16
 	CMP   $8, R4
-	BLT   tail212
+	BLT   tail213
 
-block211:
+block212:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -13446,13 +13448,13 @@ block211:
 	ADD   $32, R8
 	SUB   $8, R4
 	CMP   $8, R4
-	BGE   block211
+	BGE   block212
 
-tail212:
+tail213:
 	CMP   $0, R4
-	BLE   end213
+	BLE   end214
 	CMP   $4, R4
-	BLT   part214
+	BLT   part215
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -13468,267 +13470,267 @@ tail212:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R6)
-	B     over215
+	B     over216
 
-part214:
+part215:
 	TST   $2, R4
-	BEQ   one216
+	BEQ   one217
 	FMOVD 0(R0), F1
 	TST   $1, R4
-	BEQ   moved217
+	BEQ   moved218
 	ADD   $8, R0, R16
 	VLD1  (R16), V1.S[2]
-	B     moved217
+	B     moved218
 
-one216:
+one217:
 	FMOVS 0(R0), F1
 
-moved217:
+moved218:
 	TST   $2, R4
-	BEQ   one218
+	BEQ   one219
 	FMOVD 0(R2), F2
 	TST   $1, R4
-	BEQ   moved219
+	BEQ   moved220
 	ADD   $8, R2, R16
 	VLD1  (R16), V2.S[2]
-	B     moved219
+	B     moved220
 
-one218:
+one219:
 	FMOVS 0(R2), F2
 
-moved219:
+moved220:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one220
+	BEQ   one221
 	FMOVD F1, 0(R0)
 	TST   $1, R4
-	BEQ   moved221
+	BEQ   moved222
 	ADD   $8, R0, R16
 	VST1  V1.S[2], (R16)
-	B     moved221
+	B     moved222
 
-one220:
+one221:
 	FMOVS F1, 0(R0)
 
-moved221:
+moved222:
 	TST   $2, R4
-	BEQ   one222
+	BEQ   one223
 	FMOVD 0(R5), F1
 	TST   $1, R4
-	BEQ   moved223
+	BEQ   moved224
 	ADD   $8, R5, R16
 	VLD1  (R16), V1.S[2]
-	B     moved223
+	B     moved224
 
-one222:
+one223:
 	FMOVS 0(R5), F1
 
-moved223:
+moved224:
 	TST   $2, R4
-	BEQ   one224
+	BEQ   one225
 	FMOVD 0(R7), F2
 	TST   $1, R4
-	BEQ   moved225
+	BEQ   moved226
 	ADD   $8, R7, R16
 	VLD1  (R16), V2.S[2]
-	B     moved225
+	B     moved226
 
-one224:
+one225:
 	FMOVS 0(R7), F2
 
-moved225:
+moved226:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one226
+	BEQ   one227
 	FMOVD F1, 0(R5)
 	TST   $1, R4
-	BEQ   moved227
+	BEQ   moved228
 	ADD   $8, R5, R16
 	VST1  V1.S[2], (R16)
-	B     moved227
+	B     moved228
 
-one226:
+one227:
 	FMOVS F1, 0(R5)
 
-moved227:
+moved228:
 	TST   $2, R4
-	BEQ   one228
+	BEQ   one229
 	FMOVD 0(R6), F1
 	TST   $1, R4
-	BEQ   moved229
+	BEQ   moved230
 	ADD   $8, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved229
+	B     moved230
 
-one228:
+one229:
 	FMOVS 0(R6), F1
 
-moved229:
+moved230:
 	TST   $2, R4
-	BEQ   one230
+	BEQ   one231
 	FMOVD 0(R8), F2
 	TST   $1, R4
-	BEQ   moved231
+	BEQ   moved232
 	ADD   $8, R8, R16
 	VLD1  (R16), V2.S[2]
-	B     moved231
+	B     moved232
 
-one230:
+one231:
 	FMOVS 0(R8), F2
 
-moved231:
+moved232:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one232
+	BEQ   one233
 	FMOVD F1, 0(R6)
 	TST   $1, R4
-	BEQ   moved233
+	BEQ   moved234
 	ADD   $8, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved233
+	B     moved234
 
-one232:
+one233:
 	FMOVS F1, 0(R6)
 
-moved233:
-	B end213
+moved234:
+	B end214
 
-over215:
+over216:
 	CMP   $4, R4
-	BLE   end213
+	BLE   end214
 	TST   $2, R4
-	BEQ   one235
+	BEQ   one236
 	FMOVD 16(R0), F1
 	TST   $1, R4
-	BEQ   moved236
+	BEQ   moved237
 	ADD   $24, R0, R16
 	VLD1  (R16), V1.S[2]
-	B     moved236
+	B     moved237
 
-one235:
+one236:
 	FMOVS 16(R0), F1
 
-moved236:
+moved237:
 	TST   $2, R4
-	BEQ   one237
+	BEQ   one238
 	FMOVD 16(R2), F2
 	TST   $1, R4
-	BEQ   moved238
+	BEQ   moved239
 	ADD   $24, R2, R16
 	VLD1  (R16), V2.S[2]
-	B     moved238
+	B     moved239
 
-one237:
+one238:
 	FMOVS 16(R2), F2
 
-moved238:
+moved239:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one239
+	BEQ   one240
 	FMOVD F1, 16(R0)
 	TST   $1, R4
-	BEQ   moved240
+	BEQ   moved241
 	ADD   $24, R0, R16
 	VST1  V1.S[2], (R16)
-	B     moved240
+	B     moved241
 
-one239:
+one240:
 	FMOVS F1, 16(R0)
 
-moved240:
+moved241:
 	TST   $2, R4
-	BEQ   one241
+	BEQ   one242
 	FMOVD 16(R5), F1
 	TST   $1, R4
-	BEQ   moved242
+	BEQ   moved243
 	ADD   $24, R5, R16
 	VLD1  (R16), V1.S[2]
-	B     moved242
+	B     moved243
 
-one241:
+one242:
 	FMOVS 16(R5), F1
 
-moved242:
+moved243:
 	TST   $2, R4
-	BEQ   one243
+	BEQ   one244
 	FMOVD 16(R7), F2
 	TST   $1, R4
-	BEQ   moved244
+	BEQ   moved245
 	ADD   $24, R7, R16
 	VLD1  (R16), V2.S[2]
-	B     moved244
+	B     moved245
 
-one243:
+one244:
 	FMOVS 16(R7), F2
 
-moved244:
+moved245:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one245
+	BEQ   one246
 	FMOVD F1, 16(R5)
 	TST   $1, R4
-	BEQ   moved246
+	BEQ   moved247
 	ADD   $24, R5, R16
 	VST1  V1.S[2], (R16)
-	B     moved246
+	B     moved247
 
-one245:
+one246:
 	FMOVS F1, 16(R5)
 
-moved246:
+moved247:
 	TST   $2, R4
-	BEQ   one247
+	BEQ   one248
 	FMOVD 16(R6), F1
 	TST   $1, R4
-	BEQ   moved248
+	BEQ   moved249
 	ADD   $24, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved248
+	B     moved249
 
-one247:
+one248:
 	FMOVS 16(R6), F1
 
-moved248:
+moved249:
 	TST   $2, R4
-	BEQ   one249
+	BEQ   one250
 	FMOVD 16(R8), F2
 	TST   $1, R4
-	BEQ   moved250
+	BEQ   moved251
 	ADD   $24, R8, R16
 	VLD1  (R16), V2.S[2]
-	B     moved250
+	B     moved251
 
-one249:
+one250:
 	FMOVS 16(R8), F2
 
-moved250:
+moved251:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one251
+	BEQ   one252
 	FMOVD F1, 16(R6)
 	TST   $1, R4
-	BEQ   moved252
+	BEQ   moved253
 	ADD   $24, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved252
+	B     moved253
 
-one251:
+one252:
 	FMOVS F1, 16(R6)
 
-moved252:
-end213:
-	B gated158
+moved253:
+end214:
+	B gated159
 
-other159:
+other160:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without254
+	BEQ  without255
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -13742,9 +13744,9 @@ other159:
 	ADD   R4, R8, R9
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail256
+	BLT   tail257
 
-block255:
+block256:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -13772,13 +13774,13 @@ block255:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block255
+	BGE   block256
 
-tail256:
+tail257:
 	CMP   $0, R5
-	BLE   end257
+	BLE   end258
 	CMP   $4, R5
-	BLT   part258
+	BLT   part259
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -13788,171 +13790,171 @@ tail256:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over259
+	B     over260
 
-part258:
+part259:
 	TST   $2, R5
-	BEQ   one260
+	BEQ   one261
 	FMOVD 0(R0), F0
 	TST   $1, R5
-	BEQ   moved261
+	BEQ   moved262
 	ADD   $8, R0, R16
 	VLD1  (R16), V0.S[2]
-	B     moved261
+	B     moved262
 
-one260:
+one261:
 	FMOVS 0(R0), F0
 
-moved261:
+moved262:
 	TST   $2, R5
-	BEQ   one262
+	BEQ   one263
 	FMOVD 0(R1), F1
 	TST   $1, R5
-	BEQ   moved263
+	BEQ   moved264
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved263
+	B     moved264
 
-one262:
+one263:
 	FMOVS 0(R1), F1
 
-moved263:
+moved264:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one264
+	BEQ   one265
 	FMOVD 0(R6), F1
 	TST   $1, R5
-	BEQ   moved265
+	BEQ   moved266
 	ADD   $8, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved265
+	B     moved266
 
-one264:
+one265:
 	FMOVS 0(R6), F1
 
-moved265:
+moved266:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one266
+	BEQ   one267
 	FMOVD 0(R7), F1
 	TST   $1, R5
-	BEQ   moved267
+	BEQ   moved268
 	ADD   $8, R7, R16
 	VLD1  (R16), V1.S[2]
-	B     moved267
+	B     moved268
 
-one266:
+one267:
 	FMOVS 0(R7), F1
 
-moved267:
+moved268:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one268
+	BEQ   one269
 	FMOVD F0, 0(R0)
 	TST   $1, R5
-	BEQ   moved269
+	BEQ   moved270
 	ADD   $8, R0, R16
 	VST1  V0.S[2], (R16)
-	B     moved269
+	B     moved270
 
-one268:
+one269:
 	FMOVS F0, 0(R0)
 
-moved269:
-	B end257
+moved270:
+	B end258
 
-over259:
+over260:
 	CMP   $4, R5
-	BLE   end257
+	BLE   end258
 	TST   $2, R5
-	BEQ   one271
+	BEQ   one272
 	FMOVD 16(R0), F0
 	TST   $1, R5
-	BEQ   moved272
+	BEQ   moved273
 	ADD   $24, R0, R16
 	VLD1  (R16), V0.S[2]
-	B     moved272
+	B     moved273
 
-one271:
+one272:
 	FMOVS 16(R0), F0
 
-moved272:
+moved273:
 	TST   $2, R5
-	BEQ   one273
+	BEQ   one274
 	FMOVD 16(R1), F1
 	TST   $1, R5
-	BEQ   moved274
+	BEQ   moved275
 	ADD   $24, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved274
+	B     moved275
 
-one273:
+one274:
 	FMOVS 16(R1), F1
 
-moved274:
+moved275:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one275
+	BEQ   one276
 	FMOVD 16(R6), F1
 	TST   $1, R5
-	BEQ   moved276
+	BEQ   moved277
 	ADD   $24, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved276
+	B     moved277
 
-one275:
+one276:
 	FMOVS 16(R6), F1
 
-moved276:
+moved277:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one277
+	BEQ   one278
 	FMOVD 16(R7), F1
 	TST   $1, R5
-	BEQ   moved278
+	BEQ   moved279
 	ADD   $24, R7, R16
 	VLD1  (R16), V1.S[2]
-	B     moved278
+	B     moved279
 
-one277:
+one278:
 	FMOVS 16(R7), F1
 
-moved278:
+moved279:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one279
+	BEQ   one280
 	FMOVD F0, 16(R0)
 	TST   $1, R5
-	BEQ   moved280
+	BEQ   moved281
 	ADD   $24, R0, R16
 	VST1  V0.S[2], (R16)
-	B     moved280
+	B     moved281
 
-one279:
+one280:
 	FMOVS F0, 16(R0)
 
-moved280:
-end257:
-	B gated158
+moved281:
+end258:
+	B gated159
 
-without254:
-	B gated158
+without255:
+	B gated159
 
-gated158:
+gated159:
 	MOVD $3, R0
 	B    advance4
 
-fewer157:
+lower6:
 	CMP  $2, R0
-	BNE  fewer281
+	BLT  lower282
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other283
+	BNE  other284
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without284
+	BEQ  without285
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -13964,9 +13966,9 @@ fewer157:
 	ADD   R4, R3, R7
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail286
+	BLT   tail287
 
-block285:
+block286:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -14004,13 +14006,13 @@ block285:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block285
+	BGE   block286
 
-tail286:
+tail287:
 	CMP   $0, R5
-	BLE   end287
+	BLE   end288
 	CMP   $4, R5
-	BLT   part288
+	BLT   part289
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -14026,240 +14028,240 @@ tail286:
 	FMOVQ F1, 0(R6)
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over289
+	B     over290
 
-part288:
+part289:
 	TST   $2, R5
-	BEQ   one290
+	BEQ   one291
 	FMOVD 0(R0), F0
 	TST   $1, R5
-	BEQ   moved291
+	BEQ   moved292
 	ADD   $8, R0, R16
 	VLD1  (R16), V0.S[2]
-	B     moved291
+	B     moved292
 
-one290:
+one291:
 	FMOVS 0(R0), F0
 
-moved291:
+moved292:
 	TST   $2, R5
-	BEQ   one292
+	BEQ   one293
 	FMOVD 0(R1), F1
 	TST   $1, R5
-	BEQ   moved293
+	BEQ   moved294
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved293
+	B     moved294
 
-one292:
+one293:
 	FMOVS 0(R1), F1
 
-moved293:
+moved294:
 	TST   $2, R5
-	BEQ   one294
+	BEQ   one295
 	FMOVD 0(R3), F2
 	TST   $1, R5
-	BEQ   moved295
+	BEQ   moved296
 	ADD   $8, R3, R16
 	VLD1  (R16), V2.S[2]
-	B     moved295
+	B     moved296
 
-one294:
+one295:
 	FMOVS 0(R3), F2
 
-moved295:
+moved296:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one296
+	BEQ   one297
 	FMOVD F1, 0(R1)
 	TST   $1, R5
-	BEQ   moved297
+	BEQ   moved298
 	ADD   $8, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved297
+	B     moved298
 
-one296:
+one297:
 	FMOVS F1, 0(R1)
 
-moved297:
+moved298:
 	TST   $2, R5
-	BEQ   one298
+	BEQ   one299
 	FMOVD 0(R6), F1
 	TST   $1, R5
-	BEQ   moved299
+	BEQ   moved300
 	ADD   $8, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved299
+	B     moved300
 
-one298:
+one299:
 	FMOVS 0(R6), F1
 
-moved299:
+moved300:
 	TST   $2, R5
-	BEQ   one300
+	BEQ   one301
 	FMOVD 0(R7), F2
 	TST   $1, R5
-	BEQ   moved301
+	BEQ   moved302
 	ADD   $8, R7, R16
 	VLD1  (R16), V2.S[2]
-	B     moved301
+	B     moved302
 
-one300:
+one301:
 	FMOVS 0(R7), F2
 
-moved301:
+moved302:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one302
+	BEQ   one303
 	FMOVD F1, 0(R6)
 	TST   $1, R5
-	BEQ   moved303
+	BEQ   moved304
 	ADD   $8, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved303
+	B     moved304
 
-one302:
+one303:
 	FMOVS F1, 0(R6)
 
-moved303:
+moved304:
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one304
+	BEQ   one305
 	FMOVD F0, 0(R0)
 	TST   $1, R5
-	BEQ   moved305
+	BEQ   moved306
 	ADD   $8, R0, R16
 	VST1  V0.S[2], (R16)
-	B     moved305
+	B     moved306
 
-one304:
+one305:
 	FMOVS F0, 0(R0)
 
-moved305:
-	B end287
+moved306:
+	B end288
 
-over289:
+over290:
 	CMP   $4, R5
-	BLE   end287
+	BLE   end288
 	TST   $2, R5
-	BEQ   one307
+	BEQ   one308
 	FMOVD 16(R0), F0
 	TST   $1, R5
-	BEQ   moved308
+	BEQ   moved309
 	ADD   $24, R0, R16
 	VLD1  (R16), V0.S[2]
-	B     moved308
+	B     moved309
 
-one307:
+one308:
 	FMOVS 16(R0), F0
 
-moved308:
+moved309:
 	TST   $2, R5
-	BEQ   one309
+	BEQ   one310
 	FMOVD 16(R1), F1
 	TST   $1, R5
-	BEQ   moved310
+	BEQ   moved311
 	ADD   $24, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved310
+	B     moved311
 
-one309:
+one310:
 	FMOVS 16(R1), F1
 
-moved310:
+moved311:
 	TST   $2, R5
-	BEQ   one311
+	BEQ   one312
 	FMOVD 16(R3), F2
 	TST   $1, R5
-	BEQ   moved312
+	BEQ   moved313
 	ADD   $24, R3, R16
 	VLD1  (R16), V2.S[2]
-	B     moved312
+	B     moved313
 
-one311:
+one312:
 	FMOVS 16(R3), F2
 
-moved312:
+moved313:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one313
+	BEQ   one314
 	FMOVD F1, 16(R1)
 	TST   $1, R5
-	BEQ   moved314
+	BEQ   moved315
 	ADD   $24, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved314
+	B     moved315
 
-one313:
+one314:
 	FMOVS F1, 16(R1)
 
-moved314:
+moved315:
 	TST   $2, R5
-	BEQ   one315
+	BEQ   one316
 	FMOVD 16(R6), F1
 	TST   $1, R5
-	BEQ   moved316
+	BEQ   moved317
 	ADD   $24, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved316
+	B     moved317
 
-one315:
+one316:
 	FMOVS 16(R6), F1
 
-moved316:
+moved317:
 	TST   $2, R5
-	BEQ   one317
+	BEQ   one318
 	FMOVD 16(R7), F2
 	TST   $1, R5
-	BEQ   moved318
+	BEQ   moved319
 	ADD   $24, R7, R16
 	VLD1  (R16), V2.S[2]
-	B     moved318
+	B     moved319
 
-one317:
+one318:
 	FMOVS 16(R7), F2
 
-moved318:
+moved319:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one319
+	BEQ   one320
 	FMOVD F1, 16(R6)
 	TST   $1, R5
-	BEQ   moved320
+	BEQ   moved321
 	ADD   $24, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved320
+	B     moved321
 
-one319:
+one320:
 	FMOVS F1, 16(R6)
 
-moved320:
+moved321:
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one321
+	BEQ   one322
 	FMOVD F0, 16(R0)
 	TST   $1, R5
-	BEQ   moved322
+	BEQ   moved323
 	ADD   $24, R0, R16
 	VST1  V0.S[2], (R16)
-	B     moved322
+	B     moved323
 
-one321:
+one322:
 	FMOVS F0, 16(R0)
 
-moved322:
-end287:
-	B gated282
+moved323:
+end288:
+	B gated283
 
-without284:
+without285:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -14270,9 +14272,9 @@ without284:
 	ADD   R3, R2, R6
 	VMOVI $0, V3.B16
 	CMP   $8, R4
-	BLT   tail324
+	BLT   tail325
 
-block323:
+block324:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -14299,13 +14301,13 @@ block323:
 	ADD   $32, R6
 	SUB   $8, R4
 	CMP   $8, R4
-	BGE   block323
+	BGE   block324
 
-tail324:
+tail325:
 	CMP   $0, R4
-	BLE   end325
+	BLE   end326
 	CMP   $4, R4
-	BLT   part326
+	BLT   part327
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -14316,185 +14318,185 @@ tail324:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R5)
-	B     over327
+	B     over328
 
-part326:
+part327:
 	TST   $2, R4
-	BEQ   one328
+	BEQ   one329
 	FMOVD 0(R0), F1
 	TST   $1, R4
-	BEQ   moved329
+	BEQ   moved330
 	ADD   $8, R0, R16
 	VLD1  (R16), V1.S[2]
-	B     moved329
+	B     moved330
 
-one328:
+one329:
 	FMOVS 0(R0), F1
 
-moved329:
+moved330:
 	TST   $2, R4
-	BEQ   one330
+	BEQ   one331
 	FMOVD 0(R2), F2
 	TST   $1, R4
-	BEQ   moved331
+	BEQ   moved332
 	ADD   $8, R2, R16
 	VLD1  (R16), V2.S[2]
-	B     moved331
+	B     moved332
 
-one330:
+one331:
 	FMOVS 0(R2), F2
 
-moved331:
+moved332:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one332
+	BEQ   one333
 	FMOVD F1, 0(R0)
 	TST   $1, R4
-	BEQ   moved333
+	BEQ   moved334
 	ADD   $8, R0, R16
 	VST1  V1.S[2], (R16)
-	B     moved333
+	B     moved334
 
-one332:
+one333:
 	FMOVS F1, 0(R0)
 
-moved333:
+moved334:
 	TST   $2, R4
-	BEQ   one334
+	BEQ   one335
 	FMOVD 0(R5), F1
 	TST   $1, R4
-	BEQ   moved335
+	BEQ   moved336
 	ADD   $8, R5, R16
 	VLD1  (R16), V1.S[2]
-	B     moved335
+	B     moved336
 
-one334:
+one335:
 	FMOVS 0(R5), F1
 
-moved335:
+moved336:
 	TST   $2, R4
-	BEQ   one336
+	BEQ   one337
 	FMOVD 0(R6), F2
 	TST   $1, R4
-	BEQ   moved337
+	BEQ   moved338
 	ADD   $8, R6, R16
 	VLD1  (R16), V2.S[2]
-	B     moved337
+	B     moved338
 
-one336:
+one337:
 	FMOVS 0(R6), F2
 
-moved337:
+moved338:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one338
+	BEQ   one339
 	FMOVD F1, 0(R5)
 	TST   $1, R4
-	BEQ   moved339
+	BEQ   moved340
 	ADD   $8, R5, R16
 	VST1  V1.S[2], (R16)
-	B     moved339
+	B     moved340
 
-one338:
+one339:
 	FMOVS F1, 0(R5)
 
-moved339:
-	B end325
+moved340:
+	B end326
 
-over327:
+over328:
 	CMP   $4, R4
-	BLE   end325
+	BLE   end326
 	TST   $2, R4
-	BEQ   one341
+	BEQ   one342
 	FMOVD 16(R0), F1
 	TST   $1, R4
-	BEQ   moved342
+	BEQ   moved343
 	ADD   $24, R0, R16
 	VLD1  (R16), V1.S[2]
-	B     moved342
+	B     moved343
 
-one341:
+one342:
 	FMOVS 16(R0), F1
 
-moved342:
+moved343:
 	TST   $2, R4
-	BEQ   one343
+	BEQ   one344
 	FMOVD 16(R2), F2
 	TST   $1, R4
-	BEQ   moved344
+	BEQ   moved345
 	ADD   $24, R2, R16
 	VLD1  (R16), V2.S[2]
-	B     moved344
+	B     moved345
 
-one343:
+one344:
 	FMOVS 16(R2), F2
 
-moved344:
+moved345:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one345
+	BEQ   one346
 	FMOVD F1, 16(R0)
 	TST   $1, R4
-	BEQ   moved346
+	BEQ   moved347
 	ADD   $24, R0, R16
 	VST1  V1.S[2], (R16)
-	B     moved346
+	B     moved347
 
-one345:
+one346:
 	FMOVS F1, 16(R0)
 
-moved346:
+moved347:
 	TST   $2, R4
-	BEQ   one347
+	BEQ   one348
 	FMOVD 16(R5), F1
 	TST   $1, R4
-	BEQ   moved348
+	BEQ   moved349
 	ADD   $24, R5, R16
 	VLD1  (R16), V1.S[2]
-	B     moved348
+	B     moved349
 
-one347:
+one348:
 	FMOVS 16(R5), F1
 
-moved348:
+moved349:
 	TST   $2, R4
-	BEQ   one349
+	BEQ   one350
 	FMOVD 16(R6), F2
 	TST   $1, R4
-	BEQ   moved350
+	BEQ   moved351
 	ADD   $24, R6, R16
 	VLD1  (R16), V2.S[2]
-	B     moved350
+	B     moved351
 
-one349:
+one350:
 	FMOVS 16(R6), F2
 
-moved350:
+moved351:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one351
+	BEQ   one352
 	FMOVD F1, 16(R5)
 	TST   $1, R4
-	BEQ   moved352
+	BEQ   moved353
 	ADD   $24, R5, R16
 	VST1  V1.S[2], (R16)
-	B     moved352
+	B     moved353
 
-one351:
+one352:
 	FMOVS F1, 16(R5)
 
-moved352:
-end325:
-	B gated282
+moved353:
+end326:
+	B gated283
 
-other283:
+other284:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without354
+	BEQ  without355
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -14506,9 +14508,9 @@ other283:
 	ADD   R4, R3, R7
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail356
+	BLT   tail357
 
-block355:
+block356:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -14530,13 +14532,13 @@ block355:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block355
+	BGE   block356
 
-tail356:
+tail357:
 	CMP   $0, R5
-	BLE   end357
+	BLE   end358
 	CMP   $4, R5
-	BLT   part358
+	BLT   part359
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -14544,136 +14546,134 @@ tail356:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over359
+	B     over360
 
-part358:
+part359:
 	TST   $2, R5
-	BEQ   one360
+	BEQ   one361
 	FMOVD 0(R0), F0
 	TST   $1, R5
-	BEQ   moved361
+	BEQ   moved362
 	ADD   $8, R0, R16
 	VLD1  (R16), V0.S[2]
-	B     moved361
+	B     moved362
 
-one360:
+one361:
 	FMOVS 0(R0), F0
 
-moved361:
+moved362:
 	TST   $2, R5
-	BEQ   one362
+	BEQ   one363
 	FMOVD 0(R1), F1
 	TST   $1, R5
-	BEQ   moved363
+	BEQ   moved364
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved363
+	B     moved364
 
-one362:
+one363:
 	FMOVS 0(R1), F1
 
-moved363:
+moved364:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one364
+	BEQ   one365
 	FMOVD 0(R6), F1
 	TST   $1, R5
-	BEQ   moved365
+	BEQ   moved366
 	ADD   $8, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved365
+	B     moved366
 
-one364:
+one365:
 	FMOVS 0(R6), F1
 
-moved365:
+moved366:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one366
+	BEQ   one367
 	FMOVD F0, 0(R0)
 	TST   $1, R5
-	BEQ   moved367
+	BEQ   moved368
 	ADD   $8, R0, R16
 	VST1  V0.S[2], (R16)
-	B     moved367
+	B     moved368
 
-one366:
+one367:
 	FMOVS F0, 0(R0)
 
-moved367:
-	B end357
+moved368:
+	B end358
 
-over359:
+over360:
 	CMP   $4, R5
-	BLE   end357
+	BLE   end358
 	TST   $2, R5
-	BEQ   one369
+	BEQ   one370
 	FMOVD 16(R0), F0
 	TST   $1, R5
-	BEQ   moved370
+	BEQ   moved371
 	ADD   $24, R0, R16
 	VLD1  (R16), V0.S[2]
-	B     moved370
+	B     moved371
 
-one369:
+one370:
 	FMOVS 16(R0), F0
 
-moved370:
+moved371:
 	TST   $2, R5
-	BEQ   one371
+	BEQ   one372
 	FMOVD 16(R1), F1
 	TST   $1, R5
-	BEQ   moved372
+	BEQ   moved373
 	ADD   $24, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved372
+	B     moved373
 
-one371:
+one372:
 	FMOVS 16(R1), F1
 
-moved372:
+moved373:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one373
+	BEQ   one374
 	FMOVD 16(R6), F1
 	TST   $1, R5
-	BEQ   moved374
+	BEQ   moved375
 	ADD   $24, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved374
+	B     moved375
 
-one373:
+one374:
 	FMOVS 16(R6), F1
 
-moved374:
+moved375:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one375
+	BEQ   one376
 	FMOVD F0, 16(R0)
 	TST   $1, R5
-	BEQ   moved376
+	BEQ   moved377
 	ADD   $24, R0, R16
 	VST1  V0.S[2], (R16)
-	B     moved376
+	B     moved377
 
-one375:
+one376:
 	FMOVS F0, 16(R0)
 
-moved376:
-end357:
-	B gated282
+moved377:
+end358:
+	B gated283
 
-without354:
-	B gated282
+without355:
+	B gated283
 
-gated282:
+gated283:
 	RET
 
-fewer281:
-	CMP  $1, R0
-	BNE  fewer377
+lower282:
 	MOVD act+56(FP), R0
 	CMP  $1, R0
 	BNE  other379
@@ -15153,15 +15153,12 @@ without426:
 gated378:
 	RET
 
-fewer377:
-	RET
-
 advance4:
 	MOVD rows+40(FP), R1
 	SUB  R0, R1
 	MOVD R1, rows+40(FP)
 	CMP  $0, R1
-	BLE  done445
+	BLE  none5
 	MOVD lddy+16(FP), R1
 	MUL  R0, R1
 	MOVD dy+8(FP), R16
@@ -15174,7 +15171,7 @@ advance4:
 	MOVD R1, y+24(FP)
 	B    next1
 
-done445:
+none5:
 	RET
 
 // func gateNEONF64(db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, rows int, cols int, act int)
@@ -15194,14 +15191,18 @@ full2:
 	MOVD $4, R0
 
 chosen3:
+	CMP  $0, R0
+	BEQ  none5
+	CMP  $3, R0
+	BLT  lower6
 	CMP  $4, R0
-	BNE  fewer5
+	BLT  lower7
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other7
+	BNE  other9
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without8
+	BEQ  without10
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -15217,9 +15218,9 @@ chosen3:
 	ADD   R4, R10, R11
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail10
+	BLT   tail12
 
-block9:
+block11:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -15285,13 +15286,13 @@ block9:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block9
+	BGE   block11
 
-tail10:
+tail12:
 	CMP   $0, R5
-	BLE   end11
+	BLE   end13
 	CMP   $2, R5
-	BLT   part12
+	BLT   part14
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -15319,9 +15320,9 @@ tail10:
 	FMOVQ F1, 0(R8)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over13
+	B     over15
 
-part12:
+part14:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	FMOVD 0(R3), F2
@@ -15349,11 +15350,11 @@ part12:
 	FMOVD F1, 0(R8)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end11
+	B     end13
 
-over13:
+over15:
 	CMP   $2, R5
-	BLE   end11
+	BLE   end13
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	FMOVD 16(R3), F2
@@ -15382,10 +15383,10 @@ over13:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end11:
-	B gated6
+end13:
+	B gated8
 
-without8:
+without10:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -15400,9 +15401,9 @@ without8:
 	ADD   R3, R9, R10
 	VMOVI $0, V3.B16
 	CMP   $4, R4
-	BLT   tail16
+	BLT   tail18
 
-block15:
+block17:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -15453,13 +15454,13 @@ block15:
 	ADD   $32, R10
 	SUB   $4, R4
 	CMP   $4, R4
-	BGE   block15
+	BGE   block17
 
-tail16:
+tail18:
 	CMP   $0, R4
-	BLE   end17
+	BLE   end19
 	CMP   $2, R4
-	BLT   part18
+	BLT   part20
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -15480,9 +15481,9 @@ tail16:
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R7)
-	B     over19
+	B     over21
 
-part18:
+part20:
 	FMOVD 0(R0), F1
 	FMOVD 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -15503,11 +15504,11 @@ part18:
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 0(R7)
-	B     end17
+	B     end19
 
-over19:
+over21:
 	CMP   $2, R4
-	BLE   end17
+	BLE   end19
 	FMOVD 16(R0), F1
 	FMOVD 16(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -15529,13 +15530,13 @@ over19:
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 16(R7)
 
-end17:
-	B gated6
+end19:
+	B gated8
 
-other7:
+other9:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without22
+	BEQ  without24
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -15551,9 +15552,9 @@ other7:
 	ADD   R4, R10, R11
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail24
+	BLT   tail26
 
-block23:
+block25:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -15587,13 +15588,13 @@ block23:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block23
+	BGE   block25
 
-tail24:
+tail26:
 	CMP   $0, R5
-	BLE   end25
+	BLE   end27
 	CMP   $2, R5
-	BLT   part26
+	BLT   part28
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -15605,9 +15606,9 @@ tail24:
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over27
+	B     over29
 
-part26:
+part28:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -15619,11 +15620,11 @@ part26:
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end25
+	B     end27
 
-over27:
+over29:
 	CMP   $2, R5
-	BLE   end25
+	BLE   end27
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -15636,25 +15637,23 @@ over27:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end25:
-	B gated6
+end27:
+	B gated8
 
-without22:
-	B gated6
+without24:
+	B gated8
 
-gated6:
+gated8:
 	MOVD $4, R0
 	B    advance4
 
-fewer5:
-	CMP  $3, R0
-	BNE  fewer29
+lower7:
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other31
+	BNE  other32
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without32
+	BEQ  without33
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -15668,9 +15667,9 @@ fewer5:
 	ADD   R4, R8, R9
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail34
+	BLT   tail35
 
-block33:
+block34:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -15722,13 +15721,13 @@ block33:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block33
+	BGE   block34
 
-tail34:
+tail35:
 	CMP   $0, R5
-	BLE   end35
+	BLE   end36
 	CMP   $2, R5
-	BLT   part36
+	BLT   part37
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -15750,9 +15749,9 @@ tail34:
 	FMOVQ F1, 0(R7)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over37
+	B     over38
 
-part36:
+part37:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	FMOVD 0(R3), F2
@@ -15774,11 +15773,11 @@ part36:
 	FMOVD F1, 0(R7)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end35
+	B     end36
 
-over37:
+over38:
 	CMP   $2, R5
-	BLE   end35
+	BLE   end36
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	FMOVD 16(R3), F2
@@ -15801,10 +15800,10 @@ over37:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end35:
-	B gated30
+end36:
+	B gated31
 
-without32:
+without33:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -15817,9 +15816,9 @@ without32:
 	ADD   R3, R7, R8
 	VMOVI $0, V3.B16
 	CMP   $4, R4
-	BLT   tail40
+	BLT   tail41
 
-block39:
+block40:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -15858,13 +15857,13 @@ block39:
 	ADD   $32, R8
 	SUB   $4, R4
 	CMP   $4, R4
-	BGE   block39
+	BGE   block40
 
-tail40:
+tail41:
 	CMP   $0, R4
-	BLE   end41
+	BLE   end42
 	CMP   $2, R4
-	BLT   part42
+	BLT   part43
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -15880,9 +15879,9 @@ tail40:
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R6)
-	B     over43
+	B     over44
 
-part42:
+part43:
 	FMOVD 0(R0), F1
 	FMOVD 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -15898,11 +15897,11 @@ part42:
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 0(R6)
-	B     end41
+	B     end42
 
-over43:
+over44:
 	CMP   $2, R4
-	BLE   end41
+	BLE   end42
 	FMOVD 16(R0), F1
 	FMOVD 16(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -15919,13 +15918,13 @@ over43:
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 16(R6)
 
-end41:
-	B gated30
+end42:
+	B gated31
 
-other31:
+other32:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without46
+	BEQ  without47
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -15939,9 +15938,9 @@ other31:
 	ADD   R4, R8, R9
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail48
+	BLT   tail49
 
-block47:
+block48:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -15969,13 +15968,13 @@ block47:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block47
+	BGE   block48
 
-tail48:
+tail49:
 	CMP   $0, R5
-	BLE   end49
+	BLE   end50
 	CMP   $2, R5
-	BLT   part50
+	BLT   part51
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -15985,9 +15984,9 @@ tail48:
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over51
+	B     over52
 
-part50:
+part51:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -15997,11 +15996,11 @@ part50:
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end49
+	B     end50
 
-over51:
+over52:
 	CMP   $2, R5
-	BLE   end49
+	BLE   end50
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -16012,25 +16011,25 @@ over51:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end49:
-	B gated30
+end50:
+	B gated31
 
-without46:
-	B gated30
+without47:
+	B gated31
 
-gated30:
+gated31:
 	MOVD $3, R0
 	B    advance4
 
-fewer29:
+lower6:
 	CMP  $2, R0
-	BNE  fewer53
+	BLT  lower54
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other55
+	BNE  other56
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without56
+	BEQ  without57
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -16042,9 +16041,9 @@ fewer29:
 	ADD   R4, R3, R7
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail58
+	BLT   tail59
 
-block57:
+block58:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -16082,13 +16081,13 @@ block57:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block57
+	BGE   block58
 
-tail58:
+tail59:
 	CMP   $0, R5
-	BLE   end59
+	BLE   end60
 	CMP   $2, R5
-	BLT   part60
+	BLT   part61
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -16104,9 +16103,9 @@ tail58:
 	FMOVQ F1, 0(R6)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over61
+	B     over62
 
-part60:
+part61:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	FMOVD 0(R3), F2
@@ -16122,11 +16121,11 @@ part60:
 	FMOVD F1, 0(R6)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end59
+	B     end60
 
-over61:
+over62:
 	CMP   $2, R5
-	BLE   end59
+	BLE   end60
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	FMOVD 16(R3), F2
@@ -16143,10 +16142,10 @@ over61:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end59:
-	B gated54
+end60:
+	B gated55
 
-without56:
+without57:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -16157,9 +16156,9 @@ without56:
 	ADD   R3, R2, R6
 	VMOVI $0, V3.B16
 	CMP   $4, R4
-	BLT   tail64
+	BLT   tail65
 
-block63:
+block64:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -16186,13 +16185,13 @@ block63:
 	ADD   $32, R6
 	SUB   $4, R4
 	CMP   $4, R4
-	BGE   block63
+	BGE   block64
 
-tail64:
+tail65:
 	CMP   $0, R4
-	BLE   end65
+	BLE   end66
 	CMP   $2, R4
-	BLT   part66
+	BLT   part67
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -16203,9 +16202,9 @@ tail64:
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R5)
-	B     over67
+	B     over68
 
-part66:
+part67:
 	FMOVD 0(R0), F1
 	FMOVD 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -16216,11 +16215,11 @@ part66:
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 0(R5)
-	B     end65
+	B     end66
 
-over67:
+over68:
 	CMP   $2, R4
-	BLE   end65
+	BLE   end66
 	FMOVD 16(R0), F1
 	FMOVD 16(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -16232,13 +16231,13 @@ over67:
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 16(R5)
 
-end65:
-	B gated54
+end66:
+	B gated55
 
-other55:
+other56:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without70
+	BEQ  without71
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -16250,9 +16249,9 @@ other55:
 	ADD   R4, R3, R7
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail72
+	BLT   tail73
 
-block71:
+block72:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -16274,13 +16273,13 @@ block71:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block71
+	BGE   block72
 
-tail72:
+tail73:
 	CMP   $0, R5
-	BLE   end73
+	BLE   end74
 	CMP   $2, R5
-	BLT   part74
+	BLT   part75
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -16288,9 +16287,9 @@ tail72:
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over75
+	B     over76
 
-part74:
+part75:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -16298,11 +16297,11 @@ part74:
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end73
+	B     end74
 
-over75:
+over76:
 	CMP   $2, R5
-	BLE   end73
+	BLE   end74
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -16311,18 +16310,16 @@ over75:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end73:
-	B gated54
+end74:
+	B gated55
 
-without70:
-	B gated54
+without71:
+	B gated55
 
-gated54:
+gated55:
 	RET
 
-fewer53:
-	CMP  $1, R0
-	BNE  fewer77
+lower54:
 	MOVD act+56(FP), R0
 	CMP  $1, R0
 	BNE  other79
@@ -16541,15 +16538,12 @@ without94:
 gated78:
 	RET
 
-fewer77:
-	RET
-
 advance4:
 	MOVD rows+40(FP), R1
 	SUB  R0, R1
 	MOVD R1, rows+40(FP)
 	CMP  $0, R1
-	BLE  done101
+	BLE  none5
 	MOVD lddy+16(FP), R1
 	MUL  R0, R1
 	MOVD dy+8(FP), R16
@@ -16562,7 +16556,7 @@ advance4:
 	MOVD R1, y+24(FP)
 	B    next1
 
-done101:
+none5:
 	RET
 
 // func columnNEONF32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, cols int, n int, act int)
