@@ -4,7 +4,7 @@ package kernels
 
 const (
 	stripRows     = 16       // rows of dw that strips computes at a time
-	inputTwice    = 8        // rows of dx, for each time that input takes w, up to which it is best for more
+	inputTwice    = 8        // most rows of dx that count for each pass of input over w, where several passes pay
 	inputChains   = 4        // most rows of dx whose chains wait for each other
 	inputLines    = 32       // most rows of squares that input takes at a time
 	gateLines     = 9        // lines that gate goes through at once
@@ -53,8 +53,8 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		s.backwardInOne(dx, dw, db, dy, y, x, w, act, add)
 		return
 	}
-	if !add && !dx.empty() && !(dy.Rows <= t.stripsRows && narrow < dw.Rows && t.apart(dw, dy.Rows)) {
-		if dw.Rows <= bothInputs && (dy.Rows == 1 || dw.Rows*int(size[T]()) <= 4*bothInputs) && min(dy.Rows, dw.Rows) <= bothSide && dw.Cols >= narrow && t.backwardBoth(dx, dw, db, dy, y, x, w, act) {
+	if !add && !dx.empty() && !t.apart(dw, dy.Rows) {
+		if t.fewForBoth(dw, dy.Rows) && t.backwardBoth(dx, dw, db, dy, y, x, w, act) {
 			return
 		}
 		if s := t.atMost(dw.Cols); s != nil && s.inStrips(dw, w, dy.Rows) {
@@ -71,14 +71,16 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		s.backwardNarrow(dx, dw, db, dy, y, x, w, act, add)
 		return
 	}
-	// With few outputs, dz, db and the first rows of dw are made together; with
-	// many, or few rows of dz, dz and db first. Then come the other rows of dw. If there
-	// are few or none of those, it is together, a panel of columns at a time, unless their
-	// lines crowd the cache, or rows are so near to half a page apart that what is loaded of
-	// one waits for what was stored of another: of addresses, a processor compares the lower
-	// bits first.
+	t.backwardApart(dx, dw, db, dy, y, x, w, act, add)
+}
+
+// backwardApart makes dz and db, then dw, then dx.
+func (t *tiles[T]) backwardApart(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
+	// together: grad makes dz, db and the first rows of dw, a panel of columns at a time, as
+	// it does if there is one panel. Otherwise, for many outputs or few rows of dz, gateAll
+	// makes dz and db first. Then come the other rows of dw.
 	together := (dw.Rows <= t.gradRows && dy.Rows >= gradTerms || dw.Rows <= gradShare*t.gradRows && dy.Rows > sweepTerms) &&
-		(dy.pitch() < line || (dy.pitch()+line-1)%gradPitch >= 2*line-1)
+		!nearHalfPages(dy.pitch())
 	few := !add && !together && t.fewTerms(dw, dy.Rows)
 	many := dw.Cols > t.panelCols && !together || few
 	if many && !add {
@@ -133,6 +135,18 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 	t.backwardInputs(dx, dy, w)
 }
 
+// nearHalfPages reports whether rows are less than a line from a multiple of half a page apart:
+// a load of one then waits for a store to another, since of addresses a processor compares the
+// lower bits first.
+func nearHalfPages(pitch uintptr) bool { return pitch >= line && (pitch+line-1)%gradPitch < 2*line-1 }
+
+// fewForBoth reports whether a layer has so few rows or inputs, and outputs enough, that both,
+// bothTurned or dots may be best.
+func (t *tiles[T]) fewForBoth(dw *Mat[T], rows int) bool {
+	inputs := dw.Rows <= bothInputs && (rows == 1 || dw.Rows*int(size[T]()) <= 4*bothInputs)
+	return inputs && min(rows, dw.Rows) <= bothSide && dw.Cols >= narrow
+}
+
 // fewTerms reports whether dw of no more columns than a panel has is the sum of so few
 // rows of dz that these are best made first, as for many columns.
 func (t *tiles[T]) fewTerms(dw *Mat[T], terms int) bool {
@@ -159,6 +173,8 @@ func (t *tiles[T]) thinFirst(dx, dw *Mat[T], terms int) bool {
 // are best made first, if that fills vectors better.
 func (t *tiles[T]) apart(dw *Mat[T], rows int) bool {
 	switch {
+	case rows > t.stripsRows, dw.Rows <= narrow:
+		return false
 	case rows == 2 && t.lanes == narrow && t.vectorBytes() < line:
 		return bothInputs < dw.Rows && t.panelCols < dw.Cols && dw.Rows*dw.Cols <= smallWeights
 	case rows == 2 || !t.longVectors():
@@ -228,10 +244,18 @@ func (t *tiles[T]) transposeOf(w *Mat[T], s *scratch[T]) Mat[T] {
 // lines from afar. For more than one row, w must not come from memory, nor much be
 // computed twice.
 func (t *tiles[T]) inStrips(dw, w *Mat[T], rows int) bool {
-	return rows <= t.stripsRows && stripRows <= dw.Rows && 2*stripRows*dw.Cols*int(size[T]()) <= maxBytes && w.bytes() <= t.stripsBytes>>(rows*(rows-1)/2) &&
-		(rows == 1 || !w.far() && 4*((dw.Rows+stripRows-1)&^(stripRows-1)) <= 5*dw.Rows) &&
-		!crowds(w.pitch(), driftStrip, 2*stripRows) && !crowds(dw.pitch(), driftStrip, 2*stripRows) && !aliases(w.pitch(), min(dw.Rows/stripRows, aliasRows)) &&
-		(t.vectorBytes() >= line || w.Rows*w.Cols*int(size[T]()) < blockBytes)
+	switch {
+	case rows > t.stripsRows, dw.Rows < stripRows,
+		2*stripRows*dw.Cols*int(size[T]()) > maxBytes, // the least that a call takes of w and dw
+		w.bytes() > t.stripsBytes>>(rows*(rows-1)/2):
+		return false
+	case rows > 1 && (w.far() || 4*((dw.Rows+stripRows-1)&^(stripRows-1)) > 5*dw.Rows):
+		return false // w comes from memory, or more than a quarter of dw would be computed twice
+	case crowds(w.pitch(), driftStrip, 2*stripRows), crowds(dw.pitch(), driftStrip, 2*stripRows),
+		aliases(w.pitch(), min(dw.Rows/stripRows, aliasRows)):
+		return false
+	}
+	return t.vectorBytes() >= line || w.bytes() < blockBytes // else lines from afar would be taken in pieces
 }
 
 // backwardStrips is backward for few rows. The last rows of dw are perhaps computed
@@ -258,15 +282,15 @@ func (t *tiles[T]) backwardBoth(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act
 	if dw.Cols > maxLong || 2*dw.bytes() > maxBytes || (2*dy.Rows*dw.Rows+max(dy.Rows, dw.Rows))*dw.Cols > maxWork {
 		return false
 	}
-	byCols, byRows, few := t.bothFor(dw, dy), t.bothTurnedFor(dw, dy), t.shortest()
-	if byCols == nil && byRows == nil && max(dy.Rows, dw.Rows) > few.dotsSide {
+	byCols, byRows, short := t.bothFor(dw, dy), t.bothTurnedFor(dw, dy), t.shortest()
+	if byCols == nil && byRows == nil && max(dy.Rows, dw.Rows) > short.dotsSide {
 		return false
 	}
 	clear(db)
 	t.gateAll(db, dy, y, 0, dy.Rows, act)
 	switch {
-	case dx.Rows*dx.Cols <= min(1, few.dotsSide) || byCols == nil && byRows == nil:
-		few.dots(dx.at(0, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), dy.at(0, 0), dy.pitch(),
+	case dx.Rows*dx.Cols <= min(1, short.dotsSide) || byCols == nil && byRows == nil:
+		short.dots(dx.at(0, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), dy.at(0, 0), dy.pitch(),
 			x.at(0, 0), x.pitch(), w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dw.Cols)
 	case byCols != nil:
 		byCols.both(dx.at(0, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), dy.at(0, 0), dy.pitch(),
@@ -434,7 +458,7 @@ func (t *tiles[T]) backwardInOne(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], ac
 
 // backwardFew computes dx if it has few rows or few columns.
 func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
-	few := t.shortest()
+	short := t.shortest()
 	byCols, byRows := t.filledBy(dx.Cols), t.filledBy(dx.Rows)
 	crowding := crowds(w.pitch(), driftStrip, inputLines/2)
 	switch filled := t.atLeast(dx.Rows); {
@@ -444,27 +468,38 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 		byCols.squares(byCols.input, byCols.inputRows, dx, dx.Rows, dx.Cols, dz, w, false)
 	case filled.transposePays(dx, w, t):
 		filled.transposedInput(dx, dz, w)
-	case byCols != nil && (dx.Rows <= byCols.inputRows || dx.Rows <= 2*min(byCols.inputRows, inputTwice) && dx.Cols >= byCols.lanes && !crowding ||
-		dx.Rows <= 3*min(byCols.inputRows, inputTwice) && dx.Cols <= t.panelCols && dz.Cols <= 2*narrow):
+	case byCols != nil && byCols.inputPays(dx, dz, t, crowding):
 		byCols.squares(byCols.input, byCols.inputRows, dx, dx.Rows, dx.Cols, dz, w, false)
 	case byRows != nil && (byCols == nil || dx.Cols < byCols.lanes):
 		byRows.squares(byRows.turned, byRows.turnedRows, dx, dx.Cols, dx.Rows, w, dz, true)
-	case byCols == nil && byRows == nil && max(dx.Rows, dx.Cols) <= few.dotsSide:
-		few.dots(dx.at(0, 0), dx.pitch(), nil, 0, dz.at(0, 0), dz.pitch(), nil, 0, w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dz.Cols)
+	case byCols == nil && byRows == nil && max(dx.Rows, dx.Cols) <= short.dotsSide:
+		short.dots(dx.at(0, 0), dx.pitch(), nil, 0, dz.at(0, 0), dz.pitch(), nil, 0,
+			w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dz.Cols)
 	default:
 		return false
 	}
 	return true
 }
 
-// near reports whether w is near enough to be gone through for each few rows of dx, if
+// inputPays reports whether input is best for dx: if one pass over w has all its rows, or for
+// two or three passes of up to inputTwice rows.
+func (t *tiles[T]) inputPays(dx, dz *Mat[T], widest *tiles[T], crowding bool) bool {
+	each := min(t.inputRows, inputTwice)
+	switch {
+	case dx.Rows <= t.inputRows, dx.Rows <= 2*each && dx.Cols >= t.lanes && !crowding:
+		return true
+	}
+	return dx.Rows <= 3*each && dx.Cols <= widest.panelCols && dz.Cols <= 2*narrow
+}
+
+// near reports whether w is near enough to be gone through for each atOnce rows of dx, if
 // it must be more than once; rows that fill vectors have transposePays besides.
-func (t *tiles[T]) near(w *Mat[T], rows, lanes, few int) bool {
+func (t *tiles[T]) near(w *Mat[T], rows, lanes, atOnce int) bool {
 	most := t.squaresBytes
 	if rows%lanes == 0 {
 		most /= 4
 	}
-	return rows <= few || w.bytes() <= most
+	return rows <= atOnce || w.bytes() <= most
 }
 
 // turnedPays reports whether turned is best for dx: if it does less than input
@@ -472,11 +507,12 @@ func (t *tiles[T]) near(w *Mat[T], rows, lanes, few int) bool {
 // two turns less than a product with the widest tiles, and much less if that has many
 // rows to pack for.
 func (t *tiles[T]) turnedPays(dx, dz *Mat[T], byCols, widest *tiles[T]) bool {
-	rows := t.whole(dx.Rows + t.lanes - 1)
+	rows := t.padded(dx.Rows)
 	switch {
 	case dx.Cols <= t.turnedRows:
-		return byCols == nil || (dx.Cols+1)*rows*byCols.lanes <= dx.Rows*byCols.whole(dx.Cols+byCols.lanes-1)*t.lanes
-	case byCols == nil || dx.Cols <= byCols.lanes || dx.Cols > 2*t.turnedRows || dx.Rows <= t.inputRows || crowds(dz.pitch(), driftStrip, inputLines/2):
+		return byCols == nil || (dx.Cols+1)*rows*byCols.lanes <= dx.Rows*byCols.padded(dx.Cols)*t.lanes
+	case byCols == nil, dx.Cols <= byCols.lanes, dx.Cols > 2*t.turnedRows, dx.Rows <= t.inputRows,
+		crowds(dz.pitch(), driftStrip, inputLines/2):
 		return false
 	}
 	percent := 110
@@ -488,12 +524,12 @@ func (t *tiles[T]) turnedPays(dx, dz *Mat[T], byCols, widest *tiles[T]) bool {
 	case !long:
 		percent = 90
 	}
-	return 100*(dx.Cols+2)*rows <= percent*dx.Rows*widest.whole(dx.Cols+widest.lanes-1)
+	return 100*(dx.Cols+2)*rows <= percent*dx.Rows*widest.padded(dx.Cols)
 }
 
 // fill reports whether so many columns fill vectors, or with most all but a quarter.
 func (t *tiles[T]) fill(cols int, most bool) bool {
-	return cols >= t.lanes && (cols%t.lanes == 0 || most && 4*cols >= 3*t.whole(cols+t.lanes-1))
+	return cols >= t.lanes && (cols%t.lanes == 0 || most && 4*cols >= 3*t.padded(cols))
 }
 
 // transposePays reports whether dx is best computed as its transpose, a row of
@@ -502,11 +538,16 @@ func (t *tiles[T]) fill(cols int, most bool) bool {
 // half of w; or if they fill vectors much better than columns would. Below
 // transposedFrom rows, or of few columns a little above, input is faster.
 func (t *tiles[T]) transposePays(dx, w *Mat[T], widest *tiles[T]) bool {
-	rows := t.whole(dx.Rows + t.lanes - 1)
+	rows := t.padded(dx.Rows)
 	switch {
-	case dx.Rows < transposedFrom, w.Cols > maxRun, dx.Rows <= t.inputRows && dx.Cols < transposedCols && !crowds(w.pitch(), driftStrip, inputLines/2), dx.Cols < t.lanes, dx.Rows*(w.Rows+w.Cols) > maxTransposed:
+	case dx.Rows < transposedFrom,
+		dx.Cols < t.lanes,
+		w.Cols > maxRun,
+		dx.Rows <= t.inputRows && dx.Cols < transposedCols && !crowds(w.pitch(), driftStrip, inputLines/2),
+		dx.Rows*(w.Rows+w.Cols) > maxTransposed:
 		return false
-	case t.inputRows < dx.Rows && dx.Rows <= manyRows && w.Rows*w.Cols >= transposedLeast && 4*dx.Cols*rows <= 3*dx.Rows*widest.whole(dx.Cols+widest.lanes-1):
+	case t.inputRows < dx.Rows && dx.Rows <= manyRows && w.Rows*w.Cols >= transposedLeast &&
+		4*dx.Cols*rows <= 3*dx.Rows*widest.padded(dx.Cols):
 		return true
 	}
 	return (dx.Rows <= transposedMost || dx.Rows <= manyRows && 2*dx.Rows*(w.Rows+w.Cols) <= w.Rows*w.Cols) &&

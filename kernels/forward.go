@@ -36,43 +36,57 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t.forwardTall(y, x, w, b, act)
 		return
 	}
+	use := t
 	if s := t.atLeast(y.Cols); x.Cols <= s.thinTerms || t.thinTerms < x.Cols {
-		t = s // the longest vectors are best for thin, if the shorter ones have none for so many terms
+		use = s // the longest vectors are best for thin, if the shorter ones have none for so many terms
 	}
-	if y.Rows == 1 && w.pitch()%line != 0 && w.bytes() <= cached && t.halved && y.Cols <= 2*t.half.wideCols {
-		t = t.half // to load what lies across two lines takes a long vector more than two short ones
+	if y.Rows == 1 && w.pitch()%line != 0 && w.bytes() <= cached && use.halved && y.Cols <= 2*use.half.wideCols {
+		use = use.half // to load what lies across two lines takes a long vector more than two short ones
 	}
-	if 0 < x.Cols && x.Cols <= t.thinTerms && (x.Cols <= thinFew || y.Rows >= x.Cols) &&
-		(t.halved || y.Rows > sweepTall) && (y.Cols <= 2*t.panelCols || y.Rows >= thinTall && !y.sameSets(t.panelDrift()) && (x.Cols > thinFew || y.perSet(t.panelDrift()) <= thinCrowd)) {
-		t.thinRows(y, b, x.at(0, 0), x.pitch(), size[T](), w, act)
+	if use.thinPays(y, x) {
+		use.thinRows(y, b, x.at(0, 0), x.pitch(), size[T](), w, act)
 		return
 	}
-	// Columns for a single panel are best left to it, but of one or two rows, or if its
-	// tiles are full and done after few terms.
-	far, along := w.far(), w.sameSets(0) && t.goesAlong(w)
-	full := y.Cols == t.panelCols && t.panelRows <= y.Rows && x.Cols <= sweepTerms && t.longVectors()
-	one := y.Rows > 2 && y.Cols <= t.panelCols && !far && !full
-	sweep := !one && (y.Rows <= sweepTall || t.sweepPays(y.Rows, w, far, along))
-	if one && y.Rows <= smallRows && y.Rows*x.Cols <= smallSteps ||
-		sweep && !along && y.Rows*y.Cols <= 4*t.wideCols && x.Cols <= smallTerms {
-		t.forwardAtOnce(y, x, w, b, act, sweep)
+	// A product of one panel of columns is for panel, unless it has one or two rows, w comes
+	// from memory, or its tiles are full and done after few terms.
+	far, along := w.far(), w.sameSets(0) && use.goesAlong(w)
+	full := y.Cols == use.panelCols && use.panelRows <= y.Rows && x.Cols <= sweepTerms && use.longVectors()
+	onePanel := y.Rows > 2 && y.Cols <= use.panelCols && !far && !full
+	sweep := !onePanel && (y.Rows <= sweepTall || use.sweepPays(y.Rows, w, far, along))
+	if onePanel && y.Rows <= smallRows && y.Rows*x.Cols <= smallSteps ||
+		sweep && !along && y.Rows*y.Cols <= 4*use.wideCols && x.Cols <= smallTerms {
+		use.forwardAtOnce(y, x, w, b, act, sweep)
 		return
 	}
 	// Where rows of w crowd the cache, each tile takes them from further off: the last
 	// rows are better for sweep than for another tile, but with long vectors only if all
 	// rows of w fall into one set.
-	few := y.Rows % t.panelRows
+	swept := y.Rows % use.panelRows
 	switch {
 	case sweep:
-		few = y.Rows
-	case few > 2 || y.Rows > manyRows || !crowds(w.pitch(), 0, x.Cols) || t.longVectors() && !w.sameSets(0):
-		few = 0
+		swept = y.Rows
+	case swept > 2, y.Rows > manyRows, !crowds(w.pitch(), 0, x.Cols), use.longVectors() && !w.sameSets(0):
+		swept = 0
 	}
 	var p product[T]
 	p.c, p.bias, p.act = *y, b, act
 	p.left(x)
-	t.multiply(&p, 0, y.Rows-few, w, false)
-	t.sweepRows(&p, y.Rows-few, y.Rows, w, 0)
+	use.multiply(&p, 0, y.Rows-swept, w, false)
+	use.sweepRows(&p, y.Rows-swept, y.Rows, w, 0)
+}
+
+// thinPays reports whether thin can compute y and is best for it. Of more than two panels of
+// columns there must be thinTall rows that do not crowd the cache.
+func (t *tiles[T]) thinPays(y, x *Mat[T]) bool {
+	few := x.Cols <= thinFew
+	switch {
+	case x.Cols == 0, x.Cols > t.thinTerms, !few && y.Rows < x.Cols, !t.halved && y.Rows <= sweepTall:
+		return false
+	case y.Cols <= 2*t.panelCols:
+		return true
+	}
+	drift := t.panelDrift()
+	return y.Rows >= thinTall && !y.sameSets(drift) && (!few || y.perSet(drift) <= thinCrowd)
 }
 
 // sweepPays reports whether a forward pass of more columns than a panel has is for sweep,
@@ -114,16 +128,13 @@ func (t *tiles[T]) tallPays(y, x *Mat[T]) bool {
 	default:
 		worth, from = tallMany, 4*from
 	}
-	return t.whole(y.Rows+t.lanes-1)*(y.Cols+2) <= worth*y.Rows &&
+	return t.padded(y.Rows)*(y.Cols+2) <= worth*y.Rows &&
 		from <= x.Cols && x.Cols <= maxRun && !crowds(x.pitch(), 0, t.lanes)
 }
 
 // forwardTall is forward by tall. The last rows are perhaps computed twice.
 func (t *tiles[T]) forwardTall(y, x, w *Mat[T], b []T, act Activation) {
-	bias := zero[T]()
-	if b != nil {
-		bias = &b[0]
-	}
+	bias := biasAt(b, 0)
 	tall := max(t.whole(maxWork/y.Cols/x.Cols), t.lanes)
 	for i, rows := 0, 0; i < y.Rows; i += rows {
 		if i+t.lanes > y.Rows {
@@ -137,29 +148,25 @@ func (t *tiles[T]) forwardTall(y, x, w *Mat[T], b []T, act Activation) {
 
 // forwardAtOnce is forward for a product that a single call, of sweep or panel, can do.
 func (t *tiles[T]) forwardAtOnce(y, x, w *Mat[T], b []T, act Activation, sweep bool) {
-	var bias *T
-	if b != nil {
-		bias = &b[0]
-	}
-	c := y.at(0, 0)
+	c, init := y.at(0, 0), biasAt(b, 0)
 	if sweep {
-		t.sweep(c, y.pitch(), bias, 0, x.at(0, 0), x.pitch(), size[T](), w.at(0, 0), w.pitch(), y.Rows, y.Cols, x.Cols, int(act))
+		if b == nil {
+			init = nil
+		}
+		t.sweep(c, y.pitch(), init, 0, x.at(0, 0), x.pitch(), size[T](), w.at(0, 0), w.pitch(),
+			y.Rows, y.Cols, x.Cols, int(act))
 		return
 	}
-	if bias == nil {
-		bias = zero[T]()
-	}
-	t.panel(c, y.pitch(), bias, 0, x.at(0, 0), x.pitch(), size[T](), w.at(0, 0), w.pitch(), uintptr(unsafe.Pointer(c)), 0, uintptr(unsafe.Pointer(c)), y.Rows, y.Cols, x.Cols, int(act))
+	then := uintptr(unsafe.Pointer(c))
+	t.panel(c, y.pitch(), init, 0, x.at(0, 0), x.pitch(), size[T](), w.at(0, 0), w.pitch(),
+		then, 0, then, y.Rows, y.Cols, x.Cols, int(act))
 }
 
 // thinRows computes c, a product whose right factor has so few rows that thin can
 // have them. The left one's elements lie lda and stepa bytes apart.
 func (t *tiles[T]) thinRows(c *Mat[T], b []T, a *T, lda, stepa uintptr, right *Mat[T], act Activation) {
 	for j := 0; j < c.Cols; j += t.panelCols {
-		bias := zero[T]()
-		if b != nil {
-			bias = &b[j]
-		}
+		bias := biasAt(b, j)
 		for i := 0; i < c.Rows; i += maxRows {
 			t.thin(c.at(i, j), c.pitch(), bias, plus(a, uintptr(i)*lda), lda, stepa, right.at(0, j), right.pitch(),
 				min(maxRows, c.Rows-i), min(t.panelCols, c.Cols-j), right.Rows, int(act))
@@ -180,10 +187,7 @@ func (t *tiles[T]) forwardFlat(y, x, w *Mat[T], b []T, act Activation) bool {
 	if y.Rows*y.Cols < 3*(period+1)*t.lanes || y.Cols >= t.lanes && y.Rows < flatTurns*turns {
 		return false
 	}
-	bias := zero[T]()
-	if b != nil {
-		bias = &b[0]
-	}
+	bias := biasAt(b, 0)
 	for i, rows := 0, 0; i < y.Rows; i += rows {
 		rows = min(maxRows, y.Rows-i)
 		if i+rows < y.Rows && y.Rows-i-rows < flatTurns*turns {

@@ -62,10 +62,7 @@ func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
 		columns = &packed[0]
 	}
 	for j := range y.Cols {
-		bias := zero[T]()
-		if b != nil {
-			bias = &b[j]
-		}
+		bias := biasAt(b, j)
 		wj := plus(columns, uintptr(j*w.Rows)*size[T]())
 		tall := min(maxWork/4/(x.Cols+chains), maxRun)
 		for i := 0; i < y.Rows; i += tall {
@@ -85,10 +82,11 @@ func (t *tiles[T]) forwardTogether(y, x, w *Mat[T], b []T, act Activation) bool 
 	case t.abreastPays(y, x):
 		t.forwardFew(t.abreast, y, x, w, b, act)
 	default:
-		if t = t.forSeveral(y, x); t == nil {
+		s := t.forSeveral(y, x)
+		if s == nil {
 			return false
 		}
-		t.forwardSeveral(y, x, w, b, act)
+		s.forwardSeveral(y, x, w, b, act)
 	}
 	return true
 }
@@ -124,10 +122,7 @@ func (t *tiles[T]) abreastPays(y, x *Mat[T]) bool {
 // outputs of a row together.
 func (t *tiles[T]) forwardFew(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, *T, int, int, int, int), y, x, w *Mat[T], b []T, act Activation) {
 	for j := 0; j < y.Cols; j += 2 * t.lanes {
-		bias := zero[T]()
-		if b != nil {
-			bias = &b[j]
-		}
+		bias := biasAt(b, j)
 		kernel(y.at(0, j), y.pitch(), x.at(0, 0), x.pitch(), w.at(0, j), w.pitch(), bias,
 			y.Rows, min(2*t.lanes, y.Cols-j), x.Cols, int(act))
 	}
@@ -157,10 +152,7 @@ func (t *tiles[T]) treePays(y, x *Mat[T]) bool {
 func (t *tiles[T]) forwardTree(y, x, w *Mat[T], b []T, act Activation) {
 	for i := 0; i < y.Rows; i += maxRows {
 		for j := 0; j < y.Cols; j += t.treeCols {
-			bias := zero[T]()
-			if b != nil {
-				bias = &b[j]
-			}
+			bias := biasAt(b, j)
 			t.tree(y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), w.at(0, j), w.pitch(), bias,
 				min(maxRows, y.Rows-i), min(t.treeCols, y.Cols-j), x.Cols, int(act))
 		}
@@ -198,7 +190,7 @@ func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) (best *tiles[T], a
 	}
 	switch {
 	case f == nil, dw.Cols <= 1, dw.Cols > f.narrowBothCols, x.Rows < least,
-		6*dw.Cols*f.whole(dw.Rows+f.lanes-1) > wide*f.lanes*dw.Rows, // elements of its vectors
+		6*dw.Cols*f.padded(dw.Rows) > wide*f.lanes*dw.Rows, // elements of its vectors
 		x.perSet(0)*int(size[T]()) > crowd,
 		dw.Cols < narrowBothCols && x.Rows > narrowBothRows && x.Rows*x.Cols > narrowBothVectors*f.lanes:
 		return nil, false
@@ -307,10 +299,7 @@ func (t *tiles[T]) forwardSeveral(y, x, w *Mat[T], b []T, act Activation) {
 	most := len(t.severalRows) - 1
 	for j, cols := 0, 0; j < y.Cols; j += cols {
 		cols = even(y.Cols-j, most)
-		bias := zero[T]()
-		if b != nil {
-			bias = &b[j]
-		}
+		bias := biasAt(b, j)
 		if cols*x.Cols*int(size[T]()) > severalBytes {
 			least := t.severalRows[cols]
 			if y.Rows >= least {

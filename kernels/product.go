@@ -29,13 +29,10 @@ func (p *product[T]) leftTransposed(m *Mat[T]) {
 
 // init is what the sums of element (i, j) and those that follow start from.
 func (p *product[T]) init(i, j int) (*T, uintptr) {
-	switch {
-	case p.add:
+	if p.add {
 		return p.c.at(i, j), p.c.pitch()
-	case p.bias != nil:
-		return &p.bias[j], 0
 	}
-	return zero[T](), 0
+	return biasAt(p.bias, j), 0
 }
 
 // A panel is columns j to j+cols-1 of the product and of its right factor, whose
@@ -228,7 +225,7 @@ func (t *tiles[T]) panelOf(p *product[T], i, end, tall int, m *Mat[T], k int, b 
 // last two share what is left: a panel of one vector has few chains.
 func (t *tiles[T]) panelWidth(left int) int {
 	if t.panelCols < left && left < 2*t.panelCols {
-		return t.whole(left/2 + t.lanes - 1)
+		return t.padded(left / 2)
 	}
 	return min(left, t.panelCols)
 }

@@ -151,6 +151,14 @@ var nothing [maxWide]float64
 
 func zero[T Float]() *T { return (*T)(unsafe.Pointer(&nothing)) }
 
+// biasAt points at the bias of output j and those that follow, or at zeros if there is none.
+func biasAt[T Float](b []T, j int) *T {
+	if b == nil {
+		return zero[T]()
+	}
+	return &b[j]
+}
+
 func size[T Float]() uintptr { return unsafe.Sizeof(T(0)) }
 
 // tight reports whether the elements lie without gaps.
@@ -256,6 +264,9 @@ func (m *Mat[T]) far() bool { return m.bytes() > farBytes }
 // whole is how many of so many elements fill whole vectors, whose lanes are a power
 // of two.
 func (t *tiles[T]) whole(elements int) int { return elements &^ (t.lanes - 1) }
+
+// padded is how many elements the vectors have that hold so many.
+func (t *tiles[T]) padded(elements int) int { return t.whole(elements + t.lanes - 1) }
 
 // vectorBytes is how long a vector is.
 func (t *tiles[T]) vectorBytes() int { return t.lanes * int(size[T]()) }
