@@ -537,7 +537,7 @@ func prefetchTile(m Machine, r int, w width, then func(c Int)) {
 	m.Label(few)
 }
 
-// line is the size of a cache line that the prefetches count on.
+// line is the size of a cache line that the prefetches count on, as package kernels does.
 const line = 64
 
 // linesOf calls prefetch for every line of so many bytes.
@@ -727,7 +727,8 @@ func positive(m Machine, vs []Vec, t Vec) {
 	}
 }
 
-// chains is the number of interleaved chains of a narrow layer and of a loss.
+// chains is the number of interleaved chains of a narrow layer and of a loss, as in package
+// kernels.
 const chains = 16
 
 // A piece of a block is a vector or a part of one.

@@ -16,6 +16,9 @@ func sweepVecs(s Spec, r int) int {
 // wideCols is how many columns the widest one has.
 func wideCols(s Spec) int { return sweepVecs(s, 1) * s.Lanes() }
 
+// sweepMost is how many rows sweep takes at a time: sweepTall in package kernels.
+const sweepMost = 4
+
 // sweep is panel for few rows or few terms. Up to four rows at a time meet all
 // columns, and many of them at once, to keep enough chains in flight; a vector
 // of b is used as soon as it is loaded.
@@ -23,7 +26,7 @@ func sweep(m Machine) {
 	m.Func("sweep", sig(m, "func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)"),
 		"What panel computes, for any number of columns but 0, up to four rows at a time.",
 		"Where init is nil the sums start from +0; ldinit is then 0.")
-	byHeight(m, 4, 4, []string{"c", "init", "a"}, func(rows int) {
+	byHeight(m, sweepMost, sweepMost, []string{"c", "init", "a"}, func(rows int) {
 		sweepRows(m, rows)
 	})
 }
@@ -145,7 +148,7 @@ func sweepTile(m Machine, r int, w width, off Int) {
 }
 
 const (
-	streamTerms = 8       // of the sums of stream: as many lines on their way at once
+	streamTerms = 8       // of the sums of stream: as many lines on their way at once, streams in package kernels
 	streamAhead = 1 << 10 // bytes before they are wanted
 )
 

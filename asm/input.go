@@ -45,12 +45,15 @@ func inputRowsForm(m Machine) inputForm {
 	}
 }
 
-// bothSide is how many rows both and bothTurned can take at the most.
-const bothSide = 3
+// What both and bothTurned can take at the most, by the same names in package kernels.
+const (
+	bothSide  = 3   // rows, or columns of dx for bothTurned
+	bothBytes = 128 // of a vector of each of these
+)
 
 // bothTurnedRows is how many rows the kernel bothTurned can take: a vector of
 // each is no more of dx than is worth to be made together with dw.
-func bothTurnedRows(s Spec) int { return min(bothSide, 128/s.VecBytes) }
+func bothTurnedRows(s Spec) int { return min(bothSide, bothBytes/s.VecBytes) }
 
 // bothRows is how many rows the kernel both can take: three, or fewer if a
 // vector's rows take the registers for more.
@@ -533,7 +536,8 @@ func lastColumns(m Machine, n Int, wide int, part Part, do func(j int, part *Par
 	m.Label(ready)
 }
 
-// stripRows is how many rows of w the kernel strips takes at a time.
+// stripRows is how many rows of w the kernel strips takes at a time, and package kernels
+// counts on.
 const stripRows = 16
 
 // A stripe is what a loop of strips computes: so many rows of dx, so many strips of

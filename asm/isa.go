@@ -83,7 +83,8 @@ type Spec struct {
 	Tuning
 }
 
-// Tuning is what has been measured on CPUs of a kind: package kernels chooses by it.
+// Tuning is what has been measured on CPUs of a kind: package kernels, or the generator,
+// chooses by it.
 type Tuning struct {
 	// Whether a vector is computed as two halves, so that three of these take less than
 	// two vectors, and a load across cache lines that of one of them no longer.

@@ -260,7 +260,8 @@ func foldChains(m Machine, acc [][]Vec, x Rows, part Part) {
 	m.FreeRows(x)
 }
 
-// widest is how many outputs a narrow layer has at the most.
+// widest is how many outputs a narrow layer has at the most: one fewer than narrow in package
+// kernels.
 const widest = 7
 
 // shortBytes are the vectors of abreast and tree if the outputs fit: a part of a longer

@@ -3,8 +3,9 @@
 package kernels
 
 const (
-	stripRows     = 16       // rows of dw that strips computes at a time
+	stripRows     = 16       // rows of dw that strips computes at a time, as in asm
 	inputTwice    = 8        // most rows of dx that count for each pass of input over w, where several passes pay
+	inputThrice   = 16       // most terms for which three passes pay
 	inputChains   = 4        // most rows of dx whose chains wait for each other
 	inputLines    = 32       // most rows of squares that input takes at a time
 	gateLines     = 9        // lines that gate goes through at once
@@ -14,27 +15,36 @@ const (
 	crowdedTerms  = 10       // most rows of dz for which whole rows of dw are best where those of a panel crowd the cache
 	smallWeights  = 1 << 12  // most elements of dw that are computed at once
 	fewInputs     = 8        // most rows of a wide dw that go along dz for every piece of it
+	fewBytes      = 12 << 10 // most bytes of such a dw if it has more than fewInputs/2 rows
 	fewTermsRows  = 5        // least rows of dw for which rows of dz that are few are best made first
+	fewTermsCols  = 8        // least columns of dw for which they are
 	fewTermsAny   = 8        // most rows of dz for which they are if columns leave vectors empty,
 	fewTermsShort = 4        // or vectors are short
 	columnBytes   = 1536     // least bytes of dw of one output for which its inputs are taken together, half as many without dx
-	fewBytes      = 12 << 10 // most bytes of such a dw, if it has more than half as many rows
+	tallAbove     = 48       // rows of dx above which tall is best for it whatever the vectors
 
 	gradBothFew   = 32       // most columns of few rows that are for gradBoth, whatever its vectors
 	gradBothMost  = 80 << 10 // most bytes of columns at all, of which a call can take a few rows
 	gradBothLines = 16       // lines of dz that it goes through at once
+	gradBothMany  = 48       // most rows of dz of which it takes up to half as many columns again as it holds
 
-	bothInputs = 24  // most columns of dx for both; of float64 half as many, if it has several rows
-	bothSide   = 3   // most rows for both, or columns for bothTurned
-	bothBytes  = 128 // most bytes of dx for bothTurned
-	bothLong   = 64  // least outputs for which dx and dw apart are best, if both would not fill its vectors
-	bothVector = 32  // which have so many bytes at least
+	bothInputs  = 24  // most columns of dx for both; of float64 half as many, if it has several rows
+	bothSide    = 3   // most rows for both, or columns for bothTurned, as in asm
+	bothOutputs = 8   // least outputs for either, or for dots
+	bothBytes   = 128 // most bytes of dx for bothTurned, as in asm
+	bothLong    = 64  // least outputs for which dx and dw apart are best, if both would not fill its vectors
+	bothVector  = 32  // which have so many bytes at least
+	apartInputs = 8   // most inputs of which dx and dw are not best apart
 
 	turnedLong = 64 // least outputs for which turned pays fully for more columns than it takes at a time
+	turnedMany = 48 // rows of dx above which a product packs for many, and turned must be much less
 
-	transposedTerms = 32      // least rows of dz for which the transpose of a narrow dw pays
+	transposedTerms = 32      // least rows of dz for which the transpose of a narrow dw pays,
+	transposedSlim  = 8       // if it has fewer columns
+	transposedFew   = 16      // most terms of a wide dx for which it is best to sweep over the transpose of w
 	transposedFrom  = 7       // least rows of dx for which its transpose pays
-	transposedMost  = 16      // most rows for which it does if w is not much larger than what is to be transposed
+	transposedMany  = 48      // most rows for which it does,
+	transposedMost  = 16      // and if w is not much larger than what is to be transposed
 	transposedSize  = 1 << 12 // least weights for which it does
 	transposedLeast = 1 << 10 // least weights for which it does where columns would leave vectors empty
 	transposedCols  = 24      // least columns for which it does if input computes the rows at once
@@ -98,7 +108,7 @@ func (t *tiles[T]) backwardApart(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], ac
 			return
 		}
 	}
-	transposed := dw.Cols < min(narrow, t.lanes) && dw.Rows >= 2*t.lanes && dw.Rows*dw.Cols <= maxTransposed && dy.Rows >= transposedTerms
+	transposed := dw.Cols < min(transposedSlim, t.lanes) && dw.Rows >= 2*t.lanes && dw.Rows*dw.Cols <= maxTransposed && dy.Rows >= transposedTerms
 	first := 0
 	if !many && !transposed {
 		first = min(t.gradRows, dw.Rows)
@@ -144,20 +154,20 @@ func nearHalfPages(pitch uintptr) bool { return pitch >= line && (pitch+line-1)%
 // bothTurned or dots may be best.
 func (t *tiles[T]) fewForBoth(dw *Mat[T], rows int) bool {
 	inputs := dw.Rows <= bothInputs && (rows == 1 || dw.Rows*int(size[T]()) <= 4*bothInputs)
-	return inputs && min(rows, dw.Rows) <= bothSide && dw.Cols >= narrow
+	return inputs && min(rows, dw.Rows) <= bothSide && dw.Cols >= bothOutputs
 }
 
 // fewTerms reports whether dw of no more columns than a panel has is the sum of so few
 // rows of dz that these are best made first, as for many columns.
 func (t *tiles[T]) fewTerms(dw *Mat[T], terms int) bool {
-	return 0 < terms && terms <= sweepTerms && dw.Rows >= fewTermsRows && narrow <= dw.Cols && dw.Cols <= t.panelCols &&
+	return 0 < terms && terms <= sweepTerms && dw.Rows >= fewTermsRows && fewTermsCols <= dw.Cols && dw.Cols <= t.panelCols &&
 		(terms <= fewTermsShort || t.longVectors() && (terms <= fewTermsAny || dw.Cols%t.lanes == 0))
 }
 
 // thinFirst reports whether the sum of few rows of dz is better for dw than narrowBoth is
 // for both gradients, or for dw alone.
 func (t *tiles[T]) thinFirst(dx, dw *Mat[T], terms int) bool {
-	double := t.longVectors() && t.lanes == narrow // float64, eight to a vector
+	double := t.longVectors() && t.eightLanes()
 	switch {
 	case !t.fewTerms(dw, terms):
 		return false
@@ -173,18 +183,18 @@ func (t *tiles[T]) thinFirst(dx, dw *Mat[T], terms int) bool {
 // are best made first, if that fills vectors better.
 func (t *tiles[T]) apart(dw *Mat[T], rows int) bool {
 	switch {
-	case rows > t.stripsRows, dw.Rows <= narrow:
+	case rows > t.stripsRows, dw.Rows <= apartInputs:
 		return false
-	case rows == 2 && t.lanes == narrow && t.vectorBytes() < line:
+	case rows == 2 && t.eightLanes() && t.vectorBytes() < line:
 		return bothInputs < dw.Rows && t.panelCols < dw.Cols && dw.Rows*dw.Cols <= smallWeights
 	case rows == 2 || !t.longVectors():
 		return false
 	case rows == 1:
-		return t.lanes > narrow && stripRows < dw.Rows && dw.Rows <= bothInputs && dw.Cols >= bothLong
+		return t.moreLanes() && stripRows < dw.Rows && dw.Rows <= bothInputs && dw.Cols >= bothLong
 	case !t.fewTerms(dw, rows):
 		return false
 	case rows <= bothSide && dw.Rows <= bothInputs:
-		return t.lanes > narrow && dw.Rows != stripRows && dw.Cols >= 2*t.lanes
+		return t.moreLanes() && dw.Rows != stripRows && dw.Cols >= 2*t.lanes
 	}
 	return dw.Rows > stripRows && (rows > 3 || dw.Cols%t.lanes > 0)
 }
@@ -209,7 +219,7 @@ func (t *tiles[T]) backwardInputs(dx, dz, w *Mat[T]) {
 	switch {
 	case dx.empty():
 		return
-	case t.tallFor(dx, dz) && (dx.Rows > manyRows || t.lanes > narrow) && dx.Cols*dz.Cols <= maxTransposed:
+	case t.tallFor(dx, dz) && (dx.Rows > tallAbove || t.moreLanes()) && dx.Cols*dz.Cols <= maxTransposed:
 		s := t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
 		wt := t.transposeOf(w, s)
@@ -221,7 +231,7 @@ func (t *tiles[T]) backwardInputs(dx, dz, w *Mat[T]) {
 	var p product[T]
 	p.c = *dx
 	p.left(dz)
-	if p.n <= 2*narrow && dx.Cols > t.panelCols && p.n*dx.Cols <= maxTransposed {
+	if p.n <= transposedFew && dx.Cols > t.panelCols && p.n*dx.Cols <= maxTransposed {
 		s := t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
 		wt := t.transposeOf(w, s)
@@ -421,7 +431,7 @@ func (t *tiles[T]) gradBothFor(dx, dw, dz *Mat[T]) *tiles[T] {
 	case cols <= t.gradBothHeld, dz.Rows <= min(t.lanes, gradBothLines/2), dz.Rows <= 2*t.lanes && cols <= gradBothFew:
 		return t
 	case !t.longVectors(),
-		dz.Rows > manyRows && 2*cols <= 3*t.gradBothHeld, // all but half a chunk of columns would be held
+		dz.Rows > gradBothMany && 2*cols <= 3*t.gradBothHeld, // all but half a chunk of columns would be held
 		crowds(dz.pitch(), driftStrip, gradBothLines):
 		return nil
 	}
@@ -489,7 +499,7 @@ func (t *tiles[T]) inputPays(dx, dz *Mat[T], widest *tiles[T], crowding bool) bo
 	case dx.Rows <= t.inputRows, dx.Rows <= 2*each && dx.Cols >= t.lanes && !crowding:
 		return true
 	}
-	return dx.Rows <= 3*each && dx.Cols <= widest.panelCols && dz.Cols <= 2*narrow
+	return dx.Rows <= 3*each && dx.Cols <= widest.panelCols && dz.Cols <= inputThrice
 }
 
 // near reports whether w is near enough to be gone through for each atOnce rows of dx, if
@@ -517,9 +527,9 @@ func (t *tiles[T]) turnedPays(dx, dz *Mat[T], byCols, widest *tiles[T]) bool {
 	}
 	percent := 110
 	switch long := dz.Cols >= turnedLong; {
-	case dx.Rows > manyRows && !long:
+	case dx.Rows > turnedMany && !long:
 		return false
-	case dx.Rows > manyRows:
+	case dx.Rows > turnedMany:
 		percent = 80
 	case !long:
 		percent = 90
@@ -546,11 +556,11 @@ func (t *tiles[T]) transposePays(dx, w *Mat[T], widest *tiles[T]) bool {
 		dx.Rows <= t.inputRows && dx.Cols < transposedCols && !crowds(w.pitch(), driftStrip, inputLines/2),
 		dx.Rows*(w.Rows+w.Cols) > maxTransposed:
 		return false
-	case t.inputRows < dx.Rows && dx.Rows <= manyRows && w.Rows*w.Cols >= transposedLeast &&
+	case t.inputRows < dx.Rows && dx.Rows <= transposedMany && w.Rows*w.Cols >= transposedLeast &&
 		4*dx.Cols*rows <= 3*dx.Rows*widest.padded(dx.Cols):
 		return true
 	}
-	return (dx.Rows <= transposedMost || dx.Rows <= manyRows && 2*dx.Rows*(w.Rows+w.Cols) <= w.Rows*w.Cols) &&
+	return (dx.Rows <= transposedMost || dx.Rows <= transposedMany && 2*dx.Rows*(w.Rows+w.Cols) <= w.Rows*w.Cols) &&
 		8*dx.Rows >= 7*rows && w.Rows*w.Cols >= transposedSize
 }
 

@@ -8,20 +8,27 @@ import (
 )
 
 const (
-	smallRows  = 32      // most rows of a product that a single call of panel does
-	smallSteps = 1 << 14 // most rows times terms of it
-	smallTerms = 320     // most terms of a product that one call for each panel does, or one of sweep
+	smallRows  = 32      // most rows of a product that is done without blocks, by one call for each panel
+	smallSteps = 1 << 14 // most rows times terms of it if there is one panel
+	smallTerms = 320     // most terms of such a product, or of one that a single call of sweep does
 	sweepSteps = 1 << 10 // most rows times terms for which more columns than a panel's are for sweep
+	sweptRows  = 48      // most rows of which the last are for sweep where rows of w crowd the cache
 	thinTall   = 6       // least rows of more columns than two panels have that are for thin
 	thinFew    = 2       // most terms that are for thin whatever the rows, if more than sweep takes at a time
 	thinCrowd  = 24      // most rows of so few terms that fall into the same set of the cache
-	tallFew    = 12      // columns up to which tall is best for few terms too, or vectors in two halves
-	tallWorth  = 15      // most of these, and two, for tall if all rows of its vectors are worth their time
-	tallShort  = 14      // the same for vectors shorter than a cache line
-	tallOne    = 18      // most columns of one vector, and two, for which it is best
-	tallMany   = 25      // most of more
 	flatRows   = 24      // least rows that are worth flat
-	flatTurns  = 16      // least times that its vectors repeat if a row has no fewer elements than one, and after a cut
+
+	// least periods, of turns rows each, for a row of a vector or more, and for the last of
+	// several calls
+	flatTurns = 16
+
+	tallFew = 12 // most columns for which tall is best for few terms, or in halved vectors
+
+	// tall pays if (columns+2)·(rows rounded up to whole vectors) ≤ worth·rows, where worth is
+	tallShort = 14 // in vectors shorter than a cache line; else
+	tallWorth = 15 // for up to tallFew columns,
+	tallOne   = 18 // for more that are less than a vector,
+	tallMany  = 25 // for still more
 )
 
 func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
@@ -65,7 +72,7 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 	switch {
 	case sweep:
 		swept = y.Rows
-	case swept > 2, y.Rows > manyRows, !crowds(w.pitch(), 0, x.Cols), use.longVectors() && !w.sameSets(0):
+	case swept > 2, y.Rows > sweptRows, !crowds(w.pitch(), 0, x.Cols), use.longVectors() && !w.sameSets(0):
 		swept = 0
 	}
 	var p product[T]

@@ -89,8 +89,8 @@ func foldAll[T Float](c Mat[T], a, b view[T], n int, add bool) {
 }
 
 const (
-	narrow = 8  // a forward layer with fewer outputs folds in lanes
-	chains = 16 // that many
+	narrow = 8  // a forward layer with fewer outputs (up to widest in asm) folds in lanes
+	chains = 16 // that many, as in asm
 )
 
 // foldLanes continues in y, for every element, the sum over k of x[i,k]·w[k,j]

@@ -29,6 +29,7 @@ const (
 	narrowBothRows    = 64      // most rows of x for which it does for fewer outputs
 	narrowBothVectors = 1 << 10 // most vectors of x for which it does for fewer outputs
 	narrowBothCrowd   = 30      // most bytes of a column that fall into the same set of the cache, for each output
+	narrowBothMany    = 8       // outputs above which it counts what part of a vector other kernels leave empty
 	narrowBothAdd     = 16      // least rows of x for which it pays to go on from what dw holds
 )
 
@@ -178,11 +179,12 @@ func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) (best *tiles[T], a
 	if add {
 		least = narrowBothAdd
 	}
-	wide, crowd := 3*narrowBothWide, narrowBothCrowd*max(3, dw.Cols)
+	sixths := 3 * narrowBothWide // most outputs, in sixths of a vector; narrowBothWide is in halves
+	crowd := narrowBothCrowd * max(3, dw.Cols)
 	if f != nil && f != t && x.Rows > narrowBothRows && dw.Rows%f.lanes != 0 {
-		wide = 2 * narrowBothWide // other kernels have longer vectors, and it leaves lanes empty or computes some twice
+		sixths = 2 * narrowBothWide // other kernels have longer vectors, and it leaves lanes empty or computes some twice
 	}
-	if f != nil && dw.Cols > narrow && dw.Cols%f.lanes != 0 {
+	if f != nil && dw.Cols > narrowBothMany && dw.Cols%f.lanes != 0 {
 		crowd += crowd / 2 // others leave a part of one empty
 	}
 	if f != nil && dw.Cols > narrowBothCols && f.vectorBytes() == line && setPitch(x.pitch(), driftStrip) < 2048 {
@@ -190,7 +192,7 @@ func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) (best *tiles[T], a
 	}
 	switch {
 	case f == nil, dw.Cols <= 1, dw.Cols > f.narrowBothCols, x.Rows < least,
-		6*dw.Cols*f.padded(dw.Rows) > wide*f.lanes*dw.Rows, // elements of its vectors
+		6*dw.Cols*f.padded(dw.Rows) > sixths*f.lanes*dw.Rows, // outputs, times what inputs that fill no vector cost
 		x.perSet(0)*int(size[T]()) > crowd,
 		dw.Cols < narrowBothCols && x.Rows > narrowBothRows && x.Rows*x.Cols > narrowBothVectors*f.lanes:
 		return nil, false

@@ -54,7 +54,7 @@ func Pack[T Float](w Mat[T], b []T) *Packed[T] {
 	return p
 }
 
-// line is the size of a cache line.
+// line is the size of a cache line, in asm/dense.go too.
 const line = 64
 
 // aligned returns n elements that begin at a cache line.

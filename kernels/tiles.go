@@ -89,13 +89,14 @@ func (t *tiles[T]) table() table[T] {
 
 // A fold over more than maxFold terms is cut into pieces that are continued
 // from memory, and a call into assembly does no more than about maxWork
-// multiply-adds, with operands of no more than about maxBytes: Go can neither
-// preempt it nor collect garbage meanwhile.
+// multiply-adds or, in panel, input and turned, maxVectors of whole vectors (a
+// million of 16 lanes), with operands of no more than about maxBytes: Go can
+// neither preempt it nor collect garbage meanwhile.
 const (
 	maxFold    = 1024
 	maxWork    = 1 << 19
 	maxBytes   = 1 << 20
-	maxVectors = 1 << 16 // multiply-adds of vectors that a call of panel does
+	maxVectors = 1 << 16 // multiply-adds of vectors that a call of panel, input or turned does
 	maxRun     = 1 << 12 // elements of a call where each takes a few cycles
 	maxLong    = 7 << 10 // the same if they lie without gaps
 	maxRows    = 1 << 10 // rows of a call that has few columns
@@ -106,13 +107,13 @@ const (
 	maxPacked     = 3 * fewPacked       // columns that it meets if it is copied
 	blockBytes    = 256 << 10           // bytes of the left factor, for the second-level cache
 	manyBytes     = 1 << 20             // bytes that a panel is spread over from which it pays to rearrange it
-	manyRows      = 48                  // rows for which that pays
+	manyRows      = 48                  // rows from which a product goes by blocks and may rearrange its factors
 	tlbRows       = 128                 // rows up to which misses of the TLB on the way to a panel show
-	streams       = 8                   // rows of an operand from afar that are best taken at once
+	streams       = 8                   // rows of an operand from afar that are best taken at once (streamTerms in asm)
 	streamRows    = 4                   // rows of the other operand that each of them meets
 	moreRows      = 10                  // rows for which sweep takes a right factor from afar, or whose rows crowd the cache
 	mostRows      = 16                  // rows for which it takes one from afar whose rows all fall into the same sets
-	sweepTall     = 4                   // rows that sweep takes at a time
+	sweepTall     = 4                   // rows that sweep takes at a time (sweepMost in asm)
 	sweepTerms    = 24                  // terms up to which whole rows are better than whole tiles
 	maxWide       = 128                 // columns of a wide tile of float64, half of one of float32
 )
@@ -270,6 +271,11 @@ func (t *tiles[T]) padded(elements int) int { return t.whole(elements + t.lanes 
 
 // vectorBytes is how long a vector is.
 func (t *tiles[T]) vectorBytes() int { return t.lanes * int(size[T]()) }
+
+// eightLanes and moreLanes tell the types of long vectors apart: float64 and float32. Eight
+// lanes of a short vector are float32.
+func (t *tiles[T]) eightLanes() bool { return t.lanes == 8 }
+func (t *tiles[T]) moreLanes() bool  { return t.lanes > 8 }
 
 // longVectors reports whether vectors are as long as a cache line, and computed at once.
 func (t *tiles[T]) longVectors() bool { return t.vectorBytes() >= line && !t.halved }

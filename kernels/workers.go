@@ -43,12 +43,15 @@ const (
 	rowUnit  = 8                      // where rows are cut: at whole tiles,
 	colUnit  = 16                     // and columns: at vectors of every backend,
 	panelSet = 48                     // or better at panels of every backend
-	minRows  = 8                      // that are worth a piece,
-	minCols  = 24                     // and columns
+
+	// the least of a goroutine's share:
+	shareRows   = 32 // rows,
+	shareCols   = 96 // columns,
+	shareInputs = 48 // inputs
 )
 
 // shares is how many goroutines are to share work over length rows or columns,
-// in pieces of at least least.
+// each having at least least of them.
 func shares(work float64, length, least int) int {
 	n := int(workers.Load()) + 1
 	if n == 1 {
@@ -66,10 +69,10 @@ func pieces(work float64, count int) int {
 	return 1
 }
 
-// cuts returns where [0, length) is cut for count goroutines, both ends among it: at
-// multiples of whole into as many pieces for each goroutine, so many at the most,
-// and what is left at multiples of unit into one more for each. No piece is shorter than
-// half a unit, unless all is, which is wide: a narrow one would be summed in another order.
+// cuts returns where [0, length) is cut for count goroutines, 0 and length included: first at
+// multiples of whole, into up to most pieces for each goroutine; then the rest at multiples
+// of unit, into at most one more for each. No piece is shorter than half a unit unless length
+// is: half a unit is still a wide layer, and a narrow one would be summed in another order.
 func cuts(count, most, length, whole, unit int) []int {
 	at := []int{0}
 	n := length / whole / count
@@ -233,14 +236,14 @@ func part[T Float](v []T, from, to int) []T {
 func (t *table[T]) forwardSplit(y, x, w Mat[T], b []T, act Activation) bool {
 	work := float64(y.Rows) * float64(y.Cols) * float64(x.Cols)
 	// Many columns are better split than rows: a piece of w meets one worker.
-	if n := shares(work, y.Cols, 4*minCols); n > 1 {
+	if n := shares(work, y.Cols, shareCols); n > 1 {
 		share(n, newStage(cuts(n, pieces(work, n), y.Cols, panelSet, colUnit), func(from, to int) {
 			yPart, wPart := y.colsFrom(from, to), w.colsFrom(from, to)
 			t.forward(&yPart, &x, &wPart, part(b, from, to), act)
 		}))
 		return true
 	}
-	if n := shares(work, y.Rows, 4*minRows); n > 1 {
+	if n := shares(work, y.Rows, shareRows); n > 1 {
 		share(n, newStage(cuts(n, pieces(work, n), y.Rows, rowUnit, rowUnit), func(from, to int) {
 			yPart, xPart := y.rowsFrom(from, to), x.rowsFrom(from, to)
 			t.forward(&yPart, &xPart, &w, b, act)
@@ -255,7 +258,7 @@ func (t *table[T]) forwardSplit(y, x, w Mat[T], b []T, act Activation) bool {
 // dx.
 func (t *table[T]) backwardSplit(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation, add bool) bool {
 	work := 2 * float64(dy.Rows) * float64(dy.Cols) * float64(x.Cols)
-	n := shares(work, x.Cols, 2*minCols)
+	n := shares(work, x.Cols, shareInputs)
 	if n == 1 {
 		return false
 	}

@@ -30,7 +30,7 @@ func shareAll(t *testing.T) {
 
 func testWorkers[T Float](t *testing.T) {
 	rng := newRand(25)
-	const columns, rows, inputs = 8 * minCols, 8 * minRows, 4 * minCols // from which two share
+	const columns, rows, inputs = 2 * shareCols, 2 * shareRows, 2 * shareInputs // from which two share
 	try := func(s shape, forward, backward bool) {
 		if skim(rng) {
 			return
