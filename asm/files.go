@@ -30,10 +30,10 @@ type size struct {
 
 func every(Spec) bool { return true }
 
-// ofLanes are the machines whose vectors have so many lanes at the most, fromLanes those
-// that have so many at least.
+// fromLanes are the machines whose vectors have so many lanes at least, upToLanes those
+// that have so many at the most.
 func fromLanes(least int) func(Spec) bool { return func(s Spec) bool { return s.Lanes() >= least } }
-func ofLanes(most int) func(Spec) bool    { return func(s Spec) bool { return s.Lanes() <= most } }
+func upToLanes(most int) func(Spec) bool  { return func(s Spec) bool { return s.Lanes() <= most } }
 
 // by is a size that follows from what a machine has.
 func by[V int | bool](field string, of func(Spec) V) size {
@@ -80,7 +80,7 @@ var sources = []struct {
 	{"input", []kernel{
 		{"input", input, every, []size{{"inputRows", func(m Machine) any { return inputRows(m) }}}},
 		{"turned", turned, every, []size{{"turnedRows", func(m Machine) any { return turnedRows(m) }}}},
-		{"both", both, ofLanes(8), []size{{"bothRows", func(m Machine) any { return bothRows(m) }}}},
+		{"both", both, upToLanes(8), []size{{"bothRows", func(m Machine) any { return bothRows(m) }}}},
 		{"bothTurned", bothTurned, every, []size{by("bothTurnedRows", bothTurnedRows), {"bothCols", func(m Machine) any { return bothCols(m) }}}},
 		{"strips", strips, every, []size{{"stripsRows", func(m Machine) any { return stripsRows(m) }}}},
 		{"dots", dots, dotsLeft, []size{by("dotsSide", dotsSide)}},

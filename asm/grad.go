@@ -4,7 +4,8 @@ import "slices"
 
 // The backward kernels that do more than a matrix product: grad, which makes
 // dz and db on its way to the first rows of dw; gradBoth, the whole gradient of a layer
-// with few inputs; and column, that of a layer with a single output.
+// with few inputs; gate, which makes dz and db alone; and column, the whole gradient of a
+// layer with a single output.
 
 // A derivative makes dz of dy: times(z, y, zero) multiplies z by act'(y) and
 // destroys y; zero holds +0. Without it dz is dy.

@@ -275,8 +275,8 @@ type Arithmetic interface {
 	Gate(z, y, zero Vec)
 }
 
-// whole is how many of so few elements are loaded together: a power of two.
-func whole(count int) int {
+// powerOfTwo is how many of so few elements are loaded together.
+func powerOfTwo(count int) int {
 	if count == 3 {
 		return 2
 	}

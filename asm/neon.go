@@ -451,7 +451,7 @@ func (m *neon) LoadTurned(rows []Addr, cols int, few *Int) []Vec {
 			if few != nil && i > 0 {
 				m.JumpIf(*few, AtMost, i, loaded)
 			}
-			m.LoadFirst(v, a, whole(count)*m.spec.Float.Size)
+			m.LoadFirst(v, a, powerOfTwo(count)*m.spec.Float.Size)
 			if count == 3 {
 				m.plain(a.Plus(8), func(at text) { m.op("VLD1", at, m.lane(Lane{v, 2})) })
 			}
@@ -472,7 +472,7 @@ func (m *neon) StoreTurned(rows []Addr, columns []Vec, few *Int) {
 				m.JumpIf(*few, AtMost, i, stored)
 			}
 			a := rows[i].Plus(c * m.spec.Float.Size)
-			m.StoreFirst(a, v, whole(count)*m.spec.Float.Size)
+			m.StoreFirst(a, v, powerOfTwo(count)*m.spec.Float.Size)
 			if count == 3 {
 				m.StoreLane(a.Plus(8), Lane{v, 2})
 			}

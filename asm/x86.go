@@ -614,14 +614,14 @@ func (m *x86) StoreTurned(rows []Addr, columns []Vec, few *Int) {
 
 // loadFew loads so many elements, which 128 bits hold, and storeFew stores them.
 func (m *x86) loadFew(v Vec, a Addr, count int) {
-	m.LoadFirst(v, a, whole(count)*m.spec.Float.Size)
+	m.LoadFirst(v, a, powerOfTwo(count)*m.spec.Float.Size)
 	if count == 3 {
 		m.VINSERTPS(imm(2<<4), m.mem(a.Plus(8)), m.xmm(v), m.xmm(v))
 	}
 }
 
 func (m *x86) storeFew(a Addr, v Vec, count int) {
-	m.StoreFirst(a, v, whole(count)*m.spec.Float.Size)
+	m.StoreFirst(a, v, powerOfTwo(count)*m.spec.Float.Size)
 	if count == 3 {
 		m.StoreLane(a.Plus(8), Lane{v, 2})
 	}

@@ -26,6 +26,7 @@ var (
 	avx512Zen4 = &backend{name: "avx512", f32: avx512zen4F32.table(), f64: avx512zen4F64.table()}
 )
 
+// The short vectors are no backend, only the half of others: they need their scratch.
 func init() {
 	avx512vlF32.table()
 	avx512vlF64.table()

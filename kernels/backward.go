@@ -243,7 +243,7 @@ func (t *tiles[T]) backwardInputs(dx, dz, w *Mat[T]) {
 
 // transposeOf returns the transpose of w, which is in s.
 func (t *tiles[T]) transposeOf(w *Mat[T], s *scratch[T]) Mat[T] {
-	wt := s.transposed(w.Cols, w.Rows, t.lanes)
+	wt := s.forTranspose(w.Cols, w.Rows, t.lanes)
 	t.packTransposed(wt.at(0, 0), wt.pitch(), w, 0, w.Rows, 0, w.Cols)
 	return wt
 }
@@ -275,14 +275,13 @@ func (t *tiles[T]) backwardStrips(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 	t.gateAll(db, dy, y, 0, dy.Rows, act)
 	each := max(min(maxWork/4/dy.Rows/dw.Cols, maxBytes/2/int(size[T]())/dw.Cols, maxRun)/stripRows, 1) * stripRows
 	back := stripRows*dw.pitch() - uintptr(t.lanes)*size[T]()
-	for k := 0; k < dw.Rows; k += each {
-		cols := min(each, dw.Rows-k) / stripRows * stripRows
+	for k, cols := 0, 0; k < dw.Rows; k += cols {
+		cols = min(each, dw.Rows-k) / stripRows * stripRows
 		if cols == 0 {
 			k, cols = dw.Rows-stripRows, stripRows
 		}
 		t.strips(dx.at(0, k), dx.pitch(), dw.at(k, 0), dw.pitch(), dy.at(0, 0), dy.pitch(),
 			x.at(0, k), x.pitch(), w.at(k, 0), w.pitch(), dy.Rows, cols, dw.Cols, stripRows*w.pitch(), back)
-		k += cols - each
 	}
 }
 
@@ -347,7 +346,7 @@ func (t *tiles[T]) bothTurnedFor(dw, dz *Mat[T]) *tiles[T] {
 func (t *tiles[T]) transposedWeights(dw, dz, x *Mat[T], add bool) {
 	s := t.scratch.Get().(*scratch[T])
 	defer t.scratch.Put(s)
-	c := s.transposed(dw.Cols, dw.Rows, 0)
+	c := s.forTranspose(dw.Cols, dw.Rows, 0)
 	if add {
 		for k := range dw.Rows {
 			for j, v := range dw.Row(k) {

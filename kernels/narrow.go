@@ -258,8 +258,9 @@ func (t *tiles[T]) narrowPiece(dx, dw, dz, x, w *Mat[T], i, n int, held *Mat[T],
 	if 2*whole*dw.Cols*(n+8) > maxWork || whole > maxRun {
 		each = max(t.whole(min(maxWork/2/dw.Cols/(n+8), maxRun)), t.lanes)
 	}
-	for k := 0; k < dw.Rows; k += each {
-		rows, init, ldinit := min(each, whole-k), (*T)(nil), uintptr(0)
+	for k, rows := 0, 0; k < dw.Rows; k += rows {
+		rows = min(each, whole-k)
+		init, ldinit := (*T)(nil), uintptr(0)
 		if add {
 			init, ldinit = dw.at(k, 0), dw.pitch()
 		}
@@ -271,7 +272,6 @@ func (t *tiles[T]) narrowPiece(dx, dw, dz, x, w *Mat[T], i, n int, held *Mat[T],
 		}
 		t.narrowBoth(dx.at(i, k), dx.pitch(), dw.at(k, 0), dw.pitch(), init, ldinit, dz.at(i, 0), dz.pitch(),
 			x.at(i, k), x.pitch(), w.at(k, 0), w.pitch(), rows, dw.Cols, n)
-		k += rows - each
 	}
 }
 
@@ -314,7 +314,7 @@ func (t *tiles[T]) forwardSeveral(y, x, w *Mat[T], b []T, act Activation) {
 			}
 			continue
 		}
-		wt := s.transposed(cols, (x.Cols+chains-1)/chains*chains, 0)
+		wt := s.forTranspose(cols, (x.Cols+chains-1)/chains*chains, 0)
 		t.packColumns(wt.at(0, 0), wt.pitch(), w.at(0, j), w.pitch(), x.Cols, cols)
 		tall := y.Rows
 		if tall*cols*(x.Cols+chains) > maxWork/2 {
@@ -338,7 +338,7 @@ func (t *tiles[T]) forwardSeveral(y, x, w *Mat[T], b []T, act Activation) {
 func (t *tiles[T]) severalPieces(s *scratch[T], y, x, w *Mat[T], bias *T, j, cols int, act Activation) {
 	least := t.severalRows[cols]
 	terms := min(severalBytes/int(size[T]())/cols, maxRun-chains) / chains * chains
-	wt := s.transposed(cols, terms+chains, 0)
+	wt := s.forTranspose(cols, terms+chains, 0)
 	each := max(min(maxWork/2/cols, maxBytes/int(size[T]()))/(wt.Cols+chains)/least, 1) * least
 	block := blockBytes / int(size[T]()) / (cols * chains) / least * least
 	lane := grow(&s.left, block*cols*chains)

@@ -33,7 +33,7 @@ func Pack[T Float](w Mat[T], b []T) *Packed[T] {
 	stride := w.Cols // narrow layers read columns, and one column is best tight
 	if w.Cols >= narrow && w.Rows > 0 {
 		stride = (w.Cols + perLine - 1) / perLine * perLine
-		if crowded(uintptr(stride * size)) {
+		if inFewSets(uintptr(stride * size)) {
 			stride += perLine
 		}
 	}
@@ -78,6 +78,7 @@ func (p *Packed[T]) Forward(y, x Mat[T], act Activation) {
 	denseForward("Packed.Forward", &y, &x, &p.w, p.bias, act)
 }
 
-// crowded reports whether rows that many bytes apart fall into few sets of a
-// cache, so that a panel of them does not stay there.
-func crowded(pitch uintptr) bool { return pitch >= 4096 && pitch%512 == 0 }
+// inFewSets reports whether rows that many bytes apart fall into few sets of a cache
+// whatever their number (see crowds for a given number of lines), so that a panel of them
+// does not stay there.
+func inFewSets(pitch uintptr) bool { return pitch >= 4096 && pitch%512 == 0 }

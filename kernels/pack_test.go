@@ -61,7 +61,7 @@ func TestPackLayout(t *testing.T) {
 		if at := uintptr(unsafe.Pointer(&p.w.Data[0])); at%64 != 0 {
 			t.Errorf("out = %d: the copy starts at %#x", out, at)
 		}
-		if pitch := p.w.Stride * 8; pitch%64 != 0 || pitch < out*8 || pitch > out*8+128 || crowded(uintptr(pitch)) {
+		if pitch := p.w.Stride * 8; pitch%64 != 0 || pitch < out*8 || pitch > out*8+128 || inFewSets(uintptr(pitch)) {
 			t.Errorf("out = %d: the rows of the copy are %d bytes apart", out, pitch)
 		}
 	}

@@ -11,7 +11,7 @@ type product[T Float] struct {
 	c          Mat[T]
 	add        bool // the sums start from c,
 	bias       []T  // else from the bias, if there is one
-	a          *T   // its element (first, 0)
+	a          *T   // the left factor's element (first, 0)
 	first      int
 	lda, stepa uintptr
 	n          int
@@ -36,8 +36,8 @@ func (p *product[T]) init(i, j int) (*T, uintptr) {
 }
 
 // A panel is columns j to j+cols-1 of the product and of its right factor, whose
-// element (0, j) is b. If ldsoon is not 0 soon is where the next one begins. Where c
-// goes on is then.
+// element (0, j) is b. soon is where the next panel of the right factor begins, its rows
+// ldsoon bytes apart, or ldsoon is 0; then is where the c of the next call begins.
 type panel[T Float] struct {
 	j, cols            int
 	b                  *T
@@ -116,7 +116,7 @@ func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], trans
 	}
 	// Columns of the left factor that crowd the first-level cache are copied too.
 	left := p.lda < p.stepa && rows >= manyRows && p.c.Cols > 2*t.panelCols && crowds(p.stepa, 0, fold)
-	right := transposed || p.n > 0 && (rows >= t.packRows && crowded(m.pitch()) || rows >= manyRows && int(m.pitch())*fold >= manyBytes)
+	right := transposed || p.n > 0 && (rows >= t.packRows && inFewSets(m.pitch()) || rows >= manyRows && int(m.pitch())*fold >= manyBytes)
 	group := fewPacked
 	if left {
 		group = maxPacked // each copy of the left factor meets one group

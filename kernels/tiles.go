@@ -79,6 +79,7 @@ type tiles[T Float] struct {
 	scratch sync.Pool // of *scratch[T]
 }
 
+// table checks that t's sizes fit the blocks, readies its scratch and returns its kernels.
 func (t *tiles[T]) table() table[T] {
 	if fewPacked%t.panelCols != 0 || min(t.packRows, manyRows) < t.panelRows || uintptr(t.wideCols)*size[T]() > unsafe.Sizeof(nothing) {
 		panic("lockstep: tiles do not fit the blocks")
@@ -123,8 +124,8 @@ const (
 var farBytes = 16 << 20
 
 // scratch is the memory a call borrows for operands that must be rearranged:
-// at most maxFold·maxPacked + 2·maxRun elements and blockBytes (10 MiB of float64
-// in all).
+// at most maxFold·maxPacked + 2·maxRun elements, and 640 KiB for left (less than
+// 10 MiB of float64 in all).
 type scratch[T Float] struct {
 	packed []T // panels of the right factor
 	left   []T // a block of rows of the left one
@@ -142,8 +143,8 @@ func grow[T Float](memory *[]T, n int) []T {
 	return *memory
 }
 
-// transposed returns memory for a transpose of that size and some elements behind.
-func (s *scratch[T]) transposed(rows, cols, behind int) Mat[T] {
+// forTranspose returns memory for a transpose of that size and some elements behind.
+func (s *scratch[T]) forTranspose(rows, cols, behind int) Mat[T] {
 	return Mat[T]{rows, cols, s.grow(rows*cols + behind), cols}
 }
 
@@ -226,14 +227,15 @@ func setPitch(pitch, drift uintptr) uintptr {
 }
 
 // crowds reports whether so many lines that far apart are too many for the few
-// sets of a first-level cache that they fall into: it has eight ways at least.
+// sets of a first-level cache that they fall into: it has eight ways at least. So are,
+// too, more lines than such a cache has, however far apart.
 func crowds(pitch, drift uintptr, lines int) bool {
 	return lines*max(line, int(setPitch(pitch, drift))) > 8*4096
 }
 
 // aliases reports whether of two operands, whose rows are that far apart, what is loaded
-// of one waits for what was stored of the other, up to so many rows before: of addresses,
-// a processor compares the lower bits first, and these differ by few bytes.
+// of one waits for what was stored of the other 1, 2, 4 … rows before, most at the most:
+// of addresses, a processor compares the lower bits first, and these differ by few bytes.
 func aliases(pitch uintptr, most int) bool {
 	for rows := 1; rows <= most; rows *= 2 {
 		if apart := (uintptr(rows)*pitch + aliasNear) % 4096; apart <= 2*aliasNear && apart != aliasNear {
@@ -356,8 +358,8 @@ func (t *tiles[T]) meanSquares(grad, pred, target *Mat[T], c T) T {
 // squareRun continues the sums of squares in lane with n elements from the q-th
 // on, or begins them with the first.
 func (t *tiles[T]) squareRun(lane *[chains + 1]T, q int, grad, pred, target *T, n int, c T) {
-	if nothing := zero[T](); q == 0 {
-		t.mse(hidden(&lane[0]), nothing, grad, pred, target, n, c)
+	if from := zero[T](); q == 0 {
+		t.mse(hidden(&lane[0]), from, grad, pred, target, n, c)
 	} else {
 		t.mse(hidden(&lane[0]), hidden(&lane[0]), grad, pred, target, n, c)
 	}
