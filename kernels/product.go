@@ -99,8 +99,8 @@ func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], transposed 
 }
 
 // multiplyBlocks does so by blocks of rows, which the second-level cache holds
-// and which meet panel after panel. If it pays, the first block packs the panels
-// for those that follow.
+// and which meet panel after panel. If it pays, the first block packs the panels, those
+// that panelOf does pack, for those that follow.
 func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], transposed bool) {
 	rows := end - from
 	fold, height, tall := max(1, p.n), rows, rows
@@ -155,7 +155,7 @@ func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], trans
 					b.soon, b.ldsoon, b.then = 0, 0, uintptr(unsafe.Pointer(p.c.at(i, next%p.c.Cols)))
 					switch {
 					case next == last:
-					case right && i > from:
+					case right && i > from && (transposed || t.panelWidth(last-next) == t.panelCols):
 						b.soon, b.ldsoon = uintptr(unsafe.Pointer(&to[each])), uintptr(t.panelWidth(last-next))*size[T]()
 					case !transposed:
 						b.soon, b.ldsoon = uintptr(unsafe.Pointer(m.at(k, next))), m.pitch()
@@ -191,8 +191,10 @@ func (t *tiles[T]) copyLeft(p *product[T], s *scratch[T], i, end int) product[T]
 	return q
 }
 
-// panelOf computes rows i to end-1 of one panel, tall rows at a call. Unless to
-// is nil the panel of the right factor is packed there, or with fresh to be.
+// panelOf computes rows i to end-1 of one panel, tall rows at a call. If to is not nil
+// the packed panel of the right factor is there, or with fresh is put there first; but a
+// panel of fewer than panelCols columns is packed only if the factor is transposed, and
+// else read where it lies.
 func (t *tiles[T]) panelOf(p *product[T], i, end, tall int, m *Mat[T], k int, b *panel[T], to []T, fresh, transposed bool) {
 	if to != nil && (transposed || b.cols == t.panelCols) {
 		b.b, b.ldb = &to[0], uintptr(b.cols)*size[T]()
