@@ -148,7 +148,7 @@ func sweepTile(m Machine, r int, w width, off Int) {
 }
 
 const (
-	streamTerms = 8       // of the sums of stream: as many lines on their way at once, streams in package kernels
+	streamTerms = 8       // of the sums of stream: as many lines on their way at once (streams in kernels)
 	streamAhead = 1 << 10 // bytes before they are wanted
 )
 

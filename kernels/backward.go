@@ -4,7 +4,7 @@ package kernels
 
 const (
 	stripRows     = 16       // rows of dw that strips computes at a time, as in asm
-	inputTwice    = 8        // most rows of dx that count for each pass of input over w, where several passes pay
+	inputTwice    = 8        // most rows of dx that count for each pass of input over w, where several pay
 	inputThrice   = 16       // most terms for which three passes pay
 	inputChains   = 4        // most rows of dx whose chains wait for each other
 	inputLines    = 32       // most rows of squares that input takes at a time
@@ -249,10 +249,8 @@ func (t *tiles[T]) transposeOf(w *Mat[T], s *scratch[T]) Mat[T] {
 }
 
 // inStrips reports whether strips can compute a backward pass of so many rows and is
-// best for it: w must be no larger than one pass over it pays for, rows of w and dw that
-// are far apart not crowd the cache nor be in each other's way, nor be taken in less than
-// lines from afar. For more than one row, w must not come from memory, nor much be
-// computed twice.
+// best for it: w must be no larger than one pass over it pays for, and rows of w and dw
+// that are far apart not crowd the cache nor be in each other's way.
 func (t *tiles[T]) inStrips(dw, w *Mat[T], rows int) bool {
 	switch {
 	case rows > t.stripsRows, dw.Rows < stripRows,
@@ -265,7 +263,8 @@ func (t *tiles[T]) inStrips(dw, w *Mat[T], rows int) bool {
 		aliases(w.pitch(), min(dw.Rows/stripRows, aliasRows)):
 		return false
 	}
-	return t.vectorBytes() >= line || w.bytes() < blockBytes // else lines from afar would be taken in pieces
+	// Lines from afar are not to be taken in pieces.
+	return t.vectorBytes() >= line || w.bytes() < blockBytes
 }
 
 // backwardStrips is backward for few rows. The last rows of dw are perhaps computed

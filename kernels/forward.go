@@ -96,11 +96,11 @@ func (t *tiles[T]) thinPays(y, x *Mat[T]) bool {
 	return y.Rows >= thinTall && !y.sameSets(drift) && (!few || y.perSet(drift) <= thinCrowd)
 }
 
-// sweepPays reports whether a forward pass of more columns than a panel has is for sweep,
-// as sweepTall rows are: of few terms it is, for sweep takes each row of w once for a few
-// rows. From afar, it goes along more rows of w at once than panel, which goes down, and
-// which meets each of them once as well if a tile has all rows of y: the more its
-// lines crowd the cache, the more rows of y are for sweep.
+// sweepPays reports whether a forward pass of more than sweepTall rows, and of more columns
+// than a panel has or some that panel is not best for, is for sweep. It is if there are few
+// terms, or w is small: sweep takes each row of w once for a few rows of y. If w comes from
+// memory it is for more rows, since sweep reads several rows of w along while panel goes down
+// them; the more the rows of w crowd the cache, the more rows of y.
 func (t *tiles[T]) sweepPays(rows int, w *Mat[T], far, along bool) bool {
 	switch {
 	case w.Rows <= sweepTerms/2 || w.bytes() < t.sweepBytes/4*3 && (w.Rows <= sweepTerms || rows*w.Rows <= sweepSteps):

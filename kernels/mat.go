@@ -90,11 +90,13 @@ func span(rows, cols, stride int, size uintptr) (n int, ok bool) {
 	return int(lo), true
 }
 
-// is reports whether m is a valid view of that size: what check finds out, for most
-// calls in one look. Its product wraps for sizes that are unusual: ask for these first.
+// is reports whether m is certainly a valid view of that size; for some valid ones without
+// elements it is false, and check decides. Its product wraps for sizes that are unusual: ask
+// for these first.
 func (m *Mat[T]) is(rows, cols int) bool {
+	// rows-1 wraps if there are none: then the sum is 0 or, for a wider stride, too much.
 	return m.Rows == rows && m.Cols == cols && cols <= m.Stride &&
-		uint64(rows-1)*uint64(m.Stride)+uint64(cols) <= uint64(len(m.Data)) // without rows, none or too many
+		uint64(rows-1)*uint64(m.Stride)+uint64(cols) <= uint64(len(m.Data))
 }
 
 // unusual reports whether one of some sizes, given as their union of bits, is negative or

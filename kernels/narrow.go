@@ -33,11 +33,13 @@ const (
 	narrowBothAdd     = 16      // least rows of x for which it pays to go on from what dw holds
 )
 
-// Where rows are too few for several, each may take the place of them, but in pieces
-// alone: what is for it whatever the rows must be more than one.
+// forwardSeveral lets one row stand for a whole tile of rows only in severalPieces. So a
+// layer that is sent to it whatever its rows (x.Cols > maxLong with one output; > maxRun with
+// several, in groups of at least two, as every severalRows goes up to three outputs or more)
+// must exceed severalBytes.
 const (
 	_ = uint(4*maxLong - severalBytes)  // one output of float32
-	_ = uint(2*4*maxRun - severalBytes) // more
+	_ = uint(2*4*maxRun - severalBytes) // two
 )
 
 // forwardNarrow takes the outputs together if it can, else one by one, each with
@@ -182,7 +184,8 @@ func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) (best *tiles[T], a
 	sixths := 3 * narrowBothWide // most outputs, in sixths of a vector; narrowBothWide is in halves
 	crowd := narrowBothCrowd * max(3, dw.Cols)
 	if f != nil && f != t && x.Rows > narrowBothRows && dw.Rows%f.lanes != 0 {
-		sixths = 2 * narrowBothWide // other kernels have longer vectors, and it leaves lanes empty or computes some twice
+		// Other kernels have longer vectors, and it leaves lanes empty or computes some twice.
+		sixths = 2 * narrowBothWide
 	}
 	if f != nil && dw.Cols > narrowBothMany && dw.Cols%f.lanes != 0 {
 		crowd += crowd / 2 // others leave a part of one empty
@@ -192,7 +195,8 @@ func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) (best *tiles[T], a
 	}
 	switch {
 	case f == nil, dw.Cols <= 1, dw.Cols > f.narrowBothCols, x.Rows < least,
-		6*dw.Cols*f.padded(dw.Rows) > sixths*f.lanes*dw.Rows, // outputs, times what inputs that fill no vector cost
+		// outputs, times what inputs that fill no vector cost
+		6*dw.Cols*f.padded(dw.Rows) > sixths*f.lanes*dw.Rows,
 		x.perSet(0)*int(size[T]()) > crowd,
 		dw.Cols < narrowBothCols && x.Rows > narrowBothRows && x.Rows*x.Cols > narrowBothVectors*f.lanes:
 		return nil, false
