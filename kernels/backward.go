@@ -93,16 +93,22 @@ func (t *tiles[T]) backwardApart(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], ac
 		!nearHalfPages(dy.pitch())
 	few := !add && !together && t.fewTerms(dw, dy.Rows)
 	many := dw.Cols > t.panelCols && !together || few
-	if many && !add {
-		clear(db)
+	if many {
+		if !add {
+			clear(db)
+		}
 		atOnce := t.weightsAtOnce(dw, dy)
-		thin := (atOnce || few) && dy.Rows <= t.thinTerms && dw.Rows >= t.thinFrom
+		thin := !add && (atOnce || few) && dy.Rows <= t.thinTerms && dw.Rows >= t.thinFrom
 		if atOnce || thin {
 			t.gateAll(db, dy, y, 0, dy.Rows, act)
 			if thin {
 				t.thinRows(dw, nil, x.at(0, 0), size[T](), x.pitch(), dy, Identity)
 			} else {
-				t.sweep(dw.at(0, 0), dw.pitch(), nil, 0, x.at(0, 0), size[T](), x.pitch(), dy.at(0, 0), dy.pitch(), dw.Rows, dw.Cols, dy.Rows, int(Identity))
+				init, ldinit := (*T)(nil), uintptr(0)
+				if add {
+					init, ldinit = dw.at(0, 0), dw.pitch()
+				}
+				t.sweep(dw.at(0, 0), dw.pitch(), init, ldinit, x.at(0, 0), size[T](), x.pitch(), dy.at(0, 0), dy.pitch(), dw.Rows, dw.Cols, dy.Rows, int(Identity))
 			}
 			t.backwardInputs(dx, dy, w)
 			return

@@ -30,7 +30,9 @@ const (
 	narrowBothVectors = 1 << 10 // most vectors of x for which it does for fewer outputs
 	narrowBothCrowd   = 30      // most bytes of a column that fall into the same set of the cache, for each output
 	narrowBothMany    = 8       // outputs above which it counts what part of a vector other kernels leave empty
-	narrowBothAdd     = 16      // least rows of x for which it pays to go on from what dw holds
+	narrowBothAdd     = 16      // least rows of x for which it pays to go on from what dw holds, if its rows are
+	narrowBothBytes   = 40      // longer than so many bytes, or without dx
+	narrowBothAlone   = 32      // than so many
 )
 
 // forwardSeveral lets one row stand for a whole tile of rows only in severalPieces. So a
@@ -166,7 +168,8 @@ func (t *tiles[T]) forwardTree(y, x, w *Mat[T], b []T, act Activation) {
 // nil. It takes few columns of x and dx at a time: the more of their rows fall into
 // the same set of the cache, the more outputs there must be to do meanwhile. If they drift
 // from set to set so slowly that with those of dx they are too many, it is best for dw
-// alone, or for none.
+// alone, or for none. It is for neither of few rows of dw without dx, which grad makes
+// with db.
 func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) (best *tiles[T], alone bool) {
 	f, least := t.atMost(dw.Rows), 1
 	if s := t.filledBy(dw.Rows); s != nil && s.lanes <= dw.Rows && dw.Cols >= narrowBothCols {
@@ -178,7 +181,11 @@ func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) (best *tiles[T], a
 		(!dx.empty() || dw.Rows > t.gradRows && dw.Cols <= dw.Rows+1) {
 		f = s
 	}
-	if add {
+	short := narrowBothBytes
+	if dx.empty() {
+		short = narrowBothAlone
+	}
+	if add && dw.Cols*int(size[T]()) > short {
 		least = narrowBothAdd
 	}
 	sixths := 3 * narrowBothWide // most outputs, in sixths of a vector; narrowBothWide is in halves
@@ -195,6 +202,7 @@ func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) (best *tiles[T], a
 	}
 	switch {
 	case f == nil, dw.Cols <= 1, dw.Cols > f.narrowBothCols, x.Rows < least,
+		dx.empty() && dw.Rows <= t.gradRows,
 		// outputs, times what inputs that fill no vector cost
 		6*dw.Cols*f.padded(dw.Rows) > sixths*f.lanes*dw.Rows,
 		x.perSet(0)*int(size[T]()) > crowd,
