@@ -54,6 +54,8 @@ const (
 // the rows of w and dw.
 const _ = uint(maxBytes/gradBothMost - (2*2 + 1) - 2)
 
+// backward has one kernel make several of the gradients where one is best, and else all
+// apart.
 func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
 	if dw.Cols == 1 && dw.Rows > 0 {
 		t.backwardColumn(dx, dw, db, dy, y, x, w, act, add)
