@@ -65,6 +65,13 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		s.backwardInOne(dx, dw, db, dy, y, x, w, act, add)
 		return
 	}
+	if dx.empty() && dw.Rows <= t.gradRows && 0 < dw.Cols && dw.Cols <= t.panelCols && dy.Rows <= maxFold {
+		var p product[T] // one call of grad
+		p.c, p.add = *dw, add
+		p.leftTransposed(x)
+		t.gradPanel(&p, db, dy, y, 0, 0, dw.Rows, act)
+		return
+	}
 	if !add && !dx.empty() && !t.apart(dw, dy.Rows) {
 		if t.fewForBoth(dw, dy.Rows) && t.backwardBoth(dx, dw, db, dy, y, x, w, act) {
 			return
