@@ -141,8 +141,8 @@ func gradBothHeld(s Spec) int {
 	return vecs * s.Lanes()
 }
 
-// gradBothUnit is what the columns of gradBoth must be a multiple of: half a vector, where
-// that is all there is beside whole ones, as a part is slow to store.
+// gradBothUnit is what the columns of gradBoth are best a multiple of: half a vector, where
+// that is all there is beside whole ones but for a part, which is slow to store.
 func gradBothUnit(s Spec) int {
 	if s.Lanes() > 8 {
 		return s.Lanes() / 2
@@ -163,7 +163,7 @@ func gradBoth(m Machine) {
 		"Each sum is one chain in order of its index, of additions or fused multiply-adds,",
 		"that of dx from +0; those of db and dw, too, if fresh is 1 and not 0. A zero is +0. The",
 		"rows of each operand are as many bytes apart as follows it. rows is 1 to",
-		"gradBothRows, cols a multiple of gradBothUnit, n at least 1.")
+		"gradBothRows, cols and n at least 1.")
 	most, _ := gradBothSize(m.Spec())
 	byValue(m, "rows", 1, most, func(r int) {
 		byDerivative(m, m.NewLabel("end"), func(d derivative) { gradBothInputs(m, r, d) })
@@ -224,7 +224,13 @@ func gradBothInputs(m Machine, r int, d derivative) {
 	}
 	switch {
 	case gradBothUnit(s) > 1:
+		partly := m.NewLabel("partly")
+		m.JumpIf(p.cols, NotEqual, gradBothUnit(s), partly)
 		each(full(1, gradBothUnit(s)*s.Float.Size))
+		m.Label(partly)
+		part := m.MakePart(p.cols)
+		each(width{vecs: 1, part: &part})
+		m.FreePart(part)
 	case vecs == 1:
 		byWidth(m, p.cols, 1, s.VecBytes, each) // a part of one vector, not two
 	default:

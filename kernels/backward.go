@@ -26,7 +26,7 @@ const (
 	gradBothFew   = 32       // most columns of few rows that are for gradBoth, whatever its vectors
 	gradBothMost  = 80 << 10 // most bytes of columns at all, of which a call can take a few rows
 	gradBothLines = 16       // lines of dz that it goes through at once
-	gradBothMany  = 48       // most rows of dz of which it takes up to half as many columns again as it holds
+	gradBothMany  = 48       // most rows of dz of which it takes up to half as many columns again as it holds, or few beside a part
 
 	bothInputs  = 24  // most columns of dx for both; of float64 half as many, if it has several rows
 	bothSide    = 3   // most rows for both, or columns for bothTurned, as in asm
@@ -431,7 +431,7 @@ func (t *tiles[T]) gradBothFor(dx, dw, dz *Mat[T]) *tiles[T] {
 		return nil
 	}
 	rows, cols := dw.Rows, dw.Cols
-	for t != nil && (rows > t.gradBothRows || cols%t.gradBothUnit > 0) {
+	for t != nil && (rows > t.gradBothRows || cols%t.gradBothUnit > 0 && !t.gradBothParts(cols, dz.Rows)) {
 		t = t.half
 	}
 	if t == nil || cols*int(size[T]()) > gradBothMost {
@@ -449,6 +449,12 @@ func (t *tiles[T]) gradBothFor(dx, dw, dz *Mat[T]) *tiles[T] {
 		return nil
 	}
 	return t
+}
+
+// gradBothParts reports whether so many columns are enough beside the part of a vector
+// that gradBoth is slow to store for each of so many rows.
+func (t *tiles[T]) gradBothParts(cols, rows int) bool {
+	return cols >= 4*t.lanes || cols >= 2*t.lanes && rows <= gradBothMany
 }
 
 // backwardInOne is backward by gradBoth.

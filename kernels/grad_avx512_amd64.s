@@ -15802,7 +15802,7 @@ unwanted503:
 	RET
 
 // func gradBothAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, act int, fresh int)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·gradBothAVX512F32(SB), NOSPLIT, $0-144
 	PCALIGN $0x40
 	MOVQ    rows+104(FP), AX
@@ -16313,16 +16313,19 @@ some34:
 	JMP  turned7
 
 last6:
+	CMPQ BX, $0x08
+	JNE  partly35
+
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept36
+	JE     kept37
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready37
+	JMP    ready38
 
-kept36:
+kept37:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -16333,8 +16336,8 @@ kept36:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Y4
 
-ready37:
-again35:
+ready38:
+again36:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -16347,7 +16350,7 @@ again35:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole38
+	JGE    whole39
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -16364,7 +16367,7 @@ again35:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole38:
+whole39:
 	VMOVUPS          (CX), Y5
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16377,7 +16380,7 @@ whole38:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded39
+	JLE              folded40
 	VMOVUPS          (CX), Y6
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16390,7 +16393,7 @@ whole38:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded39
+	JLE              folded40
 	VMOVUPS          (CX), Y7
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16403,7 +16406,7 @@ whole38:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded39
+	JLE              folded40
 	VMOVUPS          (CX), Y8
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16416,7 +16419,7 @@ whole38:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded39
+	JLE              folded40
 	VMOVUPS          (CX), Y9
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16429,7 +16432,7 @@ whole38:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded39
+	JLE              folded40
 	VMOVUPS          (CX), Y10
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16442,7 +16445,7 @@ whole38:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded39
+	JLE              folded40
 	VMOVUPS          (CX), Y11
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16455,7 +16458,7 @@ whole38:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded39
+	JLE              folded40
 	VMOVUPS          (CX), Y12
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16468,7 +16471,7 @@ whole38:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded39
+	JLE              folded40
 	VMOVUPS          (CX), Y13
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16481,7 +16484,7 @@ whole38:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded39
+	JLE              folded40
 	VMOVUPS          (CX), Y14
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16494,7 +16497,7 @@ whole38:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded39
+	JLE              folded40
 	VMOVUPS          (CX), Y15
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16507,7 +16510,7 @@ whole38:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded39
+	JLE              folded40
 	VMOVUPS          (CX), Y16
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16520,7 +16523,7 @@ whole38:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded39
+	JLE              folded40
 	VMOVUPS          (CX), Y17
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16533,7 +16536,7 @@ whole38:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded39
+	JLE              folded40
 	VMOVUPS          (CX), Y18
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16546,7 +16549,7 @@ whole38:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded39
+	JLE              folded40
 	VMOVUPS          (CX), Y19
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16559,7 +16562,7 @@ whole38:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded39
+	JLE              folded40
 	VMOVUPS          (CX), Y20
 	VMOVUPS          (SI), Y21
 	VCMPPS           $0x06, Y23, Y21, K2
@@ -16572,15 +16575,15 @@ whole38:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded39:
+folded40:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some40
+	JGE  some41
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some40:
+some41:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -16635,7 +16638,7 @@ some40:
 	VFMADD231PS.BCST 28(CX)(DX*1), Z6, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some50
+	JGE              some51
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -16658,64 +16661,64 @@ some40:
 	VUNPCKLPD        Z7, Z8, Z8
 	VMOVSD           X6, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored52
+	JLE              stored53
 	VMOVSD           X10, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored52
+	JLE              stored53
 	VMOVSD           X8, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored52
+	JLE              stored53
 	VMOVSD           X9, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored52
+	JLE              stored53
 	VEXTRACTF32X4    $0x01, Z6, X7
 	VMOVSD           X7, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored52
+	JLE              stored53
 	VEXTRACTF32X4    $0x01, Z10, X7
 	VMOVSD           X7, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored52
+	JLE              stored53
 	VEXTRACTF32X4    $0x01, Z8, X7
 	VMOVSD           X7, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored52
+	JLE              stored53
 	VEXTRACTF32X4    $0x01, Z9, X7
 	VMOVSD           X7, (DX)(R9*1)
 	CMPQ             CX, $0x08
-	JLE              stored52
+	JLE              stored53
 	VEXTRACTF32X4    $0x02, Z6, X7
 	VMOVSD           X7, (R10)
 	CMPQ             CX, $0x09
-	JLE              stored52
+	JLE              stored53
 	VEXTRACTF32X4    $0x02, Z10, X7
 	VMOVSD           X7, (R10)(SI*1)
 	CMPQ             CX, $0x0a
-	JLE              stored52
+	JLE              stored53
 	VEXTRACTF32X4    $0x02, Z8, X7
 	VMOVSD           X7, (R10)(SI*2)
 	CMPQ             CX, $0x0b
-	JLE              stored52
+	JLE              stored53
 	VEXTRACTF32X4    $0x02, Z9, X7
 	VMOVSD           X7, (R10)(DI*1)
 	CMPQ             CX, $0x0c
-	JLE              stored52
+	JLE              stored53
 	VEXTRACTF32X4    $0x03, Z6, X7
 	VMOVSD           X7, (R10)(SI*4)
 	CMPQ             CX, $0x0d
-	JLE              stored52
+	JLE              stored53
 	VEXTRACTF32X4    $0x03, Z10, X7
 	VMOVSD           X7, (R10)(R8*1)
 	CMPQ             CX, $0x0e
-	JLE              stored52
+	JLE              stored53
 	VEXTRACTF32X4    $0x03, Z8, X7
 	VMOVSD           X7, (R10)(DI*2)
 	CMPQ             CX, $0x0f
-	JLE              stored52
+	JLE              stored53
 	VEXTRACTF32X4    $0x03, Z9, X7
 	VMOVSD           X7, (R10)(R9*1)
 
-stored52:
+stored53:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x10, SI, SI
@@ -16724,9 +16727,9 @@ stored52:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again35
+	JGE    again36
 
-some50:
+some51:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -16742,12 +16745,2243 @@ some50:
 	VMOVUPS Y4, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some53
+	JGE     some54
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some53:
+some54:
+	JMP turned7
+
+partly35:
+	MOVQ  BX, DX
+	ANDQ  $0x0f, DX
+	MOVL  $0x0000ffff, CX
+	BZHIL DX, CX, CX
+	KMOVW CX, K1
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept56
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready57
+
+kept56:
+	MOVQ      db+32(FP), CX
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z2
+	MOVQ      dw+16(FP), CX
+	ADDQ      AX, CX
+	MOVQ      lddw+24(FP), DX
+	VMOVUPS.Z (CX), K1, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z4
+
+ready57:
+again55:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z23, Z23, Z23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x10
+	JGE    whole58
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole58:
+	VMOVUPS.Z        (CX), K1, Z5
+	VMOVUPS.Z        (SI), K1, Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z5, K2, Z5
+	VADDPS           Z5, Z2, Z2
+	VFMADD231PS.BCST (R8), Z5, Z3
+	VFMADD231PS.BCST 4(R8), Z5, Z4
+	VMOVAPS          Z5, Z21
+	TESTQ            $0x00000008, BX
+	JZ               low61
+	VMOVUPS          Y21, (CX)
+	VEXTRACTF64X4    $0x01, Z21, Y21
+	TESTQ            $0x00000004, BX
+	JZ               low62
+	VMOVUPS          X21, 32(CX)
+	VEXTRACTF32X4    $0x01, Y21, X21
+	TESTQ            $0x00000002, BX
+	JZ               low63
+	VMOVSD           X21, 48(CX)
+	VUNPCKHPD        X21, X21, X21
+	TESTQ            $0x00000001, BX
+	JZ               low64
+	VMOVSS           X21, 56(CX)
+
+low64:
+	JMP stored60
+
+low63:
+	TESTQ  $0x00000001, BX
+	JZ     low65
+	VMOVSS X21, 48(CX)
+
+low65:
+	JMP stored60
+
+low62:
+	TESTQ     $0x00000002, BX
+	JZ        low66
+	VMOVSD    X21, 32(CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low67
+	VMOVSS    X21, 40(CX)
+
+low67:
+	JMP stored60
+
+low66:
+	TESTQ  $0x00000001, BX
+	JZ     low68
+	VMOVSS X21, 32(CX)
+
+low68:
+	JMP stored60
+
+low61:
+	TESTQ         $0x00000004, BX
+	JZ            low69
+	VMOVUPS       X21, (CX)
+	VEXTRACTF32X4 $0x01, Y21, X21
+	TESTQ         $0x00000002, BX
+	JZ            low70
+	VMOVSD        X21, 16(CX)
+	VUNPCKHPD     X21, X21, X21
+	TESTQ         $0x00000001, BX
+	JZ            low71
+	VMOVSS        X21, 24(CX)
+
+low71:
+	JMP stored60
+
+low70:
+	TESTQ  $0x00000001, BX
+	JZ     low72
+	VMOVSS X21, 16(CX)
+
+low72:
+	JMP stored60
+
+low69:
+	TESTQ     $0x00000002, BX
+	JZ        low73
+	VMOVSD    X21, (CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low74
+	VMOVSS    X21, 8(CX)
+
+low74:
+	JMP stored60
+
+low73:
+	TESTQ  $0x00000001, BX
+	JZ     low75
+	VMOVSS X21, (CX)
+
+low75:
+stored60:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded59
+	VMOVUPS.Z        (CX), K1, Z6
+	VMOVUPS.Z        (SI), K1, Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z6, K2, Z6
+	VADDPS           Z6, Z2, Z2
+	VFMADD231PS.BCST (R8), Z6, Z3
+	VFMADD231PS.BCST 4(R8), Z6, Z4
+	VMOVAPS          Z6, Z21
+	TESTQ            $0x00000008, BX
+	JZ               low77
+	VMOVUPS          Y21, (CX)
+	VEXTRACTF64X4    $0x01, Z21, Y21
+	TESTQ            $0x00000004, BX
+	JZ               low78
+	VMOVUPS          X21, 32(CX)
+	VEXTRACTF32X4    $0x01, Y21, X21
+	TESTQ            $0x00000002, BX
+	JZ               low79
+	VMOVSD           X21, 48(CX)
+	VUNPCKHPD        X21, X21, X21
+	TESTQ            $0x00000001, BX
+	JZ               low80
+	VMOVSS           X21, 56(CX)
+
+low80:
+	JMP stored76
+
+low79:
+	TESTQ  $0x00000001, BX
+	JZ     low81
+	VMOVSS X21, 48(CX)
+
+low81:
+	JMP stored76
+
+low78:
+	TESTQ     $0x00000002, BX
+	JZ        low82
+	VMOVSD    X21, 32(CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low83
+	VMOVSS    X21, 40(CX)
+
+low83:
+	JMP stored76
+
+low82:
+	TESTQ  $0x00000001, BX
+	JZ     low84
+	VMOVSS X21, 32(CX)
+
+low84:
+	JMP stored76
+
+low77:
+	TESTQ         $0x00000004, BX
+	JZ            low85
+	VMOVUPS       X21, (CX)
+	VEXTRACTF32X4 $0x01, Y21, X21
+	TESTQ         $0x00000002, BX
+	JZ            low86
+	VMOVSD        X21, 16(CX)
+	VUNPCKHPD     X21, X21, X21
+	TESTQ         $0x00000001, BX
+	JZ            low87
+	VMOVSS        X21, 24(CX)
+
+low87:
+	JMP stored76
+
+low86:
+	TESTQ  $0x00000001, BX
+	JZ     low88
+	VMOVSS X21, 16(CX)
+
+low88:
+	JMP stored76
+
+low85:
+	TESTQ     $0x00000002, BX
+	JZ        low89
+	VMOVSD    X21, (CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low90
+	VMOVSS    X21, 8(CX)
+
+low90:
+	JMP stored76
+
+low89:
+	TESTQ  $0x00000001, BX
+	JZ     low91
+	VMOVSS X21, (CX)
+
+low91:
+stored76:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded59
+	VMOVUPS.Z        (CX), K1, Z7
+	VMOVUPS.Z        (SI), K1, Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z7, K2, Z7
+	VADDPS           Z7, Z2, Z2
+	VFMADD231PS.BCST (R8), Z7, Z3
+	VFMADD231PS.BCST 4(R8), Z7, Z4
+	VMOVAPS          Z7, Z21
+	TESTQ            $0x00000008, BX
+	JZ               low93
+	VMOVUPS          Y21, (CX)
+	VEXTRACTF64X4    $0x01, Z21, Y21
+	TESTQ            $0x00000004, BX
+	JZ               low94
+	VMOVUPS          X21, 32(CX)
+	VEXTRACTF32X4    $0x01, Y21, X21
+	TESTQ            $0x00000002, BX
+	JZ               low95
+	VMOVSD           X21, 48(CX)
+	VUNPCKHPD        X21, X21, X21
+	TESTQ            $0x00000001, BX
+	JZ               low96
+	VMOVSS           X21, 56(CX)
+
+low96:
+	JMP stored92
+
+low95:
+	TESTQ  $0x00000001, BX
+	JZ     low97
+	VMOVSS X21, 48(CX)
+
+low97:
+	JMP stored92
+
+low94:
+	TESTQ     $0x00000002, BX
+	JZ        low98
+	VMOVSD    X21, 32(CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low99
+	VMOVSS    X21, 40(CX)
+
+low99:
+	JMP stored92
+
+low98:
+	TESTQ  $0x00000001, BX
+	JZ     low100
+	VMOVSS X21, 32(CX)
+
+low100:
+	JMP stored92
+
+low93:
+	TESTQ         $0x00000004, BX
+	JZ            low101
+	VMOVUPS       X21, (CX)
+	VEXTRACTF32X4 $0x01, Y21, X21
+	TESTQ         $0x00000002, BX
+	JZ            low102
+	VMOVSD        X21, 16(CX)
+	VUNPCKHPD     X21, X21, X21
+	TESTQ         $0x00000001, BX
+	JZ            low103
+	VMOVSS        X21, 24(CX)
+
+low103:
+	JMP stored92
+
+low102:
+	TESTQ  $0x00000001, BX
+	JZ     low104
+	VMOVSS X21, 16(CX)
+
+low104:
+	JMP stored92
+
+low101:
+	TESTQ     $0x00000002, BX
+	JZ        low105
+	VMOVSD    X21, (CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low106
+	VMOVSS    X21, 8(CX)
+
+low106:
+	JMP stored92
+
+low105:
+	TESTQ  $0x00000001, BX
+	JZ     low107
+	VMOVSS X21, (CX)
+
+low107:
+stored92:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded59
+	VMOVUPS.Z        (CX), K1, Z8
+	VMOVUPS.Z        (SI), K1, Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z8, K2, Z8
+	VADDPS           Z8, Z2, Z2
+	VFMADD231PS.BCST (R8), Z8, Z3
+	VFMADD231PS.BCST 4(R8), Z8, Z4
+	VMOVAPS          Z8, Z21
+	TESTQ            $0x00000008, BX
+	JZ               low109
+	VMOVUPS          Y21, (CX)
+	VEXTRACTF64X4    $0x01, Z21, Y21
+	TESTQ            $0x00000004, BX
+	JZ               low110
+	VMOVUPS          X21, 32(CX)
+	VEXTRACTF32X4    $0x01, Y21, X21
+	TESTQ            $0x00000002, BX
+	JZ               low111
+	VMOVSD           X21, 48(CX)
+	VUNPCKHPD        X21, X21, X21
+	TESTQ            $0x00000001, BX
+	JZ               low112
+	VMOVSS           X21, 56(CX)
+
+low112:
+	JMP stored108
+
+low111:
+	TESTQ  $0x00000001, BX
+	JZ     low113
+	VMOVSS X21, 48(CX)
+
+low113:
+	JMP stored108
+
+low110:
+	TESTQ     $0x00000002, BX
+	JZ        low114
+	VMOVSD    X21, 32(CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low115
+	VMOVSS    X21, 40(CX)
+
+low115:
+	JMP stored108
+
+low114:
+	TESTQ  $0x00000001, BX
+	JZ     low116
+	VMOVSS X21, 32(CX)
+
+low116:
+	JMP stored108
+
+low109:
+	TESTQ         $0x00000004, BX
+	JZ            low117
+	VMOVUPS       X21, (CX)
+	VEXTRACTF32X4 $0x01, Y21, X21
+	TESTQ         $0x00000002, BX
+	JZ            low118
+	VMOVSD        X21, 16(CX)
+	VUNPCKHPD     X21, X21, X21
+	TESTQ         $0x00000001, BX
+	JZ            low119
+	VMOVSS        X21, 24(CX)
+
+low119:
+	JMP stored108
+
+low118:
+	TESTQ  $0x00000001, BX
+	JZ     low120
+	VMOVSS X21, 16(CX)
+
+low120:
+	JMP stored108
+
+low117:
+	TESTQ     $0x00000002, BX
+	JZ        low121
+	VMOVSD    X21, (CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low122
+	VMOVSS    X21, 8(CX)
+
+low122:
+	JMP stored108
+
+low121:
+	TESTQ  $0x00000001, BX
+	JZ     low123
+	VMOVSS X21, (CX)
+
+low123:
+stored108:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded59
+	VMOVUPS.Z        (CX), K1, Z9
+	VMOVUPS.Z        (SI), K1, Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z9, K2, Z9
+	VADDPS           Z9, Z2, Z2
+	VFMADD231PS.BCST (R8), Z9, Z3
+	VFMADD231PS.BCST 4(R8), Z9, Z4
+	VMOVAPS          Z9, Z21
+	TESTQ            $0x00000008, BX
+	JZ               low125
+	VMOVUPS          Y21, (CX)
+	VEXTRACTF64X4    $0x01, Z21, Y21
+	TESTQ            $0x00000004, BX
+	JZ               low126
+	VMOVUPS          X21, 32(CX)
+	VEXTRACTF32X4    $0x01, Y21, X21
+	TESTQ            $0x00000002, BX
+	JZ               low127
+	VMOVSD           X21, 48(CX)
+	VUNPCKHPD        X21, X21, X21
+	TESTQ            $0x00000001, BX
+	JZ               low128
+	VMOVSS           X21, 56(CX)
+
+low128:
+	JMP stored124
+
+low127:
+	TESTQ  $0x00000001, BX
+	JZ     low129
+	VMOVSS X21, 48(CX)
+
+low129:
+	JMP stored124
+
+low126:
+	TESTQ     $0x00000002, BX
+	JZ        low130
+	VMOVSD    X21, 32(CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low131
+	VMOVSS    X21, 40(CX)
+
+low131:
+	JMP stored124
+
+low130:
+	TESTQ  $0x00000001, BX
+	JZ     low132
+	VMOVSS X21, 32(CX)
+
+low132:
+	JMP stored124
+
+low125:
+	TESTQ         $0x00000004, BX
+	JZ            low133
+	VMOVUPS       X21, (CX)
+	VEXTRACTF32X4 $0x01, Y21, X21
+	TESTQ         $0x00000002, BX
+	JZ            low134
+	VMOVSD        X21, 16(CX)
+	VUNPCKHPD     X21, X21, X21
+	TESTQ         $0x00000001, BX
+	JZ            low135
+	VMOVSS        X21, 24(CX)
+
+low135:
+	JMP stored124
+
+low134:
+	TESTQ  $0x00000001, BX
+	JZ     low136
+	VMOVSS X21, 16(CX)
+
+low136:
+	JMP stored124
+
+low133:
+	TESTQ     $0x00000002, BX
+	JZ        low137
+	VMOVSD    X21, (CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low138
+	VMOVSS    X21, 8(CX)
+
+low138:
+	JMP stored124
+
+low137:
+	TESTQ  $0x00000001, BX
+	JZ     low139
+	VMOVSS X21, (CX)
+
+low139:
+stored124:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded59
+	VMOVUPS.Z        (CX), K1, Z10
+	VMOVUPS.Z        (SI), K1, Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z10, K2, Z10
+	VADDPS           Z10, Z2, Z2
+	VFMADD231PS.BCST (R8), Z10, Z3
+	VFMADD231PS.BCST 4(R8), Z10, Z4
+	VMOVAPS          Z10, Z21
+	TESTQ            $0x00000008, BX
+	JZ               low141
+	VMOVUPS          Y21, (CX)
+	VEXTRACTF64X4    $0x01, Z21, Y21
+	TESTQ            $0x00000004, BX
+	JZ               low142
+	VMOVUPS          X21, 32(CX)
+	VEXTRACTF32X4    $0x01, Y21, X21
+	TESTQ            $0x00000002, BX
+	JZ               low143
+	VMOVSD           X21, 48(CX)
+	VUNPCKHPD        X21, X21, X21
+	TESTQ            $0x00000001, BX
+	JZ               low144
+	VMOVSS           X21, 56(CX)
+
+low144:
+	JMP stored140
+
+low143:
+	TESTQ  $0x00000001, BX
+	JZ     low145
+	VMOVSS X21, 48(CX)
+
+low145:
+	JMP stored140
+
+low142:
+	TESTQ     $0x00000002, BX
+	JZ        low146
+	VMOVSD    X21, 32(CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low147
+	VMOVSS    X21, 40(CX)
+
+low147:
+	JMP stored140
+
+low146:
+	TESTQ  $0x00000001, BX
+	JZ     low148
+	VMOVSS X21, 32(CX)
+
+low148:
+	JMP stored140
+
+low141:
+	TESTQ         $0x00000004, BX
+	JZ            low149
+	VMOVUPS       X21, (CX)
+	VEXTRACTF32X4 $0x01, Y21, X21
+	TESTQ         $0x00000002, BX
+	JZ            low150
+	VMOVSD        X21, 16(CX)
+	VUNPCKHPD     X21, X21, X21
+	TESTQ         $0x00000001, BX
+	JZ            low151
+	VMOVSS        X21, 24(CX)
+
+low151:
+	JMP stored140
+
+low150:
+	TESTQ  $0x00000001, BX
+	JZ     low152
+	VMOVSS X21, 16(CX)
+
+low152:
+	JMP stored140
+
+low149:
+	TESTQ     $0x00000002, BX
+	JZ        low153
+	VMOVSD    X21, (CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low154
+	VMOVSS    X21, 8(CX)
+
+low154:
+	JMP stored140
+
+low153:
+	TESTQ  $0x00000001, BX
+	JZ     low155
+	VMOVSS X21, (CX)
+
+low155:
+stored140:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded59
+	VMOVUPS.Z        (CX), K1, Z11
+	VMOVUPS.Z        (SI), K1, Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z11, K2, Z11
+	VADDPS           Z11, Z2, Z2
+	VFMADD231PS.BCST (R8), Z11, Z3
+	VFMADD231PS.BCST 4(R8), Z11, Z4
+	VMOVAPS          Z11, Z21
+	TESTQ            $0x00000008, BX
+	JZ               low157
+	VMOVUPS          Y21, (CX)
+	VEXTRACTF64X4    $0x01, Z21, Y21
+	TESTQ            $0x00000004, BX
+	JZ               low158
+	VMOVUPS          X21, 32(CX)
+	VEXTRACTF32X4    $0x01, Y21, X21
+	TESTQ            $0x00000002, BX
+	JZ               low159
+	VMOVSD           X21, 48(CX)
+	VUNPCKHPD        X21, X21, X21
+	TESTQ            $0x00000001, BX
+	JZ               low160
+	VMOVSS           X21, 56(CX)
+
+low160:
+	JMP stored156
+
+low159:
+	TESTQ  $0x00000001, BX
+	JZ     low161
+	VMOVSS X21, 48(CX)
+
+low161:
+	JMP stored156
+
+low158:
+	TESTQ     $0x00000002, BX
+	JZ        low162
+	VMOVSD    X21, 32(CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low163
+	VMOVSS    X21, 40(CX)
+
+low163:
+	JMP stored156
+
+low162:
+	TESTQ  $0x00000001, BX
+	JZ     low164
+	VMOVSS X21, 32(CX)
+
+low164:
+	JMP stored156
+
+low157:
+	TESTQ         $0x00000004, BX
+	JZ            low165
+	VMOVUPS       X21, (CX)
+	VEXTRACTF32X4 $0x01, Y21, X21
+	TESTQ         $0x00000002, BX
+	JZ            low166
+	VMOVSD        X21, 16(CX)
+	VUNPCKHPD     X21, X21, X21
+	TESTQ         $0x00000001, BX
+	JZ            low167
+	VMOVSS        X21, 24(CX)
+
+low167:
+	JMP stored156
+
+low166:
+	TESTQ  $0x00000001, BX
+	JZ     low168
+	VMOVSS X21, 16(CX)
+
+low168:
+	JMP stored156
+
+low165:
+	TESTQ     $0x00000002, BX
+	JZ        low169
+	VMOVSD    X21, (CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low170
+	VMOVSS    X21, 8(CX)
+
+low170:
+	JMP stored156
+
+low169:
+	TESTQ  $0x00000001, BX
+	JZ     low171
+	VMOVSS X21, (CX)
+
+low171:
+stored156:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded59
+	VMOVUPS.Z        (CX), K1, Z12
+	VMOVUPS.Z        (SI), K1, Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z12, K2, Z12
+	VADDPS           Z12, Z2, Z2
+	VFMADD231PS.BCST (R8), Z12, Z3
+	VFMADD231PS.BCST 4(R8), Z12, Z4
+	VMOVAPS          Z12, Z21
+	TESTQ            $0x00000008, BX
+	JZ               low173
+	VMOVUPS          Y21, (CX)
+	VEXTRACTF64X4    $0x01, Z21, Y21
+	TESTQ            $0x00000004, BX
+	JZ               low174
+	VMOVUPS          X21, 32(CX)
+	VEXTRACTF32X4    $0x01, Y21, X21
+	TESTQ            $0x00000002, BX
+	JZ               low175
+	VMOVSD           X21, 48(CX)
+	VUNPCKHPD        X21, X21, X21
+	TESTQ            $0x00000001, BX
+	JZ               low176
+	VMOVSS           X21, 56(CX)
+
+low176:
+	JMP stored172
+
+low175:
+	TESTQ  $0x00000001, BX
+	JZ     low177
+	VMOVSS X21, 48(CX)
+
+low177:
+	JMP stored172
+
+low174:
+	TESTQ     $0x00000002, BX
+	JZ        low178
+	VMOVSD    X21, 32(CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low179
+	VMOVSS    X21, 40(CX)
+
+low179:
+	JMP stored172
+
+low178:
+	TESTQ  $0x00000001, BX
+	JZ     low180
+	VMOVSS X21, 32(CX)
+
+low180:
+	JMP stored172
+
+low173:
+	TESTQ         $0x00000004, BX
+	JZ            low181
+	VMOVUPS       X21, (CX)
+	VEXTRACTF32X4 $0x01, Y21, X21
+	TESTQ         $0x00000002, BX
+	JZ            low182
+	VMOVSD        X21, 16(CX)
+	VUNPCKHPD     X21, X21, X21
+	TESTQ         $0x00000001, BX
+	JZ            low183
+	VMOVSS        X21, 24(CX)
+
+low183:
+	JMP stored172
+
+low182:
+	TESTQ  $0x00000001, BX
+	JZ     low184
+	VMOVSS X21, 16(CX)
+
+low184:
+	JMP stored172
+
+low181:
+	TESTQ     $0x00000002, BX
+	JZ        low185
+	VMOVSD    X21, (CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low186
+	VMOVSS    X21, 8(CX)
+
+low186:
+	JMP stored172
+
+low185:
+	TESTQ  $0x00000001, BX
+	JZ     low187
+	VMOVSS X21, (CX)
+
+low187:
+stored172:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x08
+	JLE              folded59
+	VMOVUPS.Z        (CX), K1, Z13
+	VMOVUPS.Z        (SI), K1, Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z13, K2, Z13
+	VADDPS           Z13, Z2, Z2
+	VFMADD231PS.BCST (R8), Z13, Z3
+	VFMADD231PS.BCST 4(R8), Z13, Z4
+	VMOVAPS          Z13, Z21
+	TESTQ            $0x00000008, BX
+	JZ               low189
+	VMOVUPS          Y21, (CX)
+	VEXTRACTF64X4    $0x01, Z21, Y21
+	TESTQ            $0x00000004, BX
+	JZ               low190
+	VMOVUPS          X21, 32(CX)
+	VEXTRACTF32X4    $0x01, Y21, X21
+	TESTQ            $0x00000002, BX
+	JZ               low191
+	VMOVSD           X21, 48(CX)
+	VUNPCKHPD        X21, X21, X21
+	TESTQ            $0x00000001, BX
+	JZ               low192
+	VMOVSS           X21, 56(CX)
+
+low192:
+	JMP stored188
+
+low191:
+	TESTQ  $0x00000001, BX
+	JZ     low193
+	VMOVSS X21, 48(CX)
+
+low193:
+	JMP stored188
+
+low190:
+	TESTQ     $0x00000002, BX
+	JZ        low194
+	VMOVSD    X21, 32(CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low195
+	VMOVSS    X21, 40(CX)
+
+low195:
+	JMP stored188
+
+low194:
+	TESTQ  $0x00000001, BX
+	JZ     low196
+	VMOVSS X21, 32(CX)
+
+low196:
+	JMP stored188
+
+low189:
+	TESTQ         $0x00000004, BX
+	JZ            low197
+	VMOVUPS       X21, (CX)
+	VEXTRACTF32X4 $0x01, Y21, X21
+	TESTQ         $0x00000002, BX
+	JZ            low198
+	VMOVSD        X21, 16(CX)
+	VUNPCKHPD     X21, X21, X21
+	TESTQ         $0x00000001, BX
+	JZ            low199
+	VMOVSS        X21, 24(CX)
+
+low199:
+	JMP stored188
+
+low198:
+	TESTQ  $0x00000001, BX
+	JZ     low200
+	VMOVSS X21, 16(CX)
+
+low200:
+	JMP stored188
+
+low197:
+	TESTQ     $0x00000002, BX
+	JZ        low201
+	VMOVSD    X21, (CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low202
+	VMOVSS    X21, 8(CX)
+
+low202:
+	JMP stored188
+
+low201:
+	TESTQ  $0x00000001, BX
+	JZ     low203
+	VMOVSS X21, (CX)
+
+low203:
+stored188:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x09
+	JLE              folded59
+	VMOVUPS.Z        (CX), K1, Z14
+	VMOVUPS.Z        (SI), K1, Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z14, K2, Z14
+	VADDPS           Z14, Z2, Z2
+	VFMADD231PS.BCST (R8), Z14, Z3
+	VFMADD231PS.BCST 4(R8), Z14, Z4
+	VMOVAPS          Z14, Z21
+	TESTQ            $0x00000008, BX
+	JZ               low205
+	VMOVUPS          Y21, (CX)
+	VEXTRACTF64X4    $0x01, Z21, Y21
+	TESTQ            $0x00000004, BX
+	JZ               low206
+	VMOVUPS          X21, 32(CX)
+	VEXTRACTF32X4    $0x01, Y21, X21
+	TESTQ            $0x00000002, BX
+	JZ               low207
+	VMOVSD           X21, 48(CX)
+	VUNPCKHPD        X21, X21, X21
+	TESTQ            $0x00000001, BX
+	JZ               low208
+	VMOVSS           X21, 56(CX)
+
+low208:
+	JMP stored204
+
+low207:
+	TESTQ  $0x00000001, BX
+	JZ     low209
+	VMOVSS X21, 48(CX)
+
+low209:
+	JMP stored204
+
+low206:
+	TESTQ     $0x00000002, BX
+	JZ        low210
+	VMOVSD    X21, 32(CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low211
+	VMOVSS    X21, 40(CX)
+
+low211:
+	JMP stored204
+
+low210:
+	TESTQ  $0x00000001, BX
+	JZ     low212
+	VMOVSS X21, 32(CX)
+
+low212:
+	JMP stored204
+
+low205:
+	TESTQ         $0x00000004, BX
+	JZ            low213
+	VMOVUPS       X21, (CX)
+	VEXTRACTF32X4 $0x01, Y21, X21
+	TESTQ         $0x00000002, BX
+	JZ            low214
+	VMOVSD        X21, 16(CX)
+	VUNPCKHPD     X21, X21, X21
+	TESTQ         $0x00000001, BX
+	JZ            low215
+	VMOVSS        X21, 24(CX)
+
+low215:
+	JMP stored204
+
+low214:
+	TESTQ  $0x00000001, BX
+	JZ     low216
+	VMOVSS X21, 16(CX)
+
+low216:
+	JMP stored204
+
+low213:
+	TESTQ     $0x00000002, BX
+	JZ        low217
+	VMOVSD    X21, (CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low218
+	VMOVSS    X21, 8(CX)
+
+low218:
+	JMP stored204
+
+low217:
+	TESTQ  $0x00000001, BX
+	JZ     low219
+	VMOVSS X21, (CX)
+
+low219:
+stored204:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0a
+	JLE              folded59
+	VMOVUPS.Z        (CX), K1, Z15
+	VMOVUPS.Z        (SI), K1, Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z15, K2, Z15
+	VADDPS           Z15, Z2, Z2
+	VFMADD231PS.BCST (R8), Z15, Z3
+	VFMADD231PS.BCST 4(R8), Z15, Z4
+	VMOVAPS          Z15, Z21
+	TESTQ            $0x00000008, BX
+	JZ               low221
+	VMOVUPS          Y21, (CX)
+	VEXTRACTF64X4    $0x01, Z21, Y21
+	TESTQ            $0x00000004, BX
+	JZ               low222
+	VMOVUPS          X21, 32(CX)
+	VEXTRACTF32X4    $0x01, Y21, X21
+	TESTQ            $0x00000002, BX
+	JZ               low223
+	VMOVSD           X21, 48(CX)
+	VUNPCKHPD        X21, X21, X21
+	TESTQ            $0x00000001, BX
+	JZ               low224
+	VMOVSS           X21, 56(CX)
+
+low224:
+	JMP stored220
+
+low223:
+	TESTQ  $0x00000001, BX
+	JZ     low225
+	VMOVSS X21, 48(CX)
+
+low225:
+	JMP stored220
+
+low222:
+	TESTQ     $0x00000002, BX
+	JZ        low226
+	VMOVSD    X21, 32(CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low227
+	VMOVSS    X21, 40(CX)
+
+low227:
+	JMP stored220
+
+low226:
+	TESTQ  $0x00000001, BX
+	JZ     low228
+	VMOVSS X21, 32(CX)
+
+low228:
+	JMP stored220
+
+low221:
+	TESTQ         $0x00000004, BX
+	JZ            low229
+	VMOVUPS       X21, (CX)
+	VEXTRACTF32X4 $0x01, Y21, X21
+	TESTQ         $0x00000002, BX
+	JZ            low230
+	VMOVSD        X21, 16(CX)
+	VUNPCKHPD     X21, X21, X21
+	TESTQ         $0x00000001, BX
+	JZ            low231
+	VMOVSS        X21, 24(CX)
+
+low231:
+	JMP stored220
+
+low230:
+	TESTQ  $0x00000001, BX
+	JZ     low232
+	VMOVSS X21, 16(CX)
+
+low232:
+	JMP stored220
+
+low229:
+	TESTQ     $0x00000002, BX
+	JZ        low233
+	VMOVSD    X21, (CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low234
+	VMOVSS    X21, 8(CX)
+
+low234:
+	JMP stored220
+
+low233:
+	TESTQ  $0x00000001, BX
+	JZ     low235
+	VMOVSS X21, (CX)
+
+low235:
+stored220:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0b
+	JLE              folded59
+	VMOVUPS.Z        (CX), K1, Z16
+	VMOVUPS.Z        (SI), K1, Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z16, K2, Z16
+	VADDPS           Z16, Z2, Z2
+	VFMADD231PS.BCST (R8), Z16, Z3
+	VFMADD231PS.BCST 4(R8), Z16, Z4
+	VMOVAPS          Z16, Z21
+	TESTQ            $0x00000008, BX
+	JZ               low237
+	VMOVUPS          Y21, (CX)
+	VEXTRACTF64X4    $0x01, Z21, Y21
+	TESTQ            $0x00000004, BX
+	JZ               low238
+	VMOVUPS          X21, 32(CX)
+	VEXTRACTF32X4    $0x01, Y21, X21
+	TESTQ            $0x00000002, BX
+	JZ               low239
+	VMOVSD           X21, 48(CX)
+	VUNPCKHPD        X21, X21, X21
+	TESTQ            $0x00000001, BX
+	JZ               low240
+	VMOVSS           X21, 56(CX)
+
+low240:
+	JMP stored236
+
+low239:
+	TESTQ  $0x00000001, BX
+	JZ     low241
+	VMOVSS X21, 48(CX)
+
+low241:
+	JMP stored236
+
+low238:
+	TESTQ     $0x00000002, BX
+	JZ        low242
+	VMOVSD    X21, 32(CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low243
+	VMOVSS    X21, 40(CX)
+
+low243:
+	JMP stored236
+
+low242:
+	TESTQ  $0x00000001, BX
+	JZ     low244
+	VMOVSS X21, 32(CX)
+
+low244:
+	JMP stored236
+
+low237:
+	TESTQ         $0x00000004, BX
+	JZ            low245
+	VMOVUPS       X21, (CX)
+	VEXTRACTF32X4 $0x01, Y21, X21
+	TESTQ         $0x00000002, BX
+	JZ            low246
+	VMOVSD        X21, 16(CX)
+	VUNPCKHPD     X21, X21, X21
+	TESTQ         $0x00000001, BX
+	JZ            low247
+	VMOVSS        X21, 24(CX)
+
+low247:
+	JMP stored236
+
+low246:
+	TESTQ  $0x00000001, BX
+	JZ     low248
+	VMOVSS X21, 16(CX)
+
+low248:
+	JMP stored236
+
+low245:
+	TESTQ     $0x00000002, BX
+	JZ        low249
+	VMOVSD    X21, (CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low250
+	VMOVSS    X21, 8(CX)
+
+low250:
+	JMP stored236
+
+low249:
+	TESTQ  $0x00000001, BX
+	JZ     low251
+	VMOVSS X21, (CX)
+
+low251:
+stored236:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0c
+	JLE              folded59
+	VMOVUPS.Z        (CX), K1, Z17
+	VMOVUPS.Z        (SI), K1, Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z17, K2, Z17
+	VADDPS           Z17, Z2, Z2
+	VFMADD231PS.BCST (R8), Z17, Z3
+	VFMADD231PS.BCST 4(R8), Z17, Z4
+	VMOVAPS          Z17, Z21
+	TESTQ            $0x00000008, BX
+	JZ               low253
+	VMOVUPS          Y21, (CX)
+	VEXTRACTF64X4    $0x01, Z21, Y21
+	TESTQ            $0x00000004, BX
+	JZ               low254
+	VMOVUPS          X21, 32(CX)
+	VEXTRACTF32X4    $0x01, Y21, X21
+	TESTQ            $0x00000002, BX
+	JZ               low255
+	VMOVSD           X21, 48(CX)
+	VUNPCKHPD        X21, X21, X21
+	TESTQ            $0x00000001, BX
+	JZ               low256
+	VMOVSS           X21, 56(CX)
+
+low256:
+	JMP stored252
+
+low255:
+	TESTQ  $0x00000001, BX
+	JZ     low257
+	VMOVSS X21, 48(CX)
+
+low257:
+	JMP stored252
+
+low254:
+	TESTQ     $0x00000002, BX
+	JZ        low258
+	VMOVSD    X21, 32(CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low259
+	VMOVSS    X21, 40(CX)
+
+low259:
+	JMP stored252
+
+low258:
+	TESTQ  $0x00000001, BX
+	JZ     low260
+	VMOVSS X21, 32(CX)
+
+low260:
+	JMP stored252
+
+low253:
+	TESTQ         $0x00000004, BX
+	JZ            low261
+	VMOVUPS       X21, (CX)
+	VEXTRACTF32X4 $0x01, Y21, X21
+	TESTQ         $0x00000002, BX
+	JZ            low262
+	VMOVSD        X21, 16(CX)
+	VUNPCKHPD     X21, X21, X21
+	TESTQ         $0x00000001, BX
+	JZ            low263
+	VMOVSS        X21, 24(CX)
+
+low263:
+	JMP stored252
+
+low262:
+	TESTQ  $0x00000001, BX
+	JZ     low264
+	VMOVSS X21, 16(CX)
+
+low264:
+	JMP stored252
+
+low261:
+	TESTQ     $0x00000002, BX
+	JZ        low265
+	VMOVSD    X21, (CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low266
+	VMOVSS    X21, 8(CX)
+
+low266:
+	JMP stored252
+
+low265:
+	TESTQ  $0x00000001, BX
+	JZ     low267
+	VMOVSS X21, (CX)
+
+low267:
+stored252:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0d
+	JLE              folded59
+	VMOVUPS.Z        (CX), K1, Z18
+	VMOVUPS.Z        (SI), K1, Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z18, K2, Z18
+	VADDPS           Z18, Z2, Z2
+	VFMADD231PS.BCST (R8), Z18, Z3
+	VFMADD231PS.BCST 4(R8), Z18, Z4
+	VMOVAPS          Z18, Z21
+	TESTQ            $0x00000008, BX
+	JZ               low269
+	VMOVUPS          Y21, (CX)
+	VEXTRACTF64X4    $0x01, Z21, Y21
+	TESTQ            $0x00000004, BX
+	JZ               low270
+	VMOVUPS          X21, 32(CX)
+	VEXTRACTF32X4    $0x01, Y21, X21
+	TESTQ            $0x00000002, BX
+	JZ               low271
+	VMOVSD           X21, 48(CX)
+	VUNPCKHPD        X21, X21, X21
+	TESTQ            $0x00000001, BX
+	JZ               low272
+	VMOVSS           X21, 56(CX)
+
+low272:
+	JMP stored268
+
+low271:
+	TESTQ  $0x00000001, BX
+	JZ     low273
+	VMOVSS X21, 48(CX)
+
+low273:
+	JMP stored268
+
+low270:
+	TESTQ     $0x00000002, BX
+	JZ        low274
+	VMOVSD    X21, 32(CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low275
+	VMOVSS    X21, 40(CX)
+
+low275:
+	JMP stored268
+
+low274:
+	TESTQ  $0x00000001, BX
+	JZ     low276
+	VMOVSS X21, 32(CX)
+
+low276:
+	JMP stored268
+
+low269:
+	TESTQ         $0x00000004, BX
+	JZ            low277
+	VMOVUPS       X21, (CX)
+	VEXTRACTF32X4 $0x01, Y21, X21
+	TESTQ         $0x00000002, BX
+	JZ            low278
+	VMOVSD        X21, 16(CX)
+	VUNPCKHPD     X21, X21, X21
+	TESTQ         $0x00000001, BX
+	JZ            low279
+	VMOVSS        X21, 24(CX)
+
+low279:
+	JMP stored268
+
+low278:
+	TESTQ  $0x00000001, BX
+	JZ     low280
+	VMOVSS X21, 16(CX)
+
+low280:
+	JMP stored268
+
+low277:
+	TESTQ     $0x00000002, BX
+	JZ        low281
+	VMOVSD    X21, (CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low282
+	VMOVSS    X21, 8(CX)
+
+low282:
+	JMP stored268
+
+low281:
+	TESTQ  $0x00000001, BX
+	JZ     low283
+	VMOVSS X21, (CX)
+
+low283:
+stored268:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0e
+	JLE              folded59
+	VMOVUPS.Z        (CX), K1, Z19
+	VMOVUPS.Z        (SI), K1, Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z19, K2, Z19
+	VADDPS           Z19, Z2, Z2
+	VFMADD231PS.BCST (R8), Z19, Z3
+	VFMADD231PS.BCST 4(R8), Z19, Z4
+	VMOVAPS          Z19, Z21
+	TESTQ            $0x00000008, BX
+	JZ               low285
+	VMOVUPS          Y21, (CX)
+	VEXTRACTF64X4    $0x01, Z21, Y21
+	TESTQ            $0x00000004, BX
+	JZ               low286
+	VMOVUPS          X21, 32(CX)
+	VEXTRACTF32X4    $0x01, Y21, X21
+	TESTQ            $0x00000002, BX
+	JZ               low287
+	VMOVSD           X21, 48(CX)
+	VUNPCKHPD        X21, X21, X21
+	TESTQ            $0x00000001, BX
+	JZ               low288
+	VMOVSS           X21, 56(CX)
+
+low288:
+	JMP stored284
+
+low287:
+	TESTQ  $0x00000001, BX
+	JZ     low289
+	VMOVSS X21, 48(CX)
+
+low289:
+	JMP stored284
+
+low286:
+	TESTQ     $0x00000002, BX
+	JZ        low290
+	VMOVSD    X21, 32(CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low291
+	VMOVSS    X21, 40(CX)
+
+low291:
+	JMP stored284
+
+low290:
+	TESTQ  $0x00000001, BX
+	JZ     low292
+	VMOVSS X21, 32(CX)
+
+low292:
+	JMP stored284
+
+low285:
+	TESTQ         $0x00000004, BX
+	JZ            low293
+	VMOVUPS       X21, (CX)
+	VEXTRACTF32X4 $0x01, Y21, X21
+	TESTQ         $0x00000002, BX
+	JZ            low294
+	VMOVSD        X21, 16(CX)
+	VUNPCKHPD     X21, X21, X21
+	TESTQ         $0x00000001, BX
+	JZ            low295
+	VMOVSS        X21, 24(CX)
+
+low295:
+	JMP stored284
+
+low294:
+	TESTQ  $0x00000001, BX
+	JZ     low296
+	VMOVSS X21, 16(CX)
+
+low296:
+	JMP stored284
+
+low293:
+	TESTQ     $0x00000002, BX
+	JZ        low297
+	VMOVSD    X21, (CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low298
+	VMOVSS    X21, 8(CX)
+
+low298:
+	JMP stored284
+
+low297:
+	TESTQ  $0x00000001, BX
+	JZ     low299
+	VMOVSS X21, (CX)
+
+low299:
+stored284:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0f
+	JLE              folded59
+	VMOVUPS.Z        (CX), K1, Z20
+	VMOVUPS.Z        (SI), K1, Z21
+	VCMPPS           $0x06, Z23, Z21, K2
+	VMOVAPS.Z        Z20, K2, Z20
+	VADDPS           Z20, Z2, Z2
+	VFMADD231PS.BCST (R8), Z20, Z3
+	VFMADD231PS.BCST 4(R8), Z20, Z4
+	VMOVAPS          Z20, Z21
+	TESTQ            $0x00000008, BX
+	JZ               low301
+	VMOVUPS          Y21, (CX)
+	VEXTRACTF64X4    $0x01, Z21, Y21
+	TESTQ            $0x00000004, BX
+	JZ               low302
+	VMOVUPS          X21, 32(CX)
+	VEXTRACTF32X4    $0x01, Y21, X21
+	TESTQ            $0x00000002, BX
+	JZ               low303
+	VMOVSD           X21, 48(CX)
+	VUNPCKHPD        X21, X21, X21
+	TESTQ            $0x00000001, BX
+	JZ               low304
+	VMOVSS           X21, 56(CX)
+
+low304:
+	JMP stored300
+
+low303:
+	TESTQ  $0x00000001, BX
+	JZ     low305
+	VMOVSS X21, 48(CX)
+
+low305:
+	JMP stored300
+
+low302:
+	TESTQ     $0x00000002, BX
+	JZ        low306
+	VMOVSD    X21, 32(CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low307
+	VMOVSS    X21, 40(CX)
+
+low307:
+	JMP stored300
+
+low306:
+	TESTQ  $0x00000001, BX
+	JZ     low308
+	VMOVSS X21, 32(CX)
+
+low308:
+	JMP stored300
+
+low301:
+	TESTQ         $0x00000004, BX
+	JZ            low309
+	VMOVUPS       X21, (CX)
+	VEXTRACTF32X4 $0x01, Y21, X21
+	TESTQ         $0x00000002, BX
+	JZ            low310
+	VMOVSD        X21, 16(CX)
+	VUNPCKHPD     X21, X21, X21
+	TESTQ         $0x00000001, BX
+	JZ            low311
+	VMOVSS        X21, 24(CX)
+
+low311:
+	JMP stored300
+
+low310:
+	TESTQ  $0x00000001, BX
+	JZ     low312
+	VMOVSS X21, 16(CX)
+
+low312:
+	JMP stored300
+
+low309:
+	TESTQ     $0x00000002, BX
+	JZ        low313
+	VMOVSD    X21, (CX)
+	VUNPCKHPD X21, X21, X21
+	TESTQ     $0x00000001, BX
+	JZ        low314
+	VMOVSS    X21, 8(CX)
+
+low314:
+	JMP stored300
+
+low313:
+	TESTQ  $0x00000001, BX
+	JZ     low315
+	VMOVSS X21, (CX)
+
+low315:
+stored300:
+	ADDQ DI, SI
+	ADDQ DX, CX
+	ADDQ R9, R8
+
+folded59:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some316
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some316:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VSHUFF64X2       $0xee, Z9, Z5, Z22
+	VSHUFF64X2       $0x44, Z9, Z5, Z5
+	VSHUFF64X2       $0xee, Z10, Z6, Z9
+	VSHUFF64X2       $0x44, Z10, Z6, Z6
+	VSHUFF64X2       $0xee, Z11, Z7, Z10
+	VSHUFF64X2       $0x44, Z11, Z7, Z7
+	VSHUFF64X2       $0xee, Z12, Z8, Z11
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z17, Z13, Z12
+	VSHUFF64X2       $0x44, Z17, Z13, Z13
+	VSHUFF64X2       $0xee, Z18, Z14, Z17
+	VSHUFF64X2       $0x44, Z18, Z14, Z14
+	VSHUFF64X2       $0xee, Z19, Z15, Z18
+	VSHUFF64X2       $0x44, Z19, Z15, Z15
+	VSHUFF64X2       $0xee, Z20, Z16, Z19
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VUNPCKHPS        Z6, Z5, Z20
+	VUNPCKLPS        Z6, Z5, Z5
+	VUNPCKHPS        Z8, Z7, Z6
+	VUNPCKLPS        Z8, Z7, Z7
+	VUNPCKHPD        Z7, Z5, Z8
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z6, Z20, Z7
+	VUNPCKLPD        Z6, Z20, Z20
+	VUNPCKHPS        Z14, Z13, Z6
+	VUNPCKLPS        Z14, Z13, Z13
+	VUNPCKHPS        Z16, Z15, Z14
+	VUNPCKLPS        Z16, Z15, Z15
+	VUNPCKHPD        Z15, Z13, Z16
+	VUNPCKLPD        Z15, Z13, Z13
+	VUNPCKHPD        Z14, Z6, Z15
+	VUNPCKLPD        Z14, Z6, Z6
+	VUNPCKHPS        Z9, Z22, Z14
+	VUNPCKLPS        Z9, Z22, Z22
+	VUNPCKHPS        Z11, Z10, Z9
+	VUNPCKLPS        Z11, Z10, Z10
+	VUNPCKHPD        Z10, Z22, Z11
+	VUNPCKLPD        Z10, Z22, Z22
+	VUNPCKHPD        Z9, Z14, Z10
+	VUNPCKLPD        Z9, Z14, Z14
+	VUNPCKHPS        Z17, Z12, Z9
+	VUNPCKLPS        Z17, Z12, Z12
+	VUNPCKHPS        Z19, Z18, Z17
+	VUNPCKLPS        Z19, Z18, Z18
+	VUNPCKHPD        Z18, Z12, Z19
+	VUNPCKLPD        Z18, Z12, Z12
+	VUNPCKHPD        Z17, Z9, Z18
+	VUNPCKLPD        Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z13, Z5, Z17
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z16, Z8, Z13
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z6, Z20, Z16
+	VSHUFF64X2       $0x88, Z6, Z20, Z20
+	VSHUFF64X2       $0xdd, Z15, Z7, Z6
+	VSHUFF64X2       $0x88, Z15, Z7, Z7
+	VSHUFF64X2       $0xdd, Z12, Z22, Z15
+	VSHUFF64X2       $0x88, Z12, Z22, Z22
+	VSHUFF64X2       $0xdd, Z19, Z11, Z12
+	VSHUFF64X2       $0x88, Z19, Z11, Z11
+	VSHUFF64X2       $0xdd, Z9, Z14, Z19
+	VSHUFF64X2       $0x88, Z9, Z14, Z14
+	VSHUFF64X2       $0xdd, Z18, Z10, Z9
+	VSHUFF64X2       $0x88, Z18, Z10, Z10
+	VFMADD231PS.BCST (CX), Z5, Z0
+	VFMADD231PS.BCST (CX)(DX*1), Z5, Z1
+	CMPQ             BX, $0x01
+	JE               turned317
+	VFMADD231PS.BCST 4(CX), Z8, Z0
+	VFMADD231PS.BCST 4(CX)(DX*1), Z8, Z1
+	CMPQ             BX, $0x02
+	JE               turned317
+	VFMADD231PS.BCST 8(CX), Z20, Z0
+	VFMADD231PS.BCST 8(CX)(DX*1), Z20, Z1
+	CMPQ             BX, $0x03
+	JE               turned317
+	VFMADD231PS.BCST 12(CX), Z7, Z0
+	VFMADD231PS.BCST 12(CX)(DX*1), Z7, Z1
+	CMPQ             BX, $0x04
+	JE               turned317
+	VFMADD231PS.BCST 16(CX), Z17, Z0
+	VFMADD231PS.BCST 16(CX)(DX*1), Z17, Z1
+	CMPQ             BX, $0x05
+	JE               turned317
+	VFMADD231PS.BCST 20(CX), Z13, Z0
+	VFMADD231PS.BCST 20(CX)(DX*1), Z13, Z1
+	CMPQ             BX, $0x06
+	JE               turned317
+	VFMADD231PS.BCST 24(CX), Z16, Z0
+	VFMADD231PS.BCST 24(CX)(DX*1), Z16, Z1
+	CMPQ             BX, $0x07
+	JE               turned317
+	VFMADD231PS.BCST 28(CX), Z6, Z0
+	VFMADD231PS.BCST 28(CX)(DX*1), Z6, Z1
+	CMPQ             BX, $0x08
+	JE               turned317
+	VFMADD231PS.BCST 32(CX), Z22, Z0
+	VFMADD231PS.BCST 32(CX)(DX*1), Z22, Z1
+	CMPQ             BX, $0x09
+	JE               turned317
+	VFMADD231PS.BCST 36(CX), Z11, Z0
+	VFMADD231PS.BCST 36(CX)(DX*1), Z11, Z1
+	CMPQ             BX, $0x0a
+	JE               turned317
+	VFMADD231PS.BCST 40(CX), Z14, Z0
+	VFMADD231PS.BCST 40(CX)(DX*1), Z14, Z1
+	CMPQ             BX, $0x0b
+	JE               turned317
+	VFMADD231PS.BCST 44(CX), Z10, Z0
+	VFMADD231PS.BCST 44(CX)(DX*1), Z10, Z1
+	CMPQ             BX, $0x0c
+	JE               turned317
+	VFMADD231PS.BCST 48(CX), Z15, Z0
+	VFMADD231PS.BCST 48(CX)(DX*1), Z15, Z1
+	CMPQ             BX, $0x0d
+	JE               turned317
+	VFMADD231PS.BCST 52(CX), Z12, Z0
+	VFMADD231PS.BCST 52(CX)(DX*1), Z12, Z1
+	CMPQ             BX, $0x0e
+	JE               turned317
+	VFMADD231PS.BCST 56(CX), Z19, Z0
+	VFMADD231PS.BCST 56(CX)(DX*1), Z19, Z1
+	CMPQ             BX, $0x0f
+	JE               turned317
+	VFMADD231PS.BCST 60(CX), Z9, Z0
+	VFMADD231PS.BCST 60(CX)(DX*1), Z9, Z1
+
+turned317:
+	MOVQ          cols+112(FP), CX
+	CMPQ          CX, $0x11
+	JGE           some334
+	MOVQ          n+120(FP), CX
+	MOVQ          dx+0(FP), DX
+	MOVQ          lddx+8(FP), SI
+	VPXORD        Z5, Z5, Z5
+	VADDPS        Z5, Z0, Z0
+	VADDPS        Z5, Z1, Z1
+	VMOVAPS       Z0, Z6
+	VMOVAPS       Z1, Z7
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VUNPCKHPS     Z7, Z6, Z8
+	VUNPCKLPS     Z7, Z6, Z6
+	VUNPCKHPS     Z10, Z9, Z7
+	VUNPCKLPS     Z10, Z9, Z9
+	VUNPCKHPD     Z9, Z6, Z10
+	VUNPCKLPD     Z9, Z6, Z6
+	VUNPCKHPD     Z7, Z8, Z9
+	VUNPCKLPD     Z7, Z8, Z8
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored336
+	VMOVSD        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored336
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored336
+	VMOVSD        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored336
+	VEXTRACTF32X4 $0x01, Z6, X7
+	VMOVSD        X7, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored336
+	VEXTRACTF32X4 $0x01, Z10, X7
+	VMOVSD        X7, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored336
+	VEXTRACTF32X4 $0x01, Z8, X7
+	VMOVSD        X7, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored336
+	VEXTRACTF32X4 $0x01, Z9, X7
+	VMOVSD        X7, (DX)(R9*1)
+	CMPQ          CX, $0x08
+	JLE           stored336
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVSD        X7, (R10)
+	CMPQ          CX, $0x09
+	JLE           stored336
+	VEXTRACTF32X4 $0x02, Z10, X7
+	VMOVSD        X7, (R10)(SI*1)
+	CMPQ          CX, $0x0a
+	JLE           stored336
+	VEXTRACTF32X4 $0x02, Z8, X7
+	VMOVSD        X7, (R10)(SI*2)
+	CMPQ          CX, $0x0b
+	JLE           stored336
+	VEXTRACTF32X4 $0x02, Z9, X7
+	VMOVSD        X7, (R10)(DI*1)
+	CMPQ          CX, $0x0c
+	JLE           stored336
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVSD        X7, (R10)(SI*4)
+	CMPQ          CX, $0x0d
+	JLE           stored336
+	VEXTRACTF32X4 $0x03, Z10, X7
+	VMOVSD        X7, (R10)(R8*1)
+	CMPQ          CX, $0x0e
+	JLE           stored336
+	VEXTRACTF32X4 $0x03, Z8, X7
+	VMOVSD        X7, (R10)(DI*2)
+	CMPQ          CX, $0x0f
+	JLE           stored336
+	VEXTRACTF32X4 $0x03, Z9, X7
+	VMOVSD        X7, (R10)(R9*1)
+
+stored336:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again55
+
+some334:
+	VPXORD        Z5, Z5, Z5
+	MOVQ          db+32(FP), CX
+	ADDQ          AX, CX
+	VADDPS        Z5, Z2, Z2
+	TESTQ         $0x00000008, BX
+	JZ            low338
+	VMOVUPS       Y2, (CX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, BX
+	JZ            low339
+	VMOVUPS       X2, 32(CX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, BX
+	JZ            low340
+	VMOVSD        X2, 48(CX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, BX
+	JZ            low341
+	VMOVSS        X2, 56(CX)
+
+low341:
+	JMP stored337
+
+low340:
+	TESTQ  $0x00000001, BX
+	JZ     low342
+	VMOVSS X2, 48(CX)
+
+low342:
+	JMP stored337
+
+low339:
+	TESTQ     $0x00000002, BX
+	JZ        low343
+	VMOVSD    X2, 32(CX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low344
+	VMOVSS    X2, 40(CX)
+
+low344:
+	JMP stored337
+
+low343:
+	TESTQ  $0x00000001, BX
+	JZ     low345
+	VMOVSS X2, 32(CX)
+
+low345:
+	JMP stored337
+
+low338:
+	TESTQ        $0x00000004, BX
+	JZ           low346
+	VMOVUPS      X2, (CX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, BX
+	JZ           low347
+	VMOVSD       X2, 16(CX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low348
+	VMOVSS       X2, 24(CX)
+
+low348:
+	JMP stored337
+
+low347:
+	TESTQ  $0x00000001, BX
+	JZ     low349
+	VMOVSS X2, 16(CX)
+
+low349:
+	JMP stored337
+
+low346:
+	TESTQ     $0x00000002, BX
+	JZ        low350
+	VMOVSD    X2, (CX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low351
+	VMOVSS    X2, 8(CX)
+
+low351:
+	JMP stored337
+
+low350:
+	TESTQ  $0x00000001, BX
+	JZ     low352
+	VMOVSS X2, (CX)
+
+low352:
+stored337:
+	MOVQ          dw+16(FP), CX
+	ADDQ          AX, CX
+	MOVQ          lddw+24(FP), DX
+	VADDPS        Z5, Z3, Z3
+	TESTQ         $0x00000008, BX
+	JZ            low354
+	VMOVUPS       Y3, (CX)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, BX
+	JZ            low355
+	VMOVUPS       X3, 32(CX)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, BX
+	JZ            low356
+	VMOVSD        X3, 48(CX)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, BX
+	JZ            low357
+	VMOVSS        X3, 56(CX)
+
+low357:
+	JMP stored353
+
+low356:
+	TESTQ  $0x00000001, BX
+	JZ     low358
+	VMOVSS X3, 48(CX)
+
+low358:
+	JMP stored353
+
+low355:
+	TESTQ     $0x00000002, BX
+	JZ        low359
+	VMOVSD    X3, 32(CX)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, BX
+	JZ        low360
+	VMOVSS    X3, 40(CX)
+
+low360:
+	JMP stored353
+
+low359:
+	TESTQ  $0x00000001, BX
+	JZ     low361
+	VMOVSS X3, 32(CX)
+
+low361:
+	JMP stored353
+
+low354:
+	TESTQ        $0x00000004, BX
+	JZ           low362
+	VMOVUPS      X3, (CX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, BX
+	JZ           low363
+	VMOVSD       X3, 16(CX)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low364
+	VMOVSS       X3, 24(CX)
+
+low364:
+	JMP stored353
+
+low363:
+	TESTQ  $0x00000001, BX
+	JZ     low365
+	VMOVSS X3, 16(CX)
+
+low365:
+	JMP stored353
+
+low362:
+	TESTQ     $0x00000002, BX
+	JZ        low366
+	VMOVSD    X3, (CX)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, BX
+	JZ        low367
+	VMOVSS    X3, 8(CX)
+
+low367:
+	JMP stored353
+
+low366:
+	TESTQ  $0x00000001, BX
+	JZ     low368
+	VMOVSS X3, (CX)
+
+low368:
+stored353:
+	ADDQ          DX, CX
+	VADDPS        Z5, Z4, Z4
+	TESTQ         $0x00000008, BX
+	JZ            low370
+	VMOVUPS       Y4, (CX)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, BX
+	JZ            low371
+	VMOVUPS       X4, 32(CX)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, BX
+	JZ            low372
+	VMOVSD        X4, 48(CX)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, BX
+	JZ            low373
+	VMOVSS        X4, 56(CX)
+
+low373:
+	JMP stored369
+
+low372:
+	TESTQ  $0x00000001, BX
+	JZ     low374
+	VMOVSS X4, 48(CX)
+
+low374:
+	JMP stored369
+
+low371:
+	TESTQ     $0x00000002, BX
+	JZ        low375
+	VMOVSD    X4, 32(CX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, BX
+	JZ        low376
+	VMOVSS    X4, 40(CX)
+
+low376:
+	JMP stored369
+
+low375:
+	TESTQ  $0x00000001, BX
+	JZ     low377
+	VMOVSS X4, 32(CX)
+
+low377:
+	JMP stored369
+
+low370:
+	TESTQ        $0x00000004, BX
+	JZ           low378
+	VMOVUPS      X4, (CX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, BX
+	JZ           low379
+	VMOVSD       X4, 16(CX)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, BX
+	JZ           low380
+	VMOVSS       X4, 24(CX)
+
+low380:
+	JMP stored369
+
+low379:
+	TESTQ  $0x00000001, BX
+	JZ     low381
+	VMOVSS X4, 16(CX)
+
+low381:
+	JMP stored369
+
+low378:
+	TESTQ     $0x00000002, BX
+	JZ        low382
+	VMOVSD    X4, (CX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, BX
+	JZ        low383
+	VMOVSS    X4, 8(CX)
+
+low383:
+	JMP stored369
+
+low382:
+	TESTQ  $0x00000001, BX
+	JZ     low384
+	VMOVSS X4, (CX)
+
+low384:
+stored369:
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x11
+	JGE    some385
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+some385:
 turned7:
 	MOVQ          lddy+48(FP), CX
 	IMUL3Q        $0x10, CX, CX
@@ -16785,64 +19019,64 @@ turned7:
 	VUNPCKLPD     Z7, Z8, Z8
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored55
+	JLE           stored387
 	VMOVSD        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored55
+	JLE           stored387
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored55
+	JLE           stored387
 	VMOVSD        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored55
+	JLE           stored387
 	VEXTRACTF32X4 $0x01, Z6, X7
 	VMOVSD        X7, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored55
+	JLE           stored387
 	VEXTRACTF32X4 $0x01, Z10, X7
 	VMOVSD        X7, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored55
+	JLE           stored387
 	VEXTRACTF32X4 $0x01, Z8, X7
 	VMOVSD        X7, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored55
+	JLE           stored387
 	VEXTRACTF32X4 $0x01, Z9, X7
 	VMOVSD        X7, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored55
+	JLE           stored387
 	VEXTRACTF32X4 $0x02, Z6, X7
 	VMOVSD        X7, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored55
+	JLE           stored387
 	VEXTRACTF32X4 $0x02, Z10, X7
 	VMOVSD        X7, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored55
+	JLE           stored387
 	VEXTRACTF32X4 $0x02, Z8, X7
 	VMOVSD        X7, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored55
+	JLE           stored387
 	VEXTRACTF32X4 $0x02, Z9, X7
 	VMOVSD        X7, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored55
+	JLE           stored387
 	VEXTRACTF32X4 $0x03, Z6, X7
 	VMOVSD        X7, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored55
+	JLE           stored387
 	VEXTRACTF32X4 $0x03, Z10, X7
 	VMOVSD        X7, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored55
+	JLE           stored387
 	VEXTRACTF32X4 $0x03, Z8, X7
 	VMOVSD        X7, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored55
+	JLE           stored387
 	VEXTRACTF32X4 $0x03, Z9, X7
 	VMOVSD        X7, (R10)(R9*1)
 
-stored55:
+stored387:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x10, SI, SI
@@ -16855,27 +19089,27 @@ stored55:
 	JMP    end2
 
 other3:
-block57:
+block389:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk58:
+chunk390:
 	CMPQ BX, $0x10
-	JLT  last59
+	JLT  last391
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept62
+	JE     kept394
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready63
+	JMP    ready395
 
-kept62:
+kept394:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Z2
@@ -16886,8 +19120,8 @@ kept62:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z4
 
-ready63:
-again61:
+ready395:
+again393:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -16900,7 +19134,7 @@ again61:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole64
+	JGE    whole396
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -16917,7 +19151,7 @@ again61:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole64:
+whole396:
 	VMOVUPS          (CX), Z5
 	VADDPS           Z5, Z2, Z2
 	VFMADD231PS.BCST (R8), Z5, Z3
@@ -16925,7 +19159,7 @@ whole64:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded65
+	JLE              folded397
 	VMOVUPS          (CX), Z6
 	VADDPS           Z6, Z2, Z2
 	VFMADD231PS.BCST (R8), Z6, Z3
@@ -16933,7 +19167,7 @@ whole64:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded65
+	JLE              folded397
 	VMOVUPS          (CX), Z7
 	VADDPS           Z7, Z2, Z2
 	VFMADD231PS.BCST (R8), Z7, Z3
@@ -16941,7 +19175,7 @@ whole64:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded65
+	JLE              folded397
 	VMOVUPS          (CX), Z8
 	VADDPS           Z8, Z2, Z2
 	VFMADD231PS.BCST (R8), Z8, Z3
@@ -16949,7 +19183,7 @@ whole64:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded65
+	JLE              folded397
 	VMOVUPS          (CX), Z9
 	VADDPS           Z9, Z2, Z2
 	VFMADD231PS.BCST (R8), Z9, Z3
@@ -16957,7 +19191,7 @@ whole64:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded65
+	JLE              folded397
 	VMOVUPS          (CX), Z10
 	VADDPS           Z10, Z2, Z2
 	VFMADD231PS.BCST (R8), Z10, Z3
@@ -16965,7 +19199,7 @@ whole64:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded65
+	JLE              folded397
 	VMOVUPS          (CX), Z11
 	VADDPS           Z11, Z2, Z2
 	VFMADD231PS.BCST (R8), Z11, Z3
@@ -16973,7 +19207,7 @@ whole64:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded65
+	JLE              folded397
 	VMOVUPS          (CX), Z12
 	VADDPS           Z12, Z2, Z2
 	VFMADD231PS.BCST (R8), Z12, Z3
@@ -16981,7 +19215,7 @@ whole64:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded65
+	JLE              folded397
 	VMOVUPS          (CX), Z13
 	VADDPS           Z13, Z2, Z2
 	VFMADD231PS.BCST (R8), Z13, Z3
@@ -16989,7 +19223,7 @@ whole64:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded65
+	JLE              folded397
 	VMOVUPS          (CX), Z14
 	VADDPS           Z14, Z2, Z2
 	VFMADD231PS.BCST (R8), Z14, Z3
@@ -16997,7 +19231,7 @@ whole64:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded65
+	JLE              folded397
 	VMOVUPS          (CX), Z15
 	VADDPS           Z15, Z2, Z2
 	VFMADD231PS.BCST (R8), Z15, Z3
@@ -17005,7 +19239,7 @@ whole64:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded65
+	JLE              folded397
 	VMOVUPS          (CX), Z16
 	VADDPS           Z16, Z2, Z2
 	VFMADD231PS.BCST (R8), Z16, Z3
@@ -17013,7 +19247,7 @@ whole64:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded65
+	JLE              folded397
 	VMOVUPS          (CX), Z17
 	VADDPS           Z17, Z2, Z2
 	VFMADD231PS.BCST (R8), Z17, Z3
@@ -17021,7 +19255,7 @@ whole64:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded65
+	JLE              folded397
 	VMOVUPS          (CX), Z18
 	VADDPS           Z18, Z2, Z2
 	VFMADD231PS.BCST (R8), Z18, Z3
@@ -17029,7 +19263,7 @@ whole64:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded65
+	JLE              folded397
 	VMOVUPS          (CX), Z19
 	VADDPS           Z19, Z2, Z2
 	VFMADD231PS.BCST (R8), Z19, Z3
@@ -17037,7 +19271,7 @@ whole64:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded65
+	JLE              folded397
 	VMOVUPS          (CX), Z20
 	VADDPS           Z20, Z2, Z2
 	VFMADD231PS.BCST (R8), Z20, Z3
@@ -17045,15 +19279,15 @@ whole64:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded65:
+folded397:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some66
+	JGE  some398
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some66:
+some398:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -17156,7 +19390,7 @@ some66:
 	VFMADD231PS.BCST 60(CX)(DX*1), Z9, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some84
+	JGE              some416
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -17179,64 +19413,64 @@ some66:
 	VUNPCKLPD        Z7, Z8, Z8
 	VMOVSD           X6, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored86
+	JLE              stored418
 	VMOVSD           X10, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored86
+	JLE              stored418
 	VMOVSD           X8, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored86
+	JLE              stored418
 	VMOVSD           X9, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored86
+	JLE              stored418
 	VEXTRACTF32X4    $0x01, Z6, X7
 	VMOVSD           X7, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored86
+	JLE              stored418
 	VEXTRACTF32X4    $0x01, Z10, X7
 	VMOVSD           X7, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored86
+	JLE              stored418
 	VEXTRACTF32X4    $0x01, Z8, X7
 	VMOVSD           X7, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored86
+	JLE              stored418
 	VEXTRACTF32X4    $0x01, Z9, X7
 	VMOVSD           X7, (DX)(R9*1)
 	CMPQ             CX, $0x08
-	JLE              stored86
+	JLE              stored418
 	VEXTRACTF32X4    $0x02, Z6, X7
 	VMOVSD           X7, (R10)
 	CMPQ             CX, $0x09
-	JLE              stored86
+	JLE              stored418
 	VEXTRACTF32X4    $0x02, Z10, X7
 	VMOVSD           X7, (R10)(SI*1)
 	CMPQ             CX, $0x0a
-	JLE              stored86
+	JLE              stored418
 	VEXTRACTF32X4    $0x02, Z8, X7
 	VMOVSD           X7, (R10)(SI*2)
 	CMPQ             CX, $0x0b
-	JLE              stored86
+	JLE              stored418
 	VEXTRACTF32X4    $0x02, Z9, X7
 	VMOVSD           X7, (R10)(DI*1)
 	CMPQ             CX, $0x0c
-	JLE              stored86
+	JLE              stored418
 	VEXTRACTF32X4    $0x03, Z6, X7
 	VMOVSD           X7, (R10)(SI*4)
 	CMPQ             CX, $0x0d
-	JLE              stored86
+	JLE              stored418
 	VEXTRACTF32X4    $0x03, Z10, X7
 	VMOVSD           X7, (R10)(R8*1)
 	CMPQ             CX, $0x0e
-	JLE              stored86
+	JLE              stored418
 	VEXTRACTF32X4    $0x03, Z8, X7
 	VMOVSD           X7, (R10)(DI*2)
 	CMPQ             CX, $0x0f
-	JLE              stored86
+	JLE              stored418
 	VEXTRACTF32X4    $0x03, Z9, X7
 	VMOVSD           X7, (R10)(R9*1)
 
-stored86:
+stored418:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x10, SI, SI
@@ -17245,9 +19479,9 @@ stored86:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again61
+	JGE    again393
 
-some84:
+some416:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -17263,29 +19497,32 @@ some84:
 	VMOVUPS Z4, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some87
+	JGE     some419
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some87:
+some419:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk58
-	JMP  turned60
+	JGE  chunk390
+	JMP  turned392
 
-last59:
+last391:
+	CMPQ BX, $0x08
+	JNE  partly420
+
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept89
+	JE     kept422
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready90
+	JMP    ready423
 
-kept89:
+kept422:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -17296,8 +19533,8 @@ kept89:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Y4
 
-ready90:
-again88:
+ready423:
+again421:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -17310,7 +19547,7 @@ again88:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole91
+	JGE    whole424
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -17327,7 +19564,7 @@ again88:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole91:
+whole424:
 	VMOVUPS          (CX), Y5
 	VADDPS           Y5, Y2, Y2
 	VFMADD231PS.BCST (R8), Y5, Y3
@@ -17335,7 +19572,7 @@ whole91:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded92
+	JLE              folded425
 	VMOVUPS          (CX), Y6
 	VADDPS           Y6, Y2, Y2
 	VFMADD231PS.BCST (R8), Y6, Y3
@@ -17343,7 +19580,7 @@ whole91:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded92
+	JLE              folded425
 	VMOVUPS          (CX), Y7
 	VADDPS           Y7, Y2, Y2
 	VFMADD231PS.BCST (R8), Y7, Y3
@@ -17351,7 +19588,7 @@ whole91:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded92
+	JLE              folded425
 	VMOVUPS          (CX), Y8
 	VADDPS           Y8, Y2, Y2
 	VFMADD231PS.BCST (R8), Y8, Y3
@@ -17359,7 +19596,7 @@ whole91:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded92
+	JLE              folded425
 	VMOVUPS          (CX), Y9
 	VADDPS           Y9, Y2, Y2
 	VFMADD231PS.BCST (R8), Y9, Y3
@@ -17367,7 +19604,7 @@ whole91:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded92
+	JLE              folded425
 	VMOVUPS          (CX), Y10
 	VADDPS           Y10, Y2, Y2
 	VFMADD231PS.BCST (R8), Y10, Y3
@@ -17375,7 +19612,7 @@ whole91:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded92
+	JLE              folded425
 	VMOVUPS          (CX), Y11
 	VADDPS           Y11, Y2, Y2
 	VFMADD231PS.BCST (R8), Y11, Y3
@@ -17383,7 +19620,7 @@ whole91:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded92
+	JLE              folded425
 	VMOVUPS          (CX), Y12
 	VADDPS           Y12, Y2, Y2
 	VFMADD231PS.BCST (R8), Y12, Y3
@@ -17391,7 +19628,7 @@ whole91:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded92
+	JLE              folded425
 	VMOVUPS          (CX), Y13
 	VADDPS           Y13, Y2, Y2
 	VFMADD231PS.BCST (R8), Y13, Y3
@@ -17399,7 +19636,7 @@ whole91:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded92
+	JLE              folded425
 	VMOVUPS          (CX), Y14
 	VADDPS           Y14, Y2, Y2
 	VFMADD231PS.BCST (R8), Y14, Y3
@@ -17407,7 +19644,7 @@ whole91:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded92
+	JLE              folded425
 	VMOVUPS          (CX), Y15
 	VADDPS           Y15, Y2, Y2
 	VFMADD231PS.BCST (R8), Y15, Y3
@@ -17415,7 +19652,7 @@ whole91:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded92
+	JLE              folded425
 	VMOVUPS          (CX), Y16
 	VADDPS           Y16, Y2, Y2
 	VFMADD231PS.BCST (R8), Y16, Y3
@@ -17423,7 +19660,7 @@ whole91:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded92
+	JLE              folded425
 	VMOVUPS          (CX), Y17
 	VADDPS           Y17, Y2, Y2
 	VFMADD231PS.BCST (R8), Y17, Y3
@@ -17431,7 +19668,7 @@ whole91:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded92
+	JLE              folded425
 	VMOVUPS          (CX), Y18
 	VADDPS           Y18, Y2, Y2
 	VFMADD231PS.BCST (R8), Y18, Y3
@@ -17439,7 +19676,7 @@ whole91:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded92
+	JLE              folded425
 	VMOVUPS          (CX), Y19
 	VADDPS           Y19, Y2, Y2
 	VFMADD231PS.BCST (R8), Y19, Y3
@@ -17447,7 +19684,7 @@ whole91:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded92
+	JLE              folded425
 	VMOVUPS          (CX), Y20
 	VADDPS           Y20, Y2, Y2
 	VFMADD231PS.BCST (R8), Y20, Y3
@@ -17455,15 +19692,15 @@ whole91:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded92:
+folded425:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some93
+	JGE  some426
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some93:
+some426:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -17518,7 +19755,7 @@ some93:
 	VFMADD231PS.BCST 28(CX)(DX*1), Z6, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some103
+	JGE              some436
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -17541,64 +19778,64 @@ some93:
 	VUNPCKLPD        Z7, Z8, Z8
 	VMOVSD           X6, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored105
+	JLE              stored438
 	VMOVSD           X10, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored105
+	JLE              stored438
 	VMOVSD           X8, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored105
+	JLE              stored438
 	VMOVSD           X9, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored105
+	JLE              stored438
 	VEXTRACTF32X4    $0x01, Z6, X7
 	VMOVSD           X7, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored105
+	JLE              stored438
 	VEXTRACTF32X4    $0x01, Z10, X7
 	VMOVSD           X7, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored105
+	JLE              stored438
 	VEXTRACTF32X4    $0x01, Z8, X7
 	VMOVSD           X7, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored105
+	JLE              stored438
 	VEXTRACTF32X4    $0x01, Z9, X7
 	VMOVSD           X7, (DX)(R9*1)
 	CMPQ             CX, $0x08
-	JLE              stored105
+	JLE              stored438
 	VEXTRACTF32X4    $0x02, Z6, X7
 	VMOVSD           X7, (R10)
 	CMPQ             CX, $0x09
-	JLE              stored105
+	JLE              stored438
 	VEXTRACTF32X4    $0x02, Z10, X7
 	VMOVSD           X7, (R10)(SI*1)
 	CMPQ             CX, $0x0a
-	JLE              stored105
+	JLE              stored438
 	VEXTRACTF32X4    $0x02, Z8, X7
 	VMOVSD           X7, (R10)(SI*2)
 	CMPQ             CX, $0x0b
-	JLE              stored105
+	JLE              stored438
 	VEXTRACTF32X4    $0x02, Z9, X7
 	VMOVSD           X7, (R10)(DI*1)
 	CMPQ             CX, $0x0c
-	JLE              stored105
+	JLE              stored438
 	VEXTRACTF32X4    $0x03, Z6, X7
 	VMOVSD           X7, (R10)(SI*4)
 	CMPQ             CX, $0x0d
-	JLE              stored105
+	JLE              stored438
 	VEXTRACTF32X4    $0x03, Z10, X7
 	VMOVSD           X7, (R10)(R8*1)
 	CMPQ             CX, $0x0e
-	JLE              stored105
+	JLE              stored438
 	VEXTRACTF32X4    $0x03, Z8, X7
 	VMOVSD           X7, (R10)(DI*2)
 	CMPQ             CX, $0x0f
-	JLE              stored105
+	JLE              stored438
 	VEXTRACTF32X4    $0x03, Z9, X7
 	VMOVSD           X7, (R10)(R9*1)
 
-stored105:
+stored438:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x10, SI, SI
@@ -17607,9 +19844,9 @@ stored105:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again88
+	JGE    again421
 
-some103:
+some436:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -17625,13 +19862,724 @@ some103:
 	VMOVUPS Y4, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some106
+	JGE     some439
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some106:
-turned60:
+some439:
+	JMP turned392
+
+partly420:
+	MOVQ  BX, DX
+	ANDQ  $0x0f, DX
+	MOVL  $0x0000ffff, CX
+	BZHIL DX, CX, CX
+	KMOVW CX, K1
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept441
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	JMP    ready442
+
+kept441:
+	MOVQ      db+32(FP), CX
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z2
+	MOVQ      dw+16(FP), CX
+	ADDQ      AX, CX
+	MOVQ      lddw+24(FP), DX
+	VMOVUPS.Z (CX), K1, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z4
+
+ready442:
+again440:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z23, Z23, Z23
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x10
+	JGE    whole443
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole443:
+	VMOVUPS.Z        (CX), K1, Z5
+	VADDPS           Z5, Z2, Z2
+	VFMADD231PS.BCST (R8), Z5, Z3
+	VFMADD231PS.BCST 4(R8), Z5, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded444
+	VMOVUPS.Z        (CX), K1, Z6
+	VADDPS           Z6, Z2, Z2
+	VFMADD231PS.BCST (R8), Z6, Z3
+	VFMADD231PS.BCST 4(R8), Z6, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded444
+	VMOVUPS.Z        (CX), K1, Z7
+	VADDPS           Z7, Z2, Z2
+	VFMADD231PS.BCST (R8), Z7, Z3
+	VFMADD231PS.BCST 4(R8), Z7, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded444
+	VMOVUPS.Z        (CX), K1, Z8
+	VADDPS           Z8, Z2, Z2
+	VFMADD231PS.BCST (R8), Z8, Z3
+	VFMADD231PS.BCST 4(R8), Z8, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded444
+	VMOVUPS.Z        (CX), K1, Z9
+	VADDPS           Z9, Z2, Z2
+	VFMADD231PS.BCST (R8), Z9, Z3
+	VFMADD231PS.BCST 4(R8), Z9, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded444
+	VMOVUPS.Z        (CX), K1, Z10
+	VADDPS           Z10, Z2, Z2
+	VFMADD231PS.BCST (R8), Z10, Z3
+	VFMADD231PS.BCST 4(R8), Z10, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded444
+	VMOVUPS.Z        (CX), K1, Z11
+	VADDPS           Z11, Z2, Z2
+	VFMADD231PS.BCST (R8), Z11, Z3
+	VFMADD231PS.BCST 4(R8), Z11, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded444
+	VMOVUPS.Z        (CX), K1, Z12
+	VADDPS           Z12, Z2, Z2
+	VFMADD231PS.BCST (R8), Z12, Z3
+	VFMADD231PS.BCST 4(R8), Z12, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x08
+	JLE              folded444
+	VMOVUPS.Z        (CX), K1, Z13
+	VADDPS           Z13, Z2, Z2
+	VFMADD231PS.BCST (R8), Z13, Z3
+	VFMADD231PS.BCST 4(R8), Z13, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x09
+	JLE              folded444
+	VMOVUPS.Z        (CX), K1, Z14
+	VADDPS           Z14, Z2, Z2
+	VFMADD231PS.BCST (R8), Z14, Z3
+	VFMADD231PS.BCST 4(R8), Z14, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0a
+	JLE              folded444
+	VMOVUPS.Z        (CX), K1, Z15
+	VADDPS           Z15, Z2, Z2
+	VFMADD231PS.BCST (R8), Z15, Z3
+	VFMADD231PS.BCST 4(R8), Z15, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0b
+	JLE              folded444
+	VMOVUPS.Z        (CX), K1, Z16
+	VADDPS           Z16, Z2, Z2
+	VFMADD231PS.BCST (R8), Z16, Z3
+	VFMADD231PS.BCST 4(R8), Z16, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0c
+	JLE              folded444
+	VMOVUPS.Z        (CX), K1, Z17
+	VADDPS           Z17, Z2, Z2
+	VFMADD231PS.BCST (R8), Z17, Z3
+	VFMADD231PS.BCST 4(R8), Z17, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0d
+	JLE              folded444
+	VMOVUPS.Z        (CX), K1, Z18
+	VADDPS           Z18, Z2, Z2
+	VFMADD231PS.BCST (R8), Z18, Z3
+	VFMADD231PS.BCST 4(R8), Z18, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0e
+	JLE              folded444
+	VMOVUPS.Z        (CX), K1, Z19
+	VADDPS           Z19, Z2, Z2
+	VFMADD231PS.BCST (R8), Z19, Z3
+	VFMADD231PS.BCST 4(R8), Z19, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0f
+	JLE              folded444
+	VMOVUPS.Z        (CX), K1, Z20
+	VADDPS           Z20, Z2, Z2
+	VFMADD231PS.BCST (R8), Z20, Z3
+	VFMADD231PS.BCST 4(R8), Z20, Z4
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+
+folded444:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some445
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some445:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VSHUFF64X2       $0xee, Z9, Z5, Z22
+	VSHUFF64X2       $0x44, Z9, Z5, Z5
+	VSHUFF64X2       $0xee, Z10, Z6, Z9
+	VSHUFF64X2       $0x44, Z10, Z6, Z6
+	VSHUFF64X2       $0xee, Z11, Z7, Z10
+	VSHUFF64X2       $0x44, Z11, Z7, Z7
+	VSHUFF64X2       $0xee, Z12, Z8, Z11
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z17, Z13, Z12
+	VSHUFF64X2       $0x44, Z17, Z13, Z13
+	VSHUFF64X2       $0xee, Z18, Z14, Z17
+	VSHUFF64X2       $0x44, Z18, Z14, Z14
+	VSHUFF64X2       $0xee, Z19, Z15, Z18
+	VSHUFF64X2       $0x44, Z19, Z15, Z15
+	VSHUFF64X2       $0xee, Z20, Z16, Z19
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VUNPCKHPS        Z6, Z5, Z20
+	VUNPCKLPS        Z6, Z5, Z5
+	VUNPCKHPS        Z8, Z7, Z6
+	VUNPCKLPS        Z8, Z7, Z7
+	VUNPCKHPD        Z7, Z5, Z8
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z6, Z20, Z7
+	VUNPCKLPD        Z6, Z20, Z20
+	VUNPCKHPS        Z14, Z13, Z6
+	VUNPCKLPS        Z14, Z13, Z13
+	VUNPCKHPS        Z16, Z15, Z14
+	VUNPCKLPS        Z16, Z15, Z15
+	VUNPCKHPD        Z15, Z13, Z16
+	VUNPCKLPD        Z15, Z13, Z13
+	VUNPCKHPD        Z14, Z6, Z15
+	VUNPCKLPD        Z14, Z6, Z6
+	VUNPCKHPS        Z9, Z22, Z14
+	VUNPCKLPS        Z9, Z22, Z22
+	VUNPCKHPS        Z11, Z10, Z9
+	VUNPCKLPS        Z11, Z10, Z10
+	VUNPCKHPD        Z10, Z22, Z11
+	VUNPCKLPD        Z10, Z22, Z22
+	VUNPCKHPD        Z9, Z14, Z10
+	VUNPCKLPD        Z9, Z14, Z14
+	VUNPCKHPS        Z17, Z12, Z9
+	VUNPCKLPS        Z17, Z12, Z12
+	VUNPCKHPS        Z19, Z18, Z17
+	VUNPCKLPS        Z19, Z18, Z18
+	VUNPCKHPD        Z18, Z12, Z19
+	VUNPCKLPD        Z18, Z12, Z12
+	VUNPCKHPD        Z17, Z9, Z18
+	VUNPCKLPD        Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z13, Z5, Z17
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z16, Z8, Z13
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z6, Z20, Z16
+	VSHUFF64X2       $0x88, Z6, Z20, Z20
+	VSHUFF64X2       $0xdd, Z15, Z7, Z6
+	VSHUFF64X2       $0x88, Z15, Z7, Z7
+	VSHUFF64X2       $0xdd, Z12, Z22, Z15
+	VSHUFF64X2       $0x88, Z12, Z22, Z22
+	VSHUFF64X2       $0xdd, Z19, Z11, Z12
+	VSHUFF64X2       $0x88, Z19, Z11, Z11
+	VSHUFF64X2       $0xdd, Z9, Z14, Z19
+	VSHUFF64X2       $0x88, Z9, Z14, Z14
+	VSHUFF64X2       $0xdd, Z18, Z10, Z9
+	VSHUFF64X2       $0x88, Z18, Z10, Z10
+	VFMADD231PS.BCST (CX), Z5, Z0
+	VFMADD231PS.BCST (CX)(DX*1), Z5, Z1
+	CMPQ             BX, $0x01
+	JE               turned446
+	VFMADD231PS.BCST 4(CX), Z8, Z0
+	VFMADD231PS.BCST 4(CX)(DX*1), Z8, Z1
+	CMPQ             BX, $0x02
+	JE               turned446
+	VFMADD231PS.BCST 8(CX), Z20, Z0
+	VFMADD231PS.BCST 8(CX)(DX*1), Z20, Z1
+	CMPQ             BX, $0x03
+	JE               turned446
+	VFMADD231PS.BCST 12(CX), Z7, Z0
+	VFMADD231PS.BCST 12(CX)(DX*1), Z7, Z1
+	CMPQ             BX, $0x04
+	JE               turned446
+	VFMADD231PS.BCST 16(CX), Z17, Z0
+	VFMADD231PS.BCST 16(CX)(DX*1), Z17, Z1
+	CMPQ             BX, $0x05
+	JE               turned446
+	VFMADD231PS.BCST 20(CX), Z13, Z0
+	VFMADD231PS.BCST 20(CX)(DX*1), Z13, Z1
+	CMPQ             BX, $0x06
+	JE               turned446
+	VFMADD231PS.BCST 24(CX), Z16, Z0
+	VFMADD231PS.BCST 24(CX)(DX*1), Z16, Z1
+	CMPQ             BX, $0x07
+	JE               turned446
+	VFMADD231PS.BCST 28(CX), Z6, Z0
+	VFMADD231PS.BCST 28(CX)(DX*1), Z6, Z1
+	CMPQ             BX, $0x08
+	JE               turned446
+	VFMADD231PS.BCST 32(CX), Z22, Z0
+	VFMADD231PS.BCST 32(CX)(DX*1), Z22, Z1
+	CMPQ             BX, $0x09
+	JE               turned446
+	VFMADD231PS.BCST 36(CX), Z11, Z0
+	VFMADD231PS.BCST 36(CX)(DX*1), Z11, Z1
+	CMPQ             BX, $0x0a
+	JE               turned446
+	VFMADD231PS.BCST 40(CX), Z14, Z0
+	VFMADD231PS.BCST 40(CX)(DX*1), Z14, Z1
+	CMPQ             BX, $0x0b
+	JE               turned446
+	VFMADD231PS.BCST 44(CX), Z10, Z0
+	VFMADD231PS.BCST 44(CX)(DX*1), Z10, Z1
+	CMPQ             BX, $0x0c
+	JE               turned446
+	VFMADD231PS.BCST 48(CX), Z15, Z0
+	VFMADD231PS.BCST 48(CX)(DX*1), Z15, Z1
+	CMPQ             BX, $0x0d
+	JE               turned446
+	VFMADD231PS.BCST 52(CX), Z12, Z0
+	VFMADD231PS.BCST 52(CX)(DX*1), Z12, Z1
+	CMPQ             BX, $0x0e
+	JE               turned446
+	VFMADD231PS.BCST 56(CX), Z19, Z0
+	VFMADD231PS.BCST 56(CX)(DX*1), Z19, Z1
+	CMPQ             BX, $0x0f
+	JE               turned446
+	VFMADD231PS.BCST 60(CX), Z9, Z0
+	VFMADD231PS.BCST 60(CX)(DX*1), Z9, Z1
+
+turned446:
+	MOVQ          cols+112(FP), CX
+	CMPQ          CX, $0x11
+	JGE           some463
+	MOVQ          n+120(FP), CX
+	MOVQ          dx+0(FP), DX
+	MOVQ          lddx+8(FP), SI
+	VPXORD        Z5, Z5, Z5
+	VADDPS        Z5, Z0, Z0
+	VADDPS        Z5, Z1, Z1
+	VMOVAPS       Z0, Z6
+	VMOVAPS       Z1, Z7
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VUNPCKHPS     Z7, Z6, Z8
+	VUNPCKLPS     Z7, Z6, Z6
+	VUNPCKHPS     Z10, Z9, Z7
+	VUNPCKLPS     Z10, Z9, Z9
+	VUNPCKHPD     Z9, Z6, Z10
+	VUNPCKLPD     Z9, Z6, Z6
+	VUNPCKHPD     Z7, Z8, Z9
+	VUNPCKLPD     Z7, Z8, Z8
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored465
+	VMOVSD        X10, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored465
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored465
+	VMOVSD        X9, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored465
+	VEXTRACTF32X4 $0x01, Z6, X7
+	VMOVSD        X7, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored465
+	VEXTRACTF32X4 $0x01, Z10, X7
+	VMOVSD        X7, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored465
+	VEXTRACTF32X4 $0x01, Z8, X7
+	VMOVSD        X7, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored465
+	VEXTRACTF32X4 $0x01, Z9, X7
+	VMOVSD        X7, (DX)(R9*1)
+	CMPQ          CX, $0x08
+	JLE           stored465
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVSD        X7, (R10)
+	CMPQ          CX, $0x09
+	JLE           stored465
+	VEXTRACTF32X4 $0x02, Z10, X7
+	VMOVSD        X7, (R10)(SI*1)
+	CMPQ          CX, $0x0a
+	JLE           stored465
+	VEXTRACTF32X4 $0x02, Z8, X7
+	VMOVSD        X7, (R10)(SI*2)
+	CMPQ          CX, $0x0b
+	JLE           stored465
+	VEXTRACTF32X4 $0x02, Z9, X7
+	VMOVSD        X7, (R10)(DI*1)
+	CMPQ          CX, $0x0c
+	JLE           stored465
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVSD        X7, (R10)(SI*4)
+	CMPQ          CX, $0x0d
+	JLE           stored465
+	VEXTRACTF32X4 $0x03, Z10, X7
+	VMOVSD        X7, (R10)(R8*1)
+	CMPQ          CX, $0x0e
+	JLE           stored465
+	VEXTRACTF32X4 $0x03, Z8, X7
+	VMOVSD        X7, (R10)(DI*2)
+	CMPQ          CX, $0x0f
+	JLE           stored465
+	VEXTRACTF32X4 $0x03, Z9, X7
+	VMOVSD        X7, (R10)(R9*1)
+
+stored465:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again440
+
+some463:
+	VPXORD        Z5, Z5, Z5
+	MOVQ          db+32(FP), CX
+	ADDQ          AX, CX
+	VADDPS        Z5, Z2, Z2
+	TESTQ         $0x00000008, BX
+	JZ            low467
+	VMOVUPS       Y2, (CX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, BX
+	JZ            low468
+	VMOVUPS       X2, 32(CX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, BX
+	JZ            low469
+	VMOVSD        X2, 48(CX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, BX
+	JZ            low470
+	VMOVSS        X2, 56(CX)
+
+low470:
+	JMP stored466
+
+low469:
+	TESTQ  $0x00000001, BX
+	JZ     low471
+	VMOVSS X2, 48(CX)
+
+low471:
+	JMP stored466
+
+low468:
+	TESTQ     $0x00000002, BX
+	JZ        low472
+	VMOVSD    X2, 32(CX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low473
+	VMOVSS    X2, 40(CX)
+
+low473:
+	JMP stored466
+
+low472:
+	TESTQ  $0x00000001, BX
+	JZ     low474
+	VMOVSS X2, 32(CX)
+
+low474:
+	JMP stored466
+
+low467:
+	TESTQ        $0x00000004, BX
+	JZ           low475
+	VMOVUPS      X2, (CX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, BX
+	JZ           low476
+	VMOVSD       X2, 16(CX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low477
+	VMOVSS       X2, 24(CX)
+
+low477:
+	JMP stored466
+
+low476:
+	TESTQ  $0x00000001, BX
+	JZ     low478
+	VMOVSS X2, 16(CX)
+
+low478:
+	JMP stored466
+
+low475:
+	TESTQ     $0x00000002, BX
+	JZ        low479
+	VMOVSD    X2, (CX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low480
+	VMOVSS    X2, 8(CX)
+
+low480:
+	JMP stored466
+
+low479:
+	TESTQ  $0x00000001, BX
+	JZ     low481
+	VMOVSS X2, (CX)
+
+low481:
+stored466:
+	MOVQ          dw+16(FP), CX
+	ADDQ          AX, CX
+	MOVQ          lddw+24(FP), DX
+	VADDPS        Z5, Z3, Z3
+	TESTQ         $0x00000008, BX
+	JZ            low483
+	VMOVUPS       Y3, (CX)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, BX
+	JZ            low484
+	VMOVUPS       X3, 32(CX)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, BX
+	JZ            low485
+	VMOVSD        X3, 48(CX)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, BX
+	JZ            low486
+	VMOVSS        X3, 56(CX)
+
+low486:
+	JMP stored482
+
+low485:
+	TESTQ  $0x00000001, BX
+	JZ     low487
+	VMOVSS X3, 48(CX)
+
+low487:
+	JMP stored482
+
+low484:
+	TESTQ     $0x00000002, BX
+	JZ        low488
+	VMOVSD    X3, 32(CX)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, BX
+	JZ        low489
+	VMOVSS    X3, 40(CX)
+
+low489:
+	JMP stored482
+
+low488:
+	TESTQ  $0x00000001, BX
+	JZ     low490
+	VMOVSS X3, 32(CX)
+
+low490:
+	JMP stored482
+
+low483:
+	TESTQ        $0x00000004, BX
+	JZ           low491
+	VMOVUPS      X3, (CX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, BX
+	JZ           low492
+	VMOVSD       X3, 16(CX)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low493
+	VMOVSS       X3, 24(CX)
+
+low493:
+	JMP stored482
+
+low492:
+	TESTQ  $0x00000001, BX
+	JZ     low494
+	VMOVSS X3, 16(CX)
+
+low494:
+	JMP stored482
+
+low491:
+	TESTQ     $0x00000002, BX
+	JZ        low495
+	VMOVSD    X3, (CX)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, BX
+	JZ        low496
+	VMOVSS    X3, 8(CX)
+
+low496:
+	JMP stored482
+
+low495:
+	TESTQ  $0x00000001, BX
+	JZ     low497
+	VMOVSS X3, (CX)
+
+low497:
+stored482:
+	ADDQ          DX, CX
+	VADDPS        Z5, Z4, Z4
+	TESTQ         $0x00000008, BX
+	JZ            low499
+	VMOVUPS       Y4, (CX)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, BX
+	JZ            low500
+	VMOVUPS       X4, 32(CX)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, BX
+	JZ            low501
+	VMOVSD        X4, 48(CX)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, BX
+	JZ            low502
+	VMOVSS        X4, 56(CX)
+
+low502:
+	JMP stored498
+
+low501:
+	TESTQ  $0x00000001, BX
+	JZ     low503
+	VMOVSS X4, 48(CX)
+
+low503:
+	JMP stored498
+
+low500:
+	TESTQ     $0x00000002, BX
+	JZ        low504
+	VMOVSD    X4, 32(CX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, BX
+	JZ        low505
+	VMOVSS    X4, 40(CX)
+
+low505:
+	JMP stored498
+
+low504:
+	TESTQ  $0x00000001, BX
+	JZ     low506
+	VMOVSS X4, 32(CX)
+
+low506:
+	JMP stored498
+
+low499:
+	TESTQ        $0x00000004, BX
+	JZ           low507
+	VMOVUPS      X4, (CX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, BX
+	JZ           low508
+	VMOVSD       X4, 16(CX)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, BX
+	JZ           low509
+	VMOVSS       X4, 24(CX)
+
+low509:
+	JMP stored498
+
+low508:
+	TESTQ  $0x00000001, BX
+	JZ     low510
+	VMOVSS X4, 16(CX)
+
+low510:
+	JMP stored498
+
+low507:
+	TESTQ     $0x00000002, BX
+	JZ        low511
+	VMOVSD    X4, (CX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, BX
+	JZ        low512
+	VMOVSS    X4, 8(CX)
+
+low512:
+	JMP stored498
+
+low511:
+	TESTQ  $0x00000001, BX
+	JZ     low513
+	VMOVSS X4, (CX)
+
+low513:
+stored498:
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x11
+	JGE    some514
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+some514:
+turned392:
 	MOVQ          lddy+48(FP), CX
 	IMUL3Q        $0x10, CX, CX
 	ADDQ          dy+40(FP), CX
@@ -17668,64 +20616,64 @@ turned60:
 	VUNPCKLPD     Z7, Z8, Z8
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored108
+	JLE           stored516
 	VMOVSD        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored108
+	JLE           stored516
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored108
+	JLE           stored516
 	VMOVSD        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored108
+	JLE           stored516
 	VEXTRACTF32X4 $0x01, Z6, X7
 	VMOVSD        X7, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored108
+	JLE           stored516
 	VEXTRACTF32X4 $0x01, Z10, X7
 	VMOVSD        X7, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored108
+	JLE           stored516
 	VEXTRACTF32X4 $0x01, Z8, X7
 	VMOVSD        X7, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored108
+	JLE           stored516
 	VEXTRACTF32X4 $0x01, Z9, X7
 	VMOVSD        X7, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored108
+	JLE           stored516
 	VEXTRACTF32X4 $0x02, Z6, X7
 	VMOVSD        X7, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored108
+	JLE           stored516
 	VEXTRACTF32X4 $0x02, Z10, X7
 	VMOVSD        X7, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored108
+	JLE           stored516
 	VEXTRACTF32X4 $0x02, Z8, X7
 	VMOVSD        X7, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored108
+	JLE           stored516
 	VEXTRACTF32X4 $0x02, Z9, X7
 	VMOVSD        X7, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored108
+	JLE           stored516
 	VEXTRACTF32X4 $0x03, Z6, X7
 	VMOVSD        X7, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored108
+	JLE           stored516
 	VEXTRACTF32X4 $0x03, Z10, X7
 	VMOVSD        X7, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored108
+	JLE           stored516
 	VEXTRACTF32X4 $0x03, Z8, X7
 	VMOVSD        X7, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored108
+	JLE           stored516
 	VEXTRACTF32X4 $0x03, Z9, X7
 	VMOVSD        X7, (R10)(R9*1)
 
-stored108:
+stored516:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x10, SI, SI
@@ -17734,7 +20682,7 @@ stored108:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block57
+	JGE    block389
 	JMP    end2
 
 end2:
@@ -17745,27 +20693,27 @@ end2:
 lower1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other110
+	JNE  other518
 
-block111:
+block519:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk112:
+chunk520:
 	CMPQ BX, $0x10
-	JLT  last113
+	JLT  last521
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept116
+	JE     kept524
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready117
+	JMP    ready525
 
-kept116:
+kept524:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Z1
@@ -17774,8 +20722,8 @@ kept116:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Z2
 
-ready117:
-again115:
+ready525:
+again523:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -17788,7 +20736,7 @@ again115:
 	VPXORD Z21, Z21, Z21
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole118
+	JGE    whole526
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -17805,7 +20753,7 @@ again115:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 
-whole118:
+whole526:
 	VMOVUPS          (CX), Z3
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17817,7 +20765,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded119
+	JLE              folded527
 	VMOVUPS          (CX), Z4
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17829,7 +20777,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded119
+	JLE              folded527
 	VMOVUPS          (CX), Z5
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17841,7 +20789,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded119
+	JLE              folded527
 	VMOVUPS          (CX), Z6
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17853,7 +20801,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded119
+	JLE              folded527
 	VMOVUPS          (CX), Z7
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17865,7 +20813,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded119
+	JLE              folded527
 	VMOVUPS          (CX), Z8
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17877,7 +20825,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded119
+	JLE              folded527
 	VMOVUPS          (CX), Z9
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17889,7 +20837,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded119
+	JLE              folded527
 	VMOVUPS          (CX), Z10
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17901,7 +20849,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded119
+	JLE              folded527
 	VMOVUPS          (CX), Z11
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17913,7 +20861,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded119
+	JLE              folded527
 	VMOVUPS          (CX), Z12
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17925,7 +20873,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded119
+	JLE              folded527
 	VMOVUPS          (CX), Z13
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17937,7 +20885,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded119
+	JLE              folded527
 	VMOVUPS          (CX), Z14
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17949,7 +20897,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded119
+	JLE              folded527
 	VMOVUPS          (CX), Z15
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17961,7 +20909,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded119
+	JLE              folded527
 	VMOVUPS          (CX), Z16
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17973,7 +20921,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded119
+	JLE              folded527
 	VMOVUPS          (CX), Z17
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17985,7 +20933,7 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded119
+	JLE              folded527
 	VMOVUPS          (CX), Z18
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -17997,15 +20945,15 @@ whole118:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded119:
+folded527:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some120
+	JGE  some528
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some120:
+some528:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -18092,20 +21040,20 @@ some120:
 	VFMADD231PS.BCST 60(CX), Z7, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some138
+	JGE              some546
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z3, Z3, Z3
 	VADDPS           Z3, Z0, Z0
 	CMPQ             CX, $0x10
-	JLT              few140
+	JLT              few548
 	CMPQ             SI, $0x04
-	JNE              apart141
+	JNE              apart549
 	VMOVUPS          Z0, (DX)
-	JMP              stored142
+	JMP              stored550
 
-apart141:
+apart549:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -18130,10 +21078,10 @@ apart141:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored142:
-	JMP stored139
+stored550:
+	JMP stored547
 
-few140:
+few548:
 	VMOVAPS       Z0, Z4
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -18149,65 +21097,65 @@ few140:
 	VUNPCKLPD     Z6, Z5, Z5
 	VMOVSS        X4, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored143
+	JLE           stored551
 	VMOVSS        X8, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored143
+	JLE           stored551
 	VMOVSS        X5, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored143
+	JLE           stored551
 	VMOVSS        X7, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored143
+	JLE           stored551
 	VEXTRACTF32X4 $0x01, Z4, X6
 	VMOVSS        X6, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored143
+	JLE           stored551
 	VEXTRACTF32X4 $0x01, Z8, X6
 	VMOVSS        X6, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored143
+	JLE           stored551
 	VEXTRACTF32X4 $0x01, Z5, X6
 	VMOVSS        X6, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored143
+	JLE           stored551
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVSS        X6, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored143
+	JLE           stored551
 	VEXTRACTF32X4 $0x02, Z4, X6
 	VMOVSS        X6, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored143
+	JLE           stored551
 	VEXTRACTF32X4 $0x02, Z8, X6
 	VMOVSS        X6, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored143
+	JLE           stored551
 	VEXTRACTF32X4 $0x02, Z5, X6
 	VMOVSS        X6, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored143
+	JLE           stored551
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVSS        X6, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored143
+	JLE           stored551
 	VEXTRACTF32X4 $0x03, Z4, X6
 	VMOVSS        X6, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored143
+	JLE           stored551
 	VEXTRACTF32X4 $0x03, Z8, X6
 	VMOVSS        X6, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored143
+	JLE           stored551
 	VEXTRACTF32X4 $0x03, Z5, X6
 	VMOVSS        X6, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored143
+	JLE           stored551
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVSS        X6, (R10)(R9*1)
 
-stored143:
-stored139:
+stored551:
+stored547:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
@@ -18215,9 +21163,9 @@ stored139:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again115
+	JGE    again523
 
-some138:
+some546:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -18230,28 +21178,31 @@ some138:
 	VMOVUPS Z2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some144
+	JGE     some552
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some144:
+some552:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk112
-	JMP  turned114
+	JGE  chunk520
+	JMP  turned522
 
-last113:
+last521:
+	CMPQ BX, $0x08
+	JNE  partly553
+
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept146
+	JE     kept555
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready147
+	JMP    ready556
 
-kept146:
+kept555:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -18260,8 +21211,8 @@ kept146:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y2
 
-ready147:
-again145:
+ready556:
+again554:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -18274,7 +21225,7 @@ again145:
 	VPXORD Z21, Z21, Z21
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole148
+	JGE    whole557
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -18291,7 +21242,7 @@ again145:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 
-whole148:
+whole557:
 	VMOVUPS          (CX), Y3
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18303,7 +21254,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded149
+	JLE              folded558
 	VMOVUPS          (CX), Y4
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18315,7 +21266,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded149
+	JLE              folded558
 	VMOVUPS          (CX), Y5
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18327,7 +21278,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded149
+	JLE              folded558
 	VMOVUPS          (CX), Y6
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18339,7 +21290,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded149
+	JLE              folded558
 	VMOVUPS          (CX), Y7
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18351,7 +21302,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded149
+	JLE              folded558
 	VMOVUPS          (CX), Y8
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18363,7 +21314,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded149
+	JLE              folded558
 	VMOVUPS          (CX), Y9
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18375,7 +21326,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded149
+	JLE              folded558
 	VMOVUPS          (CX), Y10
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18387,7 +21338,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded149
+	JLE              folded558
 	VMOVUPS          (CX), Y11
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18399,7 +21350,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded149
+	JLE              folded558
 	VMOVUPS          (CX), Y12
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18411,7 +21362,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded149
+	JLE              folded558
 	VMOVUPS          (CX), Y13
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18423,7 +21374,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded149
+	JLE              folded558
 	VMOVUPS          (CX), Y14
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18435,7 +21386,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded149
+	JLE              folded558
 	VMOVUPS          (CX), Y15
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18447,7 +21398,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded149
+	JLE              folded558
 	VMOVUPS          (CX), Y16
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18459,7 +21410,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded149
+	JLE              folded558
 	VMOVUPS          (CX), Y17
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18471,7 +21422,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded149
+	JLE              folded558
 	VMOVUPS          (CX), Y18
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -18483,15 +21434,15 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded149:
+folded558:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some150
+	JGE  some559
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some150:
+some559:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -18538,20 +21489,20 @@ some150:
 	VFMADD231PS.BCST 28(CX), Z4, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some160
+	JGE              some569
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z3, Z3, Z3
 	VADDPS           Z3, Z0, Z0
 	CMPQ             CX, $0x10
-	JLT              few162
+	JLT              few571
 	CMPQ             SI, $0x04
-	JNE              apart163
+	JNE              apart572
 	VMOVUPS          Z0, (DX)
-	JMP              stored164
+	JMP              stored573
 
-apart163:
+apart572:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -18576,10 +21527,10 @@ apart163:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored164:
-	JMP stored161
+stored573:
+	JMP stored570
 
-few162:
+few571:
 	VMOVAPS       Z0, Z4
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -18595,65 +21546,65 @@ few162:
 	VUNPCKLPD     Z6, Z5, Z5
 	VMOVSS        X4, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored165
+	JLE           stored574
 	VMOVSS        X8, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored165
+	JLE           stored574
 	VMOVSS        X5, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored165
+	JLE           stored574
 	VMOVSS        X7, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored165
+	JLE           stored574
 	VEXTRACTF32X4 $0x01, Z4, X6
 	VMOVSS        X6, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored165
+	JLE           stored574
 	VEXTRACTF32X4 $0x01, Z8, X6
 	VMOVSS        X6, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored165
+	JLE           stored574
 	VEXTRACTF32X4 $0x01, Z5, X6
 	VMOVSS        X6, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored165
+	JLE           stored574
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVSS        X6, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored165
+	JLE           stored574
 	VEXTRACTF32X4 $0x02, Z4, X6
 	VMOVSS        X6, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored165
+	JLE           stored574
 	VEXTRACTF32X4 $0x02, Z8, X6
 	VMOVSS        X6, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored165
+	JLE           stored574
 	VEXTRACTF32X4 $0x02, Z5, X6
 	VMOVSS        X6, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored165
+	JLE           stored574
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVSS        X6, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored165
+	JLE           stored574
 	VEXTRACTF32X4 $0x03, Z4, X6
 	VMOVSS        X6, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored165
+	JLE           stored574
 	VEXTRACTF32X4 $0x03, Z8, X6
 	VMOVSS        X6, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored165
+	JLE           stored574
 	VEXTRACTF32X4 $0x03, Z5, X6
 	VMOVSS        X6, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored165
+	JLE           stored574
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVSS        X6, (R10)(R9*1)
 
-stored165:
-stored161:
+stored574:
+stored570:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
@@ -18661,9 +21612,9 @@ stored161:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again145
+	JGE    again554
 
-some160:
+some569:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -18676,13 +21627,2151 @@ some160:
 	VMOVUPS Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some166
+	JGE     some575
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some166:
-turned114:
+some575:
+	JMP turned522
+
+partly553:
+	MOVQ  BX, DX
+	ANDQ  $0x0f, DX
+	MOVL  $0x0000ffff, CX
+	BZHIL DX, CX, CX
+	KMOVW CX, K1
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept577
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	JMP    ready578
+
+kept577:
+	MOVQ      db+32(FP), CX
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z1
+	MOVQ      dw+16(FP), CX
+	ADDQ      AX, CX
+	MOVQ      lddw+24(FP), DX
+	VMOVUPS.Z (CX), K1, Z2
+
+ready578:
+again576:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z21, Z21, Z21
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x10
+	JGE    whole579
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+
+whole579:
+	VMOVUPS.Z        (CX), K1, Z3
+	VMOVUPS.Z        (SI), K1, Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z3, K2, Z3
+	VADDPS           Z3, Z1, Z1
+	VFMADD231PS.BCST (R8), Z3, Z2
+	VMOVAPS          Z3, Z19
+	TESTQ            $0x00000008, BX
+	JZ               low582
+	VMOVUPS          Y19, (CX)
+	VEXTRACTF64X4    $0x01, Z19, Y19
+	TESTQ            $0x00000004, BX
+	JZ               low583
+	VMOVUPS          X19, 32(CX)
+	VEXTRACTF32X4    $0x01, Y19, X19
+	TESTQ            $0x00000002, BX
+	JZ               low584
+	VMOVSD           X19, 48(CX)
+	VUNPCKHPD        X19, X19, X19
+	TESTQ            $0x00000001, BX
+	JZ               low585
+	VMOVSS           X19, 56(CX)
+
+low585:
+	JMP stored581
+
+low584:
+	TESTQ  $0x00000001, BX
+	JZ     low586
+	VMOVSS X19, 48(CX)
+
+low586:
+	JMP stored581
+
+low583:
+	TESTQ     $0x00000002, BX
+	JZ        low587
+	VMOVSD    X19, 32(CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low588
+	VMOVSS    X19, 40(CX)
+
+low588:
+	JMP stored581
+
+low587:
+	TESTQ  $0x00000001, BX
+	JZ     low589
+	VMOVSS X19, 32(CX)
+
+low589:
+	JMP stored581
+
+low582:
+	TESTQ         $0x00000004, BX
+	JZ            low590
+	VMOVUPS       X19, (CX)
+	VEXTRACTF32X4 $0x01, Y19, X19
+	TESTQ         $0x00000002, BX
+	JZ            low591
+	VMOVSD        X19, 16(CX)
+	VUNPCKHPD     X19, X19, X19
+	TESTQ         $0x00000001, BX
+	JZ            low592
+	VMOVSS        X19, 24(CX)
+
+low592:
+	JMP stored581
+
+low591:
+	TESTQ  $0x00000001, BX
+	JZ     low593
+	VMOVSS X19, 16(CX)
+
+low593:
+	JMP stored581
+
+low590:
+	TESTQ     $0x00000002, BX
+	JZ        low594
+	VMOVSD    X19, (CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low595
+	VMOVSS    X19, 8(CX)
+
+low595:
+	JMP stored581
+
+low594:
+	TESTQ  $0x00000001, BX
+	JZ     low596
+	VMOVSS X19, (CX)
+
+low596:
+stored581:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded580
+	VMOVUPS.Z        (CX), K1, Z4
+	VMOVUPS.Z        (SI), K1, Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z4, K2, Z4
+	VADDPS           Z4, Z1, Z1
+	VFMADD231PS.BCST (R8), Z4, Z2
+	VMOVAPS          Z4, Z19
+	TESTQ            $0x00000008, BX
+	JZ               low598
+	VMOVUPS          Y19, (CX)
+	VEXTRACTF64X4    $0x01, Z19, Y19
+	TESTQ            $0x00000004, BX
+	JZ               low599
+	VMOVUPS          X19, 32(CX)
+	VEXTRACTF32X4    $0x01, Y19, X19
+	TESTQ            $0x00000002, BX
+	JZ               low600
+	VMOVSD           X19, 48(CX)
+	VUNPCKHPD        X19, X19, X19
+	TESTQ            $0x00000001, BX
+	JZ               low601
+	VMOVSS           X19, 56(CX)
+
+low601:
+	JMP stored597
+
+low600:
+	TESTQ  $0x00000001, BX
+	JZ     low602
+	VMOVSS X19, 48(CX)
+
+low602:
+	JMP stored597
+
+low599:
+	TESTQ     $0x00000002, BX
+	JZ        low603
+	VMOVSD    X19, 32(CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low604
+	VMOVSS    X19, 40(CX)
+
+low604:
+	JMP stored597
+
+low603:
+	TESTQ  $0x00000001, BX
+	JZ     low605
+	VMOVSS X19, 32(CX)
+
+low605:
+	JMP stored597
+
+low598:
+	TESTQ         $0x00000004, BX
+	JZ            low606
+	VMOVUPS       X19, (CX)
+	VEXTRACTF32X4 $0x01, Y19, X19
+	TESTQ         $0x00000002, BX
+	JZ            low607
+	VMOVSD        X19, 16(CX)
+	VUNPCKHPD     X19, X19, X19
+	TESTQ         $0x00000001, BX
+	JZ            low608
+	VMOVSS        X19, 24(CX)
+
+low608:
+	JMP stored597
+
+low607:
+	TESTQ  $0x00000001, BX
+	JZ     low609
+	VMOVSS X19, 16(CX)
+
+low609:
+	JMP stored597
+
+low606:
+	TESTQ     $0x00000002, BX
+	JZ        low610
+	VMOVSD    X19, (CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low611
+	VMOVSS    X19, 8(CX)
+
+low611:
+	JMP stored597
+
+low610:
+	TESTQ  $0x00000001, BX
+	JZ     low612
+	VMOVSS X19, (CX)
+
+low612:
+stored597:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded580
+	VMOVUPS.Z        (CX), K1, Z5
+	VMOVUPS.Z        (SI), K1, Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z5, K2, Z5
+	VADDPS           Z5, Z1, Z1
+	VFMADD231PS.BCST (R8), Z5, Z2
+	VMOVAPS          Z5, Z19
+	TESTQ            $0x00000008, BX
+	JZ               low614
+	VMOVUPS          Y19, (CX)
+	VEXTRACTF64X4    $0x01, Z19, Y19
+	TESTQ            $0x00000004, BX
+	JZ               low615
+	VMOVUPS          X19, 32(CX)
+	VEXTRACTF32X4    $0x01, Y19, X19
+	TESTQ            $0x00000002, BX
+	JZ               low616
+	VMOVSD           X19, 48(CX)
+	VUNPCKHPD        X19, X19, X19
+	TESTQ            $0x00000001, BX
+	JZ               low617
+	VMOVSS           X19, 56(CX)
+
+low617:
+	JMP stored613
+
+low616:
+	TESTQ  $0x00000001, BX
+	JZ     low618
+	VMOVSS X19, 48(CX)
+
+low618:
+	JMP stored613
+
+low615:
+	TESTQ     $0x00000002, BX
+	JZ        low619
+	VMOVSD    X19, 32(CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low620
+	VMOVSS    X19, 40(CX)
+
+low620:
+	JMP stored613
+
+low619:
+	TESTQ  $0x00000001, BX
+	JZ     low621
+	VMOVSS X19, 32(CX)
+
+low621:
+	JMP stored613
+
+low614:
+	TESTQ         $0x00000004, BX
+	JZ            low622
+	VMOVUPS       X19, (CX)
+	VEXTRACTF32X4 $0x01, Y19, X19
+	TESTQ         $0x00000002, BX
+	JZ            low623
+	VMOVSD        X19, 16(CX)
+	VUNPCKHPD     X19, X19, X19
+	TESTQ         $0x00000001, BX
+	JZ            low624
+	VMOVSS        X19, 24(CX)
+
+low624:
+	JMP stored613
+
+low623:
+	TESTQ  $0x00000001, BX
+	JZ     low625
+	VMOVSS X19, 16(CX)
+
+low625:
+	JMP stored613
+
+low622:
+	TESTQ     $0x00000002, BX
+	JZ        low626
+	VMOVSD    X19, (CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low627
+	VMOVSS    X19, 8(CX)
+
+low627:
+	JMP stored613
+
+low626:
+	TESTQ  $0x00000001, BX
+	JZ     low628
+	VMOVSS X19, (CX)
+
+low628:
+stored613:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded580
+	VMOVUPS.Z        (CX), K1, Z6
+	VMOVUPS.Z        (SI), K1, Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z6, K2, Z6
+	VADDPS           Z6, Z1, Z1
+	VFMADD231PS.BCST (R8), Z6, Z2
+	VMOVAPS          Z6, Z19
+	TESTQ            $0x00000008, BX
+	JZ               low630
+	VMOVUPS          Y19, (CX)
+	VEXTRACTF64X4    $0x01, Z19, Y19
+	TESTQ            $0x00000004, BX
+	JZ               low631
+	VMOVUPS          X19, 32(CX)
+	VEXTRACTF32X4    $0x01, Y19, X19
+	TESTQ            $0x00000002, BX
+	JZ               low632
+	VMOVSD           X19, 48(CX)
+	VUNPCKHPD        X19, X19, X19
+	TESTQ            $0x00000001, BX
+	JZ               low633
+	VMOVSS           X19, 56(CX)
+
+low633:
+	JMP stored629
+
+low632:
+	TESTQ  $0x00000001, BX
+	JZ     low634
+	VMOVSS X19, 48(CX)
+
+low634:
+	JMP stored629
+
+low631:
+	TESTQ     $0x00000002, BX
+	JZ        low635
+	VMOVSD    X19, 32(CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low636
+	VMOVSS    X19, 40(CX)
+
+low636:
+	JMP stored629
+
+low635:
+	TESTQ  $0x00000001, BX
+	JZ     low637
+	VMOVSS X19, 32(CX)
+
+low637:
+	JMP stored629
+
+low630:
+	TESTQ         $0x00000004, BX
+	JZ            low638
+	VMOVUPS       X19, (CX)
+	VEXTRACTF32X4 $0x01, Y19, X19
+	TESTQ         $0x00000002, BX
+	JZ            low639
+	VMOVSD        X19, 16(CX)
+	VUNPCKHPD     X19, X19, X19
+	TESTQ         $0x00000001, BX
+	JZ            low640
+	VMOVSS        X19, 24(CX)
+
+low640:
+	JMP stored629
+
+low639:
+	TESTQ  $0x00000001, BX
+	JZ     low641
+	VMOVSS X19, 16(CX)
+
+low641:
+	JMP stored629
+
+low638:
+	TESTQ     $0x00000002, BX
+	JZ        low642
+	VMOVSD    X19, (CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low643
+	VMOVSS    X19, 8(CX)
+
+low643:
+	JMP stored629
+
+low642:
+	TESTQ  $0x00000001, BX
+	JZ     low644
+	VMOVSS X19, (CX)
+
+low644:
+stored629:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded580
+	VMOVUPS.Z        (CX), K1, Z7
+	VMOVUPS.Z        (SI), K1, Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z7, K2, Z7
+	VADDPS           Z7, Z1, Z1
+	VFMADD231PS.BCST (R8), Z7, Z2
+	VMOVAPS          Z7, Z19
+	TESTQ            $0x00000008, BX
+	JZ               low646
+	VMOVUPS          Y19, (CX)
+	VEXTRACTF64X4    $0x01, Z19, Y19
+	TESTQ            $0x00000004, BX
+	JZ               low647
+	VMOVUPS          X19, 32(CX)
+	VEXTRACTF32X4    $0x01, Y19, X19
+	TESTQ            $0x00000002, BX
+	JZ               low648
+	VMOVSD           X19, 48(CX)
+	VUNPCKHPD        X19, X19, X19
+	TESTQ            $0x00000001, BX
+	JZ               low649
+	VMOVSS           X19, 56(CX)
+
+low649:
+	JMP stored645
+
+low648:
+	TESTQ  $0x00000001, BX
+	JZ     low650
+	VMOVSS X19, 48(CX)
+
+low650:
+	JMP stored645
+
+low647:
+	TESTQ     $0x00000002, BX
+	JZ        low651
+	VMOVSD    X19, 32(CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low652
+	VMOVSS    X19, 40(CX)
+
+low652:
+	JMP stored645
+
+low651:
+	TESTQ  $0x00000001, BX
+	JZ     low653
+	VMOVSS X19, 32(CX)
+
+low653:
+	JMP stored645
+
+low646:
+	TESTQ         $0x00000004, BX
+	JZ            low654
+	VMOVUPS       X19, (CX)
+	VEXTRACTF32X4 $0x01, Y19, X19
+	TESTQ         $0x00000002, BX
+	JZ            low655
+	VMOVSD        X19, 16(CX)
+	VUNPCKHPD     X19, X19, X19
+	TESTQ         $0x00000001, BX
+	JZ            low656
+	VMOVSS        X19, 24(CX)
+
+low656:
+	JMP stored645
+
+low655:
+	TESTQ  $0x00000001, BX
+	JZ     low657
+	VMOVSS X19, 16(CX)
+
+low657:
+	JMP stored645
+
+low654:
+	TESTQ     $0x00000002, BX
+	JZ        low658
+	VMOVSD    X19, (CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low659
+	VMOVSS    X19, 8(CX)
+
+low659:
+	JMP stored645
+
+low658:
+	TESTQ  $0x00000001, BX
+	JZ     low660
+	VMOVSS X19, (CX)
+
+low660:
+stored645:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded580
+	VMOVUPS.Z        (CX), K1, Z8
+	VMOVUPS.Z        (SI), K1, Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z8, K2, Z8
+	VADDPS           Z8, Z1, Z1
+	VFMADD231PS.BCST (R8), Z8, Z2
+	VMOVAPS          Z8, Z19
+	TESTQ            $0x00000008, BX
+	JZ               low662
+	VMOVUPS          Y19, (CX)
+	VEXTRACTF64X4    $0x01, Z19, Y19
+	TESTQ            $0x00000004, BX
+	JZ               low663
+	VMOVUPS          X19, 32(CX)
+	VEXTRACTF32X4    $0x01, Y19, X19
+	TESTQ            $0x00000002, BX
+	JZ               low664
+	VMOVSD           X19, 48(CX)
+	VUNPCKHPD        X19, X19, X19
+	TESTQ            $0x00000001, BX
+	JZ               low665
+	VMOVSS           X19, 56(CX)
+
+low665:
+	JMP stored661
+
+low664:
+	TESTQ  $0x00000001, BX
+	JZ     low666
+	VMOVSS X19, 48(CX)
+
+low666:
+	JMP stored661
+
+low663:
+	TESTQ     $0x00000002, BX
+	JZ        low667
+	VMOVSD    X19, 32(CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low668
+	VMOVSS    X19, 40(CX)
+
+low668:
+	JMP stored661
+
+low667:
+	TESTQ  $0x00000001, BX
+	JZ     low669
+	VMOVSS X19, 32(CX)
+
+low669:
+	JMP stored661
+
+low662:
+	TESTQ         $0x00000004, BX
+	JZ            low670
+	VMOVUPS       X19, (CX)
+	VEXTRACTF32X4 $0x01, Y19, X19
+	TESTQ         $0x00000002, BX
+	JZ            low671
+	VMOVSD        X19, 16(CX)
+	VUNPCKHPD     X19, X19, X19
+	TESTQ         $0x00000001, BX
+	JZ            low672
+	VMOVSS        X19, 24(CX)
+
+low672:
+	JMP stored661
+
+low671:
+	TESTQ  $0x00000001, BX
+	JZ     low673
+	VMOVSS X19, 16(CX)
+
+low673:
+	JMP stored661
+
+low670:
+	TESTQ     $0x00000002, BX
+	JZ        low674
+	VMOVSD    X19, (CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low675
+	VMOVSS    X19, 8(CX)
+
+low675:
+	JMP stored661
+
+low674:
+	TESTQ  $0x00000001, BX
+	JZ     low676
+	VMOVSS X19, (CX)
+
+low676:
+stored661:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded580
+	VMOVUPS.Z        (CX), K1, Z9
+	VMOVUPS.Z        (SI), K1, Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z9, K2, Z9
+	VADDPS           Z9, Z1, Z1
+	VFMADD231PS.BCST (R8), Z9, Z2
+	VMOVAPS          Z9, Z19
+	TESTQ            $0x00000008, BX
+	JZ               low678
+	VMOVUPS          Y19, (CX)
+	VEXTRACTF64X4    $0x01, Z19, Y19
+	TESTQ            $0x00000004, BX
+	JZ               low679
+	VMOVUPS          X19, 32(CX)
+	VEXTRACTF32X4    $0x01, Y19, X19
+	TESTQ            $0x00000002, BX
+	JZ               low680
+	VMOVSD           X19, 48(CX)
+	VUNPCKHPD        X19, X19, X19
+	TESTQ            $0x00000001, BX
+	JZ               low681
+	VMOVSS           X19, 56(CX)
+
+low681:
+	JMP stored677
+
+low680:
+	TESTQ  $0x00000001, BX
+	JZ     low682
+	VMOVSS X19, 48(CX)
+
+low682:
+	JMP stored677
+
+low679:
+	TESTQ     $0x00000002, BX
+	JZ        low683
+	VMOVSD    X19, 32(CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low684
+	VMOVSS    X19, 40(CX)
+
+low684:
+	JMP stored677
+
+low683:
+	TESTQ  $0x00000001, BX
+	JZ     low685
+	VMOVSS X19, 32(CX)
+
+low685:
+	JMP stored677
+
+low678:
+	TESTQ         $0x00000004, BX
+	JZ            low686
+	VMOVUPS       X19, (CX)
+	VEXTRACTF32X4 $0x01, Y19, X19
+	TESTQ         $0x00000002, BX
+	JZ            low687
+	VMOVSD        X19, 16(CX)
+	VUNPCKHPD     X19, X19, X19
+	TESTQ         $0x00000001, BX
+	JZ            low688
+	VMOVSS        X19, 24(CX)
+
+low688:
+	JMP stored677
+
+low687:
+	TESTQ  $0x00000001, BX
+	JZ     low689
+	VMOVSS X19, 16(CX)
+
+low689:
+	JMP stored677
+
+low686:
+	TESTQ     $0x00000002, BX
+	JZ        low690
+	VMOVSD    X19, (CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low691
+	VMOVSS    X19, 8(CX)
+
+low691:
+	JMP stored677
+
+low690:
+	TESTQ  $0x00000001, BX
+	JZ     low692
+	VMOVSS X19, (CX)
+
+low692:
+stored677:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded580
+	VMOVUPS.Z        (CX), K1, Z10
+	VMOVUPS.Z        (SI), K1, Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z10, K2, Z10
+	VADDPS           Z10, Z1, Z1
+	VFMADD231PS.BCST (R8), Z10, Z2
+	VMOVAPS          Z10, Z19
+	TESTQ            $0x00000008, BX
+	JZ               low694
+	VMOVUPS          Y19, (CX)
+	VEXTRACTF64X4    $0x01, Z19, Y19
+	TESTQ            $0x00000004, BX
+	JZ               low695
+	VMOVUPS          X19, 32(CX)
+	VEXTRACTF32X4    $0x01, Y19, X19
+	TESTQ            $0x00000002, BX
+	JZ               low696
+	VMOVSD           X19, 48(CX)
+	VUNPCKHPD        X19, X19, X19
+	TESTQ            $0x00000001, BX
+	JZ               low697
+	VMOVSS           X19, 56(CX)
+
+low697:
+	JMP stored693
+
+low696:
+	TESTQ  $0x00000001, BX
+	JZ     low698
+	VMOVSS X19, 48(CX)
+
+low698:
+	JMP stored693
+
+low695:
+	TESTQ     $0x00000002, BX
+	JZ        low699
+	VMOVSD    X19, 32(CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low700
+	VMOVSS    X19, 40(CX)
+
+low700:
+	JMP stored693
+
+low699:
+	TESTQ  $0x00000001, BX
+	JZ     low701
+	VMOVSS X19, 32(CX)
+
+low701:
+	JMP stored693
+
+low694:
+	TESTQ         $0x00000004, BX
+	JZ            low702
+	VMOVUPS       X19, (CX)
+	VEXTRACTF32X4 $0x01, Y19, X19
+	TESTQ         $0x00000002, BX
+	JZ            low703
+	VMOVSD        X19, 16(CX)
+	VUNPCKHPD     X19, X19, X19
+	TESTQ         $0x00000001, BX
+	JZ            low704
+	VMOVSS        X19, 24(CX)
+
+low704:
+	JMP stored693
+
+low703:
+	TESTQ  $0x00000001, BX
+	JZ     low705
+	VMOVSS X19, 16(CX)
+
+low705:
+	JMP stored693
+
+low702:
+	TESTQ     $0x00000002, BX
+	JZ        low706
+	VMOVSD    X19, (CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low707
+	VMOVSS    X19, 8(CX)
+
+low707:
+	JMP stored693
+
+low706:
+	TESTQ  $0x00000001, BX
+	JZ     low708
+	VMOVSS X19, (CX)
+
+low708:
+stored693:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x08
+	JLE              folded580
+	VMOVUPS.Z        (CX), K1, Z11
+	VMOVUPS.Z        (SI), K1, Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z11, K2, Z11
+	VADDPS           Z11, Z1, Z1
+	VFMADD231PS.BCST (R8), Z11, Z2
+	VMOVAPS          Z11, Z19
+	TESTQ            $0x00000008, BX
+	JZ               low710
+	VMOVUPS          Y19, (CX)
+	VEXTRACTF64X4    $0x01, Z19, Y19
+	TESTQ            $0x00000004, BX
+	JZ               low711
+	VMOVUPS          X19, 32(CX)
+	VEXTRACTF32X4    $0x01, Y19, X19
+	TESTQ            $0x00000002, BX
+	JZ               low712
+	VMOVSD           X19, 48(CX)
+	VUNPCKHPD        X19, X19, X19
+	TESTQ            $0x00000001, BX
+	JZ               low713
+	VMOVSS           X19, 56(CX)
+
+low713:
+	JMP stored709
+
+low712:
+	TESTQ  $0x00000001, BX
+	JZ     low714
+	VMOVSS X19, 48(CX)
+
+low714:
+	JMP stored709
+
+low711:
+	TESTQ     $0x00000002, BX
+	JZ        low715
+	VMOVSD    X19, 32(CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low716
+	VMOVSS    X19, 40(CX)
+
+low716:
+	JMP stored709
+
+low715:
+	TESTQ  $0x00000001, BX
+	JZ     low717
+	VMOVSS X19, 32(CX)
+
+low717:
+	JMP stored709
+
+low710:
+	TESTQ         $0x00000004, BX
+	JZ            low718
+	VMOVUPS       X19, (CX)
+	VEXTRACTF32X4 $0x01, Y19, X19
+	TESTQ         $0x00000002, BX
+	JZ            low719
+	VMOVSD        X19, 16(CX)
+	VUNPCKHPD     X19, X19, X19
+	TESTQ         $0x00000001, BX
+	JZ            low720
+	VMOVSS        X19, 24(CX)
+
+low720:
+	JMP stored709
+
+low719:
+	TESTQ  $0x00000001, BX
+	JZ     low721
+	VMOVSS X19, 16(CX)
+
+low721:
+	JMP stored709
+
+low718:
+	TESTQ     $0x00000002, BX
+	JZ        low722
+	VMOVSD    X19, (CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low723
+	VMOVSS    X19, 8(CX)
+
+low723:
+	JMP stored709
+
+low722:
+	TESTQ  $0x00000001, BX
+	JZ     low724
+	VMOVSS X19, (CX)
+
+low724:
+stored709:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x09
+	JLE              folded580
+	VMOVUPS.Z        (CX), K1, Z12
+	VMOVUPS.Z        (SI), K1, Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z12, K2, Z12
+	VADDPS           Z12, Z1, Z1
+	VFMADD231PS.BCST (R8), Z12, Z2
+	VMOVAPS          Z12, Z19
+	TESTQ            $0x00000008, BX
+	JZ               low726
+	VMOVUPS          Y19, (CX)
+	VEXTRACTF64X4    $0x01, Z19, Y19
+	TESTQ            $0x00000004, BX
+	JZ               low727
+	VMOVUPS          X19, 32(CX)
+	VEXTRACTF32X4    $0x01, Y19, X19
+	TESTQ            $0x00000002, BX
+	JZ               low728
+	VMOVSD           X19, 48(CX)
+	VUNPCKHPD        X19, X19, X19
+	TESTQ            $0x00000001, BX
+	JZ               low729
+	VMOVSS           X19, 56(CX)
+
+low729:
+	JMP stored725
+
+low728:
+	TESTQ  $0x00000001, BX
+	JZ     low730
+	VMOVSS X19, 48(CX)
+
+low730:
+	JMP stored725
+
+low727:
+	TESTQ     $0x00000002, BX
+	JZ        low731
+	VMOVSD    X19, 32(CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low732
+	VMOVSS    X19, 40(CX)
+
+low732:
+	JMP stored725
+
+low731:
+	TESTQ  $0x00000001, BX
+	JZ     low733
+	VMOVSS X19, 32(CX)
+
+low733:
+	JMP stored725
+
+low726:
+	TESTQ         $0x00000004, BX
+	JZ            low734
+	VMOVUPS       X19, (CX)
+	VEXTRACTF32X4 $0x01, Y19, X19
+	TESTQ         $0x00000002, BX
+	JZ            low735
+	VMOVSD        X19, 16(CX)
+	VUNPCKHPD     X19, X19, X19
+	TESTQ         $0x00000001, BX
+	JZ            low736
+	VMOVSS        X19, 24(CX)
+
+low736:
+	JMP stored725
+
+low735:
+	TESTQ  $0x00000001, BX
+	JZ     low737
+	VMOVSS X19, 16(CX)
+
+low737:
+	JMP stored725
+
+low734:
+	TESTQ     $0x00000002, BX
+	JZ        low738
+	VMOVSD    X19, (CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low739
+	VMOVSS    X19, 8(CX)
+
+low739:
+	JMP stored725
+
+low738:
+	TESTQ  $0x00000001, BX
+	JZ     low740
+	VMOVSS X19, (CX)
+
+low740:
+stored725:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0a
+	JLE              folded580
+	VMOVUPS.Z        (CX), K1, Z13
+	VMOVUPS.Z        (SI), K1, Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z13, K2, Z13
+	VADDPS           Z13, Z1, Z1
+	VFMADD231PS.BCST (R8), Z13, Z2
+	VMOVAPS          Z13, Z19
+	TESTQ            $0x00000008, BX
+	JZ               low742
+	VMOVUPS          Y19, (CX)
+	VEXTRACTF64X4    $0x01, Z19, Y19
+	TESTQ            $0x00000004, BX
+	JZ               low743
+	VMOVUPS          X19, 32(CX)
+	VEXTRACTF32X4    $0x01, Y19, X19
+	TESTQ            $0x00000002, BX
+	JZ               low744
+	VMOVSD           X19, 48(CX)
+	VUNPCKHPD        X19, X19, X19
+	TESTQ            $0x00000001, BX
+	JZ               low745
+	VMOVSS           X19, 56(CX)
+
+low745:
+	JMP stored741
+
+low744:
+	TESTQ  $0x00000001, BX
+	JZ     low746
+	VMOVSS X19, 48(CX)
+
+low746:
+	JMP stored741
+
+low743:
+	TESTQ     $0x00000002, BX
+	JZ        low747
+	VMOVSD    X19, 32(CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low748
+	VMOVSS    X19, 40(CX)
+
+low748:
+	JMP stored741
+
+low747:
+	TESTQ  $0x00000001, BX
+	JZ     low749
+	VMOVSS X19, 32(CX)
+
+low749:
+	JMP stored741
+
+low742:
+	TESTQ         $0x00000004, BX
+	JZ            low750
+	VMOVUPS       X19, (CX)
+	VEXTRACTF32X4 $0x01, Y19, X19
+	TESTQ         $0x00000002, BX
+	JZ            low751
+	VMOVSD        X19, 16(CX)
+	VUNPCKHPD     X19, X19, X19
+	TESTQ         $0x00000001, BX
+	JZ            low752
+	VMOVSS        X19, 24(CX)
+
+low752:
+	JMP stored741
+
+low751:
+	TESTQ  $0x00000001, BX
+	JZ     low753
+	VMOVSS X19, 16(CX)
+
+low753:
+	JMP stored741
+
+low750:
+	TESTQ     $0x00000002, BX
+	JZ        low754
+	VMOVSD    X19, (CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low755
+	VMOVSS    X19, 8(CX)
+
+low755:
+	JMP stored741
+
+low754:
+	TESTQ  $0x00000001, BX
+	JZ     low756
+	VMOVSS X19, (CX)
+
+low756:
+stored741:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0b
+	JLE              folded580
+	VMOVUPS.Z        (CX), K1, Z14
+	VMOVUPS.Z        (SI), K1, Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z14, K2, Z14
+	VADDPS           Z14, Z1, Z1
+	VFMADD231PS.BCST (R8), Z14, Z2
+	VMOVAPS          Z14, Z19
+	TESTQ            $0x00000008, BX
+	JZ               low758
+	VMOVUPS          Y19, (CX)
+	VEXTRACTF64X4    $0x01, Z19, Y19
+	TESTQ            $0x00000004, BX
+	JZ               low759
+	VMOVUPS          X19, 32(CX)
+	VEXTRACTF32X4    $0x01, Y19, X19
+	TESTQ            $0x00000002, BX
+	JZ               low760
+	VMOVSD           X19, 48(CX)
+	VUNPCKHPD        X19, X19, X19
+	TESTQ            $0x00000001, BX
+	JZ               low761
+	VMOVSS           X19, 56(CX)
+
+low761:
+	JMP stored757
+
+low760:
+	TESTQ  $0x00000001, BX
+	JZ     low762
+	VMOVSS X19, 48(CX)
+
+low762:
+	JMP stored757
+
+low759:
+	TESTQ     $0x00000002, BX
+	JZ        low763
+	VMOVSD    X19, 32(CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low764
+	VMOVSS    X19, 40(CX)
+
+low764:
+	JMP stored757
+
+low763:
+	TESTQ  $0x00000001, BX
+	JZ     low765
+	VMOVSS X19, 32(CX)
+
+low765:
+	JMP stored757
+
+low758:
+	TESTQ         $0x00000004, BX
+	JZ            low766
+	VMOVUPS       X19, (CX)
+	VEXTRACTF32X4 $0x01, Y19, X19
+	TESTQ         $0x00000002, BX
+	JZ            low767
+	VMOVSD        X19, 16(CX)
+	VUNPCKHPD     X19, X19, X19
+	TESTQ         $0x00000001, BX
+	JZ            low768
+	VMOVSS        X19, 24(CX)
+
+low768:
+	JMP stored757
+
+low767:
+	TESTQ  $0x00000001, BX
+	JZ     low769
+	VMOVSS X19, 16(CX)
+
+low769:
+	JMP stored757
+
+low766:
+	TESTQ     $0x00000002, BX
+	JZ        low770
+	VMOVSD    X19, (CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low771
+	VMOVSS    X19, 8(CX)
+
+low771:
+	JMP stored757
+
+low770:
+	TESTQ  $0x00000001, BX
+	JZ     low772
+	VMOVSS X19, (CX)
+
+low772:
+stored757:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0c
+	JLE              folded580
+	VMOVUPS.Z        (CX), K1, Z15
+	VMOVUPS.Z        (SI), K1, Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z15, K2, Z15
+	VADDPS           Z15, Z1, Z1
+	VFMADD231PS.BCST (R8), Z15, Z2
+	VMOVAPS          Z15, Z19
+	TESTQ            $0x00000008, BX
+	JZ               low774
+	VMOVUPS          Y19, (CX)
+	VEXTRACTF64X4    $0x01, Z19, Y19
+	TESTQ            $0x00000004, BX
+	JZ               low775
+	VMOVUPS          X19, 32(CX)
+	VEXTRACTF32X4    $0x01, Y19, X19
+	TESTQ            $0x00000002, BX
+	JZ               low776
+	VMOVSD           X19, 48(CX)
+	VUNPCKHPD        X19, X19, X19
+	TESTQ            $0x00000001, BX
+	JZ               low777
+	VMOVSS           X19, 56(CX)
+
+low777:
+	JMP stored773
+
+low776:
+	TESTQ  $0x00000001, BX
+	JZ     low778
+	VMOVSS X19, 48(CX)
+
+low778:
+	JMP stored773
+
+low775:
+	TESTQ     $0x00000002, BX
+	JZ        low779
+	VMOVSD    X19, 32(CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low780
+	VMOVSS    X19, 40(CX)
+
+low780:
+	JMP stored773
+
+low779:
+	TESTQ  $0x00000001, BX
+	JZ     low781
+	VMOVSS X19, 32(CX)
+
+low781:
+	JMP stored773
+
+low774:
+	TESTQ         $0x00000004, BX
+	JZ            low782
+	VMOVUPS       X19, (CX)
+	VEXTRACTF32X4 $0x01, Y19, X19
+	TESTQ         $0x00000002, BX
+	JZ            low783
+	VMOVSD        X19, 16(CX)
+	VUNPCKHPD     X19, X19, X19
+	TESTQ         $0x00000001, BX
+	JZ            low784
+	VMOVSS        X19, 24(CX)
+
+low784:
+	JMP stored773
+
+low783:
+	TESTQ  $0x00000001, BX
+	JZ     low785
+	VMOVSS X19, 16(CX)
+
+low785:
+	JMP stored773
+
+low782:
+	TESTQ     $0x00000002, BX
+	JZ        low786
+	VMOVSD    X19, (CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low787
+	VMOVSS    X19, 8(CX)
+
+low787:
+	JMP stored773
+
+low786:
+	TESTQ  $0x00000001, BX
+	JZ     low788
+	VMOVSS X19, (CX)
+
+low788:
+stored773:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0d
+	JLE              folded580
+	VMOVUPS.Z        (CX), K1, Z16
+	VMOVUPS.Z        (SI), K1, Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z16, K2, Z16
+	VADDPS           Z16, Z1, Z1
+	VFMADD231PS.BCST (R8), Z16, Z2
+	VMOVAPS          Z16, Z19
+	TESTQ            $0x00000008, BX
+	JZ               low790
+	VMOVUPS          Y19, (CX)
+	VEXTRACTF64X4    $0x01, Z19, Y19
+	TESTQ            $0x00000004, BX
+	JZ               low791
+	VMOVUPS          X19, 32(CX)
+	VEXTRACTF32X4    $0x01, Y19, X19
+	TESTQ            $0x00000002, BX
+	JZ               low792
+	VMOVSD           X19, 48(CX)
+	VUNPCKHPD        X19, X19, X19
+	TESTQ            $0x00000001, BX
+	JZ               low793
+	VMOVSS           X19, 56(CX)
+
+low793:
+	JMP stored789
+
+low792:
+	TESTQ  $0x00000001, BX
+	JZ     low794
+	VMOVSS X19, 48(CX)
+
+low794:
+	JMP stored789
+
+low791:
+	TESTQ     $0x00000002, BX
+	JZ        low795
+	VMOVSD    X19, 32(CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low796
+	VMOVSS    X19, 40(CX)
+
+low796:
+	JMP stored789
+
+low795:
+	TESTQ  $0x00000001, BX
+	JZ     low797
+	VMOVSS X19, 32(CX)
+
+low797:
+	JMP stored789
+
+low790:
+	TESTQ         $0x00000004, BX
+	JZ            low798
+	VMOVUPS       X19, (CX)
+	VEXTRACTF32X4 $0x01, Y19, X19
+	TESTQ         $0x00000002, BX
+	JZ            low799
+	VMOVSD        X19, 16(CX)
+	VUNPCKHPD     X19, X19, X19
+	TESTQ         $0x00000001, BX
+	JZ            low800
+	VMOVSS        X19, 24(CX)
+
+low800:
+	JMP stored789
+
+low799:
+	TESTQ  $0x00000001, BX
+	JZ     low801
+	VMOVSS X19, 16(CX)
+
+low801:
+	JMP stored789
+
+low798:
+	TESTQ     $0x00000002, BX
+	JZ        low802
+	VMOVSD    X19, (CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low803
+	VMOVSS    X19, 8(CX)
+
+low803:
+	JMP stored789
+
+low802:
+	TESTQ  $0x00000001, BX
+	JZ     low804
+	VMOVSS X19, (CX)
+
+low804:
+stored789:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0e
+	JLE              folded580
+	VMOVUPS.Z        (CX), K1, Z17
+	VMOVUPS.Z        (SI), K1, Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z17, K2, Z17
+	VADDPS           Z17, Z1, Z1
+	VFMADD231PS.BCST (R8), Z17, Z2
+	VMOVAPS          Z17, Z19
+	TESTQ            $0x00000008, BX
+	JZ               low806
+	VMOVUPS          Y19, (CX)
+	VEXTRACTF64X4    $0x01, Z19, Y19
+	TESTQ            $0x00000004, BX
+	JZ               low807
+	VMOVUPS          X19, 32(CX)
+	VEXTRACTF32X4    $0x01, Y19, X19
+	TESTQ            $0x00000002, BX
+	JZ               low808
+	VMOVSD           X19, 48(CX)
+	VUNPCKHPD        X19, X19, X19
+	TESTQ            $0x00000001, BX
+	JZ               low809
+	VMOVSS           X19, 56(CX)
+
+low809:
+	JMP stored805
+
+low808:
+	TESTQ  $0x00000001, BX
+	JZ     low810
+	VMOVSS X19, 48(CX)
+
+low810:
+	JMP stored805
+
+low807:
+	TESTQ     $0x00000002, BX
+	JZ        low811
+	VMOVSD    X19, 32(CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low812
+	VMOVSS    X19, 40(CX)
+
+low812:
+	JMP stored805
+
+low811:
+	TESTQ  $0x00000001, BX
+	JZ     low813
+	VMOVSS X19, 32(CX)
+
+low813:
+	JMP stored805
+
+low806:
+	TESTQ         $0x00000004, BX
+	JZ            low814
+	VMOVUPS       X19, (CX)
+	VEXTRACTF32X4 $0x01, Y19, X19
+	TESTQ         $0x00000002, BX
+	JZ            low815
+	VMOVSD        X19, 16(CX)
+	VUNPCKHPD     X19, X19, X19
+	TESTQ         $0x00000001, BX
+	JZ            low816
+	VMOVSS        X19, 24(CX)
+
+low816:
+	JMP stored805
+
+low815:
+	TESTQ  $0x00000001, BX
+	JZ     low817
+	VMOVSS X19, 16(CX)
+
+low817:
+	JMP stored805
+
+low814:
+	TESTQ     $0x00000002, BX
+	JZ        low818
+	VMOVSD    X19, (CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low819
+	VMOVSS    X19, 8(CX)
+
+low819:
+	JMP stored805
+
+low818:
+	TESTQ  $0x00000001, BX
+	JZ     low820
+	VMOVSS X19, (CX)
+
+low820:
+stored805:
+	ADDQ             DI, SI
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0f
+	JLE              folded580
+	VMOVUPS.Z        (CX), K1, Z18
+	VMOVUPS.Z        (SI), K1, Z19
+	VCMPPS           $0x06, Z21, Z19, K2
+	VMOVAPS.Z        Z18, K2, Z18
+	VADDPS           Z18, Z1, Z1
+	VFMADD231PS.BCST (R8), Z18, Z2
+	VMOVAPS          Z18, Z19
+	TESTQ            $0x00000008, BX
+	JZ               low822
+	VMOVUPS          Y19, (CX)
+	VEXTRACTF64X4    $0x01, Z19, Y19
+	TESTQ            $0x00000004, BX
+	JZ               low823
+	VMOVUPS          X19, 32(CX)
+	VEXTRACTF32X4    $0x01, Y19, X19
+	TESTQ            $0x00000002, BX
+	JZ               low824
+	VMOVSD           X19, 48(CX)
+	VUNPCKHPD        X19, X19, X19
+	TESTQ            $0x00000001, BX
+	JZ               low825
+	VMOVSS           X19, 56(CX)
+
+low825:
+	JMP stored821
+
+low824:
+	TESTQ  $0x00000001, BX
+	JZ     low826
+	VMOVSS X19, 48(CX)
+
+low826:
+	JMP stored821
+
+low823:
+	TESTQ     $0x00000002, BX
+	JZ        low827
+	VMOVSD    X19, 32(CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low828
+	VMOVSS    X19, 40(CX)
+
+low828:
+	JMP stored821
+
+low827:
+	TESTQ  $0x00000001, BX
+	JZ     low829
+	VMOVSS X19, 32(CX)
+
+low829:
+	JMP stored821
+
+low822:
+	TESTQ         $0x00000004, BX
+	JZ            low830
+	VMOVUPS       X19, (CX)
+	VEXTRACTF32X4 $0x01, Y19, X19
+	TESTQ         $0x00000002, BX
+	JZ            low831
+	VMOVSD        X19, 16(CX)
+	VUNPCKHPD     X19, X19, X19
+	TESTQ         $0x00000001, BX
+	JZ            low832
+	VMOVSS        X19, 24(CX)
+
+low832:
+	JMP stored821
+
+low831:
+	TESTQ  $0x00000001, BX
+	JZ     low833
+	VMOVSS X19, 16(CX)
+
+low833:
+	JMP stored821
+
+low830:
+	TESTQ     $0x00000002, BX
+	JZ        low834
+	VMOVSD    X19, (CX)
+	VUNPCKHPD X19, X19, X19
+	TESTQ     $0x00000001, BX
+	JZ        low835
+	VMOVSS    X19, 8(CX)
+
+low835:
+	JMP stored821
+
+low834:
+	TESTQ  $0x00000001, BX
+	JZ     low836
+	VMOVSS X19, (CX)
+
+low836:
+stored821:
+	ADDQ DI, SI
+	ADDQ DX, CX
+	ADDQ R9, R8
+
+folded580:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some837
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some837:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VSHUFF64X2       $0xee, Z7, Z3, Z20
+	VSHUFF64X2       $0x44, Z7, Z3, Z3
+	VSHUFF64X2       $0xee, Z8, Z4, Z7
+	VSHUFF64X2       $0x44, Z8, Z4, Z4
+	VSHUFF64X2       $0xee, Z9, Z5, Z8
+	VSHUFF64X2       $0x44, Z9, Z5, Z5
+	VSHUFF64X2       $0xee, Z10, Z6, Z9
+	VSHUFF64X2       $0x44, Z10, Z6, Z6
+	VSHUFF64X2       $0xee, Z15, Z11, Z10
+	VSHUFF64X2       $0x44, Z15, Z11, Z11
+	VSHUFF64X2       $0xee, Z16, Z12, Z15
+	VSHUFF64X2       $0x44, Z16, Z12, Z12
+	VSHUFF64X2       $0xee, Z17, Z13, Z16
+	VSHUFF64X2       $0x44, Z17, Z13, Z13
+	VSHUFF64X2       $0xee, Z18, Z14, Z17
+	VSHUFF64X2       $0x44, Z18, Z14, Z14
+	VUNPCKHPS        Z4, Z3, Z18
+	VUNPCKLPS        Z4, Z3, Z3
+	VUNPCKHPS        Z6, Z5, Z4
+	VUNPCKLPS        Z6, Z5, Z5
+	VUNPCKHPD        Z5, Z3, Z6
+	VUNPCKLPD        Z5, Z3, Z3
+	VUNPCKHPD        Z4, Z18, Z5
+	VUNPCKLPD        Z4, Z18, Z18
+	VUNPCKHPS        Z12, Z11, Z4
+	VUNPCKLPS        Z12, Z11, Z11
+	VUNPCKHPS        Z14, Z13, Z12
+	VUNPCKLPS        Z14, Z13, Z13
+	VUNPCKHPD        Z13, Z11, Z14
+	VUNPCKLPD        Z13, Z11, Z11
+	VUNPCKHPD        Z12, Z4, Z13
+	VUNPCKLPD        Z12, Z4, Z4
+	VUNPCKHPS        Z7, Z20, Z12
+	VUNPCKLPS        Z7, Z20, Z20
+	VUNPCKHPS        Z9, Z8, Z7
+	VUNPCKLPS        Z9, Z8, Z8
+	VUNPCKHPD        Z8, Z20, Z9
+	VUNPCKLPD        Z8, Z20, Z20
+	VUNPCKHPD        Z7, Z12, Z8
+	VUNPCKLPD        Z7, Z12, Z12
+	VUNPCKHPS        Z15, Z10, Z7
+	VUNPCKLPS        Z15, Z10, Z10
+	VUNPCKHPS        Z17, Z16, Z15
+	VUNPCKLPS        Z17, Z16, Z16
+	VUNPCKHPD        Z16, Z10, Z17
+	VUNPCKLPD        Z16, Z10, Z10
+	VUNPCKHPD        Z15, Z7, Z16
+	VUNPCKLPD        Z15, Z7, Z7
+	VSHUFF64X2       $0xdd, Z11, Z3, Z15
+	VSHUFF64X2       $0x88, Z11, Z3, Z3
+	VSHUFF64X2       $0xdd, Z14, Z6, Z11
+	VSHUFF64X2       $0x88, Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z4, Z18, Z14
+	VSHUFF64X2       $0x88, Z4, Z18, Z18
+	VSHUFF64X2       $0xdd, Z13, Z5, Z4
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z10, Z20, Z13
+	VSHUFF64X2       $0x88, Z10, Z20, Z20
+	VSHUFF64X2       $0xdd, Z17, Z9, Z10
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z7, Z12, Z17
+	VSHUFF64X2       $0x88, Z7, Z12, Z12
+	VSHUFF64X2       $0xdd, Z16, Z8, Z7
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VFMADD231PS.BCST (CX), Z3, Z0
+	CMPQ             BX, $0x01
+	JE               turned838
+	VFMADD231PS.BCST 4(CX), Z6, Z0
+	CMPQ             BX, $0x02
+	JE               turned838
+	VFMADD231PS.BCST 8(CX), Z18, Z0
+	CMPQ             BX, $0x03
+	JE               turned838
+	VFMADD231PS.BCST 12(CX), Z5, Z0
+	CMPQ             BX, $0x04
+	JE               turned838
+	VFMADD231PS.BCST 16(CX), Z15, Z0
+	CMPQ             BX, $0x05
+	JE               turned838
+	VFMADD231PS.BCST 20(CX), Z11, Z0
+	CMPQ             BX, $0x06
+	JE               turned838
+	VFMADD231PS.BCST 24(CX), Z14, Z0
+	CMPQ             BX, $0x07
+	JE               turned838
+	VFMADD231PS.BCST 28(CX), Z4, Z0
+	CMPQ             BX, $0x08
+	JE               turned838
+	VFMADD231PS.BCST 32(CX), Z20, Z0
+	CMPQ             BX, $0x09
+	JE               turned838
+	VFMADD231PS.BCST 36(CX), Z9, Z0
+	CMPQ             BX, $0x0a
+	JE               turned838
+	VFMADD231PS.BCST 40(CX), Z12, Z0
+	CMPQ             BX, $0x0b
+	JE               turned838
+	VFMADD231PS.BCST 44(CX), Z8, Z0
+	CMPQ             BX, $0x0c
+	JE               turned838
+	VFMADD231PS.BCST 48(CX), Z13, Z0
+	CMPQ             BX, $0x0d
+	JE               turned838
+	VFMADD231PS.BCST 52(CX), Z10, Z0
+	CMPQ             BX, $0x0e
+	JE               turned838
+	VFMADD231PS.BCST 56(CX), Z17, Z0
+	CMPQ             BX, $0x0f
+	JE               turned838
+	VFMADD231PS.BCST 60(CX), Z7, Z0
+
+turned838:
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some855
+	MOVQ    n+120(FP), CX
+	MOVQ    dx+0(FP), DX
+	MOVQ    lddx+8(FP), SI
+	VPXORD  Z3, Z3, Z3
+	VADDPS  Z3, Z0, Z0
+	CMPQ    CX, $0x10
+	JLT     few857
+	CMPQ    SI, $0x04
+	JNE     apart858
+	VMOVUPS Z0, (DX)
+	JMP     stored859
+
+apart858:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X3
+	VMOVSS        X3, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X3, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X3, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X3, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z0, X3
+	VMOVSS        X3, (R10)
+	VEXTRACTPS    $0x01, X3, (R10)(SI*1)
+	VEXTRACTPS    $0x02, X3, (R10)(SI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(DI*1)
+	VEXTRACTF32X4 $0x03, Z0, X3
+	VMOVSS        X3, (R10)(SI*4)
+	VEXTRACTPS    $0x01, X3, (R10)(R8*1)
+	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
+
+stored859:
+	JMP stored856
+
+few857:
+	VMOVAPS       Z0, Z4
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VUNPCKHPS     Z6, Z4, Z5
+	VUNPCKLPS     Z6, Z4, Z4
+	VUNPCKHPS     Z8, Z7, Z6
+	VUNPCKLPS     Z8, Z7, Z7
+	VUNPCKHPD     Z7, Z4, Z8
+	VUNPCKLPD     Z7, Z4, Z4
+	VUNPCKHPD     Z6, Z5, Z7
+	VUNPCKLPD     Z6, Z5, Z5
+	VMOVSS        X4, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored860
+	VMOVSS        X8, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored860
+	VMOVSS        X5, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored860
+	VMOVSS        X7, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored860
+	VEXTRACTF32X4 $0x01, Z4, X6
+	VMOVSS        X6, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored860
+	VEXTRACTF32X4 $0x01, Z8, X6
+	VMOVSS        X6, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored860
+	VEXTRACTF32X4 $0x01, Z5, X6
+	VMOVSS        X6, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored860
+	VEXTRACTF32X4 $0x01, Z7, X6
+	VMOVSS        X6, (DX)(R9*1)
+	CMPQ          CX, $0x08
+	JLE           stored860
+	VEXTRACTF32X4 $0x02, Z4, X6
+	VMOVSS        X6, (R10)
+	CMPQ          CX, $0x09
+	JLE           stored860
+	VEXTRACTF32X4 $0x02, Z8, X6
+	VMOVSS        X6, (R10)(SI*1)
+	CMPQ          CX, $0x0a
+	JLE           stored860
+	VEXTRACTF32X4 $0x02, Z5, X6
+	VMOVSS        X6, (R10)(SI*2)
+	CMPQ          CX, $0x0b
+	JLE           stored860
+	VEXTRACTF32X4 $0x02, Z7, X6
+	VMOVSS        X6, (R10)(DI*1)
+	CMPQ          CX, $0x0c
+	JLE           stored860
+	VEXTRACTF32X4 $0x03, Z4, X6
+	VMOVSS        X6, (R10)(SI*4)
+	CMPQ          CX, $0x0d
+	JLE           stored860
+	VEXTRACTF32X4 $0x03, Z8, X6
+	VMOVSS        X6, (R10)(R8*1)
+	CMPQ          CX, $0x0e
+	JLE           stored860
+	VEXTRACTF32X4 $0x03, Z5, X6
+	VMOVSS        X6, (R10)(DI*2)
+	CMPQ          CX, $0x0f
+	JLE           stored860
+	VEXTRACTF32X4 $0x03, Z7, X6
+	VMOVSS        X6, (R10)(R9*1)
+
+stored860:
+stored856:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again576
+
+some855:
+	VPXORD        Z3, Z3, Z3
+	MOVQ          db+32(FP), CX
+	ADDQ          AX, CX
+	VADDPS        Z3, Z1, Z1
+	TESTQ         $0x00000008, BX
+	JZ            low862
+	VMOVUPS       Y1, (CX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, BX
+	JZ            low863
+	VMOVUPS       X1, 32(CX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, BX
+	JZ            low864
+	VMOVSD        X1, 48(CX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, BX
+	JZ            low865
+	VMOVSS        X1, 56(CX)
+
+low865:
+	JMP stored861
+
+low864:
+	TESTQ  $0x00000001, BX
+	JZ     low866
+	VMOVSS X1, 48(CX)
+
+low866:
+	JMP stored861
+
+low863:
+	TESTQ     $0x00000002, BX
+	JZ        low867
+	VMOVSD    X1, 32(CX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low868
+	VMOVSS    X1, 40(CX)
+
+low868:
+	JMP stored861
+
+low867:
+	TESTQ  $0x00000001, BX
+	JZ     low869
+	VMOVSS X1, 32(CX)
+
+low869:
+	JMP stored861
+
+low862:
+	TESTQ        $0x00000004, BX
+	JZ           low870
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, BX
+	JZ           low871
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low872
+	VMOVSS       X1, 24(CX)
+
+low872:
+	JMP stored861
+
+low871:
+	TESTQ  $0x00000001, BX
+	JZ     low873
+	VMOVSS X1, 16(CX)
+
+low873:
+	JMP stored861
+
+low870:
+	TESTQ     $0x00000002, BX
+	JZ        low874
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low875
+	VMOVSS    X1, 8(CX)
+
+low875:
+	JMP stored861
+
+low874:
+	TESTQ  $0x00000001, BX
+	JZ     low876
+	VMOVSS X1, (CX)
+
+low876:
+stored861:
+	MOVQ          dw+16(FP), CX
+	ADDQ          AX, CX
+	MOVQ          lddw+24(FP), DX
+	VADDPS        Z3, Z2, Z2
+	TESTQ         $0x00000008, BX
+	JZ            low878
+	VMOVUPS       Y2, (CX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, BX
+	JZ            low879
+	VMOVUPS       X2, 32(CX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, BX
+	JZ            low880
+	VMOVSD        X2, 48(CX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, BX
+	JZ            low881
+	VMOVSS        X2, 56(CX)
+
+low881:
+	JMP stored877
+
+low880:
+	TESTQ  $0x00000001, BX
+	JZ     low882
+	VMOVSS X2, 48(CX)
+
+low882:
+	JMP stored877
+
+low879:
+	TESTQ     $0x00000002, BX
+	JZ        low883
+	VMOVSD    X2, 32(CX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low884
+	VMOVSS    X2, 40(CX)
+
+low884:
+	JMP stored877
+
+low883:
+	TESTQ  $0x00000001, BX
+	JZ     low885
+	VMOVSS X2, 32(CX)
+
+low885:
+	JMP stored877
+
+low878:
+	TESTQ        $0x00000004, BX
+	JZ           low886
+	VMOVUPS      X2, (CX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, BX
+	JZ           low887
+	VMOVSD       X2, 16(CX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low888
+	VMOVSS       X2, 24(CX)
+
+low888:
+	JMP stored877
+
+low887:
+	TESTQ  $0x00000001, BX
+	JZ     low889
+	VMOVSS X2, 16(CX)
+
+low889:
+	JMP stored877
+
+low886:
+	TESTQ     $0x00000002, BX
+	JZ        low890
+	VMOVSD    X2, (CX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low891
+	VMOVSS    X2, 8(CX)
+
+low891:
+	JMP stored877
+
+low890:
+	TESTQ  $0x00000001, BX
+	JZ     low892
+	VMOVSS X2, (CX)
+
+low892:
+stored877:
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x11
+	JGE    some893
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+some893:
+turned522:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x10, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -18703,13 +23792,13 @@ turned114:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    CX, $0x10
-	JLT     few168
+	JLT     few895
 	CMPQ    SI, $0x04
-	JNE     apart169
+	JNE     apart896
 	VMOVUPS Z0, (DX)
-	JMP     stored170
+	JMP     stored897
 
-apart169:
+apart896:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -18734,10 +23823,10 @@ apart169:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored170:
-	JMP stored167
+stored897:
+	JMP stored894
 
-few168:
+few895:
 	VMOVAPS       Z0, Z4
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -18753,65 +23842,65 @@ few168:
 	VUNPCKLPD     Z6, Z5, Z5
 	VMOVSS        X4, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored171
+	JLE           stored898
 	VMOVSS        X8, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored171
+	JLE           stored898
 	VMOVSS        X5, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored171
+	JLE           stored898
 	VMOVSS        X7, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored171
+	JLE           stored898
 	VEXTRACTF32X4 $0x01, Z4, X6
 	VMOVSS        X6, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored171
+	JLE           stored898
 	VEXTRACTF32X4 $0x01, Z8, X6
 	VMOVSS        X6, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored171
+	JLE           stored898
 	VEXTRACTF32X4 $0x01, Z5, X6
 	VMOVSS        X6, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored171
+	JLE           stored898
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVSS        X6, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored171
+	JLE           stored898
 	VEXTRACTF32X4 $0x02, Z4, X6
 	VMOVSS        X6, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored171
+	JLE           stored898
 	VEXTRACTF32X4 $0x02, Z8, X6
 	VMOVSS        X6, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored171
+	JLE           stored898
 	VEXTRACTF32X4 $0x02, Z5, X6
 	VMOVSS        X6, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored171
+	JLE           stored898
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVSS        X6, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored171
+	JLE           stored898
 	VEXTRACTF32X4 $0x03, Z4, X6
 	VMOVSS        X6, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored171
+	JLE           stored898
 	VEXTRACTF32X4 $0x03, Z8, X6
 	VMOVSS        X6, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored171
+	JLE           stored898
 	VEXTRACTF32X4 $0x03, Z5, X6
 	VMOVSS        X6, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored171
+	JLE           stored898
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVSS        X6, (R10)(R9*1)
 
-stored171:
-stored167:
+stored898:
+stored894:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
@@ -18819,29 +23908,29 @@ stored167:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block111
-	JMP    end109
+	JGE    block519
+	JMP    end517
 
-other110:
-block173:
+other518:
+block900:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk174:
+chunk901:
 	CMPQ BX, $0x10
-	JLT  last175
+	JLT  last902
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept178
+	JE     kept905
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready179
+	JMP    ready906
 
-kept178:
+kept905:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Z1
@@ -18850,8 +23939,8 @@ kept178:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Z2
 
-ready179:
-again177:
+ready906:
+again904:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -18864,7 +23953,7 @@ again177:
 	VPXORD Z21, Z21, Z21
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole180
+	JGE    whole907
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -18881,127 +23970,127 @@ again177:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 
-whole180:
+whole907:
 	VMOVUPS          (CX), Z3
 	VADDPS           Z3, Z1, Z1
 	VFMADD231PS.BCST (R8), Z3, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded181
+	JLE              folded908
 	VMOVUPS          (CX), Z4
 	VADDPS           Z4, Z1, Z1
 	VFMADD231PS.BCST (R8), Z4, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded181
+	JLE              folded908
 	VMOVUPS          (CX), Z5
 	VADDPS           Z5, Z1, Z1
 	VFMADD231PS.BCST (R8), Z5, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded181
+	JLE              folded908
 	VMOVUPS          (CX), Z6
 	VADDPS           Z6, Z1, Z1
 	VFMADD231PS.BCST (R8), Z6, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded181
+	JLE              folded908
 	VMOVUPS          (CX), Z7
 	VADDPS           Z7, Z1, Z1
 	VFMADD231PS.BCST (R8), Z7, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded181
+	JLE              folded908
 	VMOVUPS          (CX), Z8
 	VADDPS           Z8, Z1, Z1
 	VFMADD231PS.BCST (R8), Z8, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded181
+	JLE              folded908
 	VMOVUPS          (CX), Z9
 	VADDPS           Z9, Z1, Z1
 	VFMADD231PS.BCST (R8), Z9, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded181
+	JLE              folded908
 	VMOVUPS          (CX), Z10
 	VADDPS           Z10, Z1, Z1
 	VFMADD231PS.BCST (R8), Z10, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded181
+	JLE              folded908
 	VMOVUPS          (CX), Z11
 	VADDPS           Z11, Z1, Z1
 	VFMADD231PS.BCST (R8), Z11, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded181
+	JLE              folded908
 	VMOVUPS          (CX), Z12
 	VADDPS           Z12, Z1, Z1
 	VFMADD231PS.BCST (R8), Z12, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded181
+	JLE              folded908
 	VMOVUPS          (CX), Z13
 	VADDPS           Z13, Z1, Z1
 	VFMADD231PS.BCST (R8), Z13, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded181
+	JLE              folded908
 	VMOVUPS          (CX), Z14
 	VADDPS           Z14, Z1, Z1
 	VFMADD231PS.BCST (R8), Z14, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded181
+	JLE              folded908
 	VMOVUPS          (CX), Z15
 	VADDPS           Z15, Z1, Z1
 	VFMADD231PS.BCST (R8), Z15, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded181
+	JLE              folded908
 	VMOVUPS          (CX), Z16
 	VADDPS           Z16, Z1, Z1
 	VFMADD231PS.BCST (R8), Z16, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded181
+	JLE              folded908
 	VMOVUPS          (CX), Z17
 	VADDPS           Z17, Z1, Z1
 	VFMADD231PS.BCST (R8), Z17, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded181
+	JLE              folded908
 	VMOVUPS          (CX), Z18
 	VADDPS           Z18, Z1, Z1
 	VFMADD231PS.BCST (R8), Z18, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded181:
+folded908:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some182
+	JGE  some909
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some182:
+some909:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -19088,20 +24177,20 @@ some182:
 	VFMADD231PS.BCST 60(CX), Z7, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some200
+	JGE              some927
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z3, Z3, Z3
 	VADDPS           Z3, Z0, Z0
 	CMPQ             CX, $0x10
-	JLT              few202
+	JLT              few929
 	CMPQ             SI, $0x04
-	JNE              apart203
+	JNE              apart930
 	VMOVUPS          Z0, (DX)
-	JMP              stored204
+	JMP              stored931
 
-apart203:
+apart930:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -19126,10 +24215,10 @@ apart203:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored204:
-	JMP stored201
+stored931:
+	JMP stored928
 
-few202:
+few929:
 	VMOVAPS       Z0, Z4
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -19145,65 +24234,65 @@ few202:
 	VUNPCKLPD     Z6, Z5, Z5
 	VMOVSS        X4, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored205
+	JLE           stored932
 	VMOVSS        X8, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored205
+	JLE           stored932
 	VMOVSS        X5, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored205
+	JLE           stored932
 	VMOVSS        X7, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored205
+	JLE           stored932
 	VEXTRACTF32X4 $0x01, Z4, X6
 	VMOVSS        X6, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored205
+	JLE           stored932
 	VEXTRACTF32X4 $0x01, Z8, X6
 	VMOVSS        X6, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored205
+	JLE           stored932
 	VEXTRACTF32X4 $0x01, Z5, X6
 	VMOVSS        X6, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored205
+	JLE           stored932
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVSS        X6, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored205
+	JLE           stored932
 	VEXTRACTF32X4 $0x02, Z4, X6
 	VMOVSS        X6, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored205
+	JLE           stored932
 	VEXTRACTF32X4 $0x02, Z8, X6
 	VMOVSS        X6, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored205
+	JLE           stored932
 	VEXTRACTF32X4 $0x02, Z5, X6
 	VMOVSS        X6, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored205
+	JLE           stored932
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVSS        X6, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored205
+	JLE           stored932
 	VEXTRACTF32X4 $0x03, Z4, X6
 	VMOVSS        X6, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored205
+	JLE           stored932
 	VEXTRACTF32X4 $0x03, Z8, X6
 	VMOVSS        X6, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored205
+	JLE           stored932
 	VEXTRACTF32X4 $0x03, Z5, X6
 	VMOVSS        X6, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored205
+	JLE           stored932
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVSS        X6, (R10)(R9*1)
 
-stored205:
-stored201:
+stored932:
+stored928:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
@@ -19211,9 +24300,9 @@ stored201:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again177
+	JGE    again904
 
-some200:
+some927:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -19226,28 +24315,31 @@ some200:
 	VMOVUPS Z2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some206
+	JGE     some933
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some206:
+some933:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk174
-	JMP  turned176
+	JGE  chunk901
+	JMP  turned903
 
-last175:
+last902:
+	CMPQ BX, $0x08
+	JNE  partly934
+
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept208
+	JE     kept936
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready209
+	JMP    ready937
 
-kept208:
+kept936:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -19256,8 +24348,8 @@ kept208:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y2
 
-ready209:
-again207:
+ready937:
+again935:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -19270,7 +24362,7 @@ again207:
 	VPXORD Z21, Z21, Z21
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole210
+	JGE    whole938
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -19287,127 +24379,127 @@ again207:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 
-whole210:
+whole938:
 	VMOVUPS          (CX), Y3
 	VADDPS           Y3, Y1, Y1
 	VFMADD231PS.BCST (R8), Y3, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded211
+	JLE              folded939
 	VMOVUPS          (CX), Y4
 	VADDPS           Y4, Y1, Y1
 	VFMADD231PS.BCST (R8), Y4, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded211
+	JLE              folded939
 	VMOVUPS          (CX), Y5
 	VADDPS           Y5, Y1, Y1
 	VFMADD231PS.BCST (R8), Y5, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded211
+	JLE              folded939
 	VMOVUPS          (CX), Y6
 	VADDPS           Y6, Y1, Y1
 	VFMADD231PS.BCST (R8), Y6, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded211
+	JLE              folded939
 	VMOVUPS          (CX), Y7
 	VADDPS           Y7, Y1, Y1
 	VFMADD231PS.BCST (R8), Y7, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded211
+	JLE              folded939
 	VMOVUPS          (CX), Y8
 	VADDPS           Y8, Y1, Y1
 	VFMADD231PS.BCST (R8), Y8, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded211
+	JLE              folded939
 	VMOVUPS          (CX), Y9
 	VADDPS           Y9, Y1, Y1
 	VFMADD231PS.BCST (R8), Y9, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded211
+	JLE              folded939
 	VMOVUPS          (CX), Y10
 	VADDPS           Y10, Y1, Y1
 	VFMADD231PS.BCST (R8), Y10, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded211
+	JLE              folded939
 	VMOVUPS          (CX), Y11
 	VADDPS           Y11, Y1, Y1
 	VFMADD231PS.BCST (R8), Y11, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded211
+	JLE              folded939
 	VMOVUPS          (CX), Y12
 	VADDPS           Y12, Y1, Y1
 	VFMADD231PS.BCST (R8), Y12, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded211
+	JLE              folded939
 	VMOVUPS          (CX), Y13
 	VADDPS           Y13, Y1, Y1
 	VFMADD231PS.BCST (R8), Y13, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded211
+	JLE              folded939
 	VMOVUPS          (CX), Y14
 	VADDPS           Y14, Y1, Y1
 	VFMADD231PS.BCST (R8), Y14, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded211
+	JLE              folded939
 	VMOVUPS          (CX), Y15
 	VADDPS           Y15, Y1, Y1
 	VFMADD231PS.BCST (R8), Y15, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded211
+	JLE              folded939
 	VMOVUPS          (CX), Y16
 	VADDPS           Y16, Y1, Y1
 	VFMADD231PS.BCST (R8), Y16, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded211
+	JLE              folded939
 	VMOVUPS          (CX), Y17
 	VADDPS           Y17, Y1, Y1
 	VFMADD231PS.BCST (R8), Y17, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded211
+	JLE              folded939
 	VMOVUPS          (CX), Y18
 	VADDPS           Y18, Y1, Y1
 	VFMADD231PS.BCST (R8), Y18, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded211:
+folded939:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some212
+	JGE  some940
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some212:
+some940:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -19454,20 +24546,20 @@ some212:
 	VFMADD231PS.BCST 28(CX), Z4, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some222
+	JGE              some950
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z3, Z3, Z3
 	VADDPS           Z3, Z0, Z0
 	CMPQ             CX, $0x10
-	JLT              few224
+	JLT              few952
 	CMPQ             SI, $0x04
-	JNE              apart225
+	JNE              apart953
 	VMOVUPS          Z0, (DX)
-	JMP              stored226
+	JMP              stored954
 
-apart225:
+apart953:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -19492,10 +24584,10 @@ apart225:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored226:
-	JMP stored223
+stored954:
+	JMP stored951
 
-few224:
+few952:
 	VMOVAPS       Z0, Z4
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -19511,65 +24603,65 @@ few224:
 	VUNPCKLPD     Z6, Z5, Z5
 	VMOVSS        X4, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored227
+	JLE           stored955
 	VMOVSS        X8, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored227
+	JLE           stored955
 	VMOVSS        X5, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored227
+	JLE           stored955
 	VMOVSS        X7, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored227
+	JLE           stored955
 	VEXTRACTF32X4 $0x01, Z4, X6
 	VMOVSS        X6, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored227
+	JLE           stored955
 	VEXTRACTF32X4 $0x01, Z8, X6
 	VMOVSS        X6, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored227
+	JLE           stored955
 	VEXTRACTF32X4 $0x01, Z5, X6
 	VMOVSS        X6, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored227
+	JLE           stored955
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVSS        X6, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored227
+	JLE           stored955
 	VEXTRACTF32X4 $0x02, Z4, X6
 	VMOVSS        X6, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored227
+	JLE           stored955
 	VEXTRACTF32X4 $0x02, Z8, X6
 	VMOVSS        X6, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored227
+	JLE           stored955
 	VEXTRACTF32X4 $0x02, Z5, X6
 	VMOVSS        X6, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored227
+	JLE           stored955
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVSS        X6, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored227
+	JLE           stored955
 	VEXTRACTF32X4 $0x03, Z4, X6
 	VMOVSS        X6, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored227
+	JLE           stored955
 	VEXTRACTF32X4 $0x03, Z8, X6
 	VMOVSS        X6, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored227
+	JLE           stored955
 	VEXTRACTF32X4 $0x03, Z5, X6
 	VMOVSS        X6, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored227
+	JLE           stored955
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVSS        X6, (R10)(R9*1)
 
-stored227:
-stored223:
+stored955:
+stored951:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
@@ -19577,9 +24669,9 @@ stored223:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again207
+	JGE    again935
 
-some222:
+some950:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -19592,13 +24684,631 @@ some222:
 	VMOVUPS Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some228
+	JGE     some956
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some228:
-turned176:
+some956:
+	JMP turned903
+
+partly934:
+	MOVQ  BX, DX
+	ANDQ  $0x0f, DX
+	MOVL  $0x0000ffff, CX
+	BZHIL DX, CX, CX
+	KMOVW CX, K1
+
+	// db[j] and dw[k,j]
+	MOVQ   fresh+136(FP), CX
+	TESTQ  CX, CX
+	JE     kept958
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	JMP    ready959
+
+kept958:
+	MOVQ      db+32(FP), CX
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z1
+	MOVQ      dw+16(FP), CX
+	ADDQ      AX, CX
+	MOVQ      lddw+24(FP), DX
+	VMOVUPS.Z (CX), K1, Z2
+
+ready959:
+again957:
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+	MOVQ   dy+40(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddy+48(FP), DX
+	MOVQ   y+56(FP), SI
+	ADDQ   AX, SI
+	MOVQ   ldy+64(FP), DI
+	MOVQ   x+72(FP), R8
+	MOVQ   ldx+80(FP), R9
+	VPXORD Z21, Z21, Z21
+	MOVQ   n+120(FP), R10
+	CMPQ   R10, $0x10
+	JGE    whole960
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+
+whole960:
+	VMOVUPS.Z        (CX), K1, Z3
+	VADDPS           Z3, Z1, Z1
+	VFMADD231PS.BCST (R8), Z3, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x01
+	JLE              folded961
+	VMOVUPS.Z        (CX), K1, Z4
+	VADDPS           Z4, Z1, Z1
+	VFMADD231PS.BCST (R8), Z4, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x02
+	JLE              folded961
+	VMOVUPS.Z        (CX), K1, Z5
+	VADDPS           Z5, Z1, Z1
+	VFMADD231PS.BCST (R8), Z5, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x03
+	JLE              folded961
+	VMOVUPS.Z        (CX), K1, Z6
+	VADDPS           Z6, Z1, Z1
+	VFMADD231PS.BCST (R8), Z6, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x04
+	JLE              folded961
+	VMOVUPS.Z        (CX), K1, Z7
+	VADDPS           Z7, Z1, Z1
+	VFMADD231PS.BCST (R8), Z7, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x05
+	JLE              folded961
+	VMOVUPS.Z        (CX), K1, Z8
+	VADDPS           Z8, Z1, Z1
+	VFMADD231PS.BCST (R8), Z8, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x06
+	JLE              folded961
+	VMOVUPS.Z        (CX), K1, Z9
+	VADDPS           Z9, Z1, Z1
+	VFMADD231PS.BCST (R8), Z9, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x07
+	JLE              folded961
+	VMOVUPS.Z        (CX), K1, Z10
+	VADDPS           Z10, Z1, Z1
+	VFMADD231PS.BCST (R8), Z10, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x08
+	JLE              folded961
+	VMOVUPS.Z        (CX), K1, Z11
+	VADDPS           Z11, Z1, Z1
+	VFMADD231PS.BCST (R8), Z11, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x09
+	JLE              folded961
+	VMOVUPS.Z        (CX), K1, Z12
+	VADDPS           Z12, Z1, Z1
+	VFMADD231PS.BCST (R8), Z12, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0a
+	JLE              folded961
+	VMOVUPS.Z        (CX), K1, Z13
+	VADDPS           Z13, Z1, Z1
+	VFMADD231PS.BCST (R8), Z13, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0b
+	JLE              folded961
+	VMOVUPS.Z        (CX), K1, Z14
+	VADDPS           Z14, Z1, Z1
+	VFMADD231PS.BCST (R8), Z14, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0c
+	JLE              folded961
+	VMOVUPS.Z        (CX), K1, Z15
+	VADDPS           Z15, Z1, Z1
+	VFMADD231PS.BCST (R8), Z15, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0d
+	JLE              folded961
+	VMOVUPS.Z        (CX), K1, Z16
+	VADDPS           Z16, Z1, Z1
+	VFMADD231PS.BCST (R8), Z16, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0e
+	JLE              folded961
+	VMOVUPS.Z        (CX), K1, Z17
+	VADDPS           Z17, Z1, Z1
+	VFMADD231PS.BCST (R8), Z17, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+	CMPQ             R10, $0x0f
+	JLE              folded961
+	VMOVUPS.Z        (CX), K1, Z18
+	VADDPS           Z18, Z1, Z1
+	VFMADD231PS.BCST (R8), Z18, Z2
+	ADDQ             DX, CX
+	ADDQ             R9, R8
+
+folded961:
+	MOVQ cols+112(FP), R10
+	CMPQ R10, $0x11
+	JGE  some962
+	MOVQ CX, dy+40(FP)
+	MOVQ SI, y+56(FP)
+	MOVQ R8, x+72(FP)
+
+some962:
+	// dx[k] = fma(dz[j], w[k,j], dx[k])
+	MOVQ             w+88(FP), CX
+	ADDQ             AX, CX
+	MOVQ             ldw+96(FP), DX
+	VSHUFF64X2       $0xee, Z7, Z3, Z20
+	VSHUFF64X2       $0x44, Z7, Z3, Z3
+	VSHUFF64X2       $0xee, Z8, Z4, Z7
+	VSHUFF64X2       $0x44, Z8, Z4, Z4
+	VSHUFF64X2       $0xee, Z9, Z5, Z8
+	VSHUFF64X2       $0x44, Z9, Z5, Z5
+	VSHUFF64X2       $0xee, Z10, Z6, Z9
+	VSHUFF64X2       $0x44, Z10, Z6, Z6
+	VSHUFF64X2       $0xee, Z15, Z11, Z10
+	VSHUFF64X2       $0x44, Z15, Z11, Z11
+	VSHUFF64X2       $0xee, Z16, Z12, Z15
+	VSHUFF64X2       $0x44, Z16, Z12, Z12
+	VSHUFF64X2       $0xee, Z17, Z13, Z16
+	VSHUFF64X2       $0x44, Z17, Z13, Z13
+	VSHUFF64X2       $0xee, Z18, Z14, Z17
+	VSHUFF64X2       $0x44, Z18, Z14, Z14
+	VUNPCKHPS        Z4, Z3, Z18
+	VUNPCKLPS        Z4, Z3, Z3
+	VUNPCKHPS        Z6, Z5, Z4
+	VUNPCKLPS        Z6, Z5, Z5
+	VUNPCKHPD        Z5, Z3, Z6
+	VUNPCKLPD        Z5, Z3, Z3
+	VUNPCKHPD        Z4, Z18, Z5
+	VUNPCKLPD        Z4, Z18, Z18
+	VUNPCKHPS        Z12, Z11, Z4
+	VUNPCKLPS        Z12, Z11, Z11
+	VUNPCKHPS        Z14, Z13, Z12
+	VUNPCKLPS        Z14, Z13, Z13
+	VUNPCKHPD        Z13, Z11, Z14
+	VUNPCKLPD        Z13, Z11, Z11
+	VUNPCKHPD        Z12, Z4, Z13
+	VUNPCKLPD        Z12, Z4, Z4
+	VUNPCKHPS        Z7, Z20, Z12
+	VUNPCKLPS        Z7, Z20, Z20
+	VUNPCKHPS        Z9, Z8, Z7
+	VUNPCKLPS        Z9, Z8, Z8
+	VUNPCKHPD        Z8, Z20, Z9
+	VUNPCKLPD        Z8, Z20, Z20
+	VUNPCKHPD        Z7, Z12, Z8
+	VUNPCKLPD        Z7, Z12, Z12
+	VUNPCKHPS        Z15, Z10, Z7
+	VUNPCKLPS        Z15, Z10, Z10
+	VUNPCKHPS        Z17, Z16, Z15
+	VUNPCKLPS        Z17, Z16, Z16
+	VUNPCKHPD        Z16, Z10, Z17
+	VUNPCKLPD        Z16, Z10, Z10
+	VUNPCKHPD        Z15, Z7, Z16
+	VUNPCKLPD        Z15, Z7, Z7
+	VSHUFF64X2       $0xdd, Z11, Z3, Z15
+	VSHUFF64X2       $0x88, Z11, Z3, Z3
+	VSHUFF64X2       $0xdd, Z14, Z6, Z11
+	VSHUFF64X2       $0x88, Z14, Z6, Z6
+	VSHUFF64X2       $0xdd, Z4, Z18, Z14
+	VSHUFF64X2       $0x88, Z4, Z18, Z18
+	VSHUFF64X2       $0xdd, Z13, Z5, Z4
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z10, Z20, Z13
+	VSHUFF64X2       $0x88, Z10, Z20, Z20
+	VSHUFF64X2       $0xdd, Z17, Z9, Z10
+	VSHUFF64X2       $0x88, Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z7, Z12, Z17
+	VSHUFF64X2       $0x88, Z7, Z12, Z12
+	VSHUFF64X2       $0xdd, Z16, Z8, Z7
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VFMADD231PS.BCST (CX), Z3, Z0
+	CMPQ             BX, $0x01
+	JE               turned963
+	VFMADD231PS.BCST 4(CX), Z6, Z0
+	CMPQ             BX, $0x02
+	JE               turned963
+	VFMADD231PS.BCST 8(CX), Z18, Z0
+	CMPQ             BX, $0x03
+	JE               turned963
+	VFMADD231PS.BCST 12(CX), Z5, Z0
+	CMPQ             BX, $0x04
+	JE               turned963
+	VFMADD231PS.BCST 16(CX), Z15, Z0
+	CMPQ             BX, $0x05
+	JE               turned963
+	VFMADD231PS.BCST 20(CX), Z11, Z0
+	CMPQ             BX, $0x06
+	JE               turned963
+	VFMADD231PS.BCST 24(CX), Z14, Z0
+	CMPQ             BX, $0x07
+	JE               turned963
+	VFMADD231PS.BCST 28(CX), Z4, Z0
+	CMPQ             BX, $0x08
+	JE               turned963
+	VFMADD231PS.BCST 32(CX), Z20, Z0
+	CMPQ             BX, $0x09
+	JE               turned963
+	VFMADD231PS.BCST 36(CX), Z9, Z0
+	CMPQ             BX, $0x0a
+	JE               turned963
+	VFMADD231PS.BCST 40(CX), Z12, Z0
+	CMPQ             BX, $0x0b
+	JE               turned963
+	VFMADD231PS.BCST 44(CX), Z8, Z0
+	CMPQ             BX, $0x0c
+	JE               turned963
+	VFMADD231PS.BCST 48(CX), Z13, Z0
+	CMPQ             BX, $0x0d
+	JE               turned963
+	VFMADD231PS.BCST 52(CX), Z10, Z0
+	CMPQ             BX, $0x0e
+	JE               turned963
+	VFMADD231PS.BCST 56(CX), Z17, Z0
+	CMPQ             BX, $0x0f
+	JE               turned963
+	VFMADD231PS.BCST 60(CX), Z7, Z0
+
+turned963:
+	MOVQ    cols+112(FP), CX
+	CMPQ    CX, $0x11
+	JGE     some980
+	MOVQ    n+120(FP), CX
+	MOVQ    dx+0(FP), DX
+	MOVQ    lddx+8(FP), SI
+	VPXORD  Z3, Z3, Z3
+	VADDPS  Z3, Z0, Z0
+	CMPQ    CX, $0x10
+	JLT     few982
+	CMPQ    SI, $0x04
+	JNE     apart983
+	VMOVUPS Z0, (DX)
+	JMP     stored984
+
+apart983:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X0, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X0, (DX)(DI*1)
+	VEXTRACTF32X4 $0x01, Z0, X3
+	VMOVSS        X3, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X3, (DX)(R8*1)
+	VEXTRACTPS    $0x02, X3, (DX)(DI*2)
+	VEXTRACTPS    $0x03, X3, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z0, X3
+	VMOVSS        X3, (R10)
+	VEXTRACTPS    $0x01, X3, (R10)(SI*1)
+	VEXTRACTPS    $0x02, X3, (R10)(SI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(DI*1)
+	VEXTRACTF32X4 $0x03, Z0, X3
+	VMOVSS        X3, (R10)(SI*4)
+	VEXTRACTPS    $0x01, X3, (R10)(R8*1)
+	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
+	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
+
+stored984:
+	JMP stored981
+
+few982:
+	VMOVAPS       Z0, Z4
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	LEAQ          (DX)(SI*8), R10
+	VUNPCKHPS     Z6, Z4, Z5
+	VUNPCKLPS     Z6, Z4, Z4
+	VUNPCKHPS     Z8, Z7, Z6
+	VUNPCKLPS     Z8, Z7, Z7
+	VUNPCKHPD     Z7, Z4, Z8
+	VUNPCKLPD     Z7, Z4, Z4
+	VUNPCKHPD     Z6, Z5, Z7
+	VUNPCKLPD     Z6, Z5, Z5
+	VMOVSS        X4, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored985
+	VMOVSS        X8, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored985
+	VMOVSS        X5, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored985
+	VMOVSS        X7, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored985
+	VEXTRACTF32X4 $0x01, Z4, X6
+	VMOVSS        X6, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored985
+	VEXTRACTF32X4 $0x01, Z8, X6
+	VMOVSS        X6, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored985
+	VEXTRACTF32X4 $0x01, Z5, X6
+	VMOVSS        X6, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored985
+	VEXTRACTF32X4 $0x01, Z7, X6
+	VMOVSS        X6, (DX)(R9*1)
+	CMPQ          CX, $0x08
+	JLE           stored985
+	VEXTRACTF32X4 $0x02, Z4, X6
+	VMOVSS        X6, (R10)
+	CMPQ          CX, $0x09
+	JLE           stored985
+	VEXTRACTF32X4 $0x02, Z8, X6
+	VMOVSS        X6, (R10)(SI*1)
+	CMPQ          CX, $0x0a
+	JLE           stored985
+	VEXTRACTF32X4 $0x02, Z5, X6
+	VMOVSS        X6, (R10)(SI*2)
+	CMPQ          CX, $0x0b
+	JLE           stored985
+	VEXTRACTF32X4 $0x02, Z7, X6
+	VMOVSS        X6, (R10)(DI*1)
+	CMPQ          CX, $0x0c
+	JLE           stored985
+	VEXTRACTF32X4 $0x03, Z4, X6
+	VMOVSS        X6, (R10)(SI*4)
+	CMPQ          CX, $0x0d
+	JLE           stored985
+	VEXTRACTF32X4 $0x03, Z8, X6
+	VMOVSS        X6, (R10)(R8*1)
+	CMPQ          CX, $0x0e
+	JLE           stored985
+	VEXTRACTF32X4 $0x03, Z5, X6
+	VMOVSS        X6, (R10)(DI*2)
+	CMPQ          CX, $0x0f
+	JLE           stored985
+	VEXTRACTF32X4 $0x03, Z7, X6
+	VMOVSS        X6, (R10)(R9*1)
+
+stored985:
+stored981:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x10, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    again957
+
+some980:
+	VPXORD        Z3, Z3, Z3
+	MOVQ          db+32(FP), CX
+	ADDQ          AX, CX
+	VADDPS        Z3, Z1, Z1
+	TESTQ         $0x00000008, BX
+	JZ            low987
+	VMOVUPS       Y1, (CX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, BX
+	JZ            low988
+	VMOVUPS       X1, 32(CX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, BX
+	JZ            low989
+	VMOVSD        X1, 48(CX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, BX
+	JZ            low990
+	VMOVSS        X1, 56(CX)
+
+low990:
+	JMP stored986
+
+low989:
+	TESTQ  $0x00000001, BX
+	JZ     low991
+	VMOVSS X1, 48(CX)
+
+low991:
+	JMP stored986
+
+low988:
+	TESTQ     $0x00000002, BX
+	JZ        low992
+	VMOVSD    X1, 32(CX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low993
+	VMOVSS    X1, 40(CX)
+
+low993:
+	JMP stored986
+
+low992:
+	TESTQ  $0x00000001, BX
+	JZ     low994
+	VMOVSS X1, 32(CX)
+
+low994:
+	JMP stored986
+
+low987:
+	TESTQ        $0x00000004, BX
+	JZ           low995
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, BX
+	JZ           low996
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low997
+	VMOVSS       X1, 24(CX)
+
+low997:
+	JMP stored986
+
+low996:
+	TESTQ  $0x00000001, BX
+	JZ     low998
+	VMOVSS X1, 16(CX)
+
+low998:
+	JMP stored986
+
+low995:
+	TESTQ     $0x00000002, BX
+	JZ        low999
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low1000
+	VMOVSS    X1, 8(CX)
+
+low1000:
+	JMP stored986
+
+low999:
+	TESTQ  $0x00000001, BX
+	JZ     low1001
+	VMOVSS X1, (CX)
+
+low1001:
+stored986:
+	MOVQ          dw+16(FP), CX
+	ADDQ          AX, CX
+	MOVQ          lddw+24(FP), DX
+	VADDPS        Z3, Z2, Z2
+	TESTQ         $0x00000008, BX
+	JZ            low1003
+	VMOVUPS       Y2, (CX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, BX
+	JZ            low1004
+	VMOVUPS       X2, 32(CX)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, BX
+	JZ            low1005
+	VMOVSD        X2, 48(CX)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, BX
+	JZ            low1006
+	VMOVSS        X2, 56(CX)
+
+low1006:
+	JMP stored1002
+
+low1005:
+	TESTQ  $0x00000001, BX
+	JZ     low1007
+	VMOVSS X2, 48(CX)
+
+low1007:
+	JMP stored1002
+
+low1004:
+	TESTQ     $0x00000002, BX
+	JZ        low1008
+	VMOVSD    X2, 32(CX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low1009
+	VMOVSS    X2, 40(CX)
+
+low1009:
+	JMP stored1002
+
+low1008:
+	TESTQ  $0x00000001, BX
+	JZ     low1010
+	VMOVSS X2, 32(CX)
+
+low1010:
+	JMP stored1002
+
+low1003:
+	TESTQ        $0x00000004, BX
+	JZ           low1011
+	VMOVUPS      X2, (CX)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, BX
+	JZ           low1012
+	VMOVSD       X2, 16(CX)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low1013
+	VMOVSS       X2, 24(CX)
+
+low1013:
+	JMP stored1002
+
+low1012:
+	TESTQ  $0x00000001, BX
+	JZ     low1014
+	VMOVSS X2, 16(CX)
+
+low1014:
+	JMP stored1002
+
+low1011:
+	TESTQ     $0x00000002, BX
+	JZ        low1015
+	VMOVSD    X2, (CX)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low1016
+	VMOVSS    X2, 8(CX)
+
+low1016:
+	JMP stored1002
+
+low1015:
+	TESTQ  $0x00000001, BX
+	JZ     low1017
+	VMOVSS X2, (CX)
+
+low1017:
+stored1002:
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x11
+	JGE    some1018
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+some1018:
+turned903:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x10, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -19619,13 +25329,13 @@ turned176:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    CX, $0x10
-	JLT     few230
+	JLT     few1020
 	CMPQ    SI, $0x04
-	JNE     apart231
+	JNE     apart1021
 	VMOVUPS Z0, (DX)
-	JMP     stored232
+	JMP     stored1022
 
-apart231:
+apart1021:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -19650,10 +25360,10 @@ apart231:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored232:
-	JMP stored229
+stored1022:
+	JMP stored1019
 
-few230:
+few1020:
 	VMOVAPS       Z0, Z4
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -19669,65 +25379,65 @@ few230:
 	VUNPCKLPD     Z6, Z5, Z5
 	VMOVSS        X4, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored233
+	JLE           stored1023
 	VMOVSS        X8, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored233
+	JLE           stored1023
 	VMOVSS        X5, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored233
+	JLE           stored1023
 	VMOVSS        X7, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored233
+	JLE           stored1023
 	VEXTRACTF32X4 $0x01, Z4, X6
 	VMOVSS        X6, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored233
+	JLE           stored1023
 	VEXTRACTF32X4 $0x01, Z8, X6
 	VMOVSS        X6, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored233
+	JLE           stored1023
 	VEXTRACTF32X4 $0x01, Z5, X6
 	VMOVSS        X6, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored233
+	JLE           stored1023
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVSS        X6, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored233
+	JLE           stored1023
 	VEXTRACTF32X4 $0x02, Z4, X6
 	VMOVSS        X6, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored233
+	JLE           stored1023
 	VEXTRACTF32X4 $0x02, Z8, X6
 	VMOVSS        X6, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored233
+	JLE           stored1023
 	VEXTRACTF32X4 $0x02, Z5, X6
 	VMOVSS        X6, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored233
+	JLE           stored1023
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVSS        X6, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored233
+	JLE           stored1023
 	VEXTRACTF32X4 $0x03, Z4, X6
 	VMOVSS        X6, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored233
+	JLE           stored1023
 	VEXTRACTF32X4 $0x03, Z8, X6
 	VMOVSS        X6, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored233
+	JLE           stored1023
 	VEXTRACTF32X4 $0x03, Z5, X6
 	VMOVSS        X6, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored233
+	JLE           stored1023
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVSS        X6, (R10)(R9*1)
 
-stored233:
-stored229:
+stored1023:
+stored1019:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
@@ -19735,10 +25445,10 @@ stored229:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block173
-	JMP    end109
+	JGE    block900
+	JMP    end517
 
-end109:
+end517:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

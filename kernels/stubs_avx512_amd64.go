@@ -224,7 +224,7 @@ func gradAVX512F64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr,
 // Each sum is one chain in order of its index, of additions or fused multiply-adds,
 // that of dx from +0; those of db and dw, too, if fresh is 1 and not 0. A zero is +0. The
 // rows of each operand are as many bytes apart as follows it. rows is 1 to
-// gradBothRows, cols a multiple of gradBothUnit, n at least 1.
+// gradBothRows, cols and n at least 1.
 //
 //go:noescape
 func gradBothAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, act int, fresh int)
@@ -237,7 +237,7 @@ func gradBothAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, db 
 // Each sum is one chain in order of its index, of additions or fused multiply-adds,
 // that of dx from +0; those of db and dw, too, if fresh is 1 and not 0. A zero is +0. The
 // rows of each operand are as many bytes apart as follows it. rows is 1 to
-// gradBothRows, cols a multiple of gradBothUnit, n at least 1.
+// gradBothRows, cols and n at least 1.
 //
 //go:noescape
 func gradBothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int, act int, fresh int)

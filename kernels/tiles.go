@@ -24,7 +24,7 @@ type tiles[T Float] struct {
 	tallFrom        int   // terms from which tall is best
 	gradRows        int   // rows of dw that grad computes
 	gradBothRows    int   // most rows of dw that gradBoth computes
-	gradBothUnit    int   // what its columns must be a multiple of
+	gradBothUnit    int   // what its columns are best a multiple of
 	gradBothHeld    int   // columns whose sums it holds in registers
 	squaresRows     int   // most rows of dx that are for input if its columns fill vectors
 	squaresBytes    int   // most bytes of w that input takes several times
