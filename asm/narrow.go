@@ -38,7 +38,29 @@ func narrow(m Machine) {
 		m.Label(more)
 	}
 	m.Label(long)
+	fewer, squares := m.NewLabel("fewer"), m.NewLabel("squares")
+	left := arg(m, "rows")
+	m.JumpIf(left, Less, lanes, fewer)
+	m.Label(squares)
+	m.FreeInts(left)
 	whileRows(m, lanes, []string{"y", "x"}, func(rows int) { narrowSquare(m, rows, part) })
+	if again := narrowAgain(m.Spec()); again < lanes {
+		left, by := arg(m, "rows"), m.Int()
+		m.JumpIf(left, Less, again, fewer)
+		m.Comment("the last %d rows, some once more", lanes)
+		m.AddConst(left, -lanes)
+		for _, p := range []string{"y", "x"} {
+			m.Arg(by, "ld"+p)
+			m.Mul(by, left)
+			m.AddArg(by, p)
+			m.SetArg(p, by)
+		}
+		m.Const(left, lanes)
+		m.SetArg("rows", left)
+		m.Jump(squares)
+		m.FreeInts(left, by)
+	}
+	m.Label(fewer)
 	for r := 4; r >= 1; r /= 2 {
 		if r < lanes {
 			whileRows(m, r, []string{"y", "x"}, func(rows int) { narrowRows(m, rows, part) })
@@ -47,6 +69,10 @@ func narrow(m Machine) {
 	m.FreePart(part)
 	m.Return()
 }
+
+// narrowAgain is from how many last rows on a square of them, and of some before them, is
+// faster than they alone.
+func narrowAgain(s Spec) int { return s.Lanes() - s.Lanes()/8 }
 
 // narrowShort computes all rows, of so many vectors of which the last is a whole
 // one or a part, as many at a time as a vector has lanes: the last ones perhaps

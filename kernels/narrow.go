@@ -3,8 +3,9 @@
 package kernels
 
 const (
-	shortRow  = 12 // terms, of the sixteen that a narrow layer takes at once, that short vectors are best for
-	shortRows = 44 // rows from which long ones are, if they are not computed as halves and fill more than one
+	shortRow   = 12  // terms, of the sixteen that a narrow layer takes at once, that short vectors are best for
+	shortTerms = 112 // the same, of fewer float32 rows than a long vector has lanes and a short one can have
+	shortRows  = 44  // rows from which long ones are, if they are not computed as halves and fill more than one
 
 	treeRows  = 56 // rows below which tree is best whatever the products, of a term for each chain at most
 	treeTurns = 5  // most vectors of products for each output that tree takes, or as many as hold the chains,
@@ -55,8 +56,9 @@ func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
 		return
 	}
 	kernel := t.narrow
-	if h := t.half; h != nil && x.Cols <= shortRow && (x.Cols <= h.lanes || y.Rows < shortRows || t.halved) {
-		kernel = h.narrow // a longer vector would be half empty
+	if h := t.half; h != nil && (x.Cols <= shortRow && (x.Cols <= h.lanes || y.Rows < shortRows || t.halved) ||
+		x.Cols <= shortTerms && h.lanes <= y.Rows && y.Rows < t.lanes && t.moreLanes()) {
+		kernel = h.narrow // a longer vector, or a square of them, would be half empty
 	}
 	columns := w.at(0, 0)
 	if w.Stride > 1 && !w.empty() {

@@ -559,9 +559,14 @@ more14:
 long1:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x08
-	JLT  rest27
+	JLT  fewer26
 
-tile26:
+squares27:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x08
+	JLT  rest29
+
+tile28:
 	// 4 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSS  (AX), X1
@@ -580,9 +585,9 @@ tile26:
 	MOVQ w+32(FP), DX
 	MOVQ n+56(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail29
+	JLT  tail31
 
-block28:
+block30:
 	VMOVUPS     (DX), Y9
 	VMOVUPS     (AX), Y10
 	VFMADD231PS Y9, Y10, Y1
@@ -605,13 +610,13 @@ block28:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block28
+	JGE         block30
 
-tail29:
+tail31:
 	TESTQ       SI, SI
-	JLE         end30
+	JLE         end32
 	CMPQ        SI, $0x08
-	JLT         part31
+	JLT         part33
 	VMOVUPS     (DX), Y9
 	VMOVUPS     (AX), Y10
 	VFMADD231PS Y9, Y10, Y1
@@ -621,9 +626,9 @@ tail29:
 	VFMADD231PS Y9, Y10, Y5
 	VMOVUPS     (AX)(CX*1), Y10
 	VFMADD231PS Y9, Y10, Y7
-	JMP         over32
+	JMP         over34
 
-part31:
+part33:
 	VMASKMOVPS  (DX), Y0, Y9
 	VMASKMOVPS  (AX), Y0, Y10
 	VFMADD231PS Y9, Y10, Y1
@@ -633,11 +638,11 @@ part31:
 	VFMADD231PS Y9, Y10, Y5
 	VMASKMOVPS  (AX)(CX*1), Y0, Y10
 	VFMADD231PS Y9, Y10, Y7
-	JMP         end30
+	JMP         end32
 
-over32:
+over34:
 	CMPQ        SI, $0x08
-	JLE         end30
+	JLE         end32
 	VMASKMOVPS  32(DX), Y0, Y9
 	VMASKMOVPS  32(AX), Y0, Y10
 	VFMADD231PS Y9, Y10, Y2
@@ -648,7 +653,7 @@ over32:
 	VMASKMOVPS  32(AX)(CX*1), Y0, Y10
 	VFMADD231PS Y9, Y10, Y8
 
-end30:
+end32:
 	VADDPS Y2, Y1, Y1
 	VADDPS Y4, Y3, Y3
 	VADDPS Y6, Y5, Y5
@@ -674,9 +679,9 @@ end30:
 	MOVQ w+32(FP), DX
 	MOVQ n+56(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail35
+	JLT  tail37
 
-block34:
+block36:
 	VMOVUPS     (DX), Y13
 	VMOVUPS     (AX), Y14
 	VFMADD231PS Y13, Y14, Y2
@@ -699,13 +704,13 @@ block34:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block34
+	JGE         block36
 
-tail35:
+tail37:
 	TESTQ       SI, SI
-	JLE         end36
+	JLE         end38
 	CMPQ        SI, $0x08
-	JLT         part37
+	JLT         part39
 	VMOVUPS     (DX), Y13
 	VMOVUPS     (AX), Y14
 	VFMADD231PS Y13, Y14, Y2
@@ -715,9 +720,9 @@ tail35:
 	VFMADD231PS Y13, Y14, Y9
 	VMOVUPS     (AX)(CX*1), Y14
 	VFMADD231PS Y13, Y14, Y11
-	JMP         over38
+	JMP         over40
 
-part37:
+part39:
 	VMASKMOVPS  (DX), Y0, Y13
 	VMASKMOVPS  (AX), Y0, Y14
 	VFMADD231PS Y13, Y14, Y2
@@ -727,11 +732,11 @@ part37:
 	VFMADD231PS Y13, Y14, Y9
 	VMASKMOVPS  (AX)(CX*1), Y0, Y14
 	VFMADD231PS Y13, Y14, Y11
-	JMP         end36
+	JMP         end38
 
-over38:
+over40:
 	CMPQ        SI, $0x08
-	JLE         end36
+	JLE         end38
 	VMASKMOVPS  32(DX), Y0, Y13
 	VMASKMOVPS  32(AX), Y0, Y14
 	VFMADD231PS Y13, Y14, Y4
@@ -742,7 +747,7 @@ over38:
 	VMASKMOVPS  32(AX)(CX*1), Y0, Y14
 	VFMADD231PS Y13, Y14, Y12
 
-end36:
+end38:
 	VADDPS     Y4, Y2, Y2
 	VADDPS     Y8, Y6, Y6
 	VADDPS     Y10, Y9, Y9
@@ -772,18 +777,18 @@ end36:
 	VXORPS     Y4, Y4, Y4
 	VADDPS     Y4, Y1, Y1
 	CMPQ       AX, $0x01
-	JNE        linear40
+	JNE        linear42
 	VMAXPS     Y1, Y4, Y1
 
-linear40:
+linear42:
 	MOVQ    y+0(FP), AX
 	MOVQ    ldy+8(FP), BX
 	CMPQ    BX, $0x04
-	JNE     apart41
+	JNE     apart43
 	VMOVUPS Y1, (AX)
-	JMP     stored42
+	JMP     stored44
 
-apart41:
+apart43:
 	LEAQ         (BX)(BX*2), CX
 	LEAQ         (BX)(BX*4), DX
 	LEAQ         (CX)(BX*4), SI
@@ -797,7 +802,7 @@ apart41:
 	VEXTRACTPS   $0x02, X4, (AX)(CX*2)
 	VEXTRACTPS   $0x03, X4, (AX)(SI*1)
 
-stored42:
+stored44:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	IMUL3Q $0x08, BX, BX
@@ -812,14 +817,33 @@ stored42:
 	SUBQ   $0x08, AX
 	MOVQ   AX, rows+48(FP)
 	CMPQ   AX, $0x08
-	JGE    tile26
+	JGE    tile28
 
-rest27:
+rest29:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x07
+	JLT  fewer26
+
+	// the last 8 rows, some once more
+	SUBQ  $0x08, AX
+	MOVQ  ldy+8(FP), BX
+	IMULQ AX, BX
+	ADDQ  y+0(FP), BX
+	MOVQ  BX, y+0(FP)
+	MOVQ  ldx+24(FP), BX
+	IMULQ AX, BX
+	ADDQ  x+16(FP), BX
+	MOVQ  BX, x+16(FP)
+	MOVQ  $0x00000008, AX
+	MOVQ  AX, rows+48(FP)
+	JMP   squares27
+
+fewer26:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x04
-	JLT  rest44
+	JLT  rest46
 
-tile43:
+tile45:
 	// 4 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSS  (AX), X1
@@ -838,9 +862,9 @@ tile43:
 	MOVQ w+32(FP), DX
 	MOVQ n+56(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail46
+	JLT  tail48
 
-block45:
+block47:
 	VMOVUPS     (DX), Y9
 	VMOVUPS     (AX), Y10
 	VFMADD231PS Y9, Y10, Y1
@@ -863,13 +887,13 @@ block45:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block45
+	JGE         block47
 
-tail46:
+tail48:
 	TESTQ       SI, SI
-	JLE         end47
+	JLE         end49
 	CMPQ        SI, $0x08
-	JLT         part48
+	JLT         part50
 	VMOVUPS     (DX), Y9
 	VMOVUPS     (AX), Y10
 	VFMADD231PS Y9, Y10, Y1
@@ -879,9 +903,9 @@ tail46:
 	VFMADD231PS Y9, Y10, Y5
 	VMOVUPS     (AX)(CX*1), Y10
 	VFMADD231PS Y9, Y10, Y7
-	JMP         over49
+	JMP         over51
 
-part48:
+part50:
 	VMASKMOVPS  (DX), Y0, Y9
 	VMASKMOVPS  (AX), Y0, Y10
 	VFMADD231PS Y9, Y10, Y1
@@ -891,11 +915,11 @@ part48:
 	VFMADD231PS Y9, Y10, Y5
 	VMASKMOVPS  (AX)(CX*1), Y0, Y10
 	VFMADD231PS Y9, Y10, Y7
-	JMP         end47
+	JMP         end49
 
-over49:
+over51:
 	CMPQ        SI, $0x08
-	JLE         end47
+	JLE         end49
 	VMASKMOVPS  32(DX), Y0, Y9
 	VMASKMOVPS  32(AX), Y0, Y10
 	VFMADD231PS Y9, Y10, Y2
@@ -906,7 +930,7 @@ over49:
 	VMASKMOVPS  32(AX)(CX*1), Y0, Y10
 	VFMADD231PS Y9, Y10, Y8
 
-end47:
+end49:
 	VADDPS Y2, Y1, Y1
 	VADDPS Y4, Y3, Y3
 	VADDPS Y6, Y5, Y5
@@ -932,10 +956,10 @@ end47:
 	VXORPS       Y2, Y2, Y2
 	VADDPS       Y2, Y1, Y1
 	CMPQ         AX, $0x01
-	JNE          linear51
+	JNE          linear53
 	VMAXPS       Y1, Y2, Y1
 
-linear51:
+linear53:
 	MOVQ       y+0(FP), AX
 	MOVQ       ldy+8(FP), BX
 	LEAQ       (BX)(BX*2), CX
@@ -957,14 +981,14 @@ linear51:
 	SUBQ       $0x04, AX
 	MOVQ       AX, rows+48(FP)
 	CMPQ       AX, $0x04
-	JGE        tile43
+	JGE        tile45
 
-rest44:
+rest46:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x02
-	JLT  rest53
+	JLT  rest55
 
-tile52:
+tile54:
 	// 2 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSS  (AX), X1
@@ -978,9 +1002,9 @@ tile52:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail55
+	JLT  tail57
 
-block54:
+block56:
 	VMOVUPS     (CX), Y5
 	VMOVUPS     (AX), Y6
 	VFMADD231PS Y5, Y6, Y1
@@ -995,38 +1019,38 @@ block54:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block54
+	JGE         block56
 
-tail55:
+tail57:
 	TESTQ       DX, DX
-	JLE         end56
+	JLE         end58
 	CMPQ        DX, $0x08
-	JLT         part57
+	JLT         part59
 	VMOVUPS     (CX), Y5
 	VMOVUPS     (AX), Y6
 	VFMADD231PS Y5, Y6, Y1
 	VMOVUPS     (AX)(BX*1), Y6
 	VFMADD231PS Y5, Y6, Y3
-	JMP         over58
+	JMP         over60
 
-part57:
+part59:
 	VMASKMOVPS  (CX), Y0, Y5
 	VMASKMOVPS  (AX), Y0, Y6
 	VFMADD231PS Y5, Y6, Y1
 	VMASKMOVPS  (AX)(BX*1), Y0, Y6
 	VFMADD231PS Y5, Y6, Y3
-	JMP         end56
+	JMP         end58
 
-over58:
+over60:
 	CMPQ        DX, $0x08
-	JLE         end56
+	JLE         end58
 	VMASKMOVPS  32(CX), Y0, Y5
 	VMASKMOVPS  32(AX), Y0, Y6
 	VFMADD231PS Y5, Y6, Y2
 	VMASKMOVPS  32(AX)(BX*1), Y0, Y6
 	VFMADD231PS Y5, Y6, Y4
 
-end56:
+end58:
 	VADDPS Y2, Y1, Y1
 	VADDPS Y4, Y3, Y3
 
@@ -1043,10 +1067,10 @@ end56:
 	VXORPS       Y2, Y2, Y2
 	VADDPS       Y2, Y1, Y1
 	CMPQ         AX, $0x01
-	JNE          linear60
+	JNE          linear62
 	VMAXPS       Y1, Y2, Y1
 
-linear60:
+linear62:
 	MOVQ       y+0(FP), AX
 	MOVQ       ldy+8(FP), BX
 	VMOVSS     X1, (AX)
@@ -1065,14 +1089,14 @@ linear60:
 	SUBQ       $0x02, AX
 	MOVQ       AX, rows+48(FP)
 	CMPQ       AX, $0x02
-	JGE        tile52
+	JGE        tile54
 
-rest53:
+rest55:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x01
-	JLT  rest62
+	JLT  rest64
 
-tile61:
+tile63:
 	// 1 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ   bias+40(FP), AX
 	VMOVSS (AX), X1
@@ -1084,9 +1108,9 @@ tile61:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail64
+	JLT  tail66
 
-block63:
+block65:
 	VMOVUPS     (CX), Y3
 	VMOVUPS     (AX), Y4
 	VFMADD231PS Y3, Y4, Y1
@@ -1097,32 +1121,32 @@ block63:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block63
+	JGE         block65
 
-tail64:
+tail66:
 	TESTQ       DX, DX
-	JLE         end65
+	JLE         end67
 	CMPQ        DX, $0x08
-	JLT         part66
+	JLT         part68
 	VMOVUPS     (CX), Y3
 	VMOVUPS     (AX), Y4
 	VFMADD231PS Y3, Y4, Y1
-	JMP         over67
+	JMP         over69
 
-part66:
+part68:
 	VMASKMOVPS  (CX), Y0, Y3
 	VMASKMOVPS  (AX), Y0, Y4
 	VFMADD231PS Y3, Y4, Y1
-	JMP         end65
+	JMP         end67
 
-over67:
+over69:
 	CMPQ        DX, $0x08
-	JLE         end65
+	JLE         end67
 	VMASKMOVPS  32(CX), Y0, Y3
 	VMASKMOVPS  32(AX), Y0, Y4
 	VFMADD231PS Y3, Y4, Y2
 
-end65:
+end67:
 	VADDPS Y2, Y1, Y1
 
 	// y[i] = act(halved lanes)
@@ -1136,10 +1160,10 @@ end65:
 	VXORPS       Y2, Y2, Y2
 	VADDPS       Y2, Y1, Y1
 	CMPQ         AX, $0x01
-	JNE          linear69
+	JNE          linear71
 	VMAXPS       Y1, Y2, Y1
 
-linear69:
+linear71:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	VMOVSS X1, (AX)
@@ -1157,9 +1181,9 @@ linear69:
 	SUBQ   $0x01, AX
 	MOVQ   AX, rows+48(FP)
 	CMPQ   AX, $0x01
-	JGE    tile61
+	JGE    tile63
 
-rest62:
+rest64:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -2033,9 +2057,12 @@ more38:
 long1:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x04
-	JLT  rest51
+	JLT  fewer50
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x04
+	JLT  rest53
 
-tile50:
+tile52:
 	// 2 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSD  (AX), X1
@@ -2053,9 +2080,9 @@ tile50:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail53
+	JLT  tail55
 
-block52:
+block54:
 	VMOVUPD     (CX), Y9
 	VMOVUPD     (AX), Y10
 	VFMADD231PD Y9, Y10, Y1
@@ -2080,78 +2107,78 @@ block52:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block52
+	JGE         block54
 
-tail53:
+tail55:
 	TESTQ       DX, DX
-	JLE         end54
+	JLE         end56
 	CMPQ        DX, $0x04
-	JLT         part55
+	JLT         part57
 	VMOVUPD     (CX), Y9
 	VMOVUPD     (AX), Y10
 	VFMADD231PD Y9, Y10, Y1
 	VMOVUPD     (AX)(BX*1), Y10
 	VFMADD231PD Y9, Y10, Y5
-	JMP         over56
+	JMP         over58
 
-part55:
+part57:
 	VMASKMOVPD  (CX), Y0, Y9
 	VMASKMOVPD  (AX), Y0, Y10
 	VFMADD231PD Y9, Y10, Y1
 	VMASKMOVPD  (AX)(BX*1), Y0, Y10
 	VFMADD231PD Y9, Y10, Y5
-	JMP         end54
+	JMP         end56
 
-over56:
+over58:
 	CMPQ        DX, $0x04
-	JLE         end54
+	JLE         end56
 	CMPQ        DX, $0x08
-	JLT         part57
+	JLT         part59
 	VMOVUPD     32(CX), Y9
 	VMOVUPD     32(AX), Y10
 	VFMADD231PD Y9, Y10, Y2
 	VMOVUPD     32(AX)(BX*1), Y10
 	VFMADD231PD Y9, Y10, Y6
-	JMP         over58
+	JMP         over60
 
-part57:
+part59:
 	VMASKMOVPD  32(CX), Y0, Y9
 	VMASKMOVPD  32(AX), Y0, Y10
 	VFMADD231PD Y9, Y10, Y2
 	VMASKMOVPD  32(AX)(BX*1), Y0, Y10
 	VFMADD231PD Y9, Y10, Y6
-	JMP         end54
+	JMP         end56
 
-over58:
+over60:
 	CMPQ        DX, $0x08
-	JLE         end54
+	JLE         end56
 	CMPQ        DX, $0x0c
-	JLT         part59
+	JLT         part61
 	VMOVUPD     64(CX), Y9
 	VMOVUPD     64(AX), Y10
 	VFMADD231PD Y9, Y10, Y3
 	VMOVUPD     64(AX)(BX*1), Y10
 	VFMADD231PD Y9, Y10, Y7
-	JMP         over60
+	JMP         over62
 
-part59:
+part61:
 	VMASKMOVPD  64(CX), Y0, Y9
 	VMASKMOVPD  64(AX), Y0, Y10
 	VFMADD231PD Y9, Y10, Y3
 	VMASKMOVPD  64(AX)(BX*1), Y0, Y10
 	VFMADD231PD Y9, Y10, Y7
-	JMP         end54
+	JMP         end56
 
-over60:
+over62:
 	CMPQ        DX, $0x0c
-	JLE         end54
+	JLE         end56
 	VMASKMOVPD  96(CX), Y0, Y9
 	VMASKMOVPD  96(AX), Y0, Y10
 	VFMADD231PD Y9, Y10, Y4
 	VMASKMOVPD  96(AX)(BX*1), Y0, Y10
 	VFMADD231PD Y9, Y10, Y8
 
-end54:
+end56:
 	VADDPD Y3, Y1, Y1
 	VADDPD Y4, Y2, Y2
 	VADDPD Y2, Y1, Y1
@@ -2178,9 +2205,9 @@ end54:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail63
+	JLT  tail65
 
-block62:
+block64:
 	VMOVUPD     (CX), Y11
 	VMOVUPD     (AX), Y12
 	VFMADD231PD Y11, Y12, Y2
@@ -2205,78 +2232,78 @@ block62:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block62
+	JGE         block64
 
-tail63:
+tail65:
 	TESTQ       DX, DX
-	JLE         end64
+	JLE         end66
 	CMPQ        DX, $0x04
-	JLT         part65
+	JLT         part67
 	VMOVUPD     (CX), Y11
 	VMOVUPD     (AX), Y12
 	VFMADD231PD Y11, Y12, Y2
 	VMOVUPD     (AX)(BX*1), Y12
 	VFMADD231PD Y11, Y12, Y7
-	JMP         over66
+	JMP         over68
 
-part65:
+part67:
 	VMASKMOVPD  (CX), Y0, Y11
 	VMASKMOVPD  (AX), Y0, Y12
 	VFMADD231PD Y11, Y12, Y2
 	VMASKMOVPD  (AX)(BX*1), Y0, Y12
 	VFMADD231PD Y11, Y12, Y7
-	JMP         end64
+	JMP         end66
 
-over66:
+over68:
 	CMPQ        DX, $0x04
-	JLE         end64
+	JLE         end66
 	CMPQ        DX, $0x08
-	JLT         part67
+	JLT         part69
 	VMOVUPD     32(CX), Y11
 	VMOVUPD     32(AX), Y12
 	VFMADD231PD Y11, Y12, Y3
 	VMOVUPD     32(AX)(BX*1), Y12
 	VFMADD231PD Y11, Y12, Y8
-	JMP         over68
+	JMP         over70
 
-part67:
+part69:
 	VMASKMOVPD  32(CX), Y0, Y11
 	VMASKMOVPD  32(AX), Y0, Y12
 	VFMADD231PD Y11, Y12, Y3
 	VMASKMOVPD  32(AX)(BX*1), Y0, Y12
 	VFMADD231PD Y11, Y12, Y8
-	JMP         end64
+	JMP         end66
 
-over68:
+over70:
 	CMPQ        DX, $0x08
-	JLE         end64
+	JLE         end66
 	CMPQ        DX, $0x0c
-	JLT         part69
+	JLT         part71
 	VMOVUPD     64(CX), Y11
 	VMOVUPD     64(AX), Y12
 	VFMADD231PD Y11, Y12, Y4
 	VMOVUPD     64(AX)(BX*1), Y12
 	VFMADD231PD Y11, Y12, Y9
-	JMP         over70
+	JMP         over72
 
-part69:
+part71:
 	VMASKMOVPD  64(CX), Y0, Y11
 	VMASKMOVPD  64(AX), Y0, Y12
 	VFMADD231PD Y11, Y12, Y4
 	VMASKMOVPD  64(AX)(BX*1), Y0, Y12
 	VFMADD231PD Y11, Y12, Y9
-	JMP         end64
+	JMP         end66
 
-over70:
+over72:
 	CMPQ        DX, $0x0c
-	JLE         end64
+	JLE         end66
 	VMASKMOVPD  96(CX), Y0, Y11
 	VMASKMOVPD  96(AX), Y0, Y12
 	VFMADD231PD Y11, Y12, Y6
 	VMASKMOVPD  96(AX)(BX*1), Y0, Y12
 	VFMADD231PD Y11, Y12, Y10
 
-end64:
+end66:
 	VADDPD     Y4, Y2, Y2
 	VADDPD     Y6, Y3, Y3
 	VADDPD     Y3, Y2, Y2
@@ -2296,18 +2323,18 @@ end64:
 	VXORPS     Y3, Y3, Y3
 	VADDPD     Y3, Y1, Y1
 	CMPQ       AX, $0x01
-	JNE        linear72
+	JNE        linear74
 	VMAXPD     Y1, Y3, Y1
 
-linear72:
+linear74:
 	MOVQ    y+0(FP), AX
 	MOVQ    ldy+8(FP), BX
 	CMPQ    BX, $0x08
-	JNE     apart73
+	JNE     apart75
 	VMOVUPD Y1, (AX)
-	JMP     stored74
+	JMP     stored76
 
-apart73:
+apart75:
 	LEAQ         (BX)(BX*2), CX
 	VMOVSD       X1, (AX)
 	VMOVHPD      X1, (AX)(BX*1)
@@ -2315,7 +2342,7 @@ apart73:
 	VMOVSD       X3, (AX)(BX*2)
 	VMOVHPD      X3, (AX)(CX*1)
 
-stored74:
+stored76:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	IMUL3Q $0x04, BX, BX
@@ -2330,14 +2357,15 @@ stored74:
 	SUBQ   $0x04, AX
 	MOVQ   AX, rows+48(FP)
 	CMPQ   AX, $0x04
-	JGE    tile50
+	JGE    tile52
 
-rest51:
+rest53:
+fewer50:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x02
-	JLT  rest76
+	JLT  rest78
 
-tile75:
+tile77:
 	// 2 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSD  (AX), X1
@@ -2355,9 +2383,9 @@ tile75:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail78
+	JLT  tail80
 
-block77:
+block79:
 	VMOVUPD     (CX), Y9
 	VMOVUPD     (AX), Y10
 	VFMADD231PD Y9, Y10, Y1
@@ -2382,78 +2410,78 @@ block77:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block77
+	JGE         block79
 
-tail78:
+tail80:
 	TESTQ       DX, DX
-	JLE         end79
+	JLE         end81
 	CMPQ        DX, $0x04
-	JLT         part80
+	JLT         part82
 	VMOVUPD     (CX), Y9
 	VMOVUPD     (AX), Y10
 	VFMADD231PD Y9, Y10, Y1
 	VMOVUPD     (AX)(BX*1), Y10
 	VFMADD231PD Y9, Y10, Y5
-	JMP         over81
+	JMP         over83
 
-part80:
+part82:
 	VMASKMOVPD  (CX), Y0, Y9
 	VMASKMOVPD  (AX), Y0, Y10
 	VFMADD231PD Y9, Y10, Y1
 	VMASKMOVPD  (AX)(BX*1), Y0, Y10
 	VFMADD231PD Y9, Y10, Y5
-	JMP         end79
+	JMP         end81
 
-over81:
+over83:
 	CMPQ        DX, $0x04
-	JLE         end79
+	JLE         end81
 	CMPQ        DX, $0x08
-	JLT         part82
+	JLT         part84
 	VMOVUPD     32(CX), Y9
 	VMOVUPD     32(AX), Y10
 	VFMADD231PD Y9, Y10, Y2
 	VMOVUPD     32(AX)(BX*1), Y10
 	VFMADD231PD Y9, Y10, Y6
-	JMP         over83
+	JMP         over85
 
-part82:
+part84:
 	VMASKMOVPD  32(CX), Y0, Y9
 	VMASKMOVPD  32(AX), Y0, Y10
 	VFMADD231PD Y9, Y10, Y2
 	VMASKMOVPD  32(AX)(BX*1), Y0, Y10
 	VFMADD231PD Y9, Y10, Y6
-	JMP         end79
+	JMP         end81
 
-over83:
+over85:
 	CMPQ        DX, $0x08
-	JLE         end79
+	JLE         end81
 	CMPQ        DX, $0x0c
-	JLT         part84
+	JLT         part86
 	VMOVUPD     64(CX), Y9
 	VMOVUPD     64(AX), Y10
 	VFMADD231PD Y9, Y10, Y3
 	VMOVUPD     64(AX)(BX*1), Y10
 	VFMADD231PD Y9, Y10, Y7
-	JMP         over85
+	JMP         over87
 
-part84:
+part86:
 	VMASKMOVPD  64(CX), Y0, Y9
 	VMASKMOVPD  64(AX), Y0, Y10
 	VFMADD231PD Y9, Y10, Y3
 	VMASKMOVPD  64(AX)(BX*1), Y0, Y10
 	VFMADD231PD Y9, Y10, Y7
-	JMP         end79
+	JMP         end81
 
-over85:
+over87:
 	CMPQ        DX, $0x0c
-	JLE         end79
+	JLE         end81
 	VMASKMOVPD  96(CX), Y0, Y9
 	VMASKMOVPD  96(AX), Y0, Y10
 	VFMADD231PD Y9, Y10, Y4
 	VMASKMOVPD  96(AX)(BX*1), Y0, Y10
 	VFMADD231PD Y9, Y10, Y8
 
-end79:
+end81:
 	VADDPD Y3, Y1, Y1
 	VADDPD Y4, Y2, Y2
 	VADDPD Y2, Y1, Y1
@@ -2471,10 +2499,10 @@ end79:
 	VXORPS       Y2, Y2, Y2
 	VADDPD       Y2, Y1, Y1
 	CMPQ         AX, $0x01
-	JNE          linear87
+	JNE          linear89
 	VMAXPD       Y1, Y2, Y1
 
-linear87:
+linear89:
 	MOVQ    y+0(FP), AX
 	MOVQ    ldy+8(FP), BX
 	VMOVSD  X1, (AX)
@@ -2493,14 +2521,14 @@ linear87:
 	SUBQ    $0x02, AX
 	MOVQ    AX, rows+48(FP)
 	CMPQ    AX, $0x02
-	JGE     tile75
+	JGE     tile77
 
-rest76:
+rest78:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x01
-	JLT  rest89
+	JLT  rest91
 
-tile88:
+tile90:
 	// 1 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ   bias+40(FP), AX
 	VMOVSD (AX), X1
@@ -2514,9 +2542,9 @@ tile88:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail91
+	JLT  tail93
 
-block90:
+block92:
 	VMOVUPD     (CX), Y5
 	VMOVUPD     (AX), Y6
 	VFMADD231PD Y5, Y6, Y1
@@ -2533,64 +2561,64 @@ block90:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block90
+	JGE         block92
 
-tail91:
+tail93:
 	TESTQ       DX, DX
-	JLE         end92
+	JLE         end94
 	CMPQ        DX, $0x04
-	JLT         part93
+	JLT         part95
 	VMOVUPD     (CX), Y5
 	VMOVUPD     (AX), Y6
 	VFMADD231PD Y5, Y6, Y1
-	JMP         over94
-
-part93:
-	VMASKMOVPD  (CX), Y0, Y5
-	VMASKMOVPD  (AX), Y0, Y6
-	VFMADD231PD Y5, Y6, Y1
-	JMP         end92
-
-over94:
-	CMPQ        DX, $0x04
-	JLE         end92
-	CMPQ        DX, $0x08
-	JLT         part95
-	VMOVUPD     32(CX), Y5
-	VMOVUPD     32(AX), Y6
-	VFMADD231PD Y5, Y6, Y2
 	JMP         over96
 
 part95:
-	VMASKMOVPD  32(CX), Y0, Y5
-	VMASKMOVPD  32(AX), Y0, Y6
-	VFMADD231PD Y5, Y6, Y2
-	JMP         end92
+	VMASKMOVPD  (CX), Y0, Y5
+	VMASKMOVPD  (AX), Y0, Y6
+	VFMADD231PD Y5, Y6, Y1
+	JMP         end94
 
 over96:
+	CMPQ        DX, $0x04
+	JLE         end94
 	CMPQ        DX, $0x08
-	JLE         end92
-	CMPQ        DX, $0x0c
 	JLT         part97
-	VMOVUPD     64(CX), Y5
-	VMOVUPD     64(AX), Y6
-	VFMADD231PD Y5, Y6, Y3
+	VMOVUPD     32(CX), Y5
+	VMOVUPD     32(AX), Y6
+	VFMADD231PD Y5, Y6, Y2
 	JMP         over98
 
 part97:
+	VMASKMOVPD  32(CX), Y0, Y5
+	VMASKMOVPD  32(AX), Y0, Y6
+	VFMADD231PD Y5, Y6, Y2
+	JMP         end94
+
+over98:
+	CMPQ        DX, $0x08
+	JLE         end94
+	CMPQ        DX, $0x0c
+	JLT         part99
+	VMOVUPD     64(CX), Y5
+	VMOVUPD     64(AX), Y6
+	VFMADD231PD Y5, Y6, Y3
+	JMP         over100
+
+part99:
 	VMASKMOVPD  64(CX), Y0, Y5
 	VMASKMOVPD  64(AX), Y0, Y6
 	VFMADD231PD Y5, Y6, Y3
-	JMP         end92
+	JMP         end94
 
-over98:
+over100:
 	CMPQ        DX, $0x0c
-	JLE         end92
+	JLE         end94
 	VMASKMOVPD  96(CX), Y0, Y5
 	VMASKMOVPD  96(AX), Y0, Y6
 	VFMADD231PD Y5, Y6, Y4
 
-end92:
+end94:
 	VADDPD Y3, Y1, Y1
 	VADDPD Y4, Y2, Y2
 	VADDPD Y2, Y1, Y1
@@ -2603,10 +2631,10 @@ end92:
 	VXORPS       Y2, Y2, Y2
 	VADDPD       Y2, Y1, Y1
 	CMPQ         AX, $0x01
-	JNE          linear100
+	JNE          linear102
 	VMAXPD       Y1, Y2, Y1
 
-linear100:
+linear102:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	VMOVSD X1, (AX)
@@ -2624,9 +2652,9 @@ linear100:
 	SUBQ   $0x01, AX
 	MOVQ   AX, rows+48(FP)
 	CMPQ   AX, $0x01
-	JGE    tile88
+	JGE    tile90
 
-rest89:
+rest91:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -381,9 +381,14 @@ more2:
 long1:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x10
-	JLT  rest15
+	JLT  fewer14
 
-tile14:
+squares15:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x10
+	JLT  rest17
+
+tile16:
 	// 16 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSS  (AX), X0
@@ -413,9 +418,9 @@ tile14:
 	MOVQ w+32(FP), R8
 	MOVQ n+56(FP), R9
 	CMPQ R9, $0x10
-	JLT  tail17
+	JLT  tail19
 
-block16:
+block18:
 	VMOVUPS     (R8), Z16
 	VMOVUPS     (AX), Z17
 	VFMADD231PS Z16, Z17, Z0
@@ -454,11 +459,11 @@ block16:
 	ADDQ        $0x40, DI
 	SUBQ        $0x10, R9
 	CMPQ        R9, $0x10
-	JGE         block16
+	JGE         block18
 
-tail17:
+tail19:
 	TESTQ       R9, R9
-	JLE         end18
+	JLE         end20
 	VMOVUPS.Z   (R8), K1, Z16
 	VMOVUPS.Z   (AX), K1, Z17
 	VFMADD231PS Z16, Z17, Z0
@@ -493,7 +498,7 @@ tail17:
 	VMOVUPS.Z   (DI)(SI*1), K1, Z17
 	VFMADD231PS Z16, Z17, Z15
 
-end18:
+end20:
 	VSHUFF64X2 $0xee, Z4, Z0, Z16
 	VSHUFF64X2 $0x44, Z4, Z0, Z0
 	VADDPS     Z16, Z0, Z0
@@ -543,18 +548,18 @@ end18:
 	VPXORD     Z16, Z16, Z16
 	VADDPS     Z16, Z0, Z0
 	CMPQ       AX, $0x01
-	JNE        linear20
+	JNE        linear22
 	VMAXPS     Z0, Z16, Z0
 
-linear20:
+linear22:
 	MOVQ    y+0(FP), AX
 	MOVQ    ldy+8(FP), BX
 	CMPQ    BX, $0x04
-	JNE     apart21
+	JNE     apart23
 	VMOVUPS Z0, (AX)
-	JMP     stored22
+	JMP     stored24
 
-apart21:
+apart23:
 	LEAQ          (BX)(BX*2), CX
 	LEAQ          (BX)(BX*4), DX
 	LEAQ          (CX)(BX*4), SI
@@ -579,7 +584,7 @@ apart21:
 	VEXTRACTPS    $0x02, X16, (DI)(CX*2)
 	VEXTRACTPS    $0x03, X16, (DI)(SI*1)
 
-stored22:
+stored24:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	IMUL3Q $0x10, BX, BX
@@ -594,14 +599,33 @@ stored22:
 	SUBQ   $0x10, AX
 	MOVQ   AX, rows+48(FP)
 	CMPQ   AX, $0x10
-	JGE    tile14
+	JGE    tile16
 
-rest15:
+rest17:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x0e
+	JLT  fewer14
+
+	// the last 16 rows, some once more
+	SUBQ  $0x10, AX
+	MOVQ  ldy+8(FP), BX
+	IMULQ AX, BX
+	ADDQ  y+0(FP), BX
+	MOVQ  BX, y+0(FP)
+	MOVQ  ldx+24(FP), BX
+	IMULQ AX, BX
+	ADDQ  x+16(FP), BX
+	MOVQ  BX, x+16(FP)
+	MOVQ  $0x00000010, AX
+	MOVQ  AX, rows+48(FP)
+	JMP   squares15
+
+fewer14:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x04
-	JLT  rest24
+	JLT  rest26
 
-tile23:
+tile25:
 	// 4 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSS  (AX), X0
@@ -616,9 +640,9 @@ tile23:
 	MOVQ w+32(FP), DX
 	MOVQ n+56(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail26
+	JLT  tail28
 
-block25:
+block27:
 	VMOVUPS     (DX), Z4
 	VMOVUPS     (AX), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -632,11 +656,11 @@ block25:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block25
+	JGE         block27
 
-tail26:
+tail28:
 	TESTQ       SI, SI
-	JLE         end27
+	JLE         end29
 	VMOVUPS.Z   (DX), K1, Z4
 	VMOVUPS.Z   (AX), K1, Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -647,7 +671,7 @@ tail26:
 	VMOVUPS.Z   (AX)(CX*1), K1, Z5
 	VFMADD231PS Z4, Z5, Z3
 
-end27:
+end29:
 	// y[i] = act(halved lanes)
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y0
@@ -676,10 +700,10 @@ end27:
 	VPXORD        Z4, Z4, Z4
 	VADDPS        Z4, Z0, Z0
 	CMPQ          AX, $0x01
-	JNE           linear29
+	JNE           linear31
 	VMAXPS        Z0, Z4, Z0
 
-linear29:
+linear31:
 	MOVQ       y+0(FP), AX
 	MOVQ       ldy+8(FP), BX
 	LEAQ       (BX)(BX*2), CX
@@ -701,14 +725,14 @@ linear29:
 	SUBQ       $0x04, AX
 	MOVQ       AX, rows+48(FP)
 	CMPQ       AX, $0x04
-	JGE        tile23
+	JGE        tile25
 
-rest24:
+rest26:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x02
-	JLT  rest31
+	JLT  rest33
 
-tile30:
+tile32:
 	// 2 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSS  (AX), X0
@@ -720,9 +744,9 @@ tile30:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail33
+	JLT  tail35
 
-block32:
+block34:
 	VMOVUPS     (CX), Z2
 	VMOVUPS     (AX), Z3
 	VFMADD231PS Z2, Z3, Z0
@@ -732,18 +756,18 @@ block32:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block32
+	JGE         block34
 
-tail33:
+tail35:
 	TESTQ       DX, DX
-	JLE         end34
+	JLE         end36
 	VMOVUPS.Z   (CX), K1, Z2
 	VMOVUPS.Z   (AX), K1, Z3
 	VFMADD231PS Z2, Z3, Z0
 	VMOVUPS.Z   (AX)(BX*1), K1, Z3
 	VFMADD231PS Z2, Z3, Z1
 
-end34:
+end36:
 	// y[i] = act(halved lanes)
 	VEXTRACTF64X4 $0x01, Z0, Y2
 	VADDPS        Y2, Y0, Y0
@@ -761,10 +785,10 @@ end34:
 	VPXORD        Z2, Z2, Z2
 	VADDPS        Z2, Z0, Z0
 	CMPQ          AX, $0x01
-	JNE           linear36
+	JNE           linear38
 	VMAXPS        Z0, Z2, Z0
 
-linear36:
+linear38:
 	MOVQ       y+0(FP), AX
 	MOVQ       ldy+8(FP), BX
 	VMOVSS     X0, (AX)
@@ -783,14 +807,14 @@ linear36:
 	SUBQ       $0x02, AX
 	MOVQ       AX, rows+48(FP)
 	CMPQ       AX, $0x02
-	JGE        tile30
+	JGE        tile32
 
-rest31:
+rest33:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x01
-	JLT  rest38
+	JLT  rest40
 
-tile37:
+tile39:
 	// 1 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ   bias+40(FP), AX
 	VMOVSS (AX), X0
@@ -801,9 +825,9 @@ tile37:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail40
+	JLT  tail42
 
-block39:
+block41:
 	VMOVUPS     (CX), Z1
 	VMOVUPS     (AX), Z2
 	VFMADD231PS Z1, Z2, Z0
@@ -811,16 +835,16 @@ block39:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block39
+	JGE         block41
 
-tail40:
+tail42:
 	TESTQ       DX, DX
-	JLE         end41
+	JLE         end43
 	VMOVUPS.Z   (CX), K1, Z1
 	VMOVUPS.Z   (AX), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 
-end41:
+end43:
 	// y[i] = act(halved lanes)
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
@@ -834,10 +858,10 @@ end41:
 	VPXORD        Z1, Z1, Z1
 	VADDPS        Z1, Z0, Z0
 	CMPQ          AX, $0x01
-	JNE           linear43
+	JNE           linear45
 	VMAXPS        Z0, Z1, Z0
 
-linear43:
+linear45:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	VMOVSS X0, (AX)
@@ -855,9 +879,9 @@ linear43:
 	SUBQ   $0x01, AX
 	MOVQ   AX, rows+48(FP)
 	CMPQ   AX, $0x01
-	JGE    tile37
+	JGE    tile39
 
-rest38:
+rest40:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -1414,9 +1438,14 @@ more14:
 long1:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x08
-	JLT  rest27
+	JLT  fewer26
 
-tile26:
+squares27:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x08
+	JLT  rest29
+
+tile28:
 	// 8 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSD  (AX), X0
@@ -1445,9 +1474,9 @@ tile26:
 	MOVQ w+32(FP), DI
 	MOVQ n+56(FP), R8
 	CMPQ R8, $0x10
-	JLT  tail29
+	JLT  tail31
 
-block28:
+block30:
 	VMOVUPD     (DI), Z16
 	VMOVUPD     (AX), Z17
 	VFMADD231PD Z16, Z17, Z0
@@ -1486,13 +1515,13 @@ block28:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, R8
 	CMPQ        R8, $0x10
-	JGE         block28
+	JGE         block30
 
-tail29:
+tail31:
 	TESTQ       R8, R8
-	JLE         end30
+	JLE         end32
 	CMPQ        R8, $0x08
-	JLT         part31
+	JLT         part33
 	VMOVUPD     (DI), Z16
 	VMOVUPD     (AX), Z17
 	VFMADD231PD Z16, Z17, Z0
@@ -1510,9 +1539,9 @@ tail29:
 	VFMADD231PD Z16, Z17, Z12
 	VMOVUPD     (AX)(SI*1), Z17
 	VFMADD231PD Z16, Z17, Z14
-	JMP         over32
+	JMP         over34
 
-part31:
+part33:
 	VMOVUPD.Z   (DI), K1, Z16
 	VMOVUPD.Z   (AX), K1, Z17
 	VFMADD231PD Z16, Z17, Z0
@@ -1530,11 +1559,11 @@ part31:
 	VFMADD231PD Z16, Z17, Z12
 	VMOVUPD.Z   (AX)(SI*1), K1, Z17
 	VFMADD231PD Z16, Z17, Z14
-	JMP         end30
+	JMP         end32
 
-over32:
+over34:
 	CMPQ        R8, $0x08
-	JLE         end30
+	JLE         end32
 	VMOVUPD.Z   64(DI), K1, Z16
 	VMOVUPD.Z   64(AX), K1, Z17
 	VFMADD231PD Z16, Z17, Z1
@@ -1553,7 +1582,7 @@ over32:
 	VMOVUPD.Z   64(AX)(SI*1), K1, Z17
 	VFMADD231PD Z16, Z17, Z15
 
-end30:
+end32:
 	VADDPD     Z1, Z0, Z0
 	VADDPD     Z3, Z2, Z2
 	VADDPD     Z5, Z4, Z4
@@ -1587,18 +1616,18 @@ end30:
 	VPXORD     Z1, Z1, Z1
 	VADDPD     Z1, Z0, Z0
 	CMPQ       AX, $0x01
-	JNE        linear34
+	JNE        linear36
 	VMAXPD     Z0, Z1, Z0
 
-linear34:
+linear36:
 	MOVQ    y+0(FP), AX
 	MOVQ    ldy+8(FP), BX
 	CMPQ    BX, $0x08
-	JNE     apart35
+	JNE     apart37
 	VMOVUPD Z0, (AX)
-	JMP     stored36
+	JMP     stored38
 
-apart35:
+apart37:
 	LEAQ          (BX)(BX*2), CX
 	LEAQ          (BX)(BX*4), DX
 	LEAQ          (CX)(BX*4), SI
@@ -1614,7 +1643,7 @@ apart35:
 	VMOVSD        X1, (AX)(CX*2)
 	VMOVHPD       X1, (AX)(SI*1)
 
-stored36:
+stored38:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	IMUL3Q $0x08, BX, BX
@@ -1629,14 +1658,33 @@ stored36:
 	SUBQ   $0x08, AX
 	MOVQ   AX, rows+48(FP)
 	CMPQ   AX, $0x08
-	JGE    tile26
+	JGE    tile28
 
-rest27:
+rest29:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x07
+	JLT  fewer26
+
+	// the last 8 rows, some once more
+	SUBQ  $0x08, AX
+	MOVQ  ldy+8(FP), BX
+	IMULQ AX, BX
+	ADDQ  y+0(FP), BX
+	MOVQ  BX, y+0(FP)
+	MOVQ  ldx+24(FP), BX
+	IMULQ AX, BX
+	ADDQ  x+16(FP), BX
+	MOVQ  BX, x+16(FP)
+	MOVQ  $0x00000008, AX
+	MOVQ  AX, rows+48(FP)
+	JMP   squares27
+
+fewer26:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x04
-	JLT  rest38
+	JLT  rest40
 
-tile37:
+tile39:
 	// 4 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSD  (AX), X0
@@ -1655,9 +1703,9 @@ tile37:
 	MOVQ w+32(FP), DX
 	MOVQ n+56(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail40
+	JLT  tail42
 
-block39:
+block41:
 	VMOVUPD     (DX), Z8
 	VMOVUPD     (AX), Z9
 	VFMADD231PD Z8, Z9, Z0
@@ -1680,13 +1728,13 @@ block39:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block39
+	JGE         block41
 
-tail40:
+tail42:
 	TESTQ       SI, SI
-	JLE         end41
+	JLE         end43
 	CMPQ        SI, $0x08
-	JLT         part42
+	JLT         part44
 	VMOVUPD     (DX), Z8
 	VMOVUPD     (AX), Z9
 	VFMADD231PD Z8, Z9, Z0
@@ -1696,9 +1744,9 @@ tail40:
 	VFMADD231PD Z8, Z9, Z4
 	VMOVUPD     (AX)(CX*1), Z9
 	VFMADD231PD Z8, Z9, Z6
-	JMP         over43
+	JMP         over45
 
-part42:
+part44:
 	VMOVUPD.Z   (DX), K1, Z8
 	VMOVUPD.Z   (AX), K1, Z9
 	VFMADD231PD Z8, Z9, Z0
@@ -1708,11 +1756,11 @@ part42:
 	VFMADD231PD Z8, Z9, Z4
 	VMOVUPD.Z   (AX)(CX*1), K1, Z9
 	VFMADD231PD Z8, Z9, Z6
-	JMP         end41
+	JMP         end43
 
-over43:
+over45:
 	CMPQ        SI, $0x08
-	JLE         end41
+	JLE         end43
 	VMOVUPD.Z   64(DX), K1, Z8
 	VMOVUPD.Z   64(AX), K1, Z9
 	VFMADD231PD Z8, Z9, Z1
@@ -1723,7 +1771,7 @@ over43:
 	VMOVUPD.Z   64(AX)(CX*1), K1, Z9
 	VFMADD231PD Z8, Z9, Z7
 
-end41:
+end43:
 	VADDPD Z1, Z0, Z0
 	VADDPD Z3, Z2, Z2
 	VADDPD Z5, Z4, Z4
@@ -1753,11 +1801,11 @@ end41:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z1, Z4, Z4
 	CMPQ          AX, $0x01
-	JNE           linear45
+	JNE           linear47
 	VMAXPD        Z0, Z1, Z0
 	VMAXPD        Z4, Z1, Z4
 
-linear45:
+linear47:
 	MOVQ    y+0(FP), AX
 	MOVQ    ldy+8(FP), BX
 	LEAQ    (BX)(BX*2), CX
@@ -1779,14 +1827,14 @@ linear45:
 	SUBQ    $0x04, AX
 	MOVQ    AX, rows+48(FP)
 	CMPQ    AX, $0x04
-	JGE     tile37
+	JGE     tile39
 
-rest38:
+rest40:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x02
-	JLT  rest47
+	JLT  rest49
 
-tile46:
+tile48:
 	// 2 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSD  (AX), X0
@@ -1800,9 +1848,9 @@ tile46:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail49
+	JLT  tail51
 
-block48:
+block50:
 	VMOVUPD     (CX), Z4
 	VMOVUPD     (AX), Z5
 	VFMADD231PD Z4, Z5, Z0
@@ -1817,38 +1865,38 @@ block48:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block48
+	JGE         block50
 
-tail49:
+tail51:
 	TESTQ       DX, DX
-	JLE         end50
+	JLE         end52
 	CMPQ        DX, $0x08
-	JLT         part51
+	JLT         part53
 	VMOVUPD     (CX), Z4
 	VMOVUPD     (AX), Z5
 	VFMADD231PD Z4, Z5, Z0
 	VMOVUPD     (AX)(BX*1), Z5
 	VFMADD231PD Z4, Z5, Z2
-	JMP         over52
+	JMP         over54
 
-part51:
+part53:
 	VMOVUPD.Z   (CX), K1, Z4
 	VMOVUPD.Z   (AX), K1, Z5
 	VFMADD231PD Z4, Z5, Z0
 	VMOVUPD.Z   (AX)(BX*1), K1, Z5
 	VFMADD231PD Z4, Z5, Z2
-	JMP         end50
+	JMP         end52
 
-over52:
+over54:
 	CMPQ        DX, $0x08
-	JLE         end50
+	JLE         end52
 	VMOVUPD.Z   64(CX), K1, Z4
 	VMOVUPD.Z   64(AX), K1, Z5
 	VFMADD231PD Z4, Z5, Z1
 	VMOVUPD.Z   64(AX)(BX*1), K1, Z5
 	VFMADD231PD Z4, Z5, Z3
 
-end50:
+end52:
 	VADDPD Z1, Z0, Z0
 	VADDPD Z3, Z2, Z2
 
@@ -1866,10 +1914,10 @@ end50:
 	VPXORD        Z1, Z1, Z1
 	VADDPD        Z1, Z0, Z0
 	CMPQ          AX, $0x01
-	JNE           linear54
+	JNE           linear56
 	VMAXPD        Z0, Z1, Z0
 
-linear54:
+linear56:
 	MOVQ    y+0(FP), AX
 	MOVQ    ldy+8(FP), BX
 	VMOVSD  X0, (AX)
@@ -1888,14 +1936,14 @@ linear54:
 	SUBQ    $0x02, AX
 	MOVQ    AX, rows+48(FP)
 	CMPQ    AX, $0x02
-	JGE     tile46
+	JGE     tile48
 
-rest47:
+rest49:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x01
-	JLT  rest56
+	JLT  rest58
 
-tile55:
+tile57:
 	// 1 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ   bias+40(FP), AX
 	VMOVSD (AX), X0
@@ -1907,9 +1955,9 @@ tile55:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail58
+	JLT  tail60
 
-block57:
+block59:
 	VMOVUPD     (CX), Z2
 	VMOVUPD     (AX), Z3
 	VFMADD231PD Z2, Z3, Z0
@@ -1920,32 +1968,32 @@ block57:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block57
+	JGE         block59
 
-tail58:
+tail60:
 	TESTQ       DX, DX
-	JLE         end59
+	JLE         end61
 	CMPQ        DX, $0x08
-	JLT         part60
+	JLT         part62
 	VMOVUPD     (CX), Z2
 	VMOVUPD     (AX), Z3
 	VFMADD231PD Z2, Z3, Z0
-	JMP         over61
+	JMP         over63
 
-part60:
+part62:
 	VMOVUPD.Z   (CX), K1, Z2
 	VMOVUPD.Z   (AX), K1, Z3
 	VFMADD231PD Z2, Z3, Z0
-	JMP         end59
+	JMP         end61
 
-over61:
+over63:
 	CMPQ        DX, $0x08
-	JLE         end59
+	JLE         end61
 	VMOVUPD.Z   64(CX), K1, Z2
 	VMOVUPD.Z   64(AX), K1, Z3
 	VFMADD231PD Z2, Z3, Z1
 
-end59:
+end61:
 	VADDPD Z1, Z0, Z0
 
 	// y[i] = act(halved lanes)
@@ -1958,10 +2006,10 @@ end59:
 	VPXORD        Z1, Z1, Z1
 	VADDPD        Z1, Z0, Z0
 	CMPQ          AX, $0x01
-	JNE           linear63
+	JNE           linear65
 	VMAXPD        Z0, Z1, Z0
 
-linear63:
+linear65:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	VMOVSD X0, (AX)
@@ -1979,9 +2027,9 @@ linear63:
 	SUBQ   $0x01, AX
 	MOVQ   AX, rows+48(FP)
 	CMPQ   AX, $0x01
-	JGE    tile55
+	JGE    tile57
 
-rest56:
+rest58:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

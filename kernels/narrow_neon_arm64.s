@@ -1113,9 +1113,12 @@ more68:
 long1:
 	MOVD rows+48(FP), R0
 	CMP  $4, R0
-	BLT  rest91
+	BLT  fewer90
+	MOVD rows+48(FP), R0
+	CMP  $4, R0
+	BLT  rest93
 
-tile90:
+tile92:
 	// 4 rows: acc[i,0] = bias, the other lanes +0
 	MOVD  bias+40(FP), R0
 	FMOVS 0(R0), F0
@@ -1144,9 +1147,9 @@ tile90:
 	MOVD w+32(FP), R5
 	MOVD n+56(FP), R6
 	CMP  $16, R6
-	BLT  tail93
+	BLT  tail95
 
-block92:
+block94:
 	FMOVQ 0(R5), F16
 	FMOVQ 0(R0), F17
 	VFMLA V16.S4, V17.S4, V0.S4
@@ -1190,13 +1193,13 @@ block92:
 	ADD   $64, R4
 	SUB   $16, R6
 	CMP   $16, R6
-	BGE   block92
+	BGE   block94
 
-tail93:
+tail95:
 	CMP   $0, R6
-	BLE   end94
+	BLE   end96
 	CMP   $4, R6
-	BLT   part95
+	BLT   part97
 	FMOVQ 0(R5), F16
 	FMOVQ 0(R0), F17
 	VFMLA V16.S4, V17.S4, V0.S4
@@ -1206,85 +1209,85 @@ tail93:
 	VFMLA V16.S4, V17.S4, V8.S4
 	FMOVQ 0(R4), F17
 	VFMLA V16.S4, V17.S4, V12.S4
-	B     over96
+	B     over98
 
-part95:
-	TST   $2, R6
-	BEQ   one97
-	FMOVD 0(R5), F16
-	TST   $1, R6
-	BEQ   moved98
-	ADD   $8, R5, R16
-	VLD1  (R16), V16.S[2]
-	B     moved98
-
-one97:
-	FMOVS 0(R5), F16
-
-moved98:
+part97:
 	TST   $2, R6
 	BEQ   one99
-	FMOVD 0(R0), F17
+	FMOVD 0(R5), F16
 	TST   $1, R6
 	BEQ   moved100
-	ADD   $8, R0, R16
-	VLD1  (R16), V17.S[2]
+	ADD   $8, R5, R16
+	VLD1  (R16), V16.S[2]
 	B     moved100
 
 one99:
-	FMOVS 0(R0), F17
+	FMOVS 0(R5), F16
 
 moved100:
-	VFMLA V16.S4, V17.S4, V0.S4
 	TST   $2, R6
 	BEQ   one101
-	FMOVD 0(R2), F17
+	FMOVD 0(R0), F17
 	TST   $1, R6
 	BEQ   moved102
-	ADD   $8, R2, R16
+	ADD   $8, R0, R16
 	VLD1  (R16), V17.S[2]
 	B     moved102
 
 one101:
-	FMOVS 0(R2), F17
+	FMOVS 0(R0), F17
 
 moved102:
-	VFMLA V16.S4, V17.S4, V4.S4
+	VFMLA V16.S4, V17.S4, V0.S4
 	TST   $2, R6
 	BEQ   one103
-	FMOVD 0(R3), F17
+	FMOVD 0(R2), F17
 	TST   $1, R6
 	BEQ   moved104
-	ADD   $8, R3, R16
+	ADD   $8, R2, R16
 	VLD1  (R16), V17.S[2]
 	B     moved104
 
 one103:
-	FMOVS 0(R3), F17
+	FMOVS 0(R2), F17
 
 moved104:
-	VFMLA V16.S4, V17.S4, V8.S4
+	VFMLA V16.S4, V17.S4, V4.S4
 	TST   $2, R6
 	BEQ   one105
-	FMOVD 0(R4), F17
+	FMOVD 0(R3), F17
 	TST   $1, R6
 	BEQ   moved106
-	ADD   $8, R4, R16
+	ADD   $8, R3, R16
 	VLD1  (R16), V17.S[2]
 	B     moved106
 
 one105:
-	FMOVS 0(R4), F17
+	FMOVS 0(R3), F17
 
 moved106:
-	VFMLA V16.S4, V17.S4, V12.S4
-	B     end94
+	VFMLA V16.S4, V17.S4, V8.S4
+	TST   $2, R6
+	BEQ   one107
+	FMOVD 0(R4), F17
+	TST   $1, R6
+	BEQ   moved108
+	ADD   $8, R4, R16
+	VLD1  (R16), V17.S[2]
+	B     moved108
 
-over96:
+one107:
+	FMOVS 0(R4), F17
+
+moved108:
+	VFMLA V16.S4, V17.S4, V12.S4
+	B     end96
+
+over98:
 	CMP   $4, R6
-	BLE   end94
+	BLE   end96
 	CMP   $8, R6
-	BLT   part107
+	BLT   part109
 	FMOVQ 16(R5), F16
 	FMOVQ 16(R0), F17
 	VFMLA V16.S4, V17.S4, V1.S4
@@ -1294,85 +1297,85 @@ over96:
 	VFMLA V16.S4, V17.S4, V9.S4
 	FMOVQ 16(R4), F17
 	VFMLA V16.S4, V17.S4, V13.S4
-	B     over108
+	B     over110
 
-part107:
-	TST   $2, R6
-	BEQ   one109
-	FMOVD 16(R5), F16
-	TST   $1, R6
-	BEQ   moved110
-	ADD   $24, R5, R16
-	VLD1  (R16), V16.S[2]
-	B     moved110
-
-one109:
-	FMOVS 16(R5), F16
-
-moved110:
+part109:
 	TST   $2, R6
 	BEQ   one111
-	FMOVD 16(R0), F17
+	FMOVD 16(R5), F16
 	TST   $1, R6
 	BEQ   moved112
-	ADD   $24, R0, R16
-	VLD1  (R16), V17.S[2]
+	ADD   $24, R5, R16
+	VLD1  (R16), V16.S[2]
 	B     moved112
 
 one111:
-	FMOVS 16(R0), F17
+	FMOVS 16(R5), F16
 
 moved112:
-	VFMLA V16.S4, V17.S4, V1.S4
 	TST   $2, R6
 	BEQ   one113
-	FMOVD 16(R2), F17
+	FMOVD 16(R0), F17
 	TST   $1, R6
 	BEQ   moved114
-	ADD   $24, R2, R16
+	ADD   $24, R0, R16
 	VLD1  (R16), V17.S[2]
 	B     moved114
 
 one113:
-	FMOVS 16(R2), F17
+	FMOVS 16(R0), F17
 
 moved114:
-	VFMLA V16.S4, V17.S4, V5.S4
+	VFMLA V16.S4, V17.S4, V1.S4
 	TST   $2, R6
 	BEQ   one115
-	FMOVD 16(R3), F17
+	FMOVD 16(R2), F17
 	TST   $1, R6
 	BEQ   moved116
-	ADD   $24, R3, R16
+	ADD   $24, R2, R16
 	VLD1  (R16), V17.S[2]
 	B     moved116
 
 one115:
-	FMOVS 16(R3), F17
+	FMOVS 16(R2), F17
 
 moved116:
-	VFMLA V16.S4, V17.S4, V9.S4
+	VFMLA V16.S4, V17.S4, V5.S4
 	TST   $2, R6
 	BEQ   one117
-	FMOVD 16(R4), F17
+	FMOVD 16(R3), F17
 	TST   $1, R6
 	BEQ   moved118
-	ADD   $24, R4, R16
+	ADD   $24, R3, R16
 	VLD1  (R16), V17.S[2]
 	B     moved118
 
 one117:
-	FMOVS 16(R4), F17
+	FMOVS 16(R3), F17
 
 moved118:
-	VFMLA V16.S4, V17.S4, V13.S4
-	B     end94
+	VFMLA V16.S4, V17.S4, V9.S4
+	TST   $2, R6
+	BEQ   one119
+	FMOVD 16(R4), F17
+	TST   $1, R6
+	BEQ   moved120
+	ADD   $24, R4, R16
+	VLD1  (R16), V17.S[2]
+	B     moved120
 
-over108:
+one119:
+	FMOVS 16(R4), F17
+
+moved120:
+	VFMLA V16.S4, V17.S4, V13.S4
+	B     end96
+
+over110:
 	CMP   $8, R6
-	BLE   end94
+	BLE   end96
 	CMP   $12, R6
-	BLT   part119
+	BLT   part121
 	FMOVQ 32(R5), F16
 	FMOVQ 32(R0), F17
 	VFMLA V16.S4, V17.S4, V2.S4
@@ -1382,154 +1385,154 @@ over108:
 	VFMLA V16.S4, V17.S4, V10.S4
 	FMOVQ 32(R4), F17
 	VFMLA V16.S4, V17.S4, V14.S4
-	B     over120
+	B     over122
 
-part119:
-	TST   $2, R6
-	BEQ   one121
-	FMOVD 32(R5), F16
-	TST   $1, R6
-	BEQ   moved122
-	ADD   $40, R5, R16
-	VLD1  (R16), V16.S[2]
-	B     moved122
-
-one121:
-	FMOVS 32(R5), F16
-
-moved122:
+part121:
 	TST   $2, R6
 	BEQ   one123
-	FMOVD 32(R0), F17
+	FMOVD 32(R5), F16
 	TST   $1, R6
 	BEQ   moved124
-	ADD   $40, R0, R16
-	VLD1  (R16), V17.S[2]
+	ADD   $40, R5, R16
+	VLD1  (R16), V16.S[2]
 	B     moved124
 
 one123:
-	FMOVS 32(R0), F17
+	FMOVS 32(R5), F16
 
 moved124:
-	VFMLA V16.S4, V17.S4, V2.S4
 	TST   $2, R6
 	BEQ   one125
-	FMOVD 32(R2), F17
+	FMOVD 32(R0), F17
 	TST   $1, R6
 	BEQ   moved126
-	ADD   $40, R2, R16
+	ADD   $40, R0, R16
 	VLD1  (R16), V17.S[2]
 	B     moved126
 
 one125:
-	FMOVS 32(R2), F17
+	FMOVS 32(R0), F17
 
 moved126:
-	VFMLA V16.S4, V17.S4, V6.S4
+	VFMLA V16.S4, V17.S4, V2.S4
 	TST   $2, R6
 	BEQ   one127
-	FMOVD 32(R3), F17
+	FMOVD 32(R2), F17
 	TST   $1, R6
 	BEQ   moved128
-	ADD   $40, R3, R16
+	ADD   $40, R2, R16
 	VLD1  (R16), V17.S[2]
 	B     moved128
 
 one127:
-	FMOVS 32(R3), F17
+	FMOVS 32(R2), F17
 
 moved128:
-	VFMLA V16.S4, V17.S4, V10.S4
+	VFMLA V16.S4, V17.S4, V6.S4
 	TST   $2, R6
 	BEQ   one129
-	FMOVD 32(R4), F17
+	FMOVD 32(R3), F17
 	TST   $1, R6
 	BEQ   moved130
-	ADD   $40, R4, R16
+	ADD   $40, R3, R16
 	VLD1  (R16), V17.S[2]
 	B     moved130
 
 one129:
-	FMOVS 32(R4), F17
+	FMOVS 32(R3), F17
 
 moved130:
-	VFMLA V16.S4, V17.S4, V14.S4
-	B     end94
-
-over120:
-	CMP   $12, R6
-	BLE   end94
+	VFMLA V16.S4, V17.S4, V10.S4
 	TST   $2, R6
-	BEQ   one132
-	FMOVD 48(R5), F16
+	BEQ   one131
+	FMOVD 32(R4), F17
 	TST   $1, R6
-	BEQ   moved133
-	ADD   $56, R5, R16
-	VLD1  (R16), V16.S[2]
-	B     moved133
+	BEQ   moved132
+	ADD   $40, R4, R16
+	VLD1  (R16), V17.S[2]
+	B     moved132
 
-one132:
-	FMOVS 48(R5), F16
+one131:
+	FMOVS 32(R4), F17
 
-moved133:
+moved132:
+	VFMLA V16.S4, V17.S4, V14.S4
+	B     end96
+
+over122:
+	CMP   $12, R6
+	BLE   end96
 	TST   $2, R6
 	BEQ   one134
-	FMOVD 48(R0), F17
+	FMOVD 48(R5), F16
 	TST   $1, R6
 	BEQ   moved135
-	ADD   $56, R0, R16
-	VLD1  (R16), V17.S[2]
+	ADD   $56, R5, R16
+	VLD1  (R16), V16.S[2]
 	B     moved135
 
 one134:
-	FMOVS 48(R0), F17
+	FMOVS 48(R5), F16
 
 moved135:
-	VFMLA V16.S4, V17.S4, V3.S4
 	TST   $2, R6
 	BEQ   one136
-	FMOVD 48(R2), F17
+	FMOVD 48(R0), F17
 	TST   $1, R6
 	BEQ   moved137
-	ADD   $56, R2, R16
+	ADD   $56, R0, R16
 	VLD1  (R16), V17.S[2]
 	B     moved137
 
 one136:
-	FMOVS 48(R2), F17
+	FMOVS 48(R0), F17
 
 moved137:
-	VFMLA V16.S4, V17.S4, V7.S4
+	VFMLA V16.S4, V17.S4, V3.S4
 	TST   $2, R6
 	BEQ   one138
-	FMOVD 48(R3), F17
+	FMOVD 48(R2), F17
 	TST   $1, R6
 	BEQ   moved139
-	ADD   $56, R3, R16
+	ADD   $56, R2, R16
 	VLD1  (R16), V17.S[2]
 	B     moved139
 
 one138:
-	FMOVS 48(R3), F17
+	FMOVS 48(R2), F17
 
 moved139:
-	VFMLA V16.S4, V17.S4, V11.S4
+	VFMLA V16.S4, V17.S4, V7.S4
 	TST   $2, R6
 	BEQ   one140
-	FMOVD 48(R4), F17
+	FMOVD 48(R3), F17
 	TST   $1, R6
 	BEQ   moved141
-	ADD   $56, R4, R16
+	ADD   $56, R3, R16
 	VLD1  (R16), V17.S[2]
 	B     moved141
 
 one140:
-	FMOVS 48(R4), F17
+	FMOVS 48(R3), F17
 
 moved141:
+	VFMLA V16.S4, V17.S4, V11.S4
+	TST   $2, R6
+	BEQ   one142
+	FMOVD 48(R4), F17
+	TST   $1, R6
+	BEQ   moved143
+	ADD   $56, R4, R16
+	VLD1  (R16), V17.S[2]
+	B     moved143
+
+one142:
+	FMOVS 48(R4), F17
+
+moved143:
 	VFMLA V16.S4, V17.S4, V15.S4
 
-end94:
+end96:
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -1553,18 +1556,18 @@ end94:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R0
-	BNE   linear142
+	BNE   linear144
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear142:
+linear144:
 	MOVD  y+0(FP), R0
 	MOVD  ldy+8(FP), R1
 	CMP   $4, R1
-	BNE   apart143
+	BNE   apart145
 	FMOVQ F0, 0(R0)
-	B     stored144
+	B     stored146
 
-apart143:
+apart145:
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
 	ADD   R1, R3, R4
@@ -1573,7 +1576,7 @@ apart143:
 	VST1  V0.S[2], (R3)
 	VST1  V0.S[3], (R4)
 
-stored144:
+stored146:
 	MOVD y+0(FP), R0
 	MOVD ldy+8(FP), R1
 	MOVD $4, R16
@@ -1590,14 +1593,15 @@ stored144:
 	SUB  $4, R0
 	MOVD R0, rows+48(FP)
 	CMP  $4, R0
-	BGE  tile90
+	BGE  tile92
 
-rest91:
+rest93:
+fewer90:
 	MOVD rows+48(FP), R0
 	CMP  $2, R0
-	BLT  rest146
+	BLT  rest148
 
-tile145:
+tile147:
 	// 2 rows: acc[i,0] = bias, the other lanes +0
 	MOVD  bias+40(FP), R0
 	FMOVS 0(R0), F0
@@ -1616,9 +1620,9 @@ tile145:
 	MOVD w+32(FP), R3
 	MOVD n+56(FP), R4
 	CMP  $16, R4
-	BLT  tail148
+	BLT  tail150
 
-block147:
+block149:
 	FMOVQ 0(R3), F8
 	FMOVQ 0(R0), F9
 	VFMLA V8.S4, V9.S4, V0.S4
@@ -1644,222 +1648,222 @@ block147:
 	ADD   $64, R2
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block147
+	BGE   block149
 
-tail148:
+tail150:
 	CMP   $0, R4
-	BLE   end149
+	BLE   end151
 	CMP   $4, R4
-	BLT   part150
+	BLT   part152
 	FMOVQ 0(R3), F8
 	FMOVQ 0(R0), F9
 	VFMLA V8.S4, V9.S4, V0.S4
 	FMOVQ 0(R2), F9
 	VFMLA V8.S4, V9.S4, V4.S4
-	B     over151
+	B     over153
 
-part150:
-	TST   $2, R4
-	BEQ   one152
-	FMOVD 0(R3), F8
-	TST   $1, R4
-	BEQ   moved153
-	ADD   $8, R3, R16
-	VLD1  (R16), V8.S[2]
-	B     moved153
-
-one152:
-	FMOVS 0(R3), F8
-
-moved153:
+part152:
 	TST   $2, R4
 	BEQ   one154
-	FMOVD 0(R0), F9
+	FMOVD 0(R3), F8
 	TST   $1, R4
 	BEQ   moved155
-	ADD   $8, R0, R16
-	VLD1  (R16), V9.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V8.S[2]
 	B     moved155
 
 one154:
-	FMOVS 0(R0), F9
+	FMOVS 0(R3), F8
 
 moved155:
-	VFMLA V8.S4, V9.S4, V0.S4
 	TST   $2, R4
 	BEQ   one156
-	FMOVD 0(R2), F9
+	FMOVD 0(R0), F9
 	TST   $1, R4
 	BEQ   moved157
-	ADD   $8, R2, R16
+	ADD   $8, R0, R16
 	VLD1  (R16), V9.S[2]
 	B     moved157
 
 one156:
-	FMOVS 0(R2), F9
+	FMOVS 0(R0), F9
 
 moved157:
-	VFMLA V8.S4, V9.S4, V4.S4
-	B     end149
+	VFMLA V8.S4, V9.S4, V0.S4
+	TST   $2, R4
+	BEQ   one158
+	FMOVD 0(R2), F9
+	TST   $1, R4
+	BEQ   moved159
+	ADD   $8, R2, R16
+	VLD1  (R16), V9.S[2]
+	B     moved159
 
-over151:
+one158:
+	FMOVS 0(R2), F9
+
+moved159:
+	VFMLA V8.S4, V9.S4, V4.S4
+	B     end151
+
+over153:
 	CMP   $4, R4
-	BLE   end149
+	BLE   end151
 	CMP   $8, R4
-	BLT   part158
+	BLT   part160
 	FMOVQ 16(R3), F8
 	FMOVQ 16(R0), F9
 	VFMLA V8.S4, V9.S4, V1.S4
 	FMOVQ 16(R2), F9
 	VFMLA V8.S4, V9.S4, V5.S4
-	B     over159
+	B     over161
 
-part158:
-	TST   $2, R4
-	BEQ   one160
-	FMOVD 16(R3), F8
-	TST   $1, R4
-	BEQ   moved161
-	ADD   $24, R3, R16
-	VLD1  (R16), V8.S[2]
-	B     moved161
-
-one160:
-	FMOVS 16(R3), F8
-
-moved161:
+part160:
 	TST   $2, R4
 	BEQ   one162
-	FMOVD 16(R0), F9
+	FMOVD 16(R3), F8
 	TST   $1, R4
 	BEQ   moved163
-	ADD   $24, R0, R16
-	VLD1  (R16), V9.S[2]
+	ADD   $24, R3, R16
+	VLD1  (R16), V8.S[2]
 	B     moved163
 
 one162:
-	FMOVS 16(R0), F9
+	FMOVS 16(R3), F8
 
 moved163:
-	VFMLA V8.S4, V9.S4, V1.S4
 	TST   $2, R4
 	BEQ   one164
-	FMOVD 16(R2), F9
+	FMOVD 16(R0), F9
 	TST   $1, R4
 	BEQ   moved165
-	ADD   $24, R2, R16
+	ADD   $24, R0, R16
 	VLD1  (R16), V9.S[2]
 	B     moved165
 
 one164:
-	FMOVS 16(R2), F9
+	FMOVS 16(R0), F9
 
 moved165:
-	VFMLA V8.S4, V9.S4, V5.S4
-	B     end149
+	VFMLA V8.S4, V9.S4, V1.S4
+	TST   $2, R4
+	BEQ   one166
+	FMOVD 16(R2), F9
+	TST   $1, R4
+	BEQ   moved167
+	ADD   $24, R2, R16
+	VLD1  (R16), V9.S[2]
+	B     moved167
 
-over159:
+one166:
+	FMOVS 16(R2), F9
+
+moved167:
+	VFMLA V8.S4, V9.S4, V5.S4
+	B     end151
+
+over161:
 	CMP   $8, R4
-	BLE   end149
+	BLE   end151
 	CMP   $12, R4
-	BLT   part166
+	BLT   part168
 	FMOVQ 32(R3), F8
 	FMOVQ 32(R0), F9
 	VFMLA V8.S4, V9.S4, V2.S4
 	FMOVQ 32(R2), F9
 	VFMLA V8.S4, V9.S4, V6.S4
-	B     over167
+	B     over169
 
-part166:
-	TST   $2, R4
-	BEQ   one168
-	FMOVD 32(R3), F8
-	TST   $1, R4
-	BEQ   moved169
-	ADD   $40, R3, R16
-	VLD1  (R16), V8.S[2]
-	B     moved169
-
-one168:
-	FMOVS 32(R3), F8
-
-moved169:
+part168:
 	TST   $2, R4
 	BEQ   one170
-	FMOVD 32(R0), F9
+	FMOVD 32(R3), F8
 	TST   $1, R4
 	BEQ   moved171
-	ADD   $40, R0, R16
-	VLD1  (R16), V9.S[2]
+	ADD   $40, R3, R16
+	VLD1  (R16), V8.S[2]
 	B     moved171
 
 one170:
-	FMOVS 32(R0), F9
+	FMOVS 32(R3), F8
 
 moved171:
-	VFMLA V8.S4, V9.S4, V2.S4
 	TST   $2, R4
 	BEQ   one172
-	FMOVD 32(R2), F9
+	FMOVD 32(R0), F9
 	TST   $1, R4
 	BEQ   moved173
-	ADD   $40, R2, R16
+	ADD   $40, R0, R16
 	VLD1  (R16), V9.S[2]
 	B     moved173
 
 one172:
-	FMOVS 32(R2), F9
+	FMOVS 32(R0), F9
 
 moved173:
-	VFMLA V8.S4, V9.S4, V6.S4
-	B     end149
-
-over167:
-	CMP   $12, R4
-	BLE   end149
+	VFMLA V8.S4, V9.S4, V2.S4
 	TST   $2, R4
-	BEQ   one175
-	FMOVD 48(R3), F8
+	BEQ   one174
+	FMOVD 32(R2), F9
 	TST   $1, R4
-	BEQ   moved176
-	ADD   $56, R3, R16
-	VLD1  (R16), V8.S[2]
-	B     moved176
+	BEQ   moved175
+	ADD   $40, R2, R16
+	VLD1  (R16), V9.S[2]
+	B     moved175
 
-one175:
-	FMOVS 48(R3), F8
+one174:
+	FMOVS 32(R2), F9
 
-moved176:
+moved175:
+	VFMLA V8.S4, V9.S4, V6.S4
+	B     end151
+
+over169:
+	CMP   $12, R4
+	BLE   end151
 	TST   $2, R4
 	BEQ   one177
-	FMOVD 48(R0), F9
+	FMOVD 48(R3), F8
 	TST   $1, R4
 	BEQ   moved178
-	ADD   $56, R0, R16
-	VLD1  (R16), V9.S[2]
+	ADD   $56, R3, R16
+	VLD1  (R16), V8.S[2]
 	B     moved178
 
 one177:
-	FMOVS 48(R0), F9
+	FMOVS 48(R3), F8
 
 moved178:
-	VFMLA V8.S4, V9.S4, V3.S4
 	TST   $2, R4
 	BEQ   one179
-	FMOVD 48(R2), F9
+	FMOVD 48(R0), F9
 	TST   $1, R4
 	BEQ   moved180
-	ADD   $56, R2, R16
+	ADD   $56, R0, R16
 	VLD1  (R16), V9.S[2]
 	B     moved180
 
 one179:
-	FMOVS 48(R2), F9
+	FMOVS 48(R0), F9
 
 moved180:
+	VFMLA V8.S4, V9.S4, V3.S4
+	TST   $2, R4
+	BEQ   one181
+	FMOVD 48(R2), F9
+	TST   $1, R4
+	BEQ   moved182
+	ADD   $56, R2, R16
+	VLD1  (R16), V9.S[2]
+	B     moved182
+
+one181:
+	FMOVS 48(R2), F9
+
+moved182:
 	VFMLA V8.S4, V9.S4, V7.S4
 
-end149:
+end151:
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -1876,10 +1880,10 @@ end149:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R0
-	BNE   linear181
+	BNE   linear183
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear181:
+linear183:
 	MOVD  y+0(FP), R0
 	MOVD  ldy+8(FP), R1
 	ADD   R1, R0, R2
@@ -1901,14 +1905,14 @@ linear181:
 	SUB   $2, R0
 	MOVD  R0, rows+48(FP)
 	CMP   $2, R0
-	BGE   tile145
+	BGE   tile147
 
-rest146:
+rest148:
 	MOVD rows+48(FP), R0
 	CMP  $1, R0
-	BLT  rest183
+	BLT  rest185
 
-tile182:
+tile184:
 	// 1 rows: acc[i,0] = bias, the other lanes +0
 	MOVD  bias+40(FP), R0
 	FMOVS 0(R0), F0
@@ -1922,9 +1926,9 @@ tile182:
 	MOVD w+32(FP), R2
 	MOVD n+56(FP), R3
 	CMP  $16, R3
-	BLT  tail185
+	BLT  tail187
 
-block184:
+block186:
 	FMOVQ 0(R2), F4
 	FMOVQ 0(R0), F5
 	VFMLA V4.S4, V5.S4, V0.S4
@@ -1941,160 +1945,160 @@ block184:
 	ADD   $64, R0
 	SUB   $16, R3
 	CMP   $16, R3
-	BGE   block184
+	BGE   block186
 
-tail185:
+tail187:
 	CMP   $0, R3
-	BLE   end186
+	BLE   end188
 	CMP   $4, R3
-	BLT   part187
+	BLT   part189
 	FMOVQ 0(R2), F4
 	FMOVQ 0(R0), F5
 	VFMLA V4.S4, V5.S4, V0.S4
-	B     over188
+	B     over190
 
-part187:
-	TST   $2, R3
-	BEQ   one189
-	FMOVD 0(R2), F4
-	TST   $1, R3
-	BEQ   moved190
-	ADD   $8, R2, R16
-	VLD1  (R16), V4.S[2]
-	B     moved190
-
-one189:
-	FMOVS 0(R2), F4
-
-moved190:
+part189:
 	TST   $2, R3
 	BEQ   one191
-	FMOVD 0(R0), F5
+	FMOVD 0(R2), F4
 	TST   $1, R3
 	BEQ   moved192
-	ADD   $8, R0, R16
-	VLD1  (R16), V5.S[2]
+	ADD   $8, R2, R16
+	VLD1  (R16), V4.S[2]
 	B     moved192
 
 one191:
-	FMOVS 0(R0), F5
+	FMOVS 0(R2), F4
 
 moved192:
-	VFMLA V4.S4, V5.S4, V0.S4
-	B     end186
+	TST   $2, R3
+	BEQ   one193
+	FMOVD 0(R0), F5
+	TST   $1, R3
+	BEQ   moved194
+	ADD   $8, R0, R16
+	VLD1  (R16), V5.S[2]
+	B     moved194
 
-over188:
+one193:
+	FMOVS 0(R0), F5
+
+moved194:
+	VFMLA V4.S4, V5.S4, V0.S4
+	B     end188
+
+over190:
 	CMP   $4, R3
-	BLE   end186
+	BLE   end188
 	CMP   $8, R3
-	BLT   part193
+	BLT   part195
 	FMOVQ 16(R2), F4
 	FMOVQ 16(R0), F5
 	VFMLA V4.S4, V5.S4, V1.S4
-	B     over194
+	B     over196
 
-part193:
-	TST   $2, R3
-	BEQ   one195
-	FMOVD 16(R2), F4
-	TST   $1, R3
-	BEQ   moved196
-	ADD   $24, R2, R16
-	VLD1  (R16), V4.S[2]
-	B     moved196
-
-one195:
-	FMOVS 16(R2), F4
-
-moved196:
+part195:
 	TST   $2, R3
 	BEQ   one197
-	FMOVD 16(R0), F5
+	FMOVD 16(R2), F4
 	TST   $1, R3
 	BEQ   moved198
-	ADD   $24, R0, R16
-	VLD1  (R16), V5.S[2]
+	ADD   $24, R2, R16
+	VLD1  (R16), V4.S[2]
 	B     moved198
 
 one197:
-	FMOVS 16(R0), F5
+	FMOVS 16(R2), F4
 
 moved198:
-	VFMLA V4.S4, V5.S4, V1.S4
-	B     end186
+	TST   $2, R3
+	BEQ   one199
+	FMOVD 16(R0), F5
+	TST   $1, R3
+	BEQ   moved200
+	ADD   $24, R0, R16
+	VLD1  (R16), V5.S[2]
+	B     moved200
 
-over194:
+one199:
+	FMOVS 16(R0), F5
+
+moved200:
+	VFMLA V4.S4, V5.S4, V1.S4
+	B     end188
+
+over196:
 	CMP   $8, R3
-	BLE   end186
+	BLE   end188
 	CMP   $12, R3
-	BLT   part199
+	BLT   part201
 	FMOVQ 32(R2), F4
 	FMOVQ 32(R0), F5
 	VFMLA V4.S4, V5.S4, V2.S4
-	B     over200
+	B     over202
 
-part199:
-	TST   $2, R3
-	BEQ   one201
-	FMOVD 32(R2), F4
-	TST   $1, R3
-	BEQ   moved202
-	ADD   $40, R2, R16
-	VLD1  (R16), V4.S[2]
-	B     moved202
-
-one201:
-	FMOVS 32(R2), F4
-
-moved202:
+part201:
 	TST   $2, R3
 	BEQ   one203
-	FMOVD 32(R0), F5
+	FMOVD 32(R2), F4
 	TST   $1, R3
 	BEQ   moved204
-	ADD   $40, R0, R16
-	VLD1  (R16), V5.S[2]
+	ADD   $40, R2, R16
+	VLD1  (R16), V4.S[2]
 	B     moved204
 
 one203:
-	FMOVS 32(R0), F5
+	FMOVS 32(R2), F4
 
 moved204:
-	VFMLA V4.S4, V5.S4, V2.S4
-	B     end186
-
-over200:
-	CMP   $12, R3
-	BLE   end186
 	TST   $2, R3
-	BEQ   one206
-	FMOVD 48(R2), F4
+	BEQ   one205
+	FMOVD 32(R0), F5
 	TST   $1, R3
-	BEQ   moved207
-	ADD   $56, R2, R16
-	VLD1  (R16), V4.S[2]
-	B     moved207
+	BEQ   moved206
+	ADD   $40, R0, R16
+	VLD1  (R16), V5.S[2]
+	B     moved206
 
-one206:
-	FMOVS 48(R2), F4
+one205:
+	FMOVS 32(R0), F5
 
-moved207:
+moved206:
+	VFMLA V4.S4, V5.S4, V2.S4
+	B     end188
+
+over202:
+	CMP   $12, R3
+	BLE   end188
 	TST   $2, R3
 	BEQ   one208
-	FMOVD 48(R0), F5
+	FMOVD 48(R2), F4
 	TST   $1, R3
 	BEQ   moved209
-	ADD   $56, R0, R16
-	VLD1  (R16), V5.S[2]
+	ADD   $56, R2, R16
+	VLD1  (R16), V4.S[2]
 	B     moved209
 
 one208:
-	FMOVS 48(R0), F5
+	FMOVS 48(R2), F4
 
 moved209:
+	TST   $2, R3
+	BEQ   one210
+	FMOVD 48(R0), F5
+	TST   $1, R3
+	BEQ   moved211
+	ADD   $56, R0, R16
+	VLD1  (R16), V5.S[2]
+	B     moved211
+
+one210:
+	FMOVS 48(R0), F5
+
+moved211:
 	VFMLA V4.S4, V5.S4, V3.S4
 
-end186:
+end188:
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -2108,10 +2112,10 @@ end186:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R0
-	BNE   linear210
+	BNE   linear212
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear210:
+linear212:
 	MOVD  y+0(FP), R0
 	MOVD  ldy+8(FP), R1
 	FMOVS F0, 0(R0)
@@ -2131,9 +2135,9 @@ linear210:
 	SUB   $1, R0
 	MOVD  R0, rows+48(FP)
 	CMP   $1, R0
-	BGE   tile182
+	BGE   tile184
 
-rest183:
+rest185:
 	RET
 
 // func narrowNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, bias *float64, rows int, n int, act int)
@@ -3653,9 +3657,12 @@ more86:
 long1:
 	MOVD rows+48(FP), R0
 	CMP  $2, R0
-	BLT  rest99
+	BLT  fewer98
+	MOVD rows+48(FP), R0
+	CMP  $2, R0
+	BLT  rest101
 
-tile98:
+tile100:
 	// 2 rows: acc[i,0] = bias, the other lanes +0
 	MOVD  bias+40(FP), R0
 	FMOVD 0(R0), F0
@@ -3682,9 +3689,9 @@ tile98:
 	MOVD w+32(FP), R3
 	MOVD n+56(FP), R4
 	CMP  $16, R4
-	BLT  tail101
+	BLT  tail103
 
-block100:
+block102:
 	FMOVQ 0(R3), F16
 	FMOVQ 0(R0), F17
 	VFMLA V16.D2, V17.D2, V0.D2
@@ -3730,158 +3737,158 @@ block100:
 	ADD   $128, R2
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block100
+	BGE   block102
 
-tail101:
+tail103:
 	CMP   $0, R4
-	BLE   end102
+	BLE   end104
 	CMP   $2, R4
-	BLT   part103
+	BLT   part105
 	FMOVQ 0(R3), F16
 	FMOVQ 0(R0), F17
 	VFMLA V16.D2, V17.D2, V0.D2
 	FMOVQ 0(R2), F17
 	VFMLA V16.D2, V17.D2, V8.D2
-	B     over104
+	B     over106
 
-part103:
+part105:
 	FMOVD 0(R3), F16
 	FMOVD 0(R0), F17
 	VFMLA V16.D2, V17.D2, V0.D2
 	FMOVD 0(R2), F17
 	VFMLA V16.D2, V17.D2, V8.D2
-	B     end102
+	B     end104
 
-over104:
+over106:
 	CMP   $2, R4
-	BLE   end102
+	BLE   end104
 	CMP   $4, R4
-	BLT   part105
+	BLT   part107
 	FMOVQ 16(R3), F16
 	FMOVQ 16(R0), F17
 	VFMLA V16.D2, V17.D2, V1.D2
 	FMOVQ 16(R2), F17
 	VFMLA V16.D2, V17.D2, V9.D2
-	B     over106
+	B     over108
 
-part105:
+part107:
 	FMOVD 16(R3), F16
 	FMOVD 16(R0), F17
 	VFMLA V16.D2, V17.D2, V1.D2
 	FMOVD 16(R2), F17
 	VFMLA V16.D2, V17.D2, V9.D2
-	B     end102
+	B     end104
 
-over106:
+over108:
 	CMP   $4, R4
-	BLE   end102
+	BLE   end104
 	CMP   $6, R4
-	BLT   part107
+	BLT   part109
 	FMOVQ 32(R3), F16
 	FMOVQ 32(R0), F17
 	VFMLA V16.D2, V17.D2, V2.D2
 	FMOVQ 32(R2), F17
 	VFMLA V16.D2, V17.D2, V10.D2
-	B     over108
+	B     over110
 
-part107:
+part109:
 	FMOVD 32(R3), F16
 	FMOVD 32(R0), F17
 	VFMLA V16.D2, V17.D2, V2.D2
 	FMOVD 32(R2), F17
 	VFMLA V16.D2, V17.D2, V10.D2
-	B     end102
+	B     end104
 
-over108:
+over110:
 	CMP   $6, R4
-	BLE   end102
+	BLE   end104
 	CMP   $8, R4
-	BLT   part109
+	BLT   part111
 	FMOVQ 48(R3), F16
 	FMOVQ 48(R0), F17
 	VFMLA V16.D2, V17.D2, V3.D2
 	FMOVQ 48(R2), F17
 	VFMLA V16.D2, V17.D2, V11.D2
-	B     over110
+	B     over112
 
-part109:
+part111:
 	FMOVD 48(R3), F16
 	FMOVD 48(R0), F17
 	VFMLA V16.D2, V17.D2, V3.D2
 	FMOVD 48(R2), F17
 	VFMLA V16.D2, V17.D2, V11.D2
-	B     end102
+	B     end104
 
-over110:
+over112:
 	CMP   $8, R4
-	BLE   end102
+	BLE   end104
 	CMP   $10, R4
-	BLT   part111
+	BLT   part113
 	FMOVQ 64(R3), F16
 	FMOVQ 64(R0), F17
 	VFMLA V16.D2, V17.D2, V4.D2
 	FMOVQ 64(R2), F17
 	VFMLA V16.D2, V17.D2, V12.D2
-	B     over112
+	B     over114
 
-part111:
+part113:
 	FMOVD 64(R3), F16
 	FMOVD 64(R0), F17
 	VFMLA V16.D2, V17.D2, V4.D2
 	FMOVD 64(R2), F17
 	VFMLA V16.D2, V17.D2, V12.D2
-	B     end102
+	B     end104
 
-over112:
+over114:
 	CMP   $10, R4
-	BLE   end102
+	BLE   end104
 	CMP   $12, R4
-	BLT   part113
+	BLT   part115
 	FMOVQ 80(R3), F16
 	FMOVQ 80(R0), F17
 	VFMLA V16.D2, V17.D2, V5.D2
 	FMOVQ 80(R2), F17
 	VFMLA V16.D2, V17.D2, V13.D2
-	B     over114
+	B     over116
 
-part113:
+part115:
 	FMOVD 80(R3), F16
 	FMOVD 80(R0), F17
 	VFMLA V16.D2, V17.D2, V5.D2
 	FMOVD 80(R2), F17
 	VFMLA V16.D2, V17.D2, V13.D2
-	B     end102
+	B     end104
 
-over114:
+over116:
 	CMP   $12, R4
-	BLE   end102
+	BLE   end104
 	CMP   $14, R4
-	BLT   part115
+	BLT   part117
 	FMOVQ 96(R3), F16
 	FMOVQ 96(R0), F17
 	VFMLA V16.D2, V17.D2, V6.D2
 	FMOVQ 96(R2), F17
 	VFMLA V16.D2, V17.D2, V14.D2
-	B     over116
+	B     over118
 
-part115:
+part117:
 	FMOVD 96(R3), F16
 	FMOVD 96(R0), F17
 	VFMLA V16.D2, V17.D2, V6.D2
 	FMOVD 96(R2), F17
 	VFMLA V16.D2, V17.D2, V14.D2
-	B     end102
+	B     end104
 
-over116:
+over118:
 	CMP   $14, R4
-	BLE   end102
+	BLE   end104
 	FMOVD 112(R3), F16
 	FMOVD 112(R0), F17
 	VFMLA V16.D2, V17.D2, V7.D2
 	FMOVD 112(R2), F17
 	VFMLA V16.D2, V17.D2, V15.D2
 
-end102:
+end104:
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
 	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
@@ -3901,23 +3908,23 @@ end102:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	CMP   $1, R0
-	BNE   linear118
+	BNE   linear120
 	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
 
-linear118:
+linear120:
 	MOVD  y+0(FP), R0
 	MOVD  ldy+8(FP), R1
 	CMP   $8, R1
-	BNE   apart119
+	BNE   apart121
 	FMOVQ F0, 0(R0)
-	B     stored120
+	B     stored122
 
-apart119:
+apart121:
 	ADD   R1, R0, R2
 	FMOVD F0, 0(R0)
 	VST1  V0.D[1], (R2)
 
-stored120:
+stored122:
 	MOVD y+0(FP), R0
 	MOVD ldy+8(FP), R1
 	MOVD $2, R16
@@ -3934,14 +3941,15 @@ stored120:
 	SUB  $2, R0
 	MOVD R0, rows+48(FP)
 	CMP  $2, R0
-	BGE  tile98
+	BGE  tile100
 
-rest99:
+rest101:
+fewer98:
 	MOVD rows+48(FP), R0
 	CMP  $1, R0
-	BLT  rest122
+	BLT  rest124
 
-tile121:
+tile123:
 	// 1 rows: acc[i,0] = bias, the other lanes +0
 	MOVD  bias+40(FP), R0
 	FMOVD 0(R0), F0
@@ -3959,9 +3967,9 @@ tile121:
 	MOVD w+32(FP), R2
 	MOVD n+56(FP), R3
 	CMP  $16, R3
-	BLT  tail124
+	BLT  tail126
 
-block123:
+block125:
 	FMOVQ 0(R2), F8
 	FMOVQ 0(R0), F9
 	VFMLA V8.D2, V9.D2, V0.D2
@@ -3990,128 +3998,128 @@ block123:
 	ADD   $128, R0
 	SUB   $16, R3
 	CMP   $16, R3
-	BGE   block123
+	BGE   block125
 
-tail124:
+tail126:
 	CMP   $0, R3
-	BLE   end125
+	BLE   end127
 	CMP   $2, R3
-	BLT   part126
+	BLT   part128
 	FMOVQ 0(R2), F8
 	FMOVQ 0(R0), F9
 	VFMLA V8.D2, V9.D2, V0.D2
-	B     over127
-
-part126:
-	FMOVD 0(R2), F8
-	FMOVD 0(R0), F9
-	VFMLA V8.D2, V9.D2, V0.D2
-	B     end125
-
-over127:
-	CMP   $2, R3
-	BLE   end125
-	CMP   $4, R3
-	BLT   part128
-	FMOVQ 16(R2), F8
-	FMOVQ 16(R0), F9
-	VFMLA V8.D2, V9.D2, V1.D2
 	B     over129
 
 part128:
-	FMOVD 16(R2), F8
-	FMOVD 16(R0), F9
-	VFMLA V8.D2, V9.D2, V1.D2
-	B     end125
+	FMOVD 0(R2), F8
+	FMOVD 0(R0), F9
+	VFMLA V8.D2, V9.D2, V0.D2
+	B     end127
 
 over129:
+	CMP   $2, R3
+	BLE   end127
 	CMP   $4, R3
-	BLE   end125
-	CMP   $6, R3
 	BLT   part130
-	FMOVQ 32(R2), F8
-	FMOVQ 32(R0), F9
-	VFMLA V8.D2, V9.D2, V2.D2
+	FMOVQ 16(R2), F8
+	FMOVQ 16(R0), F9
+	VFMLA V8.D2, V9.D2, V1.D2
 	B     over131
 
 part130:
-	FMOVD 32(R2), F8
-	FMOVD 32(R0), F9
-	VFMLA V8.D2, V9.D2, V2.D2
-	B     end125
+	FMOVD 16(R2), F8
+	FMOVD 16(R0), F9
+	VFMLA V8.D2, V9.D2, V1.D2
+	B     end127
 
 over131:
+	CMP   $4, R3
+	BLE   end127
 	CMP   $6, R3
-	BLE   end125
-	CMP   $8, R3
 	BLT   part132
-	FMOVQ 48(R2), F8
-	FMOVQ 48(R0), F9
-	VFMLA V8.D2, V9.D2, V3.D2
+	FMOVQ 32(R2), F8
+	FMOVQ 32(R0), F9
+	VFMLA V8.D2, V9.D2, V2.D2
 	B     over133
 
 part132:
-	FMOVD 48(R2), F8
-	FMOVD 48(R0), F9
-	VFMLA V8.D2, V9.D2, V3.D2
-	B     end125
+	FMOVD 32(R2), F8
+	FMOVD 32(R0), F9
+	VFMLA V8.D2, V9.D2, V2.D2
+	B     end127
 
 over133:
+	CMP   $6, R3
+	BLE   end127
 	CMP   $8, R3
-	BLE   end125
-	CMP   $10, R3
 	BLT   part134
-	FMOVQ 64(R2), F8
-	FMOVQ 64(R0), F9
-	VFMLA V8.D2, V9.D2, V4.D2
+	FMOVQ 48(R2), F8
+	FMOVQ 48(R0), F9
+	VFMLA V8.D2, V9.D2, V3.D2
 	B     over135
 
 part134:
-	FMOVD 64(R2), F8
-	FMOVD 64(R0), F9
-	VFMLA V8.D2, V9.D2, V4.D2
-	B     end125
+	FMOVD 48(R2), F8
+	FMOVD 48(R0), F9
+	VFMLA V8.D2, V9.D2, V3.D2
+	B     end127
 
 over135:
+	CMP   $8, R3
+	BLE   end127
 	CMP   $10, R3
-	BLE   end125
-	CMP   $12, R3
 	BLT   part136
-	FMOVQ 80(R2), F8
-	FMOVQ 80(R0), F9
-	VFMLA V8.D2, V9.D2, V5.D2
+	FMOVQ 64(R2), F8
+	FMOVQ 64(R0), F9
+	VFMLA V8.D2, V9.D2, V4.D2
 	B     over137
 
 part136:
-	FMOVD 80(R2), F8
-	FMOVD 80(R0), F9
-	VFMLA V8.D2, V9.D2, V5.D2
-	B     end125
+	FMOVD 64(R2), F8
+	FMOVD 64(R0), F9
+	VFMLA V8.D2, V9.D2, V4.D2
+	B     end127
 
 over137:
+	CMP   $10, R3
+	BLE   end127
 	CMP   $12, R3
-	BLE   end125
-	CMP   $14, R3
 	BLT   part138
-	FMOVQ 96(R2), F8
-	FMOVQ 96(R0), F9
-	VFMLA V8.D2, V9.D2, V6.D2
+	FMOVQ 80(R2), F8
+	FMOVQ 80(R0), F9
+	VFMLA V8.D2, V9.D2, V5.D2
 	B     over139
 
 part138:
+	FMOVD 80(R2), F8
+	FMOVD 80(R0), F9
+	VFMLA V8.D2, V9.D2, V5.D2
+	B     end127
+
+over139:
+	CMP   $12, R3
+	BLE   end127
+	CMP   $14, R3
+	BLT   part140
+	FMOVQ 96(R2), F8
+	FMOVQ 96(R0), F9
+	VFMLA V8.D2, V9.D2, V6.D2
+	B     over141
+
+part140:
 	FMOVD 96(R2), F8
 	FMOVD 96(R0), F9
 	VFMLA V8.D2, V9.D2, V6.D2
-	B     end125
+	B     end127
 
-over139:
+over141:
 	CMP   $14, R3
-	BLE   end125
+	BLE   end127
 	FMOVD 112(R2), F8
 	FMOVD 112(R0), F9
 	VFMLA V8.D2, V9.D2, V7.D2
 
-end125:
+end127:
 	WORD $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
 	WORD $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
@@ -4126,10 +4134,10 @@ end125:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	CMP   $1, R0
-	BNE   linear141
+	BNE   linear143
 	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
 
-linear141:
+linear143:
 	MOVD  y+0(FP), R0
 	MOVD  ldy+8(FP), R1
 	FMOVD F0, 0(R0)
@@ -4149,9 +4157,9 @@ linear141:
 	SUB   $1, R0
 	MOVD  R0, rows+48(FP)
 	CMP   $1, R0
-	BGE   tile121
+	BGE   tile123
 
-rest122:
+rest124:
 	RET
 
 // func abreastNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
