@@ -66,6 +66,7 @@ var sources = []struct {
 		{"narrow", narrow, every, nil},
 		{"abreast", abreast, every, nil},
 		{"tree", tree, every, []size{by("treeTerms", treeTerms), by("treeCols", treeCols)}},
+		{"trees", trees, fromLanes(treesFrom), nil},
 		{"unpacked", unpacked, every, []size{by("unpackedCols", unpackedCols)}},
 		{"several", several, every, []size{{"severalRows", func(m Machine) any { return severalHeights(m.Spec()) }}}},
 		{"columns", columns, every, nil},

@@ -3,8 +3,8 @@ package main
 import "slices"
 
 // The kernels of narrow layers, those with few outputs: narrow takes one output at a
-// time; tree, of few inputs, abreast, unpacked and several, for which columns copies w,
-// take all of them, for ever more rows, and several any number of inputs in pieces;
+// time; tree, of few inputs, abreast, trees, unpacked and several, for which columns copies
+// w, take all of them, for ever more rows, and several any number of inputs in pieces;
 // narrowBoth is the backward pass, of some that are wider too.
 
 // narrow takes sixteen terms of a row at once, and as many rows as a vector has
@@ -566,6 +566,114 @@ func treeRows(m Machine, n int, p piece) {
 	m.FreeInts(y, ldy, x, ldx, left, act)
 	m.FreeVecs(bias)
 	m.FreeVecs(w...)
+}
+
+// treesFrom is from how many outputs on there is trees, as in kernels.
+const treesFrom = 4
+
+// treesRows is how many rows trees takes at a time: it holds five sums of each at most.
+func treesRows(s Spec) int { return s.Vecs / 8 }
+
+// trees is tree for any number of inputs, if no fewer than there are chains: the rows of w
+// come from memory, each for some rows of x.
+func trees(m Machine) {
+	m.Func("trees", sig(m, "func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)"),
+		"y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n",
+		"",
+		"Each sum is sixteen chains, as those of narrow. The rows of y, x and w are as many",
+		"bytes apart as follows each. cols is 1 to treeCols and no more than 7, n at least 16.")
+	byOutputs(m, treeCols(m.Spec()), func(s Machine, _ int, p piece) {
+		for r := treesRows(m.Spec()); r > 0; r /= 2 {
+			whileRows(s, r, []string{"y", "x"}, func(r int) { treesTile(s, r, p) })
+		}
+		s.Return()
+	})
+}
+
+// treesTile computes r rows.
+func treesTile(m Machine, r int, p piece) {
+	size := m.Spec().Float.Size
+	turns, rest, x, ldx, ldw, ldws := arg(m, "n"), m.Int(), arg(m, "x"), arg(m, "ldx"), arg(m, "ldw"), m.Int()
+	for n := chains; n > 1; n /= 2 {
+		m.Halve(turns)
+	}
+	m.Arg(rest, "n")
+	m.MulConst(ldws, turns, chains)
+	m.Sub(rest, ldws)
+	m.MulConst(ldws, ldw, chains)
+	xs := m.Rows(r, x, ldx)
+
+	// lane is lane k of each row: term k, k + 16 and so on.
+	lane := func(k int) []Vec {
+		acc, wv, t := m.VecsOf(r), m.Vec(), m.Vec()
+		w, left, by := m.Int(), m.Int(), m.Int()
+		m.MulConst(w, ldw, k)
+		m.AddArg(w, "w")
+		if k == 0 {
+			m.Arg(left, "bias")
+			p.load(m, 0, wv, At(left, 0))
+			for _, v := range acc {
+				m.Move(v, wv)
+			}
+		}
+		p.load(m, 0, wv, At(w, 0))
+		for i, v := range acc {
+			if k == 0 {
+				m.Scalars(t, xs.At[i], 1, 1)
+				m.FMAScalar(v, wv, t, 0)
+			} else {
+				m.Scalars(v, xs.At[i].Plus(k*size), 1, 1)
+				m.MulScalar(v, wv, v)
+			}
+		}
+		more, again, done := m.NewLabel("more"), m.NewLabel("again"), m.NewLabel("lane")
+		m.Copy(left, turns)
+		m.JumpIf(rest, AtLeast, k+1, more)
+		m.AddConst(left, -1)
+		m.JumpIf(left, Equal, 0, done)
+		m.Label(more)
+		m.MulConst(by, left, chains*size)
+		m.Label(again)
+		m.StepConst(xs, chains*size)
+		m.Add(w, ldws)
+		p.load(m, 0, wv, At(w, 0))
+		for i, v := range acc {
+			m.Scalars(t, xs.At[i].Plus(k*size), 1, 1)
+			m.FMAScalar(v, wv, t, 0)
+		}
+		m.LoopDown(left, again)
+		m.Sub(left, by)
+		m.Step(xs, left)
+		m.Label(done)
+		m.FreeInts(w, left, by)
+		m.FreeVecs(wv, t)
+		return acc
+	}
+	var sum func(from, step int) []Vec
+	sum = func(from, step int) []Vec {
+		if step == chains {
+			return lane(from)
+		}
+		vs, others := sum(from, 2*step), sum(from+step, 2*step)
+		for i, v := range vs {
+			m.AddVec(v, v, others[i])
+		}
+		m.FreeVecs(others...)
+		return vs
+	}
+	m.Comment("lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved")
+	vs := sum(0, 1)
+	m.FreeRows(xs)
+	m.FreeInts(turns, rest, x, ldx, ldw, ldws)
+	act, y, ldy, t := arg(m, "act"), arg(m, "y"), arg(m, "ldy"), m.Vec()
+	finish(m, vs, act, t)
+	ys := m.Rows(r, y, ldy)
+	for i, v := range vs {
+		p.storeUnread(m, 0, ys.At[i], v)
+	}
+	m.FreeRows(ys)
+	m.FreeInts(act, y, ldy)
+	m.FreeVecs(append(vs, t)...)
 }
 
 // narrowBothCols is how many outputs narrowBoth can have: their columns of w and

@@ -12,6 +12,9 @@ const (
 	treeMore  = 9  // or so many if chains have two terms, for so few rows or if they fill two vectors,
 	treeShort = 3  // and in all less so many if vectors are not as long as a line, or are halved
 
+	treesFrom = 4  // least outputs that are for trees, as in asm
+	treesSize = 16 // most elements of x for each byte of a row of y
+
 	abreastFew  = 2   // most rows that abreast computes whatever they have
 	abreastRows = 16  // most rows that it computes if they have few elements
 	abreastSize = 256 // which is so many in all
@@ -84,6 +87,8 @@ func (t *tiles[T]) forwardTogether(y, x, w *Mat[T], b []T, act Activation) bool 
 	switch {
 	case t.treePays(y, x):
 		t.forwardTree(y, x, w, b, act)
+	case t.treesPay(y, x):
+		t.forwardFew(t.trees, y, x, w, b, act)
 	case t.unpackedPays(y, x):
 		t.forwardFew(t.unpacked, y, x, w, b, act)
 	case t.abreastPays(y, x):
@@ -96,6 +101,13 @@ func (t *tiles[T]) forwardTogether(y, x, w *Mat[T], b []T, act Activation) bool 
 		s.forwardSeveral(y, x, w, b, act)
 	}
 	return true
+}
+
+// treesPay reports whether trees can compute a narrow layer that is not for tree and is best
+// for it: for some rows, but not so many that it pays to copy w.
+func (t *tiles[T]) treesPay(y, x *Mat[T]) bool {
+	return treesFrom <= y.Cols && y.Cols <= t.treeCols && y.Rows > 1 && x.Cols > chains &&
+		y.Rows*x.Cols <= treesSize*y.Cols*int(size[T]())
 }
 
 // unpackedPays reports whether unpacked can compute a narrow layer and is best for it.
@@ -111,7 +123,7 @@ func (t *tiles[T]) unpackedPays(y, x *Mat[T]) bool {
 }
 
 // abreastPays reports whether abreast is best for a narrow layer that is not for
-// unpacked: for few rows, and some more of few elements, fewer if several can take all
+// trees nor unpacked: for few rows, and some more of few elements, fewer if several can take all
 // outputs together.
 func (t *tiles[T]) abreastPays(y, x *Mat[T]) bool {
 	rows, elements := y.Rows, y.Rows*x.Cols
@@ -125,7 +137,7 @@ func (t *tiles[T]) abreastPays(y, x *Mat[T]) bool {
 	return rows <= abreastRows && elements <= abreastSize && (!several || elements < severalSize)
 }
 
-// forwardFew computes few rows of a narrow layer by abreast or unpacked, all
+// forwardFew computes few rows of a narrow layer by trees, abreast or unpacked, all
 // outputs of a row together.
 func (t *tiles[T]) forwardFew(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, *T, int, int, int, int), y, x, w *Mat[T], b []T, act Activation) {
 	for j := 0; j < y.Cols; j += 2 * t.lanes {

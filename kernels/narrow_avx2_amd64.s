@@ -6767,6 +6767,3454 @@ done124:
 	VZEROUPPER
 	RET
 
+// func treesAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+// Requires: AVX, FMA3
+TEXT ·treesAVX2F32(SB), NOSPLIT, $0-88
+	PCALIGN $0x40
+	MOVQ    cols+64(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x07, BX
+	IMUL3Q  $0x04, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+	MOVQ    rows+56(FP), BX
+	CMPQ    BX, $0x02
+	JLT     rest4
+
+tile3:
+	MOVQ   n+72(FP), BX
+	MOVQ   x+16(FP), DX
+	MOVQ   ldx+24(FP), SI
+	MOVQ   ldw+40(FP), DI
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	MOVQ   n+72(FP), CX
+	IMUL3Q $0x10, BX, R8
+	SUBQ   R8, CX
+	IMUL3Q $0x10, DI, R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	IMUL3Q       $0x00, DI, R9
+	ADDQ         w+32(FP), R9
+	MOVQ         bias+48(FP), R10
+	VMASKMOVPS   (R10), Y0, Y3
+	VMOVAPS      Y3, Y1
+	VMOVAPS      Y3, Y2
+	VMASKMOVPS   (R9), Y0, Y3
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (DX)(SI*1), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	MOVQ         BX, R10
+	CMPQ         CX, $0x01
+	JGE          more5
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane7
+
+more5:
+	IMUL3Q $0x40, R10, R11
+
+again6:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y3
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (DX)(SI*1), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	DECQ         R10
+	JNZ          again6
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane7:
+	IMUL3Q       $0x08, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y5
+	VBROADCASTSS 32(DX), Y3
+	VMULPS       Y3, Y5, Y3
+	VBROADCASTSS 32(DX)(SI*1), Y4
+	VMULPS       Y4, Y5, Y4
+	MOVQ         BX, R10
+	CMPQ         CX, $0x09
+	JGE          more8
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane10
+
+more8:
+	IMUL3Q $0x40, R10, R11
+
+again9:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y5
+	VBROADCASTSS 32(DX), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS 32(DX)(SI*1), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	DECQ         R10
+	JNZ          again9
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane10:
+	VADDPS       Y3, Y1, Y1
+	VADDPS       Y4, Y2, Y2
+	IMUL3Q       $0x04, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y5
+	VBROADCASTSS 16(DX), Y3
+	VMULPS       Y3, Y5, Y3
+	VBROADCASTSS 16(DX)(SI*1), Y4
+	VMULPS       Y4, Y5, Y4
+	MOVQ         BX, R10
+	CMPQ         CX, $0x05
+	JGE          more11
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane13
+
+more11:
+	IMUL3Q $0x40, R10, R11
+
+again12:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y5
+	VBROADCASTSS 16(DX), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS 16(DX)(SI*1), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	DECQ         R10
+	JNZ          again12
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane13:
+	IMUL3Q       $0x0c, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y7
+	VBROADCASTSS 48(DX), Y5
+	VMULPS       Y5, Y7, Y5
+	VBROADCASTSS 48(DX)(SI*1), Y6
+	VMULPS       Y6, Y7, Y6
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0d
+	JGE          more14
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane16
+
+more14:
+	IMUL3Q $0x40, R10, R11
+
+again15:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y7
+	VBROADCASTSS 48(DX), Y8
+	VFMADD231PS  Y8, Y7, Y5
+	VBROADCASTSS 48(DX)(SI*1), Y8
+	VFMADD231PS  Y8, Y7, Y6
+	DECQ         R10
+	JNZ          again15
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane16:
+	VADDPS       Y5, Y3, Y3
+	VADDPS       Y6, Y4, Y4
+	VADDPS       Y3, Y1, Y1
+	VADDPS       Y4, Y2, Y2
+	IMUL3Q       $0x02, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y5
+	VBROADCASTSS 8(DX), Y3
+	VMULPS       Y3, Y5, Y3
+	VBROADCASTSS 8(DX)(SI*1), Y4
+	VMULPS       Y4, Y5, Y4
+	MOVQ         BX, R10
+	CMPQ         CX, $0x03
+	JGE          more17
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane19
+
+more17:
+	IMUL3Q $0x40, R10, R11
+
+again18:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y5
+	VBROADCASTSS 8(DX), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS 8(DX)(SI*1), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	DECQ         R10
+	JNZ          again18
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane19:
+	IMUL3Q       $0x0a, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y7
+	VBROADCASTSS 40(DX), Y5
+	VMULPS       Y5, Y7, Y5
+	VBROADCASTSS 40(DX)(SI*1), Y6
+	VMULPS       Y6, Y7, Y6
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0b
+	JGE          more20
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane22
+
+more20:
+	IMUL3Q $0x40, R10, R11
+
+again21:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y7
+	VBROADCASTSS 40(DX), Y8
+	VFMADD231PS  Y8, Y7, Y5
+	VBROADCASTSS 40(DX)(SI*1), Y8
+	VFMADD231PS  Y8, Y7, Y6
+	DECQ         R10
+	JNZ          again21
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane22:
+	VADDPS       Y5, Y3, Y3
+	VADDPS       Y6, Y4, Y4
+	IMUL3Q       $0x06, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y7
+	VBROADCASTSS 24(DX), Y5
+	VMULPS       Y5, Y7, Y5
+	VBROADCASTSS 24(DX)(SI*1), Y6
+	VMULPS       Y6, Y7, Y6
+	MOVQ         BX, R10
+	CMPQ         CX, $0x07
+	JGE          more23
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane25
+
+more23:
+	IMUL3Q $0x40, R10, R11
+
+again24:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y7
+	VBROADCASTSS 24(DX), Y8
+	VFMADD231PS  Y8, Y7, Y5
+	VBROADCASTSS 24(DX)(SI*1), Y8
+	VFMADD231PS  Y8, Y7, Y6
+	DECQ         R10
+	JNZ          again24
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane25:
+	IMUL3Q       $0x0e, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y9
+	VBROADCASTSS 56(DX), Y7
+	VMULPS       Y7, Y9, Y7
+	VBROADCASTSS 56(DX)(SI*1), Y8
+	VMULPS       Y8, Y9, Y8
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0f
+	JGE          more26
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane28
+
+more26:
+	IMUL3Q $0x40, R10, R11
+
+again27:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y9
+	VBROADCASTSS 56(DX), Y10
+	VFMADD231PS  Y10, Y9, Y7
+	VBROADCASTSS 56(DX)(SI*1), Y10
+	VFMADD231PS  Y10, Y9, Y8
+	DECQ         R10
+	JNZ          again27
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane28:
+	VADDPS       Y7, Y5, Y5
+	VADDPS       Y8, Y6, Y6
+	VADDPS       Y5, Y3, Y3
+	VADDPS       Y6, Y4, Y4
+	VADDPS       Y3, Y1, Y1
+	VADDPS       Y4, Y2, Y2
+	IMUL3Q       $0x01, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y5
+	VBROADCASTSS 4(DX), Y3
+	VMULPS       Y3, Y5, Y3
+	VBROADCASTSS 4(DX)(SI*1), Y4
+	VMULPS       Y4, Y5, Y4
+	MOVQ         BX, R10
+	CMPQ         CX, $0x02
+	JGE          more29
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane31
+
+more29:
+	IMUL3Q $0x40, R10, R11
+
+again30:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y5
+	VBROADCASTSS 4(DX), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS 4(DX)(SI*1), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	DECQ         R10
+	JNZ          again30
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane31:
+	IMUL3Q       $0x09, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y7
+	VBROADCASTSS 36(DX), Y5
+	VMULPS       Y5, Y7, Y5
+	VBROADCASTSS 36(DX)(SI*1), Y6
+	VMULPS       Y6, Y7, Y6
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0a
+	JGE          more32
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane34
+
+more32:
+	IMUL3Q $0x40, R10, R11
+
+again33:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y7
+	VBROADCASTSS 36(DX), Y8
+	VFMADD231PS  Y8, Y7, Y5
+	VBROADCASTSS 36(DX)(SI*1), Y8
+	VFMADD231PS  Y8, Y7, Y6
+	DECQ         R10
+	JNZ          again33
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane34:
+	VADDPS       Y5, Y3, Y3
+	VADDPS       Y6, Y4, Y4
+	IMUL3Q       $0x05, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y7
+	VBROADCASTSS 20(DX), Y5
+	VMULPS       Y5, Y7, Y5
+	VBROADCASTSS 20(DX)(SI*1), Y6
+	VMULPS       Y6, Y7, Y6
+	MOVQ         BX, R10
+	CMPQ         CX, $0x06
+	JGE          more35
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane37
+
+more35:
+	IMUL3Q $0x40, R10, R11
+
+again36:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y7
+	VBROADCASTSS 20(DX), Y8
+	VFMADD231PS  Y8, Y7, Y5
+	VBROADCASTSS 20(DX)(SI*1), Y8
+	VFMADD231PS  Y8, Y7, Y6
+	DECQ         R10
+	JNZ          again36
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane37:
+	IMUL3Q       $0x0d, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y9
+	VBROADCASTSS 52(DX), Y7
+	VMULPS       Y7, Y9, Y7
+	VBROADCASTSS 52(DX)(SI*1), Y8
+	VMULPS       Y8, Y9, Y8
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0e
+	JGE          more38
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane40
+
+more38:
+	IMUL3Q $0x40, R10, R11
+
+again39:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y9
+	VBROADCASTSS 52(DX), Y10
+	VFMADD231PS  Y10, Y9, Y7
+	VBROADCASTSS 52(DX)(SI*1), Y10
+	VFMADD231PS  Y10, Y9, Y8
+	DECQ         R10
+	JNZ          again39
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane40:
+	VADDPS       Y7, Y5, Y5
+	VADDPS       Y8, Y6, Y6
+	VADDPS       Y5, Y3, Y3
+	VADDPS       Y6, Y4, Y4
+	IMUL3Q       $0x03, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y7
+	VBROADCASTSS 12(DX), Y5
+	VMULPS       Y5, Y7, Y5
+	VBROADCASTSS 12(DX)(SI*1), Y6
+	VMULPS       Y6, Y7, Y6
+	MOVQ         BX, R10
+	CMPQ         CX, $0x04
+	JGE          more41
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane43
+
+more41:
+	IMUL3Q $0x40, R10, R11
+
+again42:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y7
+	VBROADCASTSS 12(DX), Y8
+	VFMADD231PS  Y8, Y7, Y5
+	VBROADCASTSS 12(DX)(SI*1), Y8
+	VFMADD231PS  Y8, Y7, Y6
+	DECQ         R10
+	JNZ          again42
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane43:
+	IMUL3Q       $0x0b, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y9
+	VBROADCASTSS 44(DX), Y7
+	VMULPS       Y7, Y9, Y7
+	VBROADCASTSS 44(DX)(SI*1), Y8
+	VMULPS       Y8, Y9, Y8
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0c
+	JGE          more44
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane46
+
+more44:
+	IMUL3Q $0x40, R10, R11
+
+again45:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y9
+	VBROADCASTSS 44(DX), Y10
+	VFMADD231PS  Y10, Y9, Y7
+	VBROADCASTSS 44(DX)(SI*1), Y10
+	VFMADD231PS  Y10, Y9, Y8
+	DECQ         R10
+	JNZ          again45
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane46:
+	VADDPS       Y7, Y5, Y5
+	VADDPS       Y8, Y6, Y6
+	IMUL3Q       $0x07, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y9
+	VBROADCASTSS 28(DX), Y7
+	VMULPS       Y7, Y9, Y7
+	VBROADCASTSS 28(DX)(SI*1), Y8
+	VMULPS       Y8, Y9, Y8
+	MOVQ         BX, R10
+	CMPQ         CX, $0x08
+	JGE          more47
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane49
+
+more47:
+	IMUL3Q $0x40, R10, R11
+
+again48:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y9
+	VBROADCASTSS 28(DX), Y10
+	VFMADD231PS  Y10, Y9, Y7
+	VBROADCASTSS 28(DX)(SI*1), Y10
+	VFMADD231PS  Y10, Y9, Y8
+	DECQ         R10
+	JNZ          again48
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane49:
+	IMUL3Q       $0x0f, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y11
+	VBROADCASTSS 60(DX), Y9
+	VMULPS       Y9, Y11, Y9
+	VBROADCASTSS 60(DX)(SI*1), Y10
+	VMULPS       Y10, Y11, Y10
+	MOVQ         BX, R10
+	CMPQ         CX, $0x10
+	JGE          more50
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane52
+
+more50:
+	IMUL3Q $0x40, R10, R11
+
+again51:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y11
+	VBROADCASTSS 60(DX), Y12
+	VFMADD231PS  Y12, Y11, Y9
+	VBROADCASTSS 60(DX)(SI*1), Y12
+	VFMADD231PS  Y12, Y11, Y10
+	DECQ         R10
+	JNZ          again51
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane52:
+	VADDPS Y9, Y7, Y7
+	VADDPS Y10, Y8, Y8
+	VADDPS Y7, Y5, Y5
+	VADDPS Y8, Y6, Y6
+	VADDPS Y5, Y3, Y3
+	VADDPS Y6, Y4, Y4
+	VADDPS Y3, Y1, Y1
+	VADDPS Y4, Y2, Y2
+	MOVQ   act+80(FP), BX
+	MOVQ   y+0(FP), CX
+	MOVQ   ldy+8(FP), DX
+	VXORPS Y3, Y3, Y3
+	VADDPS Y3, Y1, Y1
+	VADDPS Y3, Y2, Y2
+	CMPQ   BX, $0x01
+	JNE    linear53
+	VMAXPS Y1, Y3, Y1
+	VMAXPS Y2, Y3, Y2
+
+linear53:
+	TESTQ        $0x00000004, AX
+	JZ           low55
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low56
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low57
+	VMOVSS       X1, 24(CX)
+
+low57:
+	JMP stored54
+
+low56:
+	TESTQ  $0x00000001, AX
+	JZ     low58
+	VMOVSS X1, 16(CX)
+
+low58:
+	JMP stored54
+
+low55:
+	TESTQ     $0x00000002, AX
+	JZ        low59
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low60
+	VMOVSS    X1, 8(CX)
+
+low60:
+	JMP stored54
+
+low59:
+	TESTQ  $0x00000001, AX
+	JZ     low61
+	VMOVSS X1, (CX)
+
+low61:
+stored54:
+	TESTQ        $0x00000004, AX
+	JZ           low63
+	VMOVUPS      X2, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low64
+	VMOVSD       X2, 16(CX)(DX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low65
+	VMOVSS       X2, 24(CX)(DX*1)
+
+low65:
+	JMP stored62
+
+low64:
+	TESTQ  $0x00000001, AX
+	JZ     low66
+	VMOVSS X2, 16(CX)(DX*1)
+
+low66:
+	JMP stored62
+
+low63:
+	TESTQ     $0x00000002, AX
+	JZ        low67
+	VMOVSD    X2, (CX)(DX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low68
+	VMOVSS    X2, 8(CX)(DX*1)
+
+low68:
+	JMP stored62
+
+low67:
+	TESTQ  $0x00000001, AX
+	JZ     low69
+	VMOVSS X2, (CX)(DX*1)
+
+low69:
+stored62:
+	MOVQ   y+0(FP), BX
+	MOVQ   ldy+8(FP), CX
+	IMUL3Q $0x02, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, y+0(FP)
+	MOVQ   x+16(FP), BX
+	MOVQ   ldx+24(FP), CX
+	IMUL3Q $0x02, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, x+16(FP)
+	MOVQ   rows+56(FP), BX
+	SUBQ   $0x02, BX
+	MOVQ   BX, rows+56(FP)
+	CMPQ   BX, $0x02
+	JGE    tile3
+
+rest4:
+	MOVQ rows+56(FP), BX
+	CMPQ BX, $0x01
+	JLT  rest71
+
+tile70:
+	MOVQ   n+72(FP), BX
+	MOVQ   x+16(FP), DX
+	MOVQ   ldx+24(FP), SI
+	MOVQ   ldw+40(FP), DI
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	MOVQ   n+72(FP), CX
+	IMUL3Q $0x10, BX, R8
+	SUBQ   R8, CX
+	IMUL3Q $0x10, DI, R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	IMUL3Q       $0x00, DI, R9
+	ADDQ         w+32(FP), R9
+	MOVQ         bias+48(FP), R10
+	VMASKMOVPS   (R10), Y0, Y2
+	VMOVAPS      Y2, Y1
+	VMASKMOVPS   (R9), Y0, Y2
+	VBROADCASTSS (DX), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	MOVQ         BX, R10
+	CMPQ         CX, $0x01
+	JGE          more72
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane74
+
+more72:
+	IMUL3Q $0x40, R10, R11
+
+again73:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y2
+	VBROADCASTSS (DX), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	DECQ         R10
+	JNZ          again73
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane74:
+	IMUL3Q       $0x08, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y3
+	VBROADCASTSS 32(DX), Y2
+	VMULPS       Y2, Y3, Y2
+	MOVQ         BX, R10
+	CMPQ         CX, $0x09
+	JGE          more75
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane77
+
+more75:
+	IMUL3Q $0x40, R10, R11
+
+again76:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y3
+	VBROADCASTSS 32(DX), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	DECQ         R10
+	JNZ          again76
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane77:
+	VADDPS       Y2, Y1, Y1
+	IMUL3Q       $0x04, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y3
+	VBROADCASTSS 16(DX), Y2
+	VMULPS       Y2, Y3, Y2
+	MOVQ         BX, R10
+	CMPQ         CX, $0x05
+	JGE          more78
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane80
+
+more78:
+	IMUL3Q $0x40, R10, R11
+
+again79:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y3
+	VBROADCASTSS 16(DX), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	DECQ         R10
+	JNZ          again79
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane80:
+	IMUL3Q       $0x0c, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y4
+	VBROADCASTSS 48(DX), Y3
+	VMULPS       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0d
+	JGE          more81
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane83
+
+more81:
+	IMUL3Q $0x40, R10, R11
+
+again82:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y4
+	VBROADCASTSS 48(DX), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again82
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane83:
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	IMUL3Q       $0x02, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y3
+	VBROADCASTSS 8(DX), Y2
+	VMULPS       Y2, Y3, Y2
+	MOVQ         BX, R10
+	CMPQ         CX, $0x03
+	JGE          more84
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane86
+
+more84:
+	IMUL3Q $0x40, R10, R11
+
+again85:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y3
+	VBROADCASTSS 8(DX), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	DECQ         R10
+	JNZ          again85
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane86:
+	IMUL3Q       $0x0a, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y4
+	VBROADCASTSS 40(DX), Y3
+	VMULPS       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0b
+	JGE          more87
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane89
+
+more87:
+	IMUL3Q $0x40, R10, R11
+
+again88:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y4
+	VBROADCASTSS 40(DX), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again88
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane89:
+	VADDPS       Y3, Y2, Y2
+	IMUL3Q       $0x06, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y4
+	VBROADCASTSS 24(DX), Y3
+	VMULPS       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x07
+	JGE          more90
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane92
+
+more90:
+	IMUL3Q $0x40, R10, R11
+
+again91:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y4
+	VBROADCASTSS 24(DX), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again91
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane92:
+	IMUL3Q       $0x0e, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y5
+	VBROADCASTSS 56(DX), Y4
+	VMULPS       Y4, Y5, Y4
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0f
+	JGE          more93
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane95
+
+more93:
+	IMUL3Q $0x40, R10, R11
+
+again94:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y5
+	VBROADCASTSS 56(DX), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	DECQ         R10
+	JNZ          again94
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane95:
+	VADDPS       Y4, Y3, Y3
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	IMUL3Q       $0x01, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y3
+	VBROADCASTSS 4(DX), Y2
+	VMULPS       Y2, Y3, Y2
+	MOVQ         BX, R10
+	CMPQ         CX, $0x02
+	JGE          more96
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane98
+
+more96:
+	IMUL3Q $0x40, R10, R11
+
+again97:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y3
+	VBROADCASTSS 4(DX), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	DECQ         R10
+	JNZ          again97
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane98:
+	IMUL3Q       $0x09, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y4
+	VBROADCASTSS 36(DX), Y3
+	VMULPS       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0a
+	JGE          more99
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane101
+
+more99:
+	IMUL3Q $0x40, R10, R11
+
+again100:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y4
+	VBROADCASTSS 36(DX), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again100
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane101:
+	VADDPS       Y3, Y2, Y2
+	IMUL3Q       $0x05, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y4
+	VBROADCASTSS 20(DX), Y3
+	VMULPS       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x06
+	JGE          more102
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane104
+
+more102:
+	IMUL3Q $0x40, R10, R11
+
+again103:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y4
+	VBROADCASTSS 20(DX), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again103
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane104:
+	IMUL3Q       $0x0d, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y5
+	VBROADCASTSS 52(DX), Y4
+	VMULPS       Y4, Y5, Y4
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0e
+	JGE          more105
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane107
+
+more105:
+	IMUL3Q $0x40, R10, R11
+
+again106:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y5
+	VBROADCASTSS 52(DX), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	DECQ         R10
+	JNZ          again106
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane107:
+	VADDPS       Y4, Y3, Y3
+	VADDPS       Y3, Y2, Y2
+	IMUL3Q       $0x03, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y4
+	VBROADCASTSS 12(DX), Y3
+	VMULPS       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x04
+	JGE          more108
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane110
+
+more108:
+	IMUL3Q $0x40, R10, R11
+
+again109:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y4
+	VBROADCASTSS 12(DX), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again109
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane110:
+	IMUL3Q       $0x0b, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y5
+	VBROADCASTSS 44(DX), Y4
+	VMULPS       Y4, Y5, Y4
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0c
+	JGE          more111
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane113
+
+more111:
+	IMUL3Q $0x40, R10, R11
+
+again112:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y5
+	VBROADCASTSS 44(DX), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	DECQ         R10
+	JNZ          again112
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane113:
+	VADDPS       Y4, Y3, Y3
+	IMUL3Q       $0x07, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y5
+	VBROADCASTSS 28(DX), Y4
+	VMULPS       Y4, Y5, Y4
+	MOVQ         BX, R10
+	CMPQ         CX, $0x08
+	JGE          more114
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane116
+
+more114:
+	IMUL3Q $0x40, R10, R11
+
+again115:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y5
+	VBROADCASTSS 28(DX), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	DECQ         R10
+	JNZ          again115
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane116:
+	IMUL3Q       $0x0f, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPS   (R9), Y0, Y6
+	VBROADCASTSS 60(DX), Y5
+	VMULPS       Y5, Y6, Y5
+	MOVQ         BX, R10
+	CMPQ         CX, $0x10
+	JGE          more117
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane119
+
+more117:
+	IMUL3Q $0x40, R10, R11
+
+again118:
+	ADDQ         $0x40, DX
+	ADDQ         R8, R9
+	VMASKMOVPS   (R9), Y0, Y6
+	VBROADCASTSS 60(DX), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	DECQ         R10
+	JNZ          again118
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane119:
+	VADDPS Y5, Y4, Y4
+	VADDPS Y4, Y3, Y3
+	VADDPS Y3, Y2, Y2
+	VADDPS Y2, Y1, Y1
+	MOVQ   act+80(FP), BX
+	MOVQ   y+0(FP), CX
+	MOVQ   ldy+8(FP), DX
+	VXORPS Y2, Y2, Y2
+	VADDPS Y2, Y1, Y1
+	CMPQ   BX, $0x01
+	JNE    linear120
+	VMAXPS Y1, Y2, Y1
+
+linear120:
+	TESTQ        $0x00000004, AX
+	JZ           low122
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low123
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low124
+	VMOVSS       X1, 24(CX)
+
+low124:
+	JMP stored121
+
+low123:
+	TESTQ  $0x00000001, AX
+	JZ     low125
+	VMOVSS X1, 16(CX)
+
+low125:
+	JMP stored121
+
+low122:
+	TESTQ     $0x00000002, AX
+	JZ        low126
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low127
+	VMOVSS    X1, 8(CX)
+
+low127:
+	JMP stored121
+
+low126:
+	TESTQ  $0x00000001, AX
+	JZ     low128
+	VMOVSS X1, (CX)
+
+low128:
+stored121:
+	MOVQ   y+0(FP), BX
+	MOVQ   ldy+8(FP), CX
+	IMUL3Q $0x01, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, y+0(FP)
+	MOVQ   x+16(FP), BX
+	MOVQ   ldx+24(FP), CX
+	IMUL3Q $0x01, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, x+16(FP)
+	MOVQ   rows+56(FP), BX
+	SUBQ   $0x01, BX
+	MOVQ   BX, rows+56(FP)
+	CMPQ   BX, $0x01
+	JGE    tile70
+
+rest71:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func treesAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+// Requires: AVX, FMA3
+TEXT ·treesAVX2F64(SB), NOSPLIT, $0-88
+	PCALIGN $0x40
+	MOVQ    cols+64(FP), AX
+	CMPQ    AX, $0x04
+	JNE     part1
+	MOVQ    rows+56(FP), BX
+	CMPQ    BX, $0x02
+	JLT     rest4
+
+tile3:
+	MOVQ   n+72(FP), BX
+	MOVQ   x+16(FP), DX
+	MOVQ   ldx+24(FP), SI
+	MOVQ   ldw+40(FP), DI
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	MOVQ   n+72(FP), CX
+	IMUL3Q $0x10, BX, R8
+	SUBQ   R8, CX
+	IMUL3Q $0x10, DI, R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	IMUL3Q       $0x00, DI, R9
+	ADDQ         w+32(FP), R9
+	MOVQ         bias+48(FP), R10
+	VMOVUPD      (R10), Y2
+	VMOVAPD      Y2, Y0
+	VMOVAPD      Y2, Y1
+	VMOVUPD      (R9), Y2
+	VBROADCASTSD (DX), Y3
+	VFMADD231PD  Y3, Y2, Y0
+	VBROADCASTSD (DX)(SI*1), Y3
+	VFMADD231PD  Y3, Y2, Y1
+	MOVQ         BX, R10
+	CMPQ         CX, $0x01
+	JGE          more5
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane7
+
+more5:
+	IMUL3Q $0x00000080, R10, R11
+
+again6:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y2
+	VBROADCASTSD (DX), Y3
+	VFMADD231PD  Y3, Y2, Y0
+	VBROADCASTSD (DX)(SI*1), Y3
+	VFMADD231PD  Y3, Y2, Y1
+	DECQ         R10
+	JNZ          again6
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane7:
+	IMUL3Q       $0x08, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y4
+	VBROADCASTSD 64(DX), Y2
+	VMULPD       Y2, Y4, Y2
+	VBROADCASTSD 64(DX)(SI*1), Y3
+	VMULPD       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x09
+	JGE          more8
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane10
+
+more8:
+	IMUL3Q $0x00000080, R10, R11
+
+again9:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y4
+	VBROADCASTSD 64(DX), Y5
+	VFMADD231PD  Y5, Y4, Y2
+	VBROADCASTSD 64(DX)(SI*1), Y5
+	VFMADD231PD  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again9
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane10:
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	IMUL3Q       $0x04, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y4
+	VBROADCASTSD 32(DX), Y2
+	VMULPD       Y2, Y4, Y2
+	VBROADCASTSD 32(DX)(SI*1), Y3
+	VMULPD       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x05
+	JGE          more11
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane13
+
+more11:
+	IMUL3Q $0x00000080, R10, R11
+
+again12:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y4
+	VBROADCASTSD 32(DX), Y5
+	VFMADD231PD  Y5, Y4, Y2
+	VBROADCASTSD 32(DX)(SI*1), Y5
+	VFMADD231PD  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again12
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane13:
+	IMUL3Q       $0x0c, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y6
+	VBROADCASTSD 96(DX), Y4
+	VMULPD       Y4, Y6, Y4
+	VBROADCASTSD 96(DX)(SI*1), Y5
+	VMULPD       Y5, Y6, Y5
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0d
+	JGE          more14
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane16
+
+more14:
+	IMUL3Q $0x00000080, R10, R11
+
+again15:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y6
+	VBROADCASTSD 96(DX), Y7
+	VFMADD231PD  Y7, Y6, Y4
+	VBROADCASTSD 96(DX)(SI*1), Y7
+	VFMADD231PD  Y7, Y6, Y5
+	DECQ         R10
+	JNZ          again15
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane16:
+	VADDPD       Y4, Y2, Y2
+	VADDPD       Y5, Y3, Y3
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	IMUL3Q       $0x02, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y4
+	VBROADCASTSD 16(DX), Y2
+	VMULPD       Y2, Y4, Y2
+	VBROADCASTSD 16(DX)(SI*1), Y3
+	VMULPD       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x03
+	JGE          more17
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane19
+
+more17:
+	IMUL3Q $0x00000080, R10, R11
+
+again18:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y4
+	VBROADCASTSD 16(DX), Y5
+	VFMADD231PD  Y5, Y4, Y2
+	VBROADCASTSD 16(DX)(SI*1), Y5
+	VFMADD231PD  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again18
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane19:
+	IMUL3Q       $0x0a, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y6
+	VBROADCASTSD 80(DX), Y4
+	VMULPD       Y4, Y6, Y4
+	VBROADCASTSD 80(DX)(SI*1), Y5
+	VMULPD       Y5, Y6, Y5
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0b
+	JGE          more20
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane22
+
+more20:
+	IMUL3Q $0x00000080, R10, R11
+
+again21:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y6
+	VBROADCASTSD 80(DX), Y7
+	VFMADD231PD  Y7, Y6, Y4
+	VBROADCASTSD 80(DX)(SI*1), Y7
+	VFMADD231PD  Y7, Y6, Y5
+	DECQ         R10
+	JNZ          again21
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane22:
+	VADDPD       Y4, Y2, Y2
+	VADDPD       Y5, Y3, Y3
+	IMUL3Q       $0x06, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y6
+	VBROADCASTSD 48(DX), Y4
+	VMULPD       Y4, Y6, Y4
+	VBROADCASTSD 48(DX)(SI*1), Y5
+	VMULPD       Y5, Y6, Y5
+	MOVQ         BX, R10
+	CMPQ         CX, $0x07
+	JGE          more23
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane25
+
+more23:
+	IMUL3Q $0x00000080, R10, R11
+
+again24:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y6
+	VBROADCASTSD 48(DX), Y7
+	VFMADD231PD  Y7, Y6, Y4
+	VBROADCASTSD 48(DX)(SI*1), Y7
+	VFMADD231PD  Y7, Y6, Y5
+	DECQ         R10
+	JNZ          again24
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane25:
+	IMUL3Q       $0x0e, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y8
+	VBROADCASTSD 112(DX), Y6
+	VMULPD       Y6, Y8, Y6
+	VBROADCASTSD 112(DX)(SI*1), Y7
+	VMULPD       Y7, Y8, Y7
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0f
+	JGE          more26
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane28
+
+more26:
+	IMUL3Q $0x00000080, R10, R11
+
+again27:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y8
+	VBROADCASTSD 112(DX), Y9
+	VFMADD231PD  Y9, Y8, Y6
+	VBROADCASTSD 112(DX)(SI*1), Y9
+	VFMADD231PD  Y9, Y8, Y7
+	DECQ         R10
+	JNZ          again27
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane28:
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y7, Y5, Y5
+	VADDPD       Y4, Y2, Y2
+	VADDPD       Y5, Y3, Y3
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	IMUL3Q       $0x01, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y4
+	VBROADCASTSD 8(DX), Y2
+	VMULPD       Y2, Y4, Y2
+	VBROADCASTSD 8(DX)(SI*1), Y3
+	VMULPD       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x02
+	JGE          more29
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane31
+
+more29:
+	IMUL3Q $0x00000080, R10, R11
+
+again30:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y4
+	VBROADCASTSD 8(DX), Y5
+	VFMADD231PD  Y5, Y4, Y2
+	VBROADCASTSD 8(DX)(SI*1), Y5
+	VFMADD231PD  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again30
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane31:
+	IMUL3Q       $0x09, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y6
+	VBROADCASTSD 72(DX), Y4
+	VMULPD       Y4, Y6, Y4
+	VBROADCASTSD 72(DX)(SI*1), Y5
+	VMULPD       Y5, Y6, Y5
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0a
+	JGE          more32
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane34
+
+more32:
+	IMUL3Q $0x00000080, R10, R11
+
+again33:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y6
+	VBROADCASTSD 72(DX), Y7
+	VFMADD231PD  Y7, Y6, Y4
+	VBROADCASTSD 72(DX)(SI*1), Y7
+	VFMADD231PD  Y7, Y6, Y5
+	DECQ         R10
+	JNZ          again33
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane34:
+	VADDPD       Y4, Y2, Y2
+	VADDPD       Y5, Y3, Y3
+	IMUL3Q       $0x05, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y6
+	VBROADCASTSD 40(DX), Y4
+	VMULPD       Y4, Y6, Y4
+	VBROADCASTSD 40(DX)(SI*1), Y5
+	VMULPD       Y5, Y6, Y5
+	MOVQ         BX, R10
+	CMPQ         CX, $0x06
+	JGE          more35
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane37
+
+more35:
+	IMUL3Q $0x00000080, R10, R11
+
+again36:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y6
+	VBROADCASTSD 40(DX), Y7
+	VFMADD231PD  Y7, Y6, Y4
+	VBROADCASTSD 40(DX)(SI*1), Y7
+	VFMADD231PD  Y7, Y6, Y5
+	DECQ         R10
+	JNZ          again36
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane37:
+	IMUL3Q       $0x0d, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y8
+	VBROADCASTSD 104(DX), Y6
+	VMULPD       Y6, Y8, Y6
+	VBROADCASTSD 104(DX)(SI*1), Y7
+	VMULPD       Y7, Y8, Y7
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0e
+	JGE          more38
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane40
+
+more38:
+	IMUL3Q $0x00000080, R10, R11
+
+again39:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y8
+	VBROADCASTSD 104(DX), Y9
+	VFMADD231PD  Y9, Y8, Y6
+	VBROADCASTSD 104(DX)(SI*1), Y9
+	VFMADD231PD  Y9, Y8, Y7
+	DECQ         R10
+	JNZ          again39
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane40:
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y7, Y5, Y5
+	VADDPD       Y4, Y2, Y2
+	VADDPD       Y5, Y3, Y3
+	IMUL3Q       $0x03, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y6
+	VBROADCASTSD 24(DX), Y4
+	VMULPD       Y4, Y6, Y4
+	VBROADCASTSD 24(DX)(SI*1), Y5
+	VMULPD       Y5, Y6, Y5
+	MOVQ         BX, R10
+	CMPQ         CX, $0x04
+	JGE          more41
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane43
+
+more41:
+	IMUL3Q $0x00000080, R10, R11
+
+again42:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y6
+	VBROADCASTSD 24(DX), Y7
+	VFMADD231PD  Y7, Y6, Y4
+	VBROADCASTSD 24(DX)(SI*1), Y7
+	VFMADD231PD  Y7, Y6, Y5
+	DECQ         R10
+	JNZ          again42
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane43:
+	IMUL3Q       $0x0b, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y8
+	VBROADCASTSD 88(DX), Y6
+	VMULPD       Y6, Y8, Y6
+	VBROADCASTSD 88(DX)(SI*1), Y7
+	VMULPD       Y7, Y8, Y7
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0c
+	JGE          more44
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane46
+
+more44:
+	IMUL3Q $0x00000080, R10, R11
+
+again45:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y8
+	VBROADCASTSD 88(DX), Y9
+	VFMADD231PD  Y9, Y8, Y6
+	VBROADCASTSD 88(DX)(SI*1), Y9
+	VFMADD231PD  Y9, Y8, Y7
+	DECQ         R10
+	JNZ          again45
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane46:
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y7, Y5, Y5
+	IMUL3Q       $0x07, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y8
+	VBROADCASTSD 56(DX), Y6
+	VMULPD       Y6, Y8, Y6
+	VBROADCASTSD 56(DX)(SI*1), Y7
+	VMULPD       Y7, Y8, Y7
+	MOVQ         BX, R10
+	CMPQ         CX, $0x08
+	JGE          more47
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane49
+
+more47:
+	IMUL3Q $0x00000080, R10, R11
+
+again48:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y8
+	VBROADCASTSD 56(DX), Y9
+	VFMADD231PD  Y9, Y8, Y6
+	VBROADCASTSD 56(DX)(SI*1), Y9
+	VFMADD231PD  Y9, Y8, Y7
+	DECQ         R10
+	JNZ          again48
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane49:
+	IMUL3Q       $0x0f, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y10
+	VBROADCASTSD 120(DX), Y8
+	VMULPD       Y8, Y10, Y8
+	VBROADCASTSD 120(DX)(SI*1), Y9
+	VMULPD       Y9, Y10, Y9
+	MOVQ         BX, R10
+	CMPQ         CX, $0x10
+	JGE          more50
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane52
+
+more50:
+	IMUL3Q $0x00000080, R10, R11
+
+again51:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y10
+	VBROADCASTSD 120(DX), Y11
+	VFMADD231PD  Y11, Y10, Y8
+	VBROADCASTSD 120(DX)(SI*1), Y11
+	VFMADD231PD  Y11, Y10, Y9
+	DECQ         R10
+	JNZ          again51
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane52:
+	VADDPD Y8, Y6, Y6
+	VADDPD Y9, Y7, Y7
+	VADDPD Y6, Y4, Y4
+	VADDPD Y7, Y5, Y5
+	VADDPD Y4, Y2, Y2
+	VADDPD Y5, Y3, Y3
+	VADDPD Y2, Y0, Y0
+	VADDPD Y3, Y1, Y1
+	MOVQ   act+80(FP), BX
+	MOVQ   y+0(FP), CX
+	MOVQ   ldy+8(FP), DX
+	VXORPS Y2, Y2, Y2
+	VADDPD Y2, Y0, Y0
+	VADDPD Y2, Y1, Y1
+	CMPQ   BX, $0x01
+	JNE    linear53
+	VMAXPD Y0, Y2, Y0
+	VMAXPD Y1, Y2, Y1
+
+linear53:
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, (CX)(DX*1)
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	IMUL3Q  $0x02, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, y+0(FP)
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	IMUL3Q  $0x02, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, x+16(FP)
+	MOVQ    rows+56(FP), BX
+	SUBQ    $0x02, BX
+	MOVQ    BX, rows+56(FP)
+	CMPQ    BX, $0x02
+	JGE     tile3
+
+rest4:
+	MOVQ rows+56(FP), BX
+	CMPQ BX, $0x01
+	JLT  rest55
+
+tile54:
+	MOVQ   n+72(FP), BX
+	MOVQ   x+16(FP), DX
+	MOVQ   ldx+24(FP), SI
+	MOVQ   ldw+40(FP), DI
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	MOVQ   n+72(FP), CX
+	IMUL3Q $0x10, BX, R8
+	SUBQ   R8, CX
+	IMUL3Q $0x10, DI, R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	IMUL3Q       $0x00, DI, R9
+	ADDQ         w+32(FP), R9
+	MOVQ         bias+48(FP), R10
+	VMOVUPD      (R10), Y1
+	VMOVAPD      Y1, Y0
+	VMOVUPD      (R9), Y1
+	VBROADCASTSD (DX), Y2
+	VFMADD231PD  Y2, Y1, Y0
+	MOVQ         BX, R10
+	CMPQ         CX, $0x01
+	JGE          more56
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane58
+
+more56:
+	IMUL3Q $0x00000080, R10, R11
+
+again57:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y1
+	VBROADCASTSD (DX), Y2
+	VFMADD231PD  Y2, Y1, Y0
+	DECQ         R10
+	JNZ          again57
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane58:
+	IMUL3Q       $0x08, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y2
+	VBROADCASTSD 64(DX), Y1
+	VMULPD       Y1, Y2, Y1
+	MOVQ         BX, R10
+	CMPQ         CX, $0x09
+	JGE          more59
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane61
+
+more59:
+	IMUL3Q $0x00000080, R10, R11
+
+again60:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y2
+	VBROADCASTSD 64(DX), Y3
+	VFMADD231PD  Y3, Y2, Y1
+	DECQ         R10
+	JNZ          again60
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane61:
+	VADDPD       Y1, Y0, Y0
+	IMUL3Q       $0x04, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y2
+	VBROADCASTSD 32(DX), Y1
+	VMULPD       Y1, Y2, Y1
+	MOVQ         BX, R10
+	CMPQ         CX, $0x05
+	JGE          more62
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane64
+
+more62:
+	IMUL3Q $0x00000080, R10, R11
+
+again63:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y2
+	VBROADCASTSD 32(DX), Y3
+	VFMADD231PD  Y3, Y2, Y1
+	DECQ         R10
+	JNZ          again63
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane64:
+	IMUL3Q       $0x0c, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y3
+	VBROADCASTSD 96(DX), Y2
+	VMULPD       Y2, Y3, Y2
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0d
+	JGE          more65
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane67
+
+more65:
+	IMUL3Q $0x00000080, R10, R11
+
+again66:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y3
+	VBROADCASTSD 96(DX), Y4
+	VFMADD231PD  Y4, Y3, Y2
+	DECQ         R10
+	JNZ          again66
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane67:
+	VADDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	IMUL3Q       $0x02, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y2
+	VBROADCASTSD 16(DX), Y1
+	VMULPD       Y1, Y2, Y1
+	MOVQ         BX, R10
+	CMPQ         CX, $0x03
+	JGE          more68
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane70
+
+more68:
+	IMUL3Q $0x00000080, R10, R11
+
+again69:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y2
+	VBROADCASTSD 16(DX), Y3
+	VFMADD231PD  Y3, Y2, Y1
+	DECQ         R10
+	JNZ          again69
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane70:
+	IMUL3Q       $0x0a, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y3
+	VBROADCASTSD 80(DX), Y2
+	VMULPD       Y2, Y3, Y2
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0b
+	JGE          more71
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane73
+
+more71:
+	IMUL3Q $0x00000080, R10, R11
+
+again72:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y3
+	VBROADCASTSD 80(DX), Y4
+	VFMADD231PD  Y4, Y3, Y2
+	DECQ         R10
+	JNZ          again72
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane73:
+	VADDPD       Y2, Y1, Y1
+	IMUL3Q       $0x06, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y3
+	VBROADCASTSD 48(DX), Y2
+	VMULPD       Y2, Y3, Y2
+	MOVQ         BX, R10
+	CMPQ         CX, $0x07
+	JGE          more74
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane76
+
+more74:
+	IMUL3Q $0x00000080, R10, R11
+
+again75:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y3
+	VBROADCASTSD 48(DX), Y4
+	VFMADD231PD  Y4, Y3, Y2
+	DECQ         R10
+	JNZ          again75
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane76:
+	IMUL3Q       $0x0e, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y4
+	VBROADCASTSD 112(DX), Y3
+	VMULPD       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0f
+	JGE          more77
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane79
+
+more77:
+	IMUL3Q $0x00000080, R10, R11
+
+again78:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y4
+	VBROADCASTSD 112(DX), Y5
+	VFMADD231PD  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again78
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane79:
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	IMUL3Q       $0x01, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y2
+	VBROADCASTSD 8(DX), Y1
+	VMULPD       Y1, Y2, Y1
+	MOVQ         BX, R10
+	CMPQ         CX, $0x02
+	JGE          more80
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane82
+
+more80:
+	IMUL3Q $0x00000080, R10, R11
+
+again81:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y2
+	VBROADCASTSD 8(DX), Y3
+	VFMADD231PD  Y3, Y2, Y1
+	DECQ         R10
+	JNZ          again81
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane82:
+	IMUL3Q       $0x09, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y3
+	VBROADCASTSD 72(DX), Y2
+	VMULPD       Y2, Y3, Y2
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0a
+	JGE          more83
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane85
+
+more83:
+	IMUL3Q $0x00000080, R10, R11
+
+again84:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y3
+	VBROADCASTSD 72(DX), Y4
+	VFMADD231PD  Y4, Y3, Y2
+	DECQ         R10
+	JNZ          again84
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane85:
+	VADDPD       Y2, Y1, Y1
+	IMUL3Q       $0x05, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y3
+	VBROADCASTSD 40(DX), Y2
+	VMULPD       Y2, Y3, Y2
+	MOVQ         BX, R10
+	CMPQ         CX, $0x06
+	JGE          more86
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane88
+
+more86:
+	IMUL3Q $0x00000080, R10, R11
+
+again87:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y3
+	VBROADCASTSD 40(DX), Y4
+	VFMADD231PD  Y4, Y3, Y2
+	DECQ         R10
+	JNZ          again87
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane88:
+	IMUL3Q       $0x0d, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y4
+	VBROADCASTSD 104(DX), Y3
+	VMULPD       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0e
+	JGE          more89
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane91
+
+more89:
+	IMUL3Q $0x00000080, R10, R11
+
+again90:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y4
+	VBROADCASTSD 104(DX), Y5
+	VFMADD231PD  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again90
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane91:
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y2, Y1, Y1
+	IMUL3Q       $0x03, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y3
+	VBROADCASTSD 24(DX), Y2
+	VMULPD       Y2, Y3, Y2
+	MOVQ         BX, R10
+	CMPQ         CX, $0x04
+	JGE          more92
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane94
+
+more92:
+	IMUL3Q $0x00000080, R10, R11
+
+again93:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y3
+	VBROADCASTSD 24(DX), Y4
+	VFMADD231PD  Y4, Y3, Y2
+	DECQ         R10
+	JNZ          again93
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane94:
+	IMUL3Q       $0x0b, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y4
+	VBROADCASTSD 88(DX), Y3
+	VMULPD       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0c
+	JGE          more95
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane97
+
+more95:
+	IMUL3Q $0x00000080, R10, R11
+
+again96:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y4
+	VBROADCASTSD 88(DX), Y5
+	VFMADD231PD  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again96
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane97:
+	VADDPD       Y3, Y2, Y2
+	IMUL3Q       $0x07, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y4
+	VBROADCASTSD 56(DX), Y3
+	VMULPD       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x08
+	JGE          more98
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane100
+
+more98:
+	IMUL3Q $0x00000080, R10, R11
+
+again99:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y4
+	VBROADCASTSD 56(DX), Y5
+	VFMADD231PD  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again99
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane100:
+	IMUL3Q       $0x0f, DI, R9
+	ADDQ         w+32(FP), R9
+	VMOVUPD      (R9), Y5
+	VBROADCASTSD 120(DX), Y4
+	VMULPD       Y4, Y5, Y4
+	MOVQ         BX, R10
+	CMPQ         CX, $0x10
+	JGE          more101
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane103
+
+more101:
+	IMUL3Q $0x00000080, R10, R11
+
+again102:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMOVUPD      (R9), Y5
+	VBROADCASTSD 120(DX), Y6
+	VFMADD231PD  Y6, Y5, Y4
+	DECQ         R10
+	JNZ          again102
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane103:
+	VADDPD Y4, Y3, Y3
+	VADDPD Y3, Y2, Y2
+	VADDPD Y2, Y1, Y1
+	VADDPD Y1, Y0, Y0
+	MOVQ   act+80(FP), BX
+	MOVQ   y+0(FP), CX
+	MOVQ   ldy+8(FP), DX
+	VXORPS Y1, Y1, Y1
+	VADDPD Y1, Y0, Y0
+	CMPQ   BX, $0x01
+	JNE    linear104
+	VMAXPD Y0, Y1, Y0
+
+linear104:
+	VMOVUPD Y0, (CX)
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	IMUL3Q  $0x01, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, y+0(FP)
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	IMUL3Q  $0x01, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, x+16(FP)
+	MOVQ    rows+56(FP), BX
+	SUBQ    $0x01, BX
+	MOVQ    BX, rows+56(FP)
+	CMPQ    BX, $0x01
+	JGE     tile54
+
+rest55:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part1:
+	MOVQ    AX, BX
+	ANDQ    $0x03, BX
+	IMUL3Q  $0x08, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+	MOVQ    rows+56(FP), BX
+	CMPQ    BX, $0x02
+	JLT     rest106
+
+tile105:
+	MOVQ   n+72(FP), BX
+	MOVQ   x+16(FP), DX
+	MOVQ   ldx+24(FP), SI
+	MOVQ   ldw+40(FP), DI
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	MOVQ   n+72(FP), CX
+	IMUL3Q $0x10, BX, R8
+	SUBQ   R8, CX
+	IMUL3Q $0x10, DI, R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	IMUL3Q       $0x00, DI, R9
+	ADDQ         w+32(FP), R9
+	MOVQ         bias+48(FP), R10
+	VMASKMOVPD   (R10), Y0, Y3
+	VMOVAPD      Y3, Y1
+	VMOVAPD      Y3, Y2
+	VMASKMOVPD   (R9), Y0, Y3
+	VBROADCASTSD (DX), Y4
+	VFMADD231PD  Y4, Y3, Y1
+	VBROADCASTSD (DX)(SI*1), Y4
+	VFMADD231PD  Y4, Y3, Y2
+	MOVQ         BX, R10
+	CMPQ         CX, $0x01
+	JGE          more107
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane109
+
+more107:
+	IMUL3Q $0x00000080, R10, R11
+
+again108:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y3
+	VBROADCASTSD (DX), Y4
+	VFMADD231PD  Y4, Y3, Y1
+	VBROADCASTSD (DX)(SI*1), Y4
+	VFMADD231PD  Y4, Y3, Y2
+	DECQ         R10
+	JNZ          again108
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane109:
+	IMUL3Q       $0x08, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y5
+	VBROADCASTSD 64(DX), Y3
+	VMULPD       Y3, Y5, Y3
+	VBROADCASTSD 64(DX)(SI*1), Y4
+	VMULPD       Y4, Y5, Y4
+	MOVQ         BX, R10
+	CMPQ         CX, $0x09
+	JGE          more110
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane112
+
+more110:
+	IMUL3Q $0x00000080, R10, R11
+
+again111:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y5
+	VBROADCASTSD 64(DX), Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VBROADCASTSD 64(DX)(SI*1), Y6
+	VFMADD231PD  Y6, Y5, Y4
+	DECQ         R10
+	JNZ          again111
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane112:
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	IMUL3Q       $0x04, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y5
+	VBROADCASTSD 32(DX), Y3
+	VMULPD       Y3, Y5, Y3
+	VBROADCASTSD 32(DX)(SI*1), Y4
+	VMULPD       Y4, Y5, Y4
+	MOVQ         BX, R10
+	CMPQ         CX, $0x05
+	JGE          more113
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane115
+
+more113:
+	IMUL3Q $0x00000080, R10, R11
+
+again114:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y5
+	VBROADCASTSD 32(DX), Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VBROADCASTSD 32(DX)(SI*1), Y6
+	VFMADD231PD  Y6, Y5, Y4
+	DECQ         R10
+	JNZ          again114
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane115:
+	IMUL3Q       $0x0c, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y7
+	VBROADCASTSD 96(DX), Y5
+	VMULPD       Y5, Y7, Y5
+	VBROADCASTSD 96(DX)(SI*1), Y6
+	VMULPD       Y6, Y7, Y6
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0d
+	JGE          more116
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane118
+
+more116:
+	IMUL3Q $0x00000080, R10, R11
+
+again117:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y7
+	VBROADCASTSD 96(DX), Y8
+	VFMADD231PD  Y8, Y7, Y5
+	VBROADCASTSD 96(DX)(SI*1), Y8
+	VFMADD231PD  Y8, Y7, Y6
+	DECQ         R10
+	JNZ          again117
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane118:
+	VADDPD       Y5, Y3, Y3
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	IMUL3Q       $0x02, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y5
+	VBROADCASTSD 16(DX), Y3
+	VMULPD       Y3, Y5, Y3
+	VBROADCASTSD 16(DX)(SI*1), Y4
+	VMULPD       Y4, Y5, Y4
+	MOVQ         BX, R10
+	CMPQ         CX, $0x03
+	JGE          more119
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane121
+
+more119:
+	IMUL3Q $0x00000080, R10, R11
+
+again120:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y5
+	VBROADCASTSD 16(DX), Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VBROADCASTSD 16(DX)(SI*1), Y6
+	VFMADD231PD  Y6, Y5, Y4
+	DECQ         R10
+	JNZ          again120
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane121:
+	IMUL3Q       $0x0a, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y7
+	VBROADCASTSD 80(DX), Y5
+	VMULPD       Y5, Y7, Y5
+	VBROADCASTSD 80(DX)(SI*1), Y6
+	VMULPD       Y6, Y7, Y6
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0b
+	JGE          more122
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane124
+
+more122:
+	IMUL3Q $0x00000080, R10, R11
+
+again123:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y7
+	VBROADCASTSD 80(DX), Y8
+	VFMADD231PD  Y8, Y7, Y5
+	VBROADCASTSD 80(DX)(SI*1), Y8
+	VFMADD231PD  Y8, Y7, Y6
+	DECQ         R10
+	JNZ          again123
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane124:
+	VADDPD       Y5, Y3, Y3
+	VADDPD       Y6, Y4, Y4
+	IMUL3Q       $0x06, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y7
+	VBROADCASTSD 48(DX), Y5
+	VMULPD       Y5, Y7, Y5
+	VBROADCASTSD 48(DX)(SI*1), Y6
+	VMULPD       Y6, Y7, Y6
+	MOVQ         BX, R10
+	CMPQ         CX, $0x07
+	JGE          more125
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane127
+
+more125:
+	IMUL3Q $0x00000080, R10, R11
+
+again126:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y7
+	VBROADCASTSD 48(DX), Y8
+	VFMADD231PD  Y8, Y7, Y5
+	VBROADCASTSD 48(DX)(SI*1), Y8
+	VFMADD231PD  Y8, Y7, Y6
+	DECQ         R10
+	JNZ          again126
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane127:
+	IMUL3Q       $0x0e, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y9
+	VBROADCASTSD 112(DX), Y7
+	VMULPD       Y7, Y9, Y7
+	VBROADCASTSD 112(DX)(SI*1), Y8
+	VMULPD       Y8, Y9, Y8
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0f
+	JGE          more128
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane130
+
+more128:
+	IMUL3Q $0x00000080, R10, R11
+
+again129:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y9
+	VBROADCASTSD 112(DX), Y10
+	VFMADD231PD  Y10, Y9, Y7
+	VBROADCASTSD 112(DX)(SI*1), Y10
+	VFMADD231PD  Y10, Y9, Y8
+	DECQ         R10
+	JNZ          again129
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane130:
+	VADDPD       Y7, Y5, Y5
+	VADDPD       Y8, Y6, Y6
+	VADDPD       Y5, Y3, Y3
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	IMUL3Q       $0x01, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y5
+	VBROADCASTSD 8(DX), Y3
+	VMULPD       Y3, Y5, Y3
+	VBROADCASTSD 8(DX)(SI*1), Y4
+	VMULPD       Y4, Y5, Y4
+	MOVQ         BX, R10
+	CMPQ         CX, $0x02
+	JGE          more131
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane133
+
+more131:
+	IMUL3Q $0x00000080, R10, R11
+
+again132:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y5
+	VBROADCASTSD 8(DX), Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VBROADCASTSD 8(DX)(SI*1), Y6
+	VFMADD231PD  Y6, Y5, Y4
+	DECQ         R10
+	JNZ          again132
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane133:
+	IMUL3Q       $0x09, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y7
+	VBROADCASTSD 72(DX), Y5
+	VMULPD       Y5, Y7, Y5
+	VBROADCASTSD 72(DX)(SI*1), Y6
+	VMULPD       Y6, Y7, Y6
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0a
+	JGE          more134
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane136
+
+more134:
+	IMUL3Q $0x00000080, R10, R11
+
+again135:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y7
+	VBROADCASTSD 72(DX), Y8
+	VFMADD231PD  Y8, Y7, Y5
+	VBROADCASTSD 72(DX)(SI*1), Y8
+	VFMADD231PD  Y8, Y7, Y6
+	DECQ         R10
+	JNZ          again135
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane136:
+	VADDPD       Y5, Y3, Y3
+	VADDPD       Y6, Y4, Y4
+	IMUL3Q       $0x05, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y7
+	VBROADCASTSD 40(DX), Y5
+	VMULPD       Y5, Y7, Y5
+	VBROADCASTSD 40(DX)(SI*1), Y6
+	VMULPD       Y6, Y7, Y6
+	MOVQ         BX, R10
+	CMPQ         CX, $0x06
+	JGE          more137
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane139
+
+more137:
+	IMUL3Q $0x00000080, R10, R11
+
+again138:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y7
+	VBROADCASTSD 40(DX), Y8
+	VFMADD231PD  Y8, Y7, Y5
+	VBROADCASTSD 40(DX)(SI*1), Y8
+	VFMADD231PD  Y8, Y7, Y6
+	DECQ         R10
+	JNZ          again138
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane139:
+	IMUL3Q       $0x0d, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y9
+	VBROADCASTSD 104(DX), Y7
+	VMULPD       Y7, Y9, Y7
+	VBROADCASTSD 104(DX)(SI*1), Y8
+	VMULPD       Y8, Y9, Y8
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0e
+	JGE          more140
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane142
+
+more140:
+	IMUL3Q $0x00000080, R10, R11
+
+again141:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y9
+	VBROADCASTSD 104(DX), Y10
+	VFMADD231PD  Y10, Y9, Y7
+	VBROADCASTSD 104(DX)(SI*1), Y10
+	VFMADD231PD  Y10, Y9, Y8
+	DECQ         R10
+	JNZ          again141
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane142:
+	VADDPD       Y7, Y5, Y5
+	VADDPD       Y8, Y6, Y6
+	VADDPD       Y5, Y3, Y3
+	VADDPD       Y6, Y4, Y4
+	IMUL3Q       $0x03, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y7
+	VBROADCASTSD 24(DX), Y5
+	VMULPD       Y5, Y7, Y5
+	VBROADCASTSD 24(DX)(SI*1), Y6
+	VMULPD       Y6, Y7, Y6
+	MOVQ         BX, R10
+	CMPQ         CX, $0x04
+	JGE          more143
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane145
+
+more143:
+	IMUL3Q $0x00000080, R10, R11
+
+again144:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y7
+	VBROADCASTSD 24(DX), Y8
+	VFMADD231PD  Y8, Y7, Y5
+	VBROADCASTSD 24(DX)(SI*1), Y8
+	VFMADD231PD  Y8, Y7, Y6
+	DECQ         R10
+	JNZ          again144
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane145:
+	IMUL3Q       $0x0b, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y9
+	VBROADCASTSD 88(DX), Y7
+	VMULPD       Y7, Y9, Y7
+	VBROADCASTSD 88(DX)(SI*1), Y8
+	VMULPD       Y8, Y9, Y8
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0c
+	JGE          more146
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane148
+
+more146:
+	IMUL3Q $0x00000080, R10, R11
+
+again147:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y9
+	VBROADCASTSD 88(DX), Y10
+	VFMADD231PD  Y10, Y9, Y7
+	VBROADCASTSD 88(DX)(SI*1), Y10
+	VFMADD231PD  Y10, Y9, Y8
+	DECQ         R10
+	JNZ          again147
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane148:
+	VADDPD       Y7, Y5, Y5
+	VADDPD       Y8, Y6, Y6
+	IMUL3Q       $0x07, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y9
+	VBROADCASTSD 56(DX), Y7
+	VMULPD       Y7, Y9, Y7
+	VBROADCASTSD 56(DX)(SI*1), Y8
+	VMULPD       Y8, Y9, Y8
+	MOVQ         BX, R10
+	CMPQ         CX, $0x08
+	JGE          more149
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane151
+
+more149:
+	IMUL3Q $0x00000080, R10, R11
+
+again150:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y9
+	VBROADCASTSD 56(DX), Y10
+	VFMADD231PD  Y10, Y9, Y7
+	VBROADCASTSD 56(DX)(SI*1), Y10
+	VFMADD231PD  Y10, Y9, Y8
+	DECQ         R10
+	JNZ          again150
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane151:
+	IMUL3Q       $0x0f, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y11
+	VBROADCASTSD 120(DX), Y9
+	VMULPD       Y9, Y11, Y9
+	VBROADCASTSD 120(DX)(SI*1), Y10
+	VMULPD       Y10, Y11, Y10
+	MOVQ         BX, R10
+	CMPQ         CX, $0x10
+	JGE          more152
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane154
+
+more152:
+	IMUL3Q $0x00000080, R10, R11
+
+again153:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y11
+	VBROADCASTSD 120(DX), Y12
+	VFMADD231PD  Y12, Y11, Y9
+	VBROADCASTSD 120(DX)(SI*1), Y12
+	VFMADD231PD  Y12, Y11, Y10
+	DECQ         R10
+	JNZ          again153
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane154:
+	VADDPD Y9, Y7, Y7
+	VADDPD Y10, Y8, Y8
+	VADDPD Y7, Y5, Y5
+	VADDPD Y8, Y6, Y6
+	VADDPD Y5, Y3, Y3
+	VADDPD Y6, Y4, Y4
+	VADDPD Y3, Y1, Y1
+	VADDPD Y4, Y2, Y2
+	MOVQ   act+80(FP), BX
+	MOVQ   y+0(FP), CX
+	MOVQ   ldy+8(FP), DX
+	VXORPS Y3, Y3, Y3
+	VADDPD Y3, Y1, Y1
+	VADDPD Y3, Y2, Y2
+	CMPQ   BX, $0x01
+	JNE    linear155
+	VMAXPD Y1, Y3, Y1
+	VMAXPD Y2, Y3, Y2
+
+linear155:
+	TESTQ        $0x00000002, AX
+	JZ           low157
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low158
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
+
+low158:
+	JMP stored156
+
+low157:
+	TESTQ     $0x00000001, AX
+	JZ        low159
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+
+low159:
+stored156:
+	TESTQ        $0x00000002, AX
+	JZ           low161
+	VMOVUPS      X2, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low162
+	VMOVSD       X2, 16(CX)(DX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low162:
+	JMP stored160
+
+low161:
+	TESTQ     $0x00000001, AX
+	JZ        low163
+	VMOVSD    X2, (CX)(DX*1)
+	VUNPCKHPD X2, X2, X2
+
+low163:
+stored160:
+	MOVQ   y+0(FP), BX
+	MOVQ   ldy+8(FP), CX
+	IMUL3Q $0x02, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, y+0(FP)
+	MOVQ   x+16(FP), BX
+	MOVQ   ldx+24(FP), CX
+	IMUL3Q $0x02, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, x+16(FP)
+	MOVQ   rows+56(FP), BX
+	SUBQ   $0x02, BX
+	MOVQ   BX, rows+56(FP)
+	CMPQ   BX, $0x02
+	JGE    tile105
+
+rest106:
+	MOVQ rows+56(FP), BX
+	CMPQ BX, $0x01
+	JLT  rest165
+
+tile164:
+	MOVQ   n+72(FP), BX
+	MOVQ   x+16(FP), DX
+	MOVQ   ldx+24(FP), SI
+	MOVQ   ldw+40(FP), DI
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	MOVQ   n+72(FP), CX
+	IMUL3Q $0x10, BX, R8
+	SUBQ   R8, CX
+	IMUL3Q $0x10, DI, R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	IMUL3Q       $0x00, DI, R9
+	ADDQ         w+32(FP), R9
+	MOVQ         bias+48(FP), R10
+	VMASKMOVPD   (R10), Y0, Y2
+	VMOVAPD      Y2, Y1
+	VMASKMOVPD   (R9), Y0, Y2
+	VBROADCASTSD (DX), Y3
+	VFMADD231PD  Y3, Y2, Y1
+	MOVQ         BX, R10
+	CMPQ         CX, $0x01
+	JGE          more166
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane168
+
+more166:
+	IMUL3Q $0x00000080, R10, R11
+
+again167:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y2
+	VBROADCASTSD (DX), Y3
+	VFMADD231PD  Y3, Y2, Y1
+	DECQ         R10
+	JNZ          again167
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane168:
+	IMUL3Q       $0x08, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y3
+	VBROADCASTSD 64(DX), Y2
+	VMULPD       Y2, Y3, Y2
+	MOVQ         BX, R10
+	CMPQ         CX, $0x09
+	JGE          more169
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane171
+
+more169:
+	IMUL3Q $0x00000080, R10, R11
+
+again170:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y3
+	VBROADCASTSD 64(DX), Y4
+	VFMADD231PD  Y4, Y3, Y2
+	DECQ         R10
+	JNZ          again170
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane171:
+	VADDPD       Y2, Y1, Y1
+	IMUL3Q       $0x04, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y3
+	VBROADCASTSD 32(DX), Y2
+	VMULPD       Y2, Y3, Y2
+	MOVQ         BX, R10
+	CMPQ         CX, $0x05
+	JGE          more172
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane174
+
+more172:
+	IMUL3Q $0x00000080, R10, R11
+
+again173:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y3
+	VBROADCASTSD 32(DX), Y4
+	VFMADD231PD  Y4, Y3, Y2
+	DECQ         R10
+	JNZ          again173
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane174:
+	IMUL3Q       $0x0c, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y4
+	VBROADCASTSD 96(DX), Y3
+	VMULPD       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0d
+	JGE          more175
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane177
+
+more175:
+	IMUL3Q $0x00000080, R10, R11
+
+again176:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y4
+	VBROADCASTSD 96(DX), Y5
+	VFMADD231PD  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again176
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane177:
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y2, Y1, Y1
+	IMUL3Q       $0x02, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y3
+	VBROADCASTSD 16(DX), Y2
+	VMULPD       Y2, Y3, Y2
+	MOVQ         BX, R10
+	CMPQ         CX, $0x03
+	JGE          more178
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane180
+
+more178:
+	IMUL3Q $0x00000080, R10, R11
+
+again179:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y3
+	VBROADCASTSD 16(DX), Y4
+	VFMADD231PD  Y4, Y3, Y2
+	DECQ         R10
+	JNZ          again179
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane180:
+	IMUL3Q       $0x0a, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y4
+	VBROADCASTSD 80(DX), Y3
+	VMULPD       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0b
+	JGE          more181
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane183
+
+more181:
+	IMUL3Q $0x00000080, R10, R11
+
+again182:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y4
+	VBROADCASTSD 80(DX), Y5
+	VFMADD231PD  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again182
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane183:
+	VADDPD       Y3, Y2, Y2
+	IMUL3Q       $0x06, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y4
+	VBROADCASTSD 48(DX), Y3
+	VMULPD       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x07
+	JGE          more184
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane186
+
+more184:
+	IMUL3Q $0x00000080, R10, R11
+
+again185:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y4
+	VBROADCASTSD 48(DX), Y5
+	VFMADD231PD  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again185
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane186:
+	IMUL3Q       $0x0e, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y5
+	VBROADCASTSD 112(DX), Y4
+	VMULPD       Y4, Y5, Y4
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0f
+	JGE          more187
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane189
+
+more187:
+	IMUL3Q $0x00000080, R10, R11
+
+again188:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y5
+	VBROADCASTSD 112(DX), Y6
+	VFMADD231PD  Y6, Y5, Y4
+	DECQ         R10
+	JNZ          again188
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane189:
+	VADDPD       Y4, Y3, Y3
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y2, Y1, Y1
+	IMUL3Q       $0x01, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y3
+	VBROADCASTSD 8(DX), Y2
+	VMULPD       Y2, Y3, Y2
+	MOVQ         BX, R10
+	CMPQ         CX, $0x02
+	JGE          more190
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane192
+
+more190:
+	IMUL3Q $0x00000080, R10, R11
+
+again191:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y3
+	VBROADCASTSD 8(DX), Y4
+	VFMADD231PD  Y4, Y3, Y2
+	DECQ         R10
+	JNZ          again191
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane192:
+	IMUL3Q       $0x09, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y4
+	VBROADCASTSD 72(DX), Y3
+	VMULPD       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0a
+	JGE          more193
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane195
+
+more193:
+	IMUL3Q $0x00000080, R10, R11
+
+again194:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y4
+	VBROADCASTSD 72(DX), Y5
+	VFMADD231PD  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again194
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane195:
+	VADDPD       Y3, Y2, Y2
+	IMUL3Q       $0x05, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y4
+	VBROADCASTSD 40(DX), Y3
+	VMULPD       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x06
+	JGE          more196
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane198
+
+more196:
+	IMUL3Q $0x00000080, R10, R11
+
+again197:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y4
+	VBROADCASTSD 40(DX), Y5
+	VFMADD231PD  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again197
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane198:
+	IMUL3Q       $0x0d, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y5
+	VBROADCASTSD 104(DX), Y4
+	VMULPD       Y4, Y5, Y4
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0e
+	JGE          more199
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane201
+
+more199:
+	IMUL3Q $0x00000080, R10, R11
+
+again200:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y5
+	VBROADCASTSD 104(DX), Y6
+	VFMADD231PD  Y6, Y5, Y4
+	DECQ         R10
+	JNZ          again200
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane201:
+	VADDPD       Y4, Y3, Y3
+	VADDPD       Y3, Y2, Y2
+	IMUL3Q       $0x03, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y4
+	VBROADCASTSD 24(DX), Y3
+	VMULPD       Y3, Y4, Y3
+	MOVQ         BX, R10
+	CMPQ         CX, $0x04
+	JGE          more202
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane204
+
+more202:
+	IMUL3Q $0x00000080, R10, R11
+
+again203:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y4
+	VBROADCASTSD 24(DX), Y5
+	VFMADD231PD  Y5, Y4, Y3
+	DECQ         R10
+	JNZ          again203
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane204:
+	IMUL3Q       $0x0b, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y5
+	VBROADCASTSD 88(DX), Y4
+	VMULPD       Y4, Y5, Y4
+	MOVQ         BX, R10
+	CMPQ         CX, $0x0c
+	JGE          more205
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane207
+
+more205:
+	IMUL3Q $0x00000080, R10, R11
+
+again206:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y5
+	VBROADCASTSD 88(DX), Y6
+	VFMADD231PD  Y6, Y5, Y4
+	DECQ         R10
+	JNZ          again206
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane207:
+	VADDPD       Y4, Y3, Y3
+	IMUL3Q       $0x07, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y5
+	VBROADCASTSD 56(DX), Y4
+	VMULPD       Y4, Y5, Y4
+	MOVQ         BX, R10
+	CMPQ         CX, $0x08
+	JGE          more208
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane210
+
+more208:
+	IMUL3Q $0x00000080, R10, R11
+
+again209:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y5
+	VBROADCASTSD 56(DX), Y6
+	VFMADD231PD  Y6, Y5, Y4
+	DECQ         R10
+	JNZ          again209
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane210:
+	IMUL3Q       $0x0f, DI, R9
+	ADDQ         w+32(FP), R9
+	VMASKMOVPD   (R9), Y0, Y6
+	VBROADCASTSD 120(DX), Y5
+	VMULPD       Y5, Y6, Y5
+	MOVQ         BX, R10
+	CMPQ         CX, $0x10
+	JGE          more211
+	SUBQ         $0x01, R10
+	TESTQ        R10, R10
+	JE           lane213
+
+more211:
+	IMUL3Q $0x00000080, R10, R11
+
+again212:
+	ADDQ         $0x00000080, DX
+	ADDQ         R8, R9
+	VMASKMOVPD   (R9), Y0, Y6
+	VBROADCASTSD 120(DX), Y7
+	VFMADD231PD  Y7, Y6, Y5
+	DECQ         R10
+	JNZ          again212
+	SUBQ         R11, R10
+	ADDQ         R10, DX
+
+lane213:
+	VADDPD Y5, Y4, Y4
+	VADDPD Y4, Y3, Y3
+	VADDPD Y3, Y2, Y2
+	VADDPD Y2, Y1, Y1
+	MOVQ   act+80(FP), BX
+	MOVQ   y+0(FP), CX
+	MOVQ   ldy+8(FP), DX
+	VXORPS Y2, Y2, Y2
+	VADDPD Y2, Y1, Y1
+	CMPQ   BX, $0x01
+	JNE    linear214
+	VMAXPD Y1, Y2, Y1
+
+linear214:
+	TESTQ        $0x00000002, AX
+	JZ           low216
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low217
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
+
+low217:
+	JMP stored215
+
+low216:
+	TESTQ     $0x00000001, AX
+	JZ        low218
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+
+low218:
+stored215:
+	MOVQ   y+0(FP), BX
+	MOVQ   ldy+8(FP), CX
+	IMUL3Q $0x01, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, y+0(FP)
+	MOVQ   x+16(FP), BX
+	MOVQ   ldx+24(FP), CX
+	IMUL3Q $0x01, CX, CX
+	ADDQ   CX, BX
+	MOVQ   BX, x+16(FP)
+	MOVQ   rows+56(FP), BX
+	SUBQ   $0x01, BX
+	MOVQ   BX, rows+56(FP)
+	CMPQ   BX, $0x01
+	JGE    tile164
+
+rest165:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
 // func unpackedAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·unpackedAVX2F32(SB), NOSPLIT, $0-88

@@ -12286,6 +12286,6457 @@ done356:
 	VZEROUPPER
 	RET
 
+// func treesAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·treesAVX512F32(SB), NOSPLIT, $0-88
+	PCALIGN $0x40
+	MOVQ    cols+64(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x07, CX
+	MOVL    $0x000000ff, BX
+	BZHIL   CX, BX, BX
+	KMOVW   BX, K1
+	MOVQ    rows+56(FP), BX
+	CMPQ    BX, $0x04
+	JLT     rest4
+
+tile3:
+	MOVQ   n+72(FP), BX
+	MOVQ   x+16(FP), DX
+	MOVQ   ldx+24(FP), SI
+	MOVQ   ldw+40(FP), DI
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	MOVQ   n+72(FP), CX
+	IMUL3Q $0x10, BX, R8
+	SUBQ   R8, CX
+	IMUL3Q $0x10, DI, R8
+	LEAQ   (SI)(SI*2), R9
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	IMUL3Q           $0x00, DI, R10
+	ADDQ             w+32(FP), R10
+	MOVQ             bias+48(FP), R11
+	VMOVUPS.Z        (R11), K1, Y4
+	VMOVAPS          Y4, Y0
+	VMOVAPS          Y4, Y1
+	VMOVAPS          Y4, Y2
+	VMOVAPS          Y4, Y3
+	VMOVUPS.Z        (R10), K1, Y4
+	VFMADD231PS.BCST (DX), Y4, Y0
+	VFMADD231PS.BCST (DX)(SI*1), Y4, Y1
+	VFMADD231PS.BCST (DX)(SI*2), Y4, Y2
+	VFMADD231PS.BCST (DX)(R9*1), Y4, Y3
+	MOVQ             BX, R11
+	CMPQ             CX, $0x01
+	JGE              more5
+	SUBQ             $0x01, R11
+	TESTQ            R11, R11
+	JE               lane7
+
+more5:
+	IMUL3Q $0x40, R11, R12
+
+again6:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R10
+	VMOVUPS.Z        (R10), K1, Y4
+	VFMADD231PS.BCST (DX), Y4, Y0
+	VFMADD231PS.BCST (DX)(SI*1), Y4, Y1
+	VFMADD231PS.BCST (DX)(SI*2), Y4, Y2
+	VFMADD231PS.BCST (DX)(R9*1), Y4, Y3
+	DECQ             R11
+	JNZ              again6
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane7:
+	IMUL3Q      $0x08, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPS.Z   (R10), K1, Y8
+	VMULPS.BCST 32(DX), Y8, Y4
+	VMULPS.BCST 32(DX)(SI*1), Y8, Y5
+	VMULPS.BCST 32(DX)(SI*2), Y8, Y6
+	VMULPS.BCST 32(DX)(R9*1), Y8, Y7
+	MOVQ        BX, R11
+	CMPQ        CX, $0x09
+	JGE         more8
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane10
+
+more8:
+	IMUL3Q $0x40, R11, R12
+
+again9:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R10
+	VMOVUPS.Z        (R10), K1, Y8
+	VFMADD231PS.BCST 32(DX), Y8, Y4
+	VFMADD231PS.BCST 32(DX)(SI*1), Y8, Y5
+	VFMADD231PS.BCST 32(DX)(SI*2), Y8, Y6
+	VFMADD231PS.BCST 32(DX)(R9*1), Y8, Y7
+	DECQ             R11
+	JNZ              again9
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane10:
+	VADDPS      Y4, Y0, Y0
+	VADDPS      Y5, Y1, Y1
+	VADDPS      Y6, Y2, Y2
+	VADDPS      Y7, Y3, Y3
+	IMUL3Q      $0x04, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPS.Z   (R10), K1, Y8
+	VMULPS.BCST 16(DX), Y8, Y4
+	VMULPS.BCST 16(DX)(SI*1), Y8, Y5
+	VMULPS.BCST 16(DX)(SI*2), Y8, Y6
+	VMULPS.BCST 16(DX)(R9*1), Y8, Y7
+	MOVQ        BX, R11
+	CMPQ        CX, $0x05
+	JGE         more11
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane13
+
+more11:
+	IMUL3Q $0x40, R11, R12
+
+again12:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R10
+	VMOVUPS.Z        (R10), K1, Y8
+	VFMADD231PS.BCST 16(DX), Y8, Y4
+	VFMADD231PS.BCST 16(DX)(SI*1), Y8, Y5
+	VFMADD231PS.BCST 16(DX)(SI*2), Y8, Y6
+	VFMADD231PS.BCST 16(DX)(R9*1), Y8, Y7
+	DECQ             R11
+	JNZ              again12
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane13:
+	IMUL3Q      $0x0c, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPS.Z   (R10), K1, Y12
+	VMULPS.BCST 48(DX), Y12, Y8
+	VMULPS.BCST 48(DX)(SI*1), Y12, Y9
+	VMULPS.BCST 48(DX)(SI*2), Y12, Y10
+	VMULPS.BCST 48(DX)(R9*1), Y12, Y11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0d
+	JGE         more14
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane16
+
+more14:
+	IMUL3Q $0x40, R11, R12
+
+again15:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R10
+	VMOVUPS.Z        (R10), K1, Y12
+	VFMADD231PS.BCST 48(DX), Y12, Y8
+	VFMADD231PS.BCST 48(DX)(SI*1), Y12, Y9
+	VFMADD231PS.BCST 48(DX)(SI*2), Y12, Y10
+	VFMADD231PS.BCST 48(DX)(R9*1), Y12, Y11
+	DECQ             R11
+	JNZ              again15
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane16:
+	VADDPS      Y8, Y4, Y4
+	VADDPS      Y9, Y5, Y5
+	VADDPS      Y10, Y6, Y6
+	VADDPS      Y11, Y7, Y7
+	VADDPS      Y4, Y0, Y0
+	VADDPS      Y5, Y1, Y1
+	VADDPS      Y6, Y2, Y2
+	VADDPS      Y7, Y3, Y3
+	IMUL3Q      $0x02, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPS.Z   (R10), K1, Y8
+	VMULPS.BCST 8(DX), Y8, Y4
+	VMULPS.BCST 8(DX)(SI*1), Y8, Y5
+	VMULPS.BCST 8(DX)(SI*2), Y8, Y6
+	VMULPS.BCST 8(DX)(R9*1), Y8, Y7
+	MOVQ        BX, R11
+	CMPQ        CX, $0x03
+	JGE         more17
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane19
+
+more17:
+	IMUL3Q $0x40, R11, R12
+
+again18:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R10
+	VMOVUPS.Z        (R10), K1, Y8
+	VFMADD231PS.BCST 8(DX), Y8, Y4
+	VFMADD231PS.BCST 8(DX)(SI*1), Y8, Y5
+	VFMADD231PS.BCST 8(DX)(SI*2), Y8, Y6
+	VFMADD231PS.BCST 8(DX)(R9*1), Y8, Y7
+	DECQ             R11
+	JNZ              again18
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane19:
+	IMUL3Q      $0x0a, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPS.Z   (R10), K1, Y12
+	VMULPS.BCST 40(DX), Y12, Y8
+	VMULPS.BCST 40(DX)(SI*1), Y12, Y9
+	VMULPS.BCST 40(DX)(SI*2), Y12, Y10
+	VMULPS.BCST 40(DX)(R9*1), Y12, Y11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0b
+	JGE         more20
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane22
+
+more20:
+	IMUL3Q $0x40, R11, R12
+
+again21:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R10
+	VMOVUPS.Z        (R10), K1, Y12
+	VFMADD231PS.BCST 40(DX), Y12, Y8
+	VFMADD231PS.BCST 40(DX)(SI*1), Y12, Y9
+	VFMADD231PS.BCST 40(DX)(SI*2), Y12, Y10
+	VFMADD231PS.BCST 40(DX)(R9*1), Y12, Y11
+	DECQ             R11
+	JNZ              again21
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane22:
+	VADDPS      Y8, Y4, Y4
+	VADDPS      Y9, Y5, Y5
+	VADDPS      Y10, Y6, Y6
+	VADDPS      Y11, Y7, Y7
+	IMUL3Q      $0x06, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPS.Z   (R10), K1, Y12
+	VMULPS.BCST 24(DX), Y12, Y8
+	VMULPS.BCST 24(DX)(SI*1), Y12, Y9
+	VMULPS.BCST 24(DX)(SI*2), Y12, Y10
+	VMULPS.BCST 24(DX)(R9*1), Y12, Y11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x07
+	JGE         more23
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane25
+
+more23:
+	IMUL3Q $0x40, R11, R12
+
+again24:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R10
+	VMOVUPS.Z        (R10), K1, Y12
+	VFMADD231PS.BCST 24(DX), Y12, Y8
+	VFMADD231PS.BCST 24(DX)(SI*1), Y12, Y9
+	VFMADD231PS.BCST 24(DX)(SI*2), Y12, Y10
+	VFMADD231PS.BCST 24(DX)(R9*1), Y12, Y11
+	DECQ             R11
+	JNZ              again24
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane25:
+	IMUL3Q      $0x0e, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPS.Z   (R10), K1, Y16
+	VMULPS.BCST 56(DX), Y16, Y12
+	VMULPS.BCST 56(DX)(SI*1), Y16, Y13
+	VMULPS.BCST 56(DX)(SI*2), Y16, Y14
+	VMULPS.BCST 56(DX)(R9*1), Y16, Y15
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0f
+	JGE         more26
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane28
+
+more26:
+	IMUL3Q $0x40, R11, R12
+
+again27:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R10
+	VMOVUPS.Z        (R10), K1, Y16
+	VFMADD231PS.BCST 56(DX), Y16, Y12
+	VFMADD231PS.BCST 56(DX)(SI*1), Y16, Y13
+	VFMADD231PS.BCST 56(DX)(SI*2), Y16, Y14
+	VFMADD231PS.BCST 56(DX)(R9*1), Y16, Y15
+	DECQ             R11
+	JNZ              again27
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane28:
+	VADDPS      Y12, Y8, Y8
+	VADDPS      Y13, Y9, Y9
+	VADDPS      Y14, Y10, Y10
+	VADDPS      Y15, Y11, Y11
+	VADDPS      Y8, Y4, Y4
+	VADDPS      Y9, Y5, Y5
+	VADDPS      Y10, Y6, Y6
+	VADDPS      Y11, Y7, Y7
+	VADDPS      Y4, Y0, Y0
+	VADDPS      Y5, Y1, Y1
+	VADDPS      Y6, Y2, Y2
+	VADDPS      Y7, Y3, Y3
+	IMUL3Q      $0x01, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPS.Z   (R10), K1, Y8
+	VMULPS.BCST 4(DX), Y8, Y4
+	VMULPS.BCST 4(DX)(SI*1), Y8, Y5
+	VMULPS.BCST 4(DX)(SI*2), Y8, Y6
+	VMULPS.BCST 4(DX)(R9*1), Y8, Y7
+	MOVQ        BX, R11
+	CMPQ        CX, $0x02
+	JGE         more29
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane31
+
+more29:
+	IMUL3Q $0x40, R11, R12
+
+again30:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R10
+	VMOVUPS.Z        (R10), K1, Y8
+	VFMADD231PS.BCST 4(DX), Y8, Y4
+	VFMADD231PS.BCST 4(DX)(SI*1), Y8, Y5
+	VFMADD231PS.BCST 4(DX)(SI*2), Y8, Y6
+	VFMADD231PS.BCST 4(DX)(R9*1), Y8, Y7
+	DECQ             R11
+	JNZ              again30
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane31:
+	IMUL3Q      $0x09, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPS.Z   (R10), K1, Y12
+	VMULPS.BCST 36(DX), Y12, Y8
+	VMULPS.BCST 36(DX)(SI*1), Y12, Y9
+	VMULPS.BCST 36(DX)(SI*2), Y12, Y10
+	VMULPS.BCST 36(DX)(R9*1), Y12, Y11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0a
+	JGE         more32
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane34
+
+more32:
+	IMUL3Q $0x40, R11, R12
+
+again33:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R10
+	VMOVUPS.Z        (R10), K1, Y12
+	VFMADD231PS.BCST 36(DX), Y12, Y8
+	VFMADD231PS.BCST 36(DX)(SI*1), Y12, Y9
+	VFMADD231PS.BCST 36(DX)(SI*2), Y12, Y10
+	VFMADD231PS.BCST 36(DX)(R9*1), Y12, Y11
+	DECQ             R11
+	JNZ              again33
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane34:
+	VADDPS      Y8, Y4, Y4
+	VADDPS      Y9, Y5, Y5
+	VADDPS      Y10, Y6, Y6
+	VADDPS      Y11, Y7, Y7
+	IMUL3Q      $0x05, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPS.Z   (R10), K1, Y12
+	VMULPS.BCST 20(DX), Y12, Y8
+	VMULPS.BCST 20(DX)(SI*1), Y12, Y9
+	VMULPS.BCST 20(DX)(SI*2), Y12, Y10
+	VMULPS.BCST 20(DX)(R9*1), Y12, Y11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x06
+	JGE         more35
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane37
+
+more35:
+	IMUL3Q $0x40, R11, R12
+
+again36:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R10
+	VMOVUPS.Z        (R10), K1, Y12
+	VFMADD231PS.BCST 20(DX), Y12, Y8
+	VFMADD231PS.BCST 20(DX)(SI*1), Y12, Y9
+	VFMADD231PS.BCST 20(DX)(SI*2), Y12, Y10
+	VFMADD231PS.BCST 20(DX)(R9*1), Y12, Y11
+	DECQ             R11
+	JNZ              again36
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane37:
+	IMUL3Q      $0x0d, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPS.Z   (R10), K1, Y16
+	VMULPS.BCST 52(DX), Y16, Y12
+	VMULPS.BCST 52(DX)(SI*1), Y16, Y13
+	VMULPS.BCST 52(DX)(SI*2), Y16, Y14
+	VMULPS.BCST 52(DX)(R9*1), Y16, Y15
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0e
+	JGE         more38
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane40
+
+more38:
+	IMUL3Q $0x40, R11, R12
+
+again39:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R10
+	VMOVUPS.Z        (R10), K1, Y16
+	VFMADD231PS.BCST 52(DX), Y16, Y12
+	VFMADD231PS.BCST 52(DX)(SI*1), Y16, Y13
+	VFMADD231PS.BCST 52(DX)(SI*2), Y16, Y14
+	VFMADD231PS.BCST 52(DX)(R9*1), Y16, Y15
+	DECQ             R11
+	JNZ              again39
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane40:
+	VADDPS      Y12, Y8, Y8
+	VADDPS      Y13, Y9, Y9
+	VADDPS      Y14, Y10, Y10
+	VADDPS      Y15, Y11, Y11
+	VADDPS      Y8, Y4, Y4
+	VADDPS      Y9, Y5, Y5
+	VADDPS      Y10, Y6, Y6
+	VADDPS      Y11, Y7, Y7
+	IMUL3Q      $0x03, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPS.Z   (R10), K1, Y12
+	VMULPS.BCST 12(DX), Y12, Y8
+	VMULPS.BCST 12(DX)(SI*1), Y12, Y9
+	VMULPS.BCST 12(DX)(SI*2), Y12, Y10
+	VMULPS.BCST 12(DX)(R9*1), Y12, Y11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x04
+	JGE         more41
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane43
+
+more41:
+	IMUL3Q $0x40, R11, R12
+
+again42:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R10
+	VMOVUPS.Z        (R10), K1, Y12
+	VFMADD231PS.BCST 12(DX), Y12, Y8
+	VFMADD231PS.BCST 12(DX)(SI*1), Y12, Y9
+	VFMADD231PS.BCST 12(DX)(SI*2), Y12, Y10
+	VFMADD231PS.BCST 12(DX)(R9*1), Y12, Y11
+	DECQ             R11
+	JNZ              again42
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane43:
+	IMUL3Q      $0x0b, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPS.Z   (R10), K1, Y16
+	VMULPS.BCST 44(DX), Y16, Y12
+	VMULPS.BCST 44(DX)(SI*1), Y16, Y13
+	VMULPS.BCST 44(DX)(SI*2), Y16, Y14
+	VMULPS.BCST 44(DX)(R9*1), Y16, Y15
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0c
+	JGE         more44
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane46
+
+more44:
+	IMUL3Q $0x40, R11, R12
+
+again45:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R10
+	VMOVUPS.Z        (R10), K1, Y16
+	VFMADD231PS.BCST 44(DX), Y16, Y12
+	VFMADD231PS.BCST 44(DX)(SI*1), Y16, Y13
+	VFMADD231PS.BCST 44(DX)(SI*2), Y16, Y14
+	VFMADD231PS.BCST 44(DX)(R9*1), Y16, Y15
+	DECQ             R11
+	JNZ              again45
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane46:
+	VADDPS      Y12, Y8, Y8
+	VADDPS      Y13, Y9, Y9
+	VADDPS      Y14, Y10, Y10
+	VADDPS      Y15, Y11, Y11
+	IMUL3Q      $0x07, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPS.Z   (R10), K1, Y16
+	VMULPS.BCST 28(DX), Y16, Y12
+	VMULPS.BCST 28(DX)(SI*1), Y16, Y13
+	VMULPS.BCST 28(DX)(SI*2), Y16, Y14
+	VMULPS.BCST 28(DX)(R9*1), Y16, Y15
+	MOVQ        BX, R11
+	CMPQ        CX, $0x08
+	JGE         more47
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane49
+
+more47:
+	IMUL3Q $0x40, R11, R12
+
+again48:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R10
+	VMOVUPS.Z        (R10), K1, Y16
+	VFMADD231PS.BCST 28(DX), Y16, Y12
+	VFMADD231PS.BCST 28(DX)(SI*1), Y16, Y13
+	VFMADD231PS.BCST 28(DX)(SI*2), Y16, Y14
+	VFMADD231PS.BCST 28(DX)(R9*1), Y16, Y15
+	DECQ             R11
+	JNZ              again48
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane49:
+	IMUL3Q      $0x0f, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPS.Z   (R10), K1, Y20
+	VMULPS.BCST 60(DX), Y20, Y16
+	VMULPS.BCST 60(DX)(SI*1), Y20, Y17
+	VMULPS.BCST 60(DX)(SI*2), Y20, Y18
+	VMULPS.BCST 60(DX)(R9*1), Y20, Y19
+	MOVQ        BX, R11
+	CMPQ        CX, $0x10
+	JGE         more50
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane52
+
+more50:
+	IMUL3Q $0x40, R11, R12
+
+again51:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R10
+	VMOVUPS.Z        (R10), K1, Y20
+	VFMADD231PS.BCST 60(DX), Y20, Y16
+	VFMADD231PS.BCST 60(DX)(SI*1), Y20, Y17
+	VFMADD231PS.BCST 60(DX)(SI*2), Y20, Y18
+	VFMADD231PS.BCST 60(DX)(R9*1), Y20, Y19
+	DECQ             R11
+	JNZ              again51
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane52:
+	VADDPS Y16, Y12, Y12
+	VADDPS Y17, Y13, Y13
+	VADDPS Y18, Y14, Y14
+	VADDPS Y19, Y15, Y15
+	VADDPS Y12, Y8, Y8
+	VADDPS Y13, Y9, Y9
+	VADDPS Y14, Y10, Y10
+	VADDPS Y15, Y11, Y11
+	VADDPS Y8, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	VADDPS Y10, Y6, Y6
+	VADDPS Y11, Y7, Y7
+	VADDPS Y4, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y7, Y3, Y3
+	MOVQ   act+80(FP), BX
+	MOVQ   y+0(FP), CX
+	MOVQ   ldy+8(FP), DX
+	VPXORD Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	VADDPS Y4, Y2, Y2
+	VADDPS Y4, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    linear53
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+	VMAXPS Y3, Y4, Y3
+
+linear53:
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(DX*1)
+	VMOVUPS Y2, K1, (CX)(DX*2)
+	VMOVUPS Y3, K1, (CX)(SI*1)
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, y+0(FP)
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, x+16(FP)
+	MOVQ    rows+56(FP), BX
+	SUBQ    $0x04, BX
+	MOVQ    BX, rows+56(FP)
+	CMPQ    BX, $0x04
+	JGE     tile3
+
+rest4:
+	MOVQ rows+56(FP), BX
+	CMPQ BX, $0x02
+	JLT  rest55
+
+tile54:
+	MOVQ   n+72(FP), BX
+	MOVQ   x+16(FP), DX
+	MOVQ   ldx+24(FP), SI
+	MOVQ   ldw+40(FP), DI
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	MOVQ   n+72(FP), CX
+	IMUL3Q $0x10, BX, R8
+	SUBQ   R8, CX
+	IMUL3Q $0x10, DI, R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	IMUL3Q           $0x00, DI, R9
+	ADDQ             w+32(FP), R9
+	MOVQ             bias+48(FP), R10
+	VMOVUPS.Z        (R10), K1, Y2
+	VMOVAPS          Y2, Y0
+	VMOVAPS          Y2, Y1
+	VMOVUPS.Z        (R9), K1, Y2
+	VFMADD231PS.BCST (DX), Y2, Y0
+	VFMADD231PS.BCST (DX)(SI*1), Y2, Y1
+	MOVQ             BX, R10
+	CMPQ             CX, $0x01
+	JGE              more56
+	SUBQ             $0x01, R10
+	TESTQ            R10, R10
+	JE               lane58
+
+more56:
+	IMUL3Q $0x40, R10, R11
+
+again57:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y2
+	VFMADD231PS.BCST (DX), Y2, Y0
+	VFMADD231PS.BCST (DX)(SI*1), Y2, Y1
+	DECQ             R10
+	JNZ              again57
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane58:
+	IMUL3Q      $0x08, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y4
+	VMULPS.BCST 32(DX), Y4, Y2
+	VMULPS.BCST 32(DX)(SI*1), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x09
+	JGE         more59
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane61
+
+more59:
+	IMUL3Q $0x40, R10, R11
+
+again60:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y4
+	VFMADD231PS.BCST 32(DX), Y4, Y2
+	VFMADD231PS.BCST 32(DX)(SI*1), Y4, Y3
+	DECQ             R10
+	JNZ              again60
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane61:
+	VADDPS      Y2, Y0, Y0
+	VADDPS      Y3, Y1, Y1
+	IMUL3Q      $0x04, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y4
+	VMULPS.BCST 16(DX), Y4, Y2
+	VMULPS.BCST 16(DX)(SI*1), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x05
+	JGE         more62
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane64
+
+more62:
+	IMUL3Q $0x40, R10, R11
+
+again63:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y4
+	VFMADD231PS.BCST 16(DX), Y4, Y2
+	VFMADD231PS.BCST 16(DX)(SI*1), Y4, Y3
+	DECQ             R10
+	JNZ              again63
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane64:
+	IMUL3Q      $0x0c, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y6
+	VMULPS.BCST 48(DX), Y6, Y4
+	VMULPS.BCST 48(DX)(SI*1), Y6, Y5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0d
+	JGE         more65
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane67
+
+more65:
+	IMUL3Q $0x40, R10, R11
+
+again66:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y6
+	VFMADD231PS.BCST 48(DX), Y6, Y4
+	VFMADD231PS.BCST 48(DX)(SI*1), Y6, Y5
+	DECQ             R10
+	JNZ              again66
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane67:
+	VADDPS      Y4, Y2, Y2
+	VADDPS      Y5, Y3, Y3
+	VADDPS      Y2, Y0, Y0
+	VADDPS      Y3, Y1, Y1
+	IMUL3Q      $0x02, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y4
+	VMULPS.BCST 8(DX), Y4, Y2
+	VMULPS.BCST 8(DX)(SI*1), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x03
+	JGE         more68
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane70
+
+more68:
+	IMUL3Q $0x40, R10, R11
+
+again69:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y4
+	VFMADD231PS.BCST 8(DX), Y4, Y2
+	VFMADD231PS.BCST 8(DX)(SI*1), Y4, Y3
+	DECQ             R10
+	JNZ              again69
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane70:
+	IMUL3Q      $0x0a, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y6
+	VMULPS.BCST 40(DX), Y6, Y4
+	VMULPS.BCST 40(DX)(SI*1), Y6, Y5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0b
+	JGE         more71
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane73
+
+more71:
+	IMUL3Q $0x40, R10, R11
+
+again72:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y6
+	VFMADD231PS.BCST 40(DX), Y6, Y4
+	VFMADD231PS.BCST 40(DX)(SI*1), Y6, Y5
+	DECQ             R10
+	JNZ              again72
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane73:
+	VADDPS      Y4, Y2, Y2
+	VADDPS      Y5, Y3, Y3
+	IMUL3Q      $0x06, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y6
+	VMULPS.BCST 24(DX), Y6, Y4
+	VMULPS.BCST 24(DX)(SI*1), Y6, Y5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x07
+	JGE         more74
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane76
+
+more74:
+	IMUL3Q $0x40, R10, R11
+
+again75:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y6
+	VFMADD231PS.BCST 24(DX), Y6, Y4
+	VFMADD231PS.BCST 24(DX)(SI*1), Y6, Y5
+	DECQ             R10
+	JNZ              again75
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane76:
+	IMUL3Q      $0x0e, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y8
+	VMULPS.BCST 56(DX), Y8, Y6
+	VMULPS.BCST 56(DX)(SI*1), Y8, Y7
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0f
+	JGE         more77
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane79
+
+more77:
+	IMUL3Q $0x40, R10, R11
+
+again78:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y8
+	VFMADD231PS.BCST 56(DX), Y8, Y6
+	VFMADD231PS.BCST 56(DX)(SI*1), Y8, Y7
+	DECQ             R10
+	JNZ              again78
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane79:
+	VADDPS      Y6, Y4, Y4
+	VADDPS      Y7, Y5, Y5
+	VADDPS      Y4, Y2, Y2
+	VADDPS      Y5, Y3, Y3
+	VADDPS      Y2, Y0, Y0
+	VADDPS      Y3, Y1, Y1
+	IMUL3Q      $0x01, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y4
+	VMULPS.BCST 4(DX), Y4, Y2
+	VMULPS.BCST 4(DX)(SI*1), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x02
+	JGE         more80
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane82
+
+more80:
+	IMUL3Q $0x40, R10, R11
+
+again81:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y4
+	VFMADD231PS.BCST 4(DX), Y4, Y2
+	VFMADD231PS.BCST 4(DX)(SI*1), Y4, Y3
+	DECQ             R10
+	JNZ              again81
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane82:
+	IMUL3Q      $0x09, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y6
+	VMULPS.BCST 36(DX), Y6, Y4
+	VMULPS.BCST 36(DX)(SI*1), Y6, Y5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0a
+	JGE         more83
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane85
+
+more83:
+	IMUL3Q $0x40, R10, R11
+
+again84:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y6
+	VFMADD231PS.BCST 36(DX), Y6, Y4
+	VFMADD231PS.BCST 36(DX)(SI*1), Y6, Y5
+	DECQ             R10
+	JNZ              again84
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane85:
+	VADDPS      Y4, Y2, Y2
+	VADDPS      Y5, Y3, Y3
+	IMUL3Q      $0x05, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y6
+	VMULPS.BCST 20(DX), Y6, Y4
+	VMULPS.BCST 20(DX)(SI*1), Y6, Y5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x06
+	JGE         more86
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane88
+
+more86:
+	IMUL3Q $0x40, R10, R11
+
+again87:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y6
+	VFMADD231PS.BCST 20(DX), Y6, Y4
+	VFMADD231PS.BCST 20(DX)(SI*1), Y6, Y5
+	DECQ             R10
+	JNZ              again87
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane88:
+	IMUL3Q      $0x0d, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y8
+	VMULPS.BCST 52(DX), Y8, Y6
+	VMULPS.BCST 52(DX)(SI*1), Y8, Y7
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0e
+	JGE         more89
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane91
+
+more89:
+	IMUL3Q $0x40, R10, R11
+
+again90:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y8
+	VFMADD231PS.BCST 52(DX), Y8, Y6
+	VFMADD231PS.BCST 52(DX)(SI*1), Y8, Y7
+	DECQ             R10
+	JNZ              again90
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane91:
+	VADDPS      Y6, Y4, Y4
+	VADDPS      Y7, Y5, Y5
+	VADDPS      Y4, Y2, Y2
+	VADDPS      Y5, Y3, Y3
+	IMUL3Q      $0x03, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y6
+	VMULPS.BCST 12(DX), Y6, Y4
+	VMULPS.BCST 12(DX)(SI*1), Y6, Y5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x04
+	JGE         more92
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane94
+
+more92:
+	IMUL3Q $0x40, R10, R11
+
+again93:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y6
+	VFMADD231PS.BCST 12(DX), Y6, Y4
+	VFMADD231PS.BCST 12(DX)(SI*1), Y6, Y5
+	DECQ             R10
+	JNZ              again93
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane94:
+	IMUL3Q      $0x0b, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y8
+	VMULPS.BCST 44(DX), Y8, Y6
+	VMULPS.BCST 44(DX)(SI*1), Y8, Y7
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0c
+	JGE         more95
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane97
+
+more95:
+	IMUL3Q $0x40, R10, R11
+
+again96:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y8
+	VFMADD231PS.BCST 44(DX), Y8, Y6
+	VFMADD231PS.BCST 44(DX)(SI*1), Y8, Y7
+	DECQ             R10
+	JNZ              again96
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane97:
+	VADDPS      Y6, Y4, Y4
+	VADDPS      Y7, Y5, Y5
+	IMUL3Q      $0x07, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y8
+	VMULPS.BCST 28(DX), Y8, Y6
+	VMULPS.BCST 28(DX)(SI*1), Y8, Y7
+	MOVQ        BX, R10
+	CMPQ        CX, $0x08
+	JGE         more98
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane100
+
+more98:
+	IMUL3Q $0x40, R10, R11
+
+again99:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y8
+	VFMADD231PS.BCST 28(DX), Y8, Y6
+	VFMADD231PS.BCST 28(DX)(SI*1), Y8, Y7
+	DECQ             R10
+	JNZ              again99
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane100:
+	IMUL3Q      $0x0f, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y10
+	VMULPS.BCST 60(DX), Y10, Y8
+	VMULPS.BCST 60(DX)(SI*1), Y10, Y9
+	MOVQ        BX, R10
+	CMPQ        CX, $0x10
+	JGE         more101
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane103
+
+more101:
+	IMUL3Q $0x40, R10, R11
+
+again102:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y10
+	VFMADD231PS.BCST 60(DX), Y10, Y8
+	VFMADD231PS.BCST 60(DX)(SI*1), Y10, Y9
+	DECQ             R10
+	JNZ              again102
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane103:
+	VADDPS Y8, Y6, Y6
+	VADDPS Y9, Y7, Y7
+	VADDPS Y6, Y4, Y4
+	VADDPS Y7, Y5, Y5
+	VADDPS Y4, Y2, Y2
+	VADDPS Y5, Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	MOVQ   act+80(FP), BX
+	MOVQ   y+0(FP), CX
+	MOVQ   ldy+8(FP), DX
+	VPXORD Y2, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	VADDPS Y2, Y1, Y1
+	CMPQ   BX, $0x01
+	JNE    linear104
+	VMAXPS Y0, Y2, Y0
+	VMAXPS Y1, Y2, Y1
+
+linear104:
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(DX*1)
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	IMUL3Q  $0x02, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, y+0(FP)
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	IMUL3Q  $0x02, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, x+16(FP)
+	MOVQ    rows+56(FP), BX
+	SUBQ    $0x02, BX
+	MOVQ    BX, rows+56(FP)
+	CMPQ    BX, $0x02
+	JGE     tile54
+
+rest55:
+	MOVQ rows+56(FP), BX
+	CMPQ BX, $0x01
+	JLT  rest106
+
+tile105:
+	MOVQ   n+72(FP), BX
+	MOVQ   x+16(FP), DX
+	MOVQ   ldx+24(FP), SI
+	MOVQ   ldw+40(FP), DI
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	MOVQ   n+72(FP), CX
+	IMUL3Q $0x10, BX, R8
+	SUBQ   R8, CX
+	IMUL3Q $0x10, DI, R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	IMUL3Q           $0x00, DI, R9
+	ADDQ             w+32(FP), R9
+	MOVQ             bias+48(FP), R10
+	VMOVUPS.Z        (R10), K1, Y1
+	VMOVAPS          Y1, Y0
+	VMOVUPS.Z        (R9), K1, Y1
+	VFMADD231PS.BCST (DX), Y1, Y0
+	MOVQ             BX, R10
+	CMPQ             CX, $0x01
+	JGE              more107
+	SUBQ             $0x01, R10
+	TESTQ            R10, R10
+	JE               lane109
+
+more107:
+	IMUL3Q $0x40, R10, R11
+
+again108:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y1
+	VFMADD231PS.BCST (DX), Y1, Y0
+	DECQ             R10
+	JNZ              again108
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane109:
+	IMUL3Q      $0x08, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y2
+	VMULPS.BCST 32(DX), Y2, Y1
+	MOVQ        BX, R10
+	CMPQ        CX, $0x09
+	JGE         more110
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane112
+
+more110:
+	IMUL3Q $0x40, R10, R11
+
+again111:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y2
+	VFMADD231PS.BCST 32(DX), Y2, Y1
+	DECQ             R10
+	JNZ              again111
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane112:
+	VADDPS      Y1, Y0, Y0
+	IMUL3Q      $0x04, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y2
+	VMULPS.BCST 16(DX), Y2, Y1
+	MOVQ        BX, R10
+	CMPQ        CX, $0x05
+	JGE         more113
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane115
+
+more113:
+	IMUL3Q $0x40, R10, R11
+
+again114:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y2
+	VFMADD231PS.BCST 16(DX), Y2, Y1
+	DECQ             R10
+	JNZ              again114
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane115:
+	IMUL3Q      $0x0c, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y3
+	VMULPS.BCST 48(DX), Y3, Y2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0d
+	JGE         more116
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane118
+
+more116:
+	IMUL3Q $0x40, R10, R11
+
+again117:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y3
+	VFMADD231PS.BCST 48(DX), Y3, Y2
+	DECQ             R10
+	JNZ              again117
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane118:
+	VADDPS      Y2, Y1, Y1
+	VADDPS      Y1, Y0, Y0
+	IMUL3Q      $0x02, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y2
+	VMULPS.BCST 8(DX), Y2, Y1
+	MOVQ        BX, R10
+	CMPQ        CX, $0x03
+	JGE         more119
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane121
+
+more119:
+	IMUL3Q $0x40, R10, R11
+
+again120:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y2
+	VFMADD231PS.BCST 8(DX), Y2, Y1
+	DECQ             R10
+	JNZ              again120
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane121:
+	IMUL3Q      $0x0a, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y3
+	VMULPS.BCST 40(DX), Y3, Y2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0b
+	JGE         more122
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane124
+
+more122:
+	IMUL3Q $0x40, R10, R11
+
+again123:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y3
+	VFMADD231PS.BCST 40(DX), Y3, Y2
+	DECQ             R10
+	JNZ              again123
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane124:
+	VADDPS      Y2, Y1, Y1
+	IMUL3Q      $0x06, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y3
+	VMULPS.BCST 24(DX), Y3, Y2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x07
+	JGE         more125
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane127
+
+more125:
+	IMUL3Q $0x40, R10, R11
+
+again126:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y3
+	VFMADD231PS.BCST 24(DX), Y3, Y2
+	DECQ             R10
+	JNZ              again126
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane127:
+	IMUL3Q      $0x0e, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y4
+	VMULPS.BCST 56(DX), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0f
+	JGE         more128
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane130
+
+more128:
+	IMUL3Q $0x40, R10, R11
+
+again129:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y4
+	VFMADD231PS.BCST 56(DX), Y4, Y3
+	DECQ             R10
+	JNZ              again129
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane130:
+	VADDPS      Y3, Y2, Y2
+	VADDPS      Y2, Y1, Y1
+	VADDPS      Y1, Y0, Y0
+	IMUL3Q      $0x01, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y2
+	VMULPS.BCST 4(DX), Y2, Y1
+	MOVQ        BX, R10
+	CMPQ        CX, $0x02
+	JGE         more131
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane133
+
+more131:
+	IMUL3Q $0x40, R10, R11
+
+again132:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y2
+	VFMADD231PS.BCST 4(DX), Y2, Y1
+	DECQ             R10
+	JNZ              again132
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane133:
+	IMUL3Q      $0x09, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y3
+	VMULPS.BCST 36(DX), Y3, Y2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0a
+	JGE         more134
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane136
+
+more134:
+	IMUL3Q $0x40, R10, R11
+
+again135:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y3
+	VFMADD231PS.BCST 36(DX), Y3, Y2
+	DECQ             R10
+	JNZ              again135
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane136:
+	VADDPS      Y2, Y1, Y1
+	IMUL3Q      $0x05, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y3
+	VMULPS.BCST 20(DX), Y3, Y2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x06
+	JGE         more137
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane139
+
+more137:
+	IMUL3Q $0x40, R10, R11
+
+again138:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y3
+	VFMADD231PS.BCST 20(DX), Y3, Y2
+	DECQ             R10
+	JNZ              again138
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane139:
+	IMUL3Q      $0x0d, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y4
+	VMULPS.BCST 52(DX), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0e
+	JGE         more140
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane142
+
+more140:
+	IMUL3Q $0x40, R10, R11
+
+again141:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y4
+	VFMADD231PS.BCST 52(DX), Y4, Y3
+	DECQ             R10
+	JNZ              again141
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane142:
+	VADDPS      Y3, Y2, Y2
+	VADDPS      Y2, Y1, Y1
+	IMUL3Q      $0x03, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y3
+	VMULPS.BCST 12(DX), Y3, Y2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x04
+	JGE         more143
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane145
+
+more143:
+	IMUL3Q $0x40, R10, R11
+
+again144:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y3
+	VFMADD231PS.BCST 12(DX), Y3, Y2
+	DECQ             R10
+	JNZ              again144
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane145:
+	IMUL3Q      $0x0b, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y4
+	VMULPS.BCST 44(DX), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0c
+	JGE         more146
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane148
+
+more146:
+	IMUL3Q $0x40, R10, R11
+
+again147:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y4
+	VFMADD231PS.BCST 44(DX), Y4, Y3
+	DECQ             R10
+	JNZ              again147
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane148:
+	VADDPS      Y3, Y2, Y2
+	IMUL3Q      $0x07, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y4
+	VMULPS.BCST 28(DX), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x08
+	JGE         more149
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane151
+
+more149:
+	IMUL3Q $0x40, R10, R11
+
+again150:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y4
+	VFMADD231PS.BCST 28(DX), Y4, Y3
+	DECQ             R10
+	JNZ              again150
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane151:
+	IMUL3Q      $0x0f, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPS.Z   (R9), K1, Y5
+	VMULPS.BCST 60(DX), Y5, Y4
+	MOVQ        BX, R10
+	CMPQ        CX, $0x10
+	JGE         more152
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane154
+
+more152:
+	IMUL3Q $0x40, R10, R11
+
+again153:
+	ADDQ             $0x40, DX
+	ADDQ             R8, R9
+	VMOVUPS.Z        (R9), K1, Y5
+	VFMADD231PS.BCST 60(DX), Y5, Y4
+	DECQ             R10
+	JNZ              again153
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane154:
+	VADDPS Y4, Y3, Y3
+	VADDPS Y3, Y2, Y2
+	VADDPS Y2, Y1, Y1
+	VADDPS Y1, Y0, Y0
+	MOVQ   act+80(FP), BX
+	MOVQ   y+0(FP), CX
+	MOVQ   ldy+8(FP), DX
+	VPXORD Y1, Y1, Y1
+	VADDPS Y1, Y0, Y0
+	CMPQ   BX, $0x01
+	JNE    linear155
+	VMAXPS Y0, Y1, Y0
+
+linear155:
+	VMOVUPS Y0, K1, (CX)
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	IMUL3Q  $0x01, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, y+0(FP)
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	IMUL3Q  $0x01, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, x+16(FP)
+	MOVQ    rows+56(FP), BX
+	SUBQ    $0x01, BX
+	MOVQ    BX, rows+56(FP)
+	CMPQ    BX, $0x01
+	JGE     tile105
+
+rest106:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func treesAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·treesAVX512F64(SB), NOSPLIT, $0-88
+	PCALIGN $0x40
+	MOVQ    cols+64(FP), AX
+	CMPQ    AX, $0x05
+	JGE     more2
+	CMPQ    AX, $0x04
+	JNE     part1
+	MOVQ    rows+56(FP), BX
+	CMPQ    BX, $0x04
+	JLT     rest4
+
+tile3:
+	MOVQ   n+72(FP), BX
+	MOVQ   x+16(FP), DX
+	MOVQ   ldx+24(FP), SI
+	MOVQ   ldw+40(FP), DI
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	MOVQ   n+72(FP), CX
+	IMUL3Q $0x10, BX, R8
+	SUBQ   R8, CX
+	IMUL3Q $0x10, DI, R8
+	LEAQ   (SI)(SI*2), R9
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	IMUL3Q           $0x00, DI, R10
+	ADDQ             w+32(FP), R10
+	MOVQ             bias+48(FP), R11
+	VMOVUPD          (R11), Y4
+	VMOVAPD          Y4, Y0
+	VMOVAPD          Y4, Y1
+	VMOVAPD          Y4, Y2
+	VMOVAPD          Y4, Y3
+	VMOVUPD          (R10), Y4
+	VFMADD231PD.BCST (DX), Y4, Y0
+	VFMADD231PD.BCST (DX)(SI*1), Y4, Y1
+	VFMADD231PD.BCST (DX)(SI*2), Y4, Y2
+	VFMADD231PD.BCST (DX)(R9*1), Y4, Y3
+	MOVQ             BX, R11
+	CMPQ             CX, $0x01
+	JGE              more5
+	SUBQ             $0x01, R11
+	TESTQ            R11, R11
+	JE               lane7
+
+more5:
+	IMUL3Q $0x00000080, R11, R12
+
+again6:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD          (R10), Y4
+	VFMADD231PD.BCST (DX), Y4, Y0
+	VFMADD231PD.BCST (DX)(SI*1), Y4, Y1
+	VFMADD231PD.BCST (DX)(SI*2), Y4, Y2
+	VFMADD231PD.BCST (DX)(R9*1), Y4, Y3
+	DECQ             R11
+	JNZ              again6
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane7:
+	IMUL3Q      $0x08, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD     (R10), Y8
+	VMULPD.BCST 64(DX), Y8, Y4
+	VMULPD.BCST 64(DX)(SI*1), Y8, Y5
+	VMULPD.BCST 64(DX)(SI*2), Y8, Y6
+	VMULPD.BCST 64(DX)(R9*1), Y8, Y7
+	MOVQ        BX, R11
+	CMPQ        CX, $0x09
+	JGE         more8
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane10
+
+more8:
+	IMUL3Q $0x00000080, R11, R12
+
+again9:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD          (R10), Y8
+	VFMADD231PD.BCST 64(DX), Y8, Y4
+	VFMADD231PD.BCST 64(DX)(SI*1), Y8, Y5
+	VFMADD231PD.BCST 64(DX)(SI*2), Y8, Y6
+	VFMADD231PD.BCST 64(DX)(R9*1), Y8, Y7
+	DECQ             R11
+	JNZ              again9
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane10:
+	VADDPD      Y4, Y0, Y0
+	VADDPD      Y5, Y1, Y1
+	VADDPD      Y6, Y2, Y2
+	VADDPD      Y7, Y3, Y3
+	IMUL3Q      $0x04, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD     (R10), Y8
+	VMULPD.BCST 32(DX), Y8, Y4
+	VMULPD.BCST 32(DX)(SI*1), Y8, Y5
+	VMULPD.BCST 32(DX)(SI*2), Y8, Y6
+	VMULPD.BCST 32(DX)(R9*1), Y8, Y7
+	MOVQ        BX, R11
+	CMPQ        CX, $0x05
+	JGE         more11
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane13
+
+more11:
+	IMUL3Q $0x00000080, R11, R12
+
+again12:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD          (R10), Y8
+	VFMADD231PD.BCST 32(DX), Y8, Y4
+	VFMADD231PD.BCST 32(DX)(SI*1), Y8, Y5
+	VFMADD231PD.BCST 32(DX)(SI*2), Y8, Y6
+	VFMADD231PD.BCST 32(DX)(R9*1), Y8, Y7
+	DECQ             R11
+	JNZ              again12
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane13:
+	IMUL3Q      $0x0c, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD     (R10), Y12
+	VMULPD.BCST 96(DX), Y12, Y8
+	VMULPD.BCST 96(DX)(SI*1), Y12, Y9
+	VMULPD.BCST 96(DX)(SI*2), Y12, Y10
+	VMULPD.BCST 96(DX)(R9*1), Y12, Y11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0d
+	JGE         more14
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane16
+
+more14:
+	IMUL3Q $0x00000080, R11, R12
+
+again15:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD          (R10), Y12
+	VFMADD231PD.BCST 96(DX), Y12, Y8
+	VFMADD231PD.BCST 96(DX)(SI*1), Y12, Y9
+	VFMADD231PD.BCST 96(DX)(SI*2), Y12, Y10
+	VFMADD231PD.BCST 96(DX)(R9*1), Y12, Y11
+	DECQ             R11
+	JNZ              again15
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane16:
+	VADDPD      Y8, Y4, Y4
+	VADDPD      Y9, Y5, Y5
+	VADDPD      Y10, Y6, Y6
+	VADDPD      Y11, Y7, Y7
+	VADDPD      Y4, Y0, Y0
+	VADDPD      Y5, Y1, Y1
+	VADDPD      Y6, Y2, Y2
+	VADDPD      Y7, Y3, Y3
+	IMUL3Q      $0x02, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD     (R10), Y8
+	VMULPD.BCST 16(DX), Y8, Y4
+	VMULPD.BCST 16(DX)(SI*1), Y8, Y5
+	VMULPD.BCST 16(DX)(SI*2), Y8, Y6
+	VMULPD.BCST 16(DX)(R9*1), Y8, Y7
+	MOVQ        BX, R11
+	CMPQ        CX, $0x03
+	JGE         more17
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane19
+
+more17:
+	IMUL3Q $0x00000080, R11, R12
+
+again18:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD          (R10), Y8
+	VFMADD231PD.BCST 16(DX), Y8, Y4
+	VFMADD231PD.BCST 16(DX)(SI*1), Y8, Y5
+	VFMADD231PD.BCST 16(DX)(SI*2), Y8, Y6
+	VFMADD231PD.BCST 16(DX)(R9*1), Y8, Y7
+	DECQ             R11
+	JNZ              again18
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane19:
+	IMUL3Q      $0x0a, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD     (R10), Y12
+	VMULPD.BCST 80(DX), Y12, Y8
+	VMULPD.BCST 80(DX)(SI*1), Y12, Y9
+	VMULPD.BCST 80(DX)(SI*2), Y12, Y10
+	VMULPD.BCST 80(DX)(R9*1), Y12, Y11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0b
+	JGE         more20
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane22
+
+more20:
+	IMUL3Q $0x00000080, R11, R12
+
+again21:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD          (R10), Y12
+	VFMADD231PD.BCST 80(DX), Y12, Y8
+	VFMADD231PD.BCST 80(DX)(SI*1), Y12, Y9
+	VFMADD231PD.BCST 80(DX)(SI*2), Y12, Y10
+	VFMADD231PD.BCST 80(DX)(R9*1), Y12, Y11
+	DECQ             R11
+	JNZ              again21
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane22:
+	VADDPD      Y8, Y4, Y4
+	VADDPD      Y9, Y5, Y5
+	VADDPD      Y10, Y6, Y6
+	VADDPD      Y11, Y7, Y7
+	IMUL3Q      $0x06, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD     (R10), Y12
+	VMULPD.BCST 48(DX), Y12, Y8
+	VMULPD.BCST 48(DX)(SI*1), Y12, Y9
+	VMULPD.BCST 48(DX)(SI*2), Y12, Y10
+	VMULPD.BCST 48(DX)(R9*1), Y12, Y11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x07
+	JGE         more23
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane25
+
+more23:
+	IMUL3Q $0x00000080, R11, R12
+
+again24:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD          (R10), Y12
+	VFMADD231PD.BCST 48(DX), Y12, Y8
+	VFMADD231PD.BCST 48(DX)(SI*1), Y12, Y9
+	VFMADD231PD.BCST 48(DX)(SI*2), Y12, Y10
+	VFMADD231PD.BCST 48(DX)(R9*1), Y12, Y11
+	DECQ             R11
+	JNZ              again24
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane25:
+	IMUL3Q      $0x0e, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD     (R10), Y16
+	VMULPD.BCST 112(DX), Y16, Y12
+	VMULPD.BCST 112(DX)(SI*1), Y16, Y13
+	VMULPD.BCST 112(DX)(SI*2), Y16, Y14
+	VMULPD.BCST 112(DX)(R9*1), Y16, Y15
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0f
+	JGE         more26
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane28
+
+more26:
+	IMUL3Q $0x00000080, R11, R12
+
+again27:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD          (R10), Y16
+	VFMADD231PD.BCST 112(DX), Y16, Y12
+	VFMADD231PD.BCST 112(DX)(SI*1), Y16, Y13
+	VFMADD231PD.BCST 112(DX)(SI*2), Y16, Y14
+	VFMADD231PD.BCST 112(DX)(R9*1), Y16, Y15
+	DECQ             R11
+	JNZ              again27
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane28:
+	VADDPD      Y12, Y8, Y8
+	VADDPD      Y13, Y9, Y9
+	VADDPD      Y14, Y10, Y10
+	VADDPD      Y15, Y11, Y11
+	VADDPD      Y8, Y4, Y4
+	VADDPD      Y9, Y5, Y5
+	VADDPD      Y10, Y6, Y6
+	VADDPD      Y11, Y7, Y7
+	VADDPD      Y4, Y0, Y0
+	VADDPD      Y5, Y1, Y1
+	VADDPD      Y6, Y2, Y2
+	VADDPD      Y7, Y3, Y3
+	IMUL3Q      $0x01, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD     (R10), Y8
+	VMULPD.BCST 8(DX), Y8, Y4
+	VMULPD.BCST 8(DX)(SI*1), Y8, Y5
+	VMULPD.BCST 8(DX)(SI*2), Y8, Y6
+	VMULPD.BCST 8(DX)(R9*1), Y8, Y7
+	MOVQ        BX, R11
+	CMPQ        CX, $0x02
+	JGE         more29
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane31
+
+more29:
+	IMUL3Q $0x00000080, R11, R12
+
+again30:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD          (R10), Y8
+	VFMADD231PD.BCST 8(DX), Y8, Y4
+	VFMADD231PD.BCST 8(DX)(SI*1), Y8, Y5
+	VFMADD231PD.BCST 8(DX)(SI*2), Y8, Y6
+	VFMADD231PD.BCST 8(DX)(R9*1), Y8, Y7
+	DECQ             R11
+	JNZ              again30
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane31:
+	IMUL3Q      $0x09, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD     (R10), Y12
+	VMULPD.BCST 72(DX), Y12, Y8
+	VMULPD.BCST 72(DX)(SI*1), Y12, Y9
+	VMULPD.BCST 72(DX)(SI*2), Y12, Y10
+	VMULPD.BCST 72(DX)(R9*1), Y12, Y11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0a
+	JGE         more32
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane34
+
+more32:
+	IMUL3Q $0x00000080, R11, R12
+
+again33:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD          (R10), Y12
+	VFMADD231PD.BCST 72(DX), Y12, Y8
+	VFMADD231PD.BCST 72(DX)(SI*1), Y12, Y9
+	VFMADD231PD.BCST 72(DX)(SI*2), Y12, Y10
+	VFMADD231PD.BCST 72(DX)(R9*1), Y12, Y11
+	DECQ             R11
+	JNZ              again33
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane34:
+	VADDPD      Y8, Y4, Y4
+	VADDPD      Y9, Y5, Y5
+	VADDPD      Y10, Y6, Y6
+	VADDPD      Y11, Y7, Y7
+	IMUL3Q      $0x05, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD     (R10), Y12
+	VMULPD.BCST 40(DX), Y12, Y8
+	VMULPD.BCST 40(DX)(SI*1), Y12, Y9
+	VMULPD.BCST 40(DX)(SI*2), Y12, Y10
+	VMULPD.BCST 40(DX)(R9*1), Y12, Y11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x06
+	JGE         more35
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane37
+
+more35:
+	IMUL3Q $0x00000080, R11, R12
+
+again36:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD          (R10), Y12
+	VFMADD231PD.BCST 40(DX), Y12, Y8
+	VFMADD231PD.BCST 40(DX)(SI*1), Y12, Y9
+	VFMADD231PD.BCST 40(DX)(SI*2), Y12, Y10
+	VFMADD231PD.BCST 40(DX)(R9*1), Y12, Y11
+	DECQ             R11
+	JNZ              again36
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane37:
+	IMUL3Q      $0x0d, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD     (R10), Y16
+	VMULPD.BCST 104(DX), Y16, Y12
+	VMULPD.BCST 104(DX)(SI*1), Y16, Y13
+	VMULPD.BCST 104(DX)(SI*2), Y16, Y14
+	VMULPD.BCST 104(DX)(R9*1), Y16, Y15
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0e
+	JGE         more38
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane40
+
+more38:
+	IMUL3Q $0x00000080, R11, R12
+
+again39:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD          (R10), Y16
+	VFMADD231PD.BCST 104(DX), Y16, Y12
+	VFMADD231PD.BCST 104(DX)(SI*1), Y16, Y13
+	VFMADD231PD.BCST 104(DX)(SI*2), Y16, Y14
+	VFMADD231PD.BCST 104(DX)(R9*1), Y16, Y15
+	DECQ             R11
+	JNZ              again39
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane40:
+	VADDPD      Y12, Y8, Y8
+	VADDPD      Y13, Y9, Y9
+	VADDPD      Y14, Y10, Y10
+	VADDPD      Y15, Y11, Y11
+	VADDPD      Y8, Y4, Y4
+	VADDPD      Y9, Y5, Y5
+	VADDPD      Y10, Y6, Y6
+	VADDPD      Y11, Y7, Y7
+	IMUL3Q      $0x03, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD     (R10), Y12
+	VMULPD.BCST 24(DX), Y12, Y8
+	VMULPD.BCST 24(DX)(SI*1), Y12, Y9
+	VMULPD.BCST 24(DX)(SI*2), Y12, Y10
+	VMULPD.BCST 24(DX)(R9*1), Y12, Y11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x04
+	JGE         more41
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane43
+
+more41:
+	IMUL3Q $0x00000080, R11, R12
+
+again42:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD          (R10), Y12
+	VFMADD231PD.BCST 24(DX), Y12, Y8
+	VFMADD231PD.BCST 24(DX)(SI*1), Y12, Y9
+	VFMADD231PD.BCST 24(DX)(SI*2), Y12, Y10
+	VFMADD231PD.BCST 24(DX)(R9*1), Y12, Y11
+	DECQ             R11
+	JNZ              again42
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane43:
+	IMUL3Q      $0x0b, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD     (R10), Y16
+	VMULPD.BCST 88(DX), Y16, Y12
+	VMULPD.BCST 88(DX)(SI*1), Y16, Y13
+	VMULPD.BCST 88(DX)(SI*2), Y16, Y14
+	VMULPD.BCST 88(DX)(R9*1), Y16, Y15
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0c
+	JGE         more44
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane46
+
+more44:
+	IMUL3Q $0x00000080, R11, R12
+
+again45:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD          (R10), Y16
+	VFMADD231PD.BCST 88(DX), Y16, Y12
+	VFMADD231PD.BCST 88(DX)(SI*1), Y16, Y13
+	VFMADD231PD.BCST 88(DX)(SI*2), Y16, Y14
+	VFMADD231PD.BCST 88(DX)(R9*1), Y16, Y15
+	DECQ             R11
+	JNZ              again45
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane46:
+	VADDPD      Y12, Y8, Y8
+	VADDPD      Y13, Y9, Y9
+	VADDPD      Y14, Y10, Y10
+	VADDPD      Y15, Y11, Y11
+	IMUL3Q      $0x07, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD     (R10), Y16
+	VMULPD.BCST 56(DX), Y16, Y12
+	VMULPD.BCST 56(DX)(SI*1), Y16, Y13
+	VMULPD.BCST 56(DX)(SI*2), Y16, Y14
+	VMULPD.BCST 56(DX)(R9*1), Y16, Y15
+	MOVQ        BX, R11
+	CMPQ        CX, $0x08
+	JGE         more47
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane49
+
+more47:
+	IMUL3Q $0x00000080, R11, R12
+
+again48:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD          (R10), Y16
+	VFMADD231PD.BCST 56(DX), Y16, Y12
+	VFMADD231PD.BCST 56(DX)(SI*1), Y16, Y13
+	VFMADD231PD.BCST 56(DX)(SI*2), Y16, Y14
+	VFMADD231PD.BCST 56(DX)(R9*1), Y16, Y15
+	DECQ             R11
+	JNZ              again48
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane49:
+	IMUL3Q      $0x0f, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD     (R10), Y20
+	VMULPD.BCST 120(DX), Y20, Y16
+	VMULPD.BCST 120(DX)(SI*1), Y20, Y17
+	VMULPD.BCST 120(DX)(SI*2), Y20, Y18
+	VMULPD.BCST 120(DX)(R9*1), Y20, Y19
+	MOVQ        BX, R11
+	CMPQ        CX, $0x10
+	JGE         more50
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane52
+
+more50:
+	IMUL3Q $0x00000080, R11, R12
+
+again51:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD          (R10), Y20
+	VFMADD231PD.BCST 120(DX), Y20, Y16
+	VFMADD231PD.BCST 120(DX)(SI*1), Y20, Y17
+	VFMADD231PD.BCST 120(DX)(SI*2), Y20, Y18
+	VFMADD231PD.BCST 120(DX)(R9*1), Y20, Y19
+	DECQ             R11
+	JNZ              again51
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane52:
+	VADDPD Y16, Y12, Y12
+	VADDPD Y17, Y13, Y13
+	VADDPD Y18, Y14, Y14
+	VADDPD Y19, Y15, Y15
+	VADDPD Y12, Y8, Y8
+	VADDPD Y13, Y9, Y9
+	VADDPD Y14, Y10, Y10
+	VADDPD Y15, Y11, Y11
+	VADDPD Y8, Y4, Y4
+	VADDPD Y9, Y5, Y5
+	VADDPD Y10, Y6, Y6
+	VADDPD Y11, Y7, Y7
+	VADDPD Y4, Y0, Y0
+	VADDPD Y5, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y7, Y3, Y3
+	MOVQ   act+80(FP), BX
+	MOVQ   y+0(FP), CX
+	MOVQ   ldy+8(FP), DX
+	VPXORD Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
+	VADDPD Y4, Y2, Y2
+	VADDPD Y4, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    linear53
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+	VMAXPD Y2, Y4, Y2
+	VMAXPD Y3, Y4, Y3
+
+linear53:
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, (CX)(DX*1)
+	VMOVUPD Y2, (CX)(DX*2)
+	VMOVUPD Y3, (CX)(SI*1)
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, y+0(FP)
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, x+16(FP)
+	MOVQ    rows+56(FP), BX
+	SUBQ    $0x04, BX
+	MOVQ    BX, rows+56(FP)
+	CMPQ    BX, $0x04
+	JGE     tile3
+
+rest4:
+	MOVQ rows+56(FP), BX
+	CMPQ BX, $0x02
+	JLT  rest55
+
+tile54:
+	MOVQ   n+72(FP), BX
+	MOVQ   x+16(FP), DX
+	MOVQ   ldx+24(FP), SI
+	MOVQ   ldw+40(FP), DI
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	MOVQ   n+72(FP), CX
+	IMUL3Q $0x10, BX, R8
+	SUBQ   R8, CX
+	IMUL3Q $0x10, DI, R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	IMUL3Q           $0x00, DI, R9
+	ADDQ             w+32(FP), R9
+	MOVQ             bias+48(FP), R10
+	VMOVUPD          (R10), Y2
+	VMOVAPD          Y2, Y0
+	VMOVAPD          Y2, Y1
+	VMOVUPD          (R9), Y2
+	VFMADD231PD.BCST (DX), Y2, Y0
+	VFMADD231PD.BCST (DX)(SI*1), Y2, Y1
+	MOVQ             BX, R10
+	CMPQ             CX, $0x01
+	JGE              more56
+	SUBQ             $0x01, R10
+	TESTQ            R10, R10
+	JE               lane58
+
+more56:
+	IMUL3Q $0x00000080, R10, R11
+
+again57:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y2
+	VFMADD231PD.BCST (DX), Y2, Y0
+	VFMADD231PD.BCST (DX)(SI*1), Y2, Y1
+	DECQ             R10
+	JNZ              again57
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane58:
+	IMUL3Q      $0x08, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y4
+	VMULPD.BCST 64(DX), Y4, Y2
+	VMULPD.BCST 64(DX)(SI*1), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x09
+	JGE         more59
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane61
+
+more59:
+	IMUL3Q $0x00000080, R10, R11
+
+again60:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y4
+	VFMADD231PD.BCST 64(DX), Y4, Y2
+	VFMADD231PD.BCST 64(DX)(SI*1), Y4, Y3
+	DECQ             R10
+	JNZ              again60
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane61:
+	VADDPD      Y2, Y0, Y0
+	VADDPD      Y3, Y1, Y1
+	IMUL3Q      $0x04, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y4
+	VMULPD.BCST 32(DX), Y4, Y2
+	VMULPD.BCST 32(DX)(SI*1), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x05
+	JGE         more62
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane64
+
+more62:
+	IMUL3Q $0x00000080, R10, R11
+
+again63:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y4
+	VFMADD231PD.BCST 32(DX), Y4, Y2
+	VFMADD231PD.BCST 32(DX)(SI*1), Y4, Y3
+	DECQ             R10
+	JNZ              again63
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane64:
+	IMUL3Q      $0x0c, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y6
+	VMULPD.BCST 96(DX), Y6, Y4
+	VMULPD.BCST 96(DX)(SI*1), Y6, Y5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0d
+	JGE         more65
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane67
+
+more65:
+	IMUL3Q $0x00000080, R10, R11
+
+again66:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y6
+	VFMADD231PD.BCST 96(DX), Y6, Y4
+	VFMADD231PD.BCST 96(DX)(SI*1), Y6, Y5
+	DECQ             R10
+	JNZ              again66
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane67:
+	VADDPD      Y4, Y2, Y2
+	VADDPD      Y5, Y3, Y3
+	VADDPD      Y2, Y0, Y0
+	VADDPD      Y3, Y1, Y1
+	IMUL3Q      $0x02, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y4
+	VMULPD.BCST 16(DX), Y4, Y2
+	VMULPD.BCST 16(DX)(SI*1), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x03
+	JGE         more68
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane70
+
+more68:
+	IMUL3Q $0x00000080, R10, R11
+
+again69:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y4
+	VFMADD231PD.BCST 16(DX), Y4, Y2
+	VFMADD231PD.BCST 16(DX)(SI*1), Y4, Y3
+	DECQ             R10
+	JNZ              again69
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane70:
+	IMUL3Q      $0x0a, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y6
+	VMULPD.BCST 80(DX), Y6, Y4
+	VMULPD.BCST 80(DX)(SI*1), Y6, Y5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0b
+	JGE         more71
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane73
+
+more71:
+	IMUL3Q $0x00000080, R10, R11
+
+again72:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y6
+	VFMADD231PD.BCST 80(DX), Y6, Y4
+	VFMADD231PD.BCST 80(DX)(SI*1), Y6, Y5
+	DECQ             R10
+	JNZ              again72
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane73:
+	VADDPD      Y4, Y2, Y2
+	VADDPD      Y5, Y3, Y3
+	IMUL3Q      $0x06, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y6
+	VMULPD.BCST 48(DX), Y6, Y4
+	VMULPD.BCST 48(DX)(SI*1), Y6, Y5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x07
+	JGE         more74
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane76
+
+more74:
+	IMUL3Q $0x00000080, R10, R11
+
+again75:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y6
+	VFMADD231PD.BCST 48(DX), Y6, Y4
+	VFMADD231PD.BCST 48(DX)(SI*1), Y6, Y5
+	DECQ             R10
+	JNZ              again75
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane76:
+	IMUL3Q      $0x0e, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y8
+	VMULPD.BCST 112(DX), Y8, Y6
+	VMULPD.BCST 112(DX)(SI*1), Y8, Y7
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0f
+	JGE         more77
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane79
+
+more77:
+	IMUL3Q $0x00000080, R10, R11
+
+again78:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y8
+	VFMADD231PD.BCST 112(DX), Y8, Y6
+	VFMADD231PD.BCST 112(DX)(SI*1), Y8, Y7
+	DECQ             R10
+	JNZ              again78
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane79:
+	VADDPD      Y6, Y4, Y4
+	VADDPD      Y7, Y5, Y5
+	VADDPD      Y4, Y2, Y2
+	VADDPD      Y5, Y3, Y3
+	VADDPD      Y2, Y0, Y0
+	VADDPD      Y3, Y1, Y1
+	IMUL3Q      $0x01, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y4
+	VMULPD.BCST 8(DX), Y4, Y2
+	VMULPD.BCST 8(DX)(SI*1), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x02
+	JGE         more80
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane82
+
+more80:
+	IMUL3Q $0x00000080, R10, R11
+
+again81:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y4
+	VFMADD231PD.BCST 8(DX), Y4, Y2
+	VFMADD231PD.BCST 8(DX)(SI*1), Y4, Y3
+	DECQ             R10
+	JNZ              again81
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane82:
+	IMUL3Q      $0x09, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y6
+	VMULPD.BCST 72(DX), Y6, Y4
+	VMULPD.BCST 72(DX)(SI*1), Y6, Y5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0a
+	JGE         more83
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane85
+
+more83:
+	IMUL3Q $0x00000080, R10, R11
+
+again84:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y6
+	VFMADD231PD.BCST 72(DX), Y6, Y4
+	VFMADD231PD.BCST 72(DX)(SI*1), Y6, Y5
+	DECQ             R10
+	JNZ              again84
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane85:
+	VADDPD      Y4, Y2, Y2
+	VADDPD      Y5, Y3, Y3
+	IMUL3Q      $0x05, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y6
+	VMULPD.BCST 40(DX), Y6, Y4
+	VMULPD.BCST 40(DX)(SI*1), Y6, Y5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x06
+	JGE         more86
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane88
+
+more86:
+	IMUL3Q $0x00000080, R10, R11
+
+again87:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y6
+	VFMADD231PD.BCST 40(DX), Y6, Y4
+	VFMADD231PD.BCST 40(DX)(SI*1), Y6, Y5
+	DECQ             R10
+	JNZ              again87
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane88:
+	IMUL3Q      $0x0d, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y8
+	VMULPD.BCST 104(DX), Y8, Y6
+	VMULPD.BCST 104(DX)(SI*1), Y8, Y7
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0e
+	JGE         more89
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane91
+
+more89:
+	IMUL3Q $0x00000080, R10, R11
+
+again90:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y8
+	VFMADD231PD.BCST 104(DX), Y8, Y6
+	VFMADD231PD.BCST 104(DX)(SI*1), Y8, Y7
+	DECQ             R10
+	JNZ              again90
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane91:
+	VADDPD      Y6, Y4, Y4
+	VADDPD      Y7, Y5, Y5
+	VADDPD      Y4, Y2, Y2
+	VADDPD      Y5, Y3, Y3
+	IMUL3Q      $0x03, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y6
+	VMULPD.BCST 24(DX), Y6, Y4
+	VMULPD.BCST 24(DX)(SI*1), Y6, Y5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x04
+	JGE         more92
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane94
+
+more92:
+	IMUL3Q $0x00000080, R10, R11
+
+again93:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y6
+	VFMADD231PD.BCST 24(DX), Y6, Y4
+	VFMADD231PD.BCST 24(DX)(SI*1), Y6, Y5
+	DECQ             R10
+	JNZ              again93
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane94:
+	IMUL3Q      $0x0b, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y8
+	VMULPD.BCST 88(DX), Y8, Y6
+	VMULPD.BCST 88(DX)(SI*1), Y8, Y7
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0c
+	JGE         more95
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane97
+
+more95:
+	IMUL3Q $0x00000080, R10, R11
+
+again96:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y8
+	VFMADD231PD.BCST 88(DX), Y8, Y6
+	VFMADD231PD.BCST 88(DX)(SI*1), Y8, Y7
+	DECQ             R10
+	JNZ              again96
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane97:
+	VADDPD      Y6, Y4, Y4
+	VADDPD      Y7, Y5, Y5
+	IMUL3Q      $0x07, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y8
+	VMULPD.BCST 56(DX), Y8, Y6
+	VMULPD.BCST 56(DX)(SI*1), Y8, Y7
+	MOVQ        BX, R10
+	CMPQ        CX, $0x08
+	JGE         more98
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane100
+
+more98:
+	IMUL3Q $0x00000080, R10, R11
+
+again99:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y8
+	VFMADD231PD.BCST 56(DX), Y8, Y6
+	VFMADD231PD.BCST 56(DX)(SI*1), Y8, Y7
+	DECQ             R10
+	JNZ              again99
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane100:
+	IMUL3Q      $0x0f, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y10
+	VMULPD.BCST 120(DX), Y10, Y8
+	VMULPD.BCST 120(DX)(SI*1), Y10, Y9
+	MOVQ        BX, R10
+	CMPQ        CX, $0x10
+	JGE         more101
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane103
+
+more101:
+	IMUL3Q $0x00000080, R10, R11
+
+again102:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y10
+	VFMADD231PD.BCST 120(DX), Y10, Y8
+	VFMADD231PD.BCST 120(DX)(SI*1), Y10, Y9
+	DECQ             R10
+	JNZ              again102
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane103:
+	VADDPD Y8, Y6, Y6
+	VADDPD Y9, Y7, Y7
+	VADDPD Y6, Y4, Y4
+	VADDPD Y7, Y5, Y5
+	VADDPD Y4, Y2, Y2
+	VADDPD Y5, Y3, Y3
+	VADDPD Y2, Y0, Y0
+	VADDPD Y3, Y1, Y1
+	MOVQ   act+80(FP), BX
+	MOVQ   y+0(FP), CX
+	MOVQ   ldy+8(FP), DX
+	VPXORD Y2, Y2, Y2
+	VADDPD Y2, Y0, Y0
+	VADDPD Y2, Y1, Y1
+	CMPQ   BX, $0x01
+	JNE    linear104
+	VMAXPD Y0, Y2, Y0
+	VMAXPD Y1, Y2, Y1
+
+linear104:
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, (CX)(DX*1)
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	IMUL3Q  $0x02, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, y+0(FP)
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	IMUL3Q  $0x02, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, x+16(FP)
+	MOVQ    rows+56(FP), BX
+	SUBQ    $0x02, BX
+	MOVQ    BX, rows+56(FP)
+	CMPQ    BX, $0x02
+	JGE     tile54
+
+rest55:
+	MOVQ rows+56(FP), BX
+	CMPQ BX, $0x01
+	JLT  rest106
+
+tile105:
+	MOVQ   n+72(FP), BX
+	MOVQ   x+16(FP), DX
+	MOVQ   ldx+24(FP), SI
+	MOVQ   ldw+40(FP), DI
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	MOVQ   n+72(FP), CX
+	IMUL3Q $0x10, BX, R8
+	SUBQ   R8, CX
+	IMUL3Q $0x10, DI, R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	IMUL3Q           $0x00, DI, R9
+	ADDQ             w+32(FP), R9
+	MOVQ             bias+48(FP), R10
+	VMOVUPD          (R10), Y1
+	VMOVAPD          Y1, Y0
+	VMOVUPD          (R9), Y1
+	VFMADD231PD.BCST (DX), Y1, Y0
+	MOVQ             BX, R10
+	CMPQ             CX, $0x01
+	JGE              more107
+	SUBQ             $0x01, R10
+	TESTQ            R10, R10
+	JE               lane109
+
+more107:
+	IMUL3Q $0x00000080, R10, R11
+
+again108:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y1
+	VFMADD231PD.BCST (DX), Y1, Y0
+	DECQ             R10
+	JNZ              again108
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane109:
+	IMUL3Q      $0x08, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y2
+	VMULPD.BCST 64(DX), Y2, Y1
+	MOVQ        BX, R10
+	CMPQ        CX, $0x09
+	JGE         more110
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane112
+
+more110:
+	IMUL3Q $0x00000080, R10, R11
+
+again111:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y2
+	VFMADD231PD.BCST 64(DX), Y2, Y1
+	DECQ             R10
+	JNZ              again111
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane112:
+	VADDPD      Y1, Y0, Y0
+	IMUL3Q      $0x04, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y2
+	VMULPD.BCST 32(DX), Y2, Y1
+	MOVQ        BX, R10
+	CMPQ        CX, $0x05
+	JGE         more113
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane115
+
+more113:
+	IMUL3Q $0x00000080, R10, R11
+
+again114:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y2
+	VFMADD231PD.BCST 32(DX), Y2, Y1
+	DECQ             R10
+	JNZ              again114
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane115:
+	IMUL3Q      $0x0c, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y3
+	VMULPD.BCST 96(DX), Y3, Y2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0d
+	JGE         more116
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane118
+
+more116:
+	IMUL3Q $0x00000080, R10, R11
+
+again117:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y3
+	VFMADD231PD.BCST 96(DX), Y3, Y2
+	DECQ             R10
+	JNZ              again117
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane118:
+	VADDPD      Y2, Y1, Y1
+	VADDPD      Y1, Y0, Y0
+	IMUL3Q      $0x02, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y2
+	VMULPD.BCST 16(DX), Y2, Y1
+	MOVQ        BX, R10
+	CMPQ        CX, $0x03
+	JGE         more119
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane121
+
+more119:
+	IMUL3Q $0x00000080, R10, R11
+
+again120:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y2
+	VFMADD231PD.BCST 16(DX), Y2, Y1
+	DECQ             R10
+	JNZ              again120
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane121:
+	IMUL3Q      $0x0a, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y3
+	VMULPD.BCST 80(DX), Y3, Y2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0b
+	JGE         more122
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane124
+
+more122:
+	IMUL3Q $0x00000080, R10, R11
+
+again123:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y3
+	VFMADD231PD.BCST 80(DX), Y3, Y2
+	DECQ             R10
+	JNZ              again123
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane124:
+	VADDPD      Y2, Y1, Y1
+	IMUL3Q      $0x06, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y3
+	VMULPD.BCST 48(DX), Y3, Y2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x07
+	JGE         more125
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane127
+
+more125:
+	IMUL3Q $0x00000080, R10, R11
+
+again126:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y3
+	VFMADD231PD.BCST 48(DX), Y3, Y2
+	DECQ             R10
+	JNZ              again126
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane127:
+	IMUL3Q      $0x0e, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y4
+	VMULPD.BCST 112(DX), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0f
+	JGE         more128
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane130
+
+more128:
+	IMUL3Q $0x00000080, R10, R11
+
+again129:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y4
+	VFMADD231PD.BCST 112(DX), Y4, Y3
+	DECQ             R10
+	JNZ              again129
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane130:
+	VADDPD      Y3, Y2, Y2
+	VADDPD      Y2, Y1, Y1
+	VADDPD      Y1, Y0, Y0
+	IMUL3Q      $0x01, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y2
+	VMULPD.BCST 8(DX), Y2, Y1
+	MOVQ        BX, R10
+	CMPQ        CX, $0x02
+	JGE         more131
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane133
+
+more131:
+	IMUL3Q $0x00000080, R10, R11
+
+again132:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y2
+	VFMADD231PD.BCST 8(DX), Y2, Y1
+	DECQ             R10
+	JNZ              again132
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane133:
+	IMUL3Q      $0x09, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y3
+	VMULPD.BCST 72(DX), Y3, Y2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0a
+	JGE         more134
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane136
+
+more134:
+	IMUL3Q $0x00000080, R10, R11
+
+again135:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y3
+	VFMADD231PD.BCST 72(DX), Y3, Y2
+	DECQ             R10
+	JNZ              again135
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane136:
+	VADDPD      Y2, Y1, Y1
+	IMUL3Q      $0x05, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y3
+	VMULPD.BCST 40(DX), Y3, Y2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x06
+	JGE         more137
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane139
+
+more137:
+	IMUL3Q $0x00000080, R10, R11
+
+again138:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y3
+	VFMADD231PD.BCST 40(DX), Y3, Y2
+	DECQ             R10
+	JNZ              again138
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane139:
+	IMUL3Q      $0x0d, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y4
+	VMULPD.BCST 104(DX), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0e
+	JGE         more140
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane142
+
+more140:
+	IMUL3Q $0x00000080, R10, R11
+
+again141:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y4
+	VFMADD231PD.BCST 104(DX), Y4, Y3
+	DECQ             R10
+	JNZ              again141
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane142:
+	VADDPD      Y3, Y2, Y2
+	VADDPD      Y2, Y1, Y1
+	IMUL3Q      $0x03, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y3
+	VMULPD.BCST 24(DX), Y3, Y2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x04
+	JGE         more143
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane145
+
+more143:
+	IMUL3Q $0x00000080, R10, R11
+
+again144:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y3
+	VFMADD231PD.BCST 24(DX), Y3, Y2
+	DECQ             R10
+	JNZ              again144
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane145:
+	IMUL3Q      $0x0b, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y4
+	VMULPD.BCST 88(DX), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0c
+	JGE         more146
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane148
+
+more146:
+	IMUL3Q $0x00000080, R10, R11
+
+again147:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y4
+	VFMADD231PD.BCST 88(DX), Y4, Y3
+	DECQ             R10
+	JNZ              again147
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane148:
+	VADDPD      Y3, Y2, Y2
+	IMUL3Q      $0x07, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y4
+	VMULPD.BCST 56(DX), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x08
+	JGE         more149
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane151
+
+more149:
+	IMUL3Q $0x00000080, R10, R11
+
+again150:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y4
+	VFMADD231PD.BCST 56(DX), Y4, Y3
+	DECQ             R10
+	JNZ              again150
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane151:
+	IMUL3Q      $0x0f, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD     (R9), Y5
+	VMULPD.BCST 120(DX), Y5, Y4
+	MOVQ        BX, R10
+	CMPQ        CX, $0x10
+	JGE         more152
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane154
+
+more152:
+	IMUL3Q $0x00000080, R10, R11
+
+again153:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD          (R9), Y5
+	VFMADD231PD.BCST 120(DX), Y5, Y4
+	DECQ             R10
+	JNZ              again153
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane154:
+	VADDPD Y4, Y3, Y3
+	VADDPD Y3, Y2, Y2
+	VADDPD Y2, Y1, Y1
+	VADDPD Y1, Y0, Y0
+	MOVQ   act+80(FP), BX
+	MOVQ   y+0(FP), CX
+	MOVQ   ldy+8(FP), DX
+	VPXORD Y1, Y1, Y1
+	VADDPD Y1, Y0, Y0
+	CMPQ   BX, $0x01
+	JNE    linear155
+	VMAXPD Y0, Y1, Y0
+
+linear155:
+	VMOVUPD Y0, (CX)
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	IMUL3Q  $0x01, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, y+0(FP)
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	IMUL3Q  $0x01, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, x+16(FP)
+	MOVQ    rows+56(FP), BX
+	SUBQ    $0x01, BX
+	MOVQ    BX, rows+56(FP)
+	CMPQ    BX, $0x01
+	JGE     tile105
+
+rest106:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part1:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	MOVQ  rows+56(FP), BX
+	CMPQ  BX, $0x04
+	JLT   rest157
+
+tile156:
+	MOVQ   n+72(FP), BX
+	MOVQ   x+16(FP), DX
+	MOVQ   ldx+24(FP), SI
+	MOVQ   ldw+40(FP), DI
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	MOVQ   n+72(FP), CX
+	IMUL3Q $0x10, BX, R8
+	SUBQ   R8, CX
+	IMUL3Q $0x10, DI, R8
+	LEAQ   (SI)(SI*2), R9
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	IMUL3Q           $0x00, DI, R10
+	ADDQ             w+32(FP), R10
+	MOVQ             bias+48(FP), R11
+	VMOVUPD.Z        (R11), K1, Y4
+	VMOVAPD          Y4, Y0
+	VMOVAPD          Y4, Y1
+	VMOVAPD          Y4, Y2
+	VMOVAPD          Y4, Y3
+	VMOVUPD.Z        (R10), K1, Y4
+	VFMADD231PD.BCST (DX), Y4, Y0
+	VFMADD231PD.BCST (DX)(SI*1), Y4, Y1
+	VFMADD231PD.BCST (DX)(SI*2), Y4, Y2
+	VFMADD231PD.BCST (DX)(R9*1), Y4, Y3
+	MOVQ             BX, R11
+	CMPQ             CX, $0x01
+	JGE              more158
+	SUBQ             $0x01, R11
+	TESTQ            R11, R11
+	JE               lane160
+
+more158:
+	IMUL3Q $0x00000080, R11, R12
+
+again159:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Y4
+	VFMADD231PD.BCST (DX), Y4, Y0
+	VFMADD231PD.BCST (DX)(SI*1), Y4, Y1
+	VFMADD231PD.BCST (DX)(SI*2), Y4, Y2
+	VFMADD231PD.BCST (DX)(R9*1), Y4, Y3
+	DECQ             R11
+	JNZ              again159
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane160:
+	IMUL3Q      $0x08, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Y8
+	VMULPD.BCST 64(DX), Y8, Y4
+	VMULPD.BCST 64(DX)(SI*1), Y8, Y5
+	VMULPD.BCST 64(DX)(SI*2), Y8, Y6
+	VMULPD.BCST 64(DX)(R9*1), Y8, Y7
+	MOVQ        BX, R11
+	CMPQ        CX, $0x09
+	JGE         more161
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane163
+
+more161:
+	IMUL3Q $0x00000080, R11, R12
+
+again162:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Y8
+	VFMADD231PD.BCST 64(DX), Y8, Y4
+	VFMADD231PD.BCST 64(DX)(SI*1), Y8, Y5
+	VFMADD231PD.BCST 64(DX)(SI*2), Y8, Y6
+	VFMADD231PD.BCST 64(DX)(R9*1), Y8, Y7
+	DECQ             R11
+	JNZ              again162
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane163:
+	VADDPD      Y4, Y0, Y0
+	VADDPD      Y5, Y1, Y1
+	VADDPD      Y6, Y2, Y2
+	VADDPD      Y7, Y3, Y3
+	IMUL3Q      $0x04, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Y8
+	VMULPD.BCST 32(DX), Y8, Y4
+	VMULPD.BCST 32(DX)(SI*1), Y8, Y5
+	VMULPD.BCST 32(DX)(SI*2), Y8, Y6
+	VMULPD.BCST 32(DX)(R9*1), Y8, Y7
+	MOVQ        BX, R11
+	CMPQ        CX, $0x05
+	JGE         more164
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane166
+
+more164:
+	IMUL3Q $0x00000080, R11, R12
+
+again165:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Y8
+	VFMADD231PD.BCST 32(DX), Y8, Y4
+	VFMADD231PD.BCST 32(DX)(SI*1), Y8, Y5
+	VFMADD231PD.BCST 32(DX)(SI*2), Y8, Y6
+	VFMADD231PD.BCST 32(DX)(R9*1), Y8, Y7
+	DECQ             R11
+	JNZ              again165
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane166:
+	IMUL3Q      $0x0c, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Y12
+	VMULPD.BCST 96(DX), Y12, Y8
+	VMULPD.BCST 96(DX)(SI*1), Y12, Y9
+	VMULPD.BCST 96(DX)(SI*2), Y12, Y10
+	VMULPD.BCST 96(DX)(R9*1), Y12, Y11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0d
+	JGE         more167
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane169
+
+more167:
+	IMUL3Q $0x00000080, R11, R12
+
+again168:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Y12
+	VFMADD231PD.BCST 96(DX), Y12, Y8
+	VFMADD231PD.BCST 96(DX)(SI*1), Y12, Y9
+	VFMADD231PD.BCST 96(DX)(SI*2), Y12, Y10
+	VFMADD231PD.BCST 96(DX)(R9*1), Y12, Y11
+	DECQ             R11
+	JNZ              again168
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane169:
+	VADDPD      Y8, Y4, Y4
+	VADDPD      Y9, Y5, Y5
+	VADDPD      Y10, Y6, Y6
+	VADDPD      Y11, Y7, Y7
+	VADDPD      Y4, Y0, Y0
+	VADDPD      Y5, Y1, Y1
+	VADDPD      Y6, Y2, Y2
+	VADDPD      Y7, Y3, Y3
+	IMUL3Q      $0x02, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Y8
+	VMULPD.BCST 16(DX), Y8, Y4
+	VMULPD.BCST 16(DX)(SI*1), Y8, Y5
+	VMULPD.BCST 16(DX)(SI*2), Y8, Y6
+	VMULPD.BCST 16(DX)(R9*1), Y8, Y7
+	MOVQ        BX, R11
+	CMPQ        CX, $0x03
+	JGE         more170
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane172
+
+more170:
+	IMUL3Q $0x00000080, R11, R12
+
+again171:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Y8
+	VFMADD231PD.BCST 16(DX), Y8, Y4
+	VFMADD231PD.BCST 16(DX)(SI*1), Y8, Y5
+	VFMADD231PD.BCST 16(DX)(SI*2), Y8, Y6
+	VFMADD231PD.BCST 16(DX)(R9*1), Y8, Y7
+	DECQ             R11
+	JNZ              again171
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane172:
+	IMUL3Q      $0x0a, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Y12
+	VMULPD.BCST 80(DX), Y12, Y8
+	VMULPD.BCST 80(DX)(SI*1), Y12, Y9
+	VMULPD.BCST 80(DX)(SI*2), Y12, Y10
+	VMULPD.BCST 80(DX)(R9*1), Y12, Y11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0b
+	JGE         more173
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane175
+
+more173:
+	IMUL3Q $0x00000080, R11, R12
+
+again174:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Y12
+	VFMADD231PD.BCST 80(DX), Y12, Y8
+	VFMADD231PD.BCST 80(DX)(SI*1), Y12, Y9
+	VFMADD231PD.BCST 80(DX)(SI*2), Y12, Y10
+	VFMADD231PD.BCST 80(DX)(R9*1), Y12, Y11
+	DECQ             R11
+	JNZ              again174
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane175:
+	VADDPD      Y8, Y4, Y4
+	VADDPD      Y9, Y5, Y5
+	VADDPD      Y10, Y6, Y6
+	VADDPD      Y11, Y7, Y7
+	IMUL3Q      $0x06, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Y12
+	VMULPD.BCST 48(DX), Y12, Y8
+	VMULPD.BCST 48(DX)(SI*1), Y12, Y9
+	VMULPD.BCST 48(DX)(SI*2), Y12, Y10
+	VMULPD.BCST 48(DX)(R9*1), Y12, Y11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x07
+	JGE         more176
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane178
+
+more176:
+	IMUL3Q $0x00000080, R11, R12
+
+again177:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Y12
+	VFMADD231PD.BCST 48(DX), Y12, Y8
+	VFMADD231PD.BCST 48(DX)(SI*1), Y12, Y9
+	VFMADD231PD.BCST 48(DX)(SI*2), Y12, Y10
+	VFMADD231PD.BCST 48(DX)(R9*1), Y12, Y11
+	DECQ             R11
+	JNZ              again177
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane178:
+	IMUL3Q      $0x0e, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Y16
+	VMULPD.BCST 112(DX), Y16, Y12
+	VMULPD.BCST 112(DX)(SI*1), Y16, Y13
+	VMULPD.BCST 112(DX)(SI*2), Y16, Y14
+	VMULPD.BCST 112(DX)(R9*1), Y16, Y15
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0f
+	JGE         more179
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane181
+
+more179:
+	IMUL3Q $0x00000080, R11, R12
+
+again180:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Y16
+	VFMADD231PD.BCST 112(DX), Y16, Y12
+	VFMADD231PD.BCST 112(DX)(SI*1), Y16, Y13
+	VFMADD231PD.BCST 112(DX)(SI*2), Y16, Y14
+	VFMADD231PD.BCST 112(DX)(R9*1), Y16, Y15
+	DECQ             R11
+	JNZ              again180
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane181:
+	VADDPD      Y12, Y8, Y8
+	VADDPD      Y13, Y9, Y9
+	VADDPD      Y14, Y10, Y10
+	VADDPD      Y15, Y11, Y11
+	VADDPD      Y8, Y4, Y4
+	VADDPD      Y9, Y5, Y5
+	VADDPD      Y10, Y6, Y6
+	VADDPD      Y11, Y7, Y7
+	VADDPD      Y4, Y0, Y0
+	VADDPD      Y5, Y1, Y1
+	VADDPD      Y6, Y2, Y2
+	VADDPD      Y7, Y3, Y3
+	IMUL3Q      $0x01, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Y8
+	VMULPD.BCST 8(DX), Y8, Y4
+	VMULPD.BCST 8(DX)(SI*1), Y8, Y5
+	VMULPD.BCST 8(DX)(SI*2), Y8, Y6
+	VMULPD.BCST 8(DX)(R9*1), Y8, Y7
+	MOVQ        BX, R11
+	CMPQ        CX, $0x02
+	JGE         more182
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane184
+
+more182:
+	IMUL3Q $0x00000080, R11, R12
+
+again183:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Y8
+	VFMADD231PD.BCST 8(DX), Y8, Y4
+	VFMADD231PD.BCST 8(DX)(SI*1), Y8, Y5
+	VFMADD231PD.BCST 8(DX)(SI*2), Y8, Y6
+	VFMADD231PD.BCST 8(DX)(R9*1), Y8, Y7
+	DECQ             R11
+	JNZ              again183
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane184:
+	IMUL3Q      $0x09, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Y12
+	VMULPD.BCST 72(DX), Y12, Y8
+	VMULPD.BCST 72(DX)(SI*1), Y12, Y9
+	VMULPD.BCST 72(DX)(SI*2), Y12, Y10
+	VMULPD.BCST 72(DX)(R9*1), Y12, Y11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0a
+	JGE         more185
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane187
+
+more185:
+	IMUL3Q $0x00000080, R11, R12
+
+again186:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Y12
+	VFMADD231PD.BCST 72(DX), Y12, Y8
+	VFMADD231PD.BCST 72(DX)(SI*1), Y12, Y9
+	VFMADD231PD.BCST 72(DX)(SI*2), Y12, Y10
+	VFMADD231PD.BCST 72(DX)(R9*1), Y12, Y11
+	DECQ             R11
+	JNZ              again186
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane187:
+	VADDPD      Y8, Y4, Y4
+	VADDPD      Y9, Y5, Y5
+	VADDPD      Y10, Y6, Y6
+	VADDPD      Y11, Y7, Y7
+	IMUL3Q      $0x05, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Y12
+	VMULPD.BCST 40(DX), Y12, Y8
+	VMULPD.BCST 40(DX)(SI*1), Y12, Y9
+	VMULPD.BCST 40(DX)(SI*2), Y12, Y10
+	VMULPD.BCST 40(DX)(R9*1), Y12, Y11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x06
+	JGE         more188
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane190
+
+more188:
+	IMUL3Q $0x00000080, R11, R12
+
+again189:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Y12
+	VFMADD231PD.BCST 40(DX), Y12, Y8
+	VFMADD231PD.BCST 40(DX)(SI*1), Y12, Y9
+	VFMADD231PD.BCST 40(DX)(SI*2), Y12, Y10
+	VFMADD231PD.BCST 40(DX)(R9*1), Y12, Y11
+	DECQ             R11
+	JNZ              again189
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane190:
+	IMUL3Q      $0x0d, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Y16
+	VMULPD.BCST 104(DX), Y16, Y12
+	VMULPD.BCST 104(DX)(SI*1), Y16, Y13
+	VMULPD.BCST 104(DX)(SI*2), Y16, Y14
+	VMULPD.BCST 104(DX)(R9*1), Y16, Y15
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0e
+	JGE         more191
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane193
+
+more191:
+	IMUL3Q $0x00000080, R11, R12
+
+again192:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Y16
+	VFMADD231PD.BCST 104(DX), Y16, Y12
+	VFMADD231PD.BCST 104(DX)(SI*1), Y16, Y13
+	VFMADD231PD.BCST 104(DX)(SI*2), Y16, Y14
+	VFMADD231PD.BCST 104(DX)(R9*1), Y16, Y15
+	DECQ             R11
+	JNZ              again192
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane193:
+	VADDPD      Y12, Y8, Y8
+	VADDPD      Y13, Y9, Y9
+	VADDPD      Y14, Y10, Y10
+	VADDPD      Y15, Y11, Y11
+	VADDPD      Y8, Y4, Y4
+	VADDPD      Y9, Y5, Y5
+	VADDPD      Y10, Y6, Y6
+	VADDPD      Y11, Y7, Y7
+	IMUL3Q      $0x03, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Y12
+	VMULPD.BCST 24(DX), Y12, Y8
+	VMULPD.BCST 24(DX)(SI*1), Y12, Y9
+	VMULPD.BCST 24(DX)(SI*2), Y12, Y10
+	VMULPD.BCST 24(DX)(R9*1), Y12, Y11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x04
+	JGE         more194
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane196
+
+more194:
+	IMUL3Q $0x00000080, R11, R12
+
+again195:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Y12
+	VFMADD231PD.BCST 24(DX), Y12, Y8
+	VFMADD231PD.BCST 24(DX)(SI*1), Y12, Y9
+	VFMADD231PD.BCST 24(DX)(SI*2), Y12, Y10
+	VFMADD231PD.BCST 24(DX)(R9*1), Y12, Y11
+	DECQ             R11
+	JNZ              again195
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane196:
+	IMUL3Q      $0x0b, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Y16
+	VMULPD.BCST 88(DX), Y16, Y12
+	VMULPD.BCST 88(DX)(SI*1), Y16, Y13
+	VMULPD.BCST 88(DX)(SI*2), Y16, Y14
+	VMULPD.BCST 88(DX)(R9*1), Y16, Y15
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0c
+	JGE         more197
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane199
+
+more197:
+	IMUL3Q $0x00000080, R11, R12
+
+again198:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Y16
+	VFMADD231PD.BCST 88(DX), Y16, Y12
+	VFMADD231PD.BCST 88(DX)(SI*1), Y16, Y13
+	VFMADD231PD.BCST 88(DX)(SI*2), Y16, Y14
+	VFMADD231PD.BCST 88(DX)(R9*1), Y16, Y15
+	DECQ             R11
+	JNZ              again198
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane199:
+	VADDPD      Y12, Y8, Y8
+	VADDPD      Y13, Y9, Y9
+	VADDPD      Y14, Y10, Y10
+	VADDPD      Y15, Y11, Y11
+	IMUL3Q      $0x07, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Y16
+	VMULPD.BCST 56(DX), Y16, Y12
+	VMULPD.BCST 56(DX)(SI*1), Y16, Y13
+	VMULPD.BCST 56(DX)(SI*2), Y16, Y14
+	VMULPD.BCST 56(DX)(R9*1), Y16, Y15
+	MOVQ        BX, R11
+	CMPQ        CX, $0x08
+	JGE         more200
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane202
+
+more200:
+	IMUL3Q $0x00000080, R11, R12
+
+again201:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Y16
+	VFMADD231PD.BCST 56(DX), Y16, Y12
+	VFMADD231PD.BCST 56(DX)(SI*1), Y16, Y13
+	VFMADD231PD.BCST 56(DX)(SI*2), Y16, Y14
+	VFMADD231PD.BCST 56(DX)(R9*1), Y16, Y15
+	DECQ             R11
+	JNZ              again201
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane202:
+	IMUL3Q      $0x0f, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Y20
+	VMULPD.BCST 120(DX), Y20, Y16
+	VMULPD.BCST 120(DX)(SI*1), Y20, Y17
+	VMULPD.BCST 120(DX)(SI*2), Y20, Y18
+	VMULPD.BCST 120(DX)(R9*1), Y20, Y19
+	MOVQ        BX, R11
+	CMPQ        CX, $0x10
+	JGE         more203
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane205
+
+more203:
+	IMUL3Q $0x00000080, R11, R12
+
+again204:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Y20
+	VFMADD231PD.BCST 120(DX), Y20, Y16
+	VFMADD231PD.BCST 120(DX)(SI*1), Y20, Y17
+	VFMADD231PD.BCST 120(DX)(SI*2), Y20, Y18
+	VFMADD231PD.BCST 120(DX)(R9*1), Y20, Y19
+	DECQ             R11
+	JNZ              again204
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane205:
+	VADDPD Y16, Y12, Y12
+	VADDPD Y17, Y13, Y13
+	VADDPD Y18, Y14, Y14
+	VADDPD Y19, Y15, Y15
+	VADDPD Y12, Y8, Y8
+	VADDPD Y13, Y9, Y9
+	VADDPD Y14, Y10, Y10
+	VADDPD Y15, Y11, Y11
+	VADDPD Y8, Y4, Y4
+	VADDPD Y9, Y5, Y5
+	VADDPD Y10, Y6, Y6
+	VADDPD Y11, Y7, Y7
+	VADDPD Y4, Y0, Y0
+	VADDPD Y5, Y1, Y1
+	VADDPD Y6, Y2, Y2
+	VADDPD Y7, Y3, Y3
+	MOVQ   act+80(FP), BX
+	MOVQ   y+0(FP), CX
+	MOVQ   ldy+8(FP), DX
+	VPXORD Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
+	VADDPD Y4, Y2, Y2
+	VADDPD Y4, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    linear206
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+	VMAXPD Y2, Y4, Y2
+	VMAXPD Y3, Y4, Y3
+
+linear206:
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD Y0, K1, (CX)
+	VMOVUPD Y1, K1, (CX)(DX*1)
+	VMOVUPD Y2, K1, (CX)(DX*2)
+	VMOVUPD Y3, K1, (CX)(SI*1)
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, y+0(FP)
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, x+16(FP)
+	MOVQ    rows+56(FP), BX
+	SUBQ    $0x04, BX
+	MOVQ    BX, rows+56(FP)
+	CMPQ    BX, $0x04
+	JGE     tile156
+
+rest157:
+	MOVQ rows+56(FP), BX
+	CMPQ BX, $0x02
+	JLT  rest208
+
+tile207:
+	MOVQ   n+72(FP), BX
+	MOVQ   x+16(FP), DX
+	MOVQ   ldx+24(FP), SI
+	MOVQ   ldw+40(FP), DI
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	MOVQ   n+72(FP), CX
+	IMUL3Q $0x10, BX, R8
+	SUBQ   R8, CX
+	IMUL3Q $0x10, DI, R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	IMUL3Q           $0x00, DI, R9
+	ADDQ             w+32(FP), R9
+	MOVQ             bias+48(FP), R10
+	VMOVUPD.Z        (R10), K1, Y2
+	VMOVAPD          Y2, Y0
+	VMOVAPD          Y2, Y1
+	VMOVUPD.Z        (R9), K1, Y2
+	VFMADD231PD.BCST (DX), Y2, Y0
+	VFMADD231PD.BCST (DX)(SI*1), Y2, Y1
+	MOVQ             BX, R10
+	CMPQ             CX, $0x01
+	JGE              more209
+	SUBQ             $0x01, R10
+	TESTQ            R10, R10
+	JE               lane211
+
+more209:
+	IMUL3Q $0x00000080, R10, R11
+
+again210:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y2
+	VFMADD231PD.BCST (DX), Y2, Y0
+	VFMADD231PD.BCST (DX)(SI*1), Y2, Y1
+	DECQ             R10
+	JNZ              again210
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane211:
+	IMUL3Q      $0x08, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y4
+	VMULPD.BCST 64(DX), Y4, Y2
+	VMULPD.BCST 64(DX)(SI*1), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x09
+	JGE         more212
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane214
+
+more212:
+	IMUL3Q $0x00000080, R10, R11
+
+again213:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y4
+	VFMADD231PD.BCST 64(DX), Y4, Y2
+	VFMADD231PD.BCST 64(DX)(SI*1), Y4, Y3
+	DECQ             R10
+	JNZ              again213
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane214:
+	VADDPD      Y2, Y0, Y0
+	VADDPD      Y3, Y1, Y1
+	IMUL3Q      $0x04, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y4
+	VMULPD.BCST 32(DX), Y4, Y2
+	VMULPD.BCST 32(DX)(SI*1), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x05
+	JGE         more215
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane217
+
+more215:
+	IMUL3Q $0x00000080, R10, R11
+
+again216:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y4
+	VFMADD231PD.BCST 32(DX), Y4, Y2
+	VFMADD231PD.BCST 32(DX)(SI*1), Y4, Y3
+	DECQ             R10
+	JNZ              again216
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane217:
+	IMUL3Q      $0x0c, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y6
+	VMULPD.BCST 96(DX), Y6, Y4
+	VMULPD.BCST 96(DX)(SI*1), Y6, Y5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0d
+	JGE         more218
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane220
+
+more218:
+	IMUL3Q $0x00000080, R10, R11
+
+again219:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y6
+	VFMADD231PD.BCST 96(DX), Y6, Y4
+	VFMADD231PD.BCST 96(DX)(SI*1), Y6, Y5
+	DECQ             R10
+	JNZ              again219
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane220:
+	VADDPD      Y4, Y2, Y2
+	VADDPD      Y5, Y3, Y3
+	VADDPD      Y2, Y0, Y0
+	VADDPD      Y3, Y1, Y1
+	IMUL3Q      $0x02, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y4
+	VMULPD.BCST 16(DX), Y4, Y2
+	VMULPD.BCST 16(DX)(SI*1), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x03
+	JGE         more221
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane223
+
+more221:
+	IMUL3Q $0x00000080, R10, R11
+
+again222:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y4
+	VFMADD231PD.BCST 16(DX), Y4, Y2
+	VFMADD231PD.BCST 16(DX)(SI*1), Y4, Y3
+	DECQ             R10
+	JNZ              again222
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane223:
+	IMUL3Q      $0x0a, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y6
+	VMULPD.BCST 80(DX), Y6, Y4
+	VMULPD.BCST 80(DX)(SI*1), Y6, Y5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0b
+	JGE         more224
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane226
+
+more224:
+	IMUL3Q $0x00000080, R10, R11
+
+again225:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y6
+	VFMADD231PD.BCST 80(DX), Y6, Y4
+	VFMADD231PD.BCST 80(DX)(SI*1), Y6, Y5
+	DECQ             R10
+	JNZ              again225
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane226:
+	VADDPD      Y4, Y2, Y2
+	VADDPD      Y5, Y3, Y3
+	IMUL3Q      $0x06, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y6
+	VMULPD.BCST 48(DX), Y6, Y4
+	VMULPD.BCST 48(DX)(SI*1), Y6, Y5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x07
+	JGE         more227
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane229
+
+more227:
+	IMUL3Q $0x00000080, R10, R11
+
+again228:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y6
+	VFMADD231PD.BCST 48(DX), Y6, Y4
+	VFMADD231PD.BCST 48(DX)(SI*1), Y6, Y5
+	DECQ             R10
+	JNZ              again228
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane229:
+	IMUL3Q      $0x0e, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y8
+	VMULPD.BCST 112(DX), Y8, Y6
+	VMULPD.BCST 112(DX)(SI*1), Y8, Y7
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0f
+	JGE         more230
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane232
+
+more230:
+	IMUL3Q $0x00000080, R10, R11
+
+again231:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y8
+	VFMADD231PD.BCST 112(DX), Y8, Y6
+	VFMADD231PD.BCST 112(DX)(SI*1), Y8, Y7
+	DECQ             R10
+	JNZ              again231
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane232:
+	VADDPD      Y6, Y4, Y4
+	VADDPD      Y7, Y5, Y5
+	VADDPD      Y4, Y2, Y2
+	VADDPD      Y5, Y3, Y3
+	VADDPD      Y2, Y0, Y0
+	VADDPD      Y3, Y1, Y1
+	IMUL3Q      $0x01, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y4
+	VMULPD.BCST 8(DX), Y4, Y2
+	VMULPD.BCST 8(DX)(SI*1), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x02
+	JGE         more233
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane235
+
+more233:
+	IMUL3Q $0x00000080, R10, R11
+
+again234:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y4
+	VFMADD231PD.BCST 8(DX), Y4, Y2
+	VFMADD231PD.BCST 8(DX)(SI*1), Y4, Y3
+	DECQ             R10
+	JNZ              again234
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane235:
+	IMUL3Q      $0x09, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y6
+	VMULPD.BCST 72(DX), Y6, Y4
+	VMULPD.BCST 72(DX)(SI*1), Y6, Y5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0a
+	JGE         more236
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane238
+
+more236:
+	IMUL3Q $0x00000080, R10, R11
+
+again237:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y6
+	VFMADD231PD.BCST 72(DX), Y6, Y4
+	VFMADD231PD.BCST 72(DX)(SI*1), Y6, Y5
+	DECQ             R10
+	JNZ              again237
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane238:
+	VADDPD      Y4, Y2, Y2
+	VADDPD      Y5, Y3, Y3
+	IMUL3Q      $0x05, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y6
+	VMULPD.BCST 40(DX), Y6, Y4
+	VMULPD.BCST 40(DX)(SI*1), Y6, Y5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x06
+	JGE         more239
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane241
+
+more239:
+	IMUL3Q $0x00000080, R10, R11
+
+again240:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y6
+	VFMADD231PD.BCST 40(DX), Y6, Y4
+	VFMADD231PD.BCST 40(DX)(SI*1), Y6, Y5
+	DECQ             R10
+	JNZ              again240
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane241:
+	IMUL3Q      $0x0d, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y8
+	VMULPD.BCST 104(DX), Y8, Y6
+	VMULPD.BCST 104(DX)(SI*1), Y8, Y7
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0e
+	JGE         more242
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane244
+
+more242:
+	IMUL3Q $0x00000080, R10, R11
+
+again243:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y8
+	VFMADD231PD.BCST 104(DX), Y8, Y6
+	VFMADD231PD.BCST 104(DX)(SI*1), Y8, Y7
+	DECQ             R10
+	JNZ              again243
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane244:
+	VADDPD      Y6, Y4, Y4
+	VADDPD      Y7, Y5, Y5
+	VADDPD      Y4, Y2, Y2
+	VADDPD      Y5, Y3, Y3
+	IMUL3Q      $0x03, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y6
+	VMULPD.BCST 24(DX), Y6, Y4
+	VMULPD.BCST 24(DX)(SI*1), Y6, Y5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x04
+	JGE         more245
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane247
+
+more245:
+	IMUL3Q $0x00000080, R10, R11
+
+again246:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y6
+	VFMADD231PD.BCST 24(DX), Y6, Y4
+	VFMADD231PD.BCST 24(DX)(SI*1), Y6, Y5
+	DECQ             R10
+	JNZ              again246
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane247:
+	IMUL3Q      $0x0b, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y8
+	VMULPD.BCST 88(DX), Y8, Y6
+	VMULPD.BCST 88(DX)(SI*1), Y8, Y7
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0c
+	JGE         more248
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane250
+
+more248:
+	IMUL3Q $0x00000080, R10, R11
+
+again249:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y8
+	VFMADD231PD.BCST 88(DX), Y8, Y6
+	VFMADD231PD.BCST 88(DX)(SI*1), Y8, Y7
+	DECQ             R10
+	JNZ              again249
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane250:
+	VADDPD      Y6, Y4, Y4
+	VADDPD      Y7, Y5, Y5
+	IMUL3Q      $0x07, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y8
+	VMULPD.BCST 56(DX), Y8, Y6
+	VMULPD.BCST 56(DX)(SI*1), Y8, Y7
+	MOVQ        BX, R10
+	CMPQ        CX, $0x08
+	JGE         more251
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane253
+
+more251:
+	IMUL3Q $0x00000080, R10, R11
+
+again252:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y8
+	VFMADD231PD.BCST 56(DX), Y8, Y6
+	VFMADD231PD.BCST 56(DX)(SI*1), Y8, Y7
+	DECQ             R10
+	JNZ              again252
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane253:
+	IMUL3Q      $0x0f, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y10
+	VMULPD.BCST 120(DX), Y10, Y8
+	VMULPD.BCST 120(DX)(SI*1), Y10, Y9
+	MOVQ        BX, R10
+	CMPQ        CX, $0x10
+	JGE         more254
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane256
+
+more254:
+	IMUL3Q $0x00000080, R10, R11
+
+again255:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y10
+	VFMADD231PD.BCST 120(DX), Y10, Y8
+	VFMADD231PD.BCST 120(DX)(SI*1), Y10, Y9
+	DECQ             R10
+	JNZ              again255
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane256:
+	VADDPD Y8, Y6, Y6
+	VADDPD Y9, Y7, Y7
+	VADDPD Y6, Y4, Y4
+	VADDPD Y7, Y5, Y5
+	VADDPD Y4, Y2, Y2
+	VADDPD Y5, Y3, Y3
+	VADDPD Y2, Y0, Y0
+	VADDPD Y3, Y1, Y1
+	MOVQ   act+80(FP), BX
+	MOVQ   y+0(FP), CX
+	MOVQ   ldy+8(FP), DX
+	VPXORD Y2, Y2, Y2
+	VADDPD Y2, Y0, Y0
+	VADDPD Y2, Y1, Y1
+	CMPQ   BX, $0x01
+	JNE    linear257
+	VMAXPD Y0, Y2, Y0
+	VMAXPD Y1, Y2, Y1
+
+linear257:
+	VMOVUPD Y0, K1, (CX)
+	VMOVUPD Y1, K1, (CX)(DX*1)
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	IMUL3Q  $0x02, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, y+0(FP)
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	IMUL3Q  $0x02, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, x+16(FP)
+	MOVQ    rows+56(FP), BX
+	SUBQ    $0x02, BX
+	MOVQ    BX, rows+56(FP)
+	CMPQ    BX, $0x02
+	JGE     tile207
+
+rest208:
+	MOVQ rows+56(FP), BX
+	CMPQ BX, $0x01
+	JLT  rest259
+
+tile258:
+	MOVQ   n+72(FP), BX
+	MOVQ   x+16(FP), DX
+	MOVQ   ldx+24(FP), SI
+	MOVQ   ldw+40(FP), DI
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	MOVQ   n+72(FP), CX
+	IMUL3Q $0x10, BX, R8
+	SUBQ   R8, CX
+	IMUL3Q $0x10, DI, R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	IMUL3Q           $0x00, DI, R9
+	ADDQ             w+32(FP), R9
+	MOVQ             bias+48(FP), R10
+	VMOVUPD.Z        (R10), K1, Y1
+	VMOVAPD          Y1, Y0
+	VMOVUPD.Z        (R9), K1, Y1
+	VFMADD231PD.BCST (DX), Y1, Y0
+	MOVQ             BX, R10
+	CMPQ             CX, $0x01
+	JGE              more260
+	SUBQ             $0x01, R10
+	TESTQ            R10, R10
+	JE               lane262
+
+more260:
+	IMUL3Q $0x00000080, R10, R11
+
+again261:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y1
+	VFMADD231PD.BCST (DX), Y1, Y0
+	DECQ             R10
+	JNZ              again261
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane262:
+	IMUL3Q      $0x08, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y2
+	VMULPD.BCST 64(DX), Y2, Y1
+	MOVQ        BX, R10
+	CMPQ        CX, $0x09
+	JGE         more263
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane265
+
+more263:
+	IMUL3Q $0x00000080, R10, R11
+
+again264:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y2
+	VFMADD231PD.BCST 64(DX), Y2, Y1
+	DECQ             R10
+	JNZ              again264
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane265:
+	VADDPD      Y1, Y0, Y0
+	IMUL3Q      $0x04, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y2
+	VMULPD.BCST 32(DX), Y2, Y1
+	MOVQ        BX, R10
+	CMPQ        CX, $0x05
+	JGE         more266
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane268
+
+more266:
+	IMUL3Q $0x00000080, R10, R11
+
+again267:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y2
+	VFMADD231PD.BCST 32(DX), Y2, Y1
+	DECQ             R10
+	JNZ              again267
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane268:
+	IMUL3Q      $0x0c, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y3
+	VMULPD.BCST 96(DX), Y3, Y2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0d
+	JGE         more269
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane271
+
+more269:
+	IMUL3Q $0x00000080, R10, R11
+
+again270:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y3
+	VFMADD231PD.BCST 96(DX), Y3, Y2
+	DECQ             R10
+	JNZ              again270
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane271:
+	VADDPD      Y2, Y1, Y1
+	VADDPD      Y1, Y0, Y0
+	IMUL3Q      $0x02, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y2
+	VMULPD.BCST 16(DX), Y2, Y1
+	MOVQ        BX, R10
+	CMPQ        CX, $0x03
+	JGE         more272
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane274
+
+more272:
+	IMUL3Q $0x00000080, R10, R11
+
+again273:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y2
+	VFMADD231PD.BCST 16(DX), Y2, Y1
+	DECQ             R10
+	JNZ              again273
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane274:
+	IMUL3Q      $0x0a, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y3
+	VMULPD.BCST 80(DX), Y3, Y2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0b
+	JGE         more275
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane277
+
+more275:
+	IMUL3Q $0x00000080, R10, R11
+
+again276:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y3
+	VFMADD231PD.BCST 80(DX), Y3, Y2
+	DECQ             R10
+	JNZ              again276
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane277:
+	VADDPD      Y2, Y1, Y1
+	IMUL3Q      $0x06, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y3
+	VMULPD.BCST 48(DX), Y3, Y2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x07
+	JGE         more278
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane280
+
+more278:
+	IMUL3Q $0x00000080, R10, R11
+
+again279:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y3
+	VFMADD231PD.BCST 48(DX), Y3, Y2
+	DECQ             R10
+	JNZ              again279
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane280:
+	IMUL3Q      $0x0e, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y4
+	VMULPD.BCST 112(DX), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0f
+	JGE         more281
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane283
+
+more281:
+	IMUL3Q $0x00000080, R10, R11
+
+again282:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y4
+	VFMADD231PD.BCST 112(DX), Y4, Y3
+	DECQ             R10
+	JNZ              again282
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane283:
+	VADDPD      Y3, Y2, Y2
+	VADDPD      Y2, Y1, Y1
+	VADDPD      Y1, Y0, Y0
+	IMUL3Q      $0x01, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y2
+	VMULPD.BCST 8(DX), Y2, Y1
+	MOVQ        BX, R10
+	CMPQ        CX, $0x02
+	JGE         more284
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane286
+
+more284:
+	IMUL3Q $0x00000080, R10, R11
+
+again285:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y2
+	VFMADD231PD.BCST 8(DX), Y2, Y1
+	DECQ             R10
+	JNZ              again285
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane286:
+	IMUL3Q      $0x09, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y3
+	VMULPD.BCST 72(DX), Y3, Y2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0a
+	JGE         more287
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane289
+
+more287:
+	IMUL3Q $0x00000080, R10, R11
+
+again288:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y3
+	VFMADD231PD.BCST 72(DX), Y3, Y2
+	DECQ             R10
+	JNZ              again288
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane289:
+	VADDPD      Y2, Y1, Y1
+	IMUL3Q      $0x05, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y3
+	VMULPD.BCST 40(DX), Y3, Y2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x06
+	JGE         more290
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane292
+
+more290:
+	IMUL3Q $0x00000080, R10, R11
+
+again291:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y3
+	VFMADD231PD.BCST 40(DX), Y3, Y2
+	DECQ             R10
+	JNZ              again291
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane292:
+	IMUL3Q      $0x0d, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y4
+	VMULPD.BCST 104(DX), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0e
+	JGE         more293
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane295
+
+more293:
+	IMUL3Q $0x00000080, R10, R11
+
+again294:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y4
+	VFMADD231PD.BCST 104(DX), Y4, Y3
+	DECQ             R10
+	JNZ              again294
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane295:
+	VADDPD      Y3, Y2, Y2
+	VADDPD      Y2, Y1, Y1
+	IMUL3Q      $0x03, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y3
+	VMULPD.BCST 24(DX), Y3, Y2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x04
+	JGE         more296
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane298
+
+more296:
+	IMUL3Q $0x00000080, R10, R11
+
+again297:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y3
+	VFMADD231PD.BCST 24(DX), Y3, Y2
+	DECQ             R10
+	JNZ              again297
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane298:
+	IMUL3Q      $0x0b, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y4
+	VMULPD.BCST 88(DX), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0c
+	JGE         more299
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane301
+
+more299:
+	IMUL3Q $0x00000080, R10, R11
+
+again300:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y4
+	VFMADD231PD.BCST 88(DX), Y4, Y3
+	DECQ             R10
+	JNZ              again300
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane301:
+	VADDPD      Y3, Y2, Y2
+	IMUL3Q      $0x07, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y4
+	VMULPD.BCST 56(DX), Y4, Y3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x08
+	JGE         more302
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane304
+
+more302:
+	IMUL3Q $0x00000080, R10, R11
+
+again303:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y4
+	VFMADD231PD.BCST 56(DX), Y4, Y3
+	DECQ             R10
+	JNZ              again303
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane304:
+	IMUL3Q      $0x0f, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Y5
+	VMULPD.BCST 120(DX), Y5, Y4
+	MOVQ        BX, R10
+	CMPQ        CX, $0x10
+	JGE         more305
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane307
+
+more305:
+	IMUL3Q $0x00000080, R10, R11
+
+again306:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Y5
+	VFMADD231PD.BCST 120(DX), Y5, Y4
+	DECQ             R10
+	JNZ              again306
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane307:
+	VADDPD Y4, Y3, Y3
+	VADDPD Y3, Y2, Y2
+	VADDPD Y2, Y1, Y1
+	VADDPD Y1, Y0, Y0
+	MOVQ   act+80(FP), BX
+	MOVQ   y+0(FP), CX
+	MOVQ   ldy+8(FP), DX
+	VPXORD Y1, Y1, Y1
+	VADDPD Y1, Y0, Y0
+	CMPQ   BX, $0x01
+	JNE    linear308
+	VMAXPD Y0, Y1, Y0
+
+linear308:
+	VMOVUPD Y0, K1, (CX)
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	IMUL3Q  $0x01, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, y+0(FP)
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	IMUL3Q  $0x01, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, x+16(FP)
+	MOVQ    rows+56(FP), BX
+	SUBQ    $0x01, BX
+	MOVQ    BX, rows+56(FP)
+	CMPQ    BX, $0x01
+	JGE     tile258
+
+rest259:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more2:
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	MOVQ  rows+56(FP), BX
+	CMPQ  BX, $0x04
+	JLT   rest312
+
+tile311:
+	MOVQ   n+72(FP), BX
+	MOVQ   x+16(FP), DX
+	MOVQ   ldx+24(FP), SI
+	MOVQ   ldw+40(FP), DI
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	MOVQ   n+72(FP), CX
+	IMUL3Q $0x10, BX, R8
+	SUBQ   R8, CX
+	IMUL3Q $0x10, DI, R8
+	LEAQ   (SI)(SI*2), R9
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	IMUL3Q           $0x00, DI, R10
+	ADDQ             w+32(FP), R10
+	MOVQ             bias+48(FP), R11
+	VMOVUPD.Z        (R11), K1, Z4
+	VMOVAPD          Z4, Z0
+	VMOVAPD          Z4, Z1
+	VMOVAPD          Z4, Z2
+	VMOVAPD          Z4, Z3
+	VMOVUPD.Z        (R10), K1, Z4
+	VFMADD231PD.BCST (DX), Z4, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z4, Z1
+	VFMADD231PD.BCST (DX)(SI*2), Z4, Z2
+	VFMADD231PD.BCST (DX)(R9*1), Z4, Z3
+	MOVQ             BX, R11
+	CMPQ             CX, $0x01
+	JGE              more313
+	SUBQ             $0x01, R11
+	TESTQ            R11, R11
+	JE               lane315
+
+more313:
+	IMUL3Q $0x00000080, R11, R12
+
+again314:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Z4
+	VFMADD231PD.BCST (DX), Z4, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z4, Z1
+	VFMADD231PD.BCST (DX)(SI*2), Z4, Z2
+	VFMADD231PD.BCST (DX)(R9*1), Z4, Z3
+	DECQ             R11
+	JNZ              again314
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane315:
+	IMUL3Q      $0x08, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Z8
+	VMULPD.BCST 64(DX), Z8, Z4
+	VMULPD.BCST 64(DX)(SI*1), Z8, Z5
+	VMULPD.BCST 64(DX)(SI*2), Z8, Z6
+	VMULPD.BCST 64(DX)(R9*1), Z8, Z7
+	MOVQ        BX, R11
+	CMPQ        CX, $0x09
+	JGE         more316
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane318
+
+more316:
+	IMUL3Q $0x00000080, R11, R12
+
+again317:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Z8
+	VFMADD231PD.BCST 64(DX), Z8, Z4
+	VFMADD231PD.BCST 64(DX)(SI*1), Z8, Z5
+	VFMADD231PD.BCST 64(DX)(SI*2), Z8, Z6
+	VFMADD231PD.BCST 64(DX)(R9*1), Z8, Z7
+	DECQ             R11
+	JNZ              again317
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane318:
+	VADDPD      Z4, Z0, Z0
+	VADDPD      Z5, Z1, Z1
+	VADDPD      Z6, Z2, Z2
+	VADDPD      Z7, Z3, Z3
+	IMUL3Q      $0x04, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Z8
+	VMULPD.BCST 32(DX), Z8, Z4
+	VMULPD.BCST 32(DX)(SI*1), Z8, Z5
+	VMULPD.BCST 32(DX)(SI*2), Z8, Z6
+	VMULPD.BCST 32(DX)(R9*1), Z8, Z7
+	MOVQ        BX, R11
+	CMPQ        CX, $0x05
+	JGE         more319
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane321
+
+more319:
+	IMUL3Q $0x00000080, R11, R12
+
+again320:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Z8
+	VFMADD231PD.BCST 32(DX), Z8, Z4
+	VFMADD231PD.BCST 32(DX)(SI*1), Z8, Z5
+	VFMADD231PD.BCST 32(DX)(SI*2), Z8, Z6
+	VFMADD231PD.BCST 32(DX)(R9*1), Z8, Z7
+	DECQ             R11
+	JNZ              again320
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane321:
+	IMUL3Q      $0x0c, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Z12
+	VMULPD.BCST 96(DX), Z12, Z8
+	VMULPD.BCST 96(DX)(SI*1), Z12, Z9
+	VMULPD.BCST 96(DX)(SI*2), Z12, Z10
+	VMULPD.BCST 96(DX)(R9*1), Z12, Z11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0d
+	JGE         more322
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane324
+
+more322:
+	IMUL3Q $0x00000080, R11, R12
+
+again323:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Z12
+	VFMADD231PD.BCST 96(DX), Z12, Z8
+	VFMADD231PD.BCST 96(DX)(SI*1), Z12, Z9
+	VFMADD231PD.BCST 96(DX)(SI*2), Z12, Z10
+	VFMADD231PD.BCST 96(DX)(R9*1), Z12, Z11
+	DECQ             R11
+	JNZ              again323
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane324:
+	VADDPD      Z8, Z4, Z4
+	VADDPD      Z9, Z5, Z5
+	VADDPD      Z10, Z6, Z6
+	VADDPD      Z11, Z7, Z7
+	VADDPD      Z4, Z0, Z0
+	VADDPD      Z5, Z1, Z1
+	VADDPD      Z6, Z2, Z2
+	VADDPD      Z7, Z3, Z3
+	IMUL3Q      $0x02, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Z8
+	VMULPD.BCST 16(DX), Z8, Z4
+	VMULPD.BCST 16(DX)(SI*1), Z8, Z5
+	VMULPD.BCST 16(DX)(SI*2), Z8, Z6
+	VMULPD.BCST 16(DX)(R9*1), Z8, Z7
+	MOVQ        BX, R11
+	CMPQ        CX, $0x03
+	JGE         more325
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane327
+
+more325:
+	IMUL3Q $0x00000080, R11, R12
+
+again326:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Z8
+	VFMADD231PD.BCST 16(DX), Z8, Z4
+	VFMADD231PD.BCST 16(DX)(SI*1), Z8, Z5
+	VFMADD231PD.BCST 16(DX)(SI*2), Z8, Z6
+	VFMADD231PD.BCST 16(DX)(R9*1), Z8, Z7
+	DECQ             R11
+	JNZ              again326
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane327:
+	IMUL3Q      $0x0a, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Z12
+	VMULPD.BCST 80(DX), Z12, Z8
+	VMULPD.BCST 80(DX)(SI*1), Z12, Z9
+	VMULPD.BCST 80(DX)(SI*2), Z12, Z10
+	VMULPD.BCST 80(DX)(R9*1), Z12, Z11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0b
+	JGE         more328
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane330
+
+more328:
+	IMUL3Q $0x00000080, R11, R12
+
+again329:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Z12
+	VFMADD231PD.BCST 80(DX), Z12, Z8
+	VFMADD231PD.BCST 80(DX)(SI*1), Z12, Z9
+	VFMADD231PD.BCST 80(DX)(SI*2), Z12, Z10
+	VFMADD231PD.BCST 80(DX)(R9*1), Z12, Z11
+	DECQ             R11
+	JNZ              again329
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane330:
+	VADDPD      Z8, Z4, Z4
+	VADDPD      Z9, Z5, Z5
+	VADDPD      Z10, Z6, Z6
+	VADDPD      Z11, Z7, Z7
+	IMUL3Q      $0x06, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Z12
+	VMULPD.BCST 48(DX), Z12, Z8
+	VMULPD.BCST 48(DX)(SI*1), Z12, Z9
+	VMULPD.BCST 48(DX)(SI*2), Z12, Z10
+	VMULPD.BCST 48(DX)(R9*1), Z12, Z11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x07
+	JGE         more331
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane333
+
+more331:
+	IMUL3Q $0x00000080, R11, R12
+
+again332:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Z12
+	VFMADD231PD.BCST 48(DX), Z12, Z8
+	VFMADD231PD.BCST 48(DX)(SI*1), Z12, Z9
+	VFMADD231PD.BCST 48(DX)(SI*2), Z12, Z10
+	VFMADD231PD.BCST 48(DX)(R9*1), Z12, Z11
+	DECQ             R11
+	JNZ              again332
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane333:
+	IMUL3Q      $0x0e, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Z16
+	VMULPD.BCST 112(DX), Z16, Z12
+	VMULPD.BCST 112(DX)(SI*1), Z16, Z13
+	VMULPD.BCST 112(DX)(SI*2), Z16, Z14
+	VMULPD.BCST 112(DX)(R9*1), Z16, Z15
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0f
+	JGE         more334
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane336
+
+more334:
+	IMUL3Q $0x00000080, R11, R12
+
+again335:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Z16
+	VFMADD231PD.BCST 112(DX), Z16, Z12
+	VFMADD231PD.BCST 112(DX)(SI*1), Z16, Z13
+	VFMADD231PD.BCST 112(DX)(SI*2), Z16, Z14
+	VFMADD231PD.BCST 112(DX)(R9*1), Z16, Z15
+	DECQ             R11
+	JNZ              again335
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane336:
+	VADDPD      Z12, Z8, Z8
+	VADDPD      Z13, Z9, Z9
+	VADDPD      Z14, Z10, Z10
+	VADDPD      Z15, Z11, Z11
+	VADDPD      Z8, Z4, Z4
+	VADDPD      Z9, Z5, Z5
+	VADDPD      Z10, Z6, Z6
+	VADDPD      Z11, Z7, Z7
+	VADDPD      Z4, Z0, Z0
+	VADDPD      Z5, Z1, Z1
+	VADDPD      Z6, Z2, Z2
+	VADDPD      Z7, Z3, Z3
+	IMUL3Q      $0x01, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Z8
+	VMULPD.BCST 8(DX), Z8, Z4
+	VMULPD.BCST 8(DX)(SI*1), Z8, Z5
+	VMULPD.BCST 8(DX)(SI*2), Z8, Z6
+	VMULPD.BCST 8(DX)(R9*1), Z8, Z7
+	MOVQ        BX, R11
+	CMPQ        CX, $0x02
+	JGE         more337
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane339
+
+more337:
+	IMUL3Q $0x00000080, R11, R12
+
+again338:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Z8
+	VFMADD231PD.BCST 8(DX), Z8, Z4
+	VFMADD231PD.BCST 8(DX)(SI*1), Z8, Z5
+	VFMADD231PD.BCST 8(DX)(SI*2), Z8, Z6
+	VFMADD231PD.BCST 8(DX)(R9*1), Z8, Z7
+	DECQ             R11
+	JNZ              again338
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane339:
+	IMUL3Q      $0x09, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Z12
+	VMULPD.BCST 72(DX), Z12, Z8
+	VMULPD.BCST 72(DX)(SI*1), Z12, Z9
+	VMULPD.BCST 72(DX)(SI*2), Z12, Z10
+	VMULPD.BCST 72(DX)(R9*1), Z12, Z11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0a
+	JGE         more340
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane342
+
+more340:
+	IMUL3Q $0x00000080, R11, R12
+
+again341:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Z12
+	VFMADD231PD.BCST 72(DX), Z12, Z8
+	VFMADD231PD.BCST 72(DX)(SI*1), Z12, Z9
+	VFMADD231PD.BCST 72(DX)(SI*2), Z12, Z10
+	VFMADD231PD.BCST 72(DX)(R9*1), Z12, Z11
+	DECQ             R11
+	JNZ              again341
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane342:
+	VADDPD      Z8, Z4, Z4
+	VADDPD      Z9, Z5, Z5
+	VADDPD      Z10, Z6, Z6
+	VADDPD      Z11, Z7, Z7
+	IMUL3Q      $0x05, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Z12
+	VMULPD.BCST 40(DX), Z12, Z8
+	VMULPD.BCST 40(DX)(SI*1), Z12, Z9
+	VMULPD.BCST 40(DX)(SI*2), Z12, Z10
+	VMULPD.BCST 40(DX)(R9*1), Z12, Z11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x06
+	JGE         more343
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane345
+
+more343:
+	IMUL3Q $0x00000080, R11, R12
+
+again344:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Z12
+	VFMADD231PD.BCST 40(DX), Z12, Z8
+	VFMADD231PD.BCST 40(DX)(SI*1), Z12, Z9
+	VFMADD231PD.BCST 40(DX)(SI*2), Z12, Z10
+	VFMADD231PD.BCST 40(DX)(R9*1), Z12, Z11
+	DECQ             R11
+	JNZ              again344
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane345:
+	IMUL3Q      $0x0d, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Z16
+	VMULPD.BCST 104(DX), Z16, Z12
+	VMULPD.BCST 104(DX)(SI*1), Z16, Z13
+	VMULPD.BCST 104(DX)(SI*2), Z16, Z14
+	VMULPD.BCST 104(DX)(R9*1), Z16, Z15
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0e
+	JGE         more346
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane348
+
+more346:
+	IMUL3Q $0x00000080, R11, R12
+
+again347:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Z16
+	VFMADD231PD.BCST 104(DX), Z16, Z12
+	VFMADD231PD.BCST 104(DX)(SI*1), Z16, Z13
+	VFMADD231PD.BCST 104(DX)(SI*2), Z16, Z14
+	VFMADD231PD.BCST 104(DX)(R9*1), Z16, Z15
+	DECQ             R11
+	JNZ              again347
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane348:
+	VADDPD      Z12, Z8, Z8
+	VADDPD      Z13, Z9, Z9
+	VADDPD      Z14, Z10, Z10
+	VADDPD      Z15, Z11, Z11
+	VADDPD      Z8, Z4, Z4
+	VADDPD      Z9, Z5, Z5
+	VADDPD      Z10, Z6, Z6
+	VADDPD      Z11, Z7, Z7
+	IMUL3Q      $0x03, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Z12
+	VMULPD.BCST 24(DX), Z12, Z8
+	VMULPD.BCST 24(DX)(SI*1), Z12, Z9
+	VMULPD.BCST 24(DX)(SI*2), Z12, Z10
+	VMULPD.BCST 24(DX)(R9*1), Z12, Z11
+	MOVQ        BX, R11
+	CMPQ        CX, $0x04
+	JGE         more349
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane351
+
+more349:
+	IMUL3Q $0x00000080, R11, R12
+
+again350:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Z12
+	VFMADD231PD.BCST 24(DX), Z12, Z8
+	VFMADD231PD.BCST 24(DX)(SI*1), Z12, Z9
+	VFMADD231PD.BCST 24(DX)(SI*2), Z12, Z10
+	VFMADD231PD.BCST 24(DX)(R9*1), Z12, Z11
+	DECQ             R11
+	JNZ              again350
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane351:
+	IMUL3Q      $0x0b, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Z16
+	VMULPD.BCST 88(DX), Z16, Z12
+	VMULPD.BCST 88(DX)(SI*1), Z16, Z13
+	VMULPD.BCST 88(DX)(SI*2), Z16, Z14
+	VMULPD.BCST 88(DX)(R9*1), Z16, Z15
+	MOVQ        BX, R11
+	CMPQ        CX, $0x0c
+	JGE         more352
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane354
+
+more352:
+	IMUL3Q $0x00000080, R11, R12
+
+again353:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Z16
+	VFMADD231PD.BCST 88(DX), Z16, Z12
+	VFMADD231PD.BCST 88(DX)(SI*1), Z16, Z13
+	VFMADD231PD.BCST 88(DX)(SI*2), Z16, Z14
+	VFMADD231PD.BCST 88(DX)(R9*1), Z16, Z15
+	DECQ             R11
+	JNZ              again353
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane354:
+	VADDPD      Z12, Z8, Z8
+	VADDPD      Z13, Z9, Z9
+	VADDPD      Z14, Z10, Z10
+	VADDPD      Z15, Z11, Z11
+	IMUL3Q      $0x07, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Z16
+	VMULPD.BCST 56(DX), Z16, Z12
+	VMULPD.BCST 56(DX)(SI*1), Z16, Z13
+	VMULPD.BCST 56(DX)(SI*2), Z16, Z14
+	VMULPD.BCST 56(DX)(R9*1), Z16, Z15
+	MOVQ        BX, R11
+	CMPQ        CX, $0x08
+	JGE         more355
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane357
+
+more355:
+	IMUL3Q $0x00000080, R11, R12
+
+again356:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Z16
+	VFMADD231PD.BCST 56(DX), Z16, Z12
+	VFMADD231PD.BCST 56(DX)(SI*1), Z16, Z13
+	VFMADD231PD.BCST 56(DX)(SI*2), Z16, Z14
+	VFMADD231PD.BCST 56(DX)(R9*1), Z16, Z15
+	DECQ             R11
+	JNZ              again356
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane357:
+	IMUL3Q      $0x0f, DI, R10
+	ADDQ        w+32(FP), R10
+	VMOVUPD.Z   (R10), K1, Z20
+	VMULPD.BCST 120(DX), Z20, Z16
+	VMULPD.BCST 120(DX)(SI*1), Z20, Z17
+	VMULPD.BCST 120(DX)(SI*2), Z20, Z18
+	VMULPD.BCST 120(DX)(R9*1), Z20, Z19
+	MOVQ        BX, R11
+	CMPQ        CX, $0x10
+	JGE         more358
+	SUBQ        $0x01, R11
+	TESTQ       R11, R11
+	JE          lane360
+
+more358:
+	IMUL3Q $0x00000080, R11, R12
+
+again359:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R10
+	VMOVUPD.Z        (R10), K1, Z20
+	VFMADD231PD.BCST 120(DX), Z20, Z16
+	VFMADD231PD.BCST 120(DX)(SI*1), Z20, Z17
+	VFMADD231PD.BCST 120(DX)(SI*2), Z20, Z18
+	VFMADD231PD.BCST 120(DX)(R9*1), Z20, Z19
+	DECQ             R11
+	JNZ              again359
+	SUBQ             R12, R11
+	ADDQ             R11, DX
+
+lane360:
+	VADDPD Z16, Z12, Z12
+	VADDPD Z17, Z13, Z13
+	VADDPD Z18, Z14, Z14
+	VADDPD Z19, Z15, Z15
+	VADDPD Z12, Z8, Z8
+	VADDPD Z13, Z9, Z9
+	VADDPD Z14, Z10, Z10
+	VADDPD Z15, Z11, Z11
+	VADDPD Z8, Z4, Z4
+	VADDPD Z9, Z5, Z5
+	VADDPD Z10, Z6, Z6
+	VADDPD Z11, Z7, Z7
+	VADDPD Z4, Z0, Z0
+	VADDPD Z5, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	VADDPD Z7, Z3, Z3
+	MOVQ   act+80(FP), BX
+	MOVQ   y+0(FP), CX
+	MOVQ   ldy+8(FP), DX
+	VPXORD Z4, Z4, Z4
+	VADDPD Z4, Z0, Z0
+	VADDPD Z4, Z1, Z1
+	VADDPD Z4, Z2, Z2
+	VADDPD Z4, Z3, Z3
+	CMPQ   BX, $0x01
+	JNE    linear361
+	VMAXPD Z0, Z4, Z0
+	VMAXPD Z1, Z4, Z1
+	VMAXPD Z2, Z4, Z2
+	VMAXPD Z3, Z4, Z3
+
+linear361:
+	LEAQ    (DX)(DX*2), SI
+	VMOVUPD Z0, K1, (CX)
+	VMOVUPD Z1, K1, (CX)(DX*1)
+	VMOVUPD Z2, K1, (CX)(DX*2)
+	VMOVUPD Z3, K1, (CX)(SI*1)
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, y+0(FP)
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	IMUL3Q  $0x04, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, x+16(FP)
+	MOVQ    rows+56(FP), BX
+	SUBQ    $0x04, BX
+	MOVQ    BX, rows+56(FP)
+	CMPQ    BX, $0x04
+	JGE     tile311
+
+rest312:
+	MOVQ rows+56(FP), BX
+	CMPQ BX, $0x02
+	JLT  rest363
+
+tile362:
+	MOVQ   n+72(FP), BX
+	MOVQ   x+16(FP), DX
+	MOVQ   ldx+24(FP), SI
+	MOVQ   ldw+40(FP), DI
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	MOVQ   n+72(FP), CX
+	IMUL3Q $0x10, BX, R8
+	SUBQ   R8, CX
+	IMUL3Q $0x10, DI, R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	IMUL3Q           $0x00, DI, R9
+	ADDQ             w+32(FP), R9
+	MOVQ             bias+48(FP), R10
+	VMOVUPD.Z        (R10), K1, Z2
+	VMOVAPD          Z2, Z0
+	VMOVAPD          Z2, Z1
+	VMOVUPD.Z        (R9), K1, Z2
+	VFMADD231PD.BCST (DX), Z2, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z2, Z1
+	MOVQ             BX, R10
+	CMPQ             CX, $0x01
+	JGE              more364
+	SUBQ             $0x01, R10
+	TESTQ            R10, R10
+	JE               lane366
+
+more364:
+	IMUL3Q $0x00000080, R10, R11
+
+again365:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z2
+	VFMADD231PD.BCST (DX), Z2, Z0
+	VFMADD231PD.BCST (DX)(SI*1), Z2, Z1
+	DECQ             R10
+	JNZ              again365
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane366:
+	IMUL3Q      $0x08, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z4
+	VMULPD.BCST 64(DX), Z4, Z2
+	VMULPD.BCST 64(DX)(SI*1), Z4, Z3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x09
+	JGE         more367
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane369
+
+more367:
+	IMUL3Q $0x00000080, R10, R11
+
+again368:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z4
+	VFMADD231PD.BCST 64(DX), Z4, Z2
+	VFMADD231PD.BCST 64(DX)(SI*1), Z4, Z3
+	DECQ             R10
+	JNZ              again368
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane369:
+	VADDPD      Z2, Z0, Z0
+	VADDPD      Z3, Z1, Z1
+	IMUL3Q      $0x04, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z4
+	VMULPD.BCST 32(DX), Z4, Z2
+	VMULPD.BCST 32(DX)(SI*1), Z4, Z3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x05
+	JGE         more370
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane372
+
+more370:
+	IMUL3Q $0x00000080, R10, R11
+
+again371:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z4
+	VFMADD231PD.BCST 32(DX), Z4, Z2
+	VFMADD231PD.BCST 32(DX)(SI*1), Z4, Z3
+	DECQ             R10
+	JNZ              again371
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane372:
+	IMUL3Q      $0x0c, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z6
+	VMULPD.BCST 96(DX), Z6, Z4
+	VMULPD.BCST 96(DX)(SI*1), Z6, Z5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0d
+	JGE         more373
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane375
+
+more373:
+	IMUL3Q $0x00000080, R10, R11
+
+again374:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z6
+	VFMADD231PD.BCST 96(DX), Z6, Z4
+	VFMADD231PD.BCST 96(DX)(SI*1), Z6, Z5
+	DECQ             R10
+	JNZ              again374
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane375:
+	VADDPD      Z4, Z2, Z2
+	VADDPD      Z5, Z3, Z3
+	VADDPD      Z2, Z0, Z0
+	VADDPD      Z3, Z1, Z1
+	IMUL3Q      $0x02, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z4
+	VMULPD.BCST 16(DX), Z4, Z2
+	VMULPD.BCST 16(DX)(SI*1), Z4, Z3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x03
+	JGE         more376
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane378
+
+more376:
+	IMUL3Q $0x00000080, R10, R11
+
+again377:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z4
+	VFMADD231PD.BCST 16(DX), Z4, Z2
+	VFMADD231PD.BCST 16(DX)(SI*1), Z4, Z3
+	DECQ             R10
+	JNZ              again377
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane378:
+	IMUL3Q      $0x0a, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z6
+	VMULPD.BCST 80(DX), Z6, Z4
+	VMULPD.BCST 80(DX)(SI*1), Z6, Z5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0b
+	JGE         more379
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane381
+
+more379:
+	IMUL3Q $0x00000080, R10, R11
+
+again380:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z6
+	VFMADD231PD.BCST 80(DX), Z6, Z4
+	VFMADD231PD.BCST 80(DX)(SI*1), Z6, Z5
+	DECQ             R10
+	JNZ              again380
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane381:
+	VADDPD      Z4, Z2, Z2
+	VADDPD      Z5, Z3, Z3
+	IMUL3Q      $0x06, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z6
+	VMULPD.BCST 48(DX), Z6, Z4
+	VMULPD.BCST 48(DX)(SI*1), Z6, Z5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x07
+	JGE         more382
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane384
+
+more382:
+	IMUL3Q $0x00000080, R10, R11
+
+again383:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z6
+	VFMADD231PD.BCST 48(DX), Z6, Z4
+	VFMADD231PD.BCST 48(DX)(SI*1), Z6, Z5
+	DECQ             R10
+	JNZ              again383
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane384:
+	IMUL3Q      $0x0e, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z8
+	VMULPD.BCST 112(DX), Z8, Z6
+	VMULPD.BCST 112(DX)(SI*1), Z8, Z7
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0f
+	JGE         more385
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane387
+
+more385:
+	IMUL3Q $0x00000080, R10, R11
+
+again386:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z8
+	VFMADD231PD.BCST 112(DX), Z8, Z6
+	VFMADD231PD.BCST 112(DX)(SI*1), Z8, Z7
+	DECQ             R10
+	JNZ              again386
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane387:
+	VADDPD      Z6, Z4, Z4
+	VADDPD      Z7, Z5, Z5
+	VADDPD      Z4, Z2, Z2
+	VADDPD      Z5, Z3, Z3
+	VADDPD      Z2, Z0, Z0
+	VADDPD      Z3, Z1, Z1
+	IMUL3Q      $0x01, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z4
+	VMULPD.BCST 8(DX), Z4, Z2
+	VMULPD.BCST 8(DX)(SI*1), Z4, Z3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x02
+	JGE         more388
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane390
+
+more388:
+	IMUL3Q $0x00000080, R10, R11
+
+again389:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z4
+	VFMADD231PD.BCST 8(DX), Z4, Z2
+	VFMADD231PD.BCST 8(DX)(SI*1), Z4, Z3
+	DECQ             R10
+	JNZ              again389
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane390:
+	IMUL3Q      $0x09, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z6
+	VMULPD.BCST 72(DX), Z6, Z4
+	VMULPD.BCST 72(DX)(SI*1), Z6, Z5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0a
+	JGE         more391
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane393
+
+more391:
+	IMUL3Q $0x00000080, R10, R11
+
+again392:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z6
+	VFMADD231PD.BCST 72(DX), Z6, Z4
+	VFMADD231PD.BCST 72(DX)(SI*1), Z6, Z5
+	DECQ             R10
+	JNZ              again392
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane393:
+	VADDPD      Z4, Z2, Z2
+	VADDPD      Z5, Z3, Z3
+	IMUL3Q      $0x05, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z6
+	VMULPD.BCST 40(DX), Z6, Z4
+	VMULPD.BCST 40(DX)(SI*1), Z6, Z5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x06
+	JGE         more394
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane396
+
+more394:
+	IMUL3Q $0x00000080, R10, R11
+
+again395:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z6
+	VFMADD231PD.BCST 40(DX), Z6, Z4
+	VFMADD231PD.BCST 40(DX)(SI*1), Z6, Z5
+	DECQ             R10
+	JNZ              again395
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane396:
+	IMUL3Q      $0x0d, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z8
+	VMULPD.BCST 104(DX), Z8, Z6
+	VMULPD.BCST 104(DX)(SI*1), Z8, Z7
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0e
+	JGE         more397
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane399
+
+more397:
+	IMUL3Q $0x00000080, R10, R11
+
+again398:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z8
+	VFMADD231PD.BCST 104(DX), Z8, Z6
+	VFMADD231PD.BCST 104(DX)(SI*1), Z8, Z7
+	DECQ             R10
+	JNZ              again398
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane399:
+	VADDPD      Z6, Z4, Z4
+	VADDPD      Z7, Z5, Z5
+	VADDPD      Z4, Z2, Z2
+	VADDPD      Z5, Z3, Z3
+	IMUL3Q      $0x03, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z6
+	VMULPD.BCST 24(DX), Z6, Z4
+	VMULPD.BCST 24(DX)(SI*1), Z6, Z5
+	MOVQ        BX, R10
+	CMPQ        CX, $0x04
+	JGE         more400
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane402
+
+more400:
+	IMUL3Q $0x00000080, R10, R11
+
+again401:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z6
+	VFMADD231PD.BCST 24(DX), Z6, Z4
+	VFMADD231PD.BCST 24(DX)(SI*1), Z6, Z5
+	DECQ             R10
+	JNZ              again401
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane402:
+	IMUL3Q      $0x0b, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z8
+	VMULPD.BCST 88(DX), Z8, Z6
+	VMULPD.BCST 88(DX)(SI*1), Z8, Z7
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0c
+	JGE         more403
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane405
+
+more403:
+	IMUL3Q $0x00000080, R10, R11
+
+again404:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z8
+	VFMADD231PD.BCST 88(DX), Z8, Z6
+	VFMADD231PD.BCST 88(DX)(SI*1), Z8, Z7
+	DECQ             R10
+	JNZ              again404
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane405:
+	VADDPD      Z6, Z4, Z4
+	VADDPD      Z7, Z5, Z5
+	IMUL3Q      $0x07, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z8
+	VMULPD.BCST 56(DX), Z8, Z6
+	VMULPD.BCST 56(DX)(SI*1), Z8, Z7
+	MOVQ        BX, R10
+	CMPQ        CX, $0x08
+	JGE         more406
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane408
+
+more406:
+	IMUL3Q $0x00000080, R10, R11
+
+again407:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z8
+	VFMADD231PD.BCST 56(DX), Z8, Z6
+	VFMADD231PD.BCST 56(DX)(SI*1), Z8, Z7
+	DECQ             R10
+	JNZ              again407
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane408:
+	IMUL3Q      $0x0f, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z10
+	VMULPD.BCST 120(DX), Z10, Z8
+	VMULPD.BCST 120(DX)(SI*1), Z10, Z9
+	MOVQ        BX, R10
+	CMPQ        CX, $0x10
+	JGE         more409
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane411
+
+more409:
+	IMUL3Q $0x00000080, R10, R11
+
+again410:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z10
+	VFMADD231PD.BCST 120(DX), Z10, Z8
+	VFMADD231PD.BCST 120(DX)(SI*1), Z10, Z9
+	DECQ             R10
+	JNZ              again410
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane411:
+	VADDPD Z8, Z6, Z6
+	VADDPD Z9, Z7, Z7
+	VADDPD Z6, Z4, Z4
+	VADDPD Z7, Z5, Z5
+	VADDPD Z4, Z2, Z2
+	VADDPD Z5, Z3, Z3
+	VADDPD Z2, Z0, Z0
+	VADDPD Z3, Z1, Z1
+	MOVQ   act+80(FP), BX
+	MOVQ   y+0(FP), CX
+	MOVQ   ldy+8(FP), DX
+	VPXORD Z2, Z2, Z2
+	VADDPD Z2, Z0, Z0
+	VADDPD Z2, Z1, Z1
+	CMPQ   BX, $0x01
+	JNE    linear412
+	VMAXPD Z0, Z2, Z0
+	VMAXPD Z1, Z2, Z1
+
+linear412:
+	VMOVUPD Z0, K1, (CX)
+	VMOVUPD Z1, K1, (CX)(DX*1)
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	IMUL3Q  $0x02, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, y+0(FP)
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	IMUL3Q  $0x02, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, x+16(FP)
+	MOVQ    rows+56(FP), BX
+	SUBQ    $0x02, BX
+	MOVQ    BX, rows+56(FP)
+	CMPQ    BX, $0x02
+	JGE     tile362
+
+rest363:
+	MOVQ rows+56(FP), BX
+	CMPQ BX, $0x01
+	JLT  rest414
+
+tile413:
+	MOVQ   n+72(FP), BX
+	MOVQ   x+16(FP), DX
+	MOVQ   ldx+24(FP), SI
+	MOVQ   ldw+40(FP), DI
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	SHRQ   $0x01, BX
+	MOVQ   n+72(FP), CX
+	IMUL3Q $0x10, BX, R8
+	SUBQ   R8, CX
+	IMUL3Q $0x10, DI, R8
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	IMUL3Q           $0x00, DI, R9
+	ADDQ             w+32(FP), R9
+	MOVQ             bias+48(FP), R10
+	VMOVUPD.Z        (R10), K1, Z1
+	VMOVAPD          Z1, Z0
+	VMOVUPD.Z        (R9), K1, Z1
+	VFMADD231PD.BCST (DX), Z1, Z0
+	MOVQ             BX, R10
+	CMPQ             CX, $0x01
+	JGE              more415
+	SUBQ             $0x01, R10
+	TESTQ            R10, R10
+	JE               lane417
+
+more415:
+	IMUL3Q $0x00000080, R10, R11
+
+again416:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z1
+	VFMADD231PD.BCST (DX), Z1, Z0
+	DECQ             R10
+	JNZ              again416
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane417:
+	IMUL3Q      $0x08, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z2
+	VMULPD.BCST 64(DX), Z2, Z1
+	MOVQ        BX, R10
+	CMPQ        CX, $0x09
+	JGE         more418
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane420
+
+more418:
+	IMUL3Q $0x00000080, R10, R11
+
+again419:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z2
+	VFMADD231PD.BCST 64(DX), Z2, Z1
+	DECQ             R10
+	JNZ              again419
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane420:
+	VADDPD      Z1, Z0, Z0
+	IMUL3Q      $0x04, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z2
+	VMULPD.BCST 32(DX), Z2, Z1
+	MOVQ        BX, R10
+	CMPQ        CX, $0x05
+	JGE         more421
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane423
+
+more421:
+	IMUL3Q $0x00000080, R10, R11
+
+again422:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z2
+	VFMADD231PD.BCST 32(DX), Z2, Z1
+	DECQ             R10
+	JNZ              again422
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane423:
+	IMUL3Q      $0x0c, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z3
+	VMULPD.BCST 96(DX), Z3, Z2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0d
+	JGE         more424
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane426
+
+more424:
+	IMUL3Q $0x00000080, R10, R11
+
+again425:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z3
+	VFMADD231PD.BCST 96(DX), Z3, Z2
+	DECQ             R10
+	JNZ              again425
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane426:
+	VADDPD      Z2, Z1, Z1
+	VADDPD      Z1, Z0, Z0
+	IMUL3Q      $0x02, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z2
+	VMULPD.BCST 16(DX), Z2, Z1
+	MOVQ        BX, R10
+	CMPQ        CX, $0x03
+	JGE         more427
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane429
+
+more427:
+	IMUL3Q $0x00000080, R10, R11
+
+again428:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z2
+	VFMADD231PD.BCST 16(DX), Z2, Z1
+	DECQ             R10
+	JNZ              again428
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane429:
+	IMUL3Q      $0x0a, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z3
+	VMULPD.BCST 80(DX), Z3, Z2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0b
+	JGE         more430
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane432
+
+more430:
+	IMUL3Q $0x00000080, R10, R11
+
+again431:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z3
+	VFMADD231PD.BCST 80(DX), Z3, Z2
+	DECQ             R10
+	JNZ              again431
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane432:
+	VADDPD      Z2, Z1, Z1
+	IMUL3Q      $0x06, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z3
+	VMULPD.BCST 48(DX), Z3, Z2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x07
+	JGE         more433
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane435
+
+more433:
+	IMUL3Q $0x00000080, R10, R11
+
+again434:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z3
+	VFMADD231PD.BCST 48(DX), Z3, Z2
+	DECQ             R10
+	JNZ              again434
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane435:
+	IMUL3Q      $0x0e, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z4
+	VMULPD.BCST 112(DX), Z4, Z3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0f
+	JGE         more436
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane438
+
+more436:
+	IMUL3Q $0x00000080, R10, R11
+
+again437:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z4
+	VFMADD231PD.BCST 112(DX), Z4, Z3
+	DECQ             R10
+	JNZ              again437
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane438:
+	VADDPD      Z3, Z2, Z2
+	VADDPD      Z2, Z1, Z1
+	VADDPD      Z1, Z0, Z0
+	IMUL3Q      $0x01, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z2
+	VMULPD.BCST 8(DX), Z2, Z1
+	MOVQ        BX, R10
+	CMPQ        CX, $0x02
+	JGE         more439
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane441
+
+more439:
+	IMUL3Q $0x00000080, R10, R11
+
+again440:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z2
+	VFMADD231PD.BCST 8(DX), Z2, Z1
+	DECQ             R10
+	JNZ              again440
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane441:
+	IMUL3Q      $0x09, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z3
+	VMULPD.BCST 72(DX), Z3, Z2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0a
+	JGE         more442
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane444
+
+more442:
+	IMUL3Q $0x00000080, R10, R11
+
+again443:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z3
+	VFMADD231PD.BCST 72(DX), Z3, Z2
+	DECQ             R10
+	JNZ              again443
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane444:
+	VADDPD      Z2, Z1, Z1
+	IMUL3Q      $0x05, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z3
+	VMULPD.BCST 40(DX), Z3, Z2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x06
+	JGE         more445
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane447
+
+more445:
+	IMUL3Q $0x00000080, R10, R11
+
+again446:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z3
+	VFMADD231PD.BCST 40(DX), Z3, Z2
+	DECQ             R10
+	JNZ              again446
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane447:
+	IMUL3Q      $0x0d, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z4
+	VMULPD.BCST 104(DX), Z4, Z3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0e
+	JGE         more448
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane450
+
+more448:
+	IMUL3Q $0x00000080, R10, R11
+
+again449:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z4
+	VFMADD231PD.BCST 104(DX), Z4, Z3
+	DECQ             R10
+	JNZ              again449
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane450:
+	VADDPD      Z3, Z2, Z2
+	VADDPD      Z2, Z1, Z1
+	IMUL3Q      $0x03, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z3
+	VMULPD.BCST 24(DX), Z3, Z2
+	MOVQ        BX, R10
+	CMPQ        CX, $0x04
+	JGE         more451
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane453
+
+more451:
+	IMUL3Q $0x00000080, R10, R11
+
+again452:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z3
+	VFMADD231PD.BCST 24(DX), Z3, Z2
+	DECQ             R10
+	JNZ              again452
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane453:
+	IMUL3Q      $0x0b, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z4
+	VMULPD.BCST 88(DX), Z4, Z3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x0c
+	JGE         more454
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane456
+
+more454:
+	IMUL3Q $0x00000080, R10, R11
+
+again455:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z4
+	VFMADD231PD.BCST 88(DX), Z4, Z3
+	DECQ             R10
+	JNZ              again455
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane456:
+	VADDPD      Z3, Z2, Z2
+	IMUL3Q      $0x07, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z4
+	VMULPD.BCST 56(DX), Z4, Z3
+	MOVQ        BX, R10
+	CMPQ        CX, $0x08
+	JGE         more457
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane459
+
+more457:
+	IMUL3Q $0x00000080, R10, R11
+
+again458:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z4
+	VFMADD231PD.BCST 56(DX), Z4, Z3
+	DECQ             R10
+	JNZ              again458
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane459:
+	IMUL3Q      $0x0f, DI, R9
+	ADDQ        w+32(FP), R9
+	VMOVUPD.Z   (R9), K1, Z5
+	VMULPD.BCST 120(DX), Z5, Z4
+	MOVQ        BX, R10
+	CMPQ        CX, $0x10
+	JGE         more460
+	SUBQ        $0x01, R10
+	TESTQ       R10, R10
+	JE          lane462
+
+more460:
+	IMUL3Q $0x00000080, R10, R11
+
+again461:
+	ADDQ             $0x00000080, DX
+	ADDQ             R8, R9
+	VMOVUPD.Z        (R9), K1, Z5
+	VFMADD231PD.BCST 120(DX), Z5, Z4
+	DECQ             R10
+	JNZ              again461
+	SUBQ             R11, R10
+	ADDQ             R10, DX
+
+lane462:
+	VADDPD Z4, Z3, Z3
+	VADDPD Z3, Z2, Z2
+	VADDPD Z2, Z1, Z1
+	VADDPD Z1, Z0, Z0
+	MOVQ   act+80(FP), BX
+	MOVQ   y+0(FP), CX
+	MOVQ   ldy+8(FP), DX
+	VPXORD Z1, Z1, Z1
+	VADDPD Z1, Z0, Z0
+	CMPQ   BX, $0x01
+	JNE    linear463
+	VMAXPD Z0, Z1, Z0
+
+linear463:
+	VMOVUPD Z0, K1, (CX)
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	IMUL3Q  $0x01, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, y+0(FP)
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	IMUL3Q  $0x01, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, x+16(FP)
+	MOVQ    rows+56(FP), BX
+	SUBQ    $0x01, BX
+	MOVQ    BX, rows+56(FP)
+	CMPQ    BX, $0x01
+	JGE     tile413
+
+rest414:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
 // func unpackedAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·unpackedAVX512F32(SB), NOSPLIT, $0-88

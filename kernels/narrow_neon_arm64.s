@@ -14471,6 +14471,5728 @@ linear140:
 done138:
 	RET
 
+// func treesNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+TEXT ·treesNEONF32(SB), NOSPLIT, $0-88
+	MOVD cols+64(FP), R0
+	CMP  $4, R0
+	BNE  part1
+	MOVD rows+56(FP), R1
+	CMP  $4, R1
+	BLT  rest4
+
+tile3:
+	MOVD n+72(FP), R1
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD ldw+40(FP), R5
+	LSR  $1, R1
+	LSR  $1, R1
+	LSR  $1, R1
+	LSR  $1, R1
+	MOVD n+72(FP), R2
+	MOVD $16, R16
+	MUL  R16, R1, R6
+	SUB  R6, R2
+	MOVD $16, R16
+	MUL  R16, R5, R6
+	ADD  R4, R3, R7
+	ADD  R4, R7, R8
+	ADD  R4, R8, R9
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	MOVD  $0, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	MOVD  bias+48(FP), R11
+	FMOVQ 0(R11), F4
+	VORR  V4.B16, V4.B16, V0.B16
+	VORR  V4.B16, V4.B16, V1.B16
+	VORR  V4.B16, V4.B16, V2.B16
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 0(R10), F4
+	FMOVS 0(R3), F5
+	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
+	FMOVS 0(R7), F5
+	WORD  $0x4f851081 // fmla v1.4s, v4.4s, v5.s[0]
+	FMOVS 0(R8), F5
+	WORD  $0x4f851082 // fmla v2.4s, v4.4s, v5.s[0]
+	FMOVS 0(R9), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	MOVD  R1, R11
+	CMP   $1, R2
+	BGE   more5
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane7
+
+more5:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again6:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	FMOVQ 0(R10), F4
+	FMOVS 0(R3), F5
+	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
+	FMOVS 0(R7), F5
+	WORD  $0x4f851081 // fmla v1.4s, v4.4s, v5.s[0]
+	FMOVS 0(R8), F5
+	WORD  $0x4f851082 // fmla v2.4s, v4.4s, v5.s[0]
+	FMOVS 0(R9), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	SUBS  $1, R11
+	BNE   again6
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane7:
+	MOVD  $8, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	FMOVQ 0(R10), F8
+	FMOVS 32(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dd04 // fmul v4.4s, v8.4s, v4.4s
+	FMOVS 32(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dd05 // fmul v5.4s, v8.4s, v5.4s
+	FMOVS 32(R8), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dd06 // fmul v6.4s, v8.4s, v6.4s
+	FMOVS 32(R9), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd07 // fmul v7.4s, v8.4s, v7.4s
+	MOVD  R1, R11
+	CMP   $9, R2
+	BGE   more8
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane10
+
+more8:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again9:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	FMOVQ 0(R10), F8
+	FMOVS 32(R3), F9
+	WORD  $0x4f891104 // fmla v4.4s, v8.4s, v9.s[0]
+	FMOVS 32(R7), F9
+	WORD  $0x4f891105 // fmla v5.4s, v8.4s, v9.s[0]
+	FMOVS 32(R8), F9
+	WORD  $0x4f891106 // fmla v6.4s, v8.4s, v9.s[0]
+	FMOVS 32(R9), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	SUBS  $1, R11
+	BNE   again9
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane10:
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	MOVD  $4, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	FMOVQ 0(R10), F8
+	FMOVS 16(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dd04 // fmul v4.4s, v8.4s, v4.4s
+	FMOVS 16(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dd05 // fmul v5.4s, v8.4s, v5.4s
+	FMOVS 16(R8), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dd06 // fmul v6.4s, v8.4s, v6.4s
+	FMOVS 16(R9), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd07 // fmul v7.4s, v8.4s, v7.4s
+	MOVD  R1, R11
+	CMP   $5, R2
+	BGE   more11
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane13
+
+more11:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again12:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	FMOVQ 0(R10), F8
+	FMOVS 16(R3), F9
+	WORD  $0x4f891104 // fmla v4.4s, v8.4s, v9.s[0]
+	FMOVS 16(R7), F9
+	WORD  $0x4f891105 // fmla v5.4s, v8.4s, v9.s[0]
+	FMOVS 16(R8), F9
+	WORD  $0x4f891106 // fmla v6.4s, v8.4s, v9.s[0]
+	FMOVS 16(R9), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	SUBS  $1, R11
+	BNE   again12
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane13:
+	MOVD  $12, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	FMOVQ 0(R10), F12
+	FMOVS 48(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dd88 // fmul v8.4s, v12.4s, v8.4s
+	FMOVS 48(R7), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dd89 // fmul v9.4s, v12.4s, v9.4s
+	FMOVS 48(R8), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2add8a // fmul v10.4s, v12.4s, v10.4s
+	FMOVS 48(R9), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd8b // fmul v11.4s, v12.4s, v11.4s
+	MOVD  R1, R11
+	CMP   $13, R2
+	BGE   more14
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane16
+
+more14:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again15:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	FMOVQ 0(R10), F12
+	FMOVS 48(R3), F13
+	WORD  $0x4f8d1188 // fmla v8.4s, v12.4s, v13.s[0]
+	FMOVS 48(R7), F13
+	WORD  $0x4f8d1189 // fmla v9.4s, v12.4s, v13.s[0]
+	FMOVS 48(R8), F13
+	WORD  $0x4f8d118a // fmla v10.4s, v12.4s, v13.s[0]
+	FMOVS 48(R9), F13
+	WORD  $0x4f8d118b // fmla v11.4s, v12.4s, v13.s[0]
+	SUBS  $1, R11
+	BNE   again15
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane16:
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	MOVD  $2, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	FMOVQ 0(R10), F8
+	FMOVS 8(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dd04 // fmul v4.4s, v8.4s, v4.4s
+	FMOVS 8(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dd05 // fmul v5.4s, v8.4s, v5.4s
+	FMOVS 8(R8), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dd06 // fmul v6.4s, v8.4s, v6.4s
+	FMOVS 8(R9), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd07 // fmul v7.4s, v8.4s, v7.4s
+	MOVD  R1, R11
+	CMP   $3, R2
+	BGE   more17
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane19
+
+more17:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again18:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	FMOVQ 0(R10), F8
+	FMOVS 8(R3), F9
+	WORD  $0x4f891104 // fmla v4.4s, v8.4s, v9.s[0]
+	FMOVS 8(R7), F9
+	WORD  $0x4f891105 // fmla v5.4s, v8.4s, v9.s[0]
+	FMOVS 8(R8), F9
+	WORD  $0x4f891106 // fmla v6.4s, v8.4s, v9.s[0]
+	FMOVS 8(R9), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	SUBS  $1, R11
+	BNE   again18
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane19:
+	MOVD  $10, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	FMOVQ 0(R10), F12
+	FMOVS 40(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dd88 // fmul v8.4s, v12.4s, v8.4s
+	FMOVS 40(R7), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dd89 // fmul v9.4s, v12.4s, v9.4s
+	FMOVS 40(R8), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2add8a // fmul v10.4s, v12.4s, v10.4s
+	FMOVS 40(R9), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd8b // fmul v11.4s, v12.4s, v11.4s
+	MOVD  R1, R11
+	CMP   $11, R2
+	BGE   more20
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane22
+
+more20:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again21:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	FMOVQ 0(R10), F12
+	FMOVS 40(R3), F13
+	WORD  $0x4f8d1188 // fmla v8.4s, v12.4s, v13.s[0]
+	FMOVS 40(R7), F13
+	WORD  $0x4f8d1189 // fmla v9.4s, v12.4s, v13.s[0]
+	FMOVS 40(R8), F13
+	WORD  $0x4f8d118a // fmla v10.4s, v12.4s, v13.s[0]
+	FMOVS 40(R9), F13
+	WORD  $0x4f8d118b // fmla v11.4s, v12.4s, v13.s[0]
+	SUBS  $1, R11
+	BNE   again21
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane22:
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	MOVD  $6, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	FMOVQ 0(R10), F12
+	FMOVS 24(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dd88 // fmul v8.4s, v12.4s, v8.4s
+	FMOVS 24(R7), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dd89 // fmul v9.4s, v12.4s, v9.4s
+	FMOVS 24(R8), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2add8a // fmul v10.4s, v12.4s, v10.4s
+	FMOVS 24(R9), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd8b // fmul v11.4s, v12.4s, v11.4s
+	MOVD  R1, R11
+	CMP   $7, R2
+	BGE   more23
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane25
+
+more23:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again24:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	FMOVQ 0(R10), F12
+	FMOVS 24(R3), F13
+	WORD  $0x4f8d1188 // fmla v8.4s, v12.4s, v13.s[0]
+	FMOVS 24(R7), F13
+	WORD  $0x4f8d1189 // fmla v9.4s, v12.4s, v13.s[0]
+	FMOVS 24(R8), F13
+	WORD  $0x4f8d118a // fmla v10.4s, v12.4s, v13.s[0]
+	FMOVS 24(R9), F13
+	WORD  $0x4f8d118b // fmla v11.4s, v12.4s, v13.s[0]
+	SUBS  $1, R11
+	BNE   again24
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane25:
+	MOVD  $14, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	FMOVQ 0(R10), F16
+	FMOVS 56(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cde0c // fmul v12.4s, v16.4s, v12.4s
+	FMOVS 56(R7), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2dde0d // fmul v13.4s, v16.4s, v13.4s
+	FMOVS 56(R8), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2ede0e // fmul v14.4s, v16.4s, v14.4s
+	FMOVS 56(R9), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fde0f // fmul v15.4s, v16.4s, v15.4s
+	MOVD  R1, R11
+	CMP   $15, R2
+	BGE   more26
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane28
+
+more26:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again27:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	FMOVQ 0(R10), F16
+	FMOVS 56(R3), F17
+	WORD  $0x4f91120c // fmla v12.4s, v16.4s, v17.s[0]
+	FMOVS 56(R7), F17
+	WORD  $0x4f91120d // fmla v13.4s, v16.4s, v17.s[0]
+	FMOVS 56(R8), F17
+	WORD  $0x4f91120e // fmla v14.4s, v16.4s, v17.s[0]
+	FMOVS 56(R9), F17
+	WORD  $0x4f91120f // fmla v15.4s, v16.4s, v17.s[0]
+	SUBS  $1, R11
+	BNE   again27
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane28:
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	MOVD  $1, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	FMOVQ 0(R10), F8
+	FMOVS 4(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dd04 // fmul v4.4s, v8.4s, v4.4s
+	FMOVS 4(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dd05 // fmul v5.4s, v8.4s, v5.4s
+	FMOVS 4(R8), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dd06 // fmul v6.4s, v8.4s, v6.4s
+	FMOVS 4(R9), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd07 // fmul v7.4s, v8.4s, v7.4s
+	MOVD  R1, R11
+	CMP   $2, R2
+	BGE   more29
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane31
+
+more29:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again30:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	FMOVQ 0(R10), F8
+	FMOVS 4(R3), F9
+	WORD  $0x4f891104 // fmla v4.4s, v8.4s, v9.s[0]
+	FMOVS 4(R7), F9
+	WORD  $0x4f891105 // fmla v5.4s, v8.4s, v9.s[0]
+	FMOVS 4(R8), F9
+	WORD  $0x4f891106 // fmla v6.4s, v8.4s, v9.s[0]
+	FMOVS 4(R9), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	SUBS  $1, R11
+	BNE   again30
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane31:
+	MOVD  $9, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	FMOVQ 0(R10), F12
+	FMOVS 36(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dd88 // fmul v8.4s, v12.4s, v8.4s
+	FMOVS 36(R7), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dd89 // fmul v9.4s, v12.4s, v9.4s
+	FMOVS 36(R8), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2add8a // fmul v10.4s, v12.4s, v10.4s
+	FMOVS 36(R9), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd8b // fmul v11.4s, v12.4s, v11.4s
+	MOVD  R1, R11
+	CMP   $10, R2
+	BGE   more32
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane34
+
+more32:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again33:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	FMOVQ 0(R10), F12
+	FMOVS 36(R3), F13
+	WORD  $0x4f8d1188 // fmla v8.4s, v12.4s, v13.s[0]
+	FMOVS 36(R7), F13
+	WORD  $0x4f8d1189 // fmla v9.4s, v12.4s, v13.s[0]
+	FMOVS 36(R8), F13
+	WORD  $0x4f8d118a // fmla v10.4s, v12.4s, v13.s[0]
+	FMOVS 36(R9), F13
+	WORD  $0x4f8d118b // fmla v11.4s, v12.4s, v13.s[0]
+	SUBS  $1, R11
+	BNE   again33
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane34:
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	MOVD  $5, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	FMOVQ 0(R10), F12
+	FMOVS 20(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dd88 // fmul v8.4s, v12.4s, v8.4s
+	FMOVS 20(R7), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dd89 // fmul v9.4s, v12.4s, v9.4s
+	FMOVS 20(R8), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2add8a // fmul v10.4s, v12.4s, v10.4s
+	FMOVS 20(R9), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd8b // fmul v11.4s, v12.4s, v11.4s
+	MOVD  R1, R11
+	CMP   $6, R2
+	BGE   more35
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane37
+
+more35:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again36:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	FMOVQ 0(R10), F12
+	FMOVS 20(R3), F13
+	WORD  $0x4f8d1188 // fmla v8.4s, v12.4s, v13.s[0]
+	FMOVS 20(R7), F13
+	WORD  $0x4f8d1189 // fmla v9.4s, v12.4s, v13.s[0]
+	FMOVS 20(R8), F13
+	WORD  $0x4f8d118a // fmla v10.4s, v12.4s, v13.s[0]
+	FMOVS 20(R9), F13
+	WORD  $0x4f8d118b // fmla v11.4s, v12.4s, v13.s[0]
+	SUBS  $1, R11
+	BNE   again36
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane37:
+	MOVD  $13, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	FMOVQ 0(R10), F16
+	FMOVS 52(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cde0c // fmul v12.4s, v16.4s, v12.4s
+	FMOVS 52(R7), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2dde0d // fmul v13.4s, v16.4s, v13.4s
+	FMOVS 52(R8), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2ede0e // fmul v14.4s, v16.4s, v14.4s
+	FMOVS 52(R9), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fde0f // fmul v15.4s, v16.4s, v15.4s
+	MOVD  R1, R11
+	CMP   $14, R2
+	BGE   more38
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane40
+
+more38:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again39:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	FMOVQ 0(R10), F16
+	FMOVS 52(R3), F17
+	WORD  $0x4f91120c // fmla v12.4s, v16.4s, v17.s[0]
+	FMOVS 52(R7), F17
+	WORD  $0x4f91120d // fmla v13.4s, v16.4s, v17.s[0]
+	FMOVS 52(R8), F17
+	WORD  $0x4f91120e // fmla v14.4s, v16.4s, v17.s[0]
+	FMOVS 52(R9), F17
+	WORD  $0x4f91120f // fmla v15.4s, v16.4s, v17.s[0]
+	SUBS  $1, R11
+	BNE   again39
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane40:
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	MOVD  $3, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	FMOVQ 0(R10), F12
+	FMOVS 12(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dd88 // fmul v8.4s, v12.4s, v8.4s
+	FMOVS 12(R7), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dd89 // fmul v9.4s, v12.4s, v9.4s
+	FMOVS 12(R8), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2add8a // fmul v10.4s, v12.4s, v10.4s
+	FMOVS 12(R9), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd8b // fmul v11.4s, v12.4s, v11.4s
+	MOVD  R1, R11
+	CMP   $4, R2
+	BGE   more41
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane43
+
+more41:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again42:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	FMOVQ 0(R10), F12
+	FMOVS 12(R3), F13
+	WORD  $0x4f8d1188 // fmla v8.4s, v12.4s, v13.s[0]
+	FMOVS 12(R7), F13
+	WORD  $0x4f8d1189 // fmla v9.4s, v12.4s, v13.s[0]
+	FMOVS 12(R8), F13
+	WORD  $0x4f8d118a // fmla v10.4s, v12.4s, v13.s[0]
+	FMOVS 12(R9), F13
+	WORD  $0x4f8d118b // fmla v11.4s, v12.4s, v13.s[0]
+	SUBS  $1, R11
+	BNE   again42
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane43:
+	MOVD  $11, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	FMOVQ 0(R10), F16
+	FMOVS 44(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cde0c // fmul v12.4s, v16.4s, v12.4s
+	FMOVS 44(R7), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2dde0d // fmul v13.4s, v16.4s, v13.4s
+	FMOVS 44(R8), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2ede0e // fmul v14.4s, v16.4s, v14.4s
+	FMOVS 44(R9), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fde0f // fmul v15.4s, v16.4s, v15.4s
+	MOVD  R1, R11
+	CMP   $12, R2
+	BGE   more44
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane46
+
+more44:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again45:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	FMOVQ 0(R10), F16
+	FMOVS 44(R3), F17
+	WORD  $0x4f91120c // fmla v12.4s, v16.4s, v17.s[0]
+	FMOVS 44(R7), F17
+	WORD  $0x4f91120d // fmla v13.4s, v16.4s, v17.s[0]
+	FMOVS 44(R8), F17
+	WORD  $0x4f91120e // fmla v14.4s, v16.4s, v17.s[0]
+	FMOVS 44(R9), F17
+	WORD  $0x4f91120f // fmla v15.4s, v16.4s, v17.s[0]
+	SUBS  $1, R11
+	BNE   again45
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane46:
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
+	MOVD  $7, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	FMOVQ 0(R10), F16
+	FMOVS 28(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cde0c // fmul v12.4s, v16.4s, v12.4s
+	FMOVS 28(R7), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2dde0d // fmul v13.4s, v16.4s, v13.4s
+	FMOVS 28(R8), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2ede0e // fmul v14.4s, v16.4s, v14.4s
+	FMOVS 28(R9), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fde0f // fmul v15.4s, v16.4s, v15.4s
+	MOVD  R1, R11
+	CMP   $8, R2
+	BGE   more47
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane49
+
+more47:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again48:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	FMOVQ 0(R10), F16
+	FMOVS 28(R3), F17
+	WORD  $0x4f91120c // fmla v12.4s, v16.4s, v17.s[0]
+	FMOVS 28(R7), F17
+	WORD  $0x4f91120d // fmla v13.4s, v16.4s, v17.s[0]
+	FMOVS 28(R8), F17
+	WORD  $0x4f91120e // fmla v14.4s, v16.4s, v17.s[0]
+	FMOVS 28(R9), F17
+	WORD  $0x4f91120f // fmla v15.4s, v16.4s, v17.s[0]
+	SUBS  $1, R11
+	BNE   again48
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane49:
+	MOVD  $15, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	FMOVQ 0(R10), F20
+	FMOVS 60(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30de90 // fmul v16.4s, v20.4s, v16.4s
+	FMOVS 60(R7), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31de91 // fmul v17.4s, v20.4s, v17.4s
+	FMOVS 60(R8), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32de92 // fmul v18.4s, v20.4s, v18.4s
+	FMOVS 60(R9), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33de93 // fmul v19.4s, v20.4s, v19.4s
+	MOVD  R1, R11
+	CMP   $16, R2
+	BGE   more50
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane52
+
+more50:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again51:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	FMOVQ 0(R10), F20
+	FMOVS 60(R3), F21
+	WORD  $0x4f951290 // fmla v16.4s, v20.4s, v21.s[0]
+	FMOVS 60(R7), F21
+	WORD  $0x4f951291 // fmla v17.4s, v20.4s, v21.s[0]
+	FMOVS 60(R8), F21
+	WORD  $0x4f951292 // fmla v18.4s, v20.4s, v21.s[0]
+	FMOVS 60(R9), F21
+	WORD  $0x4f951293 // fmla v19.4s, v20.4s, v21.s[0]
+	SUBS  $1, R11
+	BNE   again51
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane52:
+	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
+	WORD  $0x4e31d5ad // fadd v13.4s, v13.4s, v17.4s
+	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
+	WORD  $0x4e33d5ef // fadd v15.4s, v15.4s, v19.4s
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	MOVD  act+80(FP), R1
+	MOVD  y+0(FP), R2
+	MOVD  ldy+8(FP), R3
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	CMP   $1, R1
+	BNE   linear53
+	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
+
+linear53:
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	ADD   R3, R5, R6
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 0(R4)
+	FMOVQ F2, 0(R5)
+	FMOVQ F3, 0(R6)
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	ADD   R2, R1
+	MOVD  R1, y+0(FP)
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  $4, R16
+	MUL   R16, R2, R2
+	ADD   R2, R1
+	MOVD  R1, x+16(FP)
+	MOVD  rows+56(FP), R1
+	SUB   $4, R1
+	MOVD  R1, rows+56(FP)
+	CMP   $4, R1
+	BGE   tile3
+
+rest4:
+	MOVD rows+56(FP), R1
+	CMP  $2, R1
+	BLT  rest55
+
+tile54:
+	MOVD n+72(FP), R1
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD ldw+40(FP), R5
+	LSR  $1, R1
+	LSR  $1, R1
+	LSR  $1, R1
+	LSR  $1, R1
+	MOVD n+72(FP), R2
+	MOVD $16, R16
+	MUL  R16, R1, R6
+	SUB  R6, R2
+	MOVD $16, R16
+	MUL  R16, R5, R6
+	ADD  R4, R3, R7
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	MOVD  $0, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	MOVD  bias+48(FP), R9
+	FMOVQ 0(R9), F2
+	VORR  V2.B16, V2.B16, V0.B16
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 0(R8), F2
+	FMOVS 0(R3), F3
+	WORD  $0x4f831040 // fmla v0.4s, v2.4s, v3.s[0]
+	FMOVS 0(R7), F3
+	WORD  $0x4f831041 // fmla v1.4s, v2.4s, v3.s[0]
+	MOVD  R1, R9
+	CMP   $1, R2
+	BGE   more56
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane58
+
+more56:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again57:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	FMOVQ 0(R8), F2
+	FMOVS 0(R3), F3
+	WORD  $0x4f831040 // fmla v0.4s, v2.4s, v3.s[0]
+	FMOVS 0(R7), F3
+	WORD  $0x4f831041 // fmla v1.4s, v2.4s, v3.s[0]
+	SUBS  $1, R9
+	BNE   again57
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane58:
+	MOVD  $8, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	FMOVQ 0(R8), F4
+	FMOVS 32(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc82 // fmul v2.4s, v4.4s, v2.4s
+	FMOVS 32(R7), F3
+	VDUP  V3.S[0], V3.S4
+	WORD  $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	MOVD  R1, R9
+	CMP   $9, R2
+	BGE   more59
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane61
+
+more59:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again60:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	FMOVQ 0(R8), F4
+	FMOVS 32(R3), F5
+	WORD  $0x4f851082 // fmla v2.4s, v4.4s, v5.s[0]
+	FMOVS 32(R7), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	SUBS  $1, R9
+	BNE   again60
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane61:
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	MOVD  $4, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	FMOVQ 0(R8), F4
+	FMOVS 16(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc82 // fmul v2.4s, v4.4s, v2.4s
+	FMOVS 16(R7), F3
+	VDUP  V3.S[0], V3.S4
+	WORD  $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	MOVD  R1, R9
+	CMP   $5, R2
+	BGE   more62
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane64
+
+more62:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again63:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	FMOVQ 0(R8), F4
+	FMOVS 16(R3), F5
+	WORD  $0x4f851082 // fmla v2.4s, v4.4s, v5.s[0]
+	FMOVS 16(R7), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	SUBS  $1, R9
+	BNE   again63
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane64:
+	MOVD  $12, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	FMOVQ 0(R8), F6
+	FMOVS 48(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dcc4 // fmul v4.4s, v6.4s, v4.4s
+	FMOVS 48(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dcc5 // fmul v5.4s, v6.4s, v5.4s
+	MOVD  R1, R9
+	CMP   $13, R2
+	BGE   more65
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane67
+
+more65:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again66:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	FMOVQ 0(R8), F6
+	FMOVS 48(R3), F7
+	WORD  $0x4f8710c4 // fmla v4.4s, v6.4s, v7.s[0]
+	FMOVS 48(R7), F7
+	WORD  $0x4f8710c5 // fmla v5.4s, v6.4s, v7.s[0]
+	SUBS  $1, R9
+	BNE   again66
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane67:
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	MOVD  $2, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	FMOVQ 0(R8), F4
+	FMOVS 8(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc82 // fmul v2.4s, v4.4s, v2.4s
+	FMOVS 8(R7), F3
+	VDUP  V3.S[0], V3.S4
+	WORD  $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	MOVD  R1, R9
+	CMP   $3, R2
+	BGE   more68
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane70
+
+more68:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again69:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	FMOVQ 0(R8), F4
+	FMOVS 8(R3), F5
+	WORD  $0x4f851082 // fmla v2.4s, v4.4s, v5.s[0]
+	FMOVS 8(R7), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	SUBS  $1, R9
+	BNE   again69
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane70:
+	MOVD  $10, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	FMOVQ 0(R8), F6
+	FMOVS 40(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dcc4 // fmul v4.4s, v6.4s, v4.4s
+	FMOVS 40(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dcc5 // fmul v5.4s, v6.4s, v5.4s
+	MOVD  R1, R9
+	CMP   $11, R2
+	BGE   more71
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane73
+
+more71:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again72:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	FMOVQ 0(R8), F6
+	FMOVS 40(R3), F7
+	WORD  $0x4f8710c4 // fmla v4.4s, v6.4s, v7.s[0]
+	FMOVS 40(R7), F7
+	WORD  $0x4f8710c5 // fmla v5.4s, v6.4s, v7.s[0]
+	SUBS  $1, R9
+	BNE   again72
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane73:
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	MOVD  $6, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	FMOVQ 0(R8), F6
+	FMOVS 24(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dcc4 // fmul v4.4s, v6.4s, v4.4s
+	FMOVS 24(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dcc5 // fmul v5.4s, v6.4s, v5.4s
+	MOVD  R1, R9
+	CMP   $7, R2
+	BGE   more74
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane76
+
+more74:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again75:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	FMOVQ 0(R8), F6
+	FMOVS 24(R3), F7
+	WORD  $0x4f8710c4 // fmla v4.4s, v6.4s, v7.s[0]
+	FMOVS 24(R7), F7
+	WORD  $0x4f8710c5 // fmla v5.4s, v6.4s, v7.s[0]
+	SUBS  $1, R9
+	BNE   again75
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane76:
+	MOVD  $14, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	FMOVQ 0(R8), F8
+	FMOVS 56(R3), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dd06 // fmul v6.4s, v8.4s, v6.4s
+	FMOVS 56(R7), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd07 // fmul v7.4s, v8.4s, v7.4s
+	MOVD  R1, R9
+	CMP   $15, R2
+	BGE   more77
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane79
+
+more77:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again78:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	FMOVQ 0(R8), F8
+	FMOVS 56(R3), F9
+	WORD  $0x4f891106 // fmla v6.4s, v8.4s, v9.s[0]
+	FMOVS 56(R7), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	SUBS  $1, R9
+	BNE   again78
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane79:
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	MOVD  $1, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	FMOVQ 0(R8), F4
+	FMOVS 4(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc82 // fmul v2.4s, v4.4s, v2.4s
+	FMOVS 4(R7), F3
+	VDUP  V3.S[0], V3.S4
+	WORD  $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	MOVD  R1, R9
+	CMP   $2, R2
+	BGE   more80
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane82
+
+more80:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again81:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	FMOVQ 0(R8), F4
+	FMOVS 4(R3), F5
+	WORD  $0x4f851082 // fmla v2.4s, v4.4s, v5.s[0]
+	FMOVS 4(R7), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	SUBS  $1, R9
+	BNE   again81
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane82:
+	MOVD  $9, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	FMOVQ 0(R8), F6
+	FMOVS 36(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dcc4 // fmul v4.4s, v6.4s, v4.4s
+	FMOVS 36(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dcc5 // fmul v5.4s, v6.4s, v5.4s
+	MOVD  R1, R9
+	CMP   $10, R2
+	BGE   more83
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane85
+
+more83:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again84:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	FMOVQ 0(R8), F6
+	FMOVS 36(R3), F7
+	WORD  $0x4f8710c4 // fmla v4.4s, v6.4s, v7.s[0]
+	FMOVS 36(R7), F7
+	WORD  $0x4f8710c5 // fmla v5.4s, v6.4s, v7.s[0]
+	SUBS  $1, R9
+	BNE   again84
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane85:
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	MOVD  $5, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	FMOVQ 0(R8), F6
+	FMOVS 20(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dcc4 // fmul v4.4s, v6.4s, v4.4s
+	FMOVS 20(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dcc5 // fmul v5.4s, v6.4s, v5.4s
+	MOVD  R1, R9
+	CMP   $6, R2
+	BGE   more86
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane88
+
+more86:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again87:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	FMOVQ 0(R8), F6
+	FMOVS 20(R3), F7
+	WORD  $0x4f8710c4 // fmla v4.4s, v6.4s, v7.s[0]
+	FMOVS 20(R7), F7
+	WORD  $0x4f8710c5 // fmla v5.4s, v6.4s, v7.s[0]
+	SUBS  $1, R9
+	BNE   again87
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane88:
+	MOVD  $13, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	FMOVQ 0(R8), F8
+	FMOVS 52(R3), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dd06 // fmul v6.4s, v8.4s, v6.4s
+	FMOVS 52(R7), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd07 // fmul v7.4s, v8.4s, v7.4s
+	MOVD  R1, R9
+	CMP   $14, R2
+	BGE   more89
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane91
+
+more89:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again90:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	FMOVQ 0(R8), F8
+	FMOVS 52(R3), F9
+	WORD  $0x4f891106 // fmla v6.4s, v8.4s, v9.s[0]
+	FMOVS 52(R7), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	SUBS  $1, R9
+	BNE   again90
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane91:
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	MOVD  $3, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	FMOVQ 0(R8), F6
+	FMOVS 12(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dcc4 // fmul v4.4s, v6.4s, v4.4s
+	FMOVS 12(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dcc5 // fmul v5.4s, v6.4s, v5.4s
+	MOVD  R1, R9
+	CMP   $4, R2
+	BGE   more92
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane94
+
+more92:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again93:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	FMOVQ 0(R8), F6
+	FMOVS 12(R3), F7
+	WORD  $0x4f8710c4 // fmla v4.4s, v6.4s, v7.s[0]
+	FMOVS 12(R7), F7
+	WORD  $0x4f8710c5 // fmla v5.4s, v6.4s, v7.s[0]
+	SUBS  $1, R9
+	BNE   again93
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane94:
+	MOVD  $11, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	FMOVQ 0(R8), F8
+	FMOVS 44(R3), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dd06 // fmul v6.4s, v8.4s, v6.4s
+	FMOVS 44(R7), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd07 // fmul v7.4s, v8.4s, v7.4s
+	MOVD  R1, R9
+	CMP   $12, R2
+	BGE   more95
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane97
+
+more95:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again96:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	FMOVQ 0(R8), F8
+	FMOVS 44(R3), F9
+	WORD  $0x4f891106 // fmla v6.4s, v8.4s, v9.s[0]
+	FMOVS 44(R7), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	SUBS  $1, R9
+	BNE   again96
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane97:
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	MOVD  $7, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	FMOVQ 0(R8), F8
+	FMOVS 28(R3), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dd06 // fmul v6.4s, v8.4s, v6.4s
+	FMOVS 28(R7), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd07 // fmul v7.4s, v8.4s, v7.4s
+	MOVD  R1, R9
+	CMP   $8, R2
+	BGE   more98
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane100
+
+more98:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again99:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	FMOVQ 0(R8), F8
+	FMOVS 28(R3), F9
+	WORD  $0x4f891106 // fmla v6.4s, v8.4s, v9.s[0]
+	FMOVS 28(R7), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	SUBS  $1, R9
+	BNE   again99
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane100:
+	MOVD  $15, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	FMOVQ 0(R8), F10
+	FMOVS 60(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dd48 // fmul v8.4s, v10.4s, v8.4s
+	FMOVS 60(R7), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dd49 // fmul v9.4s, v10.4s, v9.4s
+	MOVD  R1, R9
+	CMP   $16, R2
+	BGE   more101
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane103
+
+more101:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again102:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	FMOVQ 0(R8), F10
+	FMOVS 60(R3), F11
+	WORD  $0x4f8b1148 // fmla v8.4s, v10.4s, v11.s[0]
+	FMOVS 60(R7), F11
+	WORD  $0x4f8b1149 // fmla v9.4s, v10.4s, v11.s[0]
+	SUBS  $1, R9
+	BNE   again102
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane103:
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	MOVD  act+80(FP), R1
+	MOVD  y+0(FP), R2
+	MOVD  ldy+8(FP), R3
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	CMP   $1, R1
+	BNE   linear104
+	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
+
+linear104:
+	ADD   R3, R2, R4
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 0(R4)
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  $2, R16
+	MUL   R16, R2, R2
+	ADD   R2, R1
+	MOVD  R1, y+0(FP)
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  $2, R16
+	MUL   R16, R2, R2
+	ADD   R2, R1
+	MOVD  R1, x+16(FP)
+	MOVD  rows+56(FP), R1
+	SUB   $2, R1
+	MOVD  R1, rows+56(FP)
+	CMP   $2, R1
+	BGE   tile54
+
+rest55:
+	MOVD rows+56(FP), R1
+	CMP  $1, R1
+	BLT  rest106
+
+tile105:
+	MOVD n+72(FP), R1
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD ldw+40(FP), R5
+	LSR  $1, R1
+	LSR  $1, R1
+	LSR  $1, R1
+	LSR  $1, R1
+	MOVD n+72(FP), R2
+	MOVD $16, R16
+	MUL  R16, R1, R6
+	SUB  R6, R2
+	MOVD $16, R16
+	MUL  R16, R5, R6
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	MOVD  $0, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	MOVD  bias+48(FP), R8
+	FMOVQ 0(R8), F1
+	VORR  V1.B16, V1.B16, V0.B16
+	FMOVQ 0(R7), F1
+	FMOVS 0(R3), F2
+	WORD  $0x4f821020 // fmla v0.4s, v1.4s, v2.s[0]
+	MOVD  R1, R8
+	CMP   $1, R2
+	BGE   more107
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane109
+
+more107:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again108:
+	ADD   $64, R3
+	ADD   R6, R7
+	FMOVQ 0(R7), F1
+	FMOVS 0(R3), F2
+	WORD  $0x4f821020 // fmla v0.4s, v1.4s, v2.s[0]
+	SUBS  $1, R8
+	BNE   again108
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane109:
+	MOVD  $8, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	FMOVQ 0(R7), F2
+	FMOVS 32(R3), F1
+	VDUP  V1.S[0], V1.S4
+	WORD  $0x6e21dc41 // fmul v1.4s, v2.4s, v1.4s
+	MOVD  R1, R8
+	CMP   $9, R2
+	BGE   more110
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane112
+
+more110:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again111:
+	ADD   $64, R3
+	ADD   R6, R7
+	FMOVQ 0(R7), F2
+	FMOVS 32(R3), F3
+	WORD  $0x4f831041 // fmla v1.4s, v2.4s, v3.s[0]
+	SUBS  $1, R8
+	BNE   again111
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane112:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	MOVD  $4, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	FMOVQ 0(R7), F2
+	FMOVS 16(R3), F1
+	VDUP  V1.S[0], V1.S4
+	WORD  $0x6e21dc41 // fmul v1.4s, v2.4s, v1.4s
+	MOVD  R1, R8
+	CMP   $5, R2
+	BGE   more113
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane115
+
+more113:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again114:
+	ADD   $64, R3
+	ADD   R6, R7
+	FMOVQ 0(R7), F2
+	FMOVS 16(R3), F3
+	WORD  $0x4f831041 // fmla v1.4s, v2.4s, v3.s[0]
+	SUBS  $1, R8
+	BNE   again114
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane115:
+	MOVD  $12, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	FMOVQ 0(R7), F3
+	FMOVS 48(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc62 // fmul v2.4s, v3.4s, v2.4s
+	MOVD  R1, R8
+	CMP   $13, R2
+	BGE   more116
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane118
+
+more116:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again117:
+	ADD   $64, R3
+	ADD   R6, R7
+	FMOVQ 0(R7), F3
+	FMOVS 48(R3), F4
+	WORD  $0x4f841062 // fmla v2.4s, v3.4s, v4.s[0]
+	SUBS  $1, R8
+	BNE   again117
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane118:
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	MOVD  $2, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	FMOVQ 0(R7), F2
+	FMOVS 8(R3), F1
+	VDUP  V1.S[0], V1.S4
+	WORD  $0x6e21dc41 // fmul v1.4s, v2.4s, v1.4s
+	MOVD  R1, R8
+	CMP   $3, R2
+	BGE   more119
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane121
+
+more119:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again120:
+	ADD   $64, R3
+	ADD   R6, R7
+	FMOVQ 0(R7), F2
+	FMOVS 8(R3), F3
+	WORD  $0x4f831041 // fmla v1.4s, v2.4s, v3.s[0]
+	SUBS  $1, R8
+	BNE   again120
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane121:
+	MOVD  $10, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	FMOVQ 0(R7), F3
+	FMOVS 40(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc62 // fmul v2.4s, v3.4s, v2.4s
+	MOVD  R1, R8
+	CMP   $11, R2
+	BGE   more122
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane124
+
+more122:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again123:
+	ADD   $64, R3
+	ADD   R6, R7
+	FMOVQ 0(R7), F3
+	FMOVS 40(R3), F4
+	WORD  $0x4f841062 // fmla v2.4s, v3.4s, v4.s[0]
+	SUBS  $1, R8
+	BNE   again123
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane124:
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  $6, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	FMOVQ 0(R7), F3
+	FMOVS 24(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc62 // fmul v2.4s, v3.4s, v2.4s
+	MOVD  R1, R8
+	CMP   $7, R2
+	BGE   more125
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane127
+
+more125:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again126:
+	ADD   $64, R3
+	ADD   R6, R7
+	FMOVQ 0(R7), F3
+	FMOVS 24(R3), F4
+	WORD  $0x4f841062 // fmla v2.4s, v3.4s, v4.s[0]
+	SUBS  $1, R8
+	BNE   again126
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane127:
+	MOVD  $14, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	FMOVQ 0(R7), F4
+	FMOVS 56(R3), F3
+	VDUP  V3.S[0], V3.S4
+	WORD  $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	MOVD  R1, R8
+	CMP   $15, R2
+	BGE   more128
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane130
+
+more128:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again129:
+	ADD   $64, R3
+	ADD   R6, R7
+	FMOVQ 0(R7), F4
+	FMOVS 56(R3), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	SUBS  $1, R8
+	BNE   again129
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane130:
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	MOVD  $1, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	FMOVQ 0(R7), F2
+	FMOVS 4(R3), F1
+	VDUP  V1.S[0], V1.S4
+	WORD  $0x6e21dc41 // fmul v1.4s, v2.4s, v1.4s
+	MOVD  R1, R8
+	CMP   $2, R2
+	BGE   more131
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane133
+
+more131:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again132:
+	ADD   $64, R3
+	ADD   R6, R7
+	FMOVQ 0(R7), F2
+	FMOVS 4(R3), F3
+	WORD  $0x4f831041 // fmla v1.4s, v2.4s, v3.s[0]
+	SUBS  $1, R8
+	BNE   again132
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane133:
+	MOVD  $9, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	FMOVQ 0(R7), F3
+	FMOVS 36(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc62 // fmul v2.4s, v3.4s, v2.4s
+	MOVD  R1, R8
+	CMP   $10, R2
+	BGE   more134
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane136
+
+more134:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again135:
+	ADD   $64, R3
+	ADD   R6, R7
+	FMOVQ 0(R7), F3
+	FMOVS 36(R3), F4
+	WORD  $0x4f841062 // fmla v2.4s, v3.4s, v4.s[0]
+	SUBS  $1, R8
+	BNE   again135
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane136:
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  $5, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	FMOVQ 0(R7), F3
+	FMOVS 20(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc62 // fmul v2.4s, v3.4s, v2.4s
+	MOVD  R1, R8
+	CMP   $6, R2
+	BGE   more137
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane139
+
+more137:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again138:
+	ADD   $64, R3
+	ADD   R6, R7
+	FMOVQ 0(R7), F3
+	FMOVS 20(R3), F4
+	WORD  $0x4f841062 // fmla v2.4s, v3.4s, v4.s[0]
+	SUBS  $1, R8
+	BNE   again138
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane139:
+	MOVD  $13, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	FMOVQ 0(R7), F4
+	FMOVS 52(R3), F3
+	VDUP  V3.S[0], V3.S4
+	WORD  $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	MOVD  R1, R8
+	CMP   $14, R2
+	BGE   more140
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane142
+
+more140:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again141:
+	ADD   $64, R3
+	ADD   R6, R7
+	FMOVQ 0(R7), F4
+	FMOVS 52(R3), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	SUBS  $1, R8
+	BNE   again141
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane142:
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  $3, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	FMOVQ 0(R7), F3
+	FMOVS 12(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc62 // fmul v2.4s, v3.4s, v2.4s
+	MOVD  R1, R8
+	CMP   $4, R2
+	BGE   more143
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane145
+
+more143:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again144:
+	ADD   $64, R3
+	ADD   R6, R7
+	FMOVQ 0(R7), F3
+	FMOVS 12(R3), F4
+	WORD  $0x4f841062 // fmla v2.4s, v3.4s, v4.s[0]
+	SUBS  $1, R8
+	BNE   again144
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane145:
+	MOVD  $11, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	FMOVQ 0(R7), F4
+	FMOVS 44(R3), F3
+	VDUP  V3.S[0], V3.S4
+	WORD  $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	MOVD  R1, R8
+	CMP   $12, R2
+	BGE   more146
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane148
+
+more146:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again147:
+	ADD   $64, R3
+	ADD   R6, R7
+	FMOVQ 0(R7), F4
+	FMOVS 44(R3), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	SUBS  $1, R8
+	BNE   again147
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane148:
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	MOVD  $7, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	FMOVQ 0(R7), F4
+	FMOVS 28(R3), F3
+	VDUP  V3.S[0], V3.S4
+	WORD  $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	MOVD  R1, R8
+	CMP   $8, R2
+	BGE   more149
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane151
+
+more149:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again150:
+	ADD   $64, R3
+	ADD   R6, R7
+	FMOVQ 0(R7), F4
+	FMOVS 28(R3), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	SUBS  $1, R8
+	BNE   again150
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane151:
+	MOVD  $15, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	FMOVQ 0(R7), F5
+	FMOVS 60(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dca4 // fmul v4.4s, v5.4s, v4.4s
+	MOVD  R1, R8
+	CMP   $16, R2
+	BGE   more152
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane154
+
+more152:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again153:
+	ADD   $64, R3
+	ADD   R6, R7
+	FMOVQ 0(R7), F5
+	FMOVS 60(R3), F6
+	WORD  $0x4f8610a4 // fmla v4.4s, v5.4s, v6.s[0]
+	SUBS  $1, R8
+	BNE   again153
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane154:
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	MOVD  act+80(FP), R1
+	MOVD  y+0(FP), R2
+	MOVD  ldy+8(FP), R3
+	VMOVI $0, V1.B16
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	CMP   $1, R1
+	BNE   linear155
+	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
+
+linear155:
+	FMOVQ F0, 0(R2)
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  $1, R16
+	MUL   R16, R2, R2
+	ADD   R2, R1
+	MOVD  R1, y+0(FP)
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  $1, R16
+	MUL   R16, R2, R2
+	ADD   R2, R1
+	MOVD  R1, x+16(FP)
+	MOVD  rows+56(FP), R1
+	SUB   $1, R1
+	MOVD  R1, rows+56(FP)
+	CMP   $1, R1
+	BGE   tile105
+
+rest106:
+	RET
+
+part1:
+	MOVD rows+56(FP), R1
+	CMP  $4, R1
+	BLT  rest157
+
+tile156:
+	MOVD n+72(FP), R1
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD ldw+40(FP), R5
+	LSR  $1, R1
+	LSR  $1, R1
+	LSR  $1, R1
+	LSR  $1, R1
+	MOVD n+72(FP), R2
+	MOVD $16, R16
+	MUL  R16, R1, R6
+	SUB  R6, R2
+	MOVD $16, R16
+	MUL  R16, R5, R6
+	ADD  R4, R3, R7
+	ADD  R4, R7, R8
+	ADD  R4, R8, R9
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	MOVD  $0, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	MOVD  bias+48(FP), R11
+	TST   $2, R0
+	BEQ   one158
+	FMOVD 0(R11), F4
+	TST   $1, R0
+	BEQ   moved159
+	ADD   $8, R11, R16
+	VLD1  (R16), V4.S[2]
+	B     moved159
+
+one158:
+	FMOVS 0(R11), F4
+
+moved159:
+	VORR  V4.B16, V4.B16, V0.B16
+	VORR  V4.B16, V4.B16, V1.B16
+	VORR  V4.B16, V4.B16, V2.B16
+	VORR  V4.B16, V4.B16, V3.B16
+	TST   $2, R0
+	BEQ   one160
+	FMOVD 0(R10), F4
+	TST   $1, R0
+	BEQ   moved161
+	ADD   $8, R10, R16
+	VLD1  (R16), V4.S[2]
+	B     moved161
+
+one160:
+	FMOVS 0(R10), F4
+
+moved161:
+	FMOVS 0(R3), F5
+	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
+	FMOVS 0(R7), F5
+	WORD  $0x4f851081 // fmla v1.4s, v4.4s, v5.s[0]
+	FMOVS 0(R8), F5
+	WORD  $0x4f851082 // fmla v2.4s, v4.4s, v5.s[0]
+	FMOVS 0(R9), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	MOVD  R1, R11
+	CMP   $1, R2
+	BGE   more162
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane164
+
+more162:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again163:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	TST   $2, R0
+	BEQ   one165
+	FMOVD 0(R10), F4
+	TST   $1, R0
+	BEQ   moved166
+	ADD   $8, R10, R16
+	VLD1  (R16), V4.S[2]
+	B     moved166
+
+one165:
+	FMOVS 0(R10), F4
+
+moved166:
+	FMOVS 0(R3), F5
+	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
+	FMOVS 0(R7), F5
+	WORD  $0x4f851081 // fmla v1.4s, v4.4s, v5.s[0]
+	FMOVS 0(R8), F5
+	WORD  $0x4f851082 // fmla v2.4s, v4.4s, v5.s[0]
+	FMOVS 0(R9), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	SUBS  $1, R11
+	BNE   again163
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane164:
+	MOVD  $8, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	TST   $2, R0
+	BEQ   one167
+	FMOVD 0(R10), F8
+	TST   $1, R0
+	BEQ   moved168
+	ADD   $8, R10, R16
+	VLD1  (R16), V8.S[2]
+	B     moved168
+
+one167:
+	FMOVS 0(R10), F8
+
+moved168:
+	FMOVS 32(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dd04 // fmul v4.4s, v8.4s, v4.4s
+	FMOVS 32(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dd05 // fmul v5.4s, v8.4s, v5.4s
+	FMOVS 32(R8), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dd06 // fmul v6.4s, v8.4s, v6.4s
+	FMOVS 32(R9), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd07 // fmul v7.4s, v8.4s, v7.4s
+	MOVD  R1, R11
+	CMP   $9, R2
+	BGE   more169
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane171
+
+more169:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again170:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	TST   $2, R0
+	BEQ   one172
+	FMOVD 0(R10), F8
+	TST   $1, R0
+	BEQ   moved173
+	ADD   $8, R10, R16
+	VLD1  (R16), V8.S[2]
+	B     moved173
+
+one172:
+	FMOVS 0(R10), F8
+
+moved173:
+	FMOVS 32(R3), F9
+	WORD  $0x4f891104 // fmla v4.4s, v8.4s, v9.s[0]
+	FMOVS 32(R7), F9
+	WORD  $0x4f891105 // fmla v5.4s, v8.4s, v9.s[0]
+	FMOVS 32(R8), F9
+	WORD  $0x4f891106 // fmla v6.4s, v8.4s, v9.s[0]
+	FMOVS 32(R9), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	SUBS  $1, R11
+	BNE   again170
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane171:
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	MOVD  $4, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	TST   $2, R0
+	BEQ   one174
+	FMOVD 0(R10), F8
+	TST   $1, R0
+	BEQ   moved175
+	ADD   $8, R10, R16
+	VLD1  (R16), V8.S[2]
+	B     moved175
+
+one174:
+	FMOVS 0(R10), F8
+
+moved175:
+	FMOVS 16(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dd04 // fmul v4.4s, v8.4s, v4.4s
+	FMOVS 16(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dd05 // fmul v5.4s, v8.4s, v5.4s
+	FMOVS 16(R8), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dd06 // fmul v6.4s, v8.4s, v6.4s
+	FMOVS 16(R9), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd07 // fmul v7.4s, v8.4s, v7.4s
+	MOVD  R1, R11
+	CMP   $5, R2
+	BGE   more176
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane178
+
+more176:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again177:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	TST   $2, R0
+	BEQ   one179
+	FMOVD 0(R10), F8
+	TST   $1, R0
+	BEQ   moved180
+	ADD   $8, R10, R16
+	VLD1  (R16), V8.S[2]
+	B     moved180
+
+one179:
+	FMOVS 0(R10), F8
+
+moved180:
+	FMOVS 16(R3), F9
+	WORD  $0x4f891104 // fmla v4.4s, v8.4s, v9.s[0]
+	FMOVS 16(R7), F9
+	WORD  $0x4f891105 // fmla v5.4s, v8.4s, v9.s[0]
+	FMOVS 16(R8), F9
+	WORD  $0x4f891106 // fmla v6.4s, v8.4s, v9.s[0]
+	FMOVS 16(R9), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	SUBS  $1, R11
+	BNE   again177
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane178:
+	MOVD  $12, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	TST   $2, R0
+	BEQ   one181
+	FMOVD 0(R10), F12
+	TST   $1, R0
+	BEQ   moved182
+	ADD   $8, R10, R16
+	VLD1  (R16), V12.S[2]
+	B     moved182
+
+one181:
+	FMOVS 0(R10), F12
+
+moved182:
+	FMOVS 48(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dd88 // fmul v8.4s, v12.4s, v8.4s
+	FMOVS 48(R7), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dd89 // fmul v9.4s, v12.4s, v9.4s
+	FMOVS 48(R8), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2add8a // fmul v10.4s, v12.4s, v10.4s
+	FMOVS 48(R9), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd8b // fmul v11.4s, v12.4s, v11.4s
+	MOVD  R1, R11
+	CMP   $13, R2
+	BGE   more183
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane185
+
+more183:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again184:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	TST   $2, R0
+	BEQ   one186
+	FMOVD 0(R10), F12
+	TST   $1, R0
+	BEQ   moved187
+	ADD   $8, R10, R16
+	VLD1  (R16), V12.S[2]
+	B     moved187
+
+one186:
+	FMOVS 0(R10), F12
+
+moved187:
+	FMOVS 48(R3), F13
+	WORD  $0x4f8d1188 // fmla v8.4s, v12.4s, v13.s[0]
+	FMOVS 48(R7), F13
+	WORD  $0x4f8d1189 // fmla v9.4s, v12.4s, v13.s[0]
+	FMOVS 48(R8), F13
+	WORD  $0x4f8d118a // fmla v10.4s, v12.4s, v13.s[0]
+	FMOVS 48(R9), F13
+	WORD  $0x4f8d118b // fmla v11.4s, v12.4s, v13.s[0]
+	SUBS  $1, R11
+	BNE   again184
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane185:
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	MOVD  $2, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	TST   $2, R0
+	BEQ   one188
+	FMOVD 0(R10), F8
+	TST   $1, R0
+	BEQ   moved189
+	ADD   $8, R10, R16
+	VLD1  (R16), V8.S[2]
+	B     moved189
+
+one188:
+	FMOVS 0(R10), F8
+
+moved189:
+	FMOVS 8(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dd04 // fmul v4.4s, v8.4s, v4.4s
+	FMOVS 8(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dd05 // fmul v5.4s, v8.4s, v5.4s
+	FMOVS 8(R8), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dd06 // fmul v6.4s, v8.4s, v6.4s
+	FMOVS 8(R9), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd07 // fmul v7.4s, v8.4s, v7.4s
+	MOVD  R1, R11
+	CMP   $3, R2
+	BGE   more190
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane192
+
+more190:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again191:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	TST   $2, R0
+	BEQ   one193
+	FMOVD 0(R10), F8
+	TST   $1, R0
+	BEQ   moved194
+	ADD   $8, R10, R16
+	VLD1  (R16), V8.S[2]
+	B     moved194
+
+one193:
+	FMOVS 0(R10), F8
+
+moved194:
+	FMOVS 8(R3), F9
+	WORD  $0x4f891104 // fmla v4.4s, v8.4s, v9.s[0]
+	FMOVS 8(R7), F9
+	WORD  $0x4f891105 // fmla v5.4s, v8.4s, v9.s[0]
+	FMOVS 8(R8), F9
+	WORD  $0x4f891106 // fmla v6.4s, v8.4s, v9.s[0]
+	FMOVS 8(R9), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	SUBS  $1, R11
+	BNE   again191
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane192:
+	MOVD  $10, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	TST   $2, R0
+	BEQ   one195
+	FMOVD 0(R10), F12
+	TST   $1, R0
+	BEQ   moved196
+	ADD   $8, R10, R16
+	VLD1  (R16), V12.S[2]
+	B     moved196
+
+one195:
+	FMOVS 0(R10), F12
+
+moved196:
+	FMOVS 40(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dd88 // fmul v8.4s, v12.4s, v8.4s
+	FMOVS 40(R7), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dd89 // fmul v9.4s, v12.4s, v9.4s
+	FMOVS 40(R8), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2add8a // fmul v10.4s, v12.4s, v10.4s
+	FMOVS 40(R9), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd8b // fmul v11.4s, v12.4s, v11.4s
+	MOVD  R1, R11
+	CMP   $11, R2
+	BGE   more197
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane199
+
+more197:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again198:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	TST   $2, R0
+	BEQ   one200
+	FMOVD 0(R10), F12
+	TST   $1, R0
+	BEQ   moved201
+	ADD   $8, R10, R16
+	VLD1  (R16), V12.S[2]
+	B     moved201
+
+one200:
+	FMOVS 0(R10), F12
+
+moved201:
+	FMOVS 40(R3), F13
+	WORD  $0x4f8d1188 // fmla v8.4s, v12.4s, v13.s[0]
+	FMOVS 40(R7), F13
+	WORD  $0x4f8d1189 // fmla v9.4s, v12.4s, v13.s[0]
+	FMOVS 40(R8), F13
+	WORD  $0x4f8d118a // fmla v10.4s, v12.4s, v13.s[0]
+	FMOVS 40(R9), F13
+	WORD  $0x4f8d118b // fmla v11.4s, v12.4s, v13.s[0]
+	SUBS  $1, R11
+	BNE   again198
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane199:
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	MOVD  $6, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	TST   $2, R0
+	BEQ   one202
+	FMOVD 0(R10), F12
+	TST   $1, R0
+	BEQ   moved203
+	ADD   $8, R10, R16
+	VLD1  (R16), V12.S[2]
+	B     moved203
+
+one202:
+	FMOVS 0(R10), F12
+
+moved203:
+	FMOVS 24(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dd88 // fmul v8.4s, v12.4s, v8.4s
+	FMOVS 24(R7), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dd89 // fmul v9.4s, v12.4s, v9.4s
+	FMOVS 24(R8), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2add8a // fmul v10.4s, v12.4s, v10.4s
+	FMOVS 24(R9), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd8b // fmul v11.4s, v12.4s, v11.4s
+	MOVD  R1, R11
+	CMP   $7, R2
+	BGE   more204
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane206
+
+more204:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again205:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	TST   $2, R0
+	BEQ   one207
+	FMOVD 0(R10), F12
+	TST   $1, R0
+	BEQ   moved208
+	ADD   $8, R10, R16
+	VLD1  (R16), V12.S[2]
+	B     moved208
+
+one207:
+	FMOVS 0(R10), F12
+
+moved208:
+	FMOVS 24(R3), F13
+	WORD  $0x4f8d1188 // fmla v8.4s, v12.4s, v13.s[0]
+	FMOVS 24(R7), F13
+	WORD  $0x4f8d1189 // fmla v9.4s, v12.4s, v13.s[0]
+	FMOVS 24(R8), F13
+	WORD  $0x4f8d118a // fmla v10.4s, v12.4s, v13.s[0]
+	FMOVS 24(R9), F13
+	WORD  $0x4f8d118b // fmla v11.4s, v12.4s, v13.s[0]
+	SUBS  $1, R11
+	BNE   again205
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane206:
+	MOVD  $14, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	TST   $2, R0
+	BEQ   one209
+	FMOVD 0(R10), F16
+	TST   $1, R0
+	BEQ   moved210
+	ADD   $8, R10, R16
+	VLD1  (R16), V16.S[2]
+	B     moved210
+
+one209:
+	FMOVS 0(R10), F16
+
+moved210:
+	FMOVS 56(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cde0c // fmul v12.4s, v16.4s, v12.4s
+	FMOVS 56(R7), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2dde0d // fmul v13.4s, v16.4s, v13.4s
+	FMOVS 56(R8), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2ede0e // fmul v14.4s, v16.4s, v14.4s
+	FMOVS 56(R9), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fde0f // fmul v15.4s, v16.4s, v15.4s
+	MOVD  R1, R11
+	CMP   $15, R2
+	BGE   more211
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane213
+
+more211:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again212:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	TST   $2, R0
+	BEQ   one214
+	FMOVD 0(R10), F16
+	TST   $1, R0
+	BEQ   moved215
+	ADD   $8, R10, R16
+	VLD1  (R16), V16.S[2]
+	B     moved215
+
+one214:
+	FMOVS 0(R10), F16
+
+moved215:
+	FMOVS 56(R3), F17
+	WORD  $0x4f91120c // fmla v12.4s, v16.4s, v17.s[0]
+	FMOVS 56(R7), F17
+	WORD  $0x4f91120d // fmla v13.4s, v16.4s, v17.s[0]
+	FMOVS 56(R8), F17
+	WORD  $0x4f91120e // fmla v14.4s, v16.4s, v17.s[0]
+	FMOVS 56(R9), F17
+	WORD  $0x4f91120f // fmla v15.4s, v16.4s, v17.s[0]
+	SUBS  $1, R11
+	BNE   again212
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane213:
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	MOVD  $1, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	TST   $2, R0
+	BEQ   one216
+	FMOVD 0(R10), F8
+	TST   $1, R0
+	BEQ   moved217
+	ADD   $8, R10, R16
+	VLD1  (R16), V8.S[2]
+	B     moved217
+
+one216:
+	FMOVS 0(R10), F8
+
+moved217:
+	FMOVS 4(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dd04 // fmul v4.4s, v8.4s, v4.4s
+	FMOVS 4(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dd05 // fmul v5.4s, v8.4s, v5.4s
+	FMOVS 4(R8), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dd06 // fmul v6.4s, v8.4s, v6.4s
+	FMOVS 4(R9), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd07 // fmul v7.4s, v8.4s, v7.4s
+	MOVD  R1, R11
+	CMP   $2, R2
+	BGE   more218
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane220
+
+more218:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again219:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	TST   $2, R0
+	BEQ   one221
+	FMOVD 0(R10), F8
+	TST   $1, R0
+	BEQ   moved222
+	ADD   $8, R10, R16
+	VLD1  (R16), V8.S[2]
+	B     moved222
+
+one221:
+	FMOVS 0(R10), F8
+
+moved222:
+	FMOVS 4(R3), F9
+	WORD  $0x4f891104 // fmla v4.4s, v8.4s, v9.s[0]
+	FMOVS 4(R7), F9
+	WORD  $0x4f891105 // fmla v5.4s, v8.4s, v9.s[0]
+	FMOVS 4(R8), F9
+	WORD  $0x4f891106 // fmla v6.4s, v8.4s, v9.s[0]
+	FMOVS 4(R9), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	SUBS  $1, R11
+	BNE   again219
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane220:
+	MOVD  $9, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	TST   $2, R0
+	BEQ   one223
+	FMOVD 0(R10), F12
+	TST   $1, R0
+	BEQ   moved224
+	ADD   $8, R10, R16
+	VLD1  (R16), V12.S[2]
+	B     moved224
+
+one223:
+	FMOVS 0(R10), F12
+
+moved224:
+	FMOVS 36(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dd88 // fmul v8.4s, v12.4s, v8.4s
+	FMOVS 36(R7), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dd89 // fmul v9.4s, v12.4s, v9.4s
+	FMOVS 36(R8), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2add8a // fmul v10.4s, v12.4s, v10.4s
+	FMOVS 36(R9), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd8b // fmul v11.4s, v12.4s, v11.4s
+	MOVD  R1, R11
+	CMP   $10, R2
+	BGE   more225
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane227
+
+more225:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again226:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	TST   $2, R0
+	BEQ   one228
+	FMOVD 0(R10), F12
+	TST   $1, R0
+	BEQ   moved229
+	ADD   $8, R10, R16
+	VLD1  (R16), V12.S[2]
+	B     moved229
+
+one228:
+	FMOVS 0(R10), F12
+
+moved229:
+	FMOVS 36(R3), F13
+	WORD  $0x4f8d1188 // fmla v8.4s, v12.4s, v13.s[0]
+	FMOVS 36(R7), F13
+	WORD  $0x4f8d1189 // fmla v9.4s, v12.4s, v13.s[0]
+	FMOVS 36(R8), F13
+	WORD  $0x4f8d118a // fmla v10.4s, v12.4s, v13.s[0]
+	FMOVS 36(R9), F13
+	WORD  $0x4f8d118b // fmla v11.4s, v12.4s, v13.s[0]
+	SUBS  $1, R11
+	BNE   again226
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane227:
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	MOVD  $5, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	TST   $2, R0
+	BEQ   one230
+	FMOVD 0(R10), F12
+	TST   $1, R0
+	BEQ   moved231
+	ADD   $8, R10, R16
+	VLD1  (R16), V12.S[2]
+	B     moved231
+
+one230:
+	FMOVS 0(R10), F12
+
+moved231:
+	FMOVS 20(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dd88 // fmul v8.4s, v12.4s, v8.4s
+	FMOVS 20(R7), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dd89 // fmul v9.4s, v12.4s, v9.4s
+	FMOVS 20(R8), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2add8a // fmul v10.4s, v12.4s, v10.4s
+	FMOVS 20(R9), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd8b // fmul v11.4s, v12.4s, v11.4s
+	MOVD  R1, R11
+	CMP   $6, R2
+	BGE   more232
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane234
+
+more232:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again233:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	TST   $2, R0
+	BEQ   one235
+	FMOVD 0(R10), F12
+	TST   $1, R0
+	BEQ   moved236
+	ADD   $8, R10, R16
+	VLD1  (R16), V12.S[2]
+	B     moved236
+
+one235:
+	FMOVS 0(R10), F12
+
+moved236:
+	FMOVS 20(R3), F13
+	WORD  $0x4f8d1188 // fmla v8.4s, v12.4s, v13.s[0]
+	FMOVS 20(R7), F13
+	WORD  $0x4f8d1189 // fmla v9.4s, v12.4s, v13.s[0]
+	FMOVS 20(R8), F13
+	WORD  $0x4f8d118a // fmla v10.4s, v12.4s, v13.s[0]
+	FMOVS 20(R9), F13
+	WORD  $0x4f8d118b // fmla v11.4s, v12.4s, v13.s[0]
+	SUBS  $1, R11
+	BNE   again233
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane234:
+	MOVD  $13, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	TST   $2, R0
+	BEQ   one237
+	FMOVD 0(R10), F16
+	TST   $1, R0
+	BEQ   moved238
+	ADD   $8, R10, R16
+	VLD1  (R16), V16.S[2]
+	B     moved238
+
+one237:
+	FMOVS 0(R10), F16
+
+moved238:
+	FMOVS 52(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cde0c // fmul v12.4s, v16.4s, v12.4s
+	FMOVS 52(R7), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2dde0d // fmul v13.4s, v16.4s, v13.4s
+	FMOVS 52(R8), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2ede0e // fmul v14.4s, v16.4s, v14.4s
+	FMOVS 52(R9), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fde0f // fmul v15.4s, v16.4s, v15.4s
+	MOVD  R1, R11
+	CMP   $14, R2
+	BGE   more239
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane241
+
+more239:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again240:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	TST   $2, R0
+	BEQ   one242
+	FMOVD 0(R10), F16
+	TST   $1, R0
+	BEQ   moved243
+	ADD   $8, R10, R16
+	VLD1  (R16), V16.S[2]
+	B     moved243
+
+one242:
+	FMOVS 0(R10), F16
+
+moved243:
+	FMOVS 52(R3), F17
+	WORD  $0x4f91120c // fmla v12.4s, v16.4s, v17.s[0]
+	FMOVS 52(R7), F17
+	WORD  $0x4f91120d // fmla v13.4s, v16.4s, v17.s[0]
+	FMOVS 52(R8), F17
+	WORD  $0x4f91120e // fmla v14.4s, v16.4s, v17.s[0]
+	FMOVS 52(R9), F17
+	WORD  $0x4f91120f // fmla v15.4s, v16.4s, v17.s[0]
+	SUBS  $1, R11
+	BNE   again240
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane241:
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	MOVD  $3, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	TST   $2, R0
+	BEQ   one244
+	FMOVD 0(R10), F12
+	TST   $1, R0
+	BEQ   moved245
+	ADD   $8, R10, R16
+	VLD1  (R16), V12.S[2]
+	B     moved245
+
+one244:
+	FMOVS 0(R10), F12
+
+moved245:
+	FMOVS 12(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dd88 // fmul v8.4s, v12.4s, v8.4s
+	FMOVS 12(R7), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dd89 // fmul v9.4s, v12.4s, v9.4s
+	FMOVS 12(R8), F10
+	VDUP  V10.S[0], V10.S4
+	WORD  $0x6e2add8a // fmul v10.4s, v12.4s, v10.4s
+	FMOVS 12(R9), F11
+	VDUP  V11.S[0], V11.S4
+	WORD  $0x6e2bdd8b // fmul v11.4s, v12.4s, v11.4s
+	MOVD  R1, R11
+	CMP   $4, R2
+	BGE   more246
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane248
+
+more246:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again247:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	TST   $2, R0
+	BEQ   one249
+	FMOVD 0(R10), F12
+	TST   $1, R0
+	BEQ   moved250
+	ADD   $8, R10, R16
+	VLD1  (R16), V12.S[2]
+	B     moved250
+
+one249:
+	FMOVS 0(R10), F12
+
+moved250:
+	FMOVS 12(R3), F13
+	WORD  $0x4f8d1188 // fmla v8.4s, v12.4s, v13.s[0]
+	FMOVS 12(R7), F13
+	WORD  $0x4f8d1189 // fmla v9.4s, v12.4s, v13.s[0]
+	FMOVS 12(R8), F13
+	WORD  $0x4f8d118a // fmla v10.4s, v12.4s, v13.s[0]
+	FMOVS 12(R9), F13
+	WORD  $0x4f8d118b // fmla v11.4s, v12.4s, v13.s[0]
+	SUBS  $1, R11
+	BNE   again247
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane248:
+	MOVD  $11, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	TST   $2, R0
+	BEQ   one251
+	FMOVD 0(R10), F16
+	TST   $1, R0
+	BEQ   moved252
+	ADD   $8, R10, R16
+	VLD1  (R16), V16.S[2]
+	B     moved252
+
+one251:
+	FMOVS 0(R10), F16
+
+moved252:
+	FMOVS 44(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cde0c // fmul v12.4s, v16.4s, v12.4s
+	FMOVS 44(R7), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2dde0d // fmul v13.4s, v16.4s, v13.4s
+	FMOVS 44(R8), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2ede0e // fmul v14.4s, v16.4s, v14.4s
+	FMOVS 44(R9), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fde0f // fmul v15.4s, v16.4s, v15.4s
+	MOVD  R1, R11
+	CMP   $12, R2
+	BGE   more253
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane255
+
+more253:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again254:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	TST   $2, R0
+	BEQ   one256
+	FMOVD 0(R10), F16
+	TST   $1, R0
+	BEQ   moved257
+	ADD   $8, R10, R16
+	VLD1  (R16), V16.S[2]
+	B     moved257
+
+one256:
+	FMOVS 0(R10), F16
+
+moved257:
+	FMOVS 44(R3), F17
+	WORD  $0x4f91120c // fmla v12.4s, v16.4s, v17.s[0]
+	FMOVS 44(R7), F17
+	WORD  $0x4f91120d // fmla v13.4s, v16.4s, v17.s[0]
+	FMOVS 44(R8), F17
+	WORD  $0x4f91120e // fmla v14.4s, v16.4s, v17.s[0]
+	FMOVS 44(R9), F17
+	WORD  $0x4f91120f // fmla v15.4s, v16.4s, v17.s[0]
+	SUBS  $1, R11
+	BNE   again254
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane255:
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
+	MOVD  $7, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	TST   $2, R0
+	BEQ   one258
+	FMOVD 0(R10), F16
+	TST   $1, R0
+	BEQ   moved259
+	ADD   $8, R10, R16
+	VLD1  (R16), V16.S[2]
+	B     moved259
+
+one258:
+	FMOVS 0(R10), F16
+
+moved259:
+	FMOVS 28(R3), F12
+	VDUP  V12.S[0], V12.S4
+	WORD  $0x6e2cde0c // fmul v12.4s, v16.4s, v12.4s
+	FMOVS 28(R7), F13
+	VDUP  V13.S[0], V13.S4
+	WORD  $0x6e2dde0d // fmul v13.4s, v16.4s, v13.4s
+	FMOVS 28(R8), F14
+	VDUP  V14.S[0], V14.S4
+	WORD  $0x6e2ede0e // fmul v14.4s, v16.4s, v14.4s
+	FMOVS 28(R9), F15
+	VDUP  V15.S[0], V15.S4
+	WORD  $0x6e2fde0f // fmul v15.4s, v16.4s, v15.4s
+	MOVD  R1, R11
+	CMP   $8, R2
+	BGE   more260
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane262
+
+more260:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again261:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	TST   $2, R0
+	BEQ   one263
+	FMOVD 0(R10), F16
+	TST   $1, R0
+	BEQ   moved264
+	ADD   $8, R10, R16
+	VLD1  (R16), V16.S[2]
+	B     moved264
+
+one263:
+	FMOVS 0(R10), F16
+
+moved264:
+	FMOVS 28(R3), F17
+	WORD  $0x4f91120c // fmla v12.4s, v16.4s, v17.s[0]
+	FMOVS 28(R7), F17
+	WORD  $0x4f91120d // fmla v13.4s, v16.4s, v17.s[0]
+	FMOVS 28(R8), F17
+	WORD  $0x4f91120e // fmla v14.4s, v16.4s, v17.s[0]
+	FMOVS 28(R9), F17
+	WORD  $0x4f91120f // fmla v15.4s, v16.4s, v17.s[0]
+	SUBS  $1, R11
+	BNE   again261
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane262:
+	MOVD  $15, R16
+	MUL   R16, R5, R10
+	MOVD  w+32(FP), R16
+	ADD   R16, R10
+	TST   $2, R0
+	BEQ   one265
+	FMOVD 0(R10), F20
+	TST   $1, R0
+	BEQ   moved266
+	ADD   $8, R10, R16
+	VLD1  (R16), V20.S[2]
+	B     moved266
+
+one265:
+	FMOVS 0(R10), F20
+
+moved266:
+	FMOVS 60(R3), F16
+	VDUP  V16.S[0], V16.S4
+	WORD  $0x6e30de90 // fmul v16.4s, v20.4s, v16.4s
+	FMOVS 60(R7), F17
+	VDUP  V17.S[0], V17.S4
+	WORD  $0x6e31de91 // fmul v17.4s, v20.4s, v17.4s
+	FMOVS 60(R8), F18
+	VDUP  V18.S[0], V18.S4
+	WORD  $0x6e32de92 // fmul v18.4s, v20.4s, v18.4s
+	FMOVS 60(R9), F19
+	VDUP  V19.S[0], V19.S4
+	WORD  $0x6e33de93 // fmul v19.4s, v20.4s, v19.4s
+	MOVD  R1, R11
+	CMP   $16, R2
+	BGE   more267
+	SUB   $1, R11
+	CMP   $0, R11
+	BEQ   lane269
+
+more267:
+	MOVD $64, R16
+	MUL  R16, R11, R12
+
+again268:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   R6, R10
+	TST   $2, R0
+	BEQ   one270
+	FMOVD 0(R10), F20
+	TST   $1, R0
+	BEQ   moved271
+	ADD   $8, R10, R16
+	VLD1  (R16), V20.S[2]
+	B     moved271
+
+one270:
+	FMOVS 0(R10), F20
+
+moved271:
+	FMOVS 60(R3), F21
+	WORD  $0x4f951290 // fmla v16.4s, v20.4s, v21.s[0]
+	FMOVS 60(R7), F21
+	WORD  $0x4f951291 // fmla v17.4s, v20.4s, v21.s[0]
+	FMOVS 60(R8), F21
+	WORD  $0x4f951292 // fmla v18.4s, v20.4s, v21.s[0]
+	FMOVS 60(R9), F21
+	WORD  $0x4f951293 // fmla v19.4s, v20.4s, v21.s[0]
+	SUBS  $1, R11
+	BNE   again268
+	SUB   R12, R11
+	ADD   R11, R3
+	ADD   R11, R7
+	ADD   R11, R8
+	ADD   R11, R9
+
+lane269:
+	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
+	WORD  $0x4e31d5ad // fadd v13.4s, v13.4s, v17.4s
+	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
+	WORD  $0x4e33d5ef // fadd v15.4s, v15.4s, v19.4s
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	MOVD  act+80(FP), R1
+	MOVD  y+0(FP), R2
+	MOVD  ldy+8(FP), R3
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	CMP   $1, R1
+	BNE   linear272
+	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
+
+linear272:
+	ADD   R3, R2, R4
+	ADD   R3, R4, R5
+	ADD   R3, R5, R6
+	TST   $2, R0
+	BEQ   one273
+	FMOVD F0, 0(R2)
+	TST   $1, R0
+	BEQ   moved274
+	ADD   $8, R2, R16
+	VST1  V0.S[2], (R16)
+	B     moved274
+
+one273:
+	FMOVS F0, 0(R2)
+
+moved274:
+	TST   $2, R0
+	BEQ   one275
+	FMOVD F1, 0(R4)
+	TST   $1, R0
+	BEQ   moved276
+	ADD   $8, R4, R16
+	VST1  V1.S[2], (R16)
+	B     moved276
+
+one275:
+	FMOVS F1, 0(R4)
+
+moved276:
+	TST   $2, R0
+	BEQ   one277
+	FMOVD F2, 0(R5)
+	TST   $1, R0
+	BEQ   moved278
+	ADD   $8, R5, R16
+	VST1  V2.S[2], (R16)
+	B     moved278
+
+one277:
+	FMOVS F2, 0(R5)
+
+moved278:
+	TST   $2, R0
+	BEQ   one279
+	FMOVD F3, 0(R6)
+	TST   $1, R0
+	BEQ   moved280
+	ADD   $8, R6, R16
+	VST1  V3.S[2], (R16)
+	B     moved280
+
+one279:
+	FMOVS F3, 0(R6)
+
+moved280:
+	MOVD y+0(FP), R1
+	MOVD ldy+8(FP), R2
+	MOVD $4, R16
+	MUL  R16, R2, R2
+	ADD  R2, R1
+	MOVD R1, y+0(FP)
+	MOVD x+16(FP), R1
+	MOVD ldx+24(FP), R2
+	MOVD $4, R16
+	MUL  R16, R2, R2
+	ADD  R2, R1
+	MOVD R1, x+16(FP)
+	MOVD rows+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, rows+56(FP)
+	CMP  $4, R1
+	BGE  tile156
+
+rest157:
+	MOVD rows+56(FP), R1
+	CMP  $2, R1
+	BLT  rest282
+
+tile281:
+	MOVD n+72(FP), R1
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD ldw+40(FP), R5
+	LSR  $1, R1
+	LSR  $1, R1
+	LSR  $1, R1
+	LSR  $1, R1
+	MOVD n+72(FP), R2
+	MOVD $16, R16
+	MUL  R16, R1, R6
+	SUB  R6, R2
+	MOVD $16, R16
+	MUL  R16, R5, R6
+	ADD  R4, R3, R7
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	MOVD  $0, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	MOVD  bias+48(FP), R9
+	TST   $2, R0
+	BEQ   one283
+	FMOVD 0(R9), F2
+	TST   $1, R0
+	BEQ   moved284
+	ADD   $8, R9, R16
+	VLD1  (R16), V2.S[2]
+	B     moved284
+
+one283:
+	FMOVS 0(R9), F2
+
+moved284:
+	VORR  V2.B16, V2.B16, V0.B16
+	VORR  V2.B16, V2.B16, V1.B16
+	TST   $2, R0
+	BEQ   one285
+	FMOVD 0(R8), F2
+	TST   $1, R0
+	BEQ   moved286
+	ADD   $8, R8, R16
+	VLD1  (R16), V2.S[2]
+	B     moved286
+
+one285:
+	FMOVS 0(R8), F2
+
+moved286:
+	FMOVS 0(R3), F3
+	WORD  $0x4f831040 // fmla v0.4s, v2.4s, v3.s[0]
+	FMOVS 0(R7), F3
+	WORD  $0x4f831041 // fmla v1.4s, v2.4s, v3.s[0]
+	MOVD  R1, R9
+	CMP   $1, R2
+	BGE   more287
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane289
+
+more287:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again288:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	TST   $2, R0
+	BEQ   one290
+	FMOVD 0(R8), F2
+	TST   $1, R0
+	BEQ   moved291
+	ADD   $8, R8, R16
+	VLD1  (R16), V2.S[2]
+	B     moved291
+
+one290:
+	FMOVS 0(R8), F2
+
+moved291:
+	FMOVS 0(R3), F3
+	WORD  $0x4f831040 // fmla v0.4s, v2.4s, v3.s[0]
+	FMOVS 0(R7), F3
+	WORD  $0x4f831041 // fmla v1.4s, v2.4s, v3.s[0]
+	SUBS  $1, R9
+	BNE   again288
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane289:
+	MOVD  $8, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	TST   $2, R0
+	BEQ   one292
+	FMOVD 0(R8), F4
+	TST   $1, R0
+	BEQ   moved293
+	ADD   $8, R8, R16
+	VLD1  (R16), V4.S[2]
+	B     moved293
+
+one292:
+	FMOVS 0(R8), F4
+
+moved293:
+	FMOVS 32(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc82 // fmul v2.4s, v4.4s, v2.4s
+	FMOVS 32(R7), F3
+	VDUP  V3.S[0], V3.S4
+	WORD  $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	MOVD  R1, R9
+	CMP   $9, R2
+	BGE   more294
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane296
+
+more294:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again295:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	TST   $2, R0
+	BEQ   one297
+	FMOVD 0(R8), F4
+	TST   $1, R0
+	BEQ   moved298
+	ADD   $8, R8, R16
+	VLD1  (R16), V4.S[2]
+	B     moved298
+
+one297:
+	FMOVS 0(R8), F4
+
+moved298:
+	FMOVS 32(R3), F5
+	WORD  $0x4f851082 // fmla v2.4s, v4.4s, v5.s[0]
+	FMOVS 32(R7), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	SUBS  $1, R9
+	BNE   again295
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane296:
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	MOVD  $4, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	TST   $2, R0
+	BEQ   one299
+	FMOVD 0(R8), F4
+	TST   $1, R0
+	BEQ   moved300
+	ADD   $8, R8, R16
+	VLD1  (R16), V4.S[2]
+	B     moved300
+
+one299:
+	FMOVS 0(R8), F4
+
+moved300:
+	FMOVS 16(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc82 // fmul v2.4s, v4.4s, v2.4s
+	FMOVS 16(R7), F3
+	VDUP  V3.S[0], V3.S4
+	WORD  $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	MOVD  R1, R9
+	CMP   $5, R2
+	BGE   more301
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane303
+
+more301:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again302:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	TST   $2, R0
+	BEQ   one304
+	FMOVD 0(R8), F4
+	TST   $1, R0
+	BEQ   moved305
+	ADD   $8, R8, R16
+	VLD1  (R16), V4.S[2]
+	B     moved305
+
+one304:
+	FMOVS 0(R8), F4
+
+moved305:
+	FMOVS 16(R3), F5
+	WORD  $0x4f851082 // fmla v2.4s, v4.4s, v5.s[0]
+	FMOVS 16(R7), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	SUBS  $1, R9
+	BNE   again302
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane303:
+	MOVD  $12, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	TST   $2, R0
+	BEQ   one306
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved307
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
+	B     moved307
+
+one306:
+	FMOVS 0(R8), F6
+
+moved307:
+	FMOVS 48(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dcc4 // fmul v4.4s, v6.4s, v4.4s
+	FMOVS 48(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dcc5 // fmul v5.4s, v6.4s, v5.4s
+	MOVD  R1, R9
+	CMP   $13, R2
+	BGE   more308
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane310
+
+more308:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again309:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	TST   $2, R0
+	BEQ   one311
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved312
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
+	B     moved312
+
+one311:
+	FMOVS 0(R8), F6
+
+moved312:
+	FMOVS 48(R3), F7
+	WORD  $0x4f8710c4 // fmla v4.4s, v6.4s, v7.s[0]
+	FMOVS 48(R7), F7
+	WORD  $0x4f8710c5 // fmla v5.4s, v6.4s, v7.s[0]
+	SUBS  $1, R9
+	BNE   again309
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane310:
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	MOVD  $2, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	TST   $2, R0
+	BEQ   one313
+	FMOVD 0(R8), F4
+	TST   $1, R0
+	BEQ   moved314
+	ADD   $8, R8, R16
+	VLD1  (R16), V4.S[2]
+	B     moved314
+
+one313:
+	FMOVS 0(R8), F4
+
+moved314:
+	FMOVS 8(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc82 // fmul v2.4s, v4.4s, v2.4s
+	FMOVS 8(R7), F3
+	VDUP  V3.S[0], V3.S4
+	WORD  $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	MOVD  R1, R9
+	CMP   $3, R2
+	BGE   more315
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane317
+
+more315:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again316:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	TST   $2, R0
+	BEQ   one318
+	FMOVD 0(R8), F4
+	TST   $1, R0
+	BEQ   moved319
+	ADD   $8, R8, R16
+	VLD1  (R16), V4.S[2]
+	B     moved319
+
+one318:
+	FMOVS 0(R8), F4
+
+moved319:
+	FMOVS 8(R3), F5
+	WORD  $0x4f851082 // fmla v2.4s, v4.4s, v5.s[0]
+	FMOVS 8(R7), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	SUBS  $1, R9
+	BNE   again316
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane317:
+	MOVD  $10, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	TST   $2, R0
+	BEQ   one320
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved321
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
+	B     moved321
+
+one320:
+	FMOVS 0(R8), F6
+
+moved321:
+	FMOVS 40(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dcc4 // fmul v4.4s, v6.4s, v4.4s
+	FMOVS 40(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dcc5 // fmul v5.4s, v6.4s, v5.4s
+	MOVD  R1, R9
+	CMP   $11, R2
+	BGE   more322
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane324
+
+more322:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again323:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	TST   $2, R0
+	BEQ   one325
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved326
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
+	B     moved326
+
+one325:
+	FMOVS 0(R8), F6
+
+moved326:
+	FMOVS 40(R3), F7
+	WORD  $0x4f8710c4 // fmla v4.4s, v6.4s, v7.s[0]
+	FMOVS 40(R7), F7
+	WORD  $0x4f8710c5 // fmla v5.4s, v6.4s, v7.s[0]
+	SUBS  $1, R9
+	BNE   again323
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane324:
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	MOVD  $6, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	TST   $2, R0
+	BEQ   one327
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved328
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
+	B     moved328
+
+one327:
+	FMOVS 0(R8), F6
+
+moved328:
+	FMOVS 24(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dcc4 // fmul v4.4s, v6.4s, v4.4s
+	FMOVS 24(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dcc5 // fmul v5.4s, v6.4s, v5.4s
+	MOVD  R1, R9
+	CMP   $7, R2
+	BGE   more329
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane331
+
+more329:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again330:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	TST   $2, R0
+	BEQ   one332
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved333
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
+	B     moved333
+
+one332:
+	FMOVS 0(R8), F6
+
+moved333:
+	FMOVS 24(R3), F7
+	WORD  $0x4f8710c4 // fmla v4.4s, v6.4s, v7.s[0]
+	FMOVS 24(R7), F7
+	WORD  $0x4f8710c5 // fmla v5.4s, v6.4s, v7.s[0]
+	SUBS  $1, R9
+	BNE   again330
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane331:
+	MOVD  $14, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	TST   $2, R0
+	BEQ   one334
+	FMOVD 0(R8), F8
+	TST   $1, R0
+	BEQ   moved335
+	ADD   $8, R8, R16
+	VLD1  (R16), V8.S[2]
+	B     moved335
+
+one334:
+	FMOVS 0(R8), F8
+
+moved335:
+	FMOVS 56(R3), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dd06 // fmul v6.4s, v8.4s, v6.4s
+	FMOVS 56(R7), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd07 // fmul v7.4s, v8.4s, v7.4s
+	MOVD  R1, R9
+	CMP   $15, R2
+	BGE   more336
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane338
+
+more336:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again337:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	TST   $2, R0
+	BEQ   one339
+	FMOVD 0(R8), F8
+	TST   $1, R0
+	BEQ   moved340
+	ADD   $8, R8, R16
+	VLD1  (R16), V8.S[2]
+	B     moved340
+
+one339:
+	FMOVS 0(R8), F8
+
+moved340:
+	FMOVS 56(R3), F9
+	WORD  $0x4f891106 // fmla v6.4s, v8.4s, v9.s[0]
+	FMOVS 56(R7), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	SUBS  $1, R9
+	BNE   again337
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane338:
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	MOVD  $1, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	TST   $2, R0
+	BEQ   one341
+	FMOVD 0(R8), F4
+	TST   $1, R0
+	BEQ   moved342
+	ADD   $8, R8, R16
+	VLD1  (R16), V4.S[2]
+	B     moved342
+
+one341:
+	FMOVS 0(R8), F4
+
+moved342:
+	FMOVS 4(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc82 // fmul v2.4s, v4.4s, v2.4s
+	FMOVS 4(R7), F3
+	VDUP  V3.S[0], V3.S4
+	WORD  $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	MOVD  R1, R9
+	CMP   $2, R2
+	BGE   more343
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane345
+
+more343:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again344:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	TST   $2, R0
+	BEQ   one346
+	FMOVD 0(R8), F4
+	TST   $1, R0
+	BEQ   moved347
+	ADD   $8, R8, R16
+	VLD1  (R16), V4.S[2]
+	B     moved347
+
+one346:
+	FMOVS 0(R8), F4
+
+moved347:
+	FMOVS 4(R3), F5
+	WORD  $0x4f851082 // fmla v2.4s, v4.4s, v5.s[0]
+	FMOVS 4(R7), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	SUBS  $1, R9
+	BNE   again344
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane345:
+	MOVD  $9, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	TST   $2, R0
+	BEQ   one348
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved349
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
+	B     moved349
+
+one348:
+	FMOVS 0(R8), F6
+
+moved349:
+	FMOVS 36(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dcc4 // fmul v4.4s, v6.4s, v4.4s
+	FMOVS 36(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dcc5 // fmul v5.4s, v6.4s, v5.4s
+	MOVD  R1, R9
+	CMP   $10, R2
+	BGE   more350
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane352
+
+more350:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again351:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	TST   $2, R0
+	BEQ   one353
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved354
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
+	B     moved354
+
+one353:
+	FMOVS 0(R8), F6
+
+moved354:
+	FMOVS 36(R3), F7
+	WORD  $0x4f8710c4 // fmla v4.4s, v6.4s, v7.s[0]
+	FMOVS 36(R7), F7
+	WORD  $0x4f8710c5 // fmla v5.4s, v6.4s, v7.s[0]
+	SUBS  $1, R9
+	BNE   again351
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane352:
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	MOVD  $5, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	TST   $2, R0
+	BEQ   one355
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved356
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
+	B     moved356
+
+one355:
+	FMOVS 0(R8), F6
+
+moved356:
+	FMOVS 20(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dcc4 // fmul v4.4s, v6.4s, v4.4s
+	FMOVS 20(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dcc5 // fmul v5.4s, v6.4s, v5.4s
+	MOVD  R1, R9
+	CMP   $6, R2
+	BGE   more357
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane359
+
+more357:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again358:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	TST   $2, R0
+	BEQ   one360
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved361
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
+	B     moved361
+
+one360:
+	FMOVS 0(R8), F6
+
+moved361:
+	FMOVS 20(R3), F7
+	WORD  $0x4f8710c4 // fmla v4.4s, v6.4s, v7.s[0]
+	FMOVS 20(R7), F7
+	WORD  $0x4f8710c5 // fmla v5.4s, v6.4s, v7.s[0]
+	SUBS  $1, R9
+	BNE   again358
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane359:
+	MOVD  $13, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	TST   $2, R0
+	BEQ   one362
+	FMOVD 0(R8), F8
+	TST   $1, R0
+	BEQ   moved363
+	ADD   $8, R8, R16
+	VLD1  (R16), V8.S[2]
+	B     moved363
+
+one362:
+	FMOVS 0(R8), F8
+
+moved363:
+	FMOVS 52(R3), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dd06 // fmul v6.4s, v8.4s, v6.4s
+	FMOVS 52(R7), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd07 // fmul v7.4s, v8.4s, v7.4s
+	MOVD  R1, R9
+	CMP   $14, R2
+	BGE   more364
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane366
+
+more364:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again365:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	TST   $2, R0
+	BEQ   one367
+	FMOVD 0(R8), F8
+	TST   $1, R0
+	BEQ   moved368
+	ADD   $8, R8, R16
+	VLD1  (R16), V8.S[2]
+	B     moved368
+
+one367:
+	FMOVS 0(R8), F8
+
+moved368:
+	FMOVS 52(R3), F9
+	WORD  $0x4f891106 // fmla v6.4s, v8.4s, v9.s[0]
+	FMOVS 52(R7), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	SUBS  $1, R9
+	BNE   again365
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane366:
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	MOVD  $3, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	TST   $2, R0
+	BEQ   one369
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved370
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
+	B     moved370
+
+one369:
+	FMOVS 0(R8), F6
+
+moved370:
+	FMOVS 12(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dcc4 // fmul v4.4s, v6.4s, v4.4s
+	FMOVS 12(R7), F5
+	VDUP  V5.S[0], V5.S4
+	WORD  $0x6e25dcc5 // fmul v5.4s, v6.4s, v5.4s
+	MOVD  R1, R9
+	CMP   $4, R2
+	BGE   more371
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane373
+
+more371:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again372:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	TST   $2, R0
+	BEQ   one374
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved375
+	ADD   $8, R8, R16
+	VLD1  (R16), V6.S[2]
+	B     moved375
+
+one374:
+	FMOVS 0(R8), F6
+
+moved375:
+	FMOVS 12(R3), F7
+	WORD  $0x4f8710c4 // fmla v4.4s, v6.4s, v7.s[0]
+	FMOVS 12(R7), F7
+	WORD  $0x4f8710c5 // fmla v5.4s, v6.4s, v7.s[0]
+	SUBS  $1, R9
+	BNE   again372
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane373:
+	MOVD  $11, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	TST   $2, R0
+	BEQ   one376
+	FMOVD 0(R8), F8
+	TST   $1, R0
+	BEQ   moved377
+	ADD   $8, R8, R16
+	VLD1  (R16), V8.S[2]
+	B     moved377
+
+one376:
+	FMOVS 0(R8), F8
+
+moved377:
+	FMOVS 44(R3), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dd06 // fmul v6.4s, v8.4s, v6.4s
+	FMOVS 44(R7), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd07 // fmul v7.4s, v8.4s, v7.4s
+	MOVD  R1, R9
+	CMP   $12, R2
+	BGE   more378
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane380
+
+more378:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again379:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	TST   $2, R0
+	BEQ   one381
+	FMOVD 0(R8), F8
+	TST   $1, R0
+	BEQ   moved382
+	ADD   $8, R8, R16
+	VLD1  (R16), V8.S[2]
+	B     moved382
+
+one381:
+	FMOVS 0(R8), F8
+
+moved382:
+	FMOVS 44(R3), F9
+	WORD  $0x4f891106 // fmla v6.4s, v8.4s, v9.s[0]
+	FMOVS 44(R7), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	SUBS  $1, R9
+	BNE   again379
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane380:
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	MOVD  $7, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	TST   $2, R0
+	BEQ   one383
+	FMOVD 0(R8), F8
+	TST   $1, R0
+	BEQ   moved384
+	ADD   $8, R8, R16
+	VLD1  (R16), V8.S[2]
+	B     moved384
+
+one383:
+	FMOVS 0(R8), F8
+
+moved384:
+	FMOVS 28(R3), F6
+	VDUP  V6.S[0], V6.S4
+	WORD  $0x6e26dd06 // fmul v6.4s, v8.4s, v6.4s
+	FMOVS 28(R7), F7
+	VDUP  V7.S[0], V7.S4
+	WORD  $0x6e27dd07 // fmul v7.4s, v8.4s, v7.4s
+	MOVD  R1, R9
+	CMP   $8, R2
+	BGE   more385
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane387
+
+more385:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again386:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	TST   $2, R0
+	BEQ   one388
+	FMOVD 0(R8), F8
+	TST   $1, R0
+	BEQ   moved389
+	ADD   $8, R8, R16
+	VLD1  (R16), V8.S[2]
+	B     moved389
+
+one388:
+	FMOVS 0(R8), F8
+
+moved389:
+	FMOVS 28(R3), F9
+	WORD  $0x4f891106 // fmla v6.4s, v8.4s, v9.s[0]
+	FMOVS 28(R7), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	SUBS  $1, R9
+	BNE   again386
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane387:
+	MOVD  $15, R16
+	MUL   R16, R5, R8
+	MOVD  w+32(FP), R16
+	ADD   R16, R8
+	TST   $2, R0
+	BEQ   one390
+	FMOVD 0(R8), F10
+	TST   $1, R0
+	BEQ   moved391
+	ADD   $8, R8, R16
+	VLD1  (R16), V10.S[2]
+	B     moved391
+
+one390:
+	FMOVS 0(R8), F10
+
+moved391:
+	FMOVS 60(R3), F8
+	VDUP  V8.S[0], V8.S4
+	WORD  $0x6e28dd48 // fmul v8.4s, v10.4s, v8.4s
+	FMOVS 60(R7), F9
+	VDUP  V9.S[0], V9.S4
+	WORD  $0x6e29dd49 // fmul v9.4s, v10.4s, v9.4s
+	MOVD  R1, R9
+	CMP   $16, R2
+	BGE   more392
+	SUB   $1, R9
+	CMP   $0, R9
+	BEQ   lane394
+
+more392:
+	MOVD $64, R16
+	MUL  R16, R9, R10
+
+again393:
+	ADD   $64, R3
+	ADD   $64, R7
+	ADD   R6, R8
+	TST   $2, R0
+	BEQ   one395
+	FMOVD 0(R8), F10
+	TST   $1, R0
+	BEQ   moved396
+	ADD   $8, R8, R16
+	VLD1  (R16), V10.S[2]
+	B     moved396
+
+one395:
+	FMOVS 0(R8), F10
+
+moved396:
+	FMOVS 60(R3), F11
+	WORD  $0x4f8b1148 // fmla v8.4s, v10.4s, v11.s[0]
+	FMOVS 60(R7), F11
+	WORD  $0x4f8b1149 // fmla v9.4s, v10.4s, v11.s[0]
+	SUBS  $1, R9
+	BNE   again393
+	SUB   R10, R9
+	ADD   R9, R3
+	ADD   R9, R7
+
+lane394:
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	MOVD  act+80(FP), R1
+	MOVD  y+0(FP), R2
+	MOVD  ldy+8(FP), R3
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	CMP   $1, R1
+	BNE   linear397
+	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
+
+linear397:
+	ADD   R3, R2, R4
+	TST   $2, R0
+	BEQ   one398
+	FMOVD F0, 0(R2)
+	TST   $1, R0
+	BEQ   moved399
+	ADD   $8, R2, R16
+	VST1  V0.S[2], (R16)
+	B     moved399
+
+one398:
+	FMOVS F0, 0(R2)
+
+moved399:
+	TST   $2, R0
+	BEQ   one400
+	FMOVD F1, 0(R4)
+	TST   $1, R0
+	BEQ   moved401
+	ADD   $8, R4, R16
+	VST1  V1.S[2], (R16)
+	B     moved401
+
+one400:
+	FMOVS F1, 0(R4)
+
+moved401:
+	MOVD y+0(FP), R1
+	MOVD ldy+8(FP), R2
+	MOVD $2, R16
+	MUL  R16, R2, R2
+	ADD  R2, R1
+	MOVD R1, y+0(FP)
+	MOVD x+16(FP), R1
+	MOVD ldx+24(FP), R2
+	MOVD $2, R16
+	MUL  R16, R2, R2
+	ADD  R2, R1
+	MOVD R1, x+16(FP)
+	MOVD rows+56(FP), R1
+	SUB  $2, R1
+	MOVD R1, rows+56(FP)
+	CMP  $2, R1
+	BGE  tile281
+
+rest282:
+	MOVD rows+56(FP), R1
+	CMP  $1, R1
+	BLT  rest403
+
+tile402:
+	MOVD n+72(FP), R1
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD ldw+40(FP), R5
+	LSR  $1, R1
+	LSR  $1, R1
+	LSR  $1, R1
+	LSR  $1, R1
+	MOVD n+72(FP), R2
+	MOVD $16, R16
+	MUL  R16, R1, R6
+	SUB  R6, R2
+	MOVD $16, R16
+	MUL  R16, R5, R6
+
+	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
+	MOVD  $0, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	MOVD  bias+48(FP), R8
+	TST   $2, R0
+	BEQ   one404
+	FMOVD 0(R8), F1
+	TST   $1, R0
+	BEQ   moved405
+	ADD   $8, R8, R16
+	VLD1  (R16), V1.S[2]
+	B     moved405
+
+one404:
+	FMOVS 0(R8), F1
+
+moved405:
+	VORR  V1.B16, V1.B16, V0.B16
+	TST   $2, R0
+	BEQ   one406
+	FMOVD 0(R7), F1
+	TST   $1, R0
+	BEQ   moved407
+	ADD   $8, R7, R16
+	VLD1  (R16), V1.S[2]
+	B     moved407
+
+one406:
+	FMOVS 0(R7), F1
+
+moved407:
+	FMOVS 0(R3), F2
+	WORD  $0x4f821020 // fmla v0.4s, v1.4s, v2.s[0]
+	MOVD  R1, R8
+	CMP   $1, R2
+	BGE   more408
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane410
+
+more408:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again409:
+	ADD   $64, R3
+	ADD   R6, R7
+	TST   $2, R0
+	BEQ   one411
+	FMOVD 0(R7), F1
+	TST   $1, R0
+	BEQ   moved412
+	ADD   $8, R7, R16
+	VLD1  (R16), V1.S[2]
+	B     moved412
+
+one411:
+	FMOVS 0(R7), F1
+
+moved412:
+	FMOVS 0(R3), F2
+	WORD  $0x4f821020 // fmla v0.4s, v1.4s, v2.s[0]
+	SUBS  $1, R8
+	BNE   again409
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane410:
+	MOVD  $8, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	TST   $2, R0
+	BEQ   one413
+	FMOVD 0(R7), F2
+	TST   $1, R0
+	BEQ   moved414
+	ADD   $8, R7, R16
+	VLD1  (R16), V2.S[2]
+	B     moved414
+
+one413:
+	FMOVS 0(R7), F2
+
+moved414:
+	FMOVS 32(R3), F1
+	VDUP  V1.S[0], V1.S4
+	WORD  $0x6e21dc41 // fmul v1.4s, v2.4s, v1.4s
+	MOVD  R1, R8
+	CMP   $9, R2
+	BGE   more415
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane417
+
+more415:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again416:
+	ADD   $64, R3
+	ADD   R6, R7
+	TST   $2, R0
+	BEQ   one418
+	FMOVD 0(R7), F2
+	TST   $1, R0
+	BEQ   moved419
+	ADD   $8, R7, R16
+	VLD1  (R16), V2.S[2]
+	B     moved419
+
+one418:
+	FMOVS 0(R7), F2
+
+moved419:
+	FMOVS 32(R3), F3
+	WORD  $0x4f831041 // fmla v1.4s, v2.4s, v3.s[0]
+	SUBS  $1, R8
+	BNE   again416
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane417:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	MOVD  $4, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	TST   $2, R0
+	BEQ   one420
+	FMOVD 0(R7), F2
+	TST   $1, R0
+	BEQ   moved421
+	ADD   $8, R7, R16
+	VLD1  (R16), V2.S[2]
+	B     moved421
+
+one420:
+	FMOVS 0(R7), F2
+
+moved421:
+	FMOVS 16(R3), F1
+	VDUP  V1.S[0], V1.S4
+	WORD  $0x6e21dc41 // fmul v1.4s, v2.4s, v1.4s
+	MOVD  R1, R8
+	CMP   $5, R2
+	BGE   more422
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane424
+
+more422:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again423:
+	ADD   $64, R3
+	ADD   R6, R7
+	TST   $2, R0
+	BEQ   one425
+	FMOVD 0(R7), F2
+	TST   $1, R0
+	BEQ   moved426
+	ADD   $8, R7, R16
+	VLD1  (R16), V2.S[2]
+	B     moved426
+
+one425:
+	FMOVS 0(R7), F2
+
+moved426:
+	FMOVS 16(R3), F3
+	WORD  $0x4f831041 // fmla v1.4s, v2.4s, v3.s[0]
+	SUBS  $1, R8
+	BNE   again423
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane424:
+	MOVD  $12, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	TST   $2, R0
+	BEQ   one427
+	FMOVD 0(R7), F3
+	TST   $1, R0
+	BEQ   moved428
+	ADD   $8, R7, R16
+	VLD1  (R16), V3.S[2]
+	B     moved428
+
+one427:
+	FMOVS 0(R7), F3
+
+moved428:
+	FMOVS 48(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc62 // fmul v2.4s, v3.4s, v2.4s
+	MOVD  R1, R8
+	CMP   $13, R2
+	BGE   more429
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane431
+
+more429:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again430:
+	ADD   $64, R3
+	ADD   R6, R7
+	TST   $2, R0
+	BEQ   one432
+	FMOVD 0(R7), F3
+	TST   $1, R0
+	BEQ   moved433
+	ADD   $8, R7, R16
+	VLD1  (R16), V3.S[2]
+	B     moved433
+
+one432:
+	FMOVS 0(R7), F3
+
+moved433:
+	FMOVS 48(R3), F4
+	WORD  $0x4f841062 // fmla v2.4s, v3.4s, v4.s[0]
+	SUBS  $1, R8
+	BNE   again430
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane431:
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	MOVD  $2, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	TST   $2, R0
+	BEQ   one434
+	FMOVD 0(R7), F2
+	TST   $1, R0
+	BEQ   moved435
+	ADD   $8, R7, R16
+	VLD1  (R16), V2.S[2]
+	B     moved435
+
+one434:
+	FMOVS 0(R7), F2
+
+moved435:
+	FMOVS 8(R3), F1
+	VDUP  V1.S[0], V1.S4
+	WORD  $0x6e21dc41 // fmul v1.4s, v2.4s, v1.4s
+	MOVD  R1, R8
+	CMP   $3, R2
+	BGE   more436
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane438
+
+more436:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again437:
+	ADD   $64, R3
+	ADD   R6, R7
+	TST   $2, R0
+	BEQ   one439
+	FMOVD 0(R7), F2
+	TST   $1, R0
+	BEQ   moved440
+	ADD   $8, R7, R16
+	VLD1  (R16), V2.S[2]
+	B     moved440
+
+one439:
+	FMOVS 0(R7), F2
+
+moved440:
+	FMOVS 8(R3), F3
+	WORD  $0x4f831041 // fmla v1.4s, v2.4s, v3.s[0]
+	SUBS  $1, R8
+	BNE   again437
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane438:
+	MOVD  $10, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	TST   $2, R0
+	BEQ   one441
+	FMOVD 0(R7), F3
+	TST   $1, R0
+	BEQ   moved442
+	ADD   $8, R7, R16
+	VLD1  (R16), V3.S[2]
+	B     moved442
+
+one441:
+	FMOVS 0(R7), F3
+
+moved442:
+	FMOVS 40(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc62 // fmul v2.4s, v3.4s, v2.4s
+	MOVD  R1, R8
+	CMP   $11, R2
+	BGE   more443
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane445
+
+more443:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again444:
+	ADD   $64, R3
+	ADD   R6, R7
+	TST   $2, R0
+	BEQ   one446
+	FMOVD 0(R7), F3
+	TST   $1, R0
+	BEQ   moved447
+	ADD   $8, R7, R16
+	VLD1  (R16), V3.S[2]
+	B     moved447
+
+one446:
+	FMOVS 0(R7), F3
+
+moved447:
+	FMOVS 40(R3), F4
+	WORD  $0x4f841062 // fmla v2.4s, v3.4s, v4.s[0]
+	SUBS  $1, R8
+	BNE   again444
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane445:
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  $6, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	TST   $2, R0
+	BEQ   one448
+	FMOVD 0(R7), F3
+	TST   $1, R0
+	BEQ   moved449
+	ADD   $8, R7, R16
+	VLD1  (R16), V3.S[2]
+	B     moved449
+
+one448:
+	FMOVS 0(R7), F3
+
+moved449:
+	FMOVS 24(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc62 // fmul v2.4s, v3.4s, v2.4s
+	MOVD  R1, R8
+	CMP   $7, R2
+	BGE   more450
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane452
+
+more450:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again451:
+	ADD   $64, R3
+	ADD   R6, R7
+	TST   $2, R0
+	BEQ   one453
+	FMOVD 0(R7), F3
+	TST   $1, R0
+	BEQ   moved454
+	ADD   $8, R7, R16
+	VLD1  (R16), V3.S[2]
+	B     moved454
+
+one453:
+	FMOVS 0(R7), F3
+
+moved454:
+	FMOVS 24(R3), F4
+	WORD  $0x4f841062 // fmla v2.4s, v3.4s, v4.s[0]
+	SUBS  $1, R8
+	BNE   again451
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane452:
+	MOVD  $14, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	TST   $2, R0
+	BEQ   one455
+	FMOVD 0(R7), F4
+	TST   $1, R0
+	BEQ   moved456
+	ADD   $8, R7, R16
+	VLD1  (R16), V4.S[2]
+	B     moved456
+
+one455:
+	FMOVS 0(R7), F4
+
+moved456:
+	FMOVS 56(R3), F3
+	VDUP  V3.S[0], V3.S4
+	WORD  $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	MOVD  R1, R8
+	CMP   $15, R2
+	BGE   more457
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane459
+
+more457:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again458:
+	ADD   $64, R3
+	ADD   R6, R7
+	TST   $2, R0
+	BEQ   one460
+	FMOVD 0(R7), F4
+	TST   $1, R0
+	BEQ   moved461
+	ADD   $8, R7, R16
+	VLD1  (R16), V4.S[2]
+	B     moved461
+
+one460:
+	FMOVS 0(R7), F4
+
+moved461:
+	FMOVS 56(R3), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	SUBS  $1, R8
+	BNE   again458
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane459:
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	MOVD  $1, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	TST   $2, R0
+	BEQ   one462
+	FMOVD 0(R7), F2
+	TST   $1, R0
+	BEQ   moved463
+	ADD   $8, R7, R16
+	VLD1  (R16), V2.S[2]
+	B     moved463
+
+one462:
+	FMOVS 0(R7), F2
+
+moved463:
+	FMOVS 4(R3), F1
+	VDUP  V1.S[0], V1.S4
+	WORD  $0x6e21dc41 // fmul v1.4s, v2.4s, v1.4s
+	MOVD  R1, R8
+	CMP   $2, R2
+	BGE   more464
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane466
+
+more464:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again465:
+	ADD   $64, R3
+	ADD   R6, R7
+	TST   $2, R0
+	BEQ   one467
+	FMOVD 0(R7), F2
+	TST   $1, R0
+	BEQ   moved468
+	ADD   $8, R7, R16
+	VLD1  (R16), V2.S[2]
+	B     moved468
+
+one467:
+	FMOVS 0(R7), F2
+
+moved468:
+	FMOVS 4(R3), F3
+	WORD  $0x4f831041 // fmla v1.4s, v2.4s, v3.s[0]
+	SUBS  $1, R8
+	BNE   again465
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane466:
+	MOVD  $9, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	TST   $2, R0
+	BEQ   one469
+	FMOVD 0(R7), F3
+	TST   $1, R0
+	BEQ   moved470
+	ADD   $8, R7, R16
+	VLD1  (R16), V3.S[2]
+	B     moved470
+
+one469:
+	FMOVS 0(R7), F3
+
+moved470:
+	FMOVS 36(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc62 // fmul v2.4s, v3.4s, v2.4s
+	MOVD  R1, R8
+	CMP   $10, R2
+	BGE   more471
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane473
+
+more471:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again472:
+	ADD   $64, R3
+	ADD   R6, R7
+	TST   $2, R0
+	BEQ   one474
+	FMOVD 0(R7), F3
+	TST   $1, R0
+	BEQ   moved475
+	ADD   $8, R7, R16
+	VLD1  (R16), V3.S[2]
+	B     moved475
+
+one474:
+	FMOVS 0(R7), F3
+
+moved475:
+	FMOVS 36(R3), F4
+	WORD  $0x4f841062 // fmla v2.4s, v3.4s, v4.s[0]
+	SUBS  $1, R8
+	BNE   again472
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane473:
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  $5, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	TST   $2, R0
+	BEQ   one476
+	FMOVD 0(R7), F3
+	TST   $1, R0
+	BEQ   moved477
+	ADD   $8, R7, R16
+	VLD1  (R16), V3.S[2]
+	B     moved477
+
+one476:
+	FMOVS 0(R7), F3
+
+moved477:
+	FMOVS 20(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc62 // fmul v2.4s, v3.4s, v2.4s
+	MOVD  R1, R8
+	CMP   $6, R2
+	BGE   more478
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane480
+
+more478:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again479:
+	ADD   $64, R3
+	ADD   R6, R7
+	TST   $2, R0
+	BEQ   one481
+	FMOVD 0(R7), F3
+	TST   $1, R0
+	BEQ   moved482
+	ADD   $8, R7, R16
+	VLD1  (R16), V3.S[2]
+	B     moved482
+
+one481:
+	FMOVS 0(R7), F3
+
+moved482:
+	FMOVS 20(R3), F4
+	WORD  $0x4f841062 // fmla v2.4s, v3.4s, v4.s[0]
+	SUBS  $1, R8
+	BNE   again479
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane480:
+	MOVD  $13, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	TST   $2, R0
+	BEQ   one483
+	FMOVD 0(R7), F4
+	TST   $1, R0
+	BEQ   moved484
+	ADD   $8, R7, R16
+	VLD1  (R16), V4.S[2]
+	B     moved484
+
+one483:
+	FMOVS 0(R7), F4
+
+moved484:
+	FMOVS 52(R3), F3
+	VDUP  V3.S[0], V3.S4
+	WORD  $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	MOVD  R1, R8
+	CMP   $14, R2
+	BGE   more485
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane487
+
+more485:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again486:
+	ADD   $64, R3
+	ADD   R6, R7
+	TST   $2, R0
+	BEQ   one488
+	FMOVD 0(R7), F4
+	TST   $1, R0
+	BEQ   moved489
+	ADD   $8, R7, R16
+	VLD1  (R16), V4.S[2]
+	B     moved489
+
+one488:
+	FMOVS 0(R7), F4
+
+moved489:
+	FMOVS 52(R3), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	SUBS  $1, R8
+	BNE   again486
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane487:
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  $3, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	TST   $2, R0
+	BEQ   one490
+	FMOVD 0(R7), F3
+	TST   $1, R0
+	BEQ   moved491
+	ADD   $8, R7, R16
+	VLD1  (R16), V3.S[2]
+	B     moved491
+
+one490:
+	FMOVS 0(R7), F3
+
+moved491:
+	FMOVS 12(R3), F2
+	VDUP  V2.S[0], V2.S4
+	WORD  $0x6e22dc62 // fmul v2.4s, v3.4s, v2.4s
+	MOVD  R1, R8
+	CMP   $4, R2
+	BGE   more492
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane494
+
+more492:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again493:
+	ADD   $64, R3
+	ADD   R6, R7
+	TST   $2, R0
+	BEQ   one495
+	FMOVD 0(R7), F3
+	TST   $1, R0
+	BEQ   moved496
+	ADD   $8, R7, R16
+	VLD1  (R16), V3.S[2]
+	B     moved496
+
+one495:
+	FMOVS 0(R7), F3
+
+moved496:
+	FMOVS 12(R3), F4
+	WORD  $0x4f841062 // fmla v2.4s, v3.4s, v4.s[0]
+	SUBS  $1, R8
+	BNE   again493
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane494:
+	MOVD  $11, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	TST   $2, R0
+	BEQ   one497
+	FMOVD 0(R7), F4
+	TST   $1, R0
+	BEQ   moved498
+	ADD   $8, R7, R16
+	VLD1  (R16), V4.S[2]
+	B     moved498
+
+one497:
+	FMOVS 0(R7), F4
+
+moved498:
+	FMOVS 44(R3), F3
+	VDUP  V3.S[0], V3.S4
+	WORD  $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	MOVD  R1, R8
+	CMP   $12, R2
+	BGE   more499
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane501
+
+more499:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again500:
+	ADD   $64, R3
+	ADD   R6, R7
+	TST   $2, R0
+	BEQ   one502
+	FMOVD 0(R7), F4
+	TST   $1, R0
+	BEQ   moved503
+	ADD   $8, R7, R16
+	VLD1  (R16), V4.S[2]
+	B     moved503
+
+one502:
+	FMOVS 0(R7), F4
+
+moved503:
+	FMOVS 44(R3), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	SUBS  $1, R8
+	BNE   again500
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane501:
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	MOVD  $7, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	TST   $2, R0
+	BEQ   one504
+	FMOVD 0(R7), F4
+	TST   $1, R0
+	BEQ   moved505
+	ADD   $8, R7, R16
+	VLD1  (R16), V4.S[2]
+	B     moved505
+
+one504:
+	FMOVS 0(R7), F4
+
+moved505:
+	FMOVS 28(R3), F3
+	VDUP  V3.S[0], V3.S4
+	WORD  $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	MOVD  R1, R8
+	CMP   $8, R2
+	BGE   more506
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane508
+
+more506:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again507:
+	ADD   $64, R3
+	ADD   R6, R7
+	TST   $2, R0
+	BEQ   one509
+	FMOVD 0(R7), F4
+	TST   $1, R0
+	BEQ   moved510
+	ADD   $8, R7, R16
+	VLD1  (R16), V4.S[2]
+	B     moved510
+
+one509:
+	FMOVS 0(R7), F4
+
+moved510:
+	FMOVS 28(R3), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	SUBS  $1, R8
+	BNE   again507
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane508:
+	MOVD  $15, R16
+	MUL   R16, R5, R7
+	MOVD  w+32(FP), R16
+	ADD   R16, R7
+	TST   $2, R0
+	BEQ   one511
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved512
+	ADD   $8, R7, R16
+	VLD1  (R16), V5.S[2]
+	B     moved512
+
+one511:
+	FMOVS 0(R7), F5
+
+moved512:
+	FMOVS 60(R3), F4
+	VDUP  V4.S[0], V4.S4
+	WORD  $0x6e24dca4 // fmul v4.4s, v5.4s, v4.4s
+	MOVD  R1, R8
+	CMP   $16, R2
+	BGE   more513
+	SUB   $1, R8
+	CMP   $0, R8
+	BEQ   lane515
+
+more513:
+	MOVD $64, R16
+	MUL  R16, R8, R9
+
+again514:
+	ADD   $64, R3
+	ADD   R6, R7
+	TST   $2, R0
+	BEQ   one516
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved517
+	ADD   $8, R7, R16
+	VLD1  (R16), V5.S[2]
+	B     moved517
+
+one516:
+	FMOVS 0(R7), F5
+
+moved517:
+	FMOVS 60(R3), F6
+	WORD  $0x4f8610a4 // fmla v4.4s, v5.4s, v6.s[0]
+	SUBS  $1, R8
+	BNE   again514
+	SUB   R9, R8
+	ADD   R8, R3
+
+lane515:
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	MOVD  act+80(FP), R1
+	MOVD  y+0(FP), R2
+	MOVD  ldy+8(FP), R3
+	VMOVI $0, V1.B16
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	CMP   $1, R1
+	BNE   linear518
+	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
+
+linear518:
+	TST   $2, R0
+	BEQ   one519
+	FMOVD F0, 0(R2)
+	TST   $1, R0
+	BEQ   moved520
+	ADD   $8, R2, R16
+	VST1  V0.S[2], (R16)
+	B     moved520
+
+one519:
+	FMOVS F0, 0(R2)
+
+moved520:
+	MOVD y+0(FP), R1
+	MOVD ldy+8(FP), R2
+	MOVD $1, R16
+	MUL  R16, R2, R2
+	ADD  R2, R1
+	MOVD R1, y+0(FP)
+	MOVD x+16(FP), R1
+	MOVD ldx+24(FP), R2
+	MOVD $1, R16
+	MUL  R16, R2, R2
+	ADD  R2, R1
+	MOVD R1, x+16(FP)
+	MOVD rows+56(FP), R1
+	SUB  $1, R1
+	MOVD R1, rows+56(FP)
+	CMP  $1, R1
+	BGE  tile402
+
+rest403:
+	RET
+
 // func unpackedNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 TEXT ·unpackedNEONF32(SB), NOSPLIT, $0-88
 	MOVD n+72(FP), R0

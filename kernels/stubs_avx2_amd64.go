@@ -108,6 +108,22 @@ func treeAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, l
 
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
+// Each sum is sixteen chains, as those of narrow. The rows of y, x and w are as many
+// bytes apart as follows each. cols is 1 to treeCols and no more than 7, n at least 16.
+//
+//go:noescape
+func treesAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+//
+// Each sum is sixteen chains, as those of narrow. The rows of y, x and w are as many
+// bytes apart as follows each. cols is 1 to treeCols and no more than 7, n at least 16.
+//
+//go:noescape
+func treesAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+//
 // What abreast computes. cols is 2 to unpackedCols.
 //
 //go:noescape
@@ -543,6 +559,7 @@ var avx2F32 = tiles[float32]{
 	narrow:     narrowAVX2F32,
 	abreast:    abreastAVX2F32,
 	tree:       treeAVX2F32,
+	trees:      treesAVX2F32,
 	unpacked:   unpackedAVX2F32,
 	several:    severalAVX2F32,
 	columns:    columnsAVX2F32,
@@ -603,6 +620,7 @@ var avx2F64 = tiles[float64]{
 	narrow:     narrowAVX2F64,
 	abreast:    abreastAVX2F64,
 	tree:       treeAVX2F64,
+	trees:      treesAVX2F64,
 	unpacked:   unpackedAVX2F64,
 	several:    severalAVX2F64,
 	columns:    columnsAVX2F64,

@@ -116,6 +116,22 @@ func treeAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64,
 
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
+// Each sum is sixteen chains, as those of narrow. The rows of y, x and w are as many
+// bytes apart as follows each. cols is 1 to treeCols and no more than 7, n at least 16.
+//
+//go:noescape
+func treesAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+//
+// Each sum is sixteen chains, as those of narrow. The rows of y, x and w are as many
+// bytes apart as follows each. cols is 1 to treeCols and no more than 7, n at least 16.
+//
+//go:noescape
+func treesAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+//
 // What abreast computes. cols is 2 to unpackedCols.
 //
 //go:noescape
@@ -534,6 +550,7 @@ var avx512F32 = tiles[float32]{
 	narrow:     narrowAVX512F32,
 	abreast:    abreastAVX512F32,
 	tree:       treeAVX512F32,
+	trees:      treesAVX512F32,
 	unpacked:   unpackedAVX512F32,
 	several:    severalAVX512F32,
 	columns:    columnsAVX512F32,
@@ -597,6 +614,7 @@ var avx512F64 = tiles[float64]{
 	narrow:     narrowAVX512F64,
 	abreast:    abreastAVX512F64,
 	tree:       treeAVX512F64,
+	trees:      treesAVX512F64,
 	unpacked:   unpackedAVX512F64,
 	several:    severalAVX512F64,
 	columns:    columnsAVX512F64,

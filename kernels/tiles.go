@@ -55,6 +55,7 @@ type tiles[T Float] struct {
 	unpacked   func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
 	abreast    func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
 	tree       func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
+	trees      func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
 	narrowBoth func(dx *T, lddx uintptr, dw *T, lddw uintptr, init *T, ldinit uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)
 	grad       func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
 	gradBoth   func(dx *T, lddx uintptr, dw *T, lddw uintptr, db, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n, act, fresh int)
