@@ -13,7 +13,9 @@ const (
 	treeShort = 3  // and in all less so many if vectors are not as long as a line, or are halved
 
 	treesFrom = 4  // least outputs that are for trees, as in asm
-	treesSize = 16 // most elements of x for each byte of a row of y
+	treesSize = 26 // most elements of x for each byte of a row of y,
+	treesLess = 40 // less so many for each byte of an element,
+	treesFull = 4  // times so many if a row of y fills a vector
 
 	abreastFew  = 2   // most rows that abreast computes whatever they have
 	abreastRows = 16  // most rows that it computes if they have few elements
@@ -106,8 +108,14 @@ func (t *tiles[T]) forwardTogether(y, x, w *Mat[T], b []T, act Activation) bool 
 // treesPay reports whether trees can compute a narrow layer that is not for tree and is best
 // for it: for some rows, but not so many that it pays to copy w.
 func (t *tiles[T]) treesPay(y, x *Mat[T]) bool {
-	return treesFrom <= y.Cols && y.Cols <= t.treeCols && y.Rows > 1 && x.Cols > chains &&
-		y.Rows*x.Cols <= treesSize*y.Cols*int(size[T]())
+	if y.Cols < treesFrom || y.Cols > t.treeCols || y.Rows == 1 || x.Cols <= chains {
+		return false
+	}
+	most := (treesSize*y.Cols - treesLess) * int(size[T]())
+	if y.Cols == t.lanes {
+		most *= treesFull
+	}
+	return y.Rows*x.Cols <= most
 }
 
 // unpackedPays reports whether unpacked can compute a narrow layer and is best for it.
