@@ -103,7 +103,7 @@ func byValue(m Machine, name string, lo, hi int, body func(v int)) {
 }
 
 // among emits body for every value that p may have, from lo to hi, and finds it by
-// halves. It must not fall through to what follows. p is free for it.
+// halves. body must not fall through to what follows; it may use p's register.
 func among(m Machine, p Int, lo, hi int, body func(v int)) {
 	if lo == hi {
 		m.FreeInts(p)
@@ -275,6 +275,9 @@ func whileRows(m Machine, tall int, ptrs []string, body func(rows int)) {
 // used up: of fewer rows than two tiles have, and more than most, the next one takes
 // half. It returns from the function.
 func byHeight(m Machine, tall, most int, ptrs []string, body func(rows int)) {
+	if 2*tall <= most {
+		panic("a whole tile may not be the last")
+	}
 	next, full, chosen, advance := m.NewLabel("next"), m.NewLabel("full"), m.NewLabel("chosen"), m.NewLabel("advance")
 	height := m.Int()
 	m.Label(next)
@@ -296,10 +299,12 @@ func byHeight(m Machine, tall, most int, ptrs []string, body func(rows int)) {
 			m.Return() // it was the last one
 			return
 		}
-		at := m.Int() // height
-		m.Const(at, r)
+		if again := m.Int(); again != height {
+			panic("the register of height is not free again")
+		}
+		m.Const(height, r)
 		m.Jump(advance)
-		m.FreeInts(at)
+		m.FreeInts(height)
 	})
 	m.Label(advance)
 	left := m.Int()

@@ -54,8 +54,8 @@ func sweepRows(m Machine, r int) {
 	tile(most / 2)
 	m.Label(last)
 
-	var among func(lo, hi int)
-	among = func(lo, hi int) {
+	var byVecs func(lo, hi int)
+	byVecs = func(lo, hi int) {
 		if lo == hi {
 			vectors(m, lo, left, s.VecBytes, func(w width) {
 				sweepTile(m, r, w, off)
@@ -65,11 +65,11 @@ func sweepRows(m Machine, r int) {
 		}
 		mid, wider := (lo+hi)/2, m.NewLabel("wider")
 		m.JumpIf(left, AtLeast, mid*s.Lanes()+1, wider)
-		among(lo, mid)
+		byVecs(lo, mid)
 		m.Label(wider)
-		among(mid+1, hi)
+		byVecs(mid+1, hi)
 	}
-	among(1, most)
+	byVecs(1, most)
 	m.Label(done)
 	m.FreeInts(off, left)
 }

@@ -8,7 +8,8 @@ import "slices"
 // narrowBoth is the backward pass, of some that are wider too.
 
 // narrow takes sixteen terms of a row at once, and as many rows as a vector has
-// lanes, then four, two and one. If there are no more terms than that, w stays
+// lanes; of the last ones nearly so many in such a square with some before them, else four,
+// two and one. If there are no more terms than that, w stays
 // in registers.
 func narrow(m Machine) {
 	m.Func("narrow", sig(m, "func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)"),
@@ -297,10 +298,10 @@ const shortBytes = 32
 // abreastVecs is how many vectors of outputs abreast has.
 const abreastVecs = 2
 
-// byOutputs emits body for the outputs of a narrow layer, up to most of them side by side
+// byOutputs emits body for the outputs of a narrow layer, least to most of them side by side
 // in vectors as short as hold them all, or else in several of the longest: the last of
 // these is a whole one or a part. body returns from the function.
-func byOutputs(m Machine, most int, body func(m Machine, vecs int, last piece)) {
+func byOutputs(m Machine, least, most int, body func(m Machine, vecs int, last piece)) {
 	cols := arg(m, "cols")
 	for bytes, vecs := shortBytes, 1; ; {
 		s := m.Short(bytes)
@@ -309,13 +310,17 @@ func byOutputs(m Machine, most int, body func(m Machine, vecs int, last piece)) 
 			m.JumpIf(cols, AtLeast, held+1, more)
 		}
 		if held <= widest {
-			m.JumpIf(cols, NotEqual, held, partly)
+			if held > least {
+				m.JumpIf(cols, NotEqual, held, partly)
+			}
 			body(s, vecs, piece{})
 			m.Label(partly)
 		}
-		part := s.MakePart(cols)
-		body(s, vecs, piece{&part})
-		s.FreePart(part)
+		if held > least {
+			part := s.MakePart(cols)
+			body(s, vecs, piece{&part})
+			s.FreePart(part)
+		}
 		switch {
 		case held >= min(most, widest):
 			m.FreeInts(cols)
@@ -339,7 +344,7 @@ func abreast(m Machine) {
 		"Each sum is sixteen chains of fused multiply-adds, as those of narrow. The",
 		"rows of y, x and w are as many bytes apart as follows each. cols is 1 to twice",
 		"the lanes of a vector, and no more than 7.")
-	byOutputs(m, abreastVecs*m.Spec().Lanes(), abreastRows)
+	byOutputs(m, 1, abreastVecs*m.Spec().Lanes(), abreastRows)
 }
 
 // abreastRows computes all rows, of so many vectors of which the last is a whole
@@ -487,7 +492,7 @@ func tree(m Machine) {
 		"y, x and w are as many bytes apart as follows each. cols is 1 to treeCols and",
 		"no more than 7, n 2 to treeTerms.")
 	byValue(m, "n", 2, treeTerms(m.Spec()), func(n int) {
-		byOutputs(m, treeCols(m.Spec()), func(m Machine, _ int, p piece) { treeRows(m, n, p) })
+		byOutputs(m, 1, treeCols(m.Spec()), func(m Machine, _ int, p piece) { treeRows(m, n, p) })
 	})
 }
 
@@ -581,8 +586,8 @@ func trees(m Machine) {
 		"y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n",
 		"",
 		"Each sum is sixteen chains, as those of narrow. The rows of y, x and w are as many",
-		"bytes apart as follows each. cols is 1 to treeCols and no more than 7, n at least 16.")
-	byOutputs(m, treeCols(m.Spec()), func(s Machine, _ int, p piece) {
+		"bytes apart as follows each. cols is 4 to treeCols and no more than 7, n at least 16.")
+	byOutputs(m, treesFrom, treeCols(m.Spec()), func(s Machine, _ int, p piece) {
 		for r := treesRows(m.Spec()); r > 0; r /= 2 {
 			whileRows(s, r, []string{"y", "x"}, func(r int) { treesTile(s, r, p) })
 		}

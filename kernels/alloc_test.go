@@ -50,6 +50,8 @@ func testAllocations[T Float](t *testing.T) {
 				"DenseBackward without dx": func() { DenseBackward(Mat[T]{}, dw, db, dy, y, x, w, ReLU) },
 				"DenseBackward without db": func() { DenseBackward(dx, dw, nil, dy, y, x, w, ReLU) },
 				"DenseBackwardAdd":         func() { DenseBackwardAdd(dx, dw, db, dy, y, x, w, Identity) },
+				"DenseBackwardAdd, no dx":  func() { DenseBackwardAdd(Mat[T]{}, dw, db, dy, y, x, w, ReLU) },
+				"DenseBackwardAdd, no db":  func() { DenseBackwardAdd(dx, dw, nil, dy, y, x, w, ReLU) },
 				"MSE":                      func() { MSE(grad, y, dy) },
 				"MSE without grad":         func() { MSE(Mat[T]{}, y, dy) },
 				"MSE in place":             func() { MSE(y, y, dy) },

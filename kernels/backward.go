@@ -26,7 +26,7 @@ const (
 	gradBothFew   = 32       // most columns of few rows that are for gradBoth, whatever its vectors
 	gradBothMost  = 80 << 10 // most bytes of columns at all, of which a call can take a few rows
 	gradBothLines = 16       // lines of dz that it goes through at once
-	gradBothMany  = 48       // most rows of dz of which it takes up to half as many columns again as it holds, or few beside a part
+	gradBothMany  = 48       // most rows of dz of which it takes up to 1½ times the columns it holds, or a part beside few vectors
 
 	bothInputs  = 24  // most columns of dx for both; of float64 half as many, if it has several rows
 	bothSide    = 3   // most rows for both, or columns for bothTurned, as in asm
@@ -451,8 +451,8 @@ func (t *tiles[T]) gradBothFor(dx, dw, dz *Mat[T]) *tiles[T] {
 	return t
 }
 
-// gradBothParts reports whether so many columns are enough beside the part of a vector
-// that gradBoth is slow to store for each of so many rows.
+// gradBothParts reports whether so many columns have whole vectors enough to make up for
+// the part of one that gradBoth is slow to store in each of so many rows.
 func (t *tiles[T]) gradBothParts(cols, rows int) bool {
 	return cols >= 4*t.lanes || cols >= 2*t.lanes && rows <= gradBothMany
 }
@@ -464,7 +464,7 @@ func (t *tiles[T]) backwardInOne(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], ac
 		defer t.scratch.Put(s)
 		db = s.grow(dw.Cols)
 		if add {
-			clear(db) // subnormals would take their time
+			clear(db) // what lies there may be subnormal, and slow to add to
 		}
 	}
 	fresh := 1

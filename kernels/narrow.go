@@ -4,7 +4,7 @@ package kernels
 
 const (
 	shortRow   = 12  // terms, of the sixteen that a narrow layer takes at once, that short vectors are best for
-	shortTerms = 112 // the same, of fewer float32 rows than a long vector has lanes and a short one can have
+	shortTerms = 112 // terms up to which they are for rows of float32 that fill a short vector but no long one
 	shortRows  = 44  // rows from which long ones are, if they are not computed as halves and fill more than one
 
 	treeRows  = 56 // rows below which tree is best whatever the products, of a term for each chain at most
@@ -12,10 +12,12 @@ const (
 	treeMore  = 9  // or so many if chains have two terms, for so few rows or if they fill two vectors,
 	treeShort = 3  // and in all less so many if vectors are not as long as a line, or are halved
 
-	treesFrom = 4  // least outputs that are for trees, as in asm
-	treesSize = 26 // most elements of x for each byte of a row of y,
-	treesLess = 40 // less so many for each byte of an element,
-	treesFull = 4  // times so many if a row of y fills a vector
+	treesFrom = 4 // least outputs that are for trees, as in asm
+	// trees pays up to (treesSize·outputs − treesLess)·bytes of an element elements of x,
+	// treesFull times as many if the outputs fill a vector
+	treesSize = 26
+	treesLess = 40
+	treesFull = 4
 
 	abreastFew  = 2   // most rows that abreast computes whatever they have
 	abreastRows = 16  // most rows that it computes if they have few elements
@@ -36,9 +38,12 @@ const (
 	narrowBothVectors = 1 << 10 // most vectors of x for which it does for fewer outputs
 	narrowBothCrowd   = 30      // most bytes of a column that fall into the same set of the cache, for each output
 	narrowBothMany    = 8       // outputs above which it counts what part of a vector other kernels leave empty
-	narrowBothAdd     = 16      // least rows of x for which it pays to go on from what dw holds, if its rows are
-	narrowBothBytes   = 40      // longer than so many bytes, or without dx
-	narrowBothAlone   = 32      // than so many
+
+	// least rows of x for which it pays to go on from what dw holds, if a row of that is longer
+	// than narrowBothBytes, or without dx than narrowBothAlone
+	narrowBothAdd   = 16
+	narrowBothBytes = 40
+	narrowBothAlone = 32
 )
 
 // forwardSeveral lets one row stand for a whole tile of rows only in severalPieces. So a
@@ -130,7 +135,7 @@ func (t *tiles[T]) unpackedPays(y, x *Mat[T]) bool {
 	return rows >= 2*y.Cols-1 && (elements <= unpackedSize || rows <= unpackedMore && elements <= 2*unpackedSize && t.longVectors())
 }
 
-// abreastPays reports whether abreast is best for a narrow layer that is not for
+// abreastPays reports whether abreast is best for a narrow layer that is for neither
 // trees nor unpacked: for few rows, and some more of few elements, fewer if several can take all
 // outputs together.
 func (t *tiles[T]) abreastPays(y, x *Mat[T]) bool {

@@ -13908,8 +13908,6 @@ TEXT ·treesAVX512F64(SB), NOSPLIT, $0-88
 	MOVQ    cols+64(FP), AX
 	CMPQ    AX, $0x05
 	JGE     more2
-	CMPQ    AX, $0x04
-	JNE     part1
 	MOVQ    rows+56(FP), BX
 	CMPQ    BX, $0x04
 	JLT     rest4
@@ -15515,1617 +15513,6 @@ rest106:
 	VZEROUPPER
 	RET
 
-part1:
-	MOVQ  AX, CX
-	ANDQ  $0x03, CX
-	MOVL  $0x0000000f, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  rows+56(FP), BX
-	CMPQ  BX, $0x04
-	JLT   rest157
-
-tile156:
-	MOVQ   n+72(FP), BX
-	MOVQ   x+16(FP), DX
-	MOVQ   ldx+24(FP), SI
-	MOVQ   ldw+40(FP), DI
-	SHRQ   $0x01, BX
-	SHRQ   $0x01, BX
-	SHRQ   $0x01, BX
-	SHRQ   $0x01, BX
-	MOVQ   n+72(FP), CX
-	IMUL3Q $0x10, BX, R8
-	SUBQ   R8, CX
-	IMUL3Q $0x10, DI, R8
-	LEAQ   (SI)(SI*2), R9
-
-	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
-	IMUL3Q           $0x00, DI, R10
-	ADDQ             w+32(FP), R10
-	MOVQ             bias+48(FP), R11
-	VMOVUPD.Z        (R11), K1, Y4
-	VMOVAPD          Y4, Y0
-	VMOVAPD          Y4, Y1
-	VMOVAPD          Y4, Y2
-	VMOVAPD          Y4, Y3
-	VMOVUPD.Z        (R10), K1, Y4
-	VFMADD231PD.BCST (DX), Y4, Y0
-	VFMADD231PD.BCST (DX)(SI*1), Y4, Y1
-	VFMADD231PD.BCST (DX)(SI*2), Y4, Y2
-	VFMADD231PD.BCST (DX)(R9*1), Y4, Y3
-	MOVQ             BX, R11
-	CMPQ             CX, $0x01
-	JGE              more158
-	SUBQ             $0x01, R11
-	TESTQ            R11, R11
-	JE               lane160
-
-more158:
-	IMUL3Q $0x00000080, R11, R12
-
-again159:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R10
-	VMOVUPD.Z        (R10), K1, Y4
-	VFMADD231PD.BCST (DX), Y4, Y0
-	VFMADD231PD.BCST (DX)(SI*1), Y4, Y1
-	VFMADD231PD.BCST (DX)(SI*2), Y4, Y2
-	VFMADD231PD.BCST (DX)(R9*1), Y4, Y3
-	DECQ             R11
-	JNZ              again159
-	SUBQ             R12, R11
-	ADDQ             R11, DX
-
-lane160:
-	IMUL3Q      $0x08, DI, R10
-	ADDQ        w+32(FP), R10
-	VMOVUPD.Z   (R10), K1, Y8
-	VMULPD.BCST 64(DX), Y8, Y4
-	VMULPD.BCST 64(DX)(SI*1), Y8, Y5
-	VMULPD.BCST 64(DX)(SI*2), Y8, Y6
-	VMULPD.BCST 64(DX)(R9*1), Y8, Y7
-	MOVQ        BX, R11
-	CMPQ        CX, $0x09
-	JGE         more161
-	SUBQ        $0x01, R11
-	TESTQ       R11, R11
-	JE          lane163
-
-more161:
-	IMUL3Q $0x00000080, R11, R12
-
-again162:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R10
-	VMOVUPD.Z        (R10), K1, Y8
-	VFMADD231PD.BCST 64(DX), Y8, Y4
-	VFMADD231PD.BCST 64(DX)(SI*1), Y8, Y5
-	VFMADD231PD.BCST 64(DX)(SI*2), Y8, Y6
-	VFMADD231PD.BCST 64(DX)(R9*1), Y8, Y7
-	DECQ             R11
-	JNZ              again162
-	SUBQ             R12, R11
-	ADDQ             R11, DX
-
-lane163:
-	VADDPD      Y4, Y0, Y0
-	VADDPD      Y5, Y1, Y1
-	VADDPD      Y6, Y2, Y2
-	VADDPD      Y7, Y3, Y3
-	IMUL3Q      $0x04, DI, R10
-	ADDQ        w+32(FP), R10
-	VMOVUPD.Z   (R10), K1, Y8
-	VMULPD.BCST 32(DX), Y8, Y4
-	VMULPD.BCST 32(DX)(SI*1), Y8, Y5
-	VMULPD.BCST 32(DX)(SI*2), Y8, Y6
-	VMULPD.BCST 32(DX)(R9*1), Y8, Y7
-	MOVQ        BX, R11
-	CMPQ        CX, $0x05
-	JGE         more164
-	SUBQ        $0x01, R11
-	TESTQ       R11, R11
-	JE          lane166
-
-more164:
-	IMUL3Q $0x00000080, R11, R12
-
-again165:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R10
-	VMOVUPD.Z        (R10), K1, Y8
-	VFMADD231PD.BCST 32(DX), Y8, Y4
-	VFMADD231PD.BCST 32(DX)(SI*1), Y8, Y5
-	VFMADD231PD.BCST 32(DX)(SI*2), Y8, Y6
-	VFMADD231PD.BCST 32(DX)(R9*1), Y8, Y7
-	DECQ             R11
-	JNZ              again165
-	SUBQ             R12, R11
-	ADDQ             R11, DX
-
-lane166:
-	IMUL3Q      $0x0c, DI, R10
-	ADDQ        w+32(FP), R10
-	VMOVUPD.Z   (R10), K1, Y12
-	VMULPD.BCST 96(DX), Y12, Y8
-	VMULPD.BCST 96(DX)(SI*1), Y12, Y9
-	VMULPD.BCST 96(DX)(SI*2), Y12, Y10
-	VMULPD.BCST 96(DX)(R9*1), Y12, Y11
-	MOVQ        BX, R11
-	CMPQ        CX, $0x0d
-	JGE         more167
-	SUBQ        $0x01, R11
-	TESTQ       R11, R11
-	JE          lane169
-
-more167:
-	IMUL3Q $0x00000080, R11, R12
-
-again168:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R10
-	VMOVUPD.Z        (R10), K1, Y12
-	VFMADD231PD.BCST 96(DX), Y12, Y8
-	VFMADD231PD.BCST 96(DX)(SI*1), Y12, Y9
-	VFMADD231PD.BCST 96(DX)(SI*2), Y12, Y10
-	VFMADD231PD.BCST 96(DX)(R9*1), Y12, Y11
-	DECQ             R11
-	JNZ              again168
-	SUBQ             R12, R11
-	ADDQ             R11, DX
-
-lane169:
-	VADDPD      Y8, Y4, Y4
-	VADDPD      Y9, Y5, Y5
-	VADDPD      Y10, Y6, Y6
-	VADDPD      Y11, Y7, Y7
-	VADDPD      Y4, Y0, Y0
-	VADDPD      Y5, Y1, Y1
-	VADDPD      Y6, Y2, Y2
-	VADDPD      Y7, Y3, Y3
-	IMUL3Q      $0x02, DI, R10
-	ADDQ        w+32(FP), R10
-	VMOVUPD.Z   (R10), K1, Y8
-	VMULPD.BCST 16(DX), Y8, Y4
-	VMULPD.BCST 16(DX)(SI*1), Y8, Y5
-	VMULPD.BCST 16(DX)(SI*2), Y8, Y6
-	VMULPD.BCST 16(DX)(R9*1), Y8, Y7
-	MOVQ        BX, R11
-	CMPQ        CX, $0x03
-	JGE         more170
-	SUBQ        $0x01, R11
-	TESTQ       R11, R11
-	JE          lane172
-
-more170:
-	IMUL3Q $0x00000080, R11, R12
-
-again171:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R10
-	VMOVUPD.Z        (R10), K1, Y8
-	VFMADD231PD.BCST 16(DX), Y8, Y4
-	VFMADD231PD.BCST 16(DX)(SI*1), Y8, Y5
-	VFMADD231PD.BCST 16(DX)(SI*2), Y8, Y6
-	VFMADD231PD.BCST 16(DX)(R9*1), Y8, Y7
-	DECQ             R11
-	JNZ              again171
-	SUBQ             R12, R11
-	ADDQ             R11, DX
-
-lane172:
-	IMUL3Q      $0x0a, DI, R10
-	ADDQ        w+32(FP), R10
-	VMOVUPD.Z   (R10), K1, Y12
-	VMULPD.BCST 80(DX), Y12, Y8
-	VMULPD.BCST 80(DX)(SI*1), Y12, Y9
-	VMULPD.BCST 80(DX)(SI*2), Y12, Y10
-	VMULPD.BCST 80(DX)(R9*1), Y12, Y11
-	MOVQ        BX, R11
-	CMPQ        CX, $0x0b
-	JGE         more173
-	SUBQ        $0x01, R11
-	TESTQ       R11, R11
-	JE          lane175
-
-more173:
-	IMUL3Q $0x00000080, R11, R12
-
-again174:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R10
-	VMOVUPD.Z        (R10), K1, Y12
-	VFMADD231PD.BCST 80(DX), Y12, Y8
-	VFMADD231PD.BCST 80(DX)(SI*1), Y12, Y9
-	VFMADD231PD.BCST 80(DX)(SI*2), Y12, Y10
-	VFMADD231PD.BCST 80(DX)(R9*1), Y12, Y11
-	DECQ             R11
-	JNZ              again174
-	SUBQ             R12, R11
-	ADDQ             R11, DX
-
-lane175:
-	VADDPD      Y8, Y4, Y4
-	VADDPD      Y9, Y5, Y5
-	VADDPD      Y10, Y6, Y6
-	VADDPD      Y11, Y7, Y7
-	IMUL3Q      $0x06, DI, R10
-	ADDQ        w+32(FP), R10
-	VMOVUPD.Z   (R10), K1, Y12
-	VMULPD.BCST 48(DX), Y12, Y8
-	VMULPD.BCST 48(DX)(SI*1), Y12, Y9
-	VMULPD.BCST 48(DX)(SI*2), Y12, Y10
-	VMULPD.BCST 48(DX)(R9*1), Y12, Y11
-	MOVQ        BX, R11
-	CMPQ        CX, $0x07
-	JGE         more176
-	SUBQ        $0x01, R11
-	TESTQ       R11, R11
-	JE          lane178
-
-more176:
-	IMUL3Q $0x00000080, R11, R12
-
-again177:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R10
-	VMOVUPD.Z        (R10), K1, Y12
-	VFMADD231PD.BCST 48(DX), Y12, Y8
-	VFMADD231PD.BCST 48(DX)(SI*1), Y12, Y9
-	VFMADD231PD.BCST 48(DX)(SI*2), Y12, Y10
-	VFMADD231PD.BCST 48(DX)(R9*1), Y12, Y11
-	DECQ             R11
-	JNZ              again177
-	SUBQ             R12, R11
-	ADDQ             R11, DX
-
-lane178:
-	IMUL3Q      $0x0e, DI, R10
-	ADDQ        w+32(FP), R10
-	VMOVUPD.Z   (R10), K1, Y16
-	VMULPD.BCST 112(DX), Y16, Y12
-	VMULPD.BCST 112(DX)(SI*1), Y16, Y13
-	VMULPD.BCST 112(DX)(SI*2), Y16, Y14
-	VMULPD.BCST 112(DX)(R9*1), Y16, Y15
-	MOVQ        BX, R11
-	CMPQ        CX, $0x0f
-	JGE         more179
-	SUBQ        $0x01, R11
-	TESTQ       R11, R11
-	JE          lane181
-
-more179:
-	IMUL3Q $0x00000080, R11, R12
-
-again180:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R10
-	VMOVUPD.Z        (R10), K1, Y16
-	VFMADD231PD.BCST 112(DX), Y16, Y12
-	VFMADD231PD.BCST 112(DX)(SI*1), Y16, Y13
-	VFMADD231PD.BCST 112(DX)(SI*2), Y16, Y14
-	VFMADD231PD.BCST 112(DX)(R9*1), Y16, Y15
-	DECQ             R11
-	JNZ              again180
-	SUBQ             R12, R11
-	ADDQ             R11, DX
-
-lane181:
-	VADDPD      Y12, Y8, Y8
-	VADDPD      Y13, Y9, Y9
-	VADDPD      Y14, Y10, Y10
-	VADDPD      Y15, Y11, Y11
-	VADDPD      Y8, Y4, Y4
-	VADDPD      Y9, Y5, Y5
-	VADDPD      Y10, Y6, Y6
-	VADDPD      Y11, Y7, Y7
-	VADDPD      Y4, Y0, Y0
-	VADDPD      Y5, Y1, Y1
-	VADDPD      Y6, Y2, Y2
-	VADDPD      Y7, Y3, Y3
-	IMUL3Q      $0x01, DI, R10
-	ADDQ        w+32(FP), R10
-	VMOVUPD.Z   (R10), K1, Y8
-	VMULPD.BCST 8(DX), Y8, Y4
-	VMULPD.BCST 8(DX)(SI*1), Y8, Y5
-	VMULPD.BCST 8(DX)(SI*2), Y8, Y6
-	VMULPD.BCST 8(DX)(R9*1), Y8, Y7
-	MOVQ        BX, R11
-	CMPQ        CX, $0x02
-	JGE         more182
-	SUBQ        $0x01, R11
-	TESTQ       R11, R11
-	JE          lane184
-
-more182:
-	IMUL3Q $0x00000080, R11, R12
-
-again183:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R10
-	VMOVUPD.Z        (R10), K1, Y8
-	VFMADD231PD.BCST 8(DX), Y8, Y4
-	VFMADD231PD.BCST 8(DX)(SI*1), Y8, Y5
-	VFMADD231PD.BCST 8(DX)(SI*2), Y8, Y6
-	VFMADD231PD.BCST 8(DX)(R9*1), Y8, Y7
-	DECQ             R11
-	JNZ              again183
-	SUBQ             R12, R11
-	ADDQ             R11, DX
-
-lane184:
-	IMUL3Q      $0x09, DI, R10
-	ADDQ        w+32(FP), R10
-	VMOVUPD.Z   (R10), K1, Y12
-	VMULPD.BCST 72(DX), Y12, Y8
-	VMULPD.BCST 72(DX)(SI*1), Y12, Y9
-	VMULPD.BCST 72(DX)(SI*2), Y12, Y10
-	VMULPD.BCST 72(DX)(R9*1), Y12, Y11
-	MOVQ        BX, R11
-	CMPQ        CX, $0x0a
-	JGE         more185
-	SUBQ        $0x01, R11
-	TESTQ       R11, R11
-	JE          lane187
-
-more185:
-	IMUL3Q $0x00000080, R11, R12
-
-again186:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R10
-	VMOVUPD.Z        (R10), K1, Y12
-	VFMADD231PD.BCST 72(DX), Y12, Y8
-	VFMADD231PD.BCST 72(DX)(SI*1), Y12, Y9
-	VFMADD231PD.BCST 72(DX)(SI*2), Y12, Y10
-	VFMADD231PD.BCST 72(DX)(R9*1), Y12, Y11
-	DECQ             R11
-	JNZ              again186
-	SUBQ             R12, R11
-	ADDQ             R11, DX
-
-lane187:
-	VADDPD      Y8, Y4, Y4
-	VADDPD      Y9, Y5, Y5
-	VADDPD      Y10, Y6, Y6
-	VADDPD      Y11, Y7, Y7
-	IMUL3Q      $0x05, DI, R10
-	ADDQ        w+32(FP), R10
-	VMOVUPD.Z   (R10), K1, Y12
-	VMULPD.BCST 40(DX), Y12, Y8
-	VMULPD.BCST 40(DX)(SI*1), Y12, Y9
-	VMULPD.BCST 40(DX)(SI*2), Y12, Y10
-	VMULPD.BCST 40(DX)(R9*1), Y12, Y11
-	MOVQ        BX, R11
-	CMPQ        CX, $0x06
-	JGE         more188
-	SUBQ        $0x01, R11
-	TESTQ       R11, R11
-	JE          lane190
-
-more188:
-	IMUL3Q $0x00000080, R11, R12
-
-again189:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R10
-	VMOVUPD.Z        (R10), K1, Y12
-	VFMADD231PD.BCST 40(DX), Y12, Y8
-	VFMADD231PD.BCST 40(DX)(SI*1), Y12, Y9
-	VFMADD231PD.BCST 40(DX)(SI*2), Y12, Y10
-	VFMADD231PD.BCST 40(DX)(R9*1), Y12, Y11
-	DECQ             R11
-	JNZ              again189
-	SUBQ             R12, R11
-	ADDQ             R11, DX
-
-lane190:
-	IMUL3Q      $0x0d, DI, R10
-	ADDQ        w+32(FP), R10
-	VMOVUPD.Z   (R10), K1, Y16
-	VMULPD.BCST 104(DX), Y16, Y12
-	VMULPD.BCST 104(DX)(SI*1), Y16, Y13
-	VMULPD.BCST 104(DX)(SI*2), Y16, Y14
-	VMULPD.BCST 104(DX)(R9*1), Y16, Y15
-	MOVQ        BX, R11
-	CMPQ        CX, $0x0e
-	JGE         more191
-	SUBQ        $0x01, R11
-	TESTQ       R11, R11
-	JE          lane193
-
-more191:
-	IMUL3Q $0x00000080, R11, R12
-
-again192:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R10
-	VMOVUPD.Z        (R10), K1, Y16
-	VFMADD231PD.BCST 104(DX), Y16, Y12
-	VFMADD231PD.BCST 104(DX)(SI*1), Y16, Y13
-	VFMADD231PD.BCST 104(DX)(SI*2), Y16, Y14
-	VFMADD231PD.BCST 104(DX)(R9*1), Y16, Y15
-	DECQ             R11
-	JNZ              again192
-	SUBQ             R12, R11
-	ADDQ             R11, DX
-
-lane193:
-	VADDPD      Y12, Y8, Y8
-	VADDPD      Y13, Y9, Y9
-	VADDPD      Y14, Y10, Y10
-	VADDPD      Y15, Y11, Y11
-	VADDPD      Y8, Y4, Y4
-	VADDPD      Y9, Y5, Y5
-	VADDPD      Y10, Y6, Y6
-	VADDPD      Y11, Y7, Y7
-	IMUL3Q      $0x03, DI, R10
-	ADDQ        w+32(FP), R10
-	VMOVUPD.Z   (R10), K1, Y12
-	VMULPD.BCST 24(DX), Y12, Y8
-	VMULPD.BCST 24(DX)(SI*1), Y12, Y9
-	VMULPD.BCST 24(DX)(SI*2), Y12, Y10
-	VMULPD.BCST 24(DX)(R9*1), Y12, Y11
-	MOVQ        BX, R11
-	CMPQ        CX, $0x04
-	JGE         more194
-	SUBQ        $0x01, R11
-	TESTQ       R11, R11
-	JE          lane196
-
-more194:
-	IMUL3Q $0x00000080, R11, R12
-
-again195:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R10
-	VMOVUPD.Z        (R10), K1, Y12
-	VFMADD231PD.BCST 24(DX), Y12, Y8
-	VFMADD231PD.BCST 24(DX)(SI*1), Y12, Y9
-	VFMADD231PD.BCST 24(DX)(SI*2), Y12, Y10
-	VFMADD231PD.BCST 24(DX)(R9*1), Y12, Y11
-	DECQ             R11
-	JNZ              again195
-	SUBQ             R12, R11
-	ADDQ             R11, DX
-
-lane196:
-	IMUL3Q      $0x0b, DI, R10
-	ADDQ        w+32(FP), R10
-	VMOVUPD.Z   (R10), K1, Y16
-	VMULPD.BCST 88(DX), Y16, Y12
-	VMULPD.BCST 88(DX)(SI*1), Y16, Y13
-	VMULPD.BCST 88(DX)(SI*2), Y16, Y14
-	VMULPD.BCST 88(DX)(R9*1), Y16, Y15
-	MOVQ        BX, R11
-	CMPQ        CX, $0x0c
-	JGE         more197
-	SUBQ        $0x01, R11
-	TESTQ       R11, R11
-	JE          lane199
-
-more197:
-	IMUL3Q $0x00000080, R11, R12
-
-again198:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R10
-	VMOVUPD.Z        (R10), K1, Y16
-	VFMADD231PD.BCST 88(DX), Y16, Y12
-	VFMADD231PD.BCST 88(DX)(SI*1), Y16, Y13
-	VFMADD231PD.BCST 88(DX)(SI*2), Y16, Y14
-	VFMADD231PD.BCST 88(DX)(R9*1), Y16, Y15
-	DECQ             R11
-	JNZ              again198
-	SUBQ             R12, R11
-	ADDQ             R11, DX
-
-lane199:
-	VADDPD      Y12, Y8, Y8
-	VADDPD      Y13, Y9, Y9
-	VADDPD      Y14, Y10, Y10
-	VADDPD      Y15, Y11, Y11
-	IMUL3Q      $0x07, DI, R10
-	ADDQ        w+32(FP), R10
-	VMOVUPD.Z   (R10), K1, Y16
-	VMULPD.BCST 56(DX), Y16, Y12
-	VMULPD.BCST 56(DX)(SI*1), Y16, Y13
-	VMULPD.BCST 56(DX)(SI*2), Y16, Y14
-	VMULPD.BCST 56(DX)(R9*1), Y16, Y15
-	MOVQ        BX, R11
-	CMPQ        CX, $0x08
-	JGE         more200
-	SUBQ        $0x01, R11
-	TESTQ       R11, R11
-	JE          lane202
-
-more200:
-	IMUL3Q $0x00000080, R11, R12
-
-again201:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R10
-	VMOVUPD.Z        (R10), K1, Y16
-	VFMADD231PD.BCST 56(DX), Y16, Y12
-	VFMADD231PD.BCST 56(DX)(SI*1), Y16, Y13
-	VFMADD231PD.BCST 56(DX)(SI*2), Y16, Y14
-	VFMADD231PD.BCST 56(DX)(R9*1), Y16, Y15
-	DECQ             R11
-	JNZ              again201
-	SUBQ             R12, R11
-	ADDQ             R11, DX
-
-lane202:
-	IMUL3Q      $0x0f, DI, R10
-	ADDQ        w+32(FP), R10
-	VMOVUPD.Z   (R10), K1, Y20
-	VMULPD.BCST 120(DX), Y20, Y16
-	VMULPD.BCST 120(DX)(SI*1), Y20, Y17
-	VMULPD.BCST 120(DX)(SI*2), Y20, Y18
-	VMULPD.BCST 120(DX)(R9*1), Y20, Y19
-	MOVQ        BX, R11
-	CMPQ        CX, $0x10
-	JGE         more203
-	SUBQ        $0x01, R11
-	TESTQ       R11, R11
-	JE          lane205
-
-more203:
-	IMUL3Q $0x00000080, R11, R12
-
-again204:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R10
-	VMOVUPD.Z        (R10), K1, Y20
-	VFMADD231PD.BCST 120(DX), Y20, Y16
-	VFMADD231PD.BCST 120(DX)(SI*1), Y20, Y17
-	VFMADD231PD.BCST 120(DX)(SI*2), Y20, Y18
-	VFMADD231PD.BCST 120(DX)(R9*1), Y20, Y19
-	DECQ             R11
-	JNZ              again204
-	SUBQ             R12, R11
-	ADDQ             R11, DX
-
-lane205:
-	VADDPD Y16, Y12, Y12
-	VADDPD Y17, Y13, Y13
-	VADDPD Y18, Y14, Y14
-	VADDPD Y19, Y15, Y15
-	VADDPD Y12, Y8, Y8
-	VADDPD Y13, Y9, Y9
-	VADDPD Y14, Y10, Y10
-	VADDPD Y15, Y11, Y11
-	VADDPD Y8, Y4, Y4
-	VADDPD Y9, Y5, Y5
-	VADDPD Y10, Y6, Y6
-	VADDPD Y11, Y7, Y7
-	VADDPD Y4, Y0, Y0
-	VADDPD Y5, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y7, Y3, Y3
-	MOVQ   act+80(FP), BX
-	MOVQ   y+0(FP), CX
-	MOVQ   ldy+8(FP), DX
-	VPXORD Y4, Y4, Y4
-	VADDPD Y4, Y0, Y0
-	VADDPD Y4, Y1, Y1
-	VADDPD Y4, Y2, Y2
-	VADDPD Y4, Y3, Y3
-	CMPQ   BX, $0x01
-	JNE    linear206
-	VMAXPD Y0, Y4, Y0
-	VMAXPD Y1, Y4, Y1
-	VMAXPD Y2, Y4, Y2
-	VMAXPD Y3, Y4, Y3
-
-linear206:
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD Y0, K1, (CX)
-	VMOVUPD Y1, K1, (CX)(DX*1)
-	VMOVUPD Y2, K1, (CX)(DX*2)
-	VMOVUPD Y3, K1, (CX)(SI*1)
-	MOVQ    y+0(FP), BX
-	MOVQ    ldy+8(FP), CX
-	IMUL3Q  $0x04, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, y+0(FP)
-	MOVQ    x+16(FP), BX
-	MOVQ    ldx+24(FP), CX
-	IMUL3Q  $0x04, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, x+16(FP)
-	MOVQ    rows+56(FP), BX
-	SUBQ    $0x04, BX
-	MOVQ    BX, rows+56(FP)
-	CMPQ    BX, $0x04
-	JGE     tile156
-
-rest157:
-	MOVQ rows+56(FP), BX
-	CMPQ BX, $0x02
-	JLT  rest208
-
-tile207:
-	MOVQ   n+72(FP), BX
-	MOVQ   x+16(FP), DX
-	MOVQ   ldx+24(FP), SI
-	MOVQ   ldw+40(FP), DI
-	SHRQ   $0x01, BX
-	SHRQ   $0x01, BX
-	SHRQ   $0x01, BX
-	SHRQ   $0x01, BX
-	MOVQ   n+72(FP), CX
-	IMUL3Q $0x10, BX, R8
-	SUBQ   R8, CX
-	IMUL3Q $0x10, DI, R8
-
-	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
-	IMUL3Q           $0x00, DI, R9
-	ADDQ             w+32(FP), R9
-	MOVQ             bias+48(FP), R10
-	VMOVUPD.Z        (R10), K1, Y2
-	VMOVAPD          Y2, Y0
-	VMOVAPD          Y2, Y1
-	VMOVUPD.Z        (R9), K1, Y2
-	VFMADD231PD.BCST (DX), Y2, Y0
-	VFMADD231PD.BCST (DX)(SI*1), Y2, Y1
-	MOVQ             BX, R10
-	CMPQ             CX, $0x01
-	JGE              more209
-	SUBQ             $0x01, R10
-	TESTQ            R10, R10
-	JE               lane211
-
-more209:
-	IMUL3Q $0x00000080, R10, R11
-
-again210:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y2
-	VFMADD231PD.BCST (DX), Y2, Y0
-	VFMADD231PD.BCST (DX)(SI*1), Y2, Y1
-	DECQ             R10
-	JNZ              again210
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane211:
-	IMUL3Q      $0x08, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y4
-	VMULPD.BCST 64(DX), Y4, Y2
-	VMULPD.BCST 64(DX)(SI*1), Y4, Y3
-	MOVQ        BX, R10
-	CMPQ        CX, $0x09
-	JGE         more212
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane214
-
-more212:
-	IMUL3Q $0x00000080, R10, R11
-
-again213:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y4
-	VFMADD231PD.BCST 64(DX), Y4, Y2
-	VFMADD231PD.BCST 64(DX)(SI*1), Y4, Y3
-	DECQ             R10
-	JNZ              again213
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane214:
-	VADDPD      Y2, Y0, Y0
-	VADDPD      Y3, Y1, Y1
-	IMUL3Q      $0x04, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y4
-	VMULPD.BCST 32(DX), Y4, Y2
-	VMULPD.BCST 32(DX)(SI*1), Y4, Y3
-	MOVQ        BX, R10
-	CMPQ        CX, $0x05
-	JGE         more215
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane217
-
-more215:
-	IMUL3Q $0x00000080, R10, R11
-
-again216:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y4
-	VFMADD231PD.BCST 32(DX), Y4, Y2
-	VFMADD231PD.BCST 32(DX)(SI*1), Y4, Y3
-	DECQ             R10
-	JNZ              again216
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane217:
-	IMUL3Q      $0x0c, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y6
-	VMULPD.BCST 96(DX), Y6, Y4
-	VMULPD.BCST 96(DX)(SI*1), Y6, Y5
-	MOVQ        BX, R10
-	CMPQ        CX, $0x0d
-	JGE         more218
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane220
-
-more218:
-	IMUL3Q $0x00000080, R10, R11
-
-again219:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y6
-	VFMADD231PD.BCST 96(DX), Y6, Y4
-	VFMADD231PD.BCST 96(DX)(SI*1), Y6, Y5
-	DECQ             R10
-	JNZ              again219
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane220:
-	VADDPD      Y4, Y2, Y2
-	VADDPD      Y5, Y3, Y3
-	VADDPD      Y2, Y0, Y0
-	VADDPD      Y3, Y1, Y1
-	IMUL3Q      $0x02, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y4
-	VMULPD.BCST 16(DX), Y4, Y2
-	VMULPD.BCST 16(DX)(SI*1), Y4, Y3
-	MOVQ        BX, R10
-	CMPQ        CX, $0x03
-	JGE         more221
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane223
-
-more221:
-	IMUL3Q $0x00000080, R10, R11
-
-again222:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y4
-	VFMADD231PD.BCST 16(DX), Y4, Y2
-	VFMADD231PD.BCST 16(DX)(SI*1), Y4, Y3
-	DECQ             R10
-	JNZ              again222
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane223:
-	IMUL3Q      $0x0a, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y6
-	VMULPD.BCST 80(DX), Y6, Y4
-	VMULPD.BCST 80(DX)(SI*1), Y6, Y5
-	MOVQ        BX, R10
-	CMPQ        CX, $0x0b
-	JGE         more224
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane226
-
-more224:
-	IMUL3Q $0x00000080, R10, R11
-
-again225:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y6
-	VFMADD231PD.BCST 80(DX), Y6, Y4
-	VFMADD231PD.BCST 80(DX)(SI*1), Y6, Y5
-	DECQ             R10
-	JNZ              again225
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane226:
-	VADDPD      Y4, Y2, Y2
-	VADDPD      Y5, Y3, Y3
-	IMUL3Q      $0x06, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y6
-	VMULPD.BCST 48(DX), Y6, Y4
-	VMULPD.BCST 48(DX)(SI*1), Y6, Y5
-	MOVQ        BX, R10
-	CMPQ        CX, $0x07
-	JGE         more227
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane229
-
-more227:
-	IMUL3Q $0x00000080, R10, R11
-
-again228:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y6
-	VFMADD231PD.BCST 48(DX), Y6, Y4
-	VFMADD231PD.BCST 48(DX)(SI*1), Y6, Y5
-	DECQ             R10
-	JNZ              again228
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane229:
-	IMUL3Q      $0x0e, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y8
-	VMULPD.BCST 112(DX), Y8, Y6
-	VMULPD.BCST 112(DX)(SI*1), Y8, Y7
-	MOVQ        BX, R10
-	CMPQ        CX, $0x0f
-	JGE         more230
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane232
-
-more230:
-	IMUL3Q $0x00000080, R10, R11
-
-again231:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y8
-	VFMADD231PD.BCST 112(DX), Y8, Y6
-	VFMADD231PD.BCST 112(DX)(SI*1), Y8, Y7
-	DECQ             R10
-	JNZ              again231
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane232:
-	VADDPD      Y6, Y4, Y4
-	VADDPD      Y7, Y5, Y5
-	VADDPD      Y4, Y2, Y2
-	VADDPD      Y5, Y3, Y3
-	VADDPD      Y2, Y0, Y0
-	VADDPD      Y3, Y1, Y1
-	IMUL3Q      $0x01, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y4
-	VMULPD.BCST 8(DX), Y4, Y2
-	VMULPD.BCST 8(DX)(SI*1), Y4, Y3
-	MOVQ        BX, R10
-	CMPQ        CX, $0x02
-	JGE         more233
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane235
-
-more233:
-	IMUL3Q $0x00000080, R10, R11
-
-again234:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y4
-	VFMADD231PD.BCST 8(DX), Y4, Y2
-	VFMADD231PD.BCST 8(DX)(SI*1), Y4, Y3
-	DECQ             R10
-	JNZ              again234
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane235:
-	IMUL3Q      $0x09, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y6
-	VMULPD.BCST 72(DX), Y6, Y4
-	VMULPD.BCST 72(DX)(SI*1), Y6, Y5
-	MOVQ        BX, R10
-	CMPQ        CX, $0x0a
-	JGE         more236
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane238
-
-more236:
-	IMUL3Q $0x00000080, R10, R11
-
-again237:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y6
-	VFMADD231PD.BCST 72(DX), Y6, Y4
-	VFMADD231PD.BCST 72(DX)(SI*1), Y6, Y5
-	DECQ             R10
-	JNZ              again237
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane238:
-	VADDPD      Y4, Y2, Y2
-	VADDPD      Y5, Y3, Y3
-	IMUL3Q      $0x05, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y6
-	VMULPD.BCST 40(DX), Y6, Y4
-	VMULPD.BCST 40(DX)(SI*1), Y6, Y5
-	MOVQ        BX, R10
-	CMPQ        CX, $0x06
-	JGE         more239
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane241
-
-more239:
-	IMUL3Q $0x00000080, R10, R11
-
-again240:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y6
-	VFMADD231PD.BCST 40(DX), Y6, Y4
-	VFMADD231PD.BCST 40(DX)(SI*1), Y6, Y5
-	DECQ             R10
-	JNZ              again240
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane241:
-	IMUL3Q      $0x0d, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y8
-	VMULPD.BCST 104(DX), Y8, Y6
-	VMULPD.BCST 104(DX)(SI*1), Y8, Y7
-	MOVQ        BX, R10
-	CMPQ        CX, $0x0e
-	JGE         more242
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane244
-
-more242:
-	IMUL3Q $0x00000080, R10, R11
-
-again243:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y8
-	VFMADD231PD.BCST 104(DX), Y8, Y6
-	VFMADD231PD.BCST 104(DX)(SI*1), Y8, Y7
-	DECQ             R10
-	JNZ              again243
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane244:
-	VADDPD      Y6, Y4, Y4
-	VADDPD      Y7, Y5, Y5
-	VADDPD      Y4, Y2, Y2
-	VADDPD      Y5, Y3, Y3
-	IMUL3Q      $0x03, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y6
-	VMULPD.BCST 24(DX), Y6, Y4
-	VMULPD.BCST 24(DX)(SI*1), Y6, Y5
-	MOVQ        BX, R10
-	CMPQ        CX, $0x04
-	JGE         more245
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane247
-
-more245:
-	IMUL3Q $0x00000080, R10, R11
-
-again246:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y6
-	VFMADD231PD.BCST 24(DX), Y6, Y4
-	VFMADD231PD.BCST 24(DX)(SI*1), Y6, Y5
-	DECQ             R10
-	JNZ              again246
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane247:
-	IMUL3Q      $0x0b, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y8
-	VMULPD.BCST 88(DX), Y8, Y6
-	VMULPD.BCST 88(DX)(SI*1), Y8, Y7
-	MOVQ        BX, R10
-	CMPQ        CX, $0x0c
-	JGE         more248
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane250
-
-more248:
-	IMUL3Q $0x00000080, R10, R11
-
-again249:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y8
-	VFMADD231PD.BCST 88(DX), Y8, Y6
-	VFMADD231PD.BCST 88(DX)(SI*1), Y8, Y7
-	DECQ             R10
-	JNZ              again249
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane250:
-	VADDPD      Y6, Y4, Y4
-	VADDPD      Y7, Y5, Y5
-	IMUL3Q      $0x07, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y8
-	VMULPD.BCST 56(DX), Y8, Y6
-	VMULPD.BCST 56(DX)(SI*1), Y8, Y7
-	MOVQ        BX, R10
-	CMPQ        CX, $0x08
-	JGE         more251
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane253
-
-more251:
-	IMUL3Q $0x00000080, R10, R11
-
-again252:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y8
-	VFMADD231PD.BCST 56(DX), Y8, Y6
-	VFMADD231PD.BCST 56(DX)(SI*1), Y8, Y7
-	DECQ             R10
-	JNZ              again252
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane253:
-	IMUL3Q      $0x0f, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y10
-	VMULPD.BCST 120(DX), Y10, Y8
-	VMULPD.BCST 120(DX)(SI*1), Y10, Y9
-	MOVQ        BX, R10
-	CMPQ        CX, $0x10
-	JGE         more254
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane256
-
-more254:
-	IMUL3Q $0x00000080, R10, R11
-
-again255:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y10
-	VFMADD231PD.BCST 120(DX), Y10, Y8
-	VFMADD231PD.BCST 120(DX)(SI*1), Y10, Y9
-	DECQ             R10
-	JNZ              again255
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane256:
-	VADDPD Y8, Y6, Y6
-	VADDPD Y9, Y7, Y7
-	VADDPD Y6, Y4, Y4
-	VADDPD Y7, Y5, Y5
-	VADDPD Y4, Y2, Y2
-	VADDPD Y5, Y3, Y3
-	VADDPD Y2, Y0, Y0
-	VADDPD Y3, Y1, Y1
-	MOVQ   act+80(FP), BX
-	MOVQ   y+0(FP), CX
-	MOVQ   ldy+8(FP), DX
-	VPXORD Y2, Y2, Y2
-	VADDPD Y2, Y0, Y0
-	VADDPD Y2, Y1, Y1
-	CMPQ   BX, $0x01
-	JNE    linear257
-	VMAXPD Y0, Y2, Y0
-	VMAXPD Y1, Y2, Y1
-
-linear257:
-	VMOVUPD Y0, K1, (CX)
-	VMOVUPD Y1, K1, (CX)(DX*1)
-	MOVQ    y+0(FP), BX
-	MOVQ    ldy+8(FP), CX
-	IMUL3Q  $0x02, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, y+0(FP)
-	MOVQ    x+16(FP), BX
-	MOVQ    ldx+24(FP), CX
-	IMUL3Q  $0x02, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, x+16(FP)
-	MOVQ    rows+56(FP), BX
-	SUBQ    $0x02, BX
-	MOVQ    BX, rows+56(FP)
-	CMPQ    BX, $0x02
-	JGE     tile207
-
-rest208:
-	MOVQ rows+56(FP), BX
-	CMPQ BX, $0x01
-	JLT  rest259
-
-tile258:
-	MOVQ   n+72(FP), BX
-	MOVQ   x+16(FP), DX
-	MOVQ   ldx+24(FP), SI
-	MOVQ   ldw+40(FP), DI
-	SHRQ   $0x01, BX
-	SHRQ   $0x01, BX
-	SHRQ   $0x01, BX
-	SHRQ   $0x01, BX
-	MOVQ   n+72(FP), CX
-	IMUL3Q $0x10, BX, R8
-	SUBQ   R8, CX
-	IMUL3Q $0x10, DI, R8
-
-	// lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved
-	IMUL3Q           $0x00, DI, R9
-	ADDQ             w+32(FP), R9
-	MOVQ             bias+48(FP), R10
-	VMOVUPD.Z        (R10), K1, Y1
-	VMOVAPD          Y1, Y0
-	VMOVUPD.Z        (R9), K1, Y1
-	VFMADD231PD.BCST (DX), Y1, Y0
-	MOVQ             BX, R10
-	CMPQ             CX, $0x01
-	JGE              more260
-	SUBQ             $0x01, R10
-	TESTQ            R10, R10
-	JE               lane262
-
-more260:
-	IMUL3Q $0x00000080, R10, R11
-
-again261:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y1
-	VFMADD231PD.BCST (DX), Y1, Y0
-	DECQ             R10
-	JNZ              again261
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane262:
-	IMUL3Q      $0x08, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y2
-	VMULPD.BCST 64(DX), Y2, Y1
-	MOVQ        BX, R10
-	CMPQ        CX, $0x09
-	JGE         more263
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane265
-
-more263:
-	IMUL3Q $0x00000080, R10, R11
-
-again264:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y2
-	VFMADD231PD.BCST 64(DX), Y2, Y1
-	DECQ             R10
-	JNZ              again264
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane265:
-	VADDPD      Y1, Y0, Y0
-	IMUL3Q      $0x04, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y2
-	VMULPD.BCST 32(DX), Y2, Y1
-	MOVQ        BX, R10
-	CMPQ        CX, $0x05
-	JGE         more266
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane268
-
-more266:
-	IMUL3Q $0x00000080, R10, R11
-
-again267:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y2
-	VFMADD231PD.BCST 32(DX), Y2, Y1
-	DECQ             R10
-	JNZ              again267
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane268:
-	IMUL3Q      $0x0c, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y3
-	VMULPD.BCST 96(DX), Y3, Y2
-	MOVQ        BX, R10
-	CMPQ        CX, $0x0d
-	JGE         more269
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane271
-
-more269:
-	IMUL3Q $0x00000080, R10, R11
-
-again270:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y3
-	VFMADD231PD.BCST 96(DX), Y3, Y2
-	DECQ             R10
-	JNZ              again270
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane271:
-	VADDPD      Y2, Y1, Y1
-	VADDPD      Y1, Y0, Y0
-	IMUL3Q      $0x02, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y2
-	VMULPD.BCST 16(DX), Y2, Y1
-	MOVQ        BX, R10
-	CMPQ        CX, $0x03
-	JGE         more272
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane274
-
-more272:
-	IMUL3Q $0x00000080, R10, R11
-
-again273:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y2
-	VFMADD231PD.BCST 16(DX), Y2, Y1
-	DECQ             R10
-	JNZ              again273
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane274:
-	IMUL3Q      $0x0a, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y3
-	VMULPD.BCST 80(DX), Y3, Y2
-	MOVQ        BX, R10
-	CMPQ        CX, $0x0b
-	JGE         more275
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane277
-
-more275:
-	IMUL3Q $0x00000080, R10, R11
-
-again276:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y3
-	VFMADD231PD.BCST 80(DX), Y3, Y2
-	DECQ             R10
-	JNZ              again276
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane277:
-	VADDPD      Y2, Y1, Y1
-	IMUL3Q      $0x06, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y3
-	VMULPD.BCST 48(DX), Y3, Y2
-	MOVQ        BX, R10
-	CMPQ        CX, $0x07
-	JGE         more278
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane280
-
-more278:
-	IMUL3Q $0x00000080, R10, R11
-
-again279:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y3
-	VFMADD231PD.BCST 48(DX), Y3, Y2
-	DECQ             R10
-	JNZ              again279
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane280:
-	IMUL3Q      $0x0e, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y4
-	VMULPD.BCST 112(DX), Y4, Y3
-	MOVQ        BX, R10
-	CMPQ        CX, $0x0f
-	JGE         more281
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane283
-
-more281:
-	IMUL3Q $0x00000080, R10, R11
-
-again282:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y4
-	VFMADD231PD.BCST 112(DX), Y4, Y3
-	DECQ             R10
-	JNZ              again282
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane283:
-	VADDPD      Y3, Y2, Y2
-	VADDPD      Y2, Y1, Y1
-	VADDPD      Y1, Y0, Y0
-	IMUL3Q      $0x01, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y2
-	VMULPD.BCST 8(DX), Y2, Y1
-	MOVQ        BX, R10
-	CMPQ        CX, $0x02
-	JGE         more284
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane286
-
-more284:
-	IMUL3Q $0x00000080, R10, R11
-
-again285:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y2
-	VFMADD231PD.BCST 8(DX), Y2, Y1
-	DECQ             R10
-	JNZ              again285
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane286:
-	IMUL3Q      $0x09, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y3
-	VMULPD.BCST 72(DX), Y3, Y2
-	MOVQ        BX, R10
-	CMPQ        CX, $0x0a
-	JGE         more287
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane289
-
-more287:
-	IMUL3Q $0x00000080, R10, R11
-
-again288:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y3
-	VFMADD231PD.BCST 72(DX), Y3, Y2
-	DECQ             R10
-	JNZ              again288
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane289:
-	VADDPD      Y2, Y1, Y1
-	IMUL3Q      $0x05, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y3
-	VMULPD.BCST 40(DX), Y3, Y2
-	MOVQ        BX, R10
-	CMPQ        CX, $0x06
-	JGE         more290
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane292
-
-more290:
-	IMUL3Q $0x00000080, R10, R11
-
-again291:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y3
-	VFMADD231PD.BCST 40(DX), Y3, Y2
-	DECQ             R10
-	JNZ              again291
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane292:
-	IMUL3Q      $0x0d, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y4
-	VMULPD.BCST 104(DX), Y4, Y3
-	MOVQ        BX, R10
-	CMPQ        CX, $0x0e
-	JGE         more293
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane295
-
-more293:
-	IMUL3Q $0x00000080, R10, R11
-
-again294:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y4
-	VFMADD231PD.BCST 104(DX), Y4, Y3
-	DECQ             R10
-	JNZ              again294
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane295:
-	VADDPD      Y3, Y2, Y2
-	VADDPD      Y2, Y1, Y1
-	IMUL3Q      $0x03, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y3
-	VMULPD.BCST 24(DX), Y3, Y2
-	MOVQ        BX, R10
-	CMPQ        CX, $0x04
-	JGE         more296
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane298
-
-more296:
-	IMUL3Q $0x00000080, R10, R11
-
-again297:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y3
-	VFMADD231PD.BCST 24(DX), Y3, Y2
-	DECQ             R10
-	JNZ              again297
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane298:
-	IMUL3Q      $0x0b, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y4
-	VMULPD.BCST 88(DX), Y4, Y3
-	MOVQ        BX, R10
-	CMPQ        CX, $0x0c
-	JGE         more299
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane301
-
-more299:
-	IMUL3Q $0x00000080, R10, R11
-
-again300:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y4
-	VFMADD231PD.BCST 88(DX), Y4, Y3
-	DECQ             R10
-	JNZ              again300
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane301:
-	VADDPD      Y3, Y2, Y2
-	IMUL3Q      $0x07, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y4
-	VMULPD.BCST 56(DX), Y4, Y3
-	MOVQ        BX, R10
-	CMPQ        CX, $0x08
-	JGE         more302
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane304
-
-more302:
-	IMUL3Q $0x00000080, R10, R11
-
-again303:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y4
-	VFMADD231PD.BCST 56(DX), Y4, Y3
-	DECQ             R10
-	JNZ              again303
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane304:
-	IMUL3Q      $0x0f, DI, R9
-	ADDQ        w+32(FP), R9
-	VMOVUPD.Z   (R9), K1, Y5
-	VMULPD.BCST 120(DX), Y5, Y4
-	MOVQ        BX, R10
-	CMPQ        CX, $0x10
-	JGE         more305
-	SUBQ        $0x01, R10
-	TESTQ       R10, R10
-	JE          lane307
-
-more305:
-	IMUL3Q $0x00000080, R10, R11
-
-again306:
-	ADDQ             $0x00000080, DX
-	ADDQ             R8, R9
-	VMOVUPD.Z        (R9), K1, Y5
-	VFMADD231PD.BCST 120(DX), Y5, Y4
-	DECQ             R10
-	JNZ              again306
-	SUBQ             R11, R10
-	ADDQ             R10, DX
-
-lane307:
-	VADDPD Y4, Y3, Y3
-	VADDPD Y3, Y2, Y2
-	VADDPD Y2, Y1, Y1
-	VADDPD Y1, Y0, Y0
-	MOVQ   act+80(FP), BX
-	MOVQ   y+0(FP), CX
-	MOVQ   ldy+8(FP), DX
-	VPXORD Y1, Y1, Y1
-	VADDPD Y1, Y0, Y0
-	CMPQ   BX, $0x01
-	JNE    linear308
-	VMAXPD Y0, Y1, Y0
-
-linear308:
-	VMOVUPD Y0, K1, (CX)
-	MOVQ    y+0(FP), BX
-	MOVQ    ldy+8(FP), CX
-	IMUL3Q  $0x01, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, y+0(FP)
-	MOVQ    x+16(FP), BX
-	MOVQ    ldx+24(FP), CX
-	IMUL3Q  $0x01, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, x+16(FP)
-	MOVQ    rows+56(FP), BX
-	SUBQ    $0x01, BX
-	MOVQ    BX, rows+56(FP)
-	CMPQ    BX, $0x01
-	JGE     tile258
-
-rest259:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
 more2:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -17134,9 +15521,9 @@ more2:
 	KMOVW BX, K1
 	MOVQ  rows+56(FP), BX
 	CMPQ  BX, $0x04
-	JLT   rest312
+	JLT   rest159
 
-tile311:
+tile158:
 	MOVQ   n+72(FP), BX
 	MOVQ   x+16(FP), DX
 	MOVQ   ldx+24(FP), SI
@@ -17167,15 +15554,15 @@ tile311:
 	VFMADD231PD.BCST (DX)(R9*1), Z4, Z3
 	MOVQ             BX, R11
 	CMPQ             CX, $0x01
-	JGE              more313
+	JGE              more160
 	SUBQ             $0x01, R11
 	TESTQ            R11, R11
-	JE               lane315
+	JE               lane162
 
-more313:
+more160:
 	IMUL3Q $0x00000080, R11, R12
 
-again314:
+again161:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R10
 	VMOVUPD.Z        (R10), K1, Z4
@@ -17184,11 +15571,11 @@ again314:
 	VFMADD231PD.BCST (DX)(SI*2), Z4, Z2
 	VFMADD231PD.BCST (DX)(R9*1), Z4, Z3
 	DECQ             R11
-	JNZ              again314
+	JNZ              again161
 	SUBQ             R12, R11
 	ADDQ             R11, DX
 
-lane315:
+lane162:
 	IMUL3Q      $0x08, DI, R10
 	ADDQ        w+32(FP), R10
 	VMOVUPD.Z   (R10), K1, Z8
@@ -17198,15 +15585,15 @@ lane315:
 	VMULPD.BCST 64(DX)(R9*1), Z8, Z7
 	MOVQ        BX, R11
 	CMPQ        CX, $0x09
-	JGE         more316
+	JGE         more163
 	SUBQ        $0x01, R11
 	TESTQ       R11, R11
-	JE          lane318
+	JE          lane165
 
-more316:
+more163:
 	IMUL3Q $0x00000080, R11, R12
 
-again317:
+again164:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R10
 	VMOVUPD.Z        (R10), K1, Z8
@@ -17215,11 +15602,11 @@ again317:
 	VFMADD231PD.BCST 64(DX)(SI*2), Z8, Z6
 	VFMADD231PD.BCST 64(DX)(R9*1), Z8, Z7
 	DECQ             R11
-	JNZ              again317
+	JNZ              again164
 	SUBQ             R12, R11
 	ADDQ             R11, DX
 
-lane318:
+lane165:
 	VADDPD      Z4, Z0, Z0
 	VADDPD      Z5, Z1, Z1
 	VADDPD      Z6, Z2, Z2
@@ -17233,15 +15620,15 @@ lane318:
 	VMULPD.BCST 32(DX)(R9*1), Z8, Z7
 	MOVQ        BX, R11
 	CMPQ        CX, $0x05
-	JGE         more319
+	JGE         more166
 	SUBQ        $0x01, R11
 	TESTQ       R11, R11
-	JE          lane321
+	JE          lane168
 
-more319:
+more166:
 	IMUL3Q $0x00000080, R11, R12
 
-again320:
+again167:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R10
 	VMOVUPD.Z        (R10), K1, Z8
@@ -17250,11 +15637,11 @@ again320:
 	VFMADD231PD.BCST 32(DX)(SI*2), Z8, Z6
 	VFMADD231PD.BCST 32(DX)(R9*1), Z8, Z7
 	DECQ             R11
-	JNZ              again320
+	JNZ              again167
 	SUBQ             R12, R11
 	ADDQ             R11, DX
 
-lane321:
+lane168:
 	IMUL3Q      $0x0c, DI, R10
 	ADDQ        w+32(FP), R10
 	VMOVUPD.Z   (R10), K1, Z12
@@ -17264,15 +15651,15 @@ lane321:
 	VMULPD.BCST 96(DX)(R9*1), Z12, Z11
 	MOVQ        BX, R11
 	CMPQ        CX, $0x0d
-	JGE         more322
+	JGE         more169
 	SUBQ        $0x01, R11
 	TESTQ       R11, R11
-	JE          lane324
+	JE          lane171
 
-more322:
+more169:
 	IMUL3Q $0x00000080, R11, R12
 
-again323:
+again170:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R10
 	VMOVUPD.Z        (R10), K1, Z12
@@ -17281,11 +15668,11 @@ again323:
 	VFMADD231PD.BCST 96(DX)(SI*2), Z12, Z10
 	VFMADD231PD.BCST 96(DX)(R9*1), Z12, Z11
 	DECQ             R11
-	JNZ              again323
+	JNZ              again170
 	SUBQ             R12, R11
 	ADDQ             R11, DX
 
-lane324:
+lane171:
 	VADDPD      Z8, Z4, Z4
 	VADDPD      Z9, Z5, Z5
 	VADDPD      Z10, Z6, Z6
@@ -17303,15 +15690,15 @@ lane324:
 	VMULPD.BCST 16(DX)(R9*1), Z8, Z7
 	MOVQ        BX, R11
 	CMPQ        CX, $0x03
-	JGE         more325
+	JGE         more172
 	SUBQ        $0x01, R11
 	TESTQ       R11, R11
-	JE          lane327
+	JE          lane174
 
-more325:
+more172:
 	IMUL3Q $0x00000080, R11, R12
 
-again326:
+again173:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R10
 	VMOVUPD.Z        (R10), K1, Z8
@@ -17320,11 +15707,11 @@ again326:
 	VFMADD231PD.BCST 16(DX)(SI*2), Z8, Z6
 	VFMADD231PD.BCST 16(DX)(R9*1), Z8, Z7
 	DECQ             R11
-	JNZ              again326
+	JNZ              again173
 	SUBQ             R12, R11
 	ADDQ             R11, DX
 
-lane327:
+lane174:
 	IMUL3Q      $0x0a, DI, R10
 	ADDQ        w+32(FP), R10
 	VMOVUPD.Z   (R10), K1, Z12
@@ -17334,15 +15721,15 @@ lane327:
 	VMULPD.BCST 80(DX)(R9*1), Z12, Z11
 	MOVQ        BX, R11
 	CMPQ        CX, $0x0b
-	JGE         more328
+	JGE         more175
 	SUBQ        $0x01, R11
 	TESTQ       R11, R11
-	JE          lane330
+	JE          lane177
 
-more328:
+more175:
 	IMUL3Q $0x00000080, R11, R12
 
-again329:
+again176:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R10
 	VMOVUPD.Z        (R10), K1, Z12
@@ -17351,11 +15738,11 @@ again329:
 	VFMADD231PD.BCST 80(DX)(SI*2), Z12, Z10
 	VFMADD231PD.BCST 80(DX)(R9*1), Z12, Z11
 	DECQ             R11
-	JNZ              again329
+	JNZ              again176
 	SUBQ             R12, R11
 	ADDQ             R11, DX
 
-lane330:
+lane177:
 	VADDPD      Z8, Z4, Z4
 	VADDPD      Z9, Z5, Z5
 	VADDPD      Z10, Z6, Z6
@@ -17369,15 +15756,15 @@ lane330:
 	VMULPD.BCST 48(DX)(R9*1), Z12, Z11
 	MOVQ        BX, R11
 	CMPQ        CX, $0x07
-	JGE         more331
+	JGE         more178
 	SUBQ        $0x01, R11
 	TESTQ       R11, R11
-	JE          lane333
+	JE          lane180
 
-more331:
+more178:
 	IMUL3Q $0x00000080, R11, R12
 
-again332:
+again179:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R10
 	VMOVUPD.Z        (R10), K1, Z12
@@ -17386,11 +15773,11 @@ again332:
 	VFMADD231PD.BCST 48(DX)(SI*2), Z12, Z10
 	VFMADD231PD.BCST 48(DX)(R9*1), Z12, Z11
 	DECQ             R11
-	JNZ              again332
+	JNZ              again179
 	SUBQ             R12, R11
 	ADDQ             R11, DX
 
-lane333:
+lane180:
 	IMUL3Q      $0x0e, DI, R10
 	ADDQ        w+32(FP), R10
 	VMOVUPD.Z   (R10), K1, Z16
@@ -17400,15 +15787,15 @@ lane333:
 	VMULPD.BCST 112(DX)(R9*1), Z16, Z15
 	MOVQ        BX, R11
 	CMPQ        CX, $0x0f
-	JGE         more334
+	JGE         more181
 	SUBQ        $0x01, R11
 	TESTQ       R11, R11
-	JE          lane336
+	JE          lane183
 
-more334:
+more181:
 	IMUL3Q $0x00000080, R11, R12
 
-again335:
+again182:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R10
 	VMOVUPD.Z        (R10), K1, Z16
@@ -17417,11 +15804,11 @@ again335:
 	VFMADD231PD.BCST 112(DX)(SI*2), Z16, Z14
 	VFMADD231PD.BCST 112(DX)(R9*1), Z16, Z15
 	DECQ             R11
-	JNZ              again335
+	JNZ              again182
 	SUBQ             R12, R11
 	ADDQ             R11, DX
 
-lane336:
+lane183:
 	VADDPD      Z12, Z8, Z8
 	VADDPD      Z13, Z9, Z9
 	VADDPD      Z14, Z10, Z10
@@ -17443,15 +15830,15 @@ lane336:
 	VMULPD.BCST 8(DX)(R9*1), Z8, Z7
 	MOVQ        BX, R11
 	CMPQ        CX, $0x02
-	JGE         more337
+	JGE         more184
 	SUBQ        $0x01, R11
 	TESTQ       R11, R11
-	JE          lane339
+	JE          lane186
 
-more337:
+more184:
 	IMUL3Q $0x00000080, R11, R12
 
-again338:
+again185:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R10
 	VMOVUPD.Z        (R10), K1, Z8
@@ -17460,11 +15847,11 @@ again338:
 	VFMADD231PD.BCST 8(DX)(SI*2), Z8, Z6
 	VFMADD231PD.BCST 8(DX)(R9*1), Z8, Z7
 	DECQ             R11
-	JNZ              again338
+	JNZ              again185
 	SUBQ             R12, R11
 	ADDQ             R11, DX
 
-lane339:
+lane186:
 	IMUL3Q      $0x09, DI, R10
 	ADDQ        w+32(FP), R10
 	VMOVUPD.Z   (R10), K1, Z12
@@ -17474,15 +15861,15 @@ lane339:
 	VMULPD.BCST 72(DX)(R9*1), Z12, Z11
 	MOVQ        BX, R11
 	CMPQ        CX, $0x0a
-	JGE         more340
+	JGE         more187
 	SUBQ        $0x01, R11
 	TESTQ       R11, R11
-	JE          lane342
+	JE          lane189
 
-more340:
+more187:
 	IMUL3Q $0x00000080, R11, R12
 
-again341:
+again188:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R10
 	VMOVUPD.Z        (R10), K1, Z12
@@ -17491,11 +15878,11 @@ again341:
 	VFMADD231PD.BCST 72(DX)(SI*2), Z12, Z10
 	VFMADD231PD.BCST 72(DX)(R9*1), Z12, Z11
 	DECQ             R11
-	JNZ              again341
+	JNZ              again188
 	SUBQ             R12, R11
 	ADDQ             R11, DX
 
-lane342:
+lane189:
 	VADDPD      Z8, Z4, Z4
 	VADDPD      Z9, Z5, Z5
 	VADDPD      Z10, Z6, Z6
@@ -17509,15 +15896,15 @@ lane342:
 	VMULPD.BCST 40(DX)(R9*1), Z12, Z11
 	MOVQ        BX, R11
 	CMPQ        CX, $0x06
-	JGE         more343
+	JGE         more190
 	SUBQ        $0x01, R11
 	TESTQ       R11, R11
-	JE          lane345
+	JE          lane192
 
-more343:
+more190:
 	IMUL3Q $0x00000080, R11, R12
 
-again344:
+again191:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R10
 	VMOVUPD.Z        (R10), K1, Z12
@@ -17526,11 +15913,11 @@ again344:
 	VFMADD231PD.BCST 40(DX)(SI*2), Z12, Z10
 	VFMADD231PD.BCST 40(DX)(R9*1), Z12, Z11
 	DECQ             R11
-	JNZ              again344
+	JNZ              again191
 	SUBQ             R12, R11
 	ADDQ             R11, DX
 
-lane345:
+lane192:
 	IMUL3Q      $0x0d, DI, R10
 	ADDQ        w+32(FP), R10
 	VMOVUPD.Z   (R10), K1, Z16
@@ -17540,15 +15927,15 @@ lane345:
 	VMULPD.BCST 104(DX)(R9*1), Z16, Z15
 	MOVQ        BX, R11
 	CMPQ        CX, $0x0e
-	JGE         more346
+	JGE         more193
 	SUBQ        $0x01, R11
 	TESTQ       R11, R11
-	JE          lane348
+	JE          lane195
 
-more346:
+more193:
 	IMUL3Q $0x00000080, R11, R12
 
-again347:
+again194:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R10
 	VMOVUPD.Z        (R10), K1, Z16
@@ -17557,11 +15944,11 @@ again347:
 	VFMADD231PD.BCST 104(DX)(SI*2), Z16, Z14
 	VFMADD231PD.BCST 104(DX)(R9*1), Z16, Z15
 	DECQ             R11
-	JNZ              again347
+	JNZ              again194
 	SUBQ             R12, R11
 	ADDQ             R11, DX
 
-lane348:
+lane195:
 	VADDPD      Z12, Z8, Z8
 	VADDPD      Z13, Z9, Z9
 	VADDPD      Z14, Z10, Z10
@@ -17579,15 +15966,15 @@ lane348:
 	VMULPD.BCST 24(DX)(R9*1), Z12, Z11
 	MOVQ        BX, R11
 	CMPQ        CX, $0x04
-	JGE         more349
+	JGE         more196
 	SUBQ        $0x01, R11
 	TESTQ       R11, R11
-	JE          lane351
+	JE          lane198
 
-more349:
+more196:
 	IMUL3Q $0x00000080, R11, R12
 
-again350:
+again197:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R10
 	VMOVUPD.Z        (R10), K1, Z12
@@ -17596,11 +15983,11 @@ again350:
 	VFMADD231PD.BCST 24(DX)(SI*2), Z12, Z10
 	VFMADD231PD.BCST 24(DX)(R9*1), Z12, Z11
 	DECQ             R11
-	JNZ              again350
+	JNZ              again197
 	SUBQ             R12, R11
 	ADDQ             R11, DX
 
-lane351:
+lane198:
 	IMUL3Q      $0x0b, DI, R10
 	ADDQ        w+32(FP), R10
 	VMOVUPD.Z   (R10), K1, Z16
@@ -17610,15 +15997,15 @@ lane351:
 	VMULPD.BCST 88(DX)(R9*1), Z16, Z15
 	MOVQ        BX, R11
 	CMPQ        CX, $0x0c
-	JGE         more352
+	JGE         more199
 	SUBQ        $0x01, R11
 	TESTQ       R11, R11
-	JE          lane354
+	JE          lane201
 
-more352:
+more199:
 	IMUL3Q $0x00000080, R11, R12
 
-again353:
+again200:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R10
 	VMOVUPD.Z        (R10), K1, Z16
@@ -17627,11 +16014,11 @@ again353:
 	VFMADD231PD.BCST 88(DX)(SI*2), Z16, Z14
 	VFMADD231PD.BCST 88(DX)(R9*1), Z16, Z15
 	DECQ             R11
-	JNZ              again353
+	JNZ              again200
 	SUBQ             R12, R11
 	ADDQ             R11, DX
 
-lane354:
+lane201:
 	VADDPD      Z12, Z8, Z8
 	VADDPD      Z13, Z9, Z9
 	VADDPD      Z14, Z10, Z10
@@ -17645,15 +16032,15 @@ lane354:
 	VMULPD.BCST 56(DX)(R9*1), Z16, Z15
 	MOVQ        BX, R11
 	CMPQ        CX, $0x08
-	JGE         more355
+	JGE         more202
 	SUBQ        $0x01, R11
 	TESTQ       R11, R11
-	JE          lane357
+	JE          lane204
 
-more355:
+more202:
 	IMUL3Q $0x00000080, R11, R12
 
-again356:
+again203:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R10
 	VMOVUPD.Z        (R10), K1, Z16
@@ -17662,11 +16049,11 @@ again356:
 	VFMADD231PD.BCST 56(DX)(SI*2), Z16, Z14
 	VFMADD231PD.BCST 56(DX)(R9*1), Z16, Z15
 	DECQ             R11
-	JNZ              again356
+	JNZ              again203
 	SUBQ             R12, R11
 	ADDQ             R11, DX
 
-lane357:
+lane204:
 	IMUL3Q      $0x0f, DI, R10
 	ADDQ        w+32(FP), R10
 	VMOVUPD.Z   (R10), K1, Z20
@@ -17676,15 +16063,15 @@ lane357:
 	VMULPD.BCST 120(DX)(R9*1), Z20, Z19
 	MOVQ        BX, R11
 	CMPQ        CX, $0x10
-	JGE         more358
+	JGE         more205
 	SUBQ        $0x01, R11
 	TESTQ       R11, R11
-	JE          lane360
+	JE          lane207
 
-more358:
+more205:
 	IMUL3Q $0x00000080, R11, R12
 
-again359:
+again206:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R10
 	VMOVUPD.Z        (R10), K1, Z20
@@ -17693,11 +16080,11 @@ again359:
 	VFMADD231PD.BCST 120(DX)(SI*2), Z20, Z18
 	VFMADD231PD.BCST 120(DX)(R9*1), Z20, Z19
 	DECQ             R11
-	JNZ              again359
+	JNZ              again206
 	SUBQ             R12, R11
 	ADDQ             R11, DX
 
-lane360:
+lane207:
 	VADDPD Z16, Z12, Z12
 	VADDPD Z17, Z13, Z13
 	VADDPD Z18, Z14, Z14
@@ -17723,13 +16110,13 @@ lane360:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear361
+	JNE    linear208
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear361:
+linear208:
 	LEAQ    (DX)(DX*2), SI
 	VMOVUPD Z0, K1, (CX)
 	VMOVUPD Z1, K1, (CX)(DX*1)
@@ -17749,14 +16136,14 @@ linear361:
 	SUBQ    $0x04, BX
 	MOVQ    BX, rows+56(FP)
 	CMPQ    BX, $0x04
-	JGE     tile311
+	JGE     tile158
 
-rest312:
+rest159:
 	MOVQ rows+56(FP), BX
 	CMPQ BX, $0x02
-	JLT  rest363
+	JLT  rest210
 
-tile362:
+tile209:
 	MOVQ   n+72(FP), BX
 	MOVQ   x+16(FP), DX
 	MOVQ   ldx+24(FP), SI
@@ -17782,26 +16169,26 @@ tile362:
 	VFMADD231PD.BCST (DX)(SI*1), Z2, Z1
 	MOVQ             BX, R10
 	CMPQ             CX, $0x01
-	JGE              more364
+	JGE              more211
 	SUBQ             $0x01, R10
 	TESTQ            R10, R10
-	JE               lane366
+	JE               lane213
 
-more364:
+more211:
 	IMUL3Q $0x00000080, R10, R11
 
-again365:
+again212:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z2
 	VFMADD231PD.BCST (DX), Z2, Z0
 	VFMADD231PD.BCST (DX)(SI*1), Z2, Z1
 	DECQ             R10
-	JNZ              again365
+	JNZ              again212
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane366:
+lane213:
 	IMUL3Q      $0x08, DI, R9
 	ADDQ        w+32(FP), R9
 	VMOVUPD.Z   (R9), K1, Z4
@@ -17809,26 +16196,26 @@ lane366:
 	VMULPD.BCST 64(DX)(SI*1), Z4, Z3
 	MOVQ        BX, R10
 	CMPQ        CX, $0x09
-	JGE         more367
+	JGE         more214
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane369
+	JE          lane216
 
-more367:
+more214:
 	IMUL3Q $0x00000080, R10, R11
 
-again368:
+again215:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z4
 	VFMADD231PD.BCST 64(DX), Z4, Z2
 	VFMADD231PD.BCST 64(DX)(SI*1), Z4, Z3
 	DECQ             R10
-	JNZ              again368
+	JNZ              again215
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane369:
+lane216:
 	VADDPD      Z2, Z0, Z0
 	VADDPD      Z3, Z1, Z1
 	IMUL3Q      $0x04, DI, R9
@@ -17838,26 +16225,26 @@ lane369:
 	VMULPD.BCST 32(DX)(SI*1), Z4, Z3
 	MOVQ        BX, R10
 	CMPQ        CX, $0x05
-	JGE         more370
+	JGE         more217
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane372
+	JE          lane219
 
-more370:
+more217:
 	IMUL3Q $0x00000080, R10, R11
 
-again371:
+again218:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z4
 	VFMADD231PD.BCST 32(DX), Z4, Z2
 	VFMADD231PD.BCST 32(DX)(SI*1), Z4, Z3
 	DECQ             R10
-	JNZ              again371
+	JNZ              again218
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane372:
+lane219:
 	IMUL3Q      $0x0c, DI, R9
 	ADDQ        w+32(FP), R9
 	VMOVUPD.Z   (R9), K1, Z6
@@ -17865,26 +16252,26 @@ lane372:
 	VMULPD.BCST 96(DX)(SI*1), Z6, Z5
 	MOVQ        BX, R10
 	CMPQ        CX, $0x0d
-	JGE         more373
+	JGE         more220
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane375
+	JE          lane222
 
-more373:
+more220:
 	IMUL3Q $0x00000080, R10, R11
 
-again374:
+again221:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z6
 	VFMADD231PD.BCST 96(DX), Z6, Z4
 	VFMADD231PD.BCST 96(DX)(SI*1), Z6, Z5
 	DECQ             R10
-	JNZ              again374
+	JNZ              again221
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane375:
+lane222:
 	VADDPD      Z4, Z2, Z2
 	VADDPD      Z5, Z3, Z3
 	VADDPD      Z2, Z0, Z0
@@ -17896,26 +16283,26 @@ lane375:
 	VMULPD.BCST 16(DX)(SI*1), Z4, Z3
 	MOVQ        BX, R10
 	CMPQ        CX, $0x03
-	JGE         more376
+	JGE         more223
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane378
+	JE          lane225
 
-more376:
+more223:
 	IMUL3Q $0x00000080, R10, R11
 
-again377:
+again224:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z4
 	VFMADD231PD.BCST 16(DX), Z4, Z2
 	VFMADD231PD.BCST 16(DX)(SI*1), Z4, Z3
 	DECQ             R10
-	JNZ              again377
+	JNZ              again224
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane378:
+lane225:
 	IMUL3Q      $0x0a, DI, R9
 	ADDQ        w+32(FP), R9
 	VMOVUPD.Z   (R9), K1, Z6
@@ -17923,26 +16310,26 @@ lane378:
 	VMULPD.BCST 80(DX)(SI*1), Z6, Z5
 	MOVQ        BX, R10
 	CMPQ        CX, $0x0b
-	JGE         more379
+	JGE         more226
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane381
+	JE          lane228
 
-more379:
+more226:
 	IMUL3Q $0x00000080, R10, R11
 
-again380:
+again227:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z6
 	VFMADD231PD.BCST 80(DX), Z6, Z4
 	VFMADD231PD.BCST 80(DX)(SI*1), Z6, Z5
 	DECQ             R10
-	JNZ              again380
+	JNZ              again227
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane381:
+lane228:
 	VADDPD      Z4, Z2, Z2
 	VADDPD      Z5, Z3, Z3
 	IMUL3Q      $0x06, DI, R9
@@ -17952,26 +16339,26 @@ lane381:
 	VMULPD.BCST 48(DX)(SI*1), Z6, Z5
 	MOVQ        BX, R10
 	CMPQ        CX, $0x07
-	JGE         more382
+	JGE         more229
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane384
+	JE          lane231
 
-more382:
+more229:
 	IMUL3Q $0x00000080, R10, R11
 
-again383:
+again230:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z6
 	VFMADD231PD.BCST 48(DX), Z6, Z4
 	VFMADD231PD.BCST 48(DX)(SI*1), Z6, Z5
 	DECQ             R10
-	JNZ              again383
+	JNZ              again230
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane384:
+lane231:
 	IMUL3Q      $0x0e, DI, R9
 	ADDQ        w+32(FP), R9
 	VMOVUPD.Z   (R9), K1, Z8
@@ -17979,26 +16366,26 @@ lane384:
 	VMULPD.BCST 112(DX)(SI*1), Z8, Z7
 	MOVQ        BX, R10
 	CMPQ        CX, $0x0f
-	JGE         more385
+	JGE         more232
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane387
+	JE          lane234
 
-more385:
+more232:
 	IMUL3Q $0x00000080, R10, R11
 
-again386:
+again233:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z8
 	VFMADD231PD.BCST 112(DX), Z8, Z6
 	VFMADD231PD.BCST 112(DX)(SI*1), Z8, Z7
 	DECQ             R10
-	JNZ              again386
+	JNZ              again233
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane387:
+lane234:
 	VADDPD      Z6, Z4, Z4
 	VADDPD      Z7, Z5, Z5
 	VADDPD      Z4, Z2, Z2
@@ -18012,26 +16399,26 @@ lane387:
 	VMULPD.BCST 8(DX)(SI*1), Z4, Z3
 	MOVQ        BX, R10
 	CMPQ        CX, $0x02
-	JGE         more388
+	JGE         more235
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane390
+	JE          lane237
 
-more388:
+more235:
 	IMUL3Q $0x00000080, R10, R11
 
-again389:
+again236:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z4
 	VFMADD231PD.BCST 8(DX), Z4, Z2
 	VFMADD231PD.BCST 8(DX)(SI*1), Z4, Z3
 	DECQ             R10
-	JNZ              again389
+	JNZ              again236
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane390:
+lane237:
 	IMUL3Q      $0x09, DI, R9
 	ADDQ        w+32(FP), R9
 	VMOVUPD.Z   (R9), K1, Z6
@@ -18039,26 +16426,26 @@ lane390:
 	VMULPD.BCST 72(DX)(SI*1), Z6, Z5
 	MOVQ        BX, R10
 	CMPQ        CX, $0x0a
-	JGE         more391
+	JGE         more238
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane393
+	JE          lane240
 
-more391:
+more238:
 	IMUL3Q $0x00000080, R10, R11
 
-again392:
+again239:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z6
 	VFMADD231PD.BCST 72(DX), Z6, Z4
 	VFMADD231PD.BCST 72(DX)(SI*1), Z6, Z5
 	DECQ             R10
-	JNZ              again392
+	JNZ              again239
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane393:
+lane240:
 	VADDPD      Z4, Z2, Z2
 	VADDPD      Z5, Z3, Z3
 	IMUL3Q      $0x05, DI, R9
@@ -18068,26 +16455,26 @@ lane393:
 	VMULPD.BCST 40(DX)(SI*1), Z6, Z5
 	MOVQ        BX, R10
 	CMPQ        CX, $0x06
-	JGE         more394
+	JGE         more241
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane396
+	JE          lane243
 
-more394:
+more241:
 	IMUL3Q $0x00000080, R10, R11
 
-again395:
+again242:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z6
 	VFMADD231PD.BCST 40(DX), Z6, Z4
 	VFMADD231PD.BCST 40(DX)(SI*1), Z6, Z5
 	DECQ             R10
-	JNZ              again395
+	JNZ              again242
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane396:
+lane243:
 	IMUL3Q      $0x0d, DI, R9
 	ADDQ        w+32(FP), R9
 	VMOVUPD.Z   (R9), K1, Z8
@@ -18095,26 +16482,26 @@ lane396:
 	VMULPD.BCST 104(DX)(SI*1), Z8, Z7
 	MOVQ        BX, R10
 	CMPQ        CX, $0x0e
-	JGE         more397
+	JGE         more244
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane399
+	JE          lane246
 
-more397:
+more244:
 	IMUL3Q $0x00000080, R10, R11
 
-again398:
+again245:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z8
 	VFMADD231PD.BCST 104(DX), Z8, Z6
 	VFMADD231PD.BCST 104(DX)(SI*1), Z8, Z7
 	DECQ             R10
-	JNZ              again398
+	JNZ              again245
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane399:
+lane246:
 	VADDPD      Z6, Z4, Z4
 	VADDPD      Z7, Z5, Z5
 	VADDPD      Z4, Z2, Z2
@@ -18126,26 +16513,26 @@ lane399:
 	VMULPD.BCST 24(DX)(SI*1), Z6, Z5
 	MOVQ        BX, R10
 	CMPQ        CX, $0x04
-	JGE         more400
+	JGE         more247
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane402
+	JE          lane249
 
-more400:
+more247:
 	IMUL3Q $0x00000080, R10, R11
 
-again401:
+again248:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z6
 	VFMADD231PD.BCST 24(DX), Z6, Z4
 	VFMADD231PD.BCST 24(DX)(SI*1), Z6, Z5
 	DECQ             R10
-	JNZ              again401
+	JNZ              again248
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane402:
+lane249:
 	IMUL3Q      $0x0b, DI, R9
 	ADDQ        w+32(FP), R9
 	VMOVUPD.Z   (R9), K1, Z8
@@ -18153,26 +16540,26 @@ lane402:
 	VMULPD.BCST 88(DX)(SI*1), Z8, Z7
 	MOVQ        BX, R10
 	CMPQ        CX, $0x0c
-	JGE         more403
+	JGE         more250
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane405
+	JE          lane252
 
-more403:
+more250:
 	IMUL3Q $0x00000080, R10, R11
 
-again404:
+again251:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z8
 	VFMADD231PD.BCST 88(DX), Z8, Z6
 	VFMADD231PD.BCST 88(DX)(SI*1), Z8, Z7
 	DECQ             R10
-	JNZ              again404
+	JNZ              again251
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane405:
+lane252:
 	VADDPD      Z6, Z4, Z4
 	VADDPD      Z7, Z5, Z5
 	IMUL3Q      $0x07, DI, R9
@@ -18182,26 +16569,26 @@ lane405:
 	VMULPD.BCST 56(DX)(SI*1), Z8, Z7
 	MOVQ        BX, R10
 	CMPQ        CX, $0x08
-	JGE         more406
+	JGE         more253
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane408
+	JE          lane255
 
-more406:
+more253:
 	IMUL3Q $0x00000080, R10, R11
 
-again407:
+again254:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z8
 	VFMADD231PD.BCST 56(DX), Z8, Z6
 	VFMADD231PD.BCST 56(DX)(SI*1), Z8, Z7
 	DECQ             R10
-	JNZ              again407
+	JNZ              again254
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane408:
+lane255:
 	IMUL3Q      $0x0f, DI, R9
 	ADDQ        w+32(FP), R9
 	VMOVUPD.Z   (R9), K1, Z10
@@ -18209,26 +16596,26 @@ lane408:
 	VMULPD.BCST 120(DX)(SI*1), Z10, Z9
 	MOVQ        BX, R10
 	CMPQ        CX, $0x10
-	JGE         more409
+	JGE         more256
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane411
+	JE          lane258
 
-more409:
+more256:
 	IMUL3Q $0x00000080, R10, R11
 
-again410:
+again257:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z10
 	VFMADD231PD.BCST 120(DX), Z10, Z8
 	VFMADD231PD.BCST 120(DX)(SI*1), Z10, Z9
 	DECQ             R10
-	JNZ              again410
+	JNZ              again257
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane411:
+lane258:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z9, Z7, Z7
 	VADDPD Z6, Z4, Z4
@@ -18244,11 +16631,11 @@ lane411:
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear412
+	JNE    linear259
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear412:
+linear259:
 	VMOVUPD Z0, K1, (CX)
 	VMOVUPD Z1, K1, (CX)(DX*1)
 	MOVQ    y+0(FP), BX
@@ -18265,14 +16652,14 @@ linear412:
 	SUBQ    $0x02, BX
 	MOVQ    BX, rows+56(FP)
 	CMPQ    BX, $0x02
-	JGE     tile362
+	JGE     tile209
 
-rest363:
+rest210:
 	MOVQ rows+56(FP), BX
 	CMPQ BX, $0x01
-	JLT  rest414
+	JLT  rest261
 
-tile413:
+tile260:
 	MOVQ   n+72(FP), BX
 	MOVQ   x+16(FP), DX
 	MOVQ   ldx+24(FP), SI
@@ -18296,50 +16683,50 @@ tile413:
 	VFMADD231PD.BCST (DX), Z1, Z0
 	MOVQ             BX, R10
 	CMPQ             CX, $0x01
-	JGE              more415
+	JGE              more262
 	SUBQ             $0x01, R10
 	TESTQ            R10, R10
-	JE               lane417
+	JE               lane264
 
-more415:
+more262:
 	IMUL3Q $0x00000080, R10, R11
 
-again416:
+again263:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z1
 	VFMADD231PD.BCST (DX), Z1, Z0
 	DECQ             R10
-	JNZ              again416
+	JNZ              again263
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane417:
+lane264:
 	IMUL3Q      $0x08, DI, R9
 	ADDQ        w+32(FP), R9
 	VMOVUPD.Z   (R9), K1, Z2
 	VMULPD.BCST 64(DX), Z2, Z1
 	MOVQ        BX, R10
 	CMPQ        CX, $0x09
-	JGE         more418
+	JGE         more265
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane420
+	JE          lane267
 
-more418:
+more265:
 	IMUL3Q $0x00000080, R10, R11
 
-again419:
+again266:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z2
 	VFMADD231PD.BCST 64(DX), Z2, Z1
 	DECQ             R10
-	JNZ              again419
+	JNZ              again266
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane420:
+lane267:
 	VADDPD      Z1, Z0, Z0
 	IMUL3Q      $0x04, DI, R9
 	ADDQ        w+32(FP), R9
@@ -18347,50 +16734,50 @@ lane420:
 	VMULPD.BCST 32(DX), Z2, Z1
 	MOVQ        BX, R10
 	CMPQ        CX, $0x05
-	JGE         more421
+	JGE         more268
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane423
+	JE          lane270
 
-more421:
+more268:
 	IMUL3Q $0x00000080, R10, R11
 
-again422:
+again269:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z2
 	VFMADD231PD.BCST 32(DX), Z2, Z1
 	DECQ             R10
-	JNZ              again422
+	JNZ              again269
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane423:
+lane270:
 	IMUL3Q      $0x0c, DI, R9
 	ADDQ        w+32(FP), R9
 	VMOVUPD.Z   (R9), K1, Z3
 	VMULPD.BCST 96(DX), Z3, Z2
 	MOVQ        BX, R10
 	CMPQ        CX, $0x0d
-	JGE         more424
+	JGE         more271
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane426
+	JE          lane273
 
-more424:
+more271:
 	IMUL3Q $0x00000080, R10, R11
 
-again425:
+again272:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z3
 	VFMADD231PD.BCST 96(DX), Z3, Z2
 	DECQ             R10
-	JNZ              again425
+	JNZ              again272
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane426:
+lane273:
 	VADDPD      Z2, Z1, Z1
 	VADDPD      Z1, Z0, Z0
 	IMUL3Q      $0x02, DI, R9
@@ -18399,50 +16786,50 @@ lane426:
 	VMULPD.BCST 16(DX), Z2, Z1
 	MOVQ        BX, R10
 	CMPQ        CX, $0x03
-	JGE         more427
+	JGE         more274
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane429
+	JE          lane276
 
-more427:
+more274:
 	IMUL3Q $0x00000080, R10, R11
 
-again428:
+again275:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z2
 	VFMADD231PD.BCST 16(DX), Z2, Z1
 	DECQ             R10
-	JNZ              again428
+	JNZ              again275
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane429:
+lane276:
 	IMUL3Q      $0x0a, DI, R9
 	ADDQ        w+32(FP), R9
 	VMOVUPD.Z   (R9), K1, Z3
 	VMULPD.BCST 80(DX), Z3, Z2
 	MOVQ        BX, R10
 	CMPQ        CX, $0x0b
-	JGE         more430
+	JGE         more277
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane432
+	JE          lane279
 
-more430:
+more277:
 	IMUL3Q $0x00000080, R10, R11
 
-again431:
+again278:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z3
 	VFMADD231PD.BCST 80(DX), Z3, Z2
 	DECQ             R10
-	JNZ              again431
+	JNZ              again278
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane432:
+lane279:
 	VADDPD      Z2, Z1, Z1
 	IMUL3Q      $0x06, DI, R9
 	ADDQ        w+32(FP), R9
@@ -18450,50 +16837,50 @@ lane432:
 	VMULPD.BCST 48(DX), Z3, Z2
 	MOVQ        BX, R10
 	CMPQ        CX, $0x07
-	JGE         more433
+	JGE         more280
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane435
+	JE          lane282
 
-more433:
+more280:
 	IMUL3Q $0x00000080, R10, R11
 
-again434:
+again281:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z3
 	VFMADD231PD.BCST 48(DX), Z3, Z2
 	DECQ             R10
-	JNZ              again434
+	JNZ              again281
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane435:
+lane282:
 	IMUL3Q      $0x0e, DI, R9
 	ADDQ        w+32(FP), R9
 	VMOVUPD.Z   (R9), K1, Z4
 	VMULPD.BCST 112(DX), Z4, Z3
 	MOVQ        BX, R10
 	CMPQ        CX, $0x0f
-	JGE         more436
+	JGE         more283
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane438
+	JE          lane285
 
-more436:
+more283:
 	IMUL3Q $0x00000080, R10, R11
 
-again437:
+again284:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z4
 	VFMADD231PD.BCST 112(DX), Z4, Z3
 	DECQ             R10
-	JNZ              again437
+	JNZ              again284
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane438:
+lane285:
 	VADDPD      Z3, Z2, Z2
 	VADDPD      Z2, Z1, Z1
 	VADDPD      Z1, Z0, Z0
@@ -18503,50 +16890,50 @@ lane438:
 	VMULPD.BCST 8(DX), Z2, Z1
 	MOVQ        BX, R10
 	CMPQ        CX, $0x02
-	JGE         more439
+	JGE         more286
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane441
+	JE          lane288
 
-more439:
+more286:
 	IMUL3Q $0x00000080, R10, R11
 
-again440:
+again287:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z2
 	VFMADD231PD.BCST 8(DX), Z2, Z1
 	DECQ             R10
-	JNZ              again440
+	JNZ              again287
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane441:
+lane288:
 	IMUL3Q      $0x09, DI, R9
 	ADDQ        w+32(FP), R9
 	VMOVUPD.Z   (R9), K1, Z3
 	VMULPD.BCST 72(DX), Z3, Z2
 	MOVQ        BX, R10
 	CMPQ        CX, $0x0a
-	JGE         more442
+	JGE         more289
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane444
+	JE          lane291
 
-more442:
+more289:
 	IMUL3Q $0x00000080, R10, R11
 
-again443:
+again290:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z3
 	VFMADD231PD.BCST 72(DX), Z3, Z2
 	DECQ             R10
-	JNZ              again443
+	JNZ              again290
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane444:
+lane291:
 	VADDPD      Z2, Z1, Z1
 	IMUL3Q      $0x05, DI, R9
 	ADDQ        w+32(FP), R9
@@ -18554,50 +16941,50 @@ lane444:
 	VMULPD.BCST 40(DX), Z3, Z2
 	MOVQ        BX, R10
 	CMPQ        CX, $0x06
-	JGE         more445
+	JGE         more292
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane447
+	JE          lane294
 
-more445:
+more292:
 	IMUL3Q $0x00000080, R10, R11
 
-again446:
+again293:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z3
 	VFMADD231PD.BCST 40(DX), Z3, Z2
 	DECQ             R10
-	JNZ              again446
+	JNZ              again293
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane447:
+lane294:
 	IMUL3Q      $0x0d, DI, R9
 	ADDQ        w+32(FP), R9
 	VMOVUPD.Z   (R9), K1, Z4
 	VMULPD.BCST 104(DX), Z4, Z3
 	MOVQ        BX, R10
 	CMPQ        CX, $0x0e
-	JGE         more448
+	JGE         more295
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane450
+	JE          lane297
 
-more448:
+more295:
 	IMUL3Q $0x00000080, R10, R11
 
-again449:
+again296:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z4
 	VFMADD231PD.BCST 104(DX), Z4, Z3
 	DECQ             R10
-	JNZ              again449
+	JNZ              again296
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane450:
+lane297:
 	VADDPD      Z3, Z2, Z2
 	VADDPD      Z2, Z1, Z1
 	IMUL3Q      $0x03, DI, R9
@@ -18606,50 +16993,50 @@ lane450:
 	VMULPD.BCST 24(DX), Z3, Z2
 	MOVQ        BX, R10
 	CMPQ        CX, $0x04
-	JGE         more451
+	JGE         more298
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane453
+	JE          lane300
 
-more451:
+more298:
 	IMUL3Q $0x00000080, R10, R11
 
-again452:
+again299:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z3
 	VFMADD231PD.BCST 24(DX), Z3, Z2
 	DECQ             R10
-	JNZ              again452
+	JNZ              again299
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane453:
+lane300:
 	IMUL3Q      $0x0b, DI, R9
 	ADDQ        w+32(FP), R9
 	VMOVUPD.Z   (R9), K1, Z4
 	VMULPD.BCST 88(DX), Z4, Z3
 	MOVQ        BX, R10
 	CMPQ        CX, $0x0c
-	JGE         more454
+	JGE         more301
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane456
+	JE          lane303
 
-more454:
+more301:
 	IMUL3Q $0x00000080, R10, R11
 
-again455:
+again302:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z4
 	VFMADD231PD.BCST 88(DX), Z4, Z3
 	DECQ             R10
-	JNZ              again455
+	JNZ              again302
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane456:
+lane303:
 	VADDPD      Z3, Z2, Z2
 	IMUL3Q      $0x07, DI, R9
 	ADDQ        w+32(FP), R9
@@ -18657,50 +17044,50 @@ lane456:
 	VMULPD.BCST 56(DX), Z4, Z3
 	MOVQ        BX, R10
 	CMPQ        CX, $0x08
-	JGE         more457
+	JGE         more304
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane459
+	JE          lane306
 
-more457:
+more304:
 	IMUL3Q $0x00000080, R10, R11
 
-again458:
+again305:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z4
 	VFMADD231PD.BCST 56(DX), Z4, Z3
 	DECQ             R10
-	JNZ              again458
+	JNZ              again305
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane459:
+lane306:
 	IMUL3Q      $0x0f, DI, R9
 	ADDQ        w+32(FP), R9
 	VMOVUPD.Z   (R9), K1, Z5
 	VMULPD.BCST 120(DX), Z5, Z4
 	MOVQ        BX, R10
 	CMPQ        CX, $0x10
-	JGE         more460
+	JGE         more307
 	SUBQ        $0x01, R10
 	TESTQ       R10, R10
-	JE          lane462
+	JE          lane309
 
-more460:
+more307:
 	IMUL3Q $0x00000080, R10, R11
 
-again461:
+again308:
 	ADDQ             $0x00000080, DX
 	ADDQ             R8, R9
 	VMOVUPD.Z        (R9), K1, Z5
 	VFMADD231PD.BCST 120(DX), Z5, Z4
 	DECQ             R10
-	JNZ              again461
+	JNZ              again308
 	SUBQ             R11, R10
 	ADDQ             R10, DX
 
-lane462:
+lane309:
 	VADDPD Z4, Z3, Z3
 	VADDPD Z3, Z2, Z2
 	VADDPD Z2, Z1, Z1
@@ -18711,10 +17098,10 @@ lane462:
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear463
+	JNE    linear310
 	VMAXPD Z0, Z1, Z0
 
-linear463:
+linear310:
 	VMOVUPD Z0, K1, (CX)
 	MOVQ    y+0(FP), BX
 	MOVQ    ldy+8(FP), CX
@@ -18730,9 +17117,9 @@ linear463:
 	SUBQ    $0x01, BX
 	MOVQ    BX, rows+56(FP)
 	CMPQ    BX, $0x01
-	JGE     tile413
+	JGE     tile260
 
-rest414:
+rest261:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -137,6 +137,8 @@ func testShortCalls[T Float](t *testing.T, of *tiles[T]) {
 				table.mse(new(Mat[T]), &y, &dy, 1)
 			}
 			table.backward(&dx, &dw, b, &dy, &y, &x, &w, ReLU, false)
+			table.backward(&dx, &dw, b, &dy, &y, &x, &w, ReLU, true)
+			table.backward(&dx, &dw, nil, &dy, &y, &x, &w, ReLU, true)
 			table.backward(new(Mat[T]), &dw, nil, &dy, &y, &x, &w, Identity, true)
 			if len(w.Data) > 0 {
 				table.sgd(w.Data, dw.Data, 1)

@@ -76,9 +76,9 @@ func TestPanics(t *testing.T) {
 		m.Data = d
 		return M{1, 4, d[len(d) : len(d)+4], 4}
 	}
-	// wide gives an operand of three rows a stride so long that where its last row begins
+	// wrapping gives an operand of three rows a stride so long that where its last row begins
 	// is, modulo 2⁶⁴, two elements before the first; of a layer 3×3×4, all else is valid.
-	wide := func(operand func(a *arguments) *M) func(a *arguments) {
+	wrapping := func(operand func(a *arguments) *M) func(a *arguments) {
 		return func(a *arguments) {
 			a.y, a.x, a.dy, a.dx, a.pred, a.target, a.grad = mat(3, 4), mat(3, 3), mat(3, 4), mat(3, 3), mat(3, 4), mat(3, 4), mat(3, 4)
 			operand(a).Stride = mostInt
@@ -141,18 +141,18 @@ func TestPanics(t *testing.T) {
 		{"DenseForward", func(a *arguments) { a.y.Rows, a.y.Stride = 3, mostInt }, fmt.Sprintf("y is 3×4 with stride %d, which overflows int", mostInt)},
 		{"DenseForward", func(a *arguments) { a.x.Rows = mostInt }, fmt.Sprintf("x is %d×3 with stride 3, which overflows int", mostInt)},
 		{"DenseForward", func(a *arguments) { a.w.Stride = mostInt / 8 }, fmt.Sprintf("w is 3×4 with stride %d, which overflows int", mostInt/8)},
-		{"DenseForward", wide(func(a *arguments) *M { return &a.y }), overflows("y is 3×4")},
-		{"DenseForward", wide(func(a *arguments) *M { return &a.x }), overflows("x is 3×3")},
-		{"DenseForward", wide(func(a *arguments) *M { return &a.w }), overflows("w is 3×4")},
-		{"DenseBackward", wide(func(a *arguments) *M { return &a.dx }), overflows("dx is 3×3")},
-		{"DenseBackward", wide(func(a *arguments) *M { return &a.dw }), overflows("dw is 3×4")},
-		{"DenseBackward", wide(func(a *arguments) *M { return &a.dy }), overflows("dy is 3×4")},
-		{"DenseBackward", wide(func(a *arguments) *M { return &a.y }), overflows("y is 3×4")},
-		{"DenseBackward", wide(func(a *arguments) *M { return &a.x }), overflows("x is 3×3")},
-		{"DenseBackward", wide(func(a *arguments) *M { return &a.w }), overflows("w is 3×4")},
-		{"MSE", wide(func(a *arguments) *M { return &a.pred }), overflows("pred is 3×4")},
-		{"MSE", wide(func(a *arguments) *M { return &a.target }), overflows("target is 3×4")},
-		{"MSE", wide(func(a *arguments) *M { return &a.grad }), overflows("grad is 3×4")},
+		{"DenseForward", wrapping(func(a *arguments) *M { return &a.y }), overflows("y is 3×4")},
+		{"DenseForward", wrapping(func(a *arguments) *M { return &a.x }), overflows("x is 3×3")},
+		{"DenseForward", wrapping(func(a *arguments) *M { return &a.w }), overflows("w is 3×4")},
+		{"DenseBackward", wrapping(func(a *arguments) *M { return &a.dx }), overflows("dx is 3×3")},
+		{"DenseBackward", wrapping(func(a *arguments) *M { return &a.dw }), overflows("dw is 3×4")},
+		{"DenseBackward", wrapping(func(a *arguments) *M { return &a.dy }), overflows("dy is 3×4")},
+		{"DenseBackward", wrapping(func(a *arguments) *M { return &a.y }), overflows("y is 3×4")},
+		{"DenseBackward", wrapping(func(a *arguments) *M { return &a.x }), overflows("x is 3×3")},
+		{"DenseBackward", wrapping(func(a *arguments) *M { return &a.w }), overflows("w is 3×4")},
+		{"MSE", wrapping(func(a *arguments) *M { return &a.pred }), overflows("pred is 3×4")},
+		{"MSE", wrapping(func(a *arguments) *M { return &a.target }), overflows("target is 3×4")},
+		{"MSE", wrapping(func(a *arguments) *M { return &a.grad }), overflows("grad is 3×4")},
 		{"DenseForward", func(a *arguments) { a.y, a.x, a.w, a.b = M{Rows: -1}, M{Rows: -1}, M{}, nil }, "y has the negative size -1×0"},
 		{"DenseForward", func(a *arguments) { a.x.Cols, a.x.Stride, a.w, a.y, a.b = -1, 1, M{Rows: -1}, M{Rows: 2}, nil }, "x has the negative size 2×-1"},
 		{"DenseForward", func(a *arguments) { a.y.Cols, a.y.Stride, a.w.Cols, a.w.Stride, a.b = -1, 1, -1, 1, nil }, "y has the negative size 2×-1"},

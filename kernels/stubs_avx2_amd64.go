@@ -109,7 +109,7 @@ func treeAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, l
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
 // Each sum is sixteen chains, as those of narrow. The rows of y, x and w are as many
-// bytes apart as follows each. cols is 1 to treeCols and no more than 7, n at least 16.
+// bytes apart as follows each. cols is 4 to treeCols and no more than 7, n at least 16.
 //
 //go:noescape
 func treesAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
@@ -117,7 +117,7 @@ func treesAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, 
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
 // Each sum is sixteen chains, as those of narrow. The rows of y, x and w are as many
-// bytes apart as follows each. cols is 1 to treeCols and no more than 7, n at least 16.
+// bytes apart as follows each. cols is 4 to treeCols and no more than 7, n at least 16.
 //
 //go:noescape
 func treesAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)

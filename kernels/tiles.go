@@ -133,15 +133,14 @@ type scratch[T Float] struct {
 	line   [2 * maxRun]T
 }
 
-// grow returns the memory for a packed operand, at least n elements of it that
-// begin at a cache line.
+// grow returns the memory for a packed operand: n elements that begin at a cache line.
 func (s *scratch[T]) grow(n int) []T { return grow(&s.packed, n) }
 
 func grow[T Float](memory *[]T, n int) []T {
 	if len(*memory) < n {
 		*memory = aligned[T](n)
 	}
-	return *memory
+	return (*memory)[:n]
 }
 
 // forTranspose returns memory for a transpose of that size and some elements behind.
@@ -235,7 +234,7 @@ func crowds(pitch, drift uintptr, lines int) bool {
 }
 
 // aliases reports whether of two operands, whose rows are that far apart, what is loaded
-// of one waits for what was stored of the other 1, 2, 4 … rows before, most at the most:
+// of one waits for what was stored of the other 1, 2, 4 … up to most rows before:
 // of addresses, a processor compares the lower bits first, and these differ by few bytes.
 func aliases(pitch uintptr, most int) bool {
 	for rows := 1; rows <= most; rows *= 2 {
