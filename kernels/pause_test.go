@@ -95,7 +95,7 @@ func testShortCalls[T Float](t *testing.T, of *tiles[T]) {
 	most := max(mostWork, of.lanes*mostVectors)
 	fake := counted(t, of, calls, func(kernel string, n []int) {
 		calls[kernel]++
-		if count++; count > 1<<18 {
+		if count++; count > 1<<19 {
 			t.Fatalf("%s: calls without an end, now of %s%v", now, kernel, n)
 		}
 		c := costs[kernel](n)
