@@ -8,9 +8,8 @@ import "slices"
 // narrowBoth is the backward pass, of some that are wider too.
 
 // narrow takes sixteen terms of a row at once, and as many rows as a vector has
-// lanes; of the last ones nearly so many in such a square with some before them, else four,
-// two and one. If there are no more terms than that, w stays
-// in registers.
+// lanes; of the last ones nearly so many in such a square with some before them, else
+// four, two and one. If there are no more terms than that, w stays in registers.
 func narrow(m Machine) {
 	m.Func("narrow", sig(m, "func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)"),
 		"y[i] = act(bias + Σ_k x[i,k]·w[k]),  i < rows, k < n",
