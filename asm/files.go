@@ -76,6 +76,7 @@ var sources = []struct {
 		{"grad", grad, every, []size{by("gradRows", gradRows)}},
 		{"gradBoth", gradBoth, fromLanes(gradBothLanes), []size{by("gradBothRows", gradBothRows), by("gradBothUnit", gradBothUnit), by("gradBothHeld", gradBothHeld)}},
 		{"gate", gate, every, nil},
+		{"gateAround", gateAround, every, nil},
 		{"column", column, every, nil},
 	}},
 	{"input", []kernel{

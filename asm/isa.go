@@ -184,8 +184,13 @@ type Machine interface {
 	// touch no byte behind the part; those that store it may destroy v. StorePartUnread is
 	// faster on some machines where no byte within a vector of a is loaded soon.
 	// LoadFirst and LoadPart set the other lanes to +0.
+	// StoreAround is for an a that is a multiple of the bytes of a vector, and leaves the
+	// caches out, if the machine can; others may see it after what is stored later, but not
+	// after a Fence.
 	Load(v Vec, a Addr)
 	Store(a Addr, v Vec)
+	StoreAround(a Addr, v Vec)
+	Fence()
 	LoadFirst(v Vec, a Addr, bytes int)
 	StoreFirst(a Addr, v Vec, bytes int)
 	StoreHalves(low, high Addr, v Vec)

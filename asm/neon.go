@@ -218,6 +218,10 @@ func (m *neon) StepConst(r Rows, by int) {
 func (m *neon) Load(v Vec, a Addr)  { m.LoadFirst(v, a, 16) }
 func (m *neon) Store(a Addr, v Vec) { m.StoreFirst(a, v, 16) }
 
+// Go's assembler has no STNP of vectors, which is but a hint.
+func (m *neon) StoreAround(a Addr, v Vec) { m.Store(a, v) }
+func (m *neon) Fence()                    {}
+
 func (m *neon) LoadFirst(v Vec, a Addr, bytes int) {
 	m.unindexed(a, func(a Addr) { m.op(moves[bytes], m.mem(a), m.f(v)) })
 }

@@ -269,6 +269,16 @@ func (m *x86) StepConst(r Rows, by int) {
 func (m *x86) Load(v Vec, a Addr)  { m.LoadFirst(v, a, m.spec.VecBytes) }
 func (m *x86) Store(a Addr, v Vec) { m.StoreFirst(a, v, m.spec.VecBytes) }
 
+func (m *x86) StoreAround(a Addr, v Vec) {
+	if m.spec.Float == F32 {
+		m.VMOVNTPS(m.vec(v), m.mem(a))
+	} else {
+		m.VMOVNTPD(m.vec(v), m.mem(a))
+	}
+}
+
+func (m *x86) Fence() { m.SFENCE() }
+
 func (m *x86) LoadFirst(v Vec, a Addr, bytes int) {
 	m.moves(bytes)(m.mem(a), m.low(v, max(bytes, 16)))
 }

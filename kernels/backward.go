@@ -2,6 +2,8 @@
 
 package kernels
 
+import "unsafe"
+
 const (
 	stripRows     = 16       // rows of dw that strips computes at a time, as in asm
 	inputTwice    = 8        // most rows of dx that count for each pass of input over w, where several pay
@@ -9,6 +11,7 @@ const (
 	inputChains   = 4        // most rows of dx whose chains wait for each other
 	inputLines    = 32       // most rows of squares that input takes at a time
 	gateLines     = 9        // lines that gate goes through at once
+	aroundLines   = 8        // least lines of a run for gateAround
 	gradPitch     = 1 << 11  // bytes between rows of dz, or some fewer or more, that are in each other's way
 	gradTerms     = 16       // least rows of dz for which grad pays for many outputs, if it computes all of dw
 	gradShare     = 4        // most rows of dw, times its own, for which grad pays for more than sweepTerms rows of dz
@@ -400,7 +403,7 @@ func (t *tiles[T]) gateAll(db []T, dy, y *Mat[T], i, end int, act Activation) {
 	if db == nil && act == Identity {
 		return
 	}
-	cols, tall := min(dy.Cols, maxWork/64), end-i
+	cols, tall := min(dy.Cols, maxWork/64), min(end-i, maxRun)
 	switch {
 	case dy.bytes() > blockBytes || crowds(dy.pitch(), 0, gateLines):
 		tall = 1 // they come from afar, best as few streams, or drive each other out
@@ -420,6 +423,37 @@ func (t *tiles[T]) gateAll(db []T, dy, y *Mat[T], i, end int, act Activation) {
 			}
 			t.gate(dbj, dy.at(i, j), dy.pitch(), y.at(i, j), y.pitch(), min(tall, end-i), min(cols, dy.Cols-j), int(act))
 		}
+	}
+}
+
+// gateShared makes dz alone, for several workers who then read all of it. Rows that lie
+// without gaps are one run.
+func (t *tiles[T]) gateShared(dy, y *Mat[T], act Activation) {
+	rows, n := dy.Rows, dy.Cols
+	if dy.tight() && y.tight() {
+		rows, n = 1, rows*n
+	}
+	switch {
+	case act == Identity:
+		return
+	case n < aroundLines*line/int(size[T]()):
+		t.gateAll(nil, dy, y, 0, dy.Rows, act)
+		return
+	}
+	perLine := line / int(size[T]())
+	for i := range rows {
+		gate := func(from, to int) {
+			if from < to {
+				t.gate(nil, dy.at(i, from), 0, y.at(i, from), 0, 1, to-from, int(act))
+			}
+		}
+		first := int(-uintptr(unsafe.Pointer(dy.at(i, 0)))%line) / int(size[T]()) // whole lines begin here
+		end := first + (n-first)/perLine*perLine
+		gate(0, first)
+		for j := first; j < end; j += maxRun {
+			t.gateAround(dy.at(i, j), y.at(i, j), min(maxRun, end-j), int(act))
+		}
+		gate(end, n)
 	}
 }
 

@@ -192,6 +192,39 @@ func testBlocks[T Float](t *testing.T) {
 	}
 }
 
+// TestGate has dz alone, as workers who share a call make it first, of rows and runs that
+// begin and end anywhere in a cache line.
+func TestGate(t *testing.T) {
+	t.Run("f32", testGate[float32])
+	t.Run("f64", testGate[float64])
+}
+
+func testGate[T Float](t *testing.T) {
+	f := newField(t)
+	rng := newRand(26)
+	widths := append(upTo(20), 63, 64, 65, 127, 128, 129, 143, 145, 300, 4096, 4250, 9001)
+	for _, cols := range widths {
+		for _, rows := range []int{0, 1, 2, 9} {
+			for offset := range 18 {
+				if skim(rng) {
+					continue
+				}
+				fl := fill(rng.IntN(int(fills)))
+				operands := []operand[T]{{"dy", random[T](rng, fl, rows, cols), true}, {"y", random[T](rng, fl, rows, cols), false}}
+				for act := range activations {
+					c := call[T]{fmt.Sprintf("gate(%v)", act), operands, func(m []Mat[T]) T {
+						current[T]().gate(&m[0], &m[1], act)
+						return 0
+					}}
+					places := somewhere(rng, len(operands))
+					places[0].offset = offset
+					c.compare(t, f, places, fmt.Sprintf("%d×%d, fill %v", rows, cols, fl))
+				}
+			}
+		}
+	}
+}
+
 // TestOffsets places all the operands at every distance, up to more than a
 // cache line of float32, from the guard page before them and from the one
 // behind them.

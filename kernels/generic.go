@@ -39,17 +39,7 @@ func forwardGeneric[T Float](y, x, w *Mat[T], b []T, act Activation) {
 }
 
 func backwardGeneric[T Float](dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
-	// dz = dy · act'(y), in place.
-	if act == ReLU {
-		for i := range dy.Rows {
-			yRow := y.Row(i)
-			for j, row := 0, dy.Row(i); j < dy.Cols; j++ {
-				if yRow[j] <= 0 {
-					row[j] = 0
-				}
-			}
-		}
-	}
+	gateGeneric(dy, y, act)
 	dz := dy
 
 	// dw = xᵀ · dz and db = 1ᵀ · dz.
@@ -67,6 +57,21 @@ func backwardGeneric[T Float](dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act A
 
 	// dx = dz · wᵀ.
 	foldAll(*dx, dz.view(), w.transposed(), dz.Cols, false)
+}
+
+// gateGeneric computes dz = dy · act'(y), in place.
+func gateGeneric[T Float](dy, y *Mat[T], act Activation) {
+	if act == Identity {
+		return
+	}
+	for i := range dy.Rows {
+		yRow := y.Row(i)
+		for j, row := 0, dy.Row(i); j < dy.Cols; j++ {
+			if yRow[j] <= 0 {
+				row[j] = 0
+			}
+		}
+	}
 }
 
 // foldAll is fold from +0, or with add from what c holds, with zeros as +0.

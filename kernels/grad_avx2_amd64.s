@@ -16409,6 +16409,86 @@ none5:
 	VZEROUPPER
 	RET
 
+// func gateAroundAVX2F32(dy *float32, y *float32, n int, act int)
+// Requires: AVX, MMX+
+TEXT ·gateAroundAVX2F32(SB), NOSPLIT, $0-32
+	PCALIGN $0x40
+	MOVQ    act+24(FP), AX
+	CMPQ    AX, $0x01
+	JNE     other2
+	MOVQ    dy+0(FP), AX
+	MOVQ    y+8(FP), BX
+	MOVQ    n+16(FP), CX
+	VXORPS  Y2, Y2, Y2
+
+lines3:
+	// dz = dy·act'(y)
+	VMOVUPS  (AX), Y0
+	VMOVUPS  (BX), Y1
+	VCMPPS   $0x06, Y2, Y1, Y1
+	VANDPS   Y1, Y0, Y0
+	VMOVNTPS Y0, (AX)
+	VMOVUPS  32(AX), Y0
+	VMOVUPS  32(BX), Y1
+	VCMPPS   $0x06, Y2, Y1, Y1
+	VANDPS   Y1, Y0, Y0
+	VMOVNTPS Y0, 32(AX)
+	ADDQ     $0x40, AX
+	ADDQ     $0x40, BX
+	SUBQ     $0x10, CX
+	CMPQ     CX, $0x01
+	JGE      lines3
+	SFENCE
+	JMP      gated1
+
+other2:
+	JMP gated1
+
+gated1:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func gateAroundAVX2F64(dy *float64, y *float64, n int, act int)
+// Requires: AVX, MMX+
+TEXT ·gateAroundAVX2F64(SB), NOSPLIT, $0-32
+	PCALIGN $0x40
+	MOVQ    act+24(FP), AX
+	CMPQ    AX, $0x01
+	JNE     other2
+	MOVQ    dy+0(FP), AX
+	MOVQ    y+8(FP), BX
+	MOVQ    n+16(FP), CX
+	VXORPS  Y2, Y2, Y2
+
+lines3:
+	// dz = dy·act'(y)
+	VMOVUPD  (AX), Y0
+	VMOVUPD  (BX), Y1
+	VCMPPD   $0x06, Y2, Y1, Y1
+	VANDPD   Y1, Y0, Y0
+	VMOVNTPD Y0, (AX)
+	VMOVUPD  32(AX), Y0
+	VMOVUPD  32(BX), Y1
+	VCMPPD   $0x06, Y2, Y1, Y1
+	VANDPD   Y1, Y0, Y0
+	VMOVNTPD Y0, 32(AX)
+	ADDQ     $0x40, AX
+	ADDQ     $0x40, BX
+	SUBQ     $0x08, CX
+	CMPQ     CX, $0x01
+	JGE      lines3
+	SFENCE
+	JMP      gated1
+
+other2:
+	JMP gated1
+
+gated1:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
 // func columnAVX2F32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·columnAVX2F32(SB), NOSPLIT, $0-128

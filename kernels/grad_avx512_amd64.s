@@ -48963,6 +48963,76 @@ none5:
 	VZEROUPPER
 	RET
 
+// func gateAroundAVX512F32(dy *float32, y *float32, n int, act int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gateAroundAVX512F32(SB), NOSPLIT, $0-32
+	PCALIGN $0x40
+	MOVQ    act+24(FP), AX
+	CMPQ    AX, $0x01
+	JNE     other2
+	MOVQ    dy+0(FP), AX
+	MOVQ    y+8(FP), BX
+	MOVQ    n+16(FP), CX
+	VPXORD  Z2, Z2, Z2
+
+lines3:
+	// dz = dy·act'(y)
+	VMOVUPS   (AX), Z0
+	VMOVUPS   (BX), Z1
+	VCMPPS    $0x06, Z2, Z1, K2
+	VMOVAPS.Z Z0, K2, Z0
+	VMOVNTPS  Z0, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, BX
+	SUBQ      $0x10, CX
+	CMPQ      CX, $0x01
+	JGE       lines3
+	SFENCE
+	JMP       gated1
+
+other2:
+	JMP gated1
+
+gated1:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func gateAroundAVX512F64(dy *float64, y *float64, n int, act int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gateAroundAVX512F64(SB), NOSPLIT, $0-32
+	PCALIGN $0x40
+	MOVQ    act+24(FP), AX
+	CMPQ    AX, $0x01
+	JNE     other2
+	MOVQ    dy+0(FP), AX
+	MOVQ    y+8(FP), BX
+	MOVQ    n+16(FP), CX
+	VPXORD  Z2, Z2, Z2
+
+lines3:
+	// dz = dy·act'(y)
+	VMOVUPD   (AX), Z0
+	VMOVUPD   (BX), Z1
+	VCMPPD    $0x06, Z2, Z1, K2
+	VMOVAPD.Z Z0, K2, Z0
+	VMOVNTPD  Z0, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, BX
+	SUBQ      $0x08, CX
+	CMPQ      CX, $0x01
+	JGE       lines3
+	SFENCE
+	JMP       gated1
+
+other2:
+	JMP gated1
+
+gated1:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
 // func columnAVX512F32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, cols int, n int, act int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3
 TEXT ·columnAVX512F32(SB), NOSPLIT, $0-128

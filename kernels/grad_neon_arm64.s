@@ -16559,6 +16559,96 @@ advance4:
 none5:
 	RET
 
+// func gateAroundNEONF32(dy *float32, y *float32, n int, act int)
+TEXT ·gateAroundNEONF32(SB), NOSPLIT, $0-32
+	MOVD  act+24(FP), R0
+	CMP   $1, R0
+	BNE   other2
+	MOVD  dy+0(FP), R0
+	MOVD  y+8(FP), R1
+	MOVD  n+16(FP), R2
+	VMOVI $0, V2.B16
+
+lines3:
+	// dz = dy·act'(y)
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	WORD  $0x6ea0d821 // fcmle v1.4s, v1.4s, #0
+	WORD  $0x4e611c00 // bic v0.16b, v0.16b, v1.16b
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R0), F0
+	FMOVQ 16(R1), F1
+	WORD  $0x6ea0d821 // fcmle v1.4s, v1.4s, #0
+	WORD  $0x4e611c00 // bic v0.16b, v0.16b, v1.16b
+	FMOVQ F0, 16(R0)
+	FMOVQ 32(R0), F0
+	FMOVQ 32(R1), F1
+	WORD  $0x6ea0d821 // fcmle v1.4s, v1.4s, #0
+	WORD  $0x4e611c00 // bic v0.16b, v0.16b, v1.16b
+	FMOVQ F0, 32(R0)
+	FMOVQ 48(R0), F0
+	FMOVQ 48(R1), F1
+	WORD  $0x6ea0d821 // fcmle v1.4s, v1.4s, #0
+	WORD  $0x4e611c00 // bic v0.16b, v0.16b, v1.16b
+	FMOVQ F0, 48(R0)
+	ADD   $64, R0
+	ADD   $64, R1
+	SUB   $16, R2
+	CMP   $1, R2
+	BGE   lines3
+	B     gated1
+
+other2:
+	B gated1
+
+gated1:
+	RET
+
+// func gateAroundNEONF64(dy *float64, y *float64, n int, act int)
+TEXT ·gateAroundNEONF64(SB), NOSPLIT, $0-32
+	MOVD  act+24(FP), R0
+	CMP   $1, R0
+	BNE   other2
+	MOVD  dy+0(FP), R0
+	MOVD  y+8(FP), R1
+	MOVD  n+16(FP), R2
+	VMOVI $0, V2.B16
+
+lines3:
+	// dz = dy·act'(y)
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	WORD  $0x6ee0d821 // fcmle v1.2d, v1.2d, #0
+	WORD  $0x4e611c00 // bic v0.16b, v0.16b, v1.16b
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R0), F0
+	FMOVQ 16(R1), F1
+	WORD  $0x6ee0d821 // fcmle v1.2d, v1.2d, #0
+	WORD  $0x4e611c00 // bic v0.16b, v0.16b, v1.16b
+	FMOVQ F0, 16(R0)
+	FMOVQ 32(R0), F0
+	FMOVQ 32(R1), F1
+	WORD  $0x6ee0d821 // fcmle v1.2d, v1.2d, #0
+	WORD  $0x4e611c00 // bic v0.16b, v0.16b, v1.16b
+	FMOVQ F0, 32(R0)
+	FMOVQ 48(R0), F0
+	FMOVQ 48(R1), F1
+	WORD  $0x6ee0d821 // fcmle v1.2d, v1.2d, #0
+	WORD  $0x4e611c00 // bic v0.16b, v0.16b, v1.16b
+	FMOVQ F0, 48(R0)
+	ADD   $64, R0
+	ADD   $64, R1
+	SUB   $8, R2
+	CMP   $1, R2
+	BGE   lines3
+	B     gated1
+
+other2:
+	B gated1
+
+gated1:
+	RET
+
 // func columnNEONF32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, cols int, n int, act int)
 TEXT ·columnNEONF32(SB), NOSPLIT, $0-128
 	MOVD cols+104(FP), R0

@@ -62,6 +62,7 @@ var costs = map[string]func(n []int) cost{
 		return cost{2 * (n[0] + 1) * n[1] * n[2], max(4*n[2], n[1]/8), 2*(n[0]+n[1])*n[2] + (2*n[0]+1)*n[1]}
 	},
 	"gate":       func(n []int) cost { return cost{8 * n[0] * n[1], n[0], 2 * n[0] * n[1]} },
+	"gateAround": func(n []int) cost { return cost{8 * n[0], n[0], 2 * n[0]} },
 	"column":     func(n []int) cost { return cost{(2*n[0] + 1) * n[1], 4 * n[1], 2 * n[0] * n[1]} },
 	"transpose":  func(n []int) cost { return cost{n[0] * n[1], max(n[0], n[1]), 2 * n[0] * n[1]} },
 	"both":       func(n []int) cost { return cost{(2*n[0] + 1) * n[1] * n[2], n[2] / 8, (n[0] + 2*n[1]) * n[2]} },
@@ -141,6 +142,7 @@ func testShortCalls[T Float](t *testing.T, of *tiles[T]) {
 			count = 0
 			table.backward(&dx, &dw, b, &dy, &y, &x, &w, ReLU, true)
 			table.backward(&dx, &dw, nil, &dy, &y, &x, &w, ReLU, true)
+			table.gate(&dy, &y, ReLU)
 			if len(w.Data) > 0 {
 				table.sgd(w.Data, dw.Data, 1)
 			}
@@ -204,11 +206,19 @@ func EachCounted(t *testing.T, do func(t *testing.T, backend string, f32, f64 ma
 		t.Run("backend="+s.name, func(t *testing.T) {
 			before := available
 			defer func() { available = before }()
+			var counting sync.Mutex
+			count := func(calls map[string]int) func(string, []int) {
+				return func(kernel string, _ []int) {
+					counting.Lock()
+					calls[kernel]++
+					counting.Unlock()
+				}
+			}
 			f32, f64 := map[string]int{}, map[string]int{}
 			b := &backend{
 				name: "counted",
-				f32:  counted(t, s.f32, f32, func(kernel string, _ []int) { f32[kernel]++ }).table(),
-				f64:  counted(t, s.f64, f64, func(kernel string, _ []int) { f64[kernel]++ }).table(),
+				f32:  counted(t, s.f32, f32, count(f32)).table(),
+				f64:  counted(t, s.f64, f64, count(f64)).table(),
 			}
 			available = append(slices.Clone(before), b)
 			do(t, b.name, f32, f64)

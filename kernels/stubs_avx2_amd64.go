@@ -268,6 +268,22 @@ func gateAVX2F32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr
 //go:noescape
 func gateAVX2F64(db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, rows int, cols int, act int)
 
+// dz[i] = dy[i]·act'(y[i])  i < n, written over dy
+//
+// dy is at the beginning of a cache line, and n the elements of some lines, at least one.
+// They are stored around the caches, where the machine can.
+//
+//go:noescape
+func gateAroundAVX2F32(dy *float32, y *float32, n int, act int)
+
+// dz[i] = dy[i]·act'(y[i])  i < n, written over dy
+//
+// dy is at the beginning of a cache line, and n the elements of some lines, at least one.
+// They are stored around the caches, where the machine can.
+//
+//go:noescape
+func gateAroundAVX2F64(dy *float64, y *float64, n int, act int)
+
 // dz[i]   = dy[i]·act'(y[i])               i < n, written over dy
 // db      = dbinit + Σ_i dz[i]
 // dw[k]   = dwinit[k] + Σ_i x[i,k]·dz[i]   k < cols
@@ -567,6 +583,7 @@ var avx2F32 = tiles[float32]{
 	grad:       gradAVX2F32,
 	gradBoth:   gradBothAVX2F32,
 	gate:       gateAVX2F32,
+	gateAround: gateAroundAVX2F32,
 	column:     columnAVX2F32,
 	input:      inputAVX2F32,
 	turned:     turnedAVX2F32,
@@ -628,6 +645,7 @@ var avx2F64 = tiles[float64]{
 	grad:       gradAVX2F64,
 	gradBoth:   gradBothAVX2F64,
 	gate:       gateAVX2F64,
+	gateAround: gateAroundAVX2F64,
 	column:     columnAVX2F64,
 	input:      inputAVX2F64,
 	turned:     turnedAVX2F64,

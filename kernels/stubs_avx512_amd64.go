@@ -276,6 +276,22 @@ func gateAVX512F32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintp
 //go:noescape
 func gateAVX512F64(db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, rows int, cols int, act int)
 
+// dz[i] = dy[i]·act'(y[i])  i < n, written over dy
+//
+// dy is at the beginning of a cache line, and n the elements of some lines, at least one.
+// They are stored around the caches, where the machine can.
+//
+//go:noescape
+func gateAroundAVX512F32(dy *float32, y *float32, n int, act int)
+
+// dz[i] = dy[i]·act'(y[i])  i < n, written over dy
+//
+// dy is at the beginning of a cache line, and n the elements of some lines, at least one.
+// They are stored around the caches, where the machine can.
+//
+//go:noescape
+func gateAroundAVX512F64(dy *float64, y *float64, n int, act int)
+
 // dz[i]   = dy[i]·act'(y[i])               i < n, written over dy
 // db      = dbinit + Σ_i dz[i]
 // dw[k]   = dwinit[k] + Σ_i x[i,k]·dz[i]   k < cols
@@ -558,6 +574,7 @@ var avx512F32 = tiles[float32]{
 	grad:       gradAVX512F32,
 	gradBoth:   gradBothAVX512F32,
 	gate:       gateAVX512F32,
+	gateAround: gateAroundAVX512F32,
 	column:     columnAVX512F32,
 	input:      inputAVX512F32,
 	turned:     turnedAVX512F32,
@@ -622,6 +639,7 @@ var avx512F64 = tiles[float64]{
 	grad:       gradAVX512F64,
 	gradBoth:   gradBothAVX512F64,
 	gate:       gateAVX512F64,
+	gateAround: gateAroundAVX512F64,
 	column:     columnAVX512F64,
 	input:      inputAVX512F64,
 	turned:     turnedAVX512F64,

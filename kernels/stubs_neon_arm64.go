@@ -239,6 +239,22 @@ func gateNEONF32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr
 //go:noescape
 func gateNEONF64(db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, rows int, cols int, act int)
 
+// dz[i] = dy[i]·act'(y[i])  i < n, written over dy
+//
+// dy is at the beginning of a cache line, and n the elements of some lines, at least one.
+// They are stored around the caches, where the machine can.
+//
+//go:noescape
+func gateAroundNEONF32(dy *float32, y *float32, n int, act int)
+
+// dz[i] = dy[i]·act'(y[i])  i < n, written over dy
+//
+// dy is at the beginning of a cache line, and n the elements of some lines, at least one.
+// They are stored around the caches, where the machine can.
+//
+//go:noescape
+func gateAroundNEONF64(dy *float64, y *float64, n int, act int)
+
 // dz[i]   = dy[i]·act'(y[i])               i < n, written over dy
 // db      = dbinit + Σ_i dz[i]
 // dw[k]   = dwinit[k] + Σ_i x[i,k]·dz[i]   k < cols
@@ -532,6 +548,7 @@ var neonF32 = tiles[float32]{
 	grad:       gradNEONF32,
 	gradBoth:   gradBothNEONF32,
 	gate:       gateNEONF32,
+	gateAround: gateAroundNEONF32,
 	column:     columnNEONF32,
 	input:      inputNEONF32,
 	turned:     turnedNEONF32,
@@ -588,6 +605,7 @@ var neonF64 = tiles[float64]{
 	narrowBoth: narrowBothNEONF64,
 	grad:       gradNEONF64,
 	gate:       gateNEONF64,
+	gateAround: gateAroundNEONF64,
 	column:     columnNEONF64,
 	input:      inputNEONF64,
 	turned:     turnedNEONF64,

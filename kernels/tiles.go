@@ -60,6 +60,7 @@ type tiles[T Float] struct {
 	grad       func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
 	gradBoth   func(dx *T, lddx uintptr, dw *T, lddw uintptr, db, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n, act, fresh int)
 	gate       func(db, dy *T, lddy uintptr, y *T, ldy uintptr, rows, cols, act int)
+	gateAround func(dy, y *T, n, act int)
 	column     func(dx *T, lddx uintptr, dw, dwinit, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, cols, n, act int)
 	input      func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)
 	turned     func(dx *T, lddx uintptr, w *T, ldw uintptr, dz *T, lddz uintptr, rows, cols, n int)
@@ -86,7 +87,7 @@ func (t *tiles[T]) table() table[T] {
 		panic("lockstep: tiles do not fit the blocks")
 	}
 	t.scratch.New = func() any { return new(scratch[T]) }
-	return table[T]{forward: t.forward, backward: t.backward, mse: t.meanSquares, sgd: t.descend}
+	return table[T]{forward: t.forward, backward: t.backward, gate: t.gateShared, mse: t.meanSquares, sgd: t.descend}
 }
 
 // A fold over more than maxFold terms is cut into pieces that are continued

@@ -34,7 +34,7 @@ func SetWorkers(n int) (restore func()) {
 // What is worth to be shared. Tests lower it.
 var (
 	minShare = 1 << 21 // multiply-adds that are worth a goroutine
-	minGate  = 1 << 15 // elements of dz that are
+	minGate  = 1 << 13 // elements of dz that are
 )
 
 const (
@@ -69,27 +69,34 @@ func pieces(work float64, count int) int {
 	return 1
 }
 
-// cuts returns where [0, length) is cut for count goroutines, 0 and length included: first at
-// multiples of whole, into up to most pieces for each goroutine; then the rest at multiples
-// of unit, into at most one more for each. No piece is shorter than half a unit unless length
-// is: half a unit is still a wide layer, and a narrow one would be summed in another order.
-func cuts(count, most, length, whole, unit int) []int {
-	at := []int{0}
-	n := length / whole / count
-	for i, parts := 1, min(n, most)*count; i <= parts; i++ {
-		at = append(at, portion(n*count, i, parts)*whole)
+// cuts returns where [0, length) is cut for up to count goroutines, the pieces of each from
+// the first number of its list to the last: as much for each, to about a multiple of unit, in up
+// to most pieces that are multiples of whole, and one of what is left over. No piece is shorter
+// than half a unit unless length is: half a unit is still a wide layer, and a narrow one would be
+// summed in another order.
+func cuts(count, most, length, whole, unit int) [][]int {
+	var all [][]int
+	for from, k := 0, 1; k <= count; k++ {
+		to := (portion(length, k, count) + unit/2) / unit * unit
+		if k == count || length-to < unit/2 {
+			to = length
+		}
+		if to == from && (k < count || all != nil) {
+			continue
+		}
+		at := []int{from}
+		n := (to - from) / whole
+		for i, parts := 1, min(n, most); i <= parts; i++ {
+			at = append(at, from+portion(n, i, parts)*whole)
+		}
+		if last := len(at) - 1; last > 0 && (most == 1 || to-at[last] < unit) {
+			at[last] = to
+		} else {
+			at = append(at, to)
+		}
+		all, from = append(all, at), to
 	}
-	first := at[len(at)-1]
-	left := length - first
-	parts := min(left/unit, count)
-	for i := 1; i <= parts; i++ {
-		at = append(at, first+(portion(left, i, parts)+unit/2)/unit*unit)
-	}
-	if len(at) == 1 {
-		return append(at, length)
-	}
-	at[len(at)-1] = length
-	return at
+	return all
 }
 
 // portion is i parts of a length, which int could not hold before it is divided where
@@ -98,27 +105,41 @@ func portion(length, i, parts int) int { return int(int64(length) * int64(i) / i
 
 const _ = uint(colUnit/2 - narrow) // half a unit is wide
 
-// A stage is work that goroutines share, each of which takes the next piece when it is
-// done with one: do is called for what lies between neighbours of cuts.
+// A stage is work that goroutines share: do is called for what lies between neighbours in each
+// list of cuts. Each goroutine begins with the list that it has in every call, as its cache may
+// still have what is there, and then takes what others have left of theirs.
 type stage struct {
-	cuts           []int
-	do             func(from, to int)
-	next, complete atomic.Int64
-	all            chan struct{} // closed when all is done
+	cuts     [][]int
+	do       func(from, to int)
+	begun    []counter     // pieces of each list
+	complete atomic.Int64  // pieces of those goroutines that have found no more
+	all      chan struct{} // closed when all is done
 }
 
-func newStage(cuts []int, do func(from, to int)) *stage {
-	return &stage{cuts: cuts, do: do, all: make(chan struct{})}
+// A counter has a pair of cache lines of its own: goroutines that share one wait for each other.
+type counter struct {
+	atomic.Int64
+	_ [2*64 - 8]byte
 }
 
-// run does pieces until none is left.
-func (s *stage) run() {
-	parts := int64(len(s.cuts) - 1)
-	for i := s.next.Add(1); i <= parts; i = s.next.Add(1) {
-		s.do(s.cuts[i-1], s.cuts[i])
-		if s.complete.Add(1) == parts {
-			close(s.all)
+func newStage(cuts [][]int, do func(from, to int)) *stage {
+	return &stage{cuts: cuts, do: do, begun: make([]counter, len(cuts)), all: make(chan struct{})}
+}
+
+// run does pieces until none is left, for the goroutine of that number.
+func (s *stage) run(self int) {
+	parts, done := 0, 0
+	for k := range s.cuts {
+		of := (self + k) % len(s.cuts)
+		at := s.cuts[of]
+		parts += len(at) - 1
+		for i := s.begun[of].Add(1); i < int64(len(at)); i = s.begun[of].Add(1) {
+			s.do(at[i-1], at[i])
+			done++
 		}
+	}
+	if done > 0 && s.complete.Add(int64(done)) == int64(parts) {
+		close(s.all)
 	}
 }
 
@@ -137,10 +158,10 @@ func (s *stage) wait() {
 // share does one stage after the other, of at least one piece each, by count
 // goroutines, the caller's among them.
 func share(count int, stages ...*stage) {
-	for range count - 1 {
+	for self := 1; self < count; self++ {
 		enlist(func() {
 			for i, s := range stages {
-				s.run()
+				s.run(self)
 				if i < len(stages)-1 {
 					s.wait()
 				}
@@ -148,7 +169,7 @@ func share(count int, stages ...*stage) {
 		})
 	}
 	for _, s := range stages {
-		s.run()
+		s.run(0)
 		s.wait() // for the pieces, not the helpers: one that comes late finds nothing to do
 	}
 }
@@ -254,23 +275,26 @@ func (t *table[T]) forwardSplit(y, x, w Mat[T], b []T, act Activation) bool {
 }
 
 // backwardSplit is the table's backward by several goroutines, if it is worth
-// that: dz and db first, as a layer without inputs; then rows of dw with columns of
-// dx.
+// that: dz first, by rows; then rows of dw with columns of dx, and db with the first of
+// them.
 func (t *table[T]) backwardSplit(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation, add bool) bool {
 	work := 2 * float64(dy.Rows) * float64(dy.Cols) * float64(x.Cols)
 	n := shares(work, x.Cols, shareInputs)
 	if n == 1 {
 		return false
 	}
-	gate := []int{0, dy.Cols}
+	gate := [][]int{{0, dy.Rows}}
 	if dy.Rows*dy.Cols >= minGate {
-		gate = cuts(n, 1, dy.Cols, colUnit, colUnit)
+		gate = cuts(n, 2, dy.Rows, rowUnit, rowUnit)
 	}
 	share(n, newStage(gate, func(from, to int) {
-		dwPart, dyPart, yPart := dw.rowsFrom(0, 0).colsFrom(from, to), dy.colsFrom(from, to), y.colsFrom(from, to)
-		xPart, wPart := x.colsFrom(0, 0), w.rowsFrom(0, 0).colsFrom(from, to)
-		t.backward(new(Mat[T]), &dwPart, part(db, from, to), &dyPart, &yPart, &xPart, &wPart, act, add)
+		dyPart, yPart := dy.rowsFrom(from, to), y.rowsFrom(from, to)
+		t.gate(&dyPart, &yPart, act)
 	}), newStage(cuts(n, pieces(work, n), x.Cols, panelSet, colUnit), func(from, to int) {
+		if from == 0 && db != nil {
+			dwPart, xPart, wPart := dw.rowsFrom(0, 0), x.colsFrom(0, 0), w.rowsFrom(0, 0) // no inputs
+			t.backward(new(Mat[T]), &dwPart, db, &dy, &y, &xPart, &wPart, Identity, add)
+		}
 		dxPart, dwPart, xPart, wPart := dx, dw.rowsFrom(from, to), x.colsFrom(from, to), w.rowsFrom(from, to)
 		if !dx.IsZero() {
 			dxPart = dx.colsFrom(from, to)

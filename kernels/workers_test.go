@@ -3,6 +3,7 @@ package kernels
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -62,12 +63,13 @@ type work[T Float] struct {
 }
 
 func newWork[T Float](rng *rand.Rand, s shape) work[T] {
-	loose := func(rows, cols int) Mat[T] {
-		m := random[T](rng, ordinary, rows, cols+3)
+	gap := 3 * rng.IntN(2)
+	mat := func(rows, cols int) Mat[T] {
+		m := random[T](rng, ordinary, rows, cols+gap)
 		m.Cols = cols
 		return m
 	}
-	return work[T]{s, loose(s.n, s.in), loose(s.in, s.out), loose(s.n, s.out), loose(s.in, s.out),
+	return work[T]{s, mat(s.n, s.in), mat(s.in, s.out), mat(s.n, s.out), mat(s.in, s.out),
 		random[T](rng, ordinary, 1, s.out).Data, random[T](rng, ordinary, 1, s.out).Data}
 }
 
@@ -121,41 +123,58 @@ func (r passed[T]) equal(t *testing.T, who string, want passed[T]) {
 func TestCuts(t *testing.T) {
 	for _, c := range []struct {
 		count, most, length, whole, unit int
-		want                             []int
+		want                             [][]int
 	}{
-		{1, 1, 5, 8, 8, []int{0, 5}},
-		{2, 8, 32, 48, 16, []int{0, 16, 32}},
-		{2, 8, 16, 48, 16, []int{0, 16}},
-		{2, 8, 96, 48, 16, []int{0, 48, 96}},
-		{2, 8, 129, 48, 16, []int{0, 48, 96, 112, 129}},
-		{2, 8, 256, 48, 16, []int{0, 48, 96, 144, 192, 224, 256}},
-		{2, 1, 512, 48, 16, []int{0, 240, 480, 496, 512}},
-		{2, 2, 512, 48, 16, []int{0, 96, 240, 336, 480, 496, 512}},
-		{3, 8, 160, 48, 16, []int{0, 48, 96, 144, 160}},
-		{2, 8, 500, 48, 16, []int{0, 48, 96, 144, 192, 240, 288, 336, 384, 432, 480, 500}},
-		{2, 8, 199, 48, 16, []int{0, 48, 96, 144, 199}},
-		{2, 8, 208, 48, 16, []int{0, 48, 96, 144, 192, 208}},
-		{4, 8, 100, 48, 16, []int{0, 32, 48, 80, 100}},
-		{3, 2, 100, 8, 8, []int{0, 16, 32, 48, 64, 80, 100}},
+		{1, 1, 5, 8, 8, [][]int{{0, 5}}},
+		{2, 1, 0, 8, 8, [][]int{{0, 0}}},
+		{2, 8, 32, 48, 16, [][]int{{0, 16}, {16, 32}}},
+		{2, 8, 20, 48, 16, [][]int{{0, 20}}},
+		{2, 8, 96, 48, 16, [][]int{{0, 48}, {48, 96}}},
+		{2, 8, 129, 48, 16, [][]int{{0, 48, 64}, {64, 112, 129}}},
+		{2, 8, 256, 48, 16, [][]int{{0, 48, 96, 128}, {128, 176, 224, 256}}},
+		{2, 1, 512, 48, 16, [][]int{{0, 256}, {256, 512}}},
+		{2, 2, 512, 48, 16, [][]int{{0, 96, 240, 256}, {256, 352, 496, 512}}},
+		{3, 8, 160, 48, 16, [][]int{{0, 48}, {48, 96, 112}, {112, 160}}},
+		{2, 8, 300, 48, 16, [][]int{{0, 48, 96, 144}, {144, 192, 240, 300}}},
+		{4, 8, 100, 48, 16, [][]int{{0, 32}, {32, 48}, {48, 80}, {80, 100}}},
+		{9, 8, 30, 48, 16, [][]int{{0, 16}, {16, 30}}},
+		{3, 2, 100, 8, 8, [][]int{{0, 16, 32}, {32, 48, 64}, {64, 80, 100}}},
 	} {
-		if got := cuts(c.count, c.most, c.length, c.whole, c.unit); !slices.Equal(got, c.want) {
+		if got := cuts(c.count, c.most, c.length, c.whole, c.unit); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}
+	whole := func(at [][]int, length int) bool {
+		end := 0
+		for _, list := range at {
+			if len(list) < 2 || list[0] != end || !slices.IsSorted(list) {
+				return false
+			}
+			end = list[len(list)-1]
+		}
+		return end == length
+	}
 	// So long, and for so many, that products of both overflow 32 bits.
 	for _, c := range []struct{ count, length, whole, unit int }{{32, 1 << 26, 8, 8}, {7000, 7000*panelSet - 1, panelSet, colUnit}} {
-		at := cuts(c.count, 8, c.length, c.whole, c.unit)
-		if !slices.IsSorted(at) || at[0] != 0 || at[len(at)-1] != c.length {
-			t.Errorf("%+v: from %d to %d, in order: %t", c, at[0], at[len(at)-1], slices.IsSorted(at))
+		if at := cuts(c.count, 8, c.length, c.whole, c.unit); !whole(at, c.length) || len(at) != c.count {
+			t.Errorf("%+v: lists of %d goroutines, or not the whole", c, len(at))
 		}
 	}
 	for count := 1; count <= 9; count++ {
 		for length := 1; length < 1000; length++ {
 			at := cuts(count, pieces(0, count), length, panelSet, colUnit)
-			for i, to := range at[1:] {
-				switch wide := to - at[i]; {
-				case wide < min(length, narrow), to < length && to%colUnit != 0:
-					t.Fatalf("%d columns for %d workers: a piece from %d to %d", length, count, at[i], to)
+			if !whole(at, length) {
+				t.Fatalf("%d columns for %d workers: %v", length, count, at)
+			}
+			for _, list := range at {
+				if all := list[len(list)-1] - list[0]; length >= count*shareInputs && max(all*count-length, length-all*count) > count*colUnit {
+					t.Fatalf("%d columns for %d workers: %d of them for one", length, count, all)
+				}
+				for i, to := range list[1:] {
+					switch wide := to - list[i]; {
+					case wide < min(length, narrow), to < length && to%colUnit != 0:
+						t.Fatalf("%d columns for %d workers: a piece from %d to %d", length, count, list[i], to)
+					}
 				}
 			}
 		}
@@ -165,9 +184,11 @@ func TestCuts(t *testing.T) {
 // Every piece of a stage is done once, and none before those of the stage before it.
 func TestShare(t *testing.T) {
 	const count, parts = 5, 40
-	at := make([]int, parts+1)
-	for i := range at {
-		at[i] = i
+	at := make([][]int, count)
+	for k := range at {
+		for i := range parts/count + 1 {
+			at[k] = append(at[k], k*parts/count+i)
+		}
 	}
 	var done [3][parts]atomic.Int64
 	var stages []*stage
@@ -184,7 +205,7 @@ func TestShare(t *testing.T) {
 			if to != from+1 {
 				t.Errorf("a piece from %d to %d", from, to)
 			}
-			switch from { // the first piece is the caller's, as a rule: the second is another's, and the last to be done
+			switch from { // the first two pieces are the caller's, but another takes the second, which is the last to be done
 			case 0:
 				<-begun
 			case 1:

@@ -157,6 +157,9 @@ func farForward[T kernels.Float](t *trial[T], size []int) {
 }
 
 func largeBackward[T kernels.Float](t *trial[T], size []int) {
+	if !t.loose {
+		defer kernels.SetWorkers(2)()
+	}
 	n, in, out := size[0], size[1], size[2]
 	y := t.mat(n, out)
 	t.fold(max(n, out))

@@ -13,8 +13,8 @@
 // in some way. They call every kernel of every instruction set. Their shapes lie
 // on and next to the edges of tiles, blocks and lanes, their rows with and
 // without gaps. Their operands come from integers and bit patterns and hold
-// signed zeros, subnormal numbers, infinities and NaNs too. More workers than
-// one, who share only what is larger, are for the tests of package kernels.
+// signed zeros, subnormal numbers, infinities and NaNs too. Two workers share
+// those of the large backward passes whose rows have no gaps.
 //
 // The digests that the reference, the backend "generic", must have are part of
 // this package. Whoever changes the cases, or the numeric contract itself,
@@ -50,8 +50,9 @@ type Result struct {
 // Check runs every case with the backend of the given name. Results come in a
 // fixed order, whatever the backend.
 //
-// While it runs, it selects backends for the whole process with
-// [kernels.SetBackend], and it selects the former one before it returns.
+// While it runs, it selects backends and numbers of workers for the whole process,
+// with [kernels.SetBackend] and [kernels.SetWorkers], and it selects the former ones
+// before it returns.
 // Several calls wait for one another.
 //
 // It returns an error if this CPU or build cannot run the backend.
