@@ -16,9 +16,8 @@ var workers atomic.Int32
 // is 1: no goroutine is started unless asked. The returned function sets the
 // number that was in use before.
 //
-// Work is split over outputs only (rows or columns of y; columns of dz with their
-// part of db, then rows of dw with columns of dx), never within a sum, so the bits
-// do not depend on n. Small layers stay with the caller: starting a goroutine takes
+// Work is split over outputs only (rows or columns of y; rows of dz, then rows of
+// dw with columns of dx, and db), never within a sum, so the bits do not depend on n. Small layers stay with the caller: starting a goroutine takes
 // longer. One that was started waits a tenth of a millisecond for more work, without
 // sleeping, before it ends.
 //
