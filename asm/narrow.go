@@ -514,7 +514,7 @@ func treeRows(m Machine, n int, p piece) {
 	m.FreeInts(at, ld)
 	y, ldy, x, ldx, left, act := arg(m, "y"), arg(m, "ldy"), arg(m, "x"), arg(m, "ldx"), arg(m, "rows"), arg(m, "act")
 
-	lane := func(k int) Vec {
+	lane := func(k int) []Vec {
 		v := m.Vec()
 		fold := func(k int) {
 			t := m.Vec()
@@ -532,18 +532,7 @@ func treeRows(m Machine, n int, p piece) {
 		if next := k + chains; next < n {
 			fold(next)
 		}
-		return v
-	}
-	// sum is that of the lanes from, from+step and so on.
-	var sum func(from, step int) Vec
-	sum = func(from, step int) Vec {
-		if from+step >= min(n, chains) {
-			return lane(from)
-		}
-		v, other := sum(from, 2*step), sum(from+step, 2*step)
-		m.AddVec(v, v, other)
-		m.FreeVecs(other)
-		return v
+		return []Vec{v}
 	}
 	m.Comment("lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved")
 	row, done := m.NewLabel("row"), m.NewLabel("done")
@@ -557,10 +546,10 @@ func treeRows(m Machine, n int, p piece) {
 			m.AddConst(left, -1)
 			m.JumpIf(left, Equal, 0, done)
 		}
-		v, t := sum(0, 1), m.Vec()
-		finish(m, []Vec{v}, act, t)
-		p.storeUnread(m, 0, At(y, 0), v)
-		m.FreeVecs(v, t)
+		v, t := sumOfLanes(m, min(n, chains), lane), m.Vec()
+		finish(m, v, act, t)
+		p.storeUnread(m, 0, At(y, 0), v[0])
+		m.FreeVecs(v[0], t)
 		m.Add(x, ldx)
 		m.Add(y, ldy)
 	}
@@ -570,6 +559,25 @@ func treeRows(m Machine, n int, p piece) {
 	m.FreeInts(y, ldy, x, ldx, left, act)
 	m.FreeVecs(bias)
 	m.FreeVecs(w...)
+}
+
+// sumOfLanes adds the first of sixteen lanes up, lane l + lane l+8 and so on, in an order that
+// holds few of them at a time; the others have no terms. lane computes one, of some rows.
+func sumOfLanes(m Machine, first int, lane func(k int) []Vec) []Vec {
+	// sum is that of the lanes from, from+step and so on.
+	var sum func(from, step int) []Vec
+	sum = func(from, step int) []Vec {
+		if from+step >= first {
+			return lane(from)
+		}
+		vs, others := sum(from, 2*step), sum(from+step, 2*step)
+		for i, v := range vs {
+			m.AddVec(v, v, others[i])
+		}
+		m.FreeVecs(others...)
+		return vs
+	}
+	return sum(0, 1)
 }
 
 // treesFrom is from how many outputs on there is trees, as in kernels.
@@ -653,20 +661,8 @@ func treesTile(m Machine, r int, p piece) {
 		m.FreeVecs(wv, t)
 		return acc
 	}
-	var sum func(from, step int) []Vec
-	sum = func(from, step int) []Vec {
-		if step == chains {
-			return lane(from)
-		}
-		vs, others := sum(from, 2*step), sum(from+step, 2*step)
-		for i, v := range vs {
-			m.AddVec(v, v, others[i])
-		}
-		m.FreeVecs(others...)
-		return vs
-	}
 	m.Comment("lane[k mod 16,j] = Σ x[i,k]·w[k,j], the first from bias; halved")
-	vs := sum(0, 1)
+	vs := sumOfLanes(m, chains, lane)
 	m.FreeRows(xs)
 	m.FreeInts(turns, rest, x, ldx, ldw, ldws)
 	act, y, ldy, t := arg(m, "act"), arg(m, "y"), arg(m, "ldy"), m.Vec()
