@@ -108,11 +108,11 @@ const _ = uint(colUnit/2 - narrow) // half a unit is wide
 // list of cuts. Each goroutine begins with the list that it has in every call, as its cache may
 // still have what is there, and then takes what others have left of theirs.
 type stage struct {
-	cuts     [][]int
-	do       func(from, to int)
-	begun    []counter     // pieces of each list
-	complete atomic.Int64  // pieces of those goroutines that have found no more
-	all      chan struct{} // closed when all is done
+	cuts  [][]int
+	do    func(from, to int)
+	begun []counter     // pieces of each list
+	left  atomic.Int64  // pieces that nobody has told to have done
+	all   chan struct{} // closed when there are none
 }
 
 // A counter has a pair of cache lines of its own: goroutines that share one wait for each other.
@@ -122,22 +122,29 @@ type counter struct {
 }
 
 func newStage(cuts [][]int, do func(from, to int)) *stage {
-	return &stage{cuts: cuts, do: do, begun: make([]counter, len(cuts)), all: make(chan struct{})}
+	s := &stage{cuts: cuts, do: do, begun: make([]counter, len(cuts)), all: make(chan struct{})}
+	for _, at := range cuts {
+		s.left.Add(int64(len(at) - 1))
+	}
+	return s
 }
 
-// run does pieces until none is left, for the goroutine of that number.
-func (s *stage) run(self int) {
-	parts, done := 0, 0
+// run does pieces until none is left, for the goroutine of that number, and returns how many.
+func (s *stage) run(self int) (done int) {
 	for k := range s.cuts {
 		of := (self + k) % len(s.cuts)
 		at := s.cuts[of]
-		parts += len(at) - 1
 		for i := s.begun[of].Add(1); i < int64(len(at)); i = s.begun[of].Add(1) {
 			s.do(at[i-1], at[i])
 			done++
 		}
 	}
-	if done > 0 && s.complete.Add(int64(done)) == int64(parts) {
+	return done
+}
+
+// finish tells that so many pieces have been done.
+func (s *stage) finish(done int) {
+	if done > 0 && s.left.Add(int64(-done)) == 0 {
 		close(s.all)
 	}
 }
@@ -158,34 +165,33 @@ func (s *stage) wait() {
 // goroutines, the caller's among them.
 func share(count int, stages ...*stage) {
 	for self := 1; self < count; self++ {
-		enlist(func() {
-			for i, s := range stages {
-				s.run(self)
-				if i < len(stages)-1 {
-					s.wait()
-				}
-			}
-		})
+		enlist(job{stages, self})
 	}
 	for _, s := range stages {
-		s.run(0)
+		s.finish(s.run(0))
 		s.wait() // for the pieces, not the helpers: one that comes late finds nothing to do
 	}
 }
 
-// A helper is a goroutine that does somebody's work, and then waits a while for
-// more, without sleeping: to wake up takes longer than many a layer.
+// A job is what a helper is to do: its part of some stages.
+type job struct {
+	stages []*stage
+	self   int
+}
+
+// A helper is a goroutine that does jobs, and waits a while for the next one, without
+// sleeping: to wake up takes longer than many a layer.
 var (
-	helpers atomic.Int64 // that wait, less the jobs that will be sent
-	jobs    = make(chan func(), 256)
+	helpers atomic.Int64 // that wait, or are about to, less the jobs that will be sent
+	jobs    = make(chan job, 256)
 )
 
-// enlist has a helper do the work, one that waits or a new one.
-func enlist(work func()) {
+// enlist has a helper do j, one that waits or a new one.
+func enlist(j job) {
 	if claim() {
-		jobs <- work
+		jobs <- j
 	} else {
-		go help(work)
+		go help(j)
 	}
 }
 
@@ -198,25 +204,34 @@ func claim() bool {
 	return false
 }
 
-func help(work func()) {
-	for ; work != nil; work = await() {
-		work()
+func help(j job) {
+	for more := true; more; j, more = await() {
+		for i, s := range j.stages {
+			done := s.run(j.self)
+			if i < len(j.stages)-1 {
+				s.finish(done)
+				s.wait()
+				continue
+			}
+			// The caller may call again as soon as all is done, and should find a helper then.
+			helpers.Add(1)
+			s.finish(done)
+		}
 	}
 }
 
-// await returns a job for a helper, or nil if none comes in time.
-func await() func() {
-	helpers.Add(1)
+// await returns a helper's next job, if one comes in time.
+func await() (j job, more bool) {
 	for {
 		for begin := time.Now(); time.Since(begin) < patience; runtime.Gosched() {
 			select {
-			case work := <-jobs:
-				return work
+			case j = <-jobs:
+				return j, true
 			default:
 			}
 		}
 		if claim() {
-			return nil // it was itself
+			return j, false // it was itself
 		}
 		// Somebody has claimed it, and will send a job to it or to another helper.
 	}
