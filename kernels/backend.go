@@ -29,6 +29,9 @@ type table[T Float] struct {
 	// gate computes dz alone, for several workers who then read all of it.
 	gate func(dy, y *Mat[T], act Activation)
 
+	// inputs computes dx alone, from dz.
+	inputs func(dx, dz, w *Mat[T])
+
 	// mse returns the folded sum of squares and writes grad = (pred-target)·c
 	// unless grad is zero. There is at least one element.
 	mse func(grad, pred, target *Mat[T], c T) T
@@ -41,8 +44,8 @@ type table[T Float] struct {
 // choice.
 var generic = &backend{
 	name: "generic",
-	f32:  table[float32]{forwardGeneric[float32], backwardGeneric[float32], gateGeneric[float32], mseGeneric[float32], sgdGeneric[float32]},
-	f64:  table[float64]{forwardGeneric[float64], backwardGeneric[float64], gateGeneric[float64], mseGeneric[float64], sgdGeneric[float64]},
+	f32:  table[float32]{forwardGeneric[float32], backwardGeneric[float32], gateGeneric[float32], inputsGeneric[float32], mseGeneric[float32], sgdGeneric[float32]},
+	f64:  table[float64]{forwardGeneric[float64], backwardGeneric[float64], gateGeneric[float64], inputsGeneric[float64], mseGeneric[float64], sgdGeneric[float64]},
 }
 
 // available lists the backends that this CPU can run and this build contains,

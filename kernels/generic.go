@@ -55,7 +55,11 @@ func backwardGeneric[T Float](dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act A
 		db[j] = acc + 0
 	}
 
-	// dx = dz · wᵀ.
+	inputsGeneric(dx, dz, w)
+}
+
+// inputsGeneric computes dx = dz · wᵀ.
+func inputsGeneric[T Float](dx, dz, w *Mat[T]) {
 	foldAll(*dx, dz.view(), w.transposed(), dz.Cols, false)
 }
 

@@ -87,7 +87,7 @@ func (t *tiles[T]) table() table[T] {
 		panic("lockstep: tiles do not fit the blocks")
 	}
 	t.scratch.New = func() any { return new(scratch[T]) }
-	return table[T]{forward: t.forward, backward: t.backward, gate: t.gateShared, mse: t.meanSquares, sgd: t.descend}
+	return table[T]{forward: t.forward, backward: t.backward, gate: t.gateShared, inputs: t.backwardInputs, mse: t.meanSquares, sgd: t.descend}
 }
 
 // A fold over more than maxFold terms is cut into pieces that are continued

@@ -17,7 +17,8 @@ var workers atomic.Int32
 // number that was in use before.
 //
 // Work is split over outputs only (rows or columns of y; rows of dz, then rows of
-// dw with columns of dx, and db), never within a sum, so the bits do not depend on n. Small layers stay with the caller: starting a goroutine takes
+// dw with columns of dx, and db, or columns of dw and db, then rows of dx), never
+// within a sum, so the bits do not depend on n. Small layers stay with the caller: starting a goroutine takes
 // longer. One that was started waits a tenth of a millisecond for more work, without
 // sleeping, before it ends.
 //
@@ -44,9 +45,11 @@ const (
 	panelSet = 48                     // or better at panels of every backend
 
 	// the least of a goroutine's share:
-	shareRows   = 32 // rows,
-	shareCols   = 96 // columns,
-	shareInputs = 48 // inputs
+	shareRows    = 32 // rows,
+	shareCols    = 96 // columns,
+	shareInputs  = 48 // inputs,
+	shareOutputs = 32 // or rows and outputs of a layer that has
+	fewestInputs = 32 // so many inputs, but too few to be shared
 )
 
 // shares is how many goroutines are to share work over length rows or columns,
@@ -290,10 +293,13 @@ func (t *table[T]) forwardSplit(y, x, w Mat[T], b []T, act Activation) bool {
 
 // backwardSplit is the table's backward by several goroutines, if it is worth
 // that: dz first, by rows; then rows of dw with columns of dx, and db with the first of
-// them.
+// them. If inputs are too few for that, columns of dw and db come next, and then rows of dx.
 func (t *table[T]) backwardSplit(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation, add bool) bool {
 	work := 2 * float64(dy.Rows) * float64(dy.Cols) * float64(x.Cols)
-	n := shares(work, x.Cols, shareInputs)
+	n, byInputs := shares(work, x.Cols, shareInputs), true
+	if n == 1 && x.Cols >= fewestInputs {
+		n, byInputs = shares(work, min(dy.Rows, dy.Cols), shareOutputs), false
+	}
 	if n == 1 {
 		return false
 	}
@@ -301,19 +307,35 @@ func (t *table[T]) backwardSplit(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act 
 	if dy.Rows*dy.Cols >= minGate {
 		gate = cuts(n, 2, dy.Rows, rowUnit, rowUnit)
 	}
-	share(n, newStage(gate, func(from, to int) {
+	stages := []*stage{newStage(gate, func(from, to int) {
 		dyPart, yPart := dy.rowsFrom(from, to), y.rowsFrom(from, to)
 		t.gate(&dyPart, &yPart, act)
-	}), newStage(cuts(n, pieces(work, n), x.Cols, panelSet, colUnit), func(from, to int) {
-		if from == 0 && db != nil {
-			dwPart, xPart, wPart := dw.rowsFrom(0, 0), x.colsFrom(0, 0), w.rowsFrom(0, 0) // no inputs
-			t.backward(new(Mat[T]), &dwPart, db, &dy, &y, &xPart, &wPart, Identity, add)
-		}
-		dxPart, dwPart, xPart, wPart := dx, dw.rowsFrom(from, to), x.colsFrom(from, to), w.rowsFrom(from, to)
+	})}
+	most := pieces(work, n)
+	if byInputs {
+		stages = append(stages, newStage(cuts(n, most, x.Cols, panelSet, colUnit), func(from, to int) {
+			if from == 0 && db != nil {
+				dwPart, xPart, wPart := dw.rowsFrom(0, 0), x.colsFrom(0, 0), w.rowsFrom(0, 0) // no inputs
+				t.backward(new(Mat[T]), &dwPart, db, &dy, &y, &xPart, &wPart, Identity, add)
+			}
+			dxPart, dwPart, xPart, wPart := dx, dw.rowsFrom(from, to), x.colsFrom(from, to), w.rowsFrom(from, to)
+			if !dx.IsZero() {
+				dxPart = dx.colsFrom(from, to)
+			}
+			t.backward(&dxPart, &dwPart, nil, &dy, &y, &xPart, &wPart, Identity, add)
+		}))
+	} else {
+		stages = append(stages, newStage(cuts(n, most, dy.Cols, panelSet, colUnit), func(from, to int) {
+			dwPart, dyPart, yPart, wPart := dw.colsFrom(from, to), dy.colsFrom(from, to), y.colsFrom(from, to), w.colsFrom(from, to)
+			t.backward(new(Mat[T]), &dwPart, part(db, from, to), &dyPart, &yPart, &x, &wPart, Identity, add)
+		}))
 		if !dx.IsZero() {
-			dxPart = dx.colsFrom(from, to)
+			stages = append(stages, newStage(cuts(n, most, dy.Rows, rowUnit, rowUnit), func(from, to int) {
+				dxPart, dyPart := dx.rowsFrom(from, to), dy.rowsFrom(from, to)
+				t.inputs(&dxPart, &dyPart, &w)
+			}))
 		}
-		t.backward(&dxPart, &dwPart, nil, &dy, &y, &xPart, &wPart, Identity, add)
-	}))
+	}
+	share(n, stages...)
 	return true
 }
