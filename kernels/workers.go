@@ -18,9 +18,9 @@ var workers atomic.Int32
 //
 // Work is split over outputs only (rows or columns of y; rows of dz, then rows of
 // dw with columns of dx, and db, or columns of dw and db, then rows of dx), never
-// within a sum, so the bits do not depend on n. Small layers stay with the caller: starting a goroutine takes
-// longer. One that was started waits a tenth of a millisecond for more work, without
-// sleeping, before it ends.
+// within a sum, so the bits do not depend on n. Small layers stay with the caller:
+// starting a goroutine takes longer. One that was started waits a tenth of a
+// millisecond for more work, without sleeping, before it ends.
 //
 // It panics if n is less than 1 or more than 1<<16.
 func SetWorkers(n int) (restore func()) {
