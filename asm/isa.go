@@ -185,8 +185,7 @@ type Machine interface {
 	// faster on some machines where no byte within a vector of a is loaded soon.
 	// LoadFirst and LoadPart set the other lanes to +0.
 	// StoreAround is for an a that is a multiple of the bytes of a vector, and leaves the
-	// caches out, if the machine can; others may see it after what is stored later, but not
-	// after a Fence.
+	// caches out, if the machine can. After a Fence it is ordered as a Store is.
 	Load(v Vec, a Addr)
 	Store(a Addr, v Vec)
 	StoreAround(a Addr, v Vec)

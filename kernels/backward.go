@@ -429,18 +429,17 @@ func (t *tiles[T]) gateAll(db []T, dy, y *Mat[T], i, end int, act Activation) {
 // gateShared makes dz alone, for several workers who then read all of it. Rows that lie
 // without gaps are one run.
 func (t *tiles[T]) gateShared(dy, y *Mat[T], act Activation) {
-	rows, n := dy.Rows, dy.Cols
+	if act == Identity {
+		return
+	}
+	rows, n, perLine := dy.Rows, dy.Cols, line/int(size[T]())
 	if dy.tight() && y.tight() {
 		rows, n = 1, rows*n
 	}
-	switch {
-	case act == Identity:
-		return
-	case n < aroundLines*line/int(size[T]()):
+	if n < aroundLines*perLine {
 		t.gateAll(nil, dy, y, 0, dy.Rows, act)
 		return
 	}
-	perLine := line / int(size[T]())
 	for i := range rows {
 		gate := func(from, to int) {
 			if from < to {

@@ -73,9 +73,9 @@ func pieces(work float64, count int) int {
 
 // cuts returns where [0, length) is cut for up to count goroutines, the pieces of each from
 // the first number of its list to the last: as much for each, to about a multiple of unit, in up
-// to most pieces that are multiples of whole, and one of what is left over. No piece is shorter
-// than half a unit unless length is: half a unit is still a wide layer, and a narrow one would be
-// summed in another order.
+// to most pieces that are multiples of whole. What is left over is one more, or if it is less
+// than a unit, or most is 1, a part of the last. No piece is shorter than half a unit unless
+// length is: half a unit is still a wide layer, and a narrow one would be summed in another order.
 func cuts(count, most, length, whole, unit int) [][]int {
 	var all [][]int
 	for from, k := 0, 1; k <= count; k++ {
@@ -114,7 +114,7 @@ type stage struct {
 	cuts  [][]int
 	do    func(from, to int)
 	begun []counter     // pieces of each list
-	left  atomic.Int64  // pieces that nobody has told to have done
+	left  atomic.Int64  // pieces not yet reported as done
 	all   chan struct{} // closed when there are none
 }
 
@@ -137,6 +137,9 @@ func (s *stage) run(self int) (done int) {
 	for k := range s.cuts {
 		of := (self + k) % len(s.cuts)
 		at := s.cuts[of]
+		if s.begun[of].Load() >= int64(len(at)-1) {
+			continue // to add would take the counter from others' caches
+		}
 		for i := s.begun[of].Add(1); i < int64(len(at)); i = s.begun[of].Add(1) {
 			s.do(at[i-1], at[i])
 			done++
@@ -145,7 +148,7 @@ func (s *stage) run(self int) (done int) {
 	return done
 }
 
-// finish tells that so many pieces have been done.
+// finish reports that so many pieces have been done.
 func (s *stage) finish(done int) {
 	if done > 0 && s.left.Add(int64(-done)) == 0 {
 		close(s.all)
@@ -292,7 +295,7 @@ func (t *table[T]) forwardSplit(y, x, w Mat[T], b []T, act Activation) bool {
 }
 
 // backwardSplit is the table's backward by several goroutines, if it is worth
-// that: dz first, by rows; then rows of dw with columns of dx, and db with the first of
+// that: dz first, by rows if there are enough; then rows of dw with columns of dx, and db with the first of
 // them. If inputs are too few for that, columns of dw and db come next, and then rows of dx.
 func (t *table[T]) backwardSplit(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation, add bool) bool {
 	work := 2 * float64(dy.Rows) * float64(dy.Cols) * float64(x.Cols)
@@ -303,14 +306,21 @@ func (t *table[T]) backwardSplit(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act 
 	if n == 1 {
 		return false
 	}
-	gate := [][]int{{0, dy.Rows}}
-	if dy.Rows*dy.Cols >= minGate {
-		gate = cuts(n, 2, dy.Rows, rowUnit, rowUnit)
+	var stages []*stage
+	if act != Identity {
+		length, unit, of := dy.Rows, rowUnit, Mat[T].rowsFrom
+		if length < n*unit {
+			length, unit, of = dy.Cols, colUnit, Mat[T].colsFrom
+		}
+		gate := [][]int{{0, length}}
+		if dy.Rows*dy.Cols >= minGate {
+			gate = cuts(n, 2, length, unit, unit)
+		}
+		stages = append(stages, newStage(gate, func(from, to int) {
+			dyPart, yPart := of(dy, from, to), of(y, from, to)
+			t.gate(&dyPart, &yPart, act)
+		}))
 	}
-	stages := []*stage{newStage(gate, func(from, to int) {
-		dyPart, yPart := dy.rowsFrom(from, to), y.rowsFrom(from, to)
-		t.gate(&dyPart, &yPart, act)
-	})}
 	most := pieces(work, n)
 	if byInputs {
 		stages = append(stages, newStage(cuts(n, most, x.Cols, panelSet, colUnit), func(from, to int) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -60,6 +61,7 @@ func testWorkers[T Float](t *testing.T) {
 // A work is the operands of a layer's passes.
 type work[T Float] struct {
 	shape
+	act          Activation
 	x, w, dy, dw Mat[T]
 	b, db        []T
 }
@@ -71,18 +73,19 @@ func newWork[T Float](rng *rand.Rand, s shape) work[T] {
 		m.Cols = cols
 		return m
 	}
-	return work[T]{s, mat(s.n, s.in), mat(s.in, s.out), mat(s.n, s.out), mat(s.in, s.out),
+	return work[T]{s, []Activation{Identity, ReLU}[rng.IntN(2)], mat(s.n, s.in), mat(s.in, s.out), mat(s.n, s.out), mat(s.in, s.out),
 		random[T](rng, ordinary, 1, s.out).Data, random[T](rng, ordinary, 1, s.out).Data}
 }
 
 // passed is what the passes of a work make.
 type passed[T Float] struct {
-	y, packed, dz, dw, dx, added Mat[T]
-	db, addedB                   []T
+	y, packed, dz, dw, dx, added, addedX, weights Mat[T]
+	db, addedB                                    []T
 }
 
 func (w *work[T]) outputs() passed[T] {
-	return passed[T]{NewMat[T](w.n, w.out), NewMat[T](w.n, w.out), clone(w.dy), clone(w.dw), NewMat[T](w.n, w.in), clone(w.dw),
+	mat := NewMat[T]
+	return passed[T]{mat(w.n, w.out), mat(w.n, w.out), clone(w.dy), clone(w.dw), mat(w.n, w.in), clone(w.dw), mat(w.n, w.in), clone(w.dw),
 		slices.Clone(w.db), slices.Clone(w.db)}
 }
 
@@ -94,10 +97,11 @@ func (w *work[T]) run(n int) passed[T] {
 
 func (w *work[T]) passes() passed[T] {
 	r := w.outputs()
-	DenseForward(r.y, w.x, w.w, w.b, ReLU)
-	Pack(w.w, w.b).Forward(r.packed, w.x, ReLU)
-	DenseBackward(r.dx, r.dw, r.db, r.dz, r.y, w.x, w.w, ReLU)
-	DenseBackwardAdd(Mat[T]{}, r.added, r.addedB, clone(w.dy), r.y, w.x, w.w, ReLU)
+	DenseForward(r.y, w.x, w.w, w.b, w.act)
+	Pack(w.w, w.b).Forward(r.packed, w.x, w.act)
+	DenseBackward(r.dx, r.dw, r.db, r.dz, r.y, w.x, w.w, w.act)
+	DenseBackwardAdd(r.addedX, r.added, r.addedB, clone(w.dy), r.y, w.x, w.w, w.act)
+	DenseBackward(Mat[T]{}, r.weights, nil, clone(w.dy), r.y, w.x, w.w, w.act)
 	return r
 }
 
@@ -105,7 +109,7 @@ func (w *work[T]) passes() passed[T] {
 func (w *work[T]) shared(n int) (forward, backward bool) {
 	defer SetWorkers(n)()
 	r, t := w.outputs(), current[T]()
-	return t.forwardSplit(r.y, w.x, w.w, w.b, ReLU), t.backwardSplit(r.dx, r.dw, r.db, r.dz, r.y, w.x, w.w, ReLU, false)
+	return t.forwardSplit(r.y, w.x, w.w, w.b, w.act), t.backwardSplit(r.dx, r.dw, r.db, r.dz, r.y, w.x, w.w, w.act, false)
 }
 
 func (r passed[T]) equal(t *testing.T, who string, want passed[T]) {
@@ -116,6 +120,8 @@ func (r passed[T]) equal(t *testing.T, who string, want passed[T]) {
 	equal(t, "dw"+who, r.dw, want.dw)
 	equal(t, "dx"+who, r.dx, want.dx)
 	equal(t, "added dw"+who, r.added, want.added)
+	equal(t, "dx beside it"+who, r.addedX, want.addedX)
+	equal(t, "dw alone"+who, r.weights, want.weights)
 	equalVec(t, "db"+who, r.db, want.db)
 	equalVec(t, "added db"+who, r.addedB, want.addedB)
 }
@@ -192,6 +198,7 @@ func TestShare(t *testing.T) {
 			at[k] = append(at[k], k*parts/count+i)
 		}
 	}
+	routines := runtime.NumGoroutine()
 	var done [3][parts]atomic.Int64
 	var stages []*stage
 	begun := make(chan bool)
@@ -223,6 +230,13 @@ func TestShare(t *testing.T) {
 			if n := done[i][k].Load(); n != 1 {
 				t.Errorf("piece %d of stage %d was done %d times", k, i, n)
 			}
+		}
+	}
+
+	// Helpers end when nothing has come for a while.
+	for begin := time.Now(); runtime.NumGoroutine() > routines || helpers.Load() != 0 || len(jobs) != 0; time.Sleep(time.Millisecond) {
+		if time.Since(begin) > 20*time.Second {
+			t.Fatalf("%d goroutines are left over, %d helpers wait and %d jobs", runtime.NumGoroutine()-routines, helpers.Load(), len(jobs))
 		}
 	}
 }

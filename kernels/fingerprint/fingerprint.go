@@ -14,7 +14,7 @@
 // on and next to the edges of tiles, blocks and lanes, their rows with and
 // without gaps. Their operands come from integers and bit patterns and hold
 // signed zeros, subnormal numbers, infinities and NaNs too. Two workers share
-// those of the large backward passes whose rows have no gaps.
+// the largest of the backward passes, where their rows have no gaps.
 //
 // The digests that the reference, the backend "generic", must have are part of
 // this package. Whoever changes the cases, or the numeric contract itself,
