@@ -4,9 +4,8 @@ import "slices"
 
 // The backward kernels that do more than a matrix product: grad, which makes
 // dz and db on its way to the first rows of dw; gradBoth, the whole gradient of a layer
-// with few inputs; gate, which makes dz and db alone; gateAround, which makes dz for several
-// CPUs; and column, the whole gradient of a
-// layer with a single output.
+// with few inputs; gate, which makes dz and db alone; gateAround, which makes dz for
+// several CPUs; and column, the whole gradient of a layer with a single output.
 
 // A derivative makes dz of dy: times(z, y, zero) multiplies z by act'(y) and
 // destroys y; zero holds +0. Without it dz is dy.
@@ -551,8 +550,8 @@ func gateColumns(m Machine, r int, d derivative, db *Int) {
 }
 
 // gateAround is gate of a run of whole lines, without db, for where several CPUs read all of dz:
-// when it is stored again, the cache of each would have to give up every line of it first. What
-// goes around the caches takes a quarter of the time.
+// a store to a line that others have read waits until their caches have given it up, but not
+// one that goes around the caches.
 func gateAround(m Machine) {
 	m.Func("gateAround", sig(m, "func(dy, y *T, n, act int)"),
 		"dz[i] = dy[i]·act'(y[i])  i < n, written over dy",

@@ -426,8 +426,8 @@ func (t *tiles[T]) gateAll(db []T, dy, y *Mat[T], i, end int, act Activation) {
 	}
 }
 
-// gateShared makes dz alone, for several workers who then read all of it. Rows that lie
-// without gaps are one run.
+// gateShared makes dz alone, for several workers who then read all of it. Its whole lines go
+// around the caches, unless rows are short; rows that lie without gaps are one run.
 func (t *tiles[T]) gateShared(dy, y *Mat[T], act Activation) {
 	if act == Identity {
 		return

@@ -295,8 +295,9 @@ func (t *table[T]) forwardSplit(y, x, w Mat[T], b []T, act Activation) bool {
 }
 
 // backwardSplit is the table's backward by several goroutines, if it is worth
-// that: dz first, by rows if there are enough; then rows of dw with columns of dx, and db with the first of
-// them. If inputs are too few for that, columns of dw and db come next, and then rows of dx.
+// that: dz first, by rows if there are enough; then rows of dw with columns of dx, and
+// db with the first of them. If inputs are too few for that, columns of dw and db come
+// next, and then rows of dx.
 func (t *table[T]) backwardSplit(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation, add bool) bool {
 	work := 2 * float64(dy.Rows) * float64(dy.Cols) * float64(x.Cols)
 	n, byInputs := shares(work, x.Cols, shareInputs), true
