@@ -2,7 +2,8 @@ package kernels
 
 import "fmt"
 
-// Activation is the function a dense layer applies to x·w + b.
+// Activation is the function act that a dense layer applies to z = x·w + b. Its
+// derivative act' is given as a function of the output, y = act(z).
 type Activation uint8
 
 const (

@@ -65,23 +65,23 @@ func testAllocations[T Float](t *testing.T) {
 	}
 }
 
-// TestHidden has goroutines call hidden with all but no room left on their stacks, which
+// TestNoEscape has goroutines call noescape with all but no room left on their stacks, which
 // must not move there: all depths there are before the second time that they grow.
-func TestHidden(t *testing.T) {
+func TestNoEscape(t *testing.T) {
 	for depth := range 1000 {
 		ok := make(chan bool)
-		go func() { ok <- hiddenBelow(depth) }()
+		go func() { ok <- noEscapeBelow(depth) }()
 		if !<-ok {
-			t.Fatalf("%d calls deep, hidden returned a pointer to where the stack was before", depth)
+			t.Fatalf("%d calls deep, noescape returned a pointer to where the stack was before", depth)
 		}
 	}
 }
 
 //go:noinline
-func hiddenBelow(calls int) bool {
+func noEscapeBelow(calls int) bool {
 	if calls > 0 {
-		return hiddenBelow(calls - 1)
+		return noEscapeBelow(calls - 1)
 	}
 	var at [1]int
-	return hidden(&at) == &at
+	return noescape(&at) == &at
 }

@@ -95,7 +95,7 @@ func current[T Float]() *table[T] {
 	return (*table[T])(unsafe.Pointer(&b.f64))
 }
 
-// hidden is p, but the compiler does not see that: it would move what p points
+// noescape is p, but the compiler does not see that: it would move what p points
 // at to the heap, because a call through a pointer to a function might keep it.
 // None of those here does. The result is to be an argument at once, and no
 // argument of that call a call of anything else: kept any longer, it could stay
@@ -104,7 +104,7 @@ func current[T Float]() *table[T] {
 //
 //go:nocheckptr
 //go:nosplit
-func hidden[T any](p *T) *T {
+func noescape[T any](p *T) *T {
 	address := uintptr(unsafe.Pointer(p))
 	return *(**T)(unsafe.Pointer(&address))
 }

@@ -16,10 +16,10 @@ var (
 // y must not overlap x, w or b. The inputs may overlap each other.
 //
 // For out ≥ 8 the sum is one chain of fused multiply-adds in order of k that
-// starts at b[j]; for out < 8 it is sixteen interleaved chains, halved at the
-// end (see the package documentation). Each multiply-add is rounded once, in T.
-// The order depends on out alone, so a row has the same bits in any batch. A NaN stays
-// NaN through ReLU; a zero result is +0.
+// starts at b[j]; for out < 8 it is sixteen interleaved chains, added up in a
+// tree at the end (see the package documentation). Each multiply-add is rounded
+// once, in T. The order depends on out alone, so a row has the same bits in any
+// batch. A NaN stays NaN through ReLU; a zero result is +0.
 //
 // It panics, before it writes anything, if the shapes disagree, a Mat is not
 // valid, y overlaps an input, or act is unknown.
@@ -47,7 +47,7 @@ func denseForward[T Float](fn string, y, x, w *Mat[T], b []T, act Activation) {
 	if workers.Load() > 0 && t.forwardSplit(*y, *x, *w, b, act) {
 		return
 	}
-	t.forward(hidden(y), hidden(x), hidden(w), b, act)
+	t.forward(noescape(y), noescape(x), noescape(w), b, act)
 }
 
 // checkForward panics if the operands are not what DenseForward wants.
@@ -74,21 +74,24 @@ func checkForward[T Float](fn string, y, x, w *Mat[T], b []T, act Activation) {
 //	db[j]   = Σ_i dz[i,j]
 //	dx[i,k] = Σ_j dz[i,j]·w[k,j]
 //
-// y is what DenseForward made. dy and y are n×out, x is n×in, w and dw are
-// in×out, dx is n×in, and db has out elements. A nil db, or the zero Mat as dx,
-// is not computed.
+// y is what DenseForward made; with Identity its elements are not read. dy and
+// y are n×out, x and dx are n×in, w and dw are in×out, and db has out elements.
+// Any size may be 0. A nil db, or the zero Mat as dx, is not computed.
 //
-// dx, dw, db and dy must not overlap each other nor y, x and w. The inputs y,
+// dx, dw, db and dy must not overlap one another, or y, x or w. The inputs y,
 // x and w may overlap each other.
 //
 // Every sum is one chain in order of its index, from +0: of fused
 // multiply-adds for dw and dx, of additions for db. No term is left out
-// because a factor is zero: 0·Inf is NaN. For ReLU dz is dy where y ≤ 0 does
-// not hold (so a NaN in y lets dy through), else +0, whatever dy is; dz is dy
-// itself, sign of zero included, where it passes. A zero in dw, db and dx is +0.
+// because a factor is zero: 0·Inf is NaN. With ReLU dz is +0 where y ≤ 0,
+// whatever dy is, and dy itself, with the sign of a zero, everywhere else, also
+// where y is NaN. A zero in dw, db or dx is +0.
 //
 // It panics, before it writes anything, if the shapes disagree, a Mat is not
 // valid, an output overlaps another operand, or act is unknown.
+//
+// The method is that of Rumelhart, Hinton and Williams, "Learning
+// representations by back-propagating errors", Nature 323 (1986).
 func DenseBackward[T Float](dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation) {
 	denseBackward("DenseBackward", &dx, &dw, db, &dy, &y, &x, &w, act, false)
 }
@@ -100,8 +103,12 @@ func DenseBackward[T Float](dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activ
 //	db[j]   += Σ_i dz[i,j]
 //
 // dy and dx are overwritten as DenseBackward does. A batch given in pieces, in
-// order, to zeroed dw and db leaves the bits of the whole batch at once.
-// Shapes, overlap, rounding and panics are those of DenseBackward.
+// order, to zeroed dw and db leaves the bits of the whole batch at once, if dy
+// is the gradient of the whole batch's loss: [MSE] of a piece divides by the
+// elements of the piece.
+//
+// Shapes, overlap, rounding and panics are those of DenseBackward; a -0 that dw
+// or db held becomes +0.
 func DenseBackwardAdd[T Float](dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation) {
 	denseBackward("DenseBackwardAdd", &dx, &dw, db, &dy, &y, &x, &w, act, true)
 }
@@ -131,7 +138,7 @@ func denseBackward[T Float](fn string, dx, dw *Mat[T], db []T, dy, y, x, w *Mat[
 	if workers.Load() > 0 && t.backwardSplit(*dx, *dw, db, *dy, *y, *x, *w, act, add) {
 		return
 	}
-	t.backward(hidden(dx), hidden(dw), db, hidden(dy), hidden(y), hidden(x), hidden(w), act, add)
+	t.backward(noescape(dx), noescape(dw), db, noescape(dy), noescape(y), noescape(x), noescape(w), act, add)
 }
 
 // checkBackward panics if the operands are not what DenseBackward wants.

@@ -69,7 +69,7 @@
 //
 // A step of gradient descent is w[i] = fma(-rate, g[i], w[i]).
 //
-// Corner values:
+// Special values:
 //
 //   - A NaN among the operands of an operation gives a NaN. Its sign and
 //     payload are not defined.
@@ -92,14 +92,14 @@
 // environment variable LOCKSTEP_BACKEND names another one to start with, and
 // the program panics at once if this CPU or build cannot run it. [SetBackend]
 // selects another one later, and returns an error if it cannot run; [Backends]
-// lists the choices. The build tags
-// purego and noasm each leave all assembly out.
+// lists the choices. The build tags purego and noasm each leave all assembly
+// out.
 //
 // # Errors
 //
 // Sizes that disagree, a slice that is too short, a negative or overflowing
-// size, an unknown activation and forbidden overlap are errors of the program:
-// the kernels panic with a text such as
+// size, an unknown activation and forbidden overlap are programming errors: the
+// kernels panic with a text such as
 //
 //	lockstep: DenseForward: x is 3×4 but w has 5 rows
 //

@@ -186,7 +186,7 @@ func ExampleBackend() {
 	// Output: generic
 }
 
-// Every backend gives the same bits.
+// Two goroutines share a large layer. The bits are those of one.
 func ExampleSetWorkers() {
 	defer kernels.SetWorkers(2)() // until the function returns
 	x, w, y := kernels.NewMat[float32](256, 512), kernels.NewMat[float32](512, 512), kernels.NewMat[float32](256, 512)
@@ -195,6 +195,7 @@ func ExampleSetWorkers() {
 	// Output: 0
 }
 
+// Every backend gives the same bits.
 func ExampleSetBackend() {
 	x, w := kernels.MatOf(1, 3, []float32{0.1, 0.2, 0.3}), kernels.MatOf(3, 1, []float32{0.4, 0.5, 0.6})
 	seen := map[float32]bool{}

@@ -12,14 +12,16 @@ import "math"
 // the same shape; the zero Mat as grad is not computed.
 //
 // grad may be the very same Mat as pred or target (same Data, same Stride),
-// but must not overlap them otherwise. pred and target may overlap.
+// but must not overlap them in any other way. pred and target may overlap.
 //
 // The sum is sixteen chains of fused multiply-adds, element q in chain
-// q mod 16, halved at the end (see the package documentation); the quotients
-// loss and c are each rounded once. The loss of no elements is NaN, 0/0.
+// q mod 16, added up in a tree at the end (see the package documentation); d,
+// the quotients loss and c, and grad are each rounded once. A NaN in pred or
+// target is one in loss and in its element of grad, whose zeros have the signs
+// that IEEE 754 gives them. The loss of no elements is NaN, 0/0.
 //
 // It panics, before it writes anything, if the shapes disagree, a Mat is not
-// valid, or grad overlaps an input otherwise than as said.
+// valid, or grad overlaps an input in any other way.
 func MSE[T Float](grad, pred, target Mat[T]) T {
 	const fn = "MSE"
 	grad.check(fn, "grad")
@@ -46,6 +48,6 @@ func MSE[T Float](grad, pred, target Mat[T]) T {
 		raceWrite(&grad)
 	}
 	n := pred.Rows * pred.Cols
-	c := quotient(T(2), n) // before any pointer is hidden
-	return quotient(current[T]().mse(hidden(&grad), hidden(&pred), hidden(&target), c), n)
+	c := quotient(T(2), n) // before any pointer goes through noescape
+	return quotient(current[T]().mse(noescape(&grad), noescape(&pred), noescape(&target), c), n)
 }

@@ -29,7 +29,8 @@ type Mat[T Float] struct {
 }
 
 // NewMat returns a rows×cols matrix of zeros with Stride equal to cols.
-// It panics if a size is negative or the number of elements overflows int.
+// It panics if a size is negative or the number of bytes overflows int. Memory
+// that cannot be had ends the program, as it does in make.
 func NewMat[T Float](rows, cols int) Mat[T] {
 	if rows < 0 || cols < 0 {
 		panic(fmt.Sprintf("lockstep: NewMat: size %d×%d is negative", rows, cols))
@@ -42,8 +43,8 @@ func NewMat[T Float](rows, cols int) Mat[T] {
 }
 
 // MatOf returns data viewed as a rows×cols matrix with Stride equal to cols.
-// Nothing is copied. It panics if a size is negative or overflows int, or if
-// the length of data is not rows*cols.
+// Nothing is copied. It panics if a size is negative, the number of bytes
+// overflows int, or the length of data is not rows*cols.
 func MatOf[T Float](rows, cols int, data []T) Mat[T] {
 	m := Mat[T]{Rows: rows, Cols: cols, Data: data, Stride: cols}
 	m.check("MatOf", "the matrix")
@@ -59,10 +60,10 @@ func (m Mat[T]) IsZero() bool {
 	return m.Rows == 0 && m.Cols == 0 && m.Data == nil && m.Stride == 0
 }
 
-// Row returns the elements of row i, or nil if they are none. Its capacity ends
+// Row returns the elements of row i, or nil if there are none. Its capacity ends
 // with the row.
 //
-// It panics if there is no row i.
+// It panics if there is no row i, or if m is not valid and its Data too short.
 func (m Mat[T]) Row(i int) []T {
 	if i < 0 || i >= m.Rows {
 		panic(fmt.Sprintf("lockstep: Row: index %d but the matrix has %d rows", i, m.Rows))

@@ -5,20 +5,21 @@ import (
 	"unsafe"
 )
 
-// Packed is a dense layer's weights and bias, laid out once for many calls of
+// Packed is a dense layer's weights and bias, packed once for many calls of
 // [Packed.Forward]. It is safe for concurrent use and never changes.
 type Packed[T Float] struct {
 	w    Mat[T]
 	bias []T
 }
 
-// Pack returns a copy of w and b for [Packed.Forward], y = act(x·w + b): w is in×out, b has out
-// elements or is nil and then counts as +0. What happens to w and b later does
-// not matter. w and b may overlap.
+// Pack returns a copy of w and b for [Packed.Forward], y = act(x·w + b): w is
+// in×out, b has out elements or is nil and then counts as +0. Either size may
+// be 0. What happens to w and b later does not matter. w and b may overlap.
 //
-// The copy starts at a cache line, and its rows lie so far apart that they do
-// not crowd the same sets of the cache. That of w takes in·(out·s + 128) bytes
-// at the most, with s the element's size. Any backend can use it.
+// The copy begins at a cache line. With 8 or more outputs its rows do too, and
+// are padded where they would otherwise compete for a few sets of the caches.
+// It takes at most in·(out·s + 128) bytes for w, where s is the element's size.
+// Any backend can use it.
 //
 // It panics if w is not a valid Mat, if b is not as long as w has columns, or
 // if the copy would overflow int.
@@ -69,8 +70,8 @@ func aligned[T Float](n int) []T {
 //
 //	y[i,j] = act(Σ_k x[i,k]·w[k,j] + b[j])
 //
-// x is n×in and y is n×out. y must not overlap x. The bits are those of
-// [DenseForward]: so are the order of the sums and the corner values.
+// x is n×in and y is n×out; n may be 0. y must not overlap x. The bits are those
+// of [DenseForward]: so are the order of the sums and the special values.
 //
 // It panics, before it writes anything, if the shapes disagree, a Mat is not
 // valid, y overlaps x, or act is unknown.

@@ -360,9 +360,9 @@ func (t *tiles[T]) meanSquares(grad, pred, target *Mat[T], c T) T {
 // on, or begins them with the first.
 func (t *tiles[T]) squareRun(lane *[chains + 1]T, q int, grad, pred, target *T, n int, c T) {
 	if from := zero[T](); q == 0 {
-		t.mse(hidden(&lane[0]), from, grad, pred, target, n, c)
+		t.mse(noescape(&lane[0]), from, grad, pred, target, n, c)
 	} else {
-		t.mse(hidden(&lane[0]), hidden(&lane[0]), grad, pred, target, n, c)
+		t.mse(noescape(&lane[0]), noescape(&lane[0]), grad, pred, target, n, c)
 	}
 }
 

@@ -1,19 +1,20 @@
 package kernels
 
-import (
-	"fmt"
-	"unsafe"
-)
+import "fmt"
 
 // SGD takes one step of gradient descent:
 //
 //	w[i] = fma(-rate, g[i], w[i])
 //
-// w and g have the same length. g may be the very same slice as w, but must
-// not overlap it otherwise. Each element is rounded once.
+// where rate is the learning rate. w and g have the same length, which may be 0.
+//
+// g may be the very same slice as w, but must not overlap it in any other way.
+//
+// Each element is rounded once. A NaN in w, g or rate is one in w, whose zeros
+// have the signs that IEEE 754 gives them.
 //
 // It panics, before it writes anything, if the lengths differ or the slices
-// overlap otherwise than as said.
+// overlap in any other way.
 func SGD[T Float](w, g []T, rate T) {
 	const fn = "SGD"
 	if len(w) != len(g) {
@@ -22,8 +23,7 @@ func SGD[T Float](w, g []T, rate T) {
 	if len(w) == 0 {
 		return
 	}
-	p, q, n := uintptr(unsafe.Pointer(&w[0])), uintptr(unsafe.Pointer(&g[0])), uintptr(len(w))*unsafe.Sizeof(rate)
-	if p != q && p < q+n && q < p+n {
+	if &w[0] != &g[0] && memory(w).meets(memory(g)) {
 		panic(fmt.Sprintf("lockstep: %s: w overlaps g", fn))
 	}
 	if racing {

@@ -16,11 +16,11 @@ var workers atomic.Int32
 // is 1: no goroutine is started unless asked. The returned function sets the
 // number that was in use before.
 //
-// Work is split over outputs only (rows or columns of y; rows of dz, then rows of
-// dw with columns of dx, and db, or columns of dw and db, then rows of dx), never
-// within a sum, so the bits do not depend on n. Small layers stay with the caller:
-// starting a goroutine takes longer. One that was started waits a tenth of a
-// millisecond for more work, without sleeping, before it ends.
+// Work is split over outputs only (rows or columns of y; rows or columns of dz,
+// then rows of dw with columns of dx, and db, or columns of dw and db, then rows
+// of dx), never within a sum, so the bits do not depend on n. Small layers stay
+// with the caller: starting a goroutine takes longer. One that was started spins
+// for up to a tenth of a millisecond, waiting for more work, before it ends.
 //
 // It panics if n is less than 1 or more than 1<<16.
 func SetWorkers(n int) (restore func()) {
@@ -31,7 +31,7 @@ func SetWorkers(n int) (restore func()) {
 	return func() { workers.Store(old) }
 }
 
-// What is worth to be shared. Tests lower it.
+// What is worth sharing. Tests lower it.
 var (
 	minShare = 1 << 21 // multiply-adds that are worth a goroutine
 	minGate  = 1 << 13 // elements of dz that are
