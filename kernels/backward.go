@@ -427,7 +427,8 @@ func (t *tiles[T]) gateAll(db []T, dy, y *Mat[T], i, end int, act Activation) {
 }
 
 // gateShared makes dz alone, for several workers who then read all of it. Its whole lines go
-// around the caches, unless rows are short; rows that lie without gaps are one run.
+// around the caches, unless rows are short or elements lie across lines; rows that lie
+// without gaps are one run.
 func (t *tiles[T]) gateShared(dy, y *Mat[T], act Activation) {
 	if act == Identity {
 		return
@@ -436,23 +437,23 @@ func (t *tiles[T]) gateShared(dy, y *Mat[T], act Activation) {
 	if dy.tight() && y.tight() {
 		rows, n = 1, rows*n
 	}
-	if n < aroundLines*perLine {
+	if n < aroundLines*perLine || uintptr(unsafe.Pointer(dy.at(0, 0)))%size[T]() != 0 {
 		t.gateAll(nil, dy, y, 0, dy.Rows, act)
 		return
 	}
-	for i := range rows {
-		gate := func(from, to int) {
-			if from < to {
-				t.gate(nil, dy.at(i, from), 0, y.at(i, from), 0, 1, to-from, int(act))
-			}
+	gate := func(i, from, to int) {
+		if from < to {
+			t.gate(nil, dy.at(i, from), 0, y.at(i, from), 0, 1, to-from, int(act))
 		}
+	}
+	for i := range rows {
 		first := int(-uintptr(unsafe.Pointer(dy.at(i, 0)))%line) / int(size[T]()) // whole lines begin here
 		end := first + (n-first)/perLine*perLine
-		gate(0, first)
+		gate(i, 0, first)
 		for j := first; j < end; j += maxRun {
 			t.gateAround(dy.at(i, j), y.at(i, j), min(maxRun, end-j), int(act))
 		}
-		gate(end, n)
+		gate(i, end, n)
 	}
 }
 
