@@ -44,7 +44,7 @@ func denseForward[T Float](fn string, y, x, w *Mat[T], b []T, act Activation) {
 		raceWrite(y)
 	}
 	t := current[T]()
-	if workers.Load() > 0 && t.forwardSplit(*y, *x, *w, b, act) {
+	if workers.Load() > 0 && t.forwardSplit(y, x, w, b, act) {
 		return
 	}
 	t.forward(noescape(y), noescape(x), noescape(w), b, act)
@@ -135,7 +135,7 @@ func denseBackward[T Float](fn string, dx, dw *Mat[T], db []T, dy, y, x, w *Mat[
 		raceWrite(dx, dw, &dbRow, dy)
 	}
 	t := current[T]()
-	if workers.Load() > 0 && t.backwardSplit(*dx, *dw, db, *dy, *y, *x, *w, act, add) {
+	if workers.Load() > 0 && t.backwardSplit(dx, dw, db, dy, y, x, w, act, add) {
 		return
 	}
 	t.backward(noescape(dx), noescape(dw), db, noescape(dy), noescape(y), noescape(x), noescape(w), act, add)

@@ -31,14 +31,14 @@ func SetWorkers(n int) (restore func()) {
 	return func() { workers.Store(old) }
 }
 
-// What is worth sharing. Tests lower it.
+// What is worth sharing, and how. Tests lower it.
 var (
 	minShare = 1 << 21 // multiply-adds that are worth a goroutine
 	minGate  = 1 << 13 // elements of dz that are
+	bigShare = 1 << 27 // multiply-adds that take so long that it matters little when they begin
 )
 
 const (
-	bigShare = 1 << 27                // multiply-adds that take so long that it matters little when they begin
 	patience = 100 * time.Microsecond // that is waited without sleeping
 	rowUnit  = 8                      // where rows are cut: at whole tiles,
 	colUnit  = 16                     // and columns: at vectors of every backend,
@@ -63,32 +63,33 @@ func shares(work float64, length, least int) int {
 }
 
 // pieces is how many pieces each of count goroutines is to have of some work:
-// several, since one may begin late, unless that is no matter.
+// several, since one may begin late, unless that does not matter.
 func pieces(work float64, count int) int {
-	if work/float64(count) < bigShare {
+	if work/float64(count) < float64(bigShare) {
 		return 8
 	}
 	return 1
 }
 
-// cuts returns where [0, length) is cut for up to count goroutines, the pieces of each from
-// the first number of its list to the last: as much for each, to about a multiple of unit, in up
-// to most pieces that are multiples of whole. What is left over is one more, or if it is less
-// than a unit, or most is 1, a part of the last. No piece is shorter than half a unit unless
-// length is: half a unit is still a wide layer, and a narrow one would be summed in another order.
+// cuts divides [0, length) among up to count goroutines. A list has the ends of one's pieces,
+// from where the first begins. All get as much, to about a multiple of unit, in up to most
+// pieces that are multiples of whole. What is left over is one more, or if it is less than a
+// unit, or most is 1, a part of the last. No piece is shorter than half a unit unless length
+// is: half a unit is still a wide layer, and a narrow one would be summed in another order.
 func cuts(count, most, length, whole, unit int) [][]int {
-	var all [][]int
+	all := make([][]int, 0, count)
 	for from, k := 0, 1; k <= count; k++ {
 		to := (portion(length, k, count) + unit/2) / unit * unit
 		if k == count || length-to < unit/2 {
 			to = length
 		}
-		if to == from && (k < count || all != nil) {
+		if to == from && (k < count || len(all) > 0) {
 			continue
 		}
-		at := []int{from}
 		n := (to - from) / whole
-		for i, parts := 1, min(n, most); i <= parts; i++ {
+		parts := min(n, most)
+		at := append(make([]int, 0, parts+2), from)
+		for i := 1; i <= parts; i++ {
 			at = append(at, from+portion(n, i, parts)*whole)
 		}
 		if last := len(at) - 1; last > 0 && (most == 1 || to-at[last] < unit) {
@@ -101,8 +102,7 @@ func cuts(count, most, length, whole, unit int) [][]int {
 	return all
 }
 
-// portion is i parts of a length, which int could not hold before it is divided where
-// it has 32 bits.
+// portion is length·i/parts; the product may overflow an int of 32 bits.
 func portion(length, i, parts int) int { return int(int64(length) * int64(i) / int64(parts)) }
 
 const _ = uint(colUnit/2 - narrow) // half a unit is wide
@@ -273,80 +273,108 @@ func part[T Float](v []T, from, to int) []T {
 	return v[from:to]
 }
 
-// forwardSplit is the table's forward by several goroutines, if it is worth that.
-func (t *table[T]) forwardSplit(y, x, w Mat[T], b []T, act Activation) bool {
+// forwardSplit is the table's forward by several goroutines, if it is worth that. What is not
+// shared allocates nothing here: operands that closures hold are copies of those that do share.
+func (t *table[T]) forwardSplit(y, x, w *Mat[T], b []T, act Activation) bool {
 	work := float64(y.Rows) * float64(y.Cols) * float64(x.Cols)
 	// Many columns are better split than rows: a piece of w meets one worker.
 	if n := shares(work, y.Cols, shareCols); n > 1 {
-		share(n, newStage(cuts(n, pieces(work, n), y.Cols, panelSet, colUnit), func(from, to int) {
-			yPart, wPart := y.colsFrom(from, to), w.colsFrom(from, to)
-			t.forward(&yPart, &x, &wPart, part(b, from, to), act)
-		}))
+		at := cuts(n, pieces(work, n), y.Cols, panelSet, colUnit)
+		t.forwardByCols(n, at, *y, *x, *w, b, act)
 		return true
 	}
 	if n := shares(work, y.Rows, shareRows); n > 1 {
-		share(n, newStage(cuts(n, pieces(work, n), y.Rows, rowUnit, rowUnit), func(from, to int) {
-			yPart, xPart := y.rowsFrom(from, to), x.rowsFrom(from, to)
-			t.forward(&yPart, &xPart, &w, b, act)
-		}))
+		at := cuts(n, pieces(work, n), y.Rows, rowUnit, rowUnit)
+		t.forwardByRows(n, at, *y, *x, *w, b, act)
 		return true
 	}
 	return false
 }
 
-// backwardSplit is the table's backward by several goroutines, if it is worth
-// that: dz first, by rows if there are enough; then rows of dw with columns of dx, and
-// db with the first of them. If inputs are too few for that, columns of dw and db come
-// next, and then rows of dx.
-func (t *table[T]) backwardSplit(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation, add bool) bool {
+func (t *table[T]) forwardByCols(n int, at [][]int, y, x, w Mat[T], b []T, act Activation) {
+	share(n, newStage(at, func(from, to int) {
+		yPart, wPart := y.colsFrom(from, to), w.colsFrom(from, to)
+		bPart := part(b, from, to)
+		t.forward(noescape(&yPart), &x, noescape(&wPart), bPart, act)
+	}))
+}
+
+func (t *table[T]) forwardByRows(n int, at [][]int, y, x, w Mat[T], b []T, act Activation) {
+	share(n, newStage(at, func(from, to int) {
+		yPart, xPart := y.rowsFrom(from, to), x.rowsFrom(from, to)
+		t.forward(noescape(&yPart), noescape(&xPart), &w, b, act)
+	}))
+}
+
+// backwardSplit is the table's backward by several goroutines, if it is worth that.
+func (t *table[T]) backwardSplit(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) bool {
 	work := 2 * float64(dy.Rows) * float64(dy.Cols) * float64(x.Cols)
-	n, byInputs := shares(work, x.Cols, shareInputs), true
-	if n == 1 && x.Cols >= fewestInputs {
-		n, byInputs = shares(work, min(dy.Rows, dy.Cols), shareOutputs), false
+	if n := shares(work, x.Cols, shareInputs); n > 1 {
+		gate := gateStage(t, n, *dy, *y, act)
+		t.backwardByInputs(n, pieces(work, n), gate, *dx, *dw, db, *dy, *y, *x, *w, add)
+		return true
 	}
-	if n == 1 {
+	if x.Cols < fewestInputs {
 		return false
 	}
-	var stages []*stage
-	if act != Identity {
-		length, unit, of := dy.Rows, rowUnit, Mat[T].rowsFrom
-		if length < n*unit {
-			length, unit, of = dy.Cols, colUnit, Mat[T].colsFrom
-		}
-		gate := [][]int{{0, length}}
-		if dy.Rows*dy.Cols >= minGate {
-			gate = cuts(n, 2, length, unit, unit)
-		}
-		stages = append(stages, newStage(gate, func(from, to int) {
-			dyPart, yPart := of(dy, from, to), of(y, from, to)
-			t.gate(&dyPart, &yPart, act)
-		}))
+	if n := shares(work, min(dy.Rows, dy.Cols), shareOutputs); n > 1 {
+		gate := gateStage(t, n, *dy, *y, act)
+		t.backwardByOutputs(n, pieces(work, n), gate, *dx, *dw, db, *dy, *y, *x, *w, add)
+		return true
 	}
-	most := pieces(work, n)
-	if byInputs {
-		stages = append(stages, newStage(cuts(n, most, x.Cols, panelSet, colUnit), func(from, to int) {
-			if from == 0 && db != nil {
-				dwPart, xPart, wPart := dw.rowsFrom(0, 0), x.colsFrom(0, 0), w.rowsFrom(0, 0) // no inputs
-				t.backward(new(Mat[T]), &dwPart, db, &dy, &y, &xPart, &wPart, Identity, add)
-			}
-			dxPart, dwPart, xPart, wPart := dx, dw.rowsFrom(from, to), x.colsFrom(from, to), w.rowsFrom(from, to)
-			if !dx.IsZero() {
-				dxPart = dx.colsFrom(from, to)
-			}
-			t.backward(&dxPart, &dwPart, nil, &dy, &y, &xPart, &wPart, Identity, add)
-		}))
-	} else {
-		stages = append(stages, newStage(cuts(n, most, dy.Cols, panelSet, colUnit), func(from, to int) {
-			dwPart, dyPart, yPart, wPart := dw.colsFrom(from, to), dy.colsFrom(from, to), y.colsFrom(from, to), w.colsFrom(from, to)
-			t.backward(new(Mat[T]), &dwPart, part(db, from, to), &dyPart, &yPart, &x, &wPart, Identity, add)
-		}))
-		if !dx.IsZero() {
-			stages = append(stages, newStage(cuts(n, most, dy.Rows, rowUnit, rowUnit), func(from, to int) {
-				dxPart, dyPart := dx.rowsFrom(from, to), dy.rowsFrom(from, to)
-				t.inputs(&dxPart, &dyPart, &w)
-			}))
+	return false
+}
+
+// gateStage makes dz, by rows if there are enough: the first stage, if there is one.
+func gateStage[T Float](t *table[T], n int, dy, y Mat[T], act Activation) []*stage {
+	if act == Identity {
+		return nil
+	}
+	length, unit, of := dy.Rows, rowUnit, Mat[T].rowsFrom
+	if length < n*unit {
+		length, unit, of = dy.Cols, colUnit, Mat[T].colsFrom
+	}
+	at := [][]int{{0, length}}
+	if dy.Rows*dy.Cols >= minGate {
+		at = cuts(n, 2, length, unit, unit)
+	}
+	return []*stage{newStage(at, func(from, to int) {
+		dyPart, yPart := of(dy, from, to), of(y, from, to)
+		t.gate(noescape(&dyPart), noescape(&yPart), act)
+	})}
+}
+
+// backwardByInputs shares rows of dw with columns of dx, and db with the first of them.
+func (t *table[T]) backwardByInputs(n, most int, gate []*stage, dx, dw Mat[T], db []T, dz, y, x, w Mat[T], add bool) {
+	at := cuts(n, most, x.Cols, panelSet, colUnit)
+	share(n, append(gate, newStage(at, func(from, to int) {
+		if from == 0 && db != nil {
+			var dxPart Mat[T]
+			dwPart, xPart, wPart := dw.rowsFrom(0, 0), x.colsFrom(0, 0), w.rowsFrom(0, 0) // no inputs
+			t.backward(noescape(&dxPart), noescape(&dwPart), db, &dz, &y, noescape(&xPart), noescape(&wPart), Identity, add)
 		}
+		dxPart, dwPart, xPart, wPart := dx, dw.rowsFrom(from, to), x.colsFrom(from, to), w.rowsFrom(from, to)
+		if !dx.IsZero() {
+			dxPart = dx.colsFrom(from, to)
+		}
+		t.backward(noescape(&dxPart), noescape(&dwPart), nil, &dz, &y, noescape(&xPart), noescape(&wPart), Identity, add)
+	}))...)
+}
+
+// backwardByOutputs shares columns of dw and db, and then rows of dx: for inputs that are too
+// few to be shared.
+func (t *table[T]) backwardByOutputs(n, most int, gate []*stage, dx, dw Mat[T], db []T, dz, y, x, w Mat[T], add bool) {
+	stages := append(gate, newStage(cuts(n, most, dz.Cols, panelSet, colUnit), func(from, to int) {
+		var dxPart Mat[T]
+		dwPart, dzPart, yPart, wPart := dw.colsFrom(from, to), dz.colsFrom(from, to), y.colsFrom(from, to), w.colsFrom(from, to)
+		dbPart := part(db, from, to)
+		t.backward(noescape(&dxPart), noescape(&dwPart), dbPart, noescape(&dzPart), noescape(&yPart), &x, noescape(&wPart), Identity, add)
+	}))
+	if !dx.IsZero() {
+		stages = append(stages, newStage(cuts(n, most, dz.Rows, rowUnit, rowUnit), func(from, to int) {
+			dxPart, dzPart := dx.rowsFrom(from, to), dz.rowsFrom(from, to)
+			t.inputs(noescape(&dxPart), noescape(&dzPart), &w)
+		}))
 	}
 	share(n, stages...)
-	return true
 }

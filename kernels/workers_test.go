@@ -25,8 +25,8 @@ func TestWorkers(t *testing.T) {
 // shareAll lets workers share all calls that are long enough to be cut, however little
 // there is to do, until the end of the test.
 func shareAll(t *testing.T) {
-	share, gate := minShare, minGate
-	t.Cleanup(func() { minShare, minGate = share, gate })
+	share, gate, big := minShare, minGate, bigShare
+	t.Cleanup(func() { minShare, minGate, bigShare = share, gate, big })
 	minShare, minGate = 1, 1
 }
 
@@ -38,6 +38,7 @@ func testWorkers[T Float](t *testing.T) {
 			return
 		}
 		w, n := newWork[T](rng, s), []int{2, 3, 7}[rng.IntN(3)]
+		bigShare = []int{1, 1 << 27}[rng.IntN(2)] // a piece for each, or several
 		if f, b := w.shared(n); f != forward || b != backward {
 			t.Fatalf("%v: %d workers share forward: %v, backward: %v", s, n, f, b)
 		}
@@ -109,7 +110,7 @@ func (w *work[T]) passes() passed[T] {
 func (w *work[T]) shared(n int) (forward, backward bool) {
 	defer SetWorkers(n)()
 	r, t := w.outputs(), current[T]()
-	return t.forwardSplit(r.y, w.x, w.w, w.b, w.act), t.backwardSplit(r.dx, r.dw, r.db, r.dz, r.y, w.x, w.w, w.act, false)
+	return t.forwardSplit(&r.y, &w.x, &w.w, w.b, w.act), t.backwardSplit(&r.dx, &r.dw, r.db, &r.dz, &r.y, &w.x, &w.w, w.act, false)
 }
 
 func (r passed[T]) equal(t *testing.T, who string, want passed[T]) {
