@@ -35,6 +35,9 @@ func every(Spec) bool { return true }
 func fromLanes(least int) func(Spec) bool { return func(s Spec) bool { return s.Lanes() >= least } }
 func upToLanes(most int) func(Spec) bool  { return func(s Spec) bool { return s.Lanes() <= most } }
 
+// upToBytes are the machines whose vectors have so many bytes at the most.
+func upToBytes(most int) func(Spec) bool { return func(s Spec) bool { return s.VecBytes <= most } }
+
 // by is a size that follows from what a machine has.
 func by[V int | bool](field string, of func(Spec) V) size {
 	return size{field, func(m Machine) any { return of(m.Spec()) }}
@@ -83,7 +86,7 @@ var sources = []struct {
 		{"input", input, every, []size{{"inputRows", func(m Machine) any { return inputRows(m) }}}},
 		{"turned", turned, every, []size{{"turnedRows", func(m Machine) any { return turnedRows(m) }}}},
 		{"both", both, upToLanes(8), []size{{"bothRows", func(m Machine) any { return bothRows(m) }}}},
-		{"bothTurned", bothTurned, every, []size{by("bothTurnedRows", bothTurnedRows), {"bothCols", func(m Machine) any { return bothCols(m) }}}},
+		{"bothTurned", bothTurned, upToBytes(32), []size{{"bothCols", func(m Machine) any { return bothCols(m) }}}},
 		{"strips", strips, every, []size{{"stripsRows", func(m Machine) any { return stripsRows(m) }}}},
 		{"dots", dots, dotsLeft, []size{by("dotsSide", dotsSide)}},
 	}},

@@ -45,15 +45,8 @@ func inputRowsForm(m Machine) inputForm {
 	}
 }
 
-// What both and bothTurned can take at the most, by the same names in package kernels.
-const (
-	bothSide  = 3   // rows, or columns of dx for bothTurned
-	bothBytes = 128 // of a vector of each of these
-)
-
-// bothTurnedRows is how many rows the kernel bothTurned can take: a vector of
-// each is no more of dx than is worth to be made together with dw.
-func bothTurnedRows(s Spec) int { return min(bothSide, bothBytes/s.VecBytes) }
+// bothSide is how many rows both can take, or columns of dx bothTurned; in package kernels too.
+const bothSide = 3
 
 // bothRows is how many rows the kernel both can take: three, or fewer if a
 // vector's rows take the registers for more.
@@ -167,21 +160,22 @@ func turnedForm(m Machine) inputForm {
 	}
 }
 
-// bothTurned is to turned what both is to input.
+// bothTurned is to turned what both is to input. Long vectors have none: where columns of dz
+// fill them gradBoth is best.
 func bothTurned(m Machine) {
 	m.Func("bothTurned", sig(m, "func(dx *T, lddx uintptr, dw *T, lddw uintptr, w *T, ldw uintptr, x *T, ldx uintptr, dz *T, lddz uintptr, rows, cols, n int)"),
 		"dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n",
 		"dw[k,j] = Σ_i x[i,k]·dz[i,j]",
 		"",
-		"What both computes, with rows and cols exchanged: rows is 1 to bothTurnedRows,",
+		"What both computes, with rows and cols exchanged: rows is 1 to bothSide,",
 		"cols at least half the lanes of a vector and at most bothCols, n all of them.")
-	inputTiles(m, bothTurnedRows(m.Spec()), bothTurnedForm(m))
+	inputTiles(m, bothSide, bothTurnedForm(m))
 }
 
 // bothCols is how many columns, rows of dx, bothTurned can take.
 func bothCols(m Machine) int {
 	blocks := inputBlocks(m, 1, bothTurnedForm(m))
-	for r := range bothTurnedRows(m.Spec()) {
+	for r := range bothSide {
 		blocks = min(blocks, inputBlocks(m, r+1, bothTurnedForm(m)))
 	}
 	return blocks * m.Spec().Lanes()

@@ -34,7 +34,7 @@ const (
 	bothInputs  = 24  // most columns of dx for both; of float64 half as many, if it has several rows
 	bothSide    = 3   // most rows for both, or columns for bothTurned, as in asm
 	bothOutputs = 8   // least outputs for either, or for dots
-	bothBytes   = 128 // most bytes of dx for bothTurned, as in asm
+	bothBytes   = 128 // most bytes of dx for bothTurned
 	bothLong    = 64  // least outputs for which dx and dw apart are best, if both would not fill its vectors
 	bothVector  = 32  // which have so many bytes at least
 	apartInputs = 8   // most inputs of which dx and dw are not best apart
@@ -349,7 +349,7 @@ func (t *tiles[T]) bothFor(dw, dz *Mat[T]) *tiles[T] {
 func (t *tiles[T]) bothTurnedFor(dw, dz *Mat[T]) *tiles[T] {
 	f := t.filledBy(dz.Rows)
 	switch {
-	case f == nil, dw.Rows > f.bothTurnedRows, dz.Rows > f.bothCols, dw.Cols < f.lanes,
+	case f == nil, dw.Rows > bothSide, dz.Rows > f.bothCols, dw.Cols < f.lanes,
 		dz.Rows*dw.Rows*int(size[T]()) > bothBytes,
 		dz.Rows > f.lanes && dw.Rows*int(size[T]()) >= 8 && dw.Cols >= bothLong && f.vectorBytes() >= bothVector,
 		crowds(dw.pitch(), driftStrip, 2*(dw.Rows+1)+dz.Rows):

@@ -4,7 +4,9 @@ package kernels
 
 import (
 	"reflect"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"unsafe"
@@ -81,21 +83,26 @@ type instructionSet struct {
 }
 
 func TestShortCalls(t *testing.T) {
+	calls := map[string]int{}
 	for _, s := range instructionSets {
 		t.Run("backend="+s.name, func(t *testing.T) {
-			t.Run("f32", func(t *testing.T) { testShortCalls(t, s.f32) })
-			t.Run("f64", func(t *testing.T) { testShortCalls(t, s.f64) })
+			t.Run("f32", func(t *testing.T) { testShortCalls(t, s.f32, calls) })
+			t.Run("f64", func(t *testing.T) { testShortCalls(t, s.f64, calls) })
 		})
+	}
+	for function, n := range calls {
+		if n == 0 {
+			t.Errorf("no shape calls %s", function)
+		}
 	}
 }
 
-func testShortCalls[T Float](t *testing.T, of *tiles[T]) {
+func testShortCalls[T Float](t *testing.T, of *tiles[T], calls map[string]int) {
 	var now string // what is being computed
 	var count int  // calls for it: forward and of two backward passes, then of two that add
-	calls := map[string]int{}
-	most := max(mostWork, of.lanes*mostVectors)
-	fake := counted(t, of, calls, func(kernel string, n []int) {
-		calls[kernel]++
+	fake := counted(t, of, calls, func(kernel, function string, lanes int, n []int) {
+		calls[function]++
+		most := max(mostWork, lanes*mostVectors)
 		if count++; count > 1<<18 {
 			t.Fatalf("%s: calls without an end, now of %s%v", now, kernel, n)
 		}
@@ -108,7 +115,7 @@ func testShortCalls[T Float](t *testing.T, of *tiles[T]) {
 	table := fake.table()
 
 	shapes := []shape{
-		{1, 1, 1}, {1, 1, 8}, {1, 40, 50}, {1, 100, 100}, {1, 700, 1000}, {1, 24, 4000}, {1, 12, 4000}, {3, 600, 900}, {5, 17, 9}, {64, 256, 256}, {600, 700, 800}, {300, 300, 1024}, // all sizes alike
+		{1, 1, 1}, {1, 1, 8}, {1, 40, 50}, {1, 100, 100}, {1, 700, 1000}, {1, 24, 4000}, {1, 12, 4000}, {1, 3, 2}, {1, 4, 2}, {3, 600, 900}, {5, 17, 9}, {64, 256, 256}, {600, 700, 800}, {300, 300, 1024}, // all sizes alike
 		{9000, 3, 20}, {9000, 40, 9}, {9000, 1, 8}, {9000, 1, 4}, {9000, 20, 3}, {9000, 8, 3}, {9000, 60, 1}, {9000, 1, 1}, // tall
 		{3, 9000, 9}, {1, 9000, 9}, {17, 9000, 3}, {17, 9000, 1}, {1, 9000, 64}, {40, 4096, 7}, {2, 4096, 7}, {1, 4096, 7}, {16, 16, 7}, {6, 40, 4}, {8, 40, 7}, {4, 4096, 2}, {600, 4096, 2}, // long
 		{4, 1, 300}, {4, 3, 300}, {3, 3, 2000}, {1, 1, 3000}, {3, 9, 9000}, {70, 3, 9000}, {1, 64, 9000}, {1, 9, 7000}, {1, 100, 7000}, {3, 40, 7168}, {8, 60, 7168}, {70, 2, 7168}, {12, 40, 7100}, {10, 40, 7100}, {3, 18, 7164}, {100, 9000, 1}, {40, 1199, 6}, {80, 1199, 3}, {2, 300, 5000}, {10, 300, 3000}, {9, 300, 3000}, {5, 500, 9000}, {8, 1, 24}, {1345, 1, 2048}, {1345, 2, 2048}, {40, 2, 10000}, {9, 1, 16384}, // wide
@@ -148,16 +155,12 @@ func testShortCalls[T Float](t *testing.T, of *tiles[T]) {
 			}
 		}
 	}
-	for kernel, n := range calls {
-		if n == 0 {
-			t.Errorf("no shape calls %s", kernel)
-		}
-	}
 }
 
-// counted returns tiles of the same sizes whose kernels, each an entry of calls,
-// call note instead of computing anything. A kernel without a cost is a failure.
-func counted[T Float](t *testing.T, of *tiles[T], calls map[string]int, note func(kernel string, n []int)) *tiles[T] {
+// counted returns tiles of the same sizes whose kernels, each an entry of calls by the name
+// of its function, call note instead of computing anything. A kernel without a cost is a
+// failure.
+func counted[T Float](t *testing.T, of *tiles[T], calls map[string]int, note func(kernel, function string, lanes int, n []int)) *tiles[T] {
 	fake := new(tiles[T])
 	from, to := reflect.ValueOf(of).Elem(), reflect.ValueOf(fake).Elem()
 	for i := range from.NumField() {
@@ -178,7 +181,9 @@ func counted[T Float](t *testing.T, of *tiles[T], calls map[string]int, note fun
 			if src.IsNil() {
 				continue // not every instruction set has it
 			}
-			calls[f.Name] = 0
+			function := runtime.FuncForPC(src.Pointer()).Name()
+			function = function[strings.LastIndexByte(function, '.')+1:]
+			calls[function] += 0
 			dst.Set(reflect.MakeFunc(f.Type, func(args []reflect.Value) (results []reflect.Value) {
 				var n []int
 				for _, a := range args {
@@ -186,7 +191,7 @@ func counted[T Float](t *testing.T, of *tiles[T], calls map[string]int, note fun
 						n = append(n, int(a.Int()))
 					}
 				}
-				note(f.Name, n)
+				note(f.Name, function, of.lanes, n)
 				for r := range f.Type.NumOut() {
 					results = append(results, reflect.Zero(f.Type.Out(r)))
 				}
@@ -200,28 +205,27 @@ func counted[T Float](t *testing.T, of *tiles[T], calls map[string]int, note fun
 }
 
 // EachCounted calls do for every instruction set, with the name of a backend whose kernels
-// compute nothing, and how often each has been called since.
-func EachCounted(t *testing.T, do func(t *testing.T, backend string, f32, f64 map[string]int)) {
+// compute nothing. It returns how often each function of the assembly has been called.
+func EachCounted(t *testing.T, do func(t *testing.T, backend string)) (calls map[string]int) {
+	calls = map[string]int{}
+	var counting sync.Mutex
+	count := func(_, function string, _ int, _ []int) {
+		counting.Lock()
+		calls[function]++
+		counting.Unlock()
+	}
 	for _, s := range instructionSets {
 		t.Run("backend="+s.name, func(t *testing.T) {
 			before := available
 			defer func() { available = before }()
-			var counting sync.Mutex
-			count := func(calls map[string]int) func(string, []int) {
-				return func(kernel string, _ []int) {
-					counting.Lock()
-					calls[kernel]++
-					counting.Unlock()
-				}
-			}
-			f32, f64 := map[string]int{}, map[string]int{}
 			b := &backend{
 				name: "counted",
-				f32:  counted(t, s.f32, f32, count(f32)).table(),
-				f64:  counted(t, s.f64, f64, count(f64)).table(),
+				f32:  counted(t, s.f32, calls, count).table(),
+				f64:  counted(t, s.f64, calls, count).table(),
 			}
 			available = append(slices.Clone(before), b)
-			do(t, b.name, f32, f64)
+			do(t, b.name)
 		})
 	}
+	return calls
 }

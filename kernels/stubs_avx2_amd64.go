@@ -365,7 +365,7 @@ func bothAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
 //
-// What both computes, with rows and cols exchanged: rows is 1 to bothTurnedRows,
+// What both computes, with rows and cols exchanged: rows is 1 to bothSide,
 // cols at least half the lanes of a vector and at most bothCols, n all of them.
 //
 //go:noescape
@@ -374,7 +374,7 @@ func bothTurnedAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
 //
-// What both computes, with rows and cols exchanged: rows is 1 to bothTurnedRows,
+// What both computes, with rows and cols exchanged: rows is 1 to bothSide,
 // cols at least half the lanes of a vector and at most bothCols, n all of them.
 //
 //go:noescape
@@ -561,7 +561,6 @@ var avx2F32 = tiles[float32]{
 	inputRows:       6,
 	turnedRows:      6,
 	bothRows:        3,
-	bothTurnedRows:  3,
 	bothCols:        16,
 	stripsRows:      2,
 	dotsSide:        3,
@@ -625,7 +624,6 @@ var avx2F64 = tiles[float64]{
 	inputRows:       9,
 	turnedRows:      3,
 	bothRows:        3,
-	bothTurnedRows:  3,
 	bothCols:        8,
 	stripsRows:      1,
 	wideCols:        32,

@@ -360,24 +360,6 @@ func turnedAVX512F64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *flo
 //go:noescape
 func bothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 
-// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
-// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-//
-// What both computes, with rows and cols exchanged: rows is 1 to bothTurnedRows,
-// cols at least half the lanes of a vector and at most bothCols, n all of them.
-//
-//go:noescape
-func bothTurnedAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *float32, ldw uintptr, x *float32, ldx uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
-
-// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
-// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-//
-// What both computes, with rows and cols exchanged: rows is 1 to bothTurnedRows,
-// cols at least half the lanes of a vector and at most bothCols, n all of them.
-//
-//go:noescape
-func bothTurnedAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
-
 // What both computes, for 1 to stripsRows rows. cols is a multiple of sixteen, at
 // least one, n at least the lanes of a vector. down is 16·ldw, back 16·lddw less the
 // bytes of a vector.
@@ -553,8 +535,6 @@ var avx512F32 = tiles[float32]{
 	gradBothHeld:    16,
 	inputRows:       12,
 	turnedRows:      8,
-	bothTurnedRows:  2,
-	bothCols:        16,
 	stripsRows:      4,
 	wideCols:        256,
 	thinTerms:       6,
@@ -578,7 +558,6 @@ var avx512F32 = tiles[float32]{
 	column:     columnAVX512F32,
 	input:      inputAVX512F32,
 	turned:     turnedAVX512F32,
-	bothTurned: bothTurnedAVX512F32,
 	strips:     stripsAVX512F32,
 	sweep:      sweepAVX512F32,
 	stream:     streamAVX512F32,
@@ -618,8 +597,6 @@ var avx512F64 = tiles[float64]{
 	inputRows:       10,
 	turnedRows:      7,
 	bothRows:        3,
-	bothTurnedRows:  2,
-	bothCols:        16,
 	stripsRows:      4,
 	wideCols:        128,
 	thinTerms:       6,
@@ -644,7 +621,6 @@ var avx512F64 = tiles[float64]{
 	input:      inputAVX512F64,
 	turned:     turnedAVX512F64,
 	both:       bothAVX512F64,
-	bothTurned: bothTurnedAVX512F64,
 	strips:     stripsAVX512F64,
 	sweep:      sweepAVX512F64,
 	stream:     streamAVX512F64,

@@ -336,7 +336,7 @@ func bothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
 //
-// What both computes, with rows and cols exchanged: rows is 1 to bothTurnedRows,
+// What both computes, with rows and cols exchanged: rows is 1 to bothSide,
 // cols at least half the lanes of a vector and at most bothCols, n all of them.
 //
 //go:noescape
@@ -345,7 +345,7 @@ func bothTurnedNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
 //
-// What both computes, with rows and cols exchanged: rows is 1 to bothTurnedRows,
+// What both computes, with rows and cols exchanged: rows is 1 to bothSide,
 // cols at least half the lanes of a vector and at most bothCols, n all of them.
 //
 //go:noescape
@@ -528,7 +528,6 @@ var neonF32 = tiles[float32]{
 	inputRows:       9,
 	turnedRows:      3,
 	bothRows:        3,
-	bothTurnedRows:  3,
 	bothCols:        8,
 	stripsRows:      3,
 	wideCols:        64,
@@ -586,7 +585,6 @@ var neonF64 = tiles[float64]{
 	inputRows:       8,
 	turnedRows:      1,
 	bothRows:        3,
-	bothTurnedRows:  3,
 	bothCols:        4,
 	stripsRows:      2,
 	dotsSide:        1,

@@ -31,7 +31,6 @@ type tiles[T Float] struct {
 	inputRows       int   // rows of dx that input computes at a time
 	turnedRows      int   // columns of dx that turned computes at a time
 	bothRows        int   // most rows of dx that both computes
-	bothTurnedRows  int   // most columns of dx that bothTurned computes
 	bothCols        int   // most rows of dx that bothTurned computes
 	stripsRows      int   // most rows that strips computes, and is best for
 	stripsBytes     int   // most bytes of w that strips is best for, of one row
