@@ -95,9 +95,9 @@ func current[T Float]() *table[T] {
 	return (*table[T])(unsafe.Pointer(&b.f64))
 }
 
-// noescape is p, but the compiler does not see that: it would move what p points
-// at to the heap, because a call through a pointer to a function might keep it.
-// None of those here does. The result is to be an argument at once, and no
+// noescape returns p so that escape analysis cannot follow: it would have what p points
+// at allocated on the heap, because a call through a pointer to a function might keep
+// it. None of those here does. The result is to be an argument at once, and no
 // argument of that call a call of anything else: kept any longer, it could stay
 // behind when the stack moves. Nor may it move in here, as it could in a call that
 // checks pointers or makes room for itself.

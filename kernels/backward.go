@@ -12,7 +12,7 @@ const (
 	inputLines    = 32       // most rows of squares that input takes at a time
 	gateLines     = 9        // lines that gate goes through at once
 	aroundLines   = 8        // least lines of a run for gateAround
-	gradPitch     = 1 << 11  // bytes between rows of dz, or some fewer or more, that are in each other's way
+	gradPitch     = 1 << 11  // half a page: rows of dz that are about a multiple of it apart are in each other's way
 	gradTerms     = 16       // least rows of dz for which grad pays for many outputs, if it computes all of dw
 	gradShare     = 4        // most rows of dw, times its own, for which grad pays for more than sweepTerms rows of dz
 	crowdedTerms  = 10       // most rows of dz for which whole rows of dw are best where those of a panel crowd the cache
@@ -57,8 +57,8 @@ const (
 // the rows of w and dw.
 const _ = uint(maxBytes/gradBothMost - (2*2 + 1) - 2)
 
-// backward has one kernel make several of the gradients where one is best, and else all
-// apart.
+// backward has one kernel make several of the gradients where one is best, and otherwise
+// each for itself.
 func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
 	if dw.Cols == 1 && dw.Rows > 0 {
 		t.backwardColumn(dx, dw, db, dy, y, x, w, act, add)
@@ -76,7 +76,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		return
 	}
 	if !add && !dx.empty() && !t.apart(dw, dy.Rows) {
-		if t.fewForBoth(dw, dy.Rows) && t.backwardBoth(dx, dw, db, dy, y, x, w, act) {
+		if fewForBoth(dw, dy.Rows) && t.backwardBoth(dx, dw, db, dy, y, x, w, act) {
 			return
 		}
 		if s := t.atMost(dw.Cols); s != nil && s.inStrips(dw, w, dy.Rows) {
@@ -109,7 +109,7 @@ func (t *tiles[T]) backwardApart(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], ac
 		if !add {
 			clear(db)
 		}
-		atOnce := t.weightsAtOnce(dw, dy)
+		atOnce := weightsAtOnce(dw, dy)
 		thin := !add && (atOnce || few) && dy.Rows <= t.thinTerms && dw.Rows >= t.thinFrom
 		if atOnce || thin {
 			t.gateAll(db, dy, y, 0, dy.Rows, act)
@@ -170,7 +170,7 @@ func nearHalfPages(pitch uintptr) bool { return pitch >= line && (pitch+line-1)%
 
 // fewForBoth reports whether a layer has so few rows or inputs, and outputs enough, that both,
 // bothTurned or dots may be best.
-func (t *tiles[T]) fewForBoth(dw *Mat[T], rows int) bool {
+func fewForBoth[T Float](dw *Mat[T], rows int) bool {
 	inputs := dw.Rows <= bothInputs && (rows == 1 || dw.Rows*int(size[T]()) <= 4*bothInputs)
 	return inputs && min(rows, dw.Rows) <= bothSide && dw.Cols >= bothOutputs
 }
@@ -196,22 +196,20 @@ func (t *tiles[T]) thinFirst(dx, dw *Mat[T], terms int) bool {
 }
 
 // apart reports whether dw, of more than a few rows, and dx are best made one after the
-// other where one pass over w might do both: of one row, if its strips would overlap; of
-// two, if strips of short vectors have too few registers and dw is small; of a few that
-// are best made first, if that fills vectors better.
+// other where one pass over w might do both.
 func (t *tiles[T]) apart(dw *Mat[T], rows int) bool {
 	switch {
 	case rows > t.stripsRows, dw.Rows <= apartInputs:
 		return false
-	case rows == 2 && t.eightLanes() && t.vectorBytes() < line:
+	case rows == 2 && t.eightLanes() && t.vectorBytes() < line: // strips have too few registers, and dw is small
 		return bothInputs < dw.Rows && t.panelCols < dw.Cols && dw.Rows*dw.Cols <= smallWeights
 	case rows == 2 || !t.longVectors():
 		return false
-	case rows == 1:
+	case rows == 1: // its strips would overlap
 		return t.moreLanes() && stripRows < dw.Rows && dw.Rows <= bothInputs && dw.Cols >= bothLong
 	case !t.fewTerms(dw, rows):
 		return false
-	case rows <= bothSide && dw.Rows <= bothInputs:
+	case rows <= bothSide && dw.Rows <= bothInputs: // rows that are made first fill vectors better
 		return t.moreLanes() && dw.Rows != stripRows && dw.Cols >= 2*t.lanes
 	}
 	return dw.Rows > stripRows && (rows > 3 || dw.Cols%t.lanes > 0)
@@ -228,7 +226,7 @@ func (t *tiles[T]) rowsOfWeights(dw, dz *Mat[T]) bool {
 
 // weightsAtOnce reports whether dw is so small that a single call of sweep, or few
 // of thin, compute it, and need no plan.
-func (t *tiles[T]) weightsAtOnce(dw, dz *Mat[T]) bool {
+func weightsAtOnce[T Float](dw, dz *Mat[T]) bool {
 	return 0 < dz.Rows && dz.Rows <= sweepTerms && 0 < dw.Rows && dw.Rows*dw.Cols <= smallWeights
 }
 
@@ -237,7 +235,7 @@ func (t *tiles[T]) backwardInputs(dx, dz, w *Mat[T]) {
 	switch {
 	case dx.empty():
 		return
-	case t.tallFor(dx, dz) && (dx.Rows > tallAbove || t.moreLanes()) && dx.Cols*dz.Cols <= maxTransposed:
+	case t.tallFor(dx, dz) && (dx.Rows > tallAbove || t.moreLanes()):
 		s := t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
 		wt := t.transposeOf(w, s)
@@ -404,11 +402,8 @@ func (t *tiles[T]) gateAll(db []T, dy, y *Mat[T], i, end int, act Activation) {
 		return
 	}
 	cols, tall := min(dy.Cols, maxWork/64), min(end-i, maxRun)
-	switch {
-	case dy.bytes() > blockBytes || crowds(dy.pitch(), 0, gateLines):
+	if dy.bytes() > blockBytes || crowds(dy.pitch(), 0, gateLines) {
 		tall = 1 // they come from afar, best as few streams, or drive each other out
-	case tall*cols > maxWork/8:
-		tall = max(maxWork/8/cols/4*4, 4)
 	}
 	if dy.Rows == 0 {
 		for j := range db {
@@ -548,8 +543,7 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 // two or three passes of up to inputTwice rows.
 func (t *tiles[T]) inputPays(dx, dz *Mat[T], widest *tiles[T], crowding bool) bool {
 	each := min(t.inputRows, inputTwice)
-	switch {
-	case dx.Rows <= t.inputRows, dx.Rows <= 2*each && dx.Cols >= t.lanes && !crowding:
+	if dx.Rows <= t.inputRows || dx.Rows <= 2*each && dx.Cols >= t.lanes && !crowding {
 		return true
 	}
 	return dx.Rows <= 3*each && dx.Cols <= widest.panelCols && dz.Cols <= inputThrice

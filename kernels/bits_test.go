@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -190,6 +191,53 @@ func testBlocks[T Float](t *testing.T) {
 			c.compare(t, f, places, fmt.Sprintf("shape %v, fill %v", s, fl))
 		}
 	}
+}
+
+// TestCrowded has rows of all operands that fall into the same sets of a cache, for which
+// factors of a product are copied, or other kernels chosen: more rows than TestBits has at
+// such distances, that end anywhere in a tile or a block.
+func TestCrowded(t *testing.T) {
+	t.Run("f32", testCrowded[float32])
+	t.Run("f64", testCrowded[float64])
+}
+
+func testCrowded[T Float](t *testing.T) {
+	f := newField(t)
+	rng := newRand(27)
+	for _, s := range []shape{
+		{34, 40, 100}, {42, 33, 100}, {33, 60, 70}, // one or two rows behind whole tiles
+		{130, 600, 100}, {9, 600, 100}, {50, 700, 30}, // panels that are packed, for one block or several
+		{600, 60, 100}, {700, 75, 50}, // columns of x that are copied
+	} {
+		for _, crowd := range []int{4096, 8192} {
+			if skim(rng) {
+				continue
+			}
+			fl := fill(rng.IntN(int(fills)))
+			for _, c := range calls[T](rng, s, fl, true) {
+				c.compare(t, f, crowded(rng, len(c.operands), crowd), fmt.Sprintf("shape %v, fill %v", s, fl))
+			}
+		}
+	}
+
+	// The last block of a copy has fewer rows than a vector has lanes, where there are
+	// more outputs than two panels have.
+	for _, s := range []shape{{900, 290, 60}, {600, 450, 60}, {900, 515, 100}} {
+		for _, c := range calls[T](rng, s, ordinary, false) {
+			if c.name == "DenseBackward(Identity, no dx, no db)" {
+				c.compare(t, f, crowded(rng, len(c.operands), 4096), fmt.Sprintf("shape %v", s))
+			}
+		}
+	}
+}
+
+// crowded draws places for n operands whose rows are so many bytes apart.
+func crowded(rng *rand.Rand, n, bytes int) []place {
+	ps := somewhere(rng, n)
+	for i := range ps {
+		ps[i].crowd = bytes
+	}
+	return ps
 }
 
 // TestGate has dz alone, as workers who share a call make it first, of rows and runs that

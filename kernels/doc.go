@@ -90,10 +90,10 @@
 // supports is chosen when the program starts; "generic" is pure Go, runs
 // everywhere and is the reference that the others equal bit for bit. The
 // environment variable LOCKSTEP_BACKEND names another one to start with, and
-// the program panics at once if this CPU or build cannot run it. [SetBackend]
-// selects another one later, and returns an error if it cannot run; [Backends]
-// lists the choices. The build tags purego and noasm each leave all assembly
-// out.
+// the program panics at once if this CPU or build cannot run it; empty, it
+// counts as not set. [SetBackend] selects another one later, and returns an
+// error if it cannot run; [Backends] lists the choices. The build tags purego
+// and noasm each leave all assembly out.
 //
 // # Errors
 //
@@ -114,8 +114,9 @@
 //
 // Calls that must rearrange an operand, or make room for a result that is not
 // wanted, borrow memory from a pool for as long as they run: at most about 10 MiB
-// for float64, 5 MiB for float32. Once that is there a kernel allocates nothing,
-// unless [SetWorkers] allows it goroutines, of which each borrows as much.
+// for float64, 5 MiB for float32. Once that is there, and until a garbage
+// collection takes it, a kernel allocates nothing, unless [SetWorkers] has it
+// share work among goroutines, of which each borrows as much.
 //
 // All functions may be called from many goroutines at once, as long as none
 // writes what another reads or writes; [SetBackend] and [SetWorkers] too,

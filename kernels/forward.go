@@ -97,7 +97,7 @@ func (t *tiles[T]) thinPays(y, x *Mat[T]) bool {
 }
 
 // sweepPays reports whether a forward pass of more than sweepTall rows, and of more columns
-// than a panel has or some that panel is not best for, is for sweep. It is if there are few
+// than a panel has or as many where panel is not best, is for sweep. It is if there are few
 // terms, or w is small: sweep takes each row of w once for a few rows of y. If w comes from
 // memory it is for more rows, since sweep reads several rows of w along while panel goes down
 // them; the more the rows of w crowd the cache, the more rows of y.

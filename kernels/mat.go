@@ -112,19 +112,18 @@ func (m *Mat[T]) check(fn, name string) {
 }
 
 func (m *Mat[T]) checkAll(fn, name string) {
-	switch n, ok := 0, false; {
-	case m.Rows < 0 || m.Cols < 0:
+	if m.Rows < 0 || m.Cols < 0 {
 		panic(fmt.Sprintf("lockstep: %s: %s has the negative size %d×%d", fn, name, m.Rows, m.Cols))
-	case m.Stride < m.Cols && !m.empty() || m.Stride < 0:
+	}
+	if m.Stride < m.Cols && !m.empty() || m.Stride < 0 {
 		panic(fmt.Sprintf("lockstep: %s: %s is %d×%d but its stride is %d", fn, name, m.Rows, m.Cols, m.Stride))
-	default:
-		n, ok = span(m.Rows, m.Cols, m.Stride, unsafe.Sizeof(T(0)))
-		if !ok {
-			panic(fmt.Sprintf("lockstep: %s: %s is %d×%d with stride %d, which overflows int", fn, name, m.Rows, m.Cols, m.Stride))
-		}
-		if len(m.Data) < n {
-			panic(fmt.Sprintf("lockstep: %s: %s is %d×%d with stride %d and needs %d elements, but its Data has %d", fn, name, m.Rows, m.Cols, m.Stride, n, len(m.Data)))
-		}
+	}
+	n, ok := span(m.Rows, m.Cols, m.Stride, unsafe.Sizeof(T(0)))
+	if !ok {
+		panic(fmt.Sprintf("lockstep: %s: %s is %d×%d with stride %d, which overflows int", fn, name, m.Rows, m.Cols, m.Stride))
+	}
+	if len(m.Data) < n {
+		panic(fmt.Sprintf("lockstep: %s: %s is %d×%d with stride %d and needs %d elements, but its Data has %d", fn, name, m.Rows, m.Cols, m.Stride, n, len(m.Data)))
 	}
 }
 
@@ -174,7 +173,7 @@ func (m *Mat[T]) extent() extent {
 func (e extent) meets(f extent) bool { return e.lo < f.hi && f.lo < e.hi }
 
 // memory is all of a slice. Matrices whose Data do not meet do not overlap;
-// disjoint finds out about the others.
+// disjoint decides about the others.
 func memory[T Float](s []T) extent {
 	lo := uintptr(unsafe.Pointer(unsafe.SliceData(s)))
 	return extent{lo, lo + uintptr(len(s))*unsafe.Sizeof(T(0))}

@@ -195,8 +195,8 @@ func (t *tiles[T]) forwardTree(y, x, w *Mat[T], b []T, act Activation) {
 // nil. It takes few columns of x and dx at a time: the more of their rows fall into
 // the same set of the cache, the more outputs there must be to do meanwhile. If they drift
 // from set to set so slowly that with those of dx they are too many, it is best for dw
-// alone, or for none. It is for neither of few rows of dw without dx, which grad makes
-// with db.
+// alone, or for none. Few rows of dw without dx are left to
+// grad, which makes db, too.
 func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) (best *tiles[T], alone bool) {
 	f, least := t.atMost(dw.Rows), 1
 	if s := t.filledBy(dw.Rows); s != nil && s.lanes <= dw.Rows && dw.Cols >= narrowBothCols {
@@ -251,14 +251,7 @@ func (t *tiles[T]) backwardNarrow(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 	p.c, p.add = *dw, add
 	for i := 0; i < dy.Rows; i += maxRows {
 		p.n = min(maxRows, dy.Rows-i)
-		if dw.Cols <= t.panelCols {
-			t.gradPanel(&p, db, dy, y, i, 0, 0, act)
-		} else {
-			if !p.add {
-				clear(db)
-			}
-			t.gateAll(db, dy, y, i, i+p.n, act)
-		}
+		t.gradPanel(&p, db, dy, y, i, 0, 0, act)
 		if p.add && !t.narrowBothParts {
 			t.narrowOn(dx, dw, dy, x, w, i, p.n)
 		} else {

@@ -40,7 +40,7 @@ func Pack[T Float](w Mat[T], b []T) *Packed[T] {
 	}
 	p := &Packed[T]{w: Mat[T]{Rows: w.Rows, Cols: w.Cols, Stride: stride}}
 	n, ok := span(w.Rows, w.Cols, stride, unsafe.Sizeof(T(0)))
-	if !ok || n+perLine < n {
+	if !ok || n > int(^uint(0)>>1)/size-perLine {
 		panic(fmt.Sprintf("lockstep: %s: w is %d×%d, whose copy overflows int", fn, w.Rows, w.Cols))
 	}
 	if n > 0 {

@@ -5,8 +5,8 @@ package kernels
 import "unsafe"
 
 // A product is what panel and sweep compute, c = act(init + a·b), for all of c:
-// its methods do a block at a time. One is made field by field: a literal would be
-// copied at once, by loads of two words that wait for the stores of each.
+// its methods do a block at a time. One is made field by field: a literal would be built
+// and then copied by loads of 16 bytes, each of which waits for two stores of 8.
 type product[T Float] struct {
 	c          Mat[T]
 	add        bool // the sums start from c,

@@ -498,29 +498,43 @@ func TestOverlaps(t *testing.T) {
 // this package, and never with one of the runtime's.
 func TestNoForeignPanic(t *testing.T) {
 	eachBackend(t, func(t *testing.T) {
-		rng := newRand(15)
-		any := func() Mat[float64] {
-			stride := rng.IntN(8) - 1
-			if stride == 6 {
-				stride = mostInt
-			}
-			return Mat[float64]{rng.IntN(5) - 1, rng.IntN(5) - 1, make([]float64, rng.IntN(12)), stride}
-		}
-		for range 3000 {
-			y, x, w, dy, dx, dw := any(), any(), any(), any(), any(), any()
-			if rng.IntN(2) == 0 { // agree in more than the odd case
-				x.Rows, w.Rows, w.Cols = y.Rows, x.Cols, y.Cols
-				dy.Rows, dy.Cols, dx.Rows, dx.Cols, dw.Rows, dw.Cols = y.Rows, y.Cols, x.Rows, x.Cols, w.Rows, w.Cols
-			}
-			for name, f := range map[string]func(){
-				"DenseForward":  func() { DenseForward(y, x, w, nil, ReLU) },
-				"DenseBackward": func() { DenseBackward(dx, dw, nil, dy, y, x, w, Identity) },
-				"MSE":           func() { MSE(dy, y, w) },
-			} {
-				if text := panicText(f); text != "" && !strings.HasPrefix(text, "lockstep: "+name+": ") {
-					t.Fatalf("%s panics with %q", name, text)
-				}
-			}
-		}
+		t.Run("f32", testNoForeignPanic[float32])
+		t.Run("f64", testNoForeignPanic[float64])
 	})
+}
+
+func testNoForeignPanic[T Float](t *testing.T) {
+	rng := newRand(15)
+	mat := func() Mat[T] {
+		stride := rng.IntN(8) - 1
+		if stride == 6 {
+			stride = mostInt
+		}
+		return Mat[T]{rng.IntN(5) - 1, rng.IntN(5) - 1, make([]T, rng.IntN(12)), stride}
+	}
+	vec := func() []T {
+		if n := rng.IntN(5); n < 4 {
+			return make([]T, n)
+		}
+		return nil
+	}
+	for range 3000 {
+		y, x, w, dy, dx, dw, b, db := mat(), mat(), mat(), mat(), mat(), mat(), vec(), vec()
+		if rng.IntN(2) == 0 { // agree in more than the odd case
+			x.Rows, w.Rows, w.Cols = y.Rows, x.Cols, y.Cols
+			dy.Rows, dy.Cols, dx.Rows, dx.Cols, dw.Rows, dw.Cols = y.Rows, y.Cols, x.Rows, x.Cols, w.Rows, w.Cols
+		}
+		for name, f := range map[string]func(){
+			"DenseForward":     func() { DenseForward(y, x, w, b, ReLU) },
+			"DenseBackward":    func() { DenseBackward(dx, dw, db, dy, y, x, w, Identity) },
+			"DenseBackwardAdd": func() { DenseBackwardAdd(dx, dw, db, dy, y, x, w, ReLU) },
+			"Pack":             func() { Pack(w, b) },
+			"MSE":              func() { MSE(dy, y, w) },
+			"SGD":              func() { SGD(b, db, 1) },
+		} {
+			if text := panicText(f); text != "" && !strings.HasPrefix(text, "lockstep: "+name+": ") {
+				t.Fatalf("%s panics with %q", name, text)
+			}
+		}
+	}
 }

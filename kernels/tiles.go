@@ -17,7 +17,7 @@ type tiles[T Float] struct {
 	panelRows       int   // rows of its tallest tile
 	wideCols        int   // columns of the widest tile of one row
 	packRows        int   // rows of the left factor from which it pays to copy a right one whose rows crowd the cache
-	sweepBytes      int   // bytes of the right factor, than which fewer are for sweep if there are few steps
+	sweepBytes      int   // a right factor of fewer bytes is for sweep if there are few steps
 	tallLeast       int   // fewest columns that tall can have
 	tallMost        int   // most columns that tall can have
 	tallTerms       int   // terms that tall takes at a time
@@ -82,7 +82,7 @@ type tiles[T Float] struct {
 
 // table checks that t's sizes fit the blocks, readies its scratch and returns its kernels.
 func (t *tiles[T]) table() table[T] {
-	if fewPacked%t.panelCols != 0 || min(t.packRows, manyRows) < t.panelRows || uintptr(t.wideCols)*size[T]() > unsafe.Sizeof(nothing) {
+	if fewPacked%t.panelCols != 0 || min(t.packRows, manyRows) < t.panelRows || t.narrowBothCols > t.panelCols || uintptr(t.wideCols)*size[T]() > unsafe.Sizeof(nothing) {
 		panic("lockstep: tiles do not fit the blocks")
 	}
 	t.scratch.New = func() any { return new(scratch[T]) }
@@ -102,14 +102,14 @@ const (
 	maxRun     = 1 << 12 // elements of a call where each takes a few cycles
 	maxLong    = 7 << 10 // the same if they lie without gaps
 	maxRows    = 1 << 10 // rows of a call that has few columns
-	cached     = 1 << 15 // bytes that the first-level cache holds beside others
+	cached     = 1 << 15 // bytes of a first-level cache, at least
 
 	maxTransposed = maxFold * maxPacked // elements of a transpose that is kept whole
 	fewPacked     = 384                 // columns that a block of rows meets: a multiple of every panel
 	maxPacked     = 3 * fewPacked       // columns that it meets if it is copied
 	blockBytes    = 256 << 10           // bytes of the left factor, for the second-level cache
 	manyBytes     = 1 << 20             // bytes that a panel is spread over from which it pays to rearrange it
-	manyRows      = 48                  // rows from which a product goes by blocks and may rearrange its factors
+	manyRows      = 48                  // rows above which a product goes by blocks, and from which it may copy its factors
 	tlbRows       = 128                 // rows up to which misses of the TLB on the way to a panel show
 	streams       = 8                   // rows of an operand from afar that are best taken at once (streamTerms in asm)
 	streamRows    = 4                   // rows of the other operand that each of them meets
@@ -125,7 +125,7 @@ const (
 var farBytes = 16 << 20
 
 // scratch is the memory a call borrows for operands that must be rearranged:
-// at most maxFold·maxPacked + 2·maxRun elements, and 640 KiB for left (less than
+// at most maxFold·maxPacked + 2·maxRun elements and a vector, and 640 KiB for left (less than
 // 10 MiB of float64 in all).
 type scratch[T Float] struct {
 	packed []T // panels of the right factor
@@ -227,15 +227,16 @@ func setPitch(pitch, drift uintptr) uintptr {
 }
 
 // crowds reports whether so many lines that far apart are too many for the few
-// sets of a first-level cache that they fall into: it has eight ways at least. So are,
-// too, more lines than such a cache has, however far apart.
+// sets of a first-level cache that they fall into: it has eight ways at least on CPUs with
+// AVX2; elsewhere that is a guess, which costs but time. So are, too, more lines than such a
+// cache has, however far apart.
 func crowds(pitch, drift uintptr, lines int) bool {
 	return lines*max(line, int(setPitch(pitch, drift))) > 8*4096
 }
 
-// aliases reports whether of two operands, whose rows are that far apart, what is loaded
-// of one waits for what was stored of the other 1, 2, 4 … up to most rows before:
-// of addresses, a processor compares the lower bits first, and these differ by few bytes.
+// aliases reports whether, of two operands whose rows are that far apart, loads of one wait
+// for stores to the other that were made 1, 2, 4 … up to most rows earlier: a processor
+// compares only the low bits of their addresses at first, and these differ by few bytes.
 func aliases(pitch uintptr, most int) bool {
 	for rows := 1; rows <= most; rows *= 2 {
 		if apart := (uintptr(rows)*pitch + aliasNear) % 4096; apart <= 2*aliasNear && apart != aliasNear {
