@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// The forward kernels of wide layers: panel, the register tile of every matrix
-// product, packing, and tall, whose vectors are rows.
+// The forward kernels of wide layers: panel, the register tile of large products;
+// packing; and tall, which has a row in each lane.
 
 // The parameter act: kernels.Identity and kernels.ReLU.
 const (
@@ -123,9 +123,10 @@ func among(m Machine, p Int, lo, hi int, body func(v int)) {
 // byWidth emits body for every width of up to most vectors that cols, a positive number
 // of elements known at run time, can have. The last of several vectors may have any power
 // of two bytes from finest to a whole vector's: the fewer, the fewer cache lines
-// a row of them straddles, and the more code there is. Where that is no more than
-// chunkBytes, less than a vector is two that overlap, else a part, which is
-// slower to store but one for each multiply-add. It destroys cols.
+// a row of them straddles, and the more code there is. Where that is chunkBytes, and
+// less than a vector, less than a vector is two that overlap; otherwise it is a part,
+// slower to store but with one multiply-add for each term instead of two. It destroys
+// cols.
 func byWidth(m Machine, cols Int, most, finest int, body func(width)) {
 	s := m.Spec()
 	for v := most; v > 1; v-- {
@@ -159,8 +160,8 @@ func byWidthUnread(m Machine, cols Int, most, finest int, body func(width)) {
 	}
 }
 
-// vectors emits body for cols that fill the last of v vectors, or do not. It
-// must not fall through to what follows. It destroys cols.
+// vectors emits body for v vectors of columns, the last of them full or not. body must not
+// fall through to what follows, and cols is destroyed.
 func vectors(m Machine, v int, cols Int, finest int, body func(width)) {
 	s := m.Spec()
 	size := s.Float.Size
@@ -270,6 +271,26 @@ func whileRows(m Machine, tall int, ptrs []string, body func(rows int)) {
 	m.FreeInts(left)
 }
 
+// advance moves parameters that point at rows on by so many of them, and advanceBy by as
+// many as a register says. They destroy t.
+func advance(m Machine, t Int, rows int, ptrs ...string) {
+	for _, p := range ptrs {
+		m.Arg(t, "ld"+p)
+		m.MulConst(t, t, rows)
+		m.AddArg(t, p)
+		m.SetArg(p, t)
+	}
+}
+
+func advanceBy(m Machine, t, rows Int, ptrs ...string) {
+	for _, p := range ptrs {
+		m.Arg(t, "ld"+p)
+		m.Mul(t, rows)
+		m.AddArg(t, p)
+		m.SetArg(p, t)
+	}
+}
+
 // byHeight emits body for tiles of the given height, and of all from one row to most for
 // the last rows, and advances the pointers by their strides, until the parameter rows is
 // used up: of fewer rows than two tiles have, and more than most, the next one takes
@@ -278,17 +299,17 @@ func byHeight(m Machine, tall, most int, ptrs []string, body func(rows int)) {
 	if 2*tall <= most {
 		panic("a whole tile may not be the last")
 	}
-	next, full, chosen, advance := m.NewLabel("next"), m.NewLabel("full"), m.NewLabel("chosen"), m.NewLabel("advance")
+	next, whole, chosen, moveOn := m.NewLabel("next"), m.NewLabel("full"), m.NewLabel("chosen"), m.NewLabel("advance")
 	height := m.Int()
 	m.Label(next)
 	m.Comment("the height of the next tile")
 	m.Arg(height, "rows")
-	m.JumpIf(height, AtLeast, 2*tall, full)
+	m.JumpIf(height, AtLeast, 2*tall, whole)
 	m.JumpIf(height, AtMost, most, chosen)
 	m.AddConst(height, 1)
 	m.Halve(height)
 	m.Jump(chosen)
-	m.Label(full)
+	m.Label(whole)
 	m.Const(height, tall)
 	m.Label(chosen)
 	none := m.NewLabel("none")
@@ -303,21 +324,16 @@ func byHeight(m Machine, tall, most int, ptrs []string, body func(rows int)) {
 			panic("the register of height is not free again")
 		}
 		m.Const(height, r)
-		m.Jump(advance)
+		m.Jump(moveOn)
 		m.FreeInts(height)
 	})
-	m.Label(advance)
+	m.Label(moveOn)
 	left := m.Int()
 	m.Arg(left, "rows")
 	m.Sub(left, height)
 	m.SetArg("rows", left)
 	m.JumpIf(left, AtMost, 0, none)
-	for _, p := range ptrs {
-		m.Arg(left, "ld"+p)
-		m.Mul(left, height)
-		m.AddArg(left, p)
-		m.SetArg(p, left)
-	}
+	advanceBy(m, left, height, ptrs...)
 	m.Jump(next)
 	m.Label(none)
 	m.Return()
@@ -338,7 +354,7 @@ func panel(m Machine) {
 		"the next one, and so on. If nothing is wanted soon is any address in use and",
 		"ldsoon is 0. What will be c is at then.")
 	cols := arg(m, "cols")
-	byWidth(m, cols, s.MaxCols, s.LastBytes, func(w width) {
+	byWidth(m, cols, maxCols, s.LastBytes, func(w width) {
 		tall := panelRows(s, w)
 		byHeight(m, tall, panelMost(s, w), []string{"c", "init", "a"}, func(rows int) {
 			if rows == tall {
@@ -371,17 +387,16 @@ func packing(m Machine) {
 	m.Func("packing", sig(m, "func(dst *T, c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, n, act int)"),
 		"What panel computes, for as many rows as the widest panel's tile has and all",
 		"columns of a panel; b is copied to dst, where its rows lie tight.")
-	w := full(m.Spec().MaxCols, m.Spec().VecBytes)
+	w := full(maxCols, m.Spec().VecBytes)
 	tall := panelRows(m.Spec(), w)
 	prefetchTile(m, tall, w, func(Int) {})
 	panelTile(m, tall, w, copying)
 	m.Return()
 }
 
-// tallLeast and tallMost are from and up to how many columns tall is faster than panel,
-// of whose vectors they leave a part empty. Eight float32 fill a short one, in which
-// every load is for half as much. Twenty-two sums and some columns of a are all there
-// are registers for.
+// tallLeast and tallMost bound the columns for which tall is faster than panel, whose last
+// vector would be partly empty: from more than eight, or with 16 lanes from eight, up to
+// 11/8 vectors, or what fits into registers beside some columns of a.
 func tallLeast(s Spec) int { return 8 + 8/s.Lanes() }
 func tallMost(s Spec) int  { return min(s.Lanes()*11/8, s.Vecs-s.Columns-1-s.PartVecs) }
 
@@ -436,7 +451,7 @@ func tallTile(m Machine, cols int) {
 	vs := m.LoadColumns(a.At, 0, nil)
 	terms(vs, func(int) {})
 	m.FreeVecs(vs...)
-	m.StepConst(a, wide*size)
+	a.stepConst(m, wide*size)
 	b.eachBase(func(p Int) { m.AddArg(p, "down") })
 	m.AddConst(n, -wide)
 	m.JumpIf(n, AtLeast, wide, square)
@@ -465,12 +480,7 @@ func tallTile(m Machine, cols int) {
 	m.StoreTurned(c.At, acc, nil)
 	m.FreeRows(c)
 	m.FreeInts(cp, ldc)
-	for _, name := range []string{"a", "c"} {
-		m.Arg(n, "ld"+name)
-		m.MulConst(n, n, lanes)
-		m.AddArg(n, name)
-		m.SetArg(name, n)
-	}
+	advance(m, n, lanes, "a", "c")
 	m.Arg(n, "rows")
 	m.AddConst(n, -lanes)
 	m.SetArg("rows", n)
@@ -479,19 +489,21 @@ func tallTile(m Machine, cols int) {
 	m.FreeInts(n)
 }
 
-// panelCols is how many columns the widest panel has, panelHeight how many rows
-// its tiles.
-func panelCols(s Spec) int   { return s.MaxCols * s.Lanes() }
-func panelHeight(s Spec) int { return panelRows(s, full(s.MaxCols, s.VecBytes)) }
+// panelCols is how many columns the widest panel has, panelHeight how many rows its tiles
+// have.
+func panelCols(s Spec) int   { return maxCols * s.Lanes() }
+func panelHeight(s Spec) int { return panelRows(s, full(maxCols, s.VecBytes)) }
 
 // panelRows is how many rows a tile has: as many accumulators as fit beside
 // rows of b, a register for a and a part.
-func panelRows(s Spec, w width) int {
+func panelRows(s Spec, w width) int { return min(tileRoom(s, w), maxRows) }
+
+func tileRoom(s Spec, w width) int {
 	others := s.Scalars*w.vecs + 1
 	if w.part != nil {
 		others += s.PartVecs
 	}
-	return min((s.Vecs-others)/w.vecs, s.MaxRows)
+	return (s.Vecs - others) / w.vecs
 }
 
 // panelMost is how many rows the last tile may have: half as many again if each is one
@@ -500,8 +512,7 @@ func panelMost(s Spec, w width) int {
 	if w.vecs > 1 {
 		return panelRows(s, w)
 	}
-	s.MaxRows += s.MaxRows / 2
-	return panelRows(s, w)
+	return min(tileRoom(s, w), maxRows+maxRows/2)
 }
 
 func panelTile(m Machine, r int, w width, aside aside) {
@@ -517,7 +528,7 @@ func panelTile(m Machine, r int, w width, aside aside) {
 	storeTile(m, acc, w, "c", "ldc")
 }
 
-// prefetchTerms is how many terms make it worth to ask for c ahead of its use.
+// prefetchTerms is from how many terms on it is worth asking for c ahead of its use.
 const prefetchTerms = 128
 
 // prefetchTile asks for the next tile of c, the one below or what then says,
@@ -589,7 +600,7 @@ func foldTile(m Machine, acc [][]Vec, w width, x Vec, aside aside) {
 		m.JumpIf(f.n, Less, s.Scalars, single)
 		m.Label(several)
 		terms(s.Scalars)
-		m.StepConst(f.a, s.Scalars*s.Float.Size)
+		f.a.stepConst(m, s.Scalars*s.Float.Size)
 		m.AddConst(f.n, -s.Scalars)
 		m.JumpIf(f.n, AtLeast, s.Scalars, several)
 		m.JumpIf(f.n, Equal, 0, end)
@@ -599,7 +610,7 @@ func foldTile(m Machine, acc [][]Vec, w width, x Vec, aside aside) {
 	loop := m.NewLabel("fold")
 	m.Label(loop)
 	terms(1)
-	m.Step(f.a, f.step)
+	f.a.step(m, f.step)
 	m.LoopDown(f.n, loop)
 	m.Label(end)
 	free()
@@ -738,6 +749,14 @@ const chains = 16
 
 // A piece of a block is a vector or a part of one.
 type piece struct{ part *Part }
+
+// of is vector q of so many: the last one is p, and the others are whole.
+func (p piece) of(q, vecs int) piece {
+	if q == vecs-1 {
+		return p
+	}
+	return piece{}
+}
 
 func (p piece) load(m Machine, q int, v Vec, a Addr) {
 	a = a.Plus(q * m.Spec().VecBytes)

@@ -105,7 +105,7 @@ func sweepTile(m Machine, r int, w width, off Int) {
 	m.Comment("acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])")
 	x, t, uses := m.VecsOf(r), m.Vec(), w.vecs
 	if r < 3 {
-		uses = m.Spec().Vecs // or so: to load b is all there is time for
+		uses = m.Spec().Vecs // more than any machine takes from memory: loads of b are the bottleneck already
 	}
 	loop, end := m.NewLabel("fold"), m.NewLabel("folded")
 	f := loadFactors(m, r, end)
@@ -120,7 +120,7 @@ func sweepTile(m Machine, r int, w width, off Int) {
 			m.FMAScalar(acc[i][q], t, x[i], 0)
 		}
 	}
-	m.Step(f.a, f.step)
+	f.a.step(m, f.step)
 	m.Add(f.b, f.ldb)
 	m.LoopDown(f.n, loop)
 	f.free(m)
@@ -185,7 +185,7 @@ func stream(m Machine) {
 	m.Arg(rows, "rows")
 	acc, t := m.Vec(), m.Vec()
 	m.Label(row)
-	m.Comment("c[i,j] = fma(a[i,p], b[p,j], …, init[i,j])")
+	m.Comment("acc = init[i,j];  acc = fma(a[i,p], b[p,j], acc) for p < %d;  c[i,j] = acc", streamTerms)
 	m.Load(acc, At(init, 0))
 	for p, v := range v {
 		m.Scalars(t, At(a, p*s.Float.Size), 1, 1)
@@ -196,7 +196,7 @@ func stream(m Machine) {
 	m.AddArg(init, "ldinit")
 	m.AddArg(a, "lda")
 	m.LoopDown(rows, row)
-	m.StepConst(bs, s.VecBytes)
+	bs.stepConst(m, s.VecBytes)
 	m.AddConst(off, s.VecBytes)
 	m.AddConst(left, -s.Lanes())
 	m.JumpIf(left, AtLeast, 1, vector)
@@ -209,7 +209,7 @@ func stream(m Machine) {
 
 // thinTerms is how many terms the sums of thin may have, up to six: their rows of
 // b are in registers, beside the bias, a row of c, one of a, zero and a part.
-func thinTerms(s Spec) int { return min((s.Vecs-1-2*s.MaxCols-s.PartVecs)/(s.MaxCols+1), 6) }
+func thinTerms(s Spec) int { return min((s.Vecs-1-2*maxCols-s.PartVecs)/(maxCols+1), 6) }
 
 // thin is panel for many rows of few terms: the rows of b and the bias stay in
 // registers.
@@ -222,7 +222,7 @@ func thin(m Machine) {
 		"bytes behind a. n is 1 to thinTerms, cols at least 1 and at most a panel's.")
 	byValue(m, "n", 1, thinTerms(m.Spec()), func(terms int) {
 		cols := arg(m, "cols")
-		byWidthUnread(m, cols, m.Spec().MaxCols, chunkBytes, func(w width) { thinPanel(m, w, terms) })
+		byWidthUnread(m, cols, maxCols, chunkBytes, func(w width) { thinPanel(m, w, terms) })
 		m.FreeInts(cols)
 	})
 }
@@ -237,7 +237,7 @@ func thinPanel(m Machine, w width, terms int) {
 	x, zero := m.VecsOf(terms), m.Vec()
 	acc := m.VecsOf(w.vecs)
 	m.Zero(zero)
-	m.Comment("c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))")
+	m.Comment("acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < %d;  c[i,j] = act(acc + 0)", terms)
 	row, linear := m.NewLabel("row"), m.NewLabel("linear")
 	m.Label(row)
 	for p, v := range x {
@@ -262,7 +262,7 @@ func thinPanel(m Machine, w width, terms int) {
 		w.storeUnread(m, q, At(c, 0), v)
 	}
 	m.Add(c, ldc)
-	m.Step(a, lda)
+	a.step(m, lda)
 	m.LoopDown(left, row)
 	m.Return()
 	m.FreeRows(a)
@@ -303,19 +303,16 @@ func flat(m Machine) {
 	m.Arg(turns, "turns")
 	m.Const(i, 0)
 	ready := m.NewLabel("ready")
-	for vecs := 1; vecs <= s.MaxCols; vecs++ {
+	for vecs := 1; vecs <= maxCols; vecs++ {
 		more := m.NewLabel("more")
-		if vecs < s.MaxCols {
+		if vecs < maxCols {
 			m.JumpIf(pitch, AtLeast, vecs*s.Lanes(), more)
 		}
 		m.Arg(b, "b")
 		m.Arg(bias, "bias")
 		bs, biases, number := m.VecsOf(vecs), m.VecsOf(vecs), m.Vec()
 		for q := range vecs {
-			p := piece{}
-			if q == vecs-1 {
-				p.part = &part
-			}
+			p := piece{&part}.of(q, vecs)
 			p.load(m, q, bs[q], At(b, 0))
 			p.load(m, q, biases[q], At(bias, 0))
 		}
@@ -374,15 +371,15 @@ func flatRows(m Machine, vecs int, c, pitch, turns Int, part Part) {
 			m.Load(vs[q], At(c, (t*(vecs+1)+q)*s.VecBytes))
 		}
 	}
-	x, v, finish, t := m.Vec(), m.Vec(), m.Vec(), m.Vec()
+	x, v, by, t := m.Vec(), m.Vec(), m.Vec(), m.Vec()
 	a, left, act := arg(m, "a"), arg(m, "rows"), arg(m, "act")
 	linear := m.NewLabel("linear")
 	m.JumpIf(act, NotEqual, relu, linear)
 	m.FreeInts(act)
-	for _, relu := range []bool{true, false} {
+	for _, positive := range []bool{true, false} {
 		m.Comment("c = act(fma(a, b, bias)), %d vectors", vecs)
 		loop, whole, loaded, done := m.NewLabel("rows"), m.NewLabel("whole"), m.NewLabel("loaded"), m.NewLabel("done")
-		m.Finisher(finish, relu)
+		m.Finisher(by, positive)
 		m.Label(loop)
 		m.JumpIf(turns, Equal, s.Lanes(), whole)
 		m.LoadPart(x, At(a, 0), part)
@@ -393,33 +390,33 @@ func flatRows(m Machine, vecs int, c, pitch, turns Int, part Part) {
 		for q := range vecs {
 			m.Permute(v, x, number[q])
 			m.MulAdd(v, b[q], bias[q], t)
-			m.Finish(v, finish, relu)
+			m.Finish(v, by, positive)
 			m.Store(At(c, q*s.VecBytes), v)
 		}
-		by := m.Int()
-		m.MulConst(by, turns, s.Float.Size)
-		m.Add(a, by)
+		step := m.Int()
+		m.MulConst(step, turns, s.Float.Size)
+		m.Add(a, step)
 		m.AddConst(c, vecs*s.VecBytes)
 		m.Sub(left, turns)
-		m.Copy(by, left)
-		m.Sub(by, turns)
-		m.JumpIf(by, AtLeast, 0, loop)
+		m.Copy(step, left)
+		m.Sub(step, turns)
+		m.JumpIf(step, AtLeast, 0, loop)
 		m.JumpIf(left, AtMost, 0, done)
 		m.Comment("the last turns rows, some of them once more")
 		m.Copy(left, turns)
-		m.Mul(pitch, by)
+		m.Mul(pitch, step)
 		m.Add(c, pitch)
-		m.MulConst(by, by, s.Float.Size)
-		m.Add(a, by)
-		m.FreeInts(by)
+		m.MulConst(step, step, s.Float.Size)
+		m.Add(a, step)
+		m.FreeInts(step)
 		m.Jump(loop)
 		m.Label(done)
 		m.Return()
-		if relu {
+		if positive {
 			m.Label(linear)
 		}
 	}
 	m.FreeInts(a, left)
-	m.FreeVecs(x, v, finish, t)
+	m.FreeVecs(x, v, by, t)
 	m.FreeVecs(slices.Concat(b, bias, number)...)
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/mmcloughlin/avo/printer"
 )
 
-// A kernel is a function that emits one, by the name it gives it, for the machines
-// that are to have it: long vectors leave some to the shorter ones of their CPU.
+// A kernel is a generator function, the name of what it emits, and the machines that get
+// it: long vectors leave some kernels to their CPU's shorter ones.
 type kernel struct {
 	name  string
 	emit  func(Machine)
@@ -39,8 +39,13 @@ func upToLanes(most int) func(Spec) bool  { return func(s Spec) bool { return s.
 func upToBytes(most int) func(Spec) bool { return func(s Spec) bool { return s.VecBytes <= most } }
 
 // by is a size that follows from what a machine has.
-func by[V int | bool](field string, of func(Spec) V) size {
+func by[V any](field string, of func(Spec) V) size {
 	return size{field, func(m Machine) any { return of(m.Spec()) }}
+}
+
+// ask is a size that takes more to find out: how many registers its verbs need.
+func ask(field string, of func(Machine) int) size {
+	return size{field, func(m Machine) any { return of(m) }}
 }
 
 // common are the sizes of a machine, whatever kernels it has of its own.
@@ -71,7 +76,7 @@ var sources = []struct {
 		{"tree", tree, every, []size{by("treeTerms", treeTerms), by("treeCols", treeCols)}},
 		{"trees", trees, fromLanes(treesFrom), nil},
 		{"unpacked", unpacked, every, []size{by("unpackedCols", unpackedCols)}},
-		{"several", several, every, []size{{"severalRows", func(m Machine) any { return severalHeights(m.Spec()) }}}},
+		{"several", several, every, []size{by("severalRows", severalHeights)}},
 		{"columns", columns, every, nil},
 		{"narrowBoth", narrowBoth, every, []size{by("narrowBothCols", narrowBothCols), by("narrowBothParts", narrowBothParts)}},
 	}},
@@ -83,11 +88,11 @@ var sources = []struct {
 		{"column", column, every, nil},
 	}},
 	{"input", []kernel{
-		{"input", input, every, []size{{"inputRows", func(m Machine) any { return inputRows(m) }}}},
-		{"turned", turned, every, []size{{"turnedRows", func(m Machine) any { return turnedRows(m) }}}},
-		{"both", both, upToLanes(8), []size{{"bothRows", func(m Machine) any { return bothRows(m) }}}},
-		{"bothTurned", bothTurned, upToBytes(32), []size{{"bothCols", func(m Machine) any { return bothCols(m) }}}},
-		{"strips", strips, every, []size{{"stripsRows", func(m Machine) any { return stripsRows(m) }}}},
+		{"input", input, every, []size{ask("inputRows", inputRows)}},
+		{"turned", turned, every, []size{ask("turnedRows", turnedRows)}},
+		{"both", both, upToLanes(8), []size{ask("bothRows", bothRows)}},
+		{"bothTurned", bothTurned, upToBytes(32), []size{ask("bothCols", bothCols)}},
+		{"strips", strips, every, []size{ask("stripsRows", stripsRows)}},
 		{"dots", dots, dotsLeft, []size{by("dotsSide", dotsSide)}},
 	}},
 	{"few", []kernel{

@@ -39,7 +39,7 @@ func byDerivative(m Machine, end string, body func(derivative)) {
 // gradRows is how many rows of dw grad can compute: as many as fit at every
 // width beside dz, db, a vector of y, an element of x and zero.
 func gradRows(s Spec) int {
-	return min((s.Vecs-2*s.MaxCols-3)/s.MaxCols, 4)
+	return min((s.Vecs-2*maxCols-3)/maxCols, 4)
 }
 
 func grad(m Machine) {
@@ -53,7 +53,7 @@ func grad(m Machine) {
 		"follows it. rows is 0 to gradRows, cols at least 1 and at most a panel's.",
 		"db may be nil.")
 	cols := arg(m, "cols")
-	byWidth(m, cols, m.Spec().MaxCols, chunkBytes, func(w width) {
+	byWidth(m, cols, maxCols, chunkBytes, func(w width) {
 		for r := gradRows(m.Spec()); r >= 0; r-- {
 			fewer := m.NewLabel("fewer")
 			if r > 0 {
@@ -238,12 +238,7 @@ func gradBothInputs(m Machine, r int, d derivative) {
 	}
 	m.Label(turned)
 	t := m.Int()
-	for _, name := range []string{"dy", "y", "x"} {
-		m.Arg(t, "ld"+name)
-		m.MulConst(t, t, lanes)
-		m.AddArg(t, name)
-		m.SetArg(name, t)
-	}
+	advance(m, t, lanes, "dy", "y", "x")
 	m.Const(t, 0)
 	m.SetArg("fresh", t)
 	m.FreeInts(t)
@@ -399,7 +394,7 @@ func (p gradBothPass) turn(w width, dz [][]Vec) {
 	for q := range w.vecs {
 		early := w.back != nil && q == w.vecs-1
 		if early {
-			p.Step(wk, *w.back)
+			wk.step(p, *w.back)
 			p.AddConst(*w.back, w.span()) // bytes of all columns
 		}
 		count := w.size(q) / size
@@ -537,8 +532,8 @@ func gateColumns(m Machine, r int, d derivative, db *Int) {
 			p.store(m, q, At(*db, 0), sum)
 		}
 	}, func(bytes int) {
-		m.StepConst(dyRows, bytes)
-		m.StepConst(yRows, bytes)
+		dyRows.stepConst(m, bytes)
+		yRows.stepConst(m, bytes)
 		if db != nil {
 			m.AddConst(*db, bytes)
 		}
@@ -549,9 +544,9 @@ func gateColumns(m Machine, r int, d derivative, db *Int) {
 	m.FreeInts(dy, lddy, y, ldy, cols)
 }
 
-// gateAround is gate of a run of whole lines, without db, for where several CPUs read all of dz:
-// a store to a line that others have read waits until their caches have given it up, but not
-// one that goes around the caches.
+// gateAround is gate without db for a run of whole lines that several CPUs will read: an
+// ordinary store waits until other caches have given up the line, and a store around the
+// caches does not.
 func gateAround(m Machine) {
 	m.Func("gateAround", sig(m, "func(dy, y *T, n, act int)"),
 		"dz[i] = dy[i]·act'(y[i])  i < n, written over dy",
@@ -597,7 +592,7 @@ func column(m Machine) {
 		"apart as follows each; dw, dwinit and w lie tight. cols is at least 1 and at",
 		"most a panel's. dx and db may be nil.")
 	cols := arg(m, "cols")
-	byWidth(m, cols, m.Spec().MaxCols, chunkBytes, func(w width) {
+	byWidth(m, cols, maxCols, chunkBytes, func(w width) {
 		columnPanel(m, w)
 		m.Return()
 	})

@@ -98,15 +98,10 @@ func bothForm(m Machine) inputForm {
 			m.Load(v, z.At[i])
 		}
 		m.Label(row)
-		m.Move(v, zero)
-		for i, z := range zs {
-			m.Scalars(xk, x.At[i], 1, 1)
-			m.FMAScalar(v, z, xk, 0)
-		}
-		m.AddVec(v, v, zero)
+		weights(m, v, zs, x, 0, xk, zero)
 		m.Store(At(to, 0), v)
 		m.AddArg(to, "lddw")
-		m.StepConst(x, s.Float.Size)
+		x.stepConst(m, s.Float.Size)
 		m.LoopDown(left, row)
 		m.FreeRows(x)
 		m.FreeInts(to, xp, left)
@@ -119,8 +114,8 @@ func bothForm(m Machine) inputForm {
 	return form
 }
 
-// turnedRows is how many rows the kernel turned can compute at a time: fewer than there
-// are lanes, since so many are better in those, and eight at the most, as are columns.
+// turnedRows is how many columns of dx turned computes at a time: at most eight, and fewer
+// than there are lanes, since input is better for so many.
 func turnedRows(m Machine) int { return min(inputRows(m), m.Spec().Lanes()-1, 8) }
 
 // turned is input for few columns of dx instead of rows: w and dz change
@@ -291,8 +286,8 @@ func rowsInts(m Machine, r int) int {
 	return 2 + m.RowInts(r, 1)
 }
 
-// scalarRows are r rows from base on, which are more than eight in two halves, for these
-// take fewer registers; the second half may have one more row.
+// scalarRows returns the addresses of r rows from base on, of more than eight as two halves,
+// which take fewer registers. If r is odd there is one address too many.
 func scalarRows(m Machine, r int, base, stride Int) (z Rows, second Int) {
 	if r <= 8 {
 		return m.Rows(r, base, stride), 0
@@ -435,8 +430,8 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 	if to.beside != nil {
 		to.beside(r, blocks, z)
 	}
-	m.StepConst(w, wide*size)
-	m.StepConst(z, wide*size)
+	w.stepConst(m, wide*size)
+	z.stepConst(m, wide*size)
 	m.AddConst(n, -wide)
 	m.JumpIf(n, AtLeast, wide, square)
 	m.Label(tail)
@@ -451,7 +446,7 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 		m.Comment("a vector that ends with the row: some of it once more")
 		m.AddConst(n, -lanes)
 		m.MulConst(n, n, size)
-		m.Step(z, n)
+		z.step(m, n)
 		to.beside(r, blocks, z)
 	}
 	m.Label(end)
@@ -557,8 +552,9 @@ func stripeOf(m Machine, rows, abreast int) stripe {
 	return p
 }
 
-// vecs is how many vector registers a stripe takes: for elements of dx, rows of dz and
-// dw, a part, squares of w and a register to turn them by, a scalar and zero.
+// vecs is how many vector registers a stripe takes: for elements of dx, rows of dz and dw, a
+// part and the half of it that LoadColumns takes, squares of w and a register to turn them
+// by, a scalar and zero.
 func (p stripe) vecs(s Spec) int {
 	return p.rows*p.abreast*stripRows/s.Lanes() + (p.rows+1)*p.wide + 2*s.PartVecs + p.group*s.Columns + 1 + 2
 }
@@ -726,7 +722,7 @@ func (p stripe) compute(m Machine) {
 			}
 		}
 		goTo(0)
-		m.StepConst(w, wide*s.VecBytes)
+		w.stepConst(m, wide*s.VecBytes)
 		m.AddConst(dz, wide*s.VecBytes)
 		for range p.abreast {
 			m.SubArg(dw, "back")
@@ -776,7 +772,7 @@ func (p stripe) compute(m Machine) {
 	m.Const(left, tall)
 	m.Label(loop)
 	row(0, 1)
-	m.StepConst(x, size)
+	x.stepConst(m, size)
 	m.LoopDown(left, loop)
 	m.FreeInts(left)
 	m.Label(end)
@@ -799,12 +795,7 @@ func (p stripe) compute(m Machine) {
 		m.AddConst(xp, tall*size)
 		m.SetArg(name, xp)
 	}
-	for _, name := range []string{"dw", "w"} {
-		m.Arg(wp, "ld"+name)
-		m.MulConst(wp, wp, tall)
-		m.AddArg(wp, name)
-		m.SetArg(name, wp)
-	}
+	advance(m, wp, tall, "dw", "w")
 	m.Arg(n, "cols")
 	m.AddConst(n, -tall)
 	m.SetArg("cols", n)
@@ -881,8 +872,8 @@ func dotsElements(m Machine, r, c int) {
 			on.FMA(acc[i*c+k], v, y)
 		}
 	}
-	m.StepConst(z, size)
-	m.StepConst(wk, size)
+	z.stepConst(m, size)
+	wk.stepConst(m, size)
 	m.LoopDown(left, loop)
 	m.JumpIf(dw, Equal, 0, end)
 	m.AddConst(dw, s.VecBytes)
@@ -912,6 +903,17 @@ func dotsElements(m Machine, r, c int) {
 	m.FreeVecs(acc...)
 }
 
+// weights computes a vector of a row of dw, v = Σ_i x[i,k]·dz[i,j] in order of i, of which
+// zeros become +0: zs are dz, x[i,k] is disp bytes behind row i of x. It destroys xk.
+func weights(m Machine, v Vec, zs []Vec, x Rows, disp int, xk, zero Vec) {
+	m.Move(v, zero)
+	for i, z := range zs {
+		m.Scalars(xk, x.At[i].Plus(disp), 1, 1)
+		m.FMAScalar(v, z, xk, 0)
+	}
+	m.AddVec(v, v, zero)
+}
+
 // dotsWeights computes a vector of c rows of dw. It destroys zs and v.
 func dotsWeights(m Machine, c int, z Rows, dw Int, zs []Vec, v Vec, p piece) {
 	m.Comment("dw[k,j] = Σ_i x[i,k]·dz[i,j]")
@@ -927,12 +929,7 @@ func dotsWeights(m Machine, c int, z Rows, dw Int, zs []Vec, v Vec, p piece) {
 		p.load(m, 0, v, z.At[i])
 	}
 	for k := range c {
-		m.Move(v, zero)
-		for i, z := range zs {
-			m.Scalars(xk, x.At[i].Plus(k*m.Spec().Float.Size), 1, 1)
-			m.FMAScalar(v, z, xk, 0)
-		}
-		m.AddVec(v, v, zero)
+		weights(m, v, zs, x, k*m.Spec().Float.Size, xk, zero)
 		p.store(m, 0, At(to, 0), v)
 		if k < c-1 {
 			m.Add(to, lddw)

@@ -70,11 +70,9 @@ type Spec struct {
 	Vecs     int  // number of vector registers
 	Ints     int  // number of integer registers a kernel may use
 	PartVecs int  // vector registers that a Part occupies
-	Masks    bool // whether one is loaded and stored as fast as a vector
+	Masks    bool // whether a Part is loaded and stored as fast as a vector
 	Scalars  int  // neighbours in memory that one register holds for FMAScalar
 	Columns  int  // of a square that LoadColumns returns
-	MaxRows  int  // rows of the tallest register tile
-	MaxCols  int  // vectors in the widest
 
 	// In a panel, the least bytes of a row's last vector. Some CPUs multiply half a
 	// long vector in half the time.
@@ -86,8 +84,8 @@ type Spec struct {
 // Tuning is what has been measured on CPUs of a kind: package kernels, or the generator,
 // chooses by it.
 type Tuning struct {
-	// Whether a vector is computed as two halves, so that three of these take less than
-	// two vectors, and a load across cache lines that of one of them no longer.
+	// Whether a vector is computed as two halves: three of these take less time than two
+	// vectors, and of a load across cache lines only the half that lies across them more.
 	Halved bool
 
 	// From how many rows of the left factor it is faster to copy panels of a right one
@@ -95,7 +93,7 @@ type Tuning struct {
 	PackRows int
 
 	// From how many vectors on a tile of panel takes so long for each term that it may
-	// ask for a line of what comes next, which holds one of few buffers until it is there.
+	// prefetch a line of the next panel, which occupies one of few buffers until it is there.
 	SoonFrom int
 
 	// From how many terms tall is faster than panel, if there is tall.
@@ -113,14 +111,20 @@ type Tuning struct {
 	// three an eighth, of four a sixty-fourth.
 	StripsBytes int
 
-	// Fewer bytes of the right factor than these are worth to be gone through more than
-	// once, for a few rows at a time, because a tile of all is slower to begin.
+	// A right factor of fewer bytes is better read several times, for a few rows each,
+	// because a tile of all rows is slower to begin.
 	SweepBytes int
 
 	// From how many rows of dw it is faster to go from panel to panel, with the rows of dz
 	// in registers if they are few.
 	ThinFrom int
 }
+
+// The largest register tile of every machine.
+const (
+	maxRows = 8
+	maxCols = 3 // vectors
+)
 
 // always is more than there are bytes.
 const always = 1 << 30
@@ -175,8 +179,6 @@ type Machine interface {
 	RowInts(n, bases int) int
 	Rows(n int, base, stride Int, more ...Int) Rows
 	FreeRows(r Rows)
-	Step(r Rows, by Int)
-	StepConst(r Rows, by int)
 
 	// Vectors in memory. LoadFirst and StoreFirst move the first bytes of a
 	// vector, a power of two; an Addr with an index and the scale 1 will do.
@@ -184,8 +186,8 @@ type Machine interface {
 	// touch no byte behind the part; those that store it may destroy v. StorePartUnread is
 	// faster on some machines where no byte within a vector of a is loaded soon.
 	// LoadFirst and LoadPart set the other lanes to +0.
-	// StoreAround is for an a that is a multiple of the bytes of a vector, and leaves the
-	// caches out, if the machine can. After a Fence it is ordered as a Store is.
+	// StoreAround wants a at a multiple of the bytes of a vector, and bypasses the caches if
+	// the machine can; a Fence orders it as a Store is ordered.
 	Load(v Vec, a Addr)
 	Store(a Addr, v Vec)
 	StoreAround(a Addr, v Vec)
@@ -291,7 +293,12 @@ func powerOfTwo(count int) int {
 type Rows struct {
 	At   []Addr
 	took []Int // registers to be given back
-	more []Int // bases other than the first's, if there are any
+}
+
+// step moves all rows on by so many bytes, and stepConst by as many as are known here.
+func (r Rows) step(m Machine, by Int) { r.eachBase(func(base Int) { m.Add(base, by) }) }
+func (r Rows) stepConst(m Machine, by int) {
+	r.eachBase(func(base Int) { m.AddConst(base, by) })
 }
 
 // eachBase does something with every register that rows are reached from.

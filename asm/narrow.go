@@ -2,10 +2,10 @@ package main
 
 import "slices"
 
-// The kernels of narrow layers, those with few outputs: narrow takes one output at a
-// time; tree, of few inputs, abreast, trees, unpacked and several, for which columns copies
-// w, take all of them, for ever more rows, and several any number of inputs in pieces;
-// narrowBoth is the backward pass, of some that are wider too.
+// The kernels of narrow layers, those with few outputs. narrow takes one output at a time.
+// tree (few inputs), abreast, trees, unpacked and several take all of them together, and pay
+// for ever more rows in that order; several, for which columns copies w, takes inputs in
+// pieces, too. narrowBoth is the backward pass, also of layers that are a little wider.
 
 // narrow takes sixteen terms of a row at once, and as many rows as a vector has
 // lanes; of the last ones nearly so many in such a square with some before them, else
@@ -49,12 +49,7 @@ func narrow(m Machine) {
 		m.JumpIf(left, Less, again, fewer)
 		m.Comment("the last %d rows, some once more", lanes)
 		m.AddConst(left, -lanes)
-		for _, p := range []string{"y", "x"} {
-			m.Arg(by, "ld"+p)
-			m.Mul(by, left)
-			m.AddArg(by, p)
-			m.SetArg(p, by)
-		}
+		advanceBy(m, by, left, "y", "x")
 		m.Const(left, lanes)
 		m.SetArg("rows", left)
 		m.Jump(squares)
@@ -79,13 +74,7 @@ func narrowAgain(s Spec) int { return s.Lanes() - s.Lanes()/8 }
 // once more.
 func narrowShort(m Machine, vecs int, last piece) {
 	lanes := m.Spec().Lanes()
-	load := func(q int, v Vec, a Addr) {
-		p := piece{}
-		if q == vecs-1 {
-			p = last
-		}
-		p.load(m, q, v, a)
-	}
+	load := func(q int, v Vec, a Addr) { last.of(q, vecs).load(m, q, v, a) }
 	m.Comment("w, %d vectors", vecs)
 	w, bias := m.VecsOf(vecs), m.Vec()
 	n, p := m.Int(), m.Int()
@@ -279,7 +268,7 @@ func foldChains(m Machine, acc [][]Vec, x Rows, part Part) {
 		}
 	}, func(bytes int) {
 		m.AddConst(w, bytes)
-		m.StepConst(x, bytes)
+		x.stepConst(m, bytes)
 	})
 	m.FreeVecs(wk, xk)
 	m.FreeInts(w, n)
@@ -372,12 +361,7 @@ type abreastRow struct {
 	last piece
 }
 
-func (r abreastRow) piece(q int) piece {
-	if q == r.vecs-1 {
-		return r.last
-	}
-	return piece{}
-}
+func (r abreastRow) piece(q int) piece { return r.last.of(q, r.vecs) }
 
 // sum is the sum of the chains from, from+step and so on, halved: of as many at
 // once as there are registers for, beside sums of others, w, x and a part.
@@ -646,7 +630,7 @@ func treesTile(m Machine, r int, p piece) {
 		m.Label(more)
 		m.MulConst(by, left, chains*size)
 		m.Label(again)
-		m.StepConst(xs, chains*size)
+		xs.stepConst(m, chains*size)
 		m.Add(w, ldws)
 		p.load(m, 0, wv, At(w, 0))
 		for i, v := range acc {
@@ -655,7 +639,7 @@ func treesTile(m Machine, r int, p piece) {
 		}
 		m.LoopDown(left, again)
 		m.Sub(left, by)
-		m.Step(xs, left)
+		xs.step(m, left)
 		m.Label(done)
 		m.FreeInts(w, left, by)
 		m.FreeVecs(wv, t)
@@ -856,7 +840,7 @@ func columns(m Machine) {
 			m.Add(to, ldd)
 		}
 		m.FreeVecs(vs...)
-		m.Step(rows, by)
+		rows.step(m, by)
 		m.AddConst(dst, s.VecBytes)
 		m.AddConst(left, -s.Lanes())
 		m.JumpIf(left, AtLeast, 1, again)
@@ -999,8 +983,8 @@ func severalTile(m Machine, r, cols int, part Part) {
 			}
 		}
 	}, func(bytes int) {
-		m.StepConst(w, bytes)
-		m.StepConst(x, bytes)
+		w.stepConst(m, bytes)
+		x.stepConst(m, bytes)
 	})
 	m.FreeVecs(few...)
 	m.FreeRows(w)
@@ -1141,7 +1125,7 @@ func unpackedTiles(m Machine, r, cols int, part Part) {
 		}
 		columns := m.LoadTurned(w.At, cols, few)
 		if p.part == nil {
-			m.Step(w, by)
+			w.step(m, by)
 		}
 		for i, a := range x {
 			p.load(m, q, xv, a)

@@ -1,9 +1,8 @@
 package main
 
 import (
-	"slices"
-
 	"fmt"
+	"slices"
 
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
@@ -14,8 +13,8 @@ import (
 )
 
 // neon is the Advanced SIMD of armv8: thirty-two registers of 128 bits, no
-// masks. A part is loaded and stored exactly, in pieces of 8 and 4 bytes; a
-// scalar is the first element of a register, by which fmla multiplies.
+// masks. A part is loaded and stored exactly, in pieces of 8 and 4 bytes; Scalars
+// are one or two neighbours in a register, by either of which fmla multiplies.
 //
 // avo knows only x86 instructions, so these are text, in avo's own structures.
 type neon struct {
@@ -36,7 +35,7 @@ const neonTemp = text("R16")
 func newNEON(c *build.Context, f Float) Machine {
 	s := Spec{
 		ISA: "NEON", Float: f, VecBytes: 16, Vecs: 32, Ints: len(neonInts),
-		PartVecs: 0, Scalars: 2, Columns: 16 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 16,
+		PartVecs: 0, Scalars: 2, Columns: 16 / f.Size, LastBytes: 16,
 		Tuning: Tuning{PackRows: 48, SquaresRows: 6, SquaresBytes: always, StripsBytes: always, SweepBytes: always, ThinFrom: 8},
 	}
 	return &neon{c: c, registers: newRegisters(s), spec: s}
@@ -151,9 +150,12 @@ func (m *neon) JumpIf(a Int, c Cond, b int, label string) {
 
 func (m *neon) Arg(d Int, name string)    { m.op("MOVD", m.param(m.c.Param(name)), m.r(d)) }
 func (m *neon) SetArg(name string, s Int) { m.op("MOVD", m.r(s), m.param(m.c.Param(name))) }
+func (m *neon) Const(d Int, c int)        { m.op("MOVD", m.imm(c), m.r(d)) }
+func (m *neon) Copy(d, s Int)             { m.op("MOVD", m.r(s), m.r(d)) }
 func (m *neon) Add(d, s Int)              { m.op("ADD", m.r(s), m.r(d)) }
-
 func (m *neon) Sub(d, s Int)              { m.op("SUB", m.r(s), m.r(d)) }
+func (m *neon) Mul(d, s Int)              { m.op("MUL", m.r(s), m.r(d)) }
+func (m *neon) Halve(d Int)               { m.op("LSR", m.imm(1), m.r(d)) }
 func (m *neon) AddArg(d Int, name string) { m.withArg("ADD", d, name) }
 func (m *neon) SubArg(d Int, name string) { m.withArg("SUB", d, name) }
 
@@ -161,14 +163,6 @@ func (m *neon) withArg(opcode string, d Int, name string) {
 	m.op("MOVD", m.param(m.c.Param(name)), neonTemp)
 	m.op(opcode, neonTemp, m.r(d))
 }
-
-func (m *neon) Mul(d, s Int) { m.op("MUL", m.r(s), m.r(d)) }
-
-func (m *neon) Halve(d Int) { m.op("LSR", m.imm(1), m.r(d)) }
-
-func (m *neon) Const(d Int, c int) { m.op("MOVD", m.imm(c), m.r(d)) }
-
-func (m *neon) Copy(d, s Int) { m.op("MOVD", m.r(s), m.r(d)) }
 
 func (m *neon) AddConst(d Int, c int) {
 	if c < 0 {
@@ -202,18 +196,6 @@ func (m *neon) Rows(n int, base, stride Int, more ...Int) Rows {
 }
 
 func (m *neon) FreeRows(r Rows) { m.FreeInts(r.took...) }
-
-func (m *neon) Step(r Rows, by Int) {
-	for _, a := range r.At {
-		m.Add(a.Base, by)
-	}
-}
-
-func (m *neon) StepConst(r Rows, by int) {
-	for _, a := range r.At {
-		m.AddConst(a.Base, by)
-	}
-}
 
 func (m *neon) Load(v Vec, a Addr)  { m.LoadFirst(v, a, 16) }
 func (m *neon) Store(a Addr, v Vec) { m.StoreFirst(a, v, 16) }

@@ -100,7 +100,7 @@ func transposeRows(m Machine, few *Int) {
 	for c := 0; few == nil && c < lanes; c += s.Columns {
 		store(m.LoadColumns(src.At, c*s.Float.Size, nil))
 	}
-	m.StepConst(src, s.VecBytes)
+	src.stepConst(m, s.VecBytes)
 	m.AddConst(cols, -lanes)
 	m.JumpIf(cols, AtLeast, lanes, square)
 	m.Label(tail)

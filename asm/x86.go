@@ -18,7 +18,7 @@ var x86Ints = []reg.GPPhysical{
 	reg.R8, reg.R9, reg.R10, reg.R11, reg.R12, reg.R13,
 }
 
-// x86 is what AVX2 and AVX-512 have in common: everything but parts and masks.
+// x86 is what AVX2 and AVX-512 have in common.
 //
 // X15, which Go's compiler expects to be zero, is a register like the others
 // here and zero again on return.
@@ -33,8 +33,7 @@ type avx2 struct{ x86 }
 
 func newAVX2(c *build.Context, f Float) Machine {
 	return &avx2{newX86(c, Spec{
-		ISA: "AVX2", Float: f, VecBytes: 32, Vecs: 16, Ints: len(x86Ints),
-		PartVecs: 1, Scalars: 1, Columns: 16 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32,
+		ISA: "AVX2", Float: f, VecBytes: 32, Vecs: 16, PartVecs: 1,
 		Tuning: Tuning{PackRows: 12, TallFrom: 12, SquaresRows: 6, SquaresBytes: always, StripsBytes: always, SweepBytes: always, ThinFrom: 8},
 	})}
 }
@@ -69,13 +68,13 @@ func newAVX512VL(c *build.Context, f Float) Machine {
 
 func avx512Of(c *build.Context, f Float, isa string, bytes, inPlace int, t Tuning) Machine {
 	return &avx512{inPlace: inPlace, place: make(map[Vec]Addr), parted: new(bool), x86: newX86(c, Spec{
-		ISA: isa, Float: f, VecBytes: bytes, Vecs: 32, Ints: len(x86Ints),
-		Masks: true, Scalars: 1, Columns: bytes / 2 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 32,
+		ISA: isa, Float: f, VecBytes: bytes, Vecs: 32, Masks: true,
 		Tuning: t,
 	})}
 }
 
 func newX86(c *build.Context, s Spec) x86 {
+	s.Ints, s.Scalars, s.Columns, s.LastBytes = len(x86Ints), 1, s.VecBytes/2/s.Float.Size, 32
 	return x86{Context: c, registers: newRegisters(s), spec: s}
 }
 
@@ -215,7 +214,7 @@ func (m *x86) RowInts(n, bases int) int { return bases*((n-1)/8) + min(max(n-2, 
 // next eight have a base of their own.
 func (m *x86) Rows(n int, base, stride Int, more ...Int) Rows {
 	odd := map[int]Int{1: stride}
-	r := Rows{more: more}
+	var r Rows
 	for _, b := range append([]Int{base}, more...) {
 		m.rowsFrom(&r, n, b, stride, odd)
 	}
@@ -231,7 +230,7 @@ func (m *x86) rowsFrom(r *Rows, n int, base, stride Int, odd map[int]Int) {
 			next := m.Int()
 			m.LEAQ(operand.Mem{Base: m.gp(base), Index: m.gp(stride), Scale: 8}, m.gp(next))
 			base = next
-			r.took, r.more = append(r.took, next), append(r.more, next)
+			r.took = append(r.took, next)
 		}
 		a := At(base, 0)
 		if i > 0 {
@@ -254,27 +253,11 @@ func (m *x86) rowsFrom(r *Rows, n int, base, stride Int, odd map[int]Int) {
 
 func (m *x86) FreeRows(r Rows) { m.FreeInts(r.took...) }
 
-func (m *x86) Step(r Rows, by Int) {
-	for _, base := range append([]Int{r.At[0].Base}, r.more...) {
-		m.Add(base, by)
-	}
-}
-
-func (m *x86) StepConst(r Rows, by int) {
-	for _, base := range append([]Int{r.At[0].Base}, r.more...) {
-		m.AddConst(base, by)
-	}
-}
-
 func (m *x86) Load(v Vec, a Addr)  { m.LoadFirst(v, a, m.spec.VecBytes) }
 func (m *x86) Store(a Addr, v Vec) { m.StoreFirst(a, v, m.spec.VecBytes) }
 
 func (m *x86) StoreAround(a Addr, v Vec) {
-	if m.spec.Float == F32 {
-		m.VMOVNTPS(m.vec(v), m.mem(a))
-	} else {
-		m.VMOVNTPD(m.vec(v), m.mem(a))
-	}
+	pick(m, m.VMOVNTPS, m.VMOVNTPD)(m.vec(v), m.mem(a))
 }
 
 func (m *x86) Fence() { m.SFENCE() }
@@ -304,10 +287,7 @@ func (m *x86) moves(bytes int) func(...operand.Op) {
 	case 8:
 		return m.VMOVSD
 	}
-	if m.spec.Float == F32 {
-		return m.VMOVUPS
-	}
-	return m.VMOVUPD
+	return pick(m, m.VMOVUPS, m.VMOVUPD)
 }
 
 func (m *x86) Prefetch(a Addr)     { m.PREFETCHT0(m.mem(a)) }
@@ -354,10 +334,6 @@ func (m *x86) storePart(a Addr, v Vec, count Int, half int, done string) {
 
 func (m *x86) LoadOne(v Vec, a Addr) { pick(m, m.VMOVSS, m.VMOVSD)(m.mem(a), m.xmm(v)) }
 func (m *x86) Splat(v Vec, a Addr) {
-	if m.spec.VecBytes == 16 && m.spec.Float == F64 { // VBROADCASTSD has no such form
-		m.VMOVDDUP(m.mem(a), m.vec(v))
-		return
-	}
 	pick(m, m.VBROADCASTSS, m.VBROADCASTSD)(m.mem(a), m.vec(v))
 }
 
@@ -861,6 +837,14 @@ func (m *avx512) Scalars(v Vec, a Addr, _, uses int) {
 		return
 	}
 	m.Splat(v, a)
+}
+
+// FreeVecs forgets what was in memory: a register that is taken next has its own value.
+func (m *avx512) FreeVecs(vs ...Vec) {
+	for _, v := range vs {
+		delete(m.place, v)
+	}
+	m.x86.FreeVecs(vs...)
 }
 
 func (m *avx512) FMAScalar(acc, a, s Vec, _ int) {

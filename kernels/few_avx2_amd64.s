@@ -8522,7 +8522,7 @@ vector1:
 	MOVQ       rows+64(FP), R12
 
 row2:
-	// c[i,j] = fma(a[i,p], b[p,j], …, init[i,j])
+	// acc = init[i,j];  acc = fma(a[i,p], b[p,j], acc) for p < 8;  c[i,j] = acc
 	VMOVUPS      (R10), Y8
 	VBROADCASTSS (R11), Y9
 	VFMADD231PS  Y9, Y0, Y8
@@ -8593,7 +8593,7 @@ vector1:
 	MOVQ       rows+64(FP), R12
 
 row2:
-	// c[i,j] = fma(a[i,p], b[p,j], …, init[i,j])
+	// acc = init[i,j];  acc = fma(a[i,p], b[p,j], acc) for p < 8;  c[i,j] = acc
 	VMOVUPD      (R10), Y8
 	VBROADCASTSD (R11), Y9
 	VFMADD231PD  Y9, Y0, Y8
@@ -8663,7 +8663,7 @@ TEXT ·thinAVX2F32(SB), NOSPLIT, $0-96
 	MOVQ    act+88(FP), R9
 	VXORPS  Y11, Y11, Y11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row4:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS (DX)(DI*1), Y10
@@ -8731,7 +8731,7 @@ over3:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y11, Y11, Y11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row7:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS (DX)(DI*1), Y10
@@ -8797,7 +8797,7 @@ over6:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y11, Y11, Y11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row9:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS (DX)(DI*1), Y10
@@ -8858,7 +8858,7 @@ narrower2:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row13:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS (DX)(DI*1), Y7
@@ -8917,7 +8917,7 @@ over12:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row16:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS (DX)(DI*1), Y7
@@ -8974,7 +8974,7 @@ over15:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row18:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS (DX)(DI*1), Y7
@@ -9024,7 +9024,7 @@ narrower11:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row21:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DX)(DI*1), Y4
@@ -9068,7 +9068,7 @@ over20:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row24:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DX)(DI*1), Y4
@@ -9121,7 +9121,7 @@ over23:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row27:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS (DX)(DI*1), Y7
@@ -9171,7 +9171,7 @@ over26:
 	MOVQ   act+88(FP), R9
 	VXORPS Y5, Y5, Y5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row30:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DX)(DI*1), Y4
@@ -9224,7 +9224,7 @@ over29:
 	MOVQ   act+88(FP), R9
 	VXORPS Y8, Y8, Y8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row33:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS (DX)(DI*1), Y7
@@ -9271,7 +9271,7 @@ over32:
 	MOVQ   act+88(FP), R9
 	VXORPS Y5, Y5, Y5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row35:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DX)(DI*1), Y4
@@ -9320,7 +9320,7 @@ lower1:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y7, Y7, Y7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row39:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
@@ -9380,7 +9380,7 @@ over38:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y7, Y7, Y7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row42:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
@@ -9438,7 +9438,7 @@ over41:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y7, Y7, Y7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row44:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
@@ -9492,7 +9492,7 @@ narrower37:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row48:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
@@ -9545,7 +9545,7 @@ over47:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row51:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
@@ -9596,7 +9596,7 @@ over50:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row53:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
@@ -9641,7 +9641,7 @@ narrower46:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y3, Y3, Y3
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row56:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      Y0, Y4
@@ -9681,7 +9681,7 @@ over55:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y3, Y3, Y3
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row59:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
@@ -9729,7 +9729,7 @@ over58:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row62:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      X0, X6
@@ -9774,7 +9774,7 @@ over61:
 	MOVQ   act+88(FP), R9
 	VXORPS Y3, Y3, Y3
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row65:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
@@ -9822,7 +9822,7 @@ over64:
 	MOVQ   act+88(FP), R9
 	VXORPS Y5, Y5, Y5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row68:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      X0, X6
@@ -9864,7 +9864,7 @@ over67:
 	MOVQ   act+88(FP), R9
 	VXORPS Y3, Y3, Y3
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row70:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
@@ -9921,7 +9921,7 @@ TEXT ·thinAVX2F64(SB), NOSPLIT, $0-96
 	MOVQ    act+88(FP), R9
 	VXORPS  Y11, Y11, Y11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row4:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD (DX)(DI*1), Y10
@@ -9989,7 +9989,7 @@ over3:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y11, Y11, Y11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row7:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD (DX)(DI*1), Y10
@@ -10055,7 +10055,7 @@ over6:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y11, Y11, Y11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row9:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD (DX)(DI*1), Y10
@@ -10116,7 +10116,7 @@ narrower2:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row13:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD (DX)(DI*1), Y7
@@ -10175,7 +10175,7 @@ over12:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row16:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD (DX)(DI*1), Y7
@@ -10232,7 +10232,7 @@ over15:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row18:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD (DX)(DI*1), Y7
@@ -10282,7 +10282,7 @@ narrower11:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row21:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DX)(DI*1), Y4
@@ -10326,7 +10326,7 @@ over20:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row24:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DX)(DI*1), Y4
@@ -10379,7 +10379,7 @@ over23:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y8, Y8, Y8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row27:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD (DX)(DI*1), Y7
@@ -10426,7 +10426,7 @@ over26:
 	MOVQ   act+88(FP), R9
 	VXORPS Y5, Y5, Y5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row29:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DX)(DI*1), Y4
@@ -10475,7 +10475,7 @@ lower1:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y7, Y7, Y7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row33:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
@@ -10535,7 +10535,7 @@ over32:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y7, Y7, Y7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row36:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
@@ -10593,7 +10593,7 @@ over35:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y7, Y7, Y7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row38:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
@@ -10647,7 +10647,7 @@ narrower31:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row42:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
@@ -10700,7 +10700,7 @@ over41:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row45:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
@@ -10751,7 +10751,7 @@ over44:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row47:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
@@ -10796,7 +10796,7 @@ narrower40:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y3, Y3, Y3
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row50:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      Y0, Y4
@@ -10836,7 +10836,7 @@ over49:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y3, Y3, Y3
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row53:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      X0, X4
@@ -10884,7 +10884,7 @@ over52:
 	MOVQ    act+88(FP), R9
 	VXORPS  Y5, Y5, Y5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row56:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      X0, X6
@@ -10926,7 +10926,7 @@ over55:
 	MOVQ   act+88(FP), R9
 	VXORPS Y3, Y3, Y3
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row58:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      X0, X4

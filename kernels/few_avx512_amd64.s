@@ -20378,7 +20378,7 @@ vector1:
 	MOVQ       rows+64(FP), R12
 
 row2:
-	// c[i,j] = fma(a[i,p], b[p,j], …, init[i,j])
+	// acc = init[i,j];  acc = fma(a[i,p], b[p,j], acc) for p < 8;  c[i,j] = acc
 	VMOVUPS          (R10), Z8
 	VFMADD231PS.BCST (R11), Z0, Z8
 	VFMADD231PS.BCST 4(R11), Z1, Z8
@@ -20441,7 +20441,7 @@ vector1:
 	MOVQ       rows+64(FP), R12
 
 row2:
-	// c[i,j] = fma(a[i,p], b[p,j], …, init[i,j])
+	// acc = init[i,j];  acc = fma(a[i,p], b[p,j], acc) for p < 8;  c[i,j] = acc
 	VMOVUPD          (R10), Z8
 	VFMADD231PD.BCST (R11), Z0, Z8
 	VFMADD231PD.BCST 8(R11), Z1, Z8
@@ -20509,7 +20509,7 @@ TEXT ·thinAVX512F32(SB), NOSPLIT, $0-96
 	MOVQ    act+88(FP), R11
 	VPXORD  Z13, Z13, Z13
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row6:
 	VMOVAPS          Z0, Z14
 	VFMADD231PS.BCST (DX), Z1, Z14
@@ -20566,7 +20566,7 @@ over5:
 	MOVQ      act+88(FP), R11
 	VPXORD    Z13, Z13, Z13
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row8:
 	VMOVAPS          Z0, Z14
 	VFMADD231PS.BCST (DX), Z1, Z14
@@ -20636,7 +20636,7 @@ several4:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z27, Z27, Z27
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row12:
 	VBROADCASTSS (DX), Z21
 	VBROADCASTSS (DX)(DI*1), Z22
@@ -20738,7 +20738,7 @@ over11:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z27, Z27, Z27
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row15:
 	VBROADCASTSS (DX), Z21
 	VBROADCASTSS (DX)(DI*1), Z22
@@ -20840,7 +20840,7 @@ over14:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z27, Z27, Z27
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row18:
 	VBROADCASTSS (DX), Z21
 	VBROADCASTSS (DX)(DI*1), Z22
@@ -20940,7 +20940,7 @@ over17:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z27, Z27, Z27
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row20:
 	VBROADCASTSS (DX), Z21
 	VBROADCASTSS (DX)(DI*1), Z22
@@ -21027,7 +21027,7 @@ narrower10:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z20, Z20, Z20
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row24:
 	VBROADCASTSS (DX), Z14
 	VBROADCASTSS (DX)(DI*1), Z15
@@ -21112,7 +21112,7 @@ over23:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z20, Z20, Z20
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row27:
 	VBROADCASTSS (DX), Z14
 	VBROADCASTSS (DX)(DI*1), Z15
@@ -21197,7 +21197,7 @@ over26:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z20, Z20, Z20
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row30:
 	VBROADCASTSS (DX), Z14
 	VBROADCASTSS (DX)(DI*1), Z15
@@ -21280,7 +21280,7 @@ over29:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z20, Z20, Z20
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row32:
 	VBROADCASTSS (DX), Z14
 	VBROADCASTSS (DX)(DI*1), Z15
@@ -21350,7 +21350,7 @@ lower3:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row36:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z1, Z12
@@ -21403,7 +21403,7 @@ over35:
 	MOVQ      act+88(FP), R10
 	VPXORD    Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row38:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z1, Z12
@@ -21467,7 +21467,7 @@ several34:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z23, Z23, Z23
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row42:
 	VBROADCASTSS (DX), Z18
 	VBROADCASTSS (DX)(DI*1), Z19
@@ -21559,7 +21559,7 @@ over41:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z23, Z23, Z23
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row45:
 	VBROADCASTSS (DX), Z18
 	VBROADCASTSS (DX)(DI*1), Z19
@@ -21651,7 +21651,7 @@ over44:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z23, Z23, Z23
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row48:
 	VBROADCASTSS (DX), Z18
 	VBROADCASTSS (DX)(DI*1), Z19
@@ -21741,7 +21741,7 @@ over47:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z23, Z23, Z23
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row50:
 	VBROADCASTSS (DX), Z18
 	VBROADCASTSS (DX)(DI*1), Z19
@@ -21820,7 +21820,7 @@ narrower40:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z17, Z17, Z17
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row54:
 	VBROADCASTSS (DX), Z12
 	VBROADCASTSS (DX)(DI*1), Z13
@@ -21897,7 +21897,7 @@ over53:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z17, Z17, Z17
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row57:
 	VBROADCASTSS (DX), Z12
 	VBROADCASTSS (DX)(DI*1), Z13
@@ -21974,7 +21974,7 @@ over56:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z17, Z17, Z17
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row60:
 	VBROADCASTSS (DX), Z12
 	VBROADCASTSS (DX)(DI*1), Z13
@@ -22049,7 +22049,7 @@ over59:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z17, Z17, Z17
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row62:
 	VBROADCASTSS (DX), Z12
 	VBROADCASTSS (DX)(DI*1), Z13
@@ -22115,7 +22115,7 @@ lower2:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z9, Z9, Z9
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row66:
 	VMOVAPS          Z0, Z10
 	VFMADD231PS.BCST (DX), Z1, Z10
@@ -22166,7 +22166,7 @@ over65:
 	MOVQ      act+88(FP), R10
 	VPXORD    Z9, Z9, Z9
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row68:
 	VMOVAPS          Z0, Z10
 	VFMADD231PS.BCST (DX), Z1, Z10
@@ -22226,7 +22226,7 @@ several64:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z19, Z19, Z19
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row72:
 	VBROADCASTSS (DX), Z15
 	VBROADCASTSS (DX)(DI*1), Z16
@@ -22311,7 +22311,7 @@ over71:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z19, Z19, Z19
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row75:
 	VBROADCASTSS (DX), Z15
 	VBROADCASTSS (DX)(DI*1), Z16
@@ -22396,7 +22396,7 @@ over74:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z19, Z19, Z19
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row78:
 	VBROADCASTSS (DX), Z15
 	VBROADCASTSS (DX)(DI*1), Z16
@@ -22479,7 +22479,7 @@ over77:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z19, Z19, Z19
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row80:
 	VBROADCASTSS (DX), Z15
 	VBROADCASTSS (DX)(DI*1), Z16
@@ -22552,7 +22552,7 @@ narrower70:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z14, Z14, Z14
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row84:
 	VBROADCASTSS (DX), Z10
 	VBROADCASTSS (DX)(DI*1), Z11
@@ -22624,7 +22624,7 @@ over83:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z14, Z14, Z14
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row87:
 	VBROADCASTSS (DX), Z10
 	VBROADCASTSS (DX)(DI*1), Z11
@@ -22696,7 +22696,7 @@ over86:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z14, Z14, Z14
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row90:
 	VBROADCASTSS (DX), Z10
 	VBROADCASTSS (DX)(DI*1), Z11
@@ -22766,7 +22766,7 @@ over89:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z14, Z14, Z14
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row92:
 	VBROADCASTSS (DX), Z10
 	VBROADCASTSS (DX)(DI*1), Z11
@@ -22830,7 +22830,7 @@ lower1:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row98:
 	VMOVAPS          Z0, Z8
 	VFMADD231PS.BCST (DX), Z1, Z8
@@ -22877,7 +22877,7 @@ over97:
 	MOVQ      act+88(FP), R9
 	VPXORD    Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row100:
 	VMOVAPS          Z0, Z8
 	VFMADD231PS.BCST (DX), Z1, Z8
@@ -22931,7 +22931,7 @@ several96:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z15, Z15, Z15
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row104:
 	VBROADCASTSS (DX), Z12
 	VBROADCASTSS (DX)(DI*1), Z13
@@ -23006,7 +23006,7 @@ over103:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z15, Z15, Z15
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row107:
 	VBROADCASTSS (DX), Z12
 	VBROADCASTSS (DX)(DI*1), Z13
@@ -23081,7 +23081,7 @@ over106:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z15, Z15, Z15
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row110:
 	VBROADCASTSS (DX), Z12
 	VBROADCASTSS (DX)(DI*1), Z13
@@ -23154,7 +23154,7 @@ over109:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z15, Z15, Z15
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row112:
 	VBROADCASTSS (DX), Z12
 	VBROADCASTSS (DX)(DI*1), Z13
@@ -23219,7 +23219,7 @@ narrower102:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row116:
 	VBROADCASTSS (DX), Z8
 	VBROADCASTSS (DX)(DI*1), Z9
@@ -23283,7 +23283,7 @@ over115:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row119:
 	VBROADCASTSS (DX), Z8
 	VBROADCASTSS (DX)(DI*1), Z9
@@ -23347,7 +23347,7 @@ over118:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row122:
 	VBROADCASTSS (DX), Z8
 	VBROADCASTSS (DX)(DI*1), Z9
@@ -23409,7 +23409,7 @@ over121:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row124:
 	VBROADCASTSS (DX), Z8
 	VBROADCASTSS (DX)(DI*1), Z9
@@ -23465,7 +23465,7 @@ lower95:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row128:
 	VMOVAPS          Z0, Z6
 	VFMADD231PS.BCST (DX), Z1, Z6
@@ -23510,7 +23510,7 @@ over127:
 	MOVQ      act+88(FP), R9
 	VPXORD    Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row130:
 	VMOVAPS          Z0, Z6
 	VFMADD231PS.BCST (DX), Z1, Z6
@@ -23560,7 +23560,7 @@ several126:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row134:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS (DX)(DI*1), Z10
@@ -23628,7 +23628,7 @@ over133:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row137:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS (DX)(DI*1), Z10
@@ -23696,7 +23696,7 @@ over136:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row140:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS (DX)(DI*1), Z10
@@ -23762,7 +23762,7 @@ over139:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row142:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS (DX)(DI*1), Z10
@@ -23821,7 +23821,7 @@ narrower132:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row146:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS (DX)(DI*1), Z7
@@ -23880,7 +23880,7 @@ over145:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row149:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS (DX)(DI*1), Z7
@@ -23939,7 +23939,7 @@ over148:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row152:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS (DX)(DI*1), Z7
@@ -23996,7 +23996,7 @@ over151:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row154:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS (DX)(DI*1), Z7
@@ -24047,7 +24047,7 @@ lower94:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z3, Z3, Z3
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row158:
 	VMOVAPS          Z0, Z4
 	VFMADD231PS.BCST (DX), Z1, Z4
@@ -24089,7 +24089,7 @@ over157:
 	MOVQ      act+88(FP), R9
 	VPXORD    Z3, Z3, Z3
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row160:
 	VMOVAPS          Z0, Z4
 	VFMADD231PS.BCST (DX), Z1, Z4
@@ -24134,7 +24134,7 @@ several156:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row164:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -24194,7 +24194,7 @@ over163:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row167:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -24254,7 +24254,7 @@ over166:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row170:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -24312,7 +24312,7 @@ over169:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row172:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -24364,7 +24364,7 @@ narrower162:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row176:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
@@ -24417,7 +24417,7 @@ over175:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row179:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
@@ -24470,7 +24470,7 @@ over178:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row182:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
@@ -24521,7 +24521,7 @@ over181:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row184:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
@@ -24589,7 +24589,7 @@ TEXT ·thinAVX512F64(SB), NOSPLIT, $0-96
 	MOVQ    act+88(FP), R11
 	VPXORD  Z13, Z13, Z13
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row6:
 	VMOVAPD          Z0, Z14
 	VFMADD231PD.BCST (DX), Z1, Z14
@@ -24646,7 +24646,7 @@ over5:
 	MOVQ      act+88(FP), R11
 	VPXORD    Z13, Z13, Z13
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row8:
 	VMOVAPD          Z0, Z14
 	VFMADD231PD.BCST (DX), Z1, Z14
@@ -24716,7 +24716,7 @@ several4:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z27, Z27, Z27
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row12:
 	VBROADCASTSD (DX), Z21
 	VBROADCASTSD (DX)(DI*1), Z22
@@ -24818,7 +24818,7 @@ over11:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z27, Z27, Z27
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row15:
 	VBROADCASTSD (DX), Z21
 	VBROADCASTSD (DX)(DI*1), Z22
@@ -24920,7 +24920,7 @@ over14:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z27, Z27, Z27
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row18:
 	VBROADCASTSD (DX), Z21
 	VBROADCASTSD (DX)(DI*1), Z22
@@ -25020,7 +25020,7 @@ over17:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z27, Z27, Z27
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row20:
 	VBROADCASTSD (DX), Z21
 	VBROADCASTSD (DX)(DI*1), Z22
@@ -25107,7 +25107,7 @@ narrower10:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z20, Z20, Z20
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row24:
 	VBROADCASTSD (DX), Z14
 	VBROADCASTSD (DX)(DI*1), Z15
@@ -25192,7 +25192,7 @@ over23:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z20, Z20, Z20
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row27:
 	VBROADCASTSD (DX), Z14
 	VBROADCASTSD (DX)(DI*1), Z15
@@ -25277,7 +25277,7 @@ over26:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z20, Z20, Z20
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row30:
 	VBROADCASTSD (DX), Z14
 	VBROADCASTSD (DX)(DI*1), Z15
@@ -25360,7 +25360,7 @@ over29:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z20, Z20, Z20
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row32:
 	VBROADCASTSD (DX), Z14
 	VBROADCASTSD (DX)(DI*1), Z15
@@ -25430,7 +25430,7 @@ lower3:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row36:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z1, Z12
@@ -25483,7 +25483,7 @@ over35:
 	MOVQ      act+88(FP), R10
 	VPXORD    Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row38:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z1, Z12
@@ -25547,7 +25547,7 @@ several34:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z23, Z23, Z23
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row42:
 	VBROADCASTSD (DX), Z18
 	VBROADCASTSD (DX)(DI*1), Z19
@@ -25639,7 +25639,7 @@ over41:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z23, Z23, Z23
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row45:
 	VBROADCASTSD (DX), Z18
 	VBROADCASTSD (DX)(DI*1), Z19
@@ -25731,7 +25731,7 @@ over44:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z23, Z23, Z23
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row48:
 	VBROADCASTSD (DX), Z18
 	VBROADCASTSD (DX)(DI*1), Z19
@@ -25821,7 +25821,7 @@ over47:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z23, Z23, Z23
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row50:
 	VBROADCASTSD (DX), Z18
 	VBROADCASTSD (DX)(DI*1), Z19
@@ -25900,7 +25900,7 @@ narrower40:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z17, Z17, Z17
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row54:
 	VBROADCASTSD (DX), Z12
 	VBROADCASTSD (DX)(DI*1), Z13
@@ -25977,7 +25977,7 @@ over53:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z17, Z17, Z17
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row57:
 	VBROADCASTSD (DX), Z12
 	VBROADCASTSD (DX)(DI*1), Z13
@@ -26054,7 +26054,7 @@ over56:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z17, Z17, Z17
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row60:
 	VBROADCASTSD (DX), Z12
 	VBROADCASTSD (DX)(DI*1), Z13
@@ -26129,7 +26129,7 @@ over59:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z17, Z17, Z17
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row62:
 	VBROADCASTSD (DX), Z12
 	VBROADCASTSD (DX)(DI*1), Z13
@@ -26195,7 +26195,7 @@ lower2:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z9, Z9, Z9
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row66:
 	VMOVAPD          Z0, Z10
 	VFMADD231PD.BCST (DX), Z1, Z10
@@ -26246,7 +26246,7 @@ over65:
 	MOVQ      act+88(FP), R10
 	VPXORD    Z9, Z9, Z9
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row68:
 	VMOVAPD          Z0, Z10
 	VFMADD231PD.BCST (DX), Z1, Z10
@@ -26306,7 +26306,7 @@ several64:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z19, Z19, Z19
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row72:
 	VBROADCASTSD (DX), Z15
 	VBROADCASTSD (DX)(DI*1), Z16
@@ -26391,7 +26391,7 @@ over71:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z19, Z19, Z19
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row75:
 	VBROADCASTSD (DX), Z15
 	VBROADCASTSD (DX)(DI*1), Z16
@@ -26476,7 +26476,7 @@ over74:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z19, Z19, Z19
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row78:
 	VBROADCASTSD (DX), Z15
 	VBROADCASTSD (DX)(DI*1), Z16
@@ -26559,7 +26559,7 @@ over77:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z19, Z19, Z19
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row80:
 	VBROADCASTSD (DX), Z15
 	VBROADCASTSD (DX)(DI*1), Z16
@@ -26632,7 +26632,7 @@ narrower70:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z14, Z14, Z14
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row84:
 	VBROADCASTSD (DX), Z10
 	VBROADCASTSD (DX)(DI*1), Z11
@@ -26704,7 +26704,7 @@ over83:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z14, Z14, Z14
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row87:
 	VBROADCASTSD (DX), Z10
 	VBROADCASTSD (DX)(DI*1), Z11
@@ -26776,7 +26776,7 @@ over86:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z14, Z14, Z14
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row90:
 	VBROADCASTSD (DX), Z10
 	VBROADCASTSD (DX)(DI*1), Z11
@@ -26846,7 +26846,7 @@ over89:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z14, Z14, Z14
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row92:
 	VBROADCASTSD (DX), Z10
 	VBROADCASTSD (DX)(DI*1), Z11
@@ -26910,7 +26910,7 @@ lower1:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row98:
 	VMOVAPD          Z0, Z8
 	VFMADD231PD.BCST (DX), Z1, Z8
@@ -26957,7 +26957,7 @@ over97:
 	MOVQ      act+88(FP), R9
 	VPXORD    Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row100:
 	VMOVAPD          Z0, Z8
 	VFMADD231PD.BCST (DX), Z1, Z8
@@ -27011,7 +27011,7 @@ several96:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z15, Z15, Z15
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row104:
 	VBROADCASTSD (DX), Z12
 	VBROADCASTSD (DX)(DI*1), Z13
@@ -27086,7 +27086,7 @@ over103:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z15, Z15, Z15
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row107:
 	VBROADCASTSD (DX), Z12
 	VBROADCASTSD (DX)(DI*1), Z13
@@ -27161,7 +27161,7 @@ over106:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z15, Z15, Z15
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row110:
 	VBROADCASTSD (DX), Z12
 	VBROADCASTSD (DX)(DI*1), Z13
@@ -27234,7 +27234,7 @@ over109:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z15, Z15, Z15
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row112:
 	VBROADCASTSD (DX), Z12
 	VBROADCASTSD (DX)(DI*1), Z13
@@ -27299,7 +27299,7 @@ narrower102:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row116:
 	VBROADCASTSD (DX), Z8
 	VBROADCASTSD (DX)(DI*1), Z9
@@ -27363,7 +27363,7 @@ over115:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row119:
 	VBROADCASTSD (DX), Z8
 	VBROADCASTSD (DX)(DI*1), Z9
@@ -27427,7 +27427,7 @@ over118:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row122:
 	VBROADCASTSD (DX), Z8
 	VBROADCASTSD (DX)(DI*1), Z9
@@ -27489,7 +27489,7 @@ over121:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row124:
 	VBROADCASTSD (DX), Z8
 	VBROADCASTSD (DX)(DI*1), Z9
@@ -27545,7 +27545,7 @@ lower95:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row128:
 	VMOVAPD          Z0, Z6
 	VFMADD231PD.BCST (DX), Z1, Z6
@@ -27590,7 +27590,7 @@ over127:
 	MOVQ      act+88(FP), R9
 	VPXORD    Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row130:
 	VMOVAPD          Z0, Z6
 	VFMADD231PD.BCST (DX), Z1, Z6
@@ -27640,7 +27640,7 @@ several126:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row134:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD (DX)(DI*1), Z10
@@ -27708,7 +27708,7 @@ over133:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row137:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD (DX)(DI*1), Z10
@@ -27776,7 +27776,7 @@ over136:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row140:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD (DX)(DI*1), Z10
@@ -27842,7 +27842,7 @@ over139:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row142:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD (DX)(DI*1), Z10
@@ -27901,7 +27901,7 @@ narrower132:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row146:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD (DX)(DI*1), Z7
@@ -27960,7 +27960,7 @@ over145:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row149:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD (DX)(DI*1), Z7
@@ -28019,7 +28019,7 @@ over148:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row152:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD (DX)(DI*1), Z7
@@ -28076,7 +28076,7 @@ over151:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row154:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD (DX)(DI*1), Z7
@@ -28127,7 +28127,7 @@ lower94:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z3, Z3, Z3
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row158:
 	VMOVAPD          Z0, Z4
 	VFMADD231PD.BCST (DX), Z1, Z4
@@ -28169,7 +28169,7 @@ over157:
 	MOVQ      act+88(FP), R9
 	VPXORD    Z3, Z3, Z3
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row160:
 	VMOVAPD          Z0, Z4
 	VFMADD231PD.BCST (DX), Z1, Z4
@@ -28214,7 +28214,7 @@ several156:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row164:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -28274,7 +28274,7 @@ over163:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row167:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -28334,7 +28334,7 @@ over166:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row170:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -28392,7 +28392,7 @@ over169:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row172:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -28444,7 +28444,7 @@ narrower162:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row176:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
@@ -28497,7 +28497,7 @@ over175:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row179:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
@@ -28550,7 +28550,7 @@ over178:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row182:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
@@ -28601,7 +28601,7 @@ over181:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row184:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6

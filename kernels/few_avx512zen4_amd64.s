@@ -47,7 +47,7 @@ TEXT ·thinAVX512Zen4F32(SB), NOSPLIT, $0-96
 	MOVQ    act+88(FP), R11
 	VPXORD  Z13, Z13, Z13
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row6:
 	VMOVAPS          Z0, Z14
 	VFMADD231PS.BCST (DX), Z1, Z14
@@ -104,7 +104,7 @@ over5:
 	MOVQ      act+88(FP), R11
 	VPXORD    Z13, Z13, Z13
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row8:
 	VMOVAPS          Z0, Z14
 	VFMADD231PS.BCST (DX), Z1, Z14
@@ -174,7 +174,7 @@ several4:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z27, Z27, Z27
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row12:
 	VMOVAPS          Z0, Z28
 	VFMADD231PS.BCST (DX), Z3, Z28
@@ -270,7 +270,7 @@ over11:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z27, Z27, Z27
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row15:
 	VMOVAPS          Z0, Z28
 	VFMADD231PS.BCST (DX), Z3, Z28
@@ -366,7 +366,7 @@ over14:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z27, Z27, Z27
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row18:
 	VMOVAPS          Z0, Z28
 	VFMADD231PS.BCST (DX), Z3, Z28
@@ -460,7 +460,7 @@ over17:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z27, Z27, Z27
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row20:
 	VMOVAPS          Z0, Z28
 	VFMADD231PS.BCST (DX), Z3, Z28
@@ -541,7 +541,7 @@ narrower10:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z20, Z20, Z20
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row24:
 	VMOVAPS          Z0, Z21
 	VFMADD231PS.BCST (DX), Z2, Z21
@@ -620,7 +620,7 @@ over23:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z20, Z20, Z20
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row27:
 	VMOVAPS          Z0, Z21
 	VFMADD231PS.BCST (DX), Z2, Z21
@@ -699,7 +699,7 @@ over26:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z20, Z20, Z20
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row30:
 	VMOVAPS          Z0, Z21
 	VFMADD231PS.BCST (DX), Z2, Z21
@@ -776,7 +776,7 @@ over29:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z20, Z20, Z20
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row32:
 	VMOVAPS          Z0, Z21
 	VFMADD231PS.BCST (DX), Z2, Z21
@@ -840,7 +840,7 @@ lower3:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row36:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z1, Z12
@@ -893,7 +893,7 @@ over35:
 	MOVQ      act+88(FP), R10
 	VPXORD    Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row38:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z1, Z12
@@ -957,7 +957,7 @@ several34:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z23, Z23, Z23
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row42:
 	VMOVAPS          Z0, Z24
 	VFMADD231PS.BCST (DX), Z3, Z24
@@ -1044,7 +1044,7 @@ over41:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z23, Z23, Z23
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row45:
 	VMOVAPS          Z0, Z24
 	VFMADD231PS.BCST (DX), Z3, Z24
@@ -1131,7 +1131,7 @@ over44:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z23, Z23, Z23
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row48:
 	VMOVAPS          Z0, Z24
 	VFMADD231PS.BCST (DX), Z3, Z24
@@ -1216,7 +1216,7 @@ over47:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z23, Z23, Z23
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row50:
 	VMOVAPS          Z0, Z24
 	VFMADD231PS.BCST (DX), Z3, Z24
@@ -1290,7 +1290,7 @@ narrower40:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z17, Z17, Z17
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row54:
 	VMOVAPS          Z0, Z18
 	VFMADD231PS.BCST (DX), Z2, Z18
@@ -1362,7 +1362,7 @@ over53:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z17, Z17, Z17
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row57:
 	VMOVAPS          Z0, Z18
 	VFMADD231PS.BCST (DX), Z2, Z18
@@ -1434,7 +1434,7 @@ over56:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z17, Z17, Z17
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row60:
 	VMOVAPS          Z0, Z18
 	VFMADD231PS.BCST (DX), Z2, Z18
@@ -1504,7 +1504,7 @@ over59:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z17, Z17, Z17
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row62:
 	VMOVAPS          Z0, Z18
 	VFMADD231PS.BCST (DX), Z2, Z18
@@ -1565,7 +1565,7 @@ lower2:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z9, Z9, Z9
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row66:
 	VMOVAPS          Z0, Z10
 	VFMADD231PS.BCST (DX), Z1, Z10
@@ -1616,7 +1616,7 @@ over65:
 	MOVQ      act+88(FP), R10
 	VPXORD    Z9, Z9, Z9
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row68:
 	VMOVAPS          Z0, Z10
 	VFMADD231PS.BCST (DX), Z1, Z10
@@ -1676,7 +1676,7 @@ several64:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z19, Z19, Z19
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row72:
 	VMOVAPS          Z0, Z20
 	VFMADD231PS.BCST (DX), Z3, Z20
@@ -1757,7 +1757,7 @@ over71:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z19, Z19, Z19
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row75:
 	VMOVAPS          Z0, Z20
 	VFMADD231PS.BCST (DX), Z3, Z20
@@ -1838,7 +1838,7 @@ over74:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z19, Z19, Z19
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row78:
 	VMOVAPS          Z0, Z20
 	VFMADD231PS.BCST (DX), Z3, Z20
@@ -1917,7 +1917,7 @@ over77:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z19, Z19, Z19
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row80:
 	VMOVAPS          Z0, Z20
 	VFMADD231PS.BCST (DX), Z3, Z20
@@ -1986,7 +1986,7 @@ narrower70:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z14, Z14, Z14
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row84:
 	VMOVAPS          Z0, Z15
 	VFMADD231PS.BCST (DX), Z2, Z15
@@ -2054,7 +2054,7 @@ over83:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z14, Z14, Z14
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row87:
 	VMOVAPS          Z0, Z15
 	VFMADD231PS.BCST (DX), Z2, Z15
@@ -2122,7 +2122,7 @@ over86:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z14, Z14, Z14
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row90:
 	VMOVAPS          Z0, Z15
 	VFMADD231PS.BCST (DX), Z2, Z15
@@ -2188,7 +2188,7 @@ over89:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z14, Z14, Z14
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row92:
 	VMOVAPS          Z0, Z15
 	VFMADD231PS.BCST (DX), Z2, Z15
@@ -2248,7 +2248,7 @@ lower1:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row98:
 	VMOVAPS          Z0, Z8
 	VFMADD231PS.BCST (DX), Z1, Z8
@@ -2295,7 +2295,7 @@ over97:
 	MOVQ      act+88(FP), R9
 	VPXORD    Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row100:
 	VMOVAPS          Z0, Z8
 	VFMADD231PS.BCST (DX), Z1, Z8
@@ -2349,7 +2349,7 @@ several96:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z15, Z15, Z15
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row104:
 	VMOVAPS          Z0, Z16
 	VFMADD231PS.BCST (DX), Z3, Z16
@@ -2421,7 +2421,7 @@ over103:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z15, Z15, Z15
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row107:
 	VMOVAPS          Z0, Z16
 	VFMADD231PS.BCST (DX), Z3, Z16
@@ -2493,7 +2493,7 @@ over106:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z15, Z15, Z15
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row110:
 	VMOVAPS          Z0, Z16
 	VFMADD231PS.BCST (DX), Z3, Z16
@@ -2563,7 +2563,7 @@ over109:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z15, Z15, Z15
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row112:
 	VMOVAPS          Z0, Z16
 	VFMADD231PS.BCST (DX), Z3, Z16
@@ -2625,7 +2625,7 @@ narrower102:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row116:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z2, Z12
@@ -2686,7 +2686,7 @@ over115:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row119:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z2, Z12
@@ -2747,7 +2747,7 @@ over118:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row122:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z2, Z12
@@ -2806,7 +2806,7 @@ over121:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row124:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z2, Z12
@@ -2859,7 +2859,7 @@ lower95:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row128:
 	VMOVAPS          Z0, Z6
 	VFMADD231PS.BCST (DX), Z1, Z6
@@ -2904,7 +2904,7 @@ over127:
 	MOVQ      act+88(FP), R9
 	VPXORD    Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row130:
 	VMOVAPS          Z0, Z6
 	VFMADD231PS.BCST (DX), Z1, Z6
@@ -2954,7 +2954,7 @@ several126:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row134:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z3, Z12
@@ -3020,7 +3020,7 @@ over133:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row137:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z3, Z12
@@ -3086,7 +3086,7 @@ over136:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row140:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z3, Z12
@@ -3150,7 +3150,7 @@ over139:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row142:
 	VMOVAPS          Z0, Z12
 	VFMADD231PS.BCST (DX), Z3, Z12
@@ -3207,7 +3207,7 @@ narrower132:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row146:
 	VMOVAPS          Z0, Z9
 	VFMADD231PS.BCST (DX), Z2, Z9
@@ -3264,7 +3264,7 @@ over145:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row149:
 	VMOVAPS          Z0, Z9
 	VFMADD231PS.BCST (DX), Z2, Z9
@@ -3321,7 +3321,7 @@ over148:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row152:
 	VMOVAPS          Z0, Z9
 	VFMADD231PS.BCST (DX), Z2, Z9
@@ -3376,7 +3376,7 @@ over151:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row154:
 	VMOVAPS          Z0, Z9
 	VFMADD231PS.BCST (DX), Z2, Z9
@@ -3425,7 +3425,7 @@ lower94:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z3, Z3, Z3
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row158:
 	VMOVAPS          Z0, Z4
 	VFMADD231PS.BCST (DX), Z1, Z4
@@ -3467,7 +3467,7 @@ over157:
 	MOVQ      act+88(FP), R9
 	VPXORD    Z3, Z3, Z3
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row160:
 	VMOVAPS          Z0, Z4
 	VFMADD231PS.BCST (DX), Z1, Z4
@@ -3512,7 +3512,7 @@ several156:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row164:
 	VMOVAPS          Z0, Z8
 	VFMADD231PS.BCST (DX), Z3, Z8
@@ -3571,7 +3571,7 @@ over163:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row167:
 	VMOVAPS          Z0, Z8
 	VFMADD231PS.BCST (DX), Z3, Z8
@@ -3630,7 +3630,7 @@ over166:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row170:
 	VMOVAPS          Z0, Z8
 	VFMADD231PS.BCST (DX), Z3, Z8
@@ -3687,7 +3687,7 @@ over169:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row172:
 	VMOVAPS          Z0, Z8
 	VFMADD231PS.BCST (DX), Z3, Z8
@@ -3738,7 +3738,7 @@ narrower162:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row176:
 	VMOVAPS          Z0, Z6
 	VFMADD231PS.BCST (DX), Z2, Z6
@@ -3790,7 +3790,7 @@ over175:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row179:
 	VMOVAPS          Z0, Z6
 	VFMADD231PS.BCST (DX), Z2, Z6
@@ -3842,7 +3842,7 @@ over178:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row182:
 	VMOVAPS          Z0, Z6
 	VFMADD231PS.BCST (DX), Z2, Z6
@@ -3892,7 +3892,7 @@ over181:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row184:
 	VMOVAPS          Z0, Z6
 	VFMADD231PS.BCST (DX), Z2, Z6
@@ -3959,7 +3959,7 @@ TEXT ·thinAVX512Zen4F64(SB), NOSPLIT, $0-96
 	MOVQ    act+88(FP), R11
 	VPXORD  Z13, Z13, Z13
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row6:
 	VMOVAPD          Z0, Z14
 	VFMADD231PD.BCST (DX), Z1, Z14
@@ -4016,7 +4016,7 @@ over5:
 	MOVQ      act+88(FP), R11
 	VPXORD    Z13, Z13, Z13
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row8:
 	VMOVAPD          Z0, Z14
 	VFMADD231PD.BCST (DX), Z1, Z14
@@ -4086,7 +4086,7 @@ several4:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z27, Z27, Z27
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row12:
 	VMOVAPD          Z0, Z28
 	VFMADD231PD.BCST (DX), Z3, Z28
@@ -4182,7 +4182,7 @@ over11:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z27, Z27, Z27
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row15:
 	VMOVAPD          Z0, Z28
 	VFMADD231PD.BCST (DX), Z3, Z28
@@ -4278,7 +4278,7 @@ over14:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z27, Z27, Z27
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row18:
 	VMOVAPD          Z0, Z28
 	VFMADD231PD.BCST (DX), Z3, Z28
@@ -4372,7 +4372,7 @@ over17:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z27, Z27, Z27
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row20:
 	VMOVAPD          Z0, Z28
 	VFMADD231PD.BCST (DX), Z3, Z28
@@ -4453,7 +4453,7 @@ narrower10:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z20, Z20, Z20
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row24:
 	VMOVAPD          Z0, Z21
 	VFMADD231PD.BCST (DX), Z2, Z21
@@ -4532,7 +4532,7 @@ over23:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z20, Z20, Z20
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row27:
 	VMOVAPD          Z0, Z21
 	VFMADD231PD.BCST (DX), Z2, Z21
@@ -4611,7 +4611,7 @@ over26:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z20, Z20, Z20
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row30:
 	VMOVAPD          Z0, Z21
 	VFMADD231PD.BCST (DX), Z2, Z21
@@ -4688,7 +4688,7 @@ over29:
 	MOVQ    act+88(FP), R11
 	VPXORD  Z20, Z20, Z20
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row32:
 	VMOVAPD          Z0, Z21
 	VFMADD231PD.BCST (DX), Z2, Z21
@@ -4752,7 +4752,7 @@ lower3:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row36:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z1, Z12
@@ -4805,7 +4805,7 @@ over35:
 	MOVQ      act+88(FP), R10
 	VPXORD    Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row38:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z1, Z12
@@ -4869,7 +4869,7 @@ several34:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z23, Z23, Z23
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row42:
 	VMOVAPD          Z0, Z24
 	VFMADD231PD.BCST (DX), Z3, Z24
@@ -4956,7 +4956,7 @@ over41:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z23, Z23, Z23
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row45:
 	VMOVAPD          Z0, Z24
 	VFMADD231PD.BCST (DX), Z3, Z24
@@ -5043,7 +5043,7 @@ over44:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z23, Z23, Z23
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row48:
 	VMOVAPD          Z0, Z24
 	VFMADD231PD.BCST (DX), Z3, Z24
@@ -5128,7 +5128,7 @@ over47:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z23, Z23, Z23
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row50:
 	VMOVAPD          Z0, Z24
 	VFMADD231PD.BCST (DX), Z3, Z24
@@ -5202,7 +5202,7 @@ narrower40:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z17, Z17, Z17
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row54:
 	VMOVAPD          Z0, Z18
 	VFMADD231PD.BCST (DX), Z2, Z18
@@ -5274,7 +5274,7 @@ over53:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z17, Z17, Z17
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row57:
 	VMOVAPD          Z0, Z18
 	VFMADD231PD.BCST (DX), Z2, Z18
@@ -5346,7 +5346,7 @@ over56:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z17, Z17, Z17
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row60:
 	VMOVAPD          Z0, Z18
 	VFMADD231PD.BCST (DX), Z2, Z18
@@ -5416,7 +5416,7 @@ over59:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z17, Z17, Z17
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row62:
 	VMOVAPD          Z0, Z18
 	VFMADD231PD.BCST (DX), Z2, Z18
@@ -5477,7 +5477,7 @@ lower2:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z9, Z9, Z9
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row66:
 	VMOVAPD          Z0, Z10
 	VFMADD231PD.BCST (DX), Z1, Z10
@@ -5528,7 +5528,7 @@ over65:
 	MOVQ      act+88(FP), R10
 	VPXORD    Z9, Z9, Z9
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row68:
 	VMOVAPD          Z0, Z10
 	VFMADD231PD.BCST (DX), Z1, Z10
@@ -5588,7 +5588,7 @@ several64:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z19, Z19, Z19
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row72:
 	VMOVAPD          Z0, Z20
 	VFMADD231PD.BCST (DX), Z3, Z20
@@ -5669,7 +5669,7 @@ over71:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z19, Z19, Z19
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row75:
 	VMOVAPD          Z0, Z20
 	VFMADD231PD.BCST (DX), Z3, Z20
@@ -5750,7 +5750,7 @@ over74:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z19, Z19, Z19
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row78:
 	VMOVAPD          Z0, Z20
 	VFMADD231PD.BCST (DX), Z3, Z20
@@ -5829,7 +5829,7 @@ over77:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z19, Z19, Z19
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row80:
 	VMOVAPD          Z0, Z20
 	VFMADD231PD.BCST (DX), Z3, Z20
@@ -5898,7 +5898,7 @@ narrower70:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z14, Z14, Z14
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row84:
 	VMOVAPD          Z0, Z15
 	VFMADD231PD.BCST (DX), Z2, Z15
@@ -5966,7 +5966,7 @@ over83:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z14, Z14, Z14
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row87:
 	VMOVAPD          Z0, Z15
 	VFMADD231PD.BCST (DX), Z2, Z15
@@ -6034,7 +6034,7 @@ over86:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z14, Z14, Z14
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row90:
 	VMOVAPD          Z0, Z15
 	VFMADD231PD.BCST (DX), Z2, Z15
@@ -6100,7 +6100,7 @@ over89:
 	MOVQ    act+88(FP), R10
 	VPXORD  Z14, Z14, Z14
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row92:
 	VMOVAPD          Z0, Z15
 	VFMADD231PD.BCST (DX), Z2, Z15
@@ -6160,7 +6160,7 @@ lower1:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row98:
 	VMOVAPD          Z0, Z8
 	VFMADD231PD.BCST (DX), Z1, Z8
@@ -6207,7 +6207,7 @@ over97:
 	MOVQ      act+88(FP), R9
 	VPXORD    Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row100:
 	VMOVAPD          Z0, Z8
 	VFMADD231PD.BCST (DX), Z1, Z8
@@ -6261,7 +6261,7 @@ several96:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z15, Z15, Z15
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row104:
 	VMOVAPD          Z0, Z16
 	VFMADD231PD.BCST (DX), Z3, Z16
@@ -6333,7 +6333,7 @@ over103:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z15, Z15, Z15
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row107:
 	VMOVAPD          Z0, Z16
 	VFMADD231PD.BCST (DX), Z3, Z16
@@ -6405,7 +6405,7 @@ over106:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z15, Z15, Z15
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row110:
 	VMOVAPD          Z0, Z16
 	VFMADD231PD.BCST (DX), Z3, Z16
@@ -6475,7 +6475,7 @@ over109:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z15, Z15, Z15
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row112:
 	VMOVAPD          Z0, Z16
 	VFMADD231PD.BCST (DX), Z3, Z16
@@ -6537,7 +6537,7 @@ narrower102:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row116:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z2, Z12
@@ -6598,7 +6598,7 @@ over115:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row119:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z2, Z12
@@ -6659,7 +6659,7 @@ over118:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row122:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z2, Z12
@@ -6718,7 +6718,7 @@ over121:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row124:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z2, Z12
@@ -6771,7 +6771,7 @@ lower95:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row128:
 	VMOVAPD          Z0, Z6
 	VFMADD231PD.BCST (DX), Z1, Z6
@@ -6816,7 +6816,7 @@ over127:
 	MOVQ      act+88(FP), R9
 	VPXORD    Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row130:
 	VMOVAPD          Z0, Z6
 	VFMADD231PD.BCST (DX), Z1, Z6
@@ -6866,7 +6866,7 @@ several126:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row134:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z3, Z12
@@ -6932,7 +6932,7 @@ over133:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row137:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z3, Z12
@@ -6998,7 +6998,7 @@ over136:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row140:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z3, Z12
@@ -7062,7 +7062,7 @@ over139:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z11, Z11, Z11
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row142:
 	VMOVAPD          Z0, Z12
 	VFMADD231PD.BCST (DX), Z3, Z12
@@ -7119,7 +7119,7 @@ narrower132:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row146:
 	VMOVAPD          Z0, Z9
 	VFMADD231PD.BCST (DX), Z2, Z9
@@ -7176,7 +7176,7 @@ over145:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row149:
 	VMOVAPD          Z0, Z9
 	VFMADD231PD.BCST (DX), Z2, Z9
@@ -7233,7 +7233,7 @@ over148:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row152:
 	VMOVAPD          Z0, Z9
 	VFMADD231PD.BCST (DX), Z2, Z9
@@ -7288,7 +7288,7 @@ over151:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z8, Z8, Z8
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row154:
 	VMOVAPD          Z0, Z9
 	VFMADD231PD.BCST (DX), Z2, Z9
@@ -7337,7 +7337,7 @@ lower94:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z3, Z3, Z3
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row158:
 	VMOVAPD          Z0, Z4
 	VFMADD231PD.BCST (DX), Z1, Z4
@@ -7379,7 +7379,7 @@ over157:
 	MOVQ      act+88(FP), R9
 	VPXORD    Z3, Z3, Z3
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row160:
 	VMOVAPD          Z0, Z4
 	VFMADD231PD.BCST (DX), Z1, Z4
@@ -7424,7 +7424,7 @@ several156:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row164:
 	VMOVAPD          Z0, Z8
 	VFMADD231PD.BCST (DX), Z3, Z8
@@ -7483,7 +7483,7 @@ over163:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row167:
 	VMOVAPD          Z0, Z8
 	VFMADD231PD.BCST (DX), Z3, Z8
@@ -7542,7 +7542,7 @@ over166:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row170:
 	VMOVAPD          Z0, Z8
 	VFMADD231PD.BCST (DX), Z3, Z8
@@ -7599,7 +7599,7 @@ over169:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z7, Z7, Z7
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row172:
 	VMOVAPD          Z0, Z8
 	VFMADD231PD.BCST (DX), Z3, Z8
@@ -7650,7 +7650,7 @@ narrower162:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row176:
 	VMOVAPD          Z0, Z6
 	VFMADD231PD.BCST (DX), Z2, Z6
@@ -7702,7 +7702,7 @@ over175:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row179:
 	VMOVAPD          Z0, Z6
 	VFMADD231PD.BCST (DX), Z2, Z6
@@ -7754,7 +7754,7 @@ over178:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row182:
 	VMOVAPD          Z0, Z6
 	VFMADD231PD.BCST (DX), Z2, Z6
@@ -7804,7 +7804,7 @@ over181:
 	MOVQ    act+88(FP), R9
 	VPXORD  Z5, Z5, Z5
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row184:
 	VMOVAPD          Z0, Z6
 	VFMADD231PD.BCST (DX), Z2, Z6

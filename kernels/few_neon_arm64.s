@@ -20146,7 +20146,7 @@ vector1:
 	MOVD  rows+64(FP), R14
 
 row2:
-	// c[i,j] = fma(a[i,p], b[p,j], …, init[i,j])
+	// acc = init[i,j];  acc = fma(a[i,p], b[p,j], acc) for p < 8;  c[i,j] = acc
 	FMOVQ 0(R12), F8
 	FMOVS 0(R13), F9
 	WORD  $0x4f891008 // fmla v8.4s, v0.4s, v9.s[0]
@@ -20229,7 +20229,7 @@ vector1:
 	MOVD  rows+64(FP), R14
 
 row2:
-	// c[i,j] = fma(a[i,p], b[p,j], …, init[i,j])
+	// acc = init[i,j];  acc = fma(a[i,p], b[p,j], acc) for p < 8;  c[i,j] = acc
 	FMOVQ 0(R12), F8
 	FMOVD 0(R13), F9
 	WORD  $0x4fc91008 // fmla v8.2d, v0.2d, v9.d[0]
@@ -20331,7 +20331,7 @@ TEXT ·thinNEONF32(SB), NOSPLIT, $0-96
 	MOVD  act+88(FP), R12
 	VMOVI $0, V27.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row6:
 	FMOVS 0(R3), F21
 	FMOVS 0(R6), F22
@@ -20444,7 +20444,7 @@ over5:
 	MOVD  act+88(FP), R12
 	VMOVI $0, V27.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row8:
 	FMOVS 0(R3), F21
 	FMOVS 0(R6), F22
@@ -20543,7 +20543,7 @@ narrower4:
 	MOVD  act+88(FP), R12
 	VMOVI $0, V20.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row12:
 	FMOVS 0(R3), F14
 	FMOVS 0(R6), F15
@@ -20639,7 +20639,7 @@ over11:
 	MOVD  act+88(FP), R12
 	VMOVI $0, V20.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row14:
 	FMOVS 0(R3), F14
 	FMOVS 0(R6), F15
@@ -20719,7 +20719,7 @@ narrower10:
 	MOVD  act+88(FP), R12
 	VMOVI $0, V13.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row17:
 	FMOVS 0(R3), F7
 	FMOVS 0(R6), F8
@@ -20868,7 +20868,7 @@ moved32:
 	MOVD  act+88(FP), R12
 	VMOVI $0, V13.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row33:
 	FMOVS 0(R3), F7
 	FMOVS 0(R6), F8
@@ -20961,7 +20961,7 @@ lower3:
 	MOVD  act+88(FP), R11
 	VMOVI $0, V23.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row39:
 	FMOVS 0(R3), F18
 	FMOVS 0(R6), F19
@@ -21063,7 +21063,7 @@ over38:
 	MOVD  act+88(FP), R11
 	VMOVI $0, V23.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row41:
 	FMOVS 0(R3), F18
 	FMOVS 0(R6), F19
@@ -21153,7 +21153,7 @@ narrower37:
 	MOVD  act+88(FP), R11
 	VMOVI $0, V17.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row45:
 	FMOVS 0(R3), F12
 	FMOVS 0(R6), F13
@@ -21240,7 +21240,7 @@ over44:
 	MOVD  act+88(FP), R11
 	VMOVI $0, V17.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row47:
 	FMOVS 0(R3), F12
 	FMOVS 0(R6), F13
@@ -21313,7 +21313,7 @@ narrower43:
 	MOVD  act+88(FP), R11
 	VMOVI $0, V11.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row50:
 	FMOVS 0(R3), F6
 	FMOVS 0(R6), F7
@@ -21444,7 +21444,7 @@ moved63:
 	MOVD  act+88(FP), R11
 	VMOVI $0, V11.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row64:
 	FMOVS 0(R3), F6
 	FMOVS 0(R6), F7
@@ -21529,7 +21529,7 @@ lower2:
 	MOVD  act+88(FP), R10
 	VMOVI $0, V19.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row70:
 	FMOVS 0(R3), F15
 	FMOVS 0(R6), F16
@@ -21620,7 +21620,7 @@ over69:
 	MOVD  act+88(FP), R10
 	VMOVI $0, V19.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row72:
 	FMOVS 0(R3), F15
 	FMOVS 0(R6), F16
@@ -21701,7 +21701,7 @@ narrower68:
 	MOVD  act+88(FP), R10
 	VMOVI $0, V14.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row76:
 	FMOVS 0(R3), F10
 	FMOVS 0(R6), F11
@@ -21779,7 +21779,7 @@ over75:
 	MOVD  act+88(FP), R10
 	VMOVI $0, V14.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row78:
 	FMOVS 0(R3), F10
 	FMOVS 0(R6), F11
@@ -21845,7 +21845,7 @@ narrower74:
 	MOVD  act+88(FP), R10
 	VMOVI $0, V9.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row81:
 	FMOVS 0(R3), F5
 	FMOVS 0(R6), F6
@@ -21958,7 +21958,7 @@ moved92:
 	MOVD  act+88(FP), R10
 	VMOVI $0, V9.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row93:
 	FMOVS 0(R3), F5
 	FMOVS 0(R6), F6
@@ -22039,7 +22039,7 @@ lower1:
 	MOVD  act+88(FP), R9
 	VMOVI $0, V15.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row101:
 	FMOVS 0(R3), F12
 	FMOVS 0(R6), F13
@@ -22119,7 +22119,7 @@ over100:
 	MOVD  act+88(FP), R9
 	VMOVI $0, V15.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row103:
 	FMOVS 0(R3), F12
 	FMOVS 0(R6), F13
@@ -22191,7 +22191,7 @@ narrower99:
 	MOVD  act+88(FP), R9
 	VMOVI $0, V11.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row107:
 	FMOVS 0(R3), F8
 	FMOVS 0(R6), F9
@@ -22260,7 +22260,7 @@ over106:
 	MOVD  act+88(FP), R9
 	VMOVI $0, V11.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row109:
 	FMOVS 0(R3), F8
 	FMOVS 0(R6), F9
@@ -22319,7 +22319,7 @@ narrower105:
 	MOVD  act+88(FP), R9
 	VMOVI $0, V7.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row112:
 	FMOVS 0(R3), F4
 	FMOVS 0(R6), F5
@@ -22414,7 +22414,7 @@ moved121:
 	MOVD  act+88(FP), R9
 	VMOVI $0, V7.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row122:
 	FMOVS 0(R3), F4
 	FMOVS 0(R6), F5
@@ -22483,7 +22483,7 @@ lower98:
 	MOVD  act+88(FP), R8
 	VMOVI $0, V11.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row128:
 	FMOVS 0(R3), F9
 	FMOVS 0(R6), F10
@@ -22552,7 +22552,7 @@ over127:
 	MOVD  act+88(FP), R8
 	VMOVI $0, V11.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row130:
 	FMOVS 0(R3), F9
 	FMOVS 0(R6), F10
@@ -22615,7 +22615,7 @@ narrower126:
 	MOVD  act+88(FP), R8
 	VMOVI $0, V8.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row134:
 	FMOVS 0(R3), F6
 	FMOVS 0(R6), F7
@@ -22675,7 +22675,7 @@ over133:
 	MOVD  act+88(FP), R8
 	VMOVI $0, V8.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row136:
 	FMOVS 0(R3), F6
 	FMOVS 0(R6), F7
@@ -22727,7 +22727,7 @@ narrower132:
 	MOVD  act+88(FP), R8
 	VMOVI $0, V5.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row139:
 	FMOVS 0(R3), F3
 	FMOVS 0(R6), F4
@@ -22804,7 +22804,7 @@ moved146:
 	MOVD  act+88(FP), R8
 	VMOVI $0, V5.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row147:
 	FMOVS 0(R3), F3
 	FMOVS 0(R6), F4
@@ -22864,7 +22864,7 @@ lower97:
 	MOVD  act+88(FP), R7
 	VMOVI $0, V7.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row153:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -22921,7 +22921,7 @@ over152:
 	MOVD  act+88(FP), R7
 	VMOVI $0, V7.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row155:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -22974,7 +22974,7 @@ narrower151:
 	MOVD  act+88(FP), R7
 	VMOVI $0, V5.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row159:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -23024,7 +23024,7 @@ over158:
 	MOVD  act+88(FP), R7
 	VMOVI $0, V5.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row161:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -23068,7 +23068,7 @@ narrower157:
 	MOVD  act+88(FP), R7
 	VMOVI $0, V3.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row164:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
@@ -23126,7 +23126,7 @@ moved169:
 	MOVD  act+88(FP), R7
 	VMOVI $0, V3.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row170:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
@@ -23217,7 +23217,7 @@ TEXT ·thinNEONF64(SB), NOSPLIT, $0-96
 	MOVD  act+88(FP), R12
 	VMOVI $0, V27.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row6:
 	FMOVD 0(R3), F21
 	FMOVD 0(R6), F22
@@ -23330,7 +23330,7 @@ over5:
 	MOVD  act+88(FP), R12
 	VMOVI $0, V27.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row8:
 	FMOVD 0(R3), F21
 	FMOVD 0(R6), F22
@@ -23429,7 +23429,7 @@ narrower4:
 	MOVD  act+88(FP), R12
 	VMOVI $0, V20.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row12:
 	FMOVD 0(R3), F14
 	FMOVD 0(R6), F15
@@ -23525,7 +23525,7 @@ over11:
 	MOVD  act+88(FP), R12
 	VMOVI $0, V20.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row14:
 	FMOVD 0(R3), F14
 	FMOVD 0(R6), F15
@@ -23605,7 +23605,7 @@ narrower10:
 	MOVD  act+88(FP), R12
 	VMOVI $0, V13.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row17:
 	FMOVD 0(R3), F7
 	FMOVD 0(R6), F8
@@ -23671,7 +23671,7 @@ over16:
 	MOVD  act+88(FP), R12
 	VMOVI $0, V13.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 6;  c[i,j] = act(acc + 0)
 row19:
 	FMOVD 0(R3), F7
 	FMOVD 0(R6), F8
@@ -23752,7 +23752,7 @@ lower3:
 	MOVD  act+88(FP), R11
 	VMOVI $0, V23.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row23:
 	FMOVD 0(R3), F18
 	FMOVD 0(R6), F19
@@ -23854,7 +23854,7 @@ over22:
 	MOVD  act+88(FP), R11
 	VMOVI $0, V23.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row25:
 	FMOVD 0(R3), F18
 	FMOVD 0(R6), F19
@@ -23944,7 +23944,7 @@ narrower21:
 	MOVD  act+88(FP), R11
 	VMOVI $0, V17.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row29:
 	FMOVD 0(R3), F12
 	FMOVD 0(R6), F13
@@ -24031,7 +24031,7 @@ over28:
 	MOVD  act+88(FP), R11
 	VMOVI $0, V17.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row31:
 	FMOVD 0(R3), F12
 	FMOVD 0(R6), F13
@@ -24104,7 +24104,7 @@ narrower27:
 	MOVD  act+88(FP), R11
 	VMOVI $0, V11.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row34:
 	FMOVD 0(R3), F6
 	FMOVD 0(R6), F7
@@ -24164,7 +24164,7 @@ over33:
 	MOVD  act+88(FP), R11
 	VMOVI $0, V11.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 5;  c[i,j] = act(acc + 0)
 row36:
 	FMOVD 0(R3), F6
 	FMOVD 0(R6), F7
@@ -24237,7 +24237,7 @@ lower2:
 	MOVD  act+88(FP), R10
 	VMOVI $0, V19.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row40:
 	FMOVD 0(R3), F15
 	FMOVD 0(R6), F16
@@ -24328,7 +24328,7 @@ over39:
 	MOVD  act+88(FP), R10
 	VMOVI $0, V19.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row42:
 	FMOVD 0(R3), F15
 	FMOVD 0(R6), F16
@@ -24409,7 +24409,7 @@ narrower38:
 	MOVD  act+88(FP), R10
 	VMOVI $0, V14.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row46:
 	FMOVD 0(R3), F10
 	FMOVD 0(R6), F11
@@ -24487,7 +24487,7 @@ over45:
 	MOVD  act+88(FP), R10
 	VMOVI $0, V14.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row48:
 	FMOVD 0(R3), F10
 	FMOVD 0(R6), F11
@@ -24553,7 +24553,7 @@ narrower44:
 	MOVD  act+88(FP), R10
 	VMOVI $0, V9.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row51:
 	FMOVD 0(R3), F5
 	FMOVD 0(R6), F6
@@ -24607,7 +24607,7 @@ over50:
 	MOVD  act+88(FP), R10
 	VMOVI $0, V9.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 4;  c[i,j] = act(acc + 0)
 row53:
 	FMOVD 0(R3), F5
 	FMOVD 0(R6), F6
@@ -24676,7 +24676,7 @@ lower1:
 	MOVD  act+88(FP), R9
 	VMOVI $0, V15.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row59:
 	FMOVD 0(R3), F12
 	FMOVD 0(R6), F13
@@ -24756,7 +24756,7 @@ over58:
 	MOVD  act+88(FP), R9
 	VMOVI $0, V15.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row61:
 	FMOVD 0(R3), F12
 	FMOVD 0(R6), F13
@@ -24828,7 +24828,7 @@ narrower57:
 	MOVD  act+88(FP), R9
 	VMOVI $0, V11.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row65:
 	FMOVD 0(R3), F8
 	FMOVD 0(R6), F9
@@ -24897,7 +24897,7 @@ over64:
 	MOVD  act+88(FP), R9
 	VMOVI $0, V11.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row67:
 	FMOVD 0(R3), F8
 	FMOVD 0(R6), F9
@@ -24956,7 +24956,7 @@ narrower63:
 	MOVD  act+88(FP), R9
 	VMOVI $0, V7.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row70:
 	FMOVD 0(R3), F4
 	FMOVD 0(R6), F5
@@ -25004,7 +25004,7 @@ over69:
 	MOVD  act+88(FP), R9
 	VMOVI $0, V7.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 3;  c[i,j] = act(acc + 0)
 row72:
 	FMOVD 0(R3), F4
 	FMOVD 0(R6), F5
@@ -25061,7 +25061,7 @@ lower56:
 	MOVD  act+88(FP), R8
 	VMOVI $0, V11.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row76:
 	FMOVD 0(R3), F9
 	FMOVD 0(R6), F10
@@ -25130,7 +25130,7 @@ over75:
 	MOVD  act+88(FP), R8
 	VMOVI $0, V11.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row78:
 	FMOVD 0(R3), F9
 	FMOVD 0(R6), F10
@@ -25193,7 +25193,7 @@ narrower74:
 	MOVD  act+88(FP), R8
 	VMOVI $0, V8.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row82:
 	FMOVD 0(R3), F6
 	FMOVD 0(R6), F7
@@ -25253,7 +25253,7 @@ over81:
 	MOVD  act+88(FP), R8
 	VMOVI $0, V8.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row84:
 	FMOVD 0(R3), F6
 	FMOVD 0(R6), F7
@@ -25305,7 +25305,7 @@ narrower80:
 	MOVD  act+88(FP), R8
 	VMOVI $0, V5.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row87:
 	FMOVD 0(R3), F3
 	FMOVD 0(R6), F4
@@ -25347,7 +25347,7 @@ over86:
 	MOVD  act+88(FP), R8
 	VMOVI $0, V5.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 2;  c[i,j] = act(acc + 0)
 row89:
 	FMOVD 0(R3), F3
 	FMOVD 0(R6), F4
@@ -25395,7 +25395,7 @@ lower55:
 	MOVD  act+88(FP), R7
 	VMOVI $0, V7.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row93:
 	FMOVD 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -25452,7 +25452,7 @@ over92:
 	MOVD  act+88(FP), R7
 	VMOVI $0, V7.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row95:
 	FMOVD 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -25505,7 +25505,7 @@ narrower91:
 	MOVD  act+88(FP), R7
 	VMOVI $0, V5.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row99:
 	FMOVD 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -25555,7 +25555,7 @@ over98:
 	MOVD  act+88(FP), R7
 	VMOVI $0, V5.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row101:
 	FMOVD 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -25599,7 +25599,7 @@ narrower97:
 	MOVD  act+88(FP), R7
 	VMOVI $0, V3.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row104:
 	FMOVD 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
@@ -25634,7 +25634,7 @@ over103:
 	MOVD  act+88(FP), R7
 	VMOVI $0, V3.B16
 
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	// acc = bias[j];  acc = fma(a[i,p], b[p,j], acc) for p < 1;  c[i,j] = act(acc + 0)
 row106:
 	FMOVD 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
